@@ -1,0 +1,3 @@
+"""hubqueue: a durable job queue for home and edge hubs."""
+
+__version__ = "0.1.0"

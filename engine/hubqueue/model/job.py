@@ -1,0 +1,188 @@
+"""What a job is made of: NewJob goes in, Job comes out.
+
+`data` and `result` are MessagePack bytes and stay so: the engine passes them on byte for byte and decodes
+them only where a rule needs it. None means absent; b"\\xc0" is an explicit null.
+Options that most jobs do not have live in `Options`, one BLOB of the row: a job without them pays nothing.
+"""
+
+from __future__ import annotations
+
+from enum import IntFlag
+from typing import Protocol
+
+import msgspec
+
+from hubqueue.model.retry import Backoff
+from hubqueue.model.state import State
+
+
+class Dedup(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Deduplication inside one queue: the key is held while its job waits or runs, and for `ttl_ms`.
+
+    Units: ttl_ms milliseconds from the push; None holds the key just as long as the job lives.
+    """
+
+    key: str
+    ttl_ms: int | None = None
+    extend: bool = False
+    replace: bool = False
+
+
+class Options(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """The options that are rare. Stored as one MessagePack map with only those that differ from the default.
+
+    Units: milliseconds.
+    """
+
+    backoff: Backoff | None = None
+    timeout_ms: int | None = None
+    ttl_ms: int | None = None
+    stall_timeout_ms: int | None = None
+    lifo: bool = False
+    durable: bool = False
+    dedup: Dedup | None = None
+    remove_on_complete: bool = False
+    remove_on_fail: bool = False
+    tags: tuple[str, ...] = ()
+    stack_trace_limit: int = 10
+
+
+PLAIN = Options()
+
+
+class Flag(IntFlag):
+    """What the row's options hold, so that hot paths need not decode them. Stored: never change a number."""
+
+    DURABLE = 1
+    REMOVE_ON_COMPLETE = 2
+    REMOVE_ON_FAIL = 4
+    DEDUP = 8
+    CUSTOM_ID = 16
+    TIMEOUT = 32
+    TTL = 64
+    LIFO = 128
+    STALL_TIMEOUT = 256
+    CANCELLED = 512  # cancel was asked for while the job was active
+
+
+def flags_of(options: Options, custom_id: str | None) -> int:
+    """The flags to store beside these options."""
+    return (
+        (options.durable and Flag.DURABLE)
+        | (options.remove_on_complete and Flag.REMOVE_ON_COMPLETE)
+        | (options.remove_on_fail and Flag.REMOVE_ON_FAIL)
+        | (options.dedup is not None and Flag.DEDUP)
+        | (custom_id is not None and Flag.CUSTOM_ID)
+        | (options.timeout_ms is not None and Flag.TIMEOUT)
+        | (options.ttl_ms is not None and Flag.TTL)
+        | (options.lifo and Flag.LIFO)
+        | (options.stall_timeout_ms is not None and Flag.STALL_TIMEOUT)
+    )
+
+
+class Enqueueable(Protocol):
+    """What the store reads of a job that is to be enqueued: NewJob, or the wire's own plain struct."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def data(self) -> bytes | bytearray | memoryview | msgspec.Raw | None: ...
+    @property
+    def priority(self) -> int: ...
+    @property
+    def delay_ms(self) -> int: ...
+    @property
+    def max_attempts(self) -> int: ...
+    @property
+    def run_at_ms(self) -> int | None: ...
+    @property
+    def created_at_ms(self) -> int | None: ...
+    @property
+    def custom_id(self) -> str | None: ...
+    @property
+    def options(self) -> Options | None: ...
+
+
+class NewJob(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A job before it is accepted. `model.limits.check_new_job` says whether it is valid.
+
+    Units: delay_ms from now; run_at_ms and created_at_ms Unix UTC milliseconds. run_at_ms goes before delay_ms.
+    """
+
+    name: str = "default"
+    data: bytes | None = None
+    priority: int = 0
+    delay_ms: int = 0
+    max_attempts: int = 3
+    run_at_ms: int | None = None
+    created_at_ms: int | None = None
+    custom_id: str | None = None
+    options: Options | None = None
+
+
+class Attempt(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """One failed run, kept in the job's bounded error history.
+
+    Units: Unix milliseconds. reason: explicit_fail, timeout, stalled, worker_lost, rejected.
+    """
+
+    attempt: int
+    started_at_ms: int
+    failed_at_ms: int
+    reason: str
+    error: str | None = None
+
+
+class History(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """What went wrong so far, and what the worker said. One MessagePack BLOB of the row, NULL while empty.
+
+    reason is set when the job entered the dead-letter queue: max_attempts_exceeded, rejected, timeout,
+    stalled, worker_lost, ttl_expired, discarded, unroutable.
+    """
+
+    attempts: tuple[Attempt, ...] = ()
+    reason: str | None = None
+    error: str | None = None
+    stack: tuple[str, ...] = ()
+    progress_message: str | None = None
+
+
+NO_HISTORY = History()
+
+
+class Job(msgspec.Struct, gc=False, kw_only=True):
+    """A stored job, as every reader gets it. Field order is not significant; `options` and `history` are decoded.
+
+    Units: *_ms Unix UTC milliseconds. attempts counts failed runs; it is 0 during the first run.
+    """
+
+    id: str
+    seq: int
+    queue: str
+    state: State
+    name: str
+    data: bytes | None
+    priority: int
+    run_at_ms: int
+    created_at_ms: int
+    attempts: int
+    max_attempts: int
+    started_at_ms: int | None = None
+    finished_at_ms: int | None = None
+    heartbeat_at_ms: int | None = None
+    owner: str | None = None
+    deadline_ms: int | None = None
+    stall_count: int = 0
+    lost_count: int = 0
+    progress: float = 0.0
+    custom_id: str | None = None
+    options: Options = PLAIN
+    history: History = NO_HISTORY
+    result: bytes | None = None
+
+
+class Leased(msgspec.Struct, frozen=True, gc=False):
+    """A job handed to a worker, with the token that settles it. `token` is "" for an ownerless lease."""
+
+    job: Job
+    token: str

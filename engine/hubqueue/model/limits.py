@@ -1,0 +1,127 @@
+"""Bounds of what a hub accepts, and the checks of names and options. Texts are those clients of the protocol know."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Final
+
+from hubqueue.errors import Invalid, PayloadTooLarge
+from hubqueue.model.job import Enqueueable, Options
+
+MAX_NAME_CHARS: Final = 256
+MAX_DATA_BYTES: Final = 10 * 1024 * 1024
+MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
+MAX_PRIORITY: Final = 1_000_000
+MAX_DELAY_MS: Final = 31_536_000_000  # one year
+MAX_TIMEOUT_MS: Final = 86_400_000  # one day
+MAX_ATTEMPTS: Final = 1000
+MAX_BACKOFF_DELAY_MS: Final = 86_400_000
+MAX_BATCH: Final = 10_000  # jobs in one PUSHB
+MAX_LEASE_BATCH: Final = 1000  # jobs in one PULLB or ACKB
+MAX_WAIT_MS: Final = 60_000  # longest long-poll
+MIN_LEASE_MS: Final = 1000
+MAX_LEASE_MS: Final = 86_400_000
+MAX_CUSTOM_ID_CHARS: Final = 1024
+MAX_ERROR_CHARS: Final = 4096  # an error text is truncated at the door
+MAX_STACK_LINES: Final = 100
+MAX_HISTORY: Final = 20  # attempts remembered per job
+MAX_TAGS: Final = 100
+MAX_TIME_MS: Final = 253_402_300_799_999  # the last millisecond of the year 9999
+
+_QUEUE = re.compile(r"[A-Za-z0-9_.:-]{1,256}\Z")
+
+
+def check_queue(name: object) -> str:
+    """The queue name, or Invalid."""
+    if not isinstance(name, str) or not name:
+        raise Invalid("Queue name is required")
+    if len(name) > MAX_NAME_CHARS:
+        raise Invalid("Queue name too long (max 256 characters)")
+    if _QUEUE.match(name) is None:
+        raise Invalid("Queue name contains invalid characters", hint="letters, digits and . _ : - are allowed")
+    return name
+
+
+def check_name(name: object) -> None:
+    """A job name: 1 to 256 characters of valid Unicode."""
+    if not isinstance(name, str) or not 1 <= len(name) <= MAX_NAME_CHARS or not _well_formed(name):
+        raise Invalid("Job name must be a non-empty string of at most 256 characters")
+
+
+def check_new_job(job: Enqueueable) -> None:
+    """Every bound of a job that is to be enqueued."""
+    check_name(job.name)
+    check_int("priority", job.priority, -MAX_PRIORITY, MAX_PRIORITY)
+    check_int("delay", job.delay_ms, 0, MAX_DELAY_MS)
+    check_int("maxAttempts", job.max_attempts, 1, MAX_ATTEMPTS)
+    if job.run_at_ms is not None:
+        check_int("runAt", job.run_at_ms, 0, MAX_TIME_MS)
+    if job.created_at_ms is not None:
+        check_int("timestamp", job.created_at_ms, 0, MAX_TIME_MS)
+    if job.custom_id is not None:
+        check_custom_id(job.custom_id)
+    check_size(job.data)
+    if job.options is not None:
+        check_options(job.options)
+
+
+def check_size(data: object) -> None:
+    """Data and results: at most 10 MiB of MessagePack."""
+    if data is not None and len(memoryview(data)) > MAX_DATA_BYTES:  # type: ignore[arg-type]
+        raise PayloadTooLarge("Job data too large (max 10MB)")
+
+
+def check_custom_id(custom_id: str) -> None:
+    """A custom id: any well-formed text of 1 to 1024 characters."""
+    if not custom_id or len(custom_id) > MAX_CUSTOM_ID_CHARS or not _well_formed(custom_id):
+        raise Invalid("jobId must be a non-empty string of at most 1024 well-formed characters")
+
+
+def check_options(options: Options) -> None:
+    """Bounds of the rare options."""
+    if options.backoff is not None:
+        check_number("backoff.delay", options.backoff.delay_ms, 0, MAX_BACKOFF_DELAY_MS)
+        check_number("backoff.maxDelay", options.backoff.max_ms, 0, MAX_BACKOFF_DELAY_MS)
+        check_number("backoff.jitter", options.backoff.jitter, 0, 1)
+    if options.timeout_ms is not None:
+        check_int("timeout", options.timeout_ms, 0, MAX_TIMEOUT_MS)
+    if options.ttl_ms is not None:
+        check_int("ttl", options.ttl_ms, 0, MAX_DELAY_MS)
+    if options.stall_timeout_ms is not None:
+        check_int("stallTimeout", options.stall_timeout_ms, 0, MAX_TIMEOUT_MS)
+    check_int("stackTraceLimit", options.stack_trace_limit, 0, 10_000)
+    if len(options.tags) > MAX_TAGS or any(len(tag) > MAX_NAME_CHARS or not _well_formed(tag) for tag in options.tags):
+        raise Invalid("tags must be at most 100 strings of at most 256 characters")
+    if options.dedup is not None:
+        if not options.dedup.key or len(options.dedup.key) > MAX_CUSTOM_ID_CHARS or not _well_formed(options.dedup.key):
+            raise Invalid("uniqueKey must be a non-empty string of at most 1024 well-formed characters")
+        if options.dedup.ttl_ms is not None:
+            check_int("dedup.ttl", options.dedup.ttl_ms, 0, MAX_DELAY_MS)
+
+
+def check_int(field: str, value: object, low: int, high: int) -> None:
+    """An integer in [low, high]."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise Invalid(f"{field} must be an integer" if isinstance(value, float) else f"{field} must be a number")
+    _check_range(field, value, low, high)
+
+
+def check_number(field: str, value: object, low: float, high: float) -> None:
+    """A finite number in [low, high]."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise Invalid(f"{field} must be a number")
+    if not math.isfinite(value):
+        raise Invalid(f"{field} must be a finite number")
+    _check_range(field, value, low, high)
+
+
+def _check_range(field: str, value: float, low: float, high: float) -> None:
+    if value < low:
+        raise Invalid(f"{field} must be at least {low}")
+    if value > high:
+        raise Invalid(f"{field} must be at most {high}")
+
+
+def _well_formed(text: str) -> bool:
+    return text.isascii() or not any("\ud800" <= char <= "\udfff" for char in text)

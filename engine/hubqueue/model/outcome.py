@@ -1,0 +1,86 @@
+"""How a run of a job ends, as values: a handler returns or raises one, `settle` stores it."""
+
+from __future__ import annotations
+
+import msgspec
+
+from hubqueue.model.job import Enqueueable
+
+
+class Outcome(Exception):
+    """The end of one run of a job; the subclasses say which."""
+
+
+class Complete(Outcome):
+    """Done. result: MessagePack bytes, None for no result; remove: delete the row at once (None: as the job says)."""
+
+    def __init__(self, result: bytes | None = None, *, remove: bool | None = None) -> None:
+        super().__init__("completed")
+        self.result = result
+        self.remove = remove
+
+
+class Fail(Outcome):
+    """The run failed: tried again with the job's back-off while it has attempts left, then dead."""
+
+    def __init__(self, error: str | None = None, *, stack: tuple[str, ...] = (), remove: bool | None = None) -> None:
+        super().__init__(error or "failed")
+        self.error = error
+        self.stack = stack
+        self.remove = remove
+
+
+class Retry(Outcome):
+    """The run failed and is to be tried again after a given time, while the job has attempts left.
+
+    Units: after_s seconds.
+    """
+
+    def __init__(self, after_s: float = 0.0, error: str | None = None) -> None:
+        super().__init__(error or f"retry after {after_s:g} s")
+        self.after_s = after_s
+        self.error = error
+
+
+class Reject(Outcome):
+    """The job can never succeed: it goes to the dead-letter queue at once, with this reason."""
+
+    def __init__(self, reason: str, *, stack: tuple[str, ...] = (), remove: bool | None = None) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.stack = stack
+        self.remove = remove
+
+
+class Release(Outcome):
+    """Not done and not the job's fault: it goes back, nothing is counted.
+
+    Units: after_s seconds until it may be leased again; 0 keeps its place in the queue.
+    """
+
+    def __init__(self, after_s: float = 0.0) -> None:
+        super().__init__("released")
+        self.after_s = after_s
+
+
+class Settlement(msgspec.Struct, frozen=True, gc=False):
+    """One leased job and how it ended. token None only for a job leased without an owner."""
+
+    id: str
+    token: str | None
+    outcome: Outcome
+
+
+class Output(msgspec.Struct, frozen=True, gc=False):
+    """A job that a settle enqueues in the same transaction."""
+
+    queue: str
+    job: Enqueueable
+
+
+class Blob(msgspec.Struct, frozen=True, gc=False):
+    """A named state blob that a settle stores; value None deletes it. Window state and the like."""
+
+    namespace: str
+    key: str
+    value: bytes | None

@@ -1,0 +1,161 @@
+"""What can be asked of a hub, whoever asks: the embedded hub and the TCP client both answer these.
+
+Workers, forwarders, the bridge and the public Queue are written against this protocol only, so that each
+works in the hub's own process and across the network alike. Every call may raise errors of `errors.py`.
+Units: *_ms milliseconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+from typing import Any, Protocol
+
+import msgspec
+
+from hubqueue.model.job import Enqueueable, Job, Leased
+from hubqueue.model.outcome import Blob, Output, Settlement
+from hubqueue.model.state import State
+
+
+class Renewal(Enum):
+    """What a heartbeat answers for one lease."""
+
+    RENEWED = "renewed"
+    LOST = "lost"
+    CANCELLED = "cancelled"
+
+
+class Counts(msgspec.Struct, frozen=True, gc=False):
+    """Jobs of one queue by state. `prioritized` and `paused` are views: they are part of no other number."""
+
+    waiting: int = 0
+    prioritized: int = 0
+    delayed: int = 0
+    active: int = 0
+    waiting_children: int = 0
+    completed: int = 0
+    failed: int = 0
+    paused: int = 0
+
+
+class QueueInfo(msgspec.Struct, frozen=True, gc=False):
+    """One queue as `queues` lists it."""
+
+    name: str
+    paused: bool
+    counts: Counts
+
+
+class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
+    """Something that happened to a job, after its commit. kind: the protocol's eventType. data: MessagePack bytes."""
+
+    kind: str
+    queue: str
+    job_id: str
+    at_ms: int
+    prev: str | None = None
+    error: str | None = None
+    data: bytes | None = None
+    terminal: bool | None = None
+    progress: float | None = None
+    delay_ms: int | None = None
+
+
+class Page(msgspec.Struct, frozen=True, gc=False):
+    """Jobs of a list, and the cursor of the next page (None: no more)."""
+
+    jobs: list[Job]
+    cursor: int | None = None
+
+
+class Schedule(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """A recurring rule that enqueues. Exactly one of every_ms and cron.
+
+    Units: every_ms milliseconds; next_run_at_ms Unix milliseconds.
+    """
+
+    key: str
+    queue: str
+    name: str = "default"
+    data: bytes | None = None
+    priority: int = 0
+    every_ms: int | None = None
+    cron: str | None = None
+    timezone: str | None = None
+    next_run_at_ms: int | None = None
+    runs: int = 0
+    limit: int | None = None
+
+
+class Verbs(Protocol):
+    """The verbs of a hub, asynchronous. See design: one word per thing."""
+
+    async def enqueue(self, queue: str, jobs: Sequence[Enqueueable], *, durable: bool = False) -> list[str]:
+        """Enqueue all of them or none; ids in the same order (the existing id where deduplicated)."""
+        ...
+
+    async def lease(
+        self, queue: str, count: int = 1, *, owner: str, lease_ms: int = 30_000, wait_ms: int = 0
+    ) -> list[Leased]:
+        """Up to `count` jobs; waits up to wait_ms until there is at least one."""
+        ...
+
+    async def settle(
+        self,
+        settlements: Sequence[Settlement],
+        *,
+        outputs: Sequence[Output] = (),
+        blobs: Sequence[Blob] = (),
+        durable: bool = False,
+    ) -> list[str]:
+        """End leased jobs, enqueue outputs and store blobs, all or nothing. Ids of the outputs."""
+        ...
+
+    async def extend(self, leases: Sequence[tuple[str, str]], lease_ms: int | None = None) -> list[Renewal]:
+        """Renew (id, token) pairs by lease_ms (None: as long as they were leased for)."""
+        ...
+
+    async def progress(self, id: str, token: str | None, value: float, message: str | None = None) -> None: ...
+    async def log(self, id: str, text: str, level: str = "info") -> None: ...
+
+    async def get(self, id: str) -> Job:
+        """The job, or NotFound."""
+        ...
+
+    async def list_jobs(
+        self,
+        queue: str,
+        states: Sequence[State] = (),
+        *,
+        limit: int = 100,
+        cursor: int | None = None,
+        offset: int = 0,
+        ascending: bool = True,
+    ) -> Page: ...
+
+    async def counts(self, queue: str) -> Counts: ...
+    async def queues(self) -> list[QueueInfo]: ...
+    async def wait(self, id: str, timeout_ms: int = 30_000) -> Job | None:
+        """The job once it has completed or failed; None when the time is over first."""
+        ...
+
+    async def cancel(self, id: str, *, active: bool = False) -> None: ...
+    async def promote(self, id: str) -> None: ...
+    async def update(self, id: str, data: bytes) -> None: ...
+    async def change_priority(self, id: str, priority: int) -> None: ...
+    async def change_delay(self, id: str, delay_ms: int) -> None: ...
+    async def retry(self, id: str) -> None: ...
+    async def retry_dead(self, queue: str, *, limit: int | None = None) -> int: ...
+    async def purge(self, queue: str) -> int: ...
+    async def clean(self, queue: str, grace_ms: int, limit: int, state: State = State.COMPLETED) -> list[str]: ...
+    async def drain(self, queue: str) -> int: ...
+    async def obliterate(self, queue: str) -> None: ...
+    async def pause(self, queue: str) -> None: ...
+    async def resume(self, queue: str) -> None: ...
+    async def upsert_schedule(self, schedule: Schedule) -> None: ...
+    async def delete_schedule(self, key: str) -> None: ...
+
+    async def subscribe(self, queue: str | None, receive: Callable[[Event], Any]) -> Callable[[], None]:
+        """Call `receive` for every event of the queue (None: of all queues). Returns what ends it."""
+        ...
