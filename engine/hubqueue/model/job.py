@@ -8,7 +8,7 @@ Options that most jobs do not have live in `Options`, one BLOB of the row: a job
 from __future__ import annotations
 
 from enum import IntFlag
-from typing import Protocol
+from typing import Final, Protocol
 
 import msgspec
 
@@ -47,7 +47,7 @@ class Options(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     stack_trace_limit: int = 10
 
 
-PLAIN = Options()
+PLAIN: Final = Options()
 
 
 class Flag(IntFlag):
@@ -147,38 +147,63 @@ class History(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     progress_message: str | None = None
 
 
-NO_HISTORY = History()
+NO_HISTORY: Final = History()
 
 
-class Job(msgspec.Struct, gc=False, kw_only=True):
-    """A stored job, as every reader gets it. Field order is not significant; `options` and `history` are decoded.
+class Job(msgspec.Struct, gc=False):
+    """A stored job, as every reader gets it. The fields after `queue` are the columns the store reads, in order.
 
     Units: *_ms Unix UTC milliseconds. attempts counts failed runs; it is 0 during the first run.
     """
 
     id: str
-    seq: int
     queue: str
+    seq: int
     state: State
+    flags: int
+    priority: int
     name: str
     data: bytes | None
-    priority: int
     run_at_ms: int
     created_at_ms: int
     attempts: int
     max_attempts: int
-    started_at_ms: int | None = None
-    finished_at_ms: int | None = None
-    heartbeat_at_ms: int | None = None
-    owner: str | None = None
-    deadline_ms: int | None = None
+    lease_no: int = 0
     stall_count: int = 0
     lost_count: int = 0
+    started_at_ms: int | None = None
+    heartbeat_at_ms: int | None = None
+    deadline_ms: int | None = None
+    finished_at_ms: int | None = None
     progress: float = 0.0
+    owner: str | None = None
     custom_id: str | None = None
-    options: Options = PLAIN
-    history: History = NO_HISTORY
+    options_blob: bytes | None = None
+    history_blob: bytes | None = None
     result: bytes | None = None
+
+    @property
+    def options(self) -> Options:
+        return PLAIN if self.options_blob is None else decode_options(self.options_blob)
+
+    @property
+    def history(self) -> History:
+        return NO_HISTORY if self.history_blob is None else decode_history(self.history_blob)
+
+
+_encoder = msgspec.msgpack.Encoder()
+decode_options: Final = msgspec.msgpack.Decoder(Options).decode
+decode_history: Final = msgspec.msgpack.Decoder(History).decode
+
+
+def options_blob(options: Options | None) -> bytes | None:
+    """The stored form of options: None when every one is the default."""
+    return None if options is None or options == PLAIN else _encoder.encode(options)
+
+
+def history_blob(history: History) -> bytes | None:
+    """The stored form of a history: None when it is empty."""
+    return None if history == NO_HISTORY else _encoder.encode(history)
 
 
 class Leased(msgspec.Struct, frozen=True, gc=False):
