@@ -21,13 +21,25 @@ class Complete(Outcome):
 
 
 class Fail(Outcome):
-    """The run failed: tried again with the job's back-off while it has attempts left, then dead."""
+    """The run failed: tried again with the job's back-off while it has attempts left, then dead.
 
-    def __init__(self, error: str | None = None, *, stack: tuple[str, ...] = (), remove: bool | None = None) -> None:
+    reason is kept with the attempt, and with the dead letter if it was the last one: `explicit_fail` by itself,
+    `timeout` when the handler was over its time, `worker_lost` when its process died.
+    """
+
+    def __init__(
+        self,
+        error: str | None = None,
+        *,
+        stack: tuple[str, ...] = (),
+        remove: bool | None = None,
+        reason: str = "explicit_fail",
+    ) -> None:
         super().__init__(error or "failed")
         self.error = error
         self.stack = stack
         self.remove = remove
+        self.reason = reason
 
 
 class Retry(Outcome):

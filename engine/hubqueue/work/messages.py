@@ -1,0 +1,109 @@
+"""What the hub's side (`parent`) and the handler process (`child`) tell each other, as lines of JSON.
+
+Parent to child on standard input, child to parent on a pipe of its own: standard output and standard error
+belong to the handlers. A line is one message; neither side keeps anything but the current line.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from hubqueue.work.loading import Problem
+
+
+class Setup(msgspec.Struct, frozen=True, tag=True):
+    """First line: how to reach the hub and what to load. Nothing runs before Go.
+
+    Units: grace_s seconds a handler gets to end after it was told to stop; max_memory_bytes of address space.
+    skip: files that killed a process while they were loaded. suspects: jobs that run alone (see `turns`).
+    """
+
+    url: str
+    folder: str
+    token: str | None = None
+    ca_file: str | None = None
+    skip: tuple[str, ...] = ()
+    suspects: tuple[str, ...] = ()
+    lease_ms: int = 30_000
+    grace_s: float = 30.0
+    nice: int = 0
+    max_memory_bytes: int | None = None
+
+
+class Go(msgspec.Struct, frozen=True, tag=True):
+    """Start to take jobs."""
+
+
+class Drain(msgspec.Struct, frozen=True, tag=True):
+    """Take no more jobs, let those that run end within the grace, give the rest back, exit.
+
+    Units: grace_s seconds.
+    """
+
+    grace_s: float
+
+
+ToChild = Setup | Go | Drain
+
+
+class Loading(msgspec.Struct, frozen=True, tag=True):
+    """The code of this file runs next: if the process dies now, it was this one."""
+
+    file: str
+
+
+class TaskInfo(msgspec.Struct, frozen=True):
+    """One task as it was loaded."""
+
+    name: str
+    queue: str
+    file: str
+    line: int
+    concurrency: int
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """Everything that can be loaded is."""
+
+    tasks: list[TaskInfo]
+    problems: list[Problem]
+
+
+class Held(msgspec.Struct, frozen=True, tag=True):
+    """These jobs are leased by this process: (id, token) pairs."""
+
+    leases: list[tuple[str, str]]
+
+
+class Started(msgspec.Struct, frozen=True, tag=True):
+    """The handler of this job runs next."""
+
+    id: str
+
+
+class Ended(msgspec.Struct, frozen=True, tag=True):
+    """These jobs are settled, or no longer ours."""
+
+    ids: list[str]
+
+
+class Stuck(msgspec.Struct, frozen=True, tag=True):
+    """A handler did not end when it was told to: only the end of this process ends it."""
+
+    id: str
+    task: str
+
+
+class Beat(msgspec.Struct, frozen=True, tag=True):
+    """Handlers are running and the event loop turns."""
+
+
+FromChild = Loading | Ready | Held | Started | Ended | Stuck | Beat
+
+_encoder = msgspec.json.Encoder()
+to_child_decoder: msgspec.json.Decoder[ToChild] = msgspec.json.Decoder(ToChild)
+from_child_decoder: msgspec.json.Decoder[FromChild] = msgspec.json.Decoder(FromChild)
+
+
+def line(message: ToChild | FromChild) -> bytes:
+    return _encoder.encode(message) + b"\n"
