@@ -1,0 +1,132 @@
+"""The layers of the engine: what each part may import. Reads every import in the source, wherever it stands.
+
+A new top-level folder or file of the package must be given its place here.
+"""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[2] / "engine" / "hubqueue"
+
+# Rules: a part imports itself and what its line names, nothing else of hubqueue. Arrows point down only.
+BASE = {"errors", "clock", "model"}
+OUTER = BASE | {"wire", "client", "hub"}
+MAY_IMPORT = {
+    # 0: pure values and rules
+    "errors": BASE,
+    "clock": BASE,
+    "model": BASE,
+    # 1: bytes and SQL, which do not know each other
+    "wire": BASE,
+    "store": BASE,
+    # 2: the verbs, and the way to somebody else's
+    "hub": BASE | {"store"},
+    "client": BASE | {"wire"},
+    # 3: doors, bridges and workers, which do not know each other and never the store
+    "servers": OUTER,
+    "mqtt": OUTER,
+    "forward": OUTER,
+    "work": OUTER,
+}
+# 4: builds the process from the parts, or is what users see of it
+ANYTHING = {"__init__", "__main__", "api", "app", "cli", "config", "demo", "logs"}
+
+# A third-party or storage library is imported in the places named, so that replacing it touches nothing else.
+HOMES = {
+    "sqlite3": {"store"},
+    "aiomqtt": {"mqtt"},
+    "paho": {"mqtt"},
+    "amqtt": {"demo"},
+    "click": {"cli"},
+    "voluptuous": {"config"},
+    "yaml": {"config"},
+    "uvloop": {"app", "cli"},
+}
+
+
+def part_of(path: Path, package: Path = PACKAGE) -> str:
+    """The top-level folder or module of the package that a file belongs to."""
+    return path.relative_to(package).parts[0].removesuffix(".py")
+
+
+def imports(source: str, module: str) -> Iterator[str]:
+    """Every module that the source of `module` (dotted, a package ends with `.__init__`) imports, as a full name."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(module.split(".")[: -node.level]) if node.level else ""
+            name = ".".join(filter(None, [base, node.module]))
+            # `from hubqueue import model` names the part only after `import`
+            yield from (f"{name}.{alias.name}" if name == "hubqueue" else name for alias in node.names)
+
+
+def forbidden(part: str, imported: str) -> str | None:
+    """Why this part may not import that, or None."""
+    root, _, rest = imported.partition(".")
+    if root == "hubqueue":
+        target = rest.partition(".")[0] or "__init__"
+        allowed = MAY_IMPORT.get(part)
+        if allowed is not None and target != part and target not in allowed:
+            return f"{part} may not import {imported}"
+    elif part not in HOMES.get(root, {part}):
+        return f"{part} may not import {imported}: its home is {', '.join(sorted(HOMES[root]))}"
+    elif part in BASE and root != "msgspec" and root not in sys.stdlib_module_names:
+        return f"{part} may not import {imported}: layer 0 has the standard library and msgspec"
+    return None
+
+
+def test_every_part_has_its_place_and_only_one() -> None:
+    found = {part_of(path) for path in PACKAGE.rglob("*.py")}
+    assert found
+    assert found - MAY_IMPORT.keys() - ANYTHING == set()
+    assert MAY_IMPORT.keys() & ANYTHING == set()
+
+
+def test_imports_point_down_only() -> None:
+    wrong = [
+        f"{path.relative_to(PACKAGE)}: {reason}"
+        for path in sorted(PACKAGE.rglob("*.py"))
+        for imported in imports(
+            path.read_text(encoding="utf-8"), ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+        )
+        if (reason := forbidden(part_of(path), imported))
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("part", "module", "source"),
+    [
+        ("model", "hubqueue.model.job", "from hubqueue.store import db"),
+        ("model", "hubqueue.model.job", "import aiohttp"),
+        ("store", "hubqueue.store.db", "import hubqueue.wire.frames"),
+        ("wire", "hubqueue.wire.frames", "from hubqueue import store"),
+        ("client", "hubqueue.client.remote", "from ..hub import hub"),
+        ("servers", "hubqueue.servers.tcp", "def late():\n    from hubqueue.mqtt import bridge"),
+        ("servers", "hubqueue.servers.tcp", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import sqlite3"),
+        ("hub", "hubqueue.hub.hub", "from hubqueue import open"),
+        ("hub", "hubqueue.hub.verbs.__init__", "from ...wire import frames"),
+    ],
+)
+def test_a_wrong_arrow_is_found(part: str, module: str, source: str) -> None:
+    assert [reason for name in imports(source, module) if (reason := forbidden(part, name))]
+
+
+@pytest.mark.parametrize(
+    ("part", "source"),
+    [
+        ("model", "import msgspec, re"),
+        ("hub", "from hubqueue.store.db import Db\nfrom hubqueue.errors import Invalid"),
+        ("servers", "from hubqueue.hub import hub\nimport ssl"),
+        ("app", "from hubqueue.servers import tcp\nfrom hubqueue.mqtt import link"),
+    ],
+)
+def test_an_arrow_down_is_allowed(part: str, source: str) -> None:
+    assert [reason for name in imports(source, f"hubqueue.{part}.some") if (reason := forbidden(part, name))] == []
