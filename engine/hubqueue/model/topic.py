@@ -1,0 +1,128 @@
+"""MQTT topics and the filters that take them: `+`, `#`, and named parts as in `sensors/{kind}/{room}`.
+
+Rules and the invoke topic are written with these; the broker is asked for `subscription`, in which a named part
+is a `+`. Keep it pure: matching is checked against the standard's own wording in the tests.
+Source: MQTT 5.0, section 4.7.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+
+from hubqueue.errors import Invalid
+
+MAX_TOPIC_BYTES: Final = 65_535  # MQTT 5.0, section 1.5.4: a string has a two-byte length
+
+_NAMED = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}\Z")
+_SHARED = re.compile(r"\$share/[^/+#]+/(?=.)", re.DOTALL)
+
+
+class TopicFilter:
+    """A topic filter, checked and compiled.
+
+    Errors: Invalid says what is wrong with the text.
+    """
+
+    __slots__ = ("_match", "_shared", "levels", "names", "subscription", "text")
+
+    def __init__(self, text: str) -> None:
+        _check(text, "topic filter")
+        shared = _SHARED.match(text)
+        self.text: Final = text
+        self._shared = shared.group() if shared else ""
+        named = [_level(level, text) for level in text[len(self._shared) :].split("/")]
+        self.names: Final = tuple(name for _, name in named if name)
+        if len(set(self.names)) != len(self.names):
+            raise Invalid(f"topic filter {text!r} uses a named part twice", hint="give each part its own name")
+        self.levels: Final = tuple(level for level, _ in named)
+        if "#" in self.levels[:-1]:
+            raise Invalid(f"topic filter {text!r}: '#' may only be the last level")
+        self.subscription: Final = self._shared + "/".join(self.levels)
+        self._match = re.compile(_pattern(named), re.DOTALL).match
+
+    def match(self, topic: str) -> dict[str, str] | None:
+        """The named parts of a topic that this filter takes, else None."""
+        found = self._match(topic)
+        return found.groupdict() if found else None
+
+    def covers(self, other: TopicFilter) -> bool:
+        """Whether every topic that the other takes is taken by this one. Shared subscriptions cover only themselves."""
+        if self._shared or other._shared:
+            return self.subscription == other.subscription
+        if other.levels[0].startswith("$") and self.levels[0] in ("+", "#"):
+            return False
+        for index, level in enumerate(self.levels):
+            if level == "#":
+                return True
+            if index == len(other.levels) or other.levels[index] == "#":
+                return False
+            if level not in ("+", other.levels[index]):
+                return False
+        return len(self.levels) == len(other.levels)
+
+    def __repr__(self) -> str:
+        return f"TopicFilter({self.text!r})"
+
+
+def widest(filters: Iterable[TopicFilter]) -> list[TopicFilter]:
+    """The fewest of these filters that together take what all of them take, in their order.
+
+    A broker may send a message once for each subscription that takes it: what is covered is not subscribed.
+    """
+    kept: list[TopicFilter] = []
+    for candidate in filters:
+        if not any(wide.covers(candidate) for wide in kept):
+            kept = [narrow for narrow in kept if not candidate.covers(narrow)]
+            kept.append(candidate)
+    return kept
+
+
+def check_topic(topic: str) -> str:
+    """A topic that may be published to, or Invalid."""
+    _check(topic, "topic")
+    if "+" in topic or "#" in topic:
+        raise Invalid(f"topic {topic!r} holds a wildcard", hint="'+' and '#' belong into topic filters only")
+    return topic
+
+
+def _check(text: str, what: str) -> None:
+    if not text:
+        raise Invalid(f"a {what} must not be empty")
+    if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
+        raise Invalid(f"{what} {text!r} holds a character that MQTT forbids")
+    if len(text.encode()) > MAX_TOPIC_BYTES:
+        raise Invalid(f"a {what} may have at most {MAX_TOPIC_BYTES} bytes")
+
+
+def _level(level: str, text: str) -> tuple[str, str | None]:
+    """A level as the broker sees it, and its name if it has one."""
+    named = _NAMED.match(level)
+    if named:
+        return "+", named.group(1)
+    if "{" in level or "}" in level:
+        hint = "write a named part as {name}, with letters, digits and _, as in sensors/{kind}/{room}"
+        raise Invalid(f"topic filter {text!r}: {level!r} is not a named part", hint=hint)
+    if level not in ("+", "#") and ("+" in level or "#" in level):
+        raise Invalid(
+            f"topic filter {text!r}: {level!r} mixes a wildcard with text", hint="a wildcard is a whole level"
+        )
+    return level, None
+
+
+def _pattern(levels: list[tuple[str, str | None]]) -> str:
+    """A regular expression for whole topics. `#` takes its parent level too; a leading wildcard takes no `$` topic."""
+    guard = r"(?!\$)" if levels[0][0] in ("+", "#") else ""
+    parts = []
+    for index, (level, name) in enumerate(levels):
+        slash = "/" if index else ""
+        if name:
+            parts.append(f"{slash}(?P<{name}>[^/]*)")
+        elif level == "+":
+            parts.append(slash + "[^/]*")
+        elif level == "#":
+            parts.append("(?:/.*)?" if index else ".*")
+        else:
+            parts.append(slash + re.escape(level))
+    return guard + "".join(parts) + r"\Z"
