@@ -50,6 +50,12 @@ class PayloadTooLarge(Invalid):
     default_hint = "send less data in one job, or a reference to it"
 
 
+class Undecodable(Invalid):
+    """The message cannot be decoded."""
+
+    code = "undecodable"
+
+
 class NotFound(HubqueueError):
     """Job not found"""
 
@@ -183,6 +189,20 @@ class LinkDown(HubqueueError):
     status = 503
     retryable = True
     default_hint = "nothing is lost; it is tried again by itself"
+
+
+class AnswerLost(LinkDown):
+    """The link went down before the answer came."""
+
+    code = "answer_lost"
+    default_hint = "the other side may have done it: look before you ask again"
+
+
+class JobFailed(HubqueueError):
+    """The job failed for good and is in the dead-letter queue."""
+
+    code = "job_failed"
+    status = 409
 
 
 class TimedOut(HubqueueError):
