@@ -1,0 +1,79 @@
+"""When a link is used, left alone and tried again: pure, told the time by its caller.
+
+- down: nothing is sent until `retry_at_s`; each failed try doubles the wait, with jitter, up to the cap.
+- probing: connected again, but not yet trusted: one small batch at a time.
+- up: batches go. Only a delivered batch makes the link trusted and resets the wait: a peer that answers
+  connections and nothing else is not asked every half second.
+A failure that belongs to an earlier connection (an older epoch) is old news and changes nothing.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from enum import Enum
+
+from hubqueue.forward.verdict import Down
+
+
+class LinkState(Enum):
+    """What a link is good for now."""
+
+    DOWN = "down"
+    PROBING = "probing"
+    UP = "up"
+
+
+class Breaker:
+    """One link. Units: *_s seconds on the caller's monotonic clock; chance is uniform in [0, 1)."""
+
+    def __init__(
+        self, first_s: float, cap_s: float, *, now_s: float, chance: Callable[[], float] = random.random
+    ) -> None:
+        self._first_s = first_s
+        self._cap_s = cap_s
+        self._chance = chance
+        self.state = LinkState.DOWN
+        self.since_s = now_s
+        self.retry_at_s = now_s
+        self.failures = 0
+        self.epoch = 0
+        self.last: Down | None = None
+
+    @property
+    def trusted(self) -> bool:
+        """Whether a batch was delivered since the last failure; else only a small one is risked."""
+        return self.failures == 0
+
+    def connected(self, now_s: float) -> None:
+        """A connection was made: probe it if the last one failed."""
+        self.epoch += 1
+        self._enter(LinkState.UP if self.trusted else LinkState.PROBING, now_s)
+
+    def quiet(self, now_s: float) -> None:
+        """Connected, and there was nothing to probe with: up, as far as anybody can tell."""
+        if self.state is LinkState.PROBING:
+            self._enter(LinkState.UP, now_s)
+
+    def delivered(self, epoch: int, now_s: float) -> None:
+        """A batch was taken by the other side."""
+        if epoch == self.epoch and self.state is not LinkState.DOWN:
+            self.failures = 0
+            self._enter(LinkState.UP, now_s)
+
+    def failed(self, down: Down, epoch: int, now_s: float) -> bool:
+        """The connection of this epoch, or the try to make the next one, failed. False if that was known already."""
+        if epoch != self.epoch:
+            return False
+        self.epoch += 1
+        self.failures += 1
+        self.last = down
+        wait_s = min(self._cap_s, self._first_s * 2.0 ** min(self.failures - 1, 60)) * (0.5 + 0.5 * self._chance())
+        self.retry_at_s = now_s + max(wait_s, down.retry_after_s or 0.0)
+        self._enter(LinkState.DOWN, now_s)
+        return True
+
+    def _enter(self, state: LinkState, now_s: float) -> None:
+        if state is not self.state:
+            self.state = state
+            self.since_s = now_s

@@ -1,0 +1,26 @@
+"""Writing one batch so that one bad job does not hold the others: halve what is refused until the culprit is alone."""
+
+from __future__ import annotations
+
+from hubqueue.forward.sink import Batch, Sink
+from hubqueue.forward.verdict import Down, Rejected, verdict
+
+
+async def deliver(sink: Sink, batch: Batch) -> list[Rejected | None] | Down:
+    """Write the batch in order; for each job None, or why it is refused. Down: nothing is known of any of them."""
+    try:
+        return await sink.write(batch)
+    except Exception as error:  # whatever a sink raises has a verdict
+        meaning = verdict(error)
+    if isinstance(meaning, Down):
+        return meaning
+    if len(batch.jobs) == 1:
+        return [meaning]
+    half = len(batch.jobs) // 2
+    results: list[Rejected | None] = []
+    for jobs in (batch.jobs[:half], batch.jobs[half:]):
+        part = await deliver(sink, Batch(batch.queue, jobs, batch.floor))
+        if isinstance(part, Down):
+            return part
+        results += part
+    return results

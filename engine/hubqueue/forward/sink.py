@@ -1,0 +1,58 @@
+"""What a destination must be able to do to be forwarded to. Called by the forwarder and its link only.
+
+The one rule: `write` returns for a job only after the other side keeps it for good (durable jobs: synced),
+because the local copy is completed next. Everything else raises, and nothing may take forever.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import msgspec
+
+from hubqueue.forward.verdict import Rejected
+from hubqueue.model.job import Leased
+
+
+class Batch(msgspec.Struct, frozen=True):
+    """Jobs of one queue in the order they are to arrive.
+
+    floor: no unsettled job of the queue has a lower seq, so that a receiver may forget what is below it; None: unknown.
+    """
+
+    queue: str
+    jobs: tuple[Leased, ...]
+    floor: int | None = None
+
+
+class Sink(Protocol):
+    """A destination. One connection at a time; `write` may be called again before an earlier one returned."""
+
+    @property
+    def target(self) -> str:
+        """Where it writes to, for people: no secrets."""
+        ...
+
+    @property
+    def wants_floor(self) -> bool:
+        """Whether `Batch.floor` is of any use to the other side; it costs a query each time."""
+        ...
+
+    async def connect(self) -> None:
+        """Make the connection anew, once. Errors: any that `verdict` reads; the caller decides when to try again."""
+        ...
+
+    async def write(self, batch: Batch) -> list[Rejected | None]:
+        """Write the jobs; for each None when the other side has it, or why it will never take it.
+
+        Errors: any that `verdict` takes for the link's; then nothing is known of the batch and all of it is sent again.
+        """
+        ...
+
+    async def lost(self) -> None:
+        """Return or raise once the connection is gone; a sink without a lasting connection waits forever."""
+        ...
+
+    async def close(self) -> None:
+        """Give the connection up. May be called at any time and again."""
+        ...

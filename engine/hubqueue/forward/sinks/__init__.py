@@ -1,0 +1,1 @@
+"""Sinks: one module for each kind of destination."""

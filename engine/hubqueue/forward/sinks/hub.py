@@ -1,0 +1,168 @@
+"""The sink that is another hub: hubqueue or bunqueue, over TCP with TLS and a token.
+
+Each batch is one PUSHB whose ids are made of the source hub, the queue and the seq, so that sending a batch
+again is harmless (P6). Name, data and priority go along, data byte for byte; delay, attempts, back-off and the
+like stay local: the other side has rules of its own.
+Source: docs/protocol.md, PUSHB and Hello.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+
+from hubqueue.client.address import LinkSettings
+from hubqueue.client.session import Session
+from hubqueue.errors import HubqueueError, LinkDown, ProtocolError
+from hubqueue.forward.sink import Batch
+from hubqueue.forward.verdict import Rejected, verdict
+from hubqueue.model.job import Job, Leased
+
+FLOOR_CAPABILITY: Final = "forward-floor"
+OURS: Final = "hubqueue"
+SEQ_DIGITS: Final = 16  # seq stays below 2^53
+FRAME_BYTES: Final = 8 * 1024 * 1024  # of data in one PUSHB: the receiver takes 16 MB at once
+SLOWEST_BYTES_PER_S: Final = 8 * 1024  # an uplink slower than this is down
+
+_ENTRY: Final = re.compile(r"jobs\[(\d+)\]: ")
+
+
+class Entry(msgspec.Struct, frozen=True, gc=False, rename="camel"):
+    """One job of a PUSHB."""
+
+    name: str
+    priority: int
+    custom_id: str
+    durable: bool
+    data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+
+
+class Accepted(msgspec.Struct):
+    """The reply to a PUSHB."""
+
+    ids: list[str]
+
+
+_accepted = msgspec.msgpack.Decoder(Accepted).decode
+
+
+class HubSink:
+    """Writes to `queue` of the hub at `link`; None: the queue of the same name.
+
+    hub_id_of says under which hub_id a seq was accepted here. durable: the other side syncs before it says ok.
+    Units: write_timeout_s seconds, on top of the time the bytes need on a slow uplink.
+    """
+
+    def __init__(
+        self,
+        link: LinkSettings,
+        hub_id_of: Callable[[int], str],
+        *,
+        queue: str | None = None,
+        durable: bool = True,
+        write_timeout_s: float = 30.0,
+    ) -> None:
+        self._link = link
+        self._hub_id_of = hub_id_of
+        self._queue = queue
+        self._durable = durable
+        self._write_timeout_s = write_timeout_s
+        self._session: Session | None = None
+
+    @property
+    def target(self) -> str:
+        return self._link.url if self._queue is None else f"{self._link.url}/{self._queue}"
+
+    @property
+    def wants_floor(self) -> bool:
+        return self._session is not None and FLOOR_CAPABILITY in self._session.peer.capabilities
+
+    async def connect(self) -> None:
+        await self.close()
+        self._session = await Session.open(self._link)
+
+    async def lost(self) -> None:
+        raise await self._open().lost
+
+    async def close(self) -> None:
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def write(self, batch: Batch) -> list[Rejected | None]:
+        session = self._open()
+        results: list[Rejected | None] = []
+        for part in _frames(batch.jobs):
+            results += await self._push(session, batch, part)
+        return results
+
+    async def _push(self, session: Session, batch: Batch, jobs: list[Leased]) -> list[Rejected | None]:
+        """One PUSHB; an entry that is refused by its index is left out and the rest is pushed again."""
+        results: list[Rejected | None] = [None] * len(jobs)
+        left = list(range(len(jobs)))
+        while left:
+            try:
+                await self._request(session, batch, [jobs[i].job for i in left])
+            except HubqueueError as error:
+                meaning, entry = verdict(error), _ENTRY.match(error.message)
+                if not isinstance(meaning, Rejected) or entry is None or int(entry[1]) >= len(left):
+                    raise
+                results[left.pop(int(entry[1]))] = Rejected(meaning.code, error.message[entry.end() :])
+            else:
+                break
+        return results
+
+    async def _request(self, session: Session, batch: Batch, jobs: list[Job]) -> None:
+        queue = batch.queue if self._queue is None else self._queue
+        ours = session.peer.server == OURS
+        fields: dict[str, object] = {"queue": queue, "jobs": [self._entry(batch.queue, job, ours) for job in jobs]}
+        if batch.floor is not None and self.wants_floor:
+            fields["forwardFloor"] = batch.floor
+        size = sum(len(job.data or b"") for job in jobs)
+        timeout_s = self._write_timeout_s + size / SLOWEST_BYTES_PER_S
+        reply = await session.request("PUSHB", fields, timeout_s)
+        try:
+            ids = _accepted(reply).ids
+        except msgspec.MsgspecError as error:
+            raise ProtocolError(f"the answer of {self._link.url} is not understood: {error}") from error
+        if len(ids) != len(jobs):
+            raise ProtocolError(f"{self._link.url} was sent {len(jobs)} jobs and names {len(ids)}")
+
+    def _entry(self, queue: str, job: Job, ours: bool) -> Entry:
+        return Entry(
+            name=job.name,
+            priority=job.priority,
+            custom_id=forward_id(self._hub_id_of(job.seq), queue, job.seq, sortable=not ours),
+            durable=self._durable,
+            data=msgspec.UNSET if job.data is None else msgspec.Raw(job.data),
+        )
+
+    def _open(self) -> Session:
+        if self._session is None:
+            raise LinkDown(f"there is no connection to {self._link.url}")
+        return self._session
+
+
+def forward_id(hub_id: str, queue: str, seq: int, *, sortable: bool = False) -> str:
+    """The id a forwarded job has on the other side (P6).
+
+    sortable: with leading zeros, for bunqueue, which orders the jobs of one batch by the text of their ids.
+    """
+    return f"fwd:{hub_id}:{queue}:{seq:0{SEQ_DIGITS}d}" if sortable else f"fwd:{hub_id}:{queue}:{seq}"
+
+
+def _frames(jobs: tuple[Leased, ...]) -> list[list[Leased]]:
+    """The jobs in order, cut so that no frame holds much more than FRAME_BYTES of data."""
+    frames: list[list[Leased]] = []
+    room = 0
+    for leased in jobs:
+        size = len(leased.job.data or b"")
+        if not frames or size > room:
+            frames.append([])
+            room = FRAME_BYTES
+        frames[-1].append(leased)
+        room -= size
+    return frames
