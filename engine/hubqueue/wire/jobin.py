@@ -1,0 +1,181 @@
+"""Jobs as they come in: the plain struct that the store takes as it is, and the full one that is converted.
+
+Most jobs have a name, data and at most a priority, a delay and a number of attempts. `PlainJob` holds just
+those, refuses anything else and satisfies `model.job.Enqueueable`, so that a batch of such jobs is enqueued
+without touching one of them. Any other job is read as `JobIn` and becomes a `NewJob`.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final, Literal
+
+import msgspec
+from msgspec import Raw, field
+
+from hubqueue.errors import Invalid
+from hubqueue.model.job import Dedup, NewJob, Options
+from hubqueue.model.retry import Backoff
+from hubqueue.wire.fields import (
+    ABSENT,
+    Attempts,
+    BackoffMs,
+    DelayMs,
+    JobId,
+    JobName,
+    Priority,
+    TimeMs,
+    TimeoutMs,
+    Whole,
+    value_bytes,
+)
+
+NOT_YET: Final = ("depends_on", "parent_id", "children_ids", "group_id", "group_max_size", "repeat")
+
+
+class PlainJob(msgspec.Struct, forbid_unknown_fields=True, gc=False):
+    """A job without rare options, ready for the store."""
+
+    name: JobName
+    data: Raw
+    priority: Priority = 0
+    delay_ms: DelayMs = field(name="delay", default=0)
+    max_attempts: Attempts = field(name="maxAttempts", default=3)
+
+    run_at_ms: ClassVar[None] = None
+    created_at_ms: ClassVar[None] = None
+    custom_id: ClassVar[None] = None
+    options: ClassVar[None] = None
+
+
+class BackoffIn(msgspec.Struct, rename="camel", gc=False):
+    """Back-off in its long form."""
+
+    type: Literal["fixed", "exponential"]
+    delay: BackoffMs
+    max_delay: BackoffMs | None = None
+
+
+class DedupIn(msgspec.Struct, gc=False):
+    """What to do about a second job with the same `uniqueKey`."""
+
+    ttl: DelayMs | None = None
+    extend: bool | None = None
+    replace: bool | None = None
+
+
+class JobFields(msgspec.Struct, rename="camel", gc=False, kw_only=True):
+    """Every option of a job but its custom id, which PUSH and PUSHB call differently."""
+
+    name: JobName | None = None
+    data: Raw = ABSENT
+    priority: Priority = 0
+    delay: DelayMs = 0
+    max_attempts: Attempts = 3
+    timestamp: TimeMs | None = None
+    backoff: BackoffMs | BackoffIn | None = None
+    timeout: TimeoutMs | None = None
+    ttl: DelayMs | None = None
+    stall_timeout: TimeoutMs | None = None
+    unique_key: JobId | None = None
+    dedup: DedupIn | None = None
+    tags: tuple[str, ...] | None = None
+    lifo: bool | None = None
+    durable: bool | None = None
+    remove_on_complete: bool | None = None
+    remove_on_fail: bool | None = None
+    stack_trace_limit: Whole = 10
+    depends_on: list[str] | None = None
+    children_ids: list[str] | None = None
+    parent_id: str | None = None
+    group_id: str | None = None
+    group_max_size: Whole | None = None
+    repeat: Raw = ABSENT
+
+
+class JobIn(JobFields, rename="camel", gc=False, kw_only=True):
+    """One entry of a batch."""
+
+    custom_id: JobId | None = None
+
+
+def to_new_job(job: JobFields, custom_id: str | None) -> NewJob:
+    """The job as the engine's own value.
+
+    Errors: Invalid for options that this hub does not have, so that nothing is silently left out.
+    """
+    for option in NOT_YET:
+        value = getattr(job, option)
+        if value is not None and value != [] and (option != "repeat" or value_bytes(value) not in (None, b"\xc0")):
+            wire_name = "".join(part.title() if at else part for at, part in enumerate(option.split("_")))
+            raise Invalid(f"{wire_name} is not supported by this hub", hint="push the job without it")
+    data = value_bytes(job.data)
+    name = job.name
+    if name is None:
+        name, data = take_name(data)
+    return NewJob(
+        name=name,
+        data=data,
+        priority=job.priority,
+        delay_ms=job.delay,
+        max_attempts=job.max_attempts,
+        run_at_ms=None if job.timestamp is None else job.timestamp + job.delay,
+        created_at_ms=job.timestamp,
+        custom_id=custom_id or None,
+        options=_options(job),
+    )
+
+
+def _options(job: JobFields) -> Options:
+    return Options(
+        backoff=_backoff(job.backoff),
+        timeout_ms=job.timeout or None,
+        ttl_ms=job.ttl or None,
+        stall_timeout_ms=job.stall_timeout,
+        lifo=bool(job.lifo),
+        durable=bool(job.durable),
+        dedup=_dedup(job),
+        remove_on_complete=bool(job.remove_on_complete),
+        remove_on_fail=bool(job.remove_on_fail),
+        tags=job.tags or (),
+        stack_trace_limit=job.stack_trace_limit,
+    )
+
+
+def _backoff(value: float | BackoffIn | None) -> Backoff | None:
+    if value is None:
+        return None
+    if isinstance(value, BackoffIn):
+        short = Backoff(kind=value.type, delay_ms=value.delay)
+        return short if value.max_delay is None else msgspec.structs.replace(short, max_ms=value.max_delay)
+    return Backoff(delay_ms=value)
+
+
+def _dedup(job: JobFields) -> Dedup | None:
+    if not job.unique_key:
+        return None
+    rule = job.dedup or DedupIn()
+    return Dedup(
+        key=job.unique_key, ttl_ms=rule.ttl or None, extend=bool(rule.extend), replace=bool(rule.replace)
+    )
+
+
+_read_map: Final = msgspec.msgpack.Decoder(dict[str, Raw]).decode
+_read_text: Final = msgspec.msgpack.Decoder(str).decode
+_write: Final = msgspec.msgpack.Encoder().encode
+
+
+def take_name(data: bytes | None) -> tuple[str, bytes | None]:
+    """The name of a job pushed without one: the text `name` of its data, which is taken out, else "default".
+
+    Source: docs/protocol.md, PUSH (clients of protocol version 2).
+    """
+    if data is None:
+        return "default", None
+    try:
+        fields = _read_map(data)
+        name = _read_text(fields.pop("name"))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, KeyError):
+        return "default", data
+    if not 1 <= len(name) <= 256:
+        raise Invalid("Job name must be a non-empty string of at most 256 characters")
+    return name, _write(fields)

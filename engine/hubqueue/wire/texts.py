@@ -1,0 +1,64 @@
+"""The protocol's words for what a strict decoder found wrong.
+
+Clients were written against these texts; msgspec's own name types that mean nothing on the wire.
+Source: docs/protocol.md, "Errors".
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+_MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`")
+_RANGE = re.compile(r"Expected `(?:int|float)[^`]*` (?P<sign>>=|<=) (?P<bound>-?[\d.e+]+)")
+_TYPE = re.compile(r"Expected `(?P<wanted>[^`]+)`")
+_PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`\Z")
+
+_OWN: Final = {  # fields with a text of their own, whatever is wrong with them
+    "name": "Job name must be a non-empty string of at most 256 characters",
+    "queue": "Queue name is required",
+    "backoff.type": "backoff.type must be 'fixed' or 'exponential'",
+    "tags": "tags must be an array of strings of at most 256 characters",
+}
+_WANTED: Final = (
+    ("int", "a number"),
+    ("float", "a number"),
+    ("bool", "a boolean"),
+    ("object", "an object"),
+    ("array", "an array"),
+    ("str", "a string"),
+    ("bytes", "binary"),
+)
+
+
+def protocol_text(message: str) -> str:
+    """The protocol's text for a msgspec ValidationError."""
+    found = _PATH.search(message)
+    path = found["path"] if found else ""
+    missing = _MISSING.match(message)
+    if missing:
+        path = f"{path}.{missing['field']}" if path else missing["field"]
+    entry, field = _split(path)
+    own = _OWN.get(re.sub(r"\[.*", "", field))
+    if own is not None:
+        return entry + own
+    if missing:
+        return f"{entry}{field} is required"
+    return f"{entry}{field} {_complaint(message)}"
+
+
+def _split(path: str) -> tuple[str, str]:
+    """`jobs[3].backoff.type` -> (`jobs[3]: `, `backoff.type`)."""
+    at = path.rfind("].")
+    return ("", path) if at < 0 else (f"{path[: at + 1]}: ", path[at + 2 :])
+
+
+def _complaint(message: str) -> str:
+    limit = _RANGE.match(message)
+    if limit:
+        bound = limit["bound"].removesuffix(".0")
+        return f"must be at {'least' if limit['sign'] == '>=' else 'most'} {bound}"
+    wanted = _TYPE.match(message)
+    if wanted is None or "of length" in message:
+        return "is not valid"
+    return "must be " + next((words for kind, words in _WANTED if kind in wanted["wanted"]), "something else")
