@@ -1,0 +1,183 @@
+"""From messages to jobs: the rules of one lane, compiled, and what each makes of a message.
+
+Pure and synchronous; the lane calls `route` for every message, the rules tester for one. What a topic leads to is
+remembered, because devices send on the same topics again and again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from hubqueue.errors import Invalid, Undecodable
+from hubqueue.model.job import NewJob, Options
+from hubqueue.model.limits import check_options, check_size
+from hubqueue.model.topic import TopicFilter, widest
+from hubqueue.mqtt.expression import Condition, ExpressionFailed, Text
+from hubqueue.mqtt.message import Message, encoded, envelope, unread_job
+from hubqueue.mqtt.rules import Rule, check_rule, name_of, queue_of
+
+_REMEMBERED: Final = 10_000  # topics; a few hundred bytes each
+
+
+class Taken(msgspec.Struct, frozen=True, gc=False):
+    """A rule made a job of the message."""
+
+    rule: Rule
+    queue: str
+    job: NewJob
+
+
+class Passed(msgspec.Struct, frozen=True, gc=False):
+    """A rule leaves the message out, as its author wants it."""
+
+    rule: Rule
+
+
+class Refused(msgspec.Struct, frozen=True, gc=False):
+    """The message cannot become a job of this rule, or no rule (None) takes its topic. reason is a short code."""
+
+    rule: Rule | None
+    job: NewJob
+    reason: str
+    error: str
+
+
+Routed = Taken | Passed | Refused
+
+
+class _Way(msgspec.Struct, frozen=True, gc=False):
+    """Where one rule sends one topic; or why it cannot."""
+
+    rule: _Compiled
+    parts: dict[str, str]
+    queue: str
+    name: str
+    refusal: str | None = None
+
+
+class _Compiled:
+    __slots__ = ("condition", "decode", "dedup_key", "filter", "needs_values", "options", "rule")
+
+    def __init__(self, rule: Rule) -> None:
+        self.rule = rule
+        self.filter = TopicFilter(rule.topic)
+        check_rule(rule, self.filter)
+        self.decode = rule.payload.decoder()
+        self.condition = None if rule.where is None else Condition(rule.where)
+        dedup = rule.options.dedup
+        self.dedup_key = None if dedup is None else Text(dedup.key)
+        self.options: Options | None = None if rule.options == Options() else rule.options
+        self.needs_values = self.condition is not None or self.dedup_key is not None
+
+    def way(self, topic: str) -> _Way | None:
+        parts = self.filter.match(topic)
+        if parts is None:
+            return None
+        try:
+            return _Way(self, parts, queue_of(self.rule, parts), name_of(self.rule, parts))
+        except Invalid as error:
+            return _Way(self, parts, "", "", str(error))
+
+    def options_for(self, values: dict[str, object]) -> Options | None:
+        """The job's options, with its deduplication key worked out."""
+        if self.dedup_key is None or self.options is None or self.options.dedup is None:
+            return self.options
+        dedup = msgspec.structs.replace(self.options.dedup, key=self.dedup_key.render(values))
+        options = msgspec.structs.replace(self.options, dedup=dedup)
+        check_options(options)
+        return options
+
+
+class Routing:
+    """The rules of one lane, ready to run.
+
+    Errors: Invalid names the first rule that cannot be.
+    """
+
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self._rules = [_Compiled(rule) for rule in rules]
+        self._ways: dict[str, tuple[_Way, ...]] = {}
+
+    def subscriptions(self) -> dict[str, int]:
+        """What to ask the broker for: topic filter to QoS, without filters that another one covers."""
+        wide = widest(rule.filter for rule in self._rules)
+        return {
+            one.subscription: max(min(rule.rule.qos, 1) for rule in self._rules if one.covers(rule.filter))
+            for one in wide
+        }
+
+    def route(self, message: Message, now_ms: int) -> list[Routed]:
+        """What each rule that takes the topic makes of the message; at least one answer."""
+        ways = self._ways.get(message.topic)
+        if ways is None:
+            ways = self._remember(message.topic)
+        if not ways:
+            error = f"no rule takes topic {message.topic!r}"
+            return [Refused(None, unread_job(message, None, now_ms), "no_rule", error)]
+        return [_follow(way, message, now_ms) for way in ways]
+
+    def _remember(self, topic: str) -> tuple[_Way, ...]:
+        ways = tuple(way for rule in self._rules if (way := rule.way(topic)) is not None)
+        if len(self._ways) >= _REMEMBERED:
+            self._ways.clear()
+        self._ways[topic] = ways
+        return ways
+
+
+def try_message(
+    rules: Sequence[Rule], topic: str, payload: bytes, *, now_ms: int, retain: bool = False
+) -> list[Routed]:
+    """What these rules would make of a message. For the rules tester; nothing is enqueued."""
+    return Routing(rules).route(Message(topic, payload, qos=1, retain=retain), now_ms)
+
+
+def _follow(way: _Way, message: Message, now_ms: int) -> Routed:
+    compiled = way.rule
+    rule = compiled.rule
+    if way.refusal is not None:
+        return _refused(rule, message, "bad_queue", way.refusal, now_ms)
+    if message.retain and rule.retained == "skip":
+        return Passed(rule)
+    try:
+        value = compiled.decode(message.payload)
+        options = compiled.options
+        if compiled.needs_values:
+            values = _values(message, value, way.parts)
+            if compiled.condition is not None and not compiled.condition.holds(values):
+                return Passed(rule)
+            options = compiled.options_for(values)
+        data = envelope(message, value, way.parts, now_ms) if rule.shape == "message" else encoded(value)
+        check_size(data)
+    except Undecodable as error:
+        return _refused(rule, message, "undecodable", f"{rule.payload.kind}: {error}", now_ms)
+    except (ExpressionFailed, Invalid) as error:
+        return _refused(rule, message, "bad_message", str(error), now_ms)
+    job = NewJob(
+        name=way.name,
+        data=data,
+        priority=rule.priority,
+        delay_ms=rule.delay_ms,
+        max_attempts=rule.max_attempts,
+        options=options,
+    )
+    return Taken(rule, way.queue, job)
+
+
+def _values(message: Message, value: object, parts: dict[str, str]) -> dict[str, object]:
+    """The names that expressions and templates of a rule may use."""
+    return {
+        **parts,
+        "topic": message.topic,
+        "payload": value,
+        "qos": message.qos,
+        "retain": message.retain,
+        "properties": message.extras.user or {},
+        "parts": parts,
+    }
+
+
+def _refused(rule: Rule, message: Message, reason: str, error: str, now_ms: int) -> Refused:
+    return Refused(rule, unread_job(message, rule.topic, now_ms), reason, error)

@@ -1,0 +1,176 @@
+"""Rules run on messages: what becomes a job, what is left out, what is kept as unroutable."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from hubqueue.errors import Invalid
+from hubqueue.model.job import Dedup, Options
+from hubqueue.model.limits import MAX_DATA_BYTES
+from hubqueue.mqtt.decode import Payload
+from hubqueue.mqtt.message import MAX_KEPT_BYTES, Extras, Message
+from hubqueue.mqtt.routing import Passed, Refused, Routed, Routing, Taken, try_message
+from hubqueue.mqtt.rules import Rule
+
+NOW = 1_700_000_000_000
+
+
+def data(routed: Routed) -> Any:
+    assert isinstance(routed, Taken | Refused)
+    assert routed.job.data is not None
+    return msgspec.msgpack.decode(routed.job.data)
+
+
+def only(rule: Rule, topic: str, payload: bytes, **more: Any) -> Routed:
+    (routed,) = Routing([rule]).route(Message(topic, payload, qos=1, **more), NOW)
+    return routed
+
+
+def test_a_message_becomes_a_job_that_says_where_it_came_from() -> None:
+    rule = Rule(topic="s/{kind}/{room}", queue="{kind}", name="read {room}", priority=3, max_attempts=5)
+    taken = only(rule, "s/climate/hall", b'{"t":21}')
+    assert isinstance(taken, Taken)
+    assert (taken.queue, taken.job.name, taken.job.priority, taken.job.max_attempts) == ("climate", "read hall", 3, 5)
+    assert data(taken) == {
+        "topic": "s/climate/hall",
+        "payload": {"t": 21},
+        "receivedAt": NOW,
+        "qos": 1,
+        "parts": {"kind": "climate", "room": "hall"},
+    }
+
+
+def test_what_mqtt_5_says_beside_the_payload_is_carried() -> None:
+    extras = Extras(user={"site": "north"}, content_type="application/json")
+    taken = only(Rule(topic="s", queue="q"), "s", b"1", extras=extras, retain=True)
+    assert data(taken) == {
+        "topic": "s",
+        "payload": 1,
+        "receivedAt": NOW,
+        "qos": 1,
+        "retain": True,
+        "contentType": "application/json",
+        "properties": {"site": "north"},
+    }
+
+
+def test_a_rule_may_make_the_payload_itself_the_data() -> None:
+    assert data(only(Rule(topic="s", queue="q", shape="payload"), "s", b'{"t":21}')) == {"t": 21}
+
+
+def test_every_rule_that_takes_a_message_makes_a_job() -> None:
+    rules = [Rule(topic="s/#", queue="all"), Rule(topic="s/{x}", queue="one"), Rule(topic="t", queue="other")]
+    assert [r.queue for r in Routing(rules).route(Message("s/a", b"1"), NOW) if isinstance(r, Taken)] == ["all", "one"]
+
+
+def test_a_topic_that_no_rule_takes_is_refused() -> None:
+    refused = only(Rule(topic="s", queue="q"), "t", b"\xff")
+    assert isinstance(refused, Refused)
+    assert (refused.rule, refused.reason) == (None, "no_rule")
+    assert data(refused) == {"topic": "t", "payload": b"\xff", "receivedAt": NOW, "qos": 1, "size": 1}
+
+
+def test_a_payload_that_cannot_be_decoded_is_refused_with_its_bytes() -> None:
+    refused = only(Rule(topic="s/{x}", queue="q"), "s/a", b"\xff{")
+    assert isinstance(refused, Refused)
+    assert refused.reason == "undecodable"
+    assert "json" in refused.error
+    assert data(refused)["payload"] == b"\xff{"
+    assert data(refused)["rule"] == "s/{x}"
+
+
+def test_of_a_huge_message_that_is_refused_the_head_is_kept() -> None:
+    refused = only(Rule(topic="s", queue="q"), "s", b"x" * 4_000_000)
+    assert data(refused)["size"] == 4_000_000
+    assert len(data(refused)["payload"]) == MAX_KEPT_BYTES
+
+
+def test_a_payload_beyond_what_a_job_may_carry_is_refused() -> None:
+    refused = only(Rule(topic="s", queue="q", payload=Payload("bytes")), "s", b"x" * (MAX_DATA_BYTES + 1))
+    assert isinstance(refused, Refused)
+    assert "too large" in refused.error
+
+
+def test_a_condition_leaves_messages_out() -> None:
+    rule = Rule(topic="s/{room}", queue="q", where="payload.t > 30 and room == 'hall'")
+    assert isinstance(only(rule, "s/hall", b'{"t":31}'), Taken)
+    assert isinstance(only(rule, "s/hall", b'{"t":29}'), Passed)
+    assert isinstance(only(rule, "s/attic", b'{"t":31}'), Passed)
+    assert isinstance(only(rule, "s/hall", b"{}"), Passed)
+
+
+def test_a_condition_that_fails_on_a_message_refuses_it() -> None:
+    refused = only(Rule(topic="s", queue="q", where="payload.t > 30"), "s", b'{"t":"warm"}')
+    assert isinstance(refused, Refused)
+    assert refused.reason == "bad_message"
+
+
+def test_retained_messages_may_be_skipped() -> None:
+    rule = Rule(topic="s", queue="q", retained="skip")
+    assert isinstance(only(rule, "s", b"1", retain=True), Passed)
+    assert isinstance(only(rule, "s", b"1"), Taken)
+
+
+def test_a_deduplication_key_is_made_of_parts_and_payload() -> None:
+    options = Options(dedup=Dedup("{{ room }}/{{ payload.id }}", ttl_ms=1000), durable=True)
+    rule = Rule(topic="s/{room}", queue="q", options=options)
+    taken = only(rule, "s/hall", b'{"id":7}')
+    assert isinstance(taken, Taken)
+    assert taken.job.options == Options(dedup=Dedup("hall/7", ttl_ms=1000), durable=True)
+    assert isinstance(only(rule, "s/hall", b"{}"), Refused)
+
+
+def test_a_topic_chooses_no_internal_and_no_invalid_queue() -> None:
+    rule = Rule(topic="s/{x}", queue="{x}")
+    assert isinstance(only(rule, "s/_responses", b"1"), Refused)
+    assert isinstance(only(rule, "s/", b"1"), Refused)
+    spaced = only(rule, "s/living room", b"1")
+    assert isinstance(spaced, Taken)
+    assert spaced.queue == "living_room"
+
+
+def test_the_broker_is_asked_for_no_topic_twice() -> None:
+    rules = [
+        Rule(topic="s/{x}", queue="a", qos=0),
+        Rule(topic="s/#", queue="b", qos=2),
+        Rule(topic="t", queue="c", qos=0),
+    ]
+    assert Routing(rules).subscriptions() == {"s/#": 1, "t": 0}
+
+
+def test_more_topics_than_are_remembered_are_routed_the_same() -> None:
+    routing = Routing([Rule(topic="s/{x}", queue="q-{x}")])
+    for number in (*range(10_050), 0):
+        (taken,) = routing.route(Message(f"s/{number}", b"1"), NOW)
+        assert isinstance(taken, Taken)
+        assert taken.queue == f"q-{number}"
+
+
+@pytest.mark.parametrize(
+    ("rule", "reason"),
+    [
+        (Rule(topic="a/#/b", queue="q"), "last level"),
+        (Rule(topic="a/{x}", queue="{y}"), "not a named part"),
+        (Rule(topic="a", queue="q", name="{y}"), "not a named part"),
+        (Rule(topic="a/{payload}", queue="q"), "cannot name a part"),
+        (Rule(topic="a", queue="q q"), "invalid characters"),
+        (Rule(topic="a", queue=""), "required"),
+        (Rule(topic="a", queue="q", name=""), "Job name"),
+        (Rule(topic="a", queue="q", qos=3), "qos"),
+        (Rule(topic="a", queue="q", lane="a/b"), "lane"),
+        (Rule(topic="a", queue="q", max_attempts=0), "maxAttempts"),
+        (Rule(topic="a", queue="q", where="payload >"), "expression"),
+        (Rule(topic="a", queue="q", payload=Payload("xml")), "decoder"),
+    ],
+)
+def test_a_rule_that_cannot_be_is_refused(rule: Rule, reason: str) -> None:
+    with pytest.raises(Invalid, match=reason):
+        Routing([rule])
+
+
+def test_a_message_can_be_tried_without_a_broker() -> None:
+    rules = [Rule(topic="s/{x}", queue="q", where="payload > 5"), Rule(topic="s/#", queue="all")]
+    assert [type(r) for r in try_message(rules, "s/a", b"1", now_ms=NOW)] == [Passed, Taken]
