@@ -1,0 +1,234 @@
+"""Jobs as the wire carries them: NewJob to the fields of PUSH, and the protocol's Job back to the model's.
+
+User data passes as the bytes it is. The other side may be bunqueue: absent values come as ext 0, times as
+floats, and integers beyond 32 bits must be sent as floats.
+Source: bunqueue protocol v3, "Produce" and "The Job object".
+"""
+
+from __future__ import annotations
+
+from typing import Any, Final, Literal
+
+import msgspec
+
+from hubqueue.model.job import Dedup, Enqueueable, History, Job, Options, flags_of, history_blob, options_blob
+from hubqueue.model.retry import Backoff
+from hubqueue.model.state import BY_LABEL, State
+from hubqueue.model.verbs import Schedule
+
+DEFAULT_ATTEMPTS: Final = 3  # what a job has that does not say
+UNDEFINED: Final = b"\xd4\x00\x00"  # ext 0: how the peer writes "absent"
+
+
+def fields_of(
+    job: Enqueueable, id_field: Literal["jobId", "customId"], custom_id: str, durable: bool
+) -> dict[str, Any]:
+    """The fields of one entry of PUSH (jobId) or PUSHB (customId)."""
+    fields: dict[str, Any] = {"name": job.name, id_field: custom_id, "priority": job.priority}
+    if job.data is not None:
+        fields["data"] = job.data if isinstance(job.data, msgspec.Raw) else msgspec.Raw(job.data)
+    if job.delay_ms:
+        fields["delay"] = number(job.delay_ms)
+    if job.max_attempts != DEFAULT_ATTEMPTS:
+        fields["maxAttempts"] = job.max_attempts
+    if job.run_at_ms is not None:
+        fields["runAt"] = number(job.run_at_ms)
+    if job.created_at_ms is not None:
+        fields["timestamp"] = number(job.created_at_ms)
+    if job.options is not None:
+        fields |= _option_fields(job.options)
+    if durable:
+        fields["durable"] = True
+    return fields
+
+
+def schedule_fields(schedule: Schedule) -> dict[str, Any]:
+    """The fields of Cron."""
+    fields = {
+        "name": schedule.key,
+        "queue": schedule.queue,
+        "jobName": schedule.name,
+        "priority": schedule.priority,
+        "data": None if schedule.data is None else raw(schedule.data),
+        "schedule": schedule.cron,
+        "repeatEvery": None if schedule.every_ms is None else number(schedule.every_ms),
+        "timezone": schedule.timezone,
+        "maxLimit": schedule.limit,
+    }
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def number(value: int) -> int | float:
+    """An integer as JavaScript can read it: beyond 32 bits as a float."""
+    return value if -0x8000_0000 <= value <= 0xFFFF_FFFF else float(value)
+
+
+def raw(data: bytes) -> msgspec.Raw:
+    """Data that is MessagePack already, to be placed into a message as it is."""
+    return msgspec.Raw(data)
+
+
+def present(value: msgspec.Raw) -> bytes | None:
+    """The bytes of a field; None if it was missing, or sent as undefined."""
+    data = bytes(value)
+    return None if not data or data == UNDEFINED else data
+
+
+def _option_fields(options: Options) -> dict[str, Any]:
+    fields: dict[str, Any] = {}
+    for name, value in (
+        ("timeout", options.timeout_ms),
+        ("ttl", options.ttl_ms),
+        ("stallTimeout", options.stall_timeout_ms),
+    ):
+        if value is not None:
+            fields[name] = number(value)
+    for name, flag in (
+        ("lifo", options.lifo),
+        ("durable", options.durable),
+        ("removeOnComplete", options.remove_on_complete),
+        ("removeOnFail", options.remove_on_fail),
+    ):
+        if flag:
+            fields[name] = True
+    if options.tags:
+        fields["tags"] = options.tags
+    if options.stack_trace_limit != Options().stack_trace_limit:
+        fields["stackTraceLimit"] = options.stack_trace_limit
+    if options.backoff is not None:
+        backoff = options.backoff
+        fields["backoff"] = {"type": backoff.kind, "delay": backoff.delay_ms, "maxDelay": backoff.max_ms}
+        if backoff.jitter != Backoff().jitter:
+            fields["backoff"]["jitter"] = backoff.jitter
+    if options.dedup is not None:
+        fields["uniqueKey"] = options.dedup.key
+        rules = {"extend": options.dedup.extend, "replace": options.dedup.replace}
+        fields["dedup"] = {name: True for name, wanted in rules.items() if wanted}
+        if options.dedup.ttl_ms is not None:
+            fields["dedup"]["ttl"] = number(options.dedup.ttl_ms)
+    return fields
+
+
+class WireBackoff(msgspec.Struct, rename="camel"):
+    """backoffConfig of the protocol's Job."""
+
+    type: Literal["exponential", "fixed"]
+    delay: float
+    max_delay: float = Backoff().max_ms
+    jitter: float = Backoff().jitter
+
+
+class WireJob(msgspec.Struct, rename="camel"):
+    """The protocol's Job, the fields that the model keeps. Units: milliseconds."""
+
+    id: str
+    queue: str
+    name: str = "default"
+    data: msgspec.Raw = msgspec.Raw()
+    state: msgspec.Raw = msgspec.Raw()
+    seq: float = 0
+    priority: float = 0
+    created_at: float = 0
+    run_at: float = 0
+    started_at: float | None = None
+    completed_at: float | None = None
+    finished_at: float | None = None
+    last_heartbeat: float | None = None
+    attempts: float = 0
+    max_attempts: float = DEFAULT_ATTEMPTS
+    backoff_config: WireBackoff | None = None
+    progress: float | None = 0
+    progress_message: str | None = None
+    stacktrace: tuple[str, ...] | None = None
+    failed_reason: msgspec.Raw = msgspec.Raw()
+    returnvalue: msgspec.Raw = msgspec.Raw()
+    stall_count: float = 0
+    custom_id: str | None = None
+    durable: bool = False
+    lifo: bool = False
+    remove_on_complete: bool = False
+    remove_on_fail: bool = False
+    ttl: float | None = None
+    timeout: float | None = None
+    stall_timeout: float | None = None
+    tags: tuple[str, ...] = ()
+    stack_trace_limit: float = Options().stack_trace_limit
+    unique_key: str | None = None
+    deduplication_ttl: float | None = None
+    deduplication_extend: bool = False
+    deduplication_replace: bool = False
+
+
+def job_of(wire: WireJob, state: State | None = None) -> Job:
+    """The model's Job. state: what is known of it where the reply carries none."""
+    options = _options_of(wire)
+    label = present(wire.state)
+    return Job(
+        id=wire.id,
+        queue=wire.queue,
+        seq=int(wire.seq) or _seq_in(wire.id),
+        state=_state_of(label) if label is not None else state or State.WAITING,
+        flags=int(flags_of(options, wire.custom_id)),
+        priority=int(wire.priority),
+        name=wire.name,
+        data=present(wire.data),
+        run_at_ms=int(wire.run_at),
+        created_at_ms=int(wire.created_at),
+        attempts=int(wire.attempts),
+        max_attempts=int(wire.max_attempts),
+        stall_count=int(wire.stall_count),
+        started_at_ms=_whole(wire.started_at),
+        heartbeat_at_ms=_whole(wire.last_heartbeat),
+        finished_at_ms=_whole(wire.finished_at if wire.finished_at is not None else wire.completed_at),
+        progress=wire.progress or 0.0,
+        custom_id=wire.custom_id,
+        options_blob=options_blob(options),
+        history_blob=history_blob(
+            History(error=text(wire.failed_reason), stack=wire.stacktrace or (), progress_message=wire.progress_message)
+        ),
+        result=present(wire.returnvalue),
+    )
+
+
+def _options_of(wire: WireJob) -> Options:
+    wired = wire.backoff_config
+    return Options(
+        backoff=None if wired is None else Backoff(wired.type, wired.delay, wired.max_delay, wired.jitter),
+        timeout_ms=_whole(wire.timeout),
+        ttl_ms=_whole(wire.ttl),
+        stall_timeout_ms=_whole(wire.stall_timeout),
+        lifo=wire.lifo,
+        durable=wire.durable,
+        dedup=None
+        if wire.unique_key is None
+        else Dedup(
+            wire.unique_key, _whole(wire.deduplication_ttl), wire.deduplication_extend, wire.deduplication_replace
+        ),
+        remove_on_complete=wire.remove_on_complete,
+        remove_on_fail=wire.remove_on_fail,
+        tags=wire.tags,
+        stack_trace_limit=int(wire.stack_trace_limit),
+    )
+
+
+def _state_of(label: bytes) -> State:
+    """`prioritized` and `paused` are views of waiting; a word of a newer hub is taken as that too."""
+    return BY_LABEL.get(msgspec.msgpack.decode(label, type=str), State.WAITING)
+
+
+def _seq_in(id: str) -> int:
+    tail = id.rpartition("-")[2]
+    return int(tail) if tail.isascii() and tail.isdecimal() and len(tail) < 17 else 0
+
+
+def _whole(value: float | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def text(value: msgspec.Raw) -> str | None:
+    """The text of a field that may be undefined or, from a careless client, no text at all."""
+    data = present(value)
+    if data is None:
+        return None
+    decoded = msgspec.msgpack.decode(data)
+    return None if decoded is None else str(decoded)

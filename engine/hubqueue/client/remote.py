@@ -1,0 +1,318 @@
+"""The verbs of a hub over TCP: what `model.verbs.Verbs` promises, answered by another process or machine.
+
+Sending again after a lost link is safe for what is sent again: a job without a custom id gets one here
+(`once:...`, which a hub answers with the job it already made), settling is proved by the lease token, and a
+lease whose answer was lost is given back by the hub. Verbs for which that is not so raise AnswerLost instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, Self
+from uuid import uuid4
+
+from hubqueue.client import replies
+from hubqueue.client.address import LinkSettings
+from hubqueue.client.connection import Connection
+from hubqueue.client.jobmap import fields_of, job_of, number, raw, schedule_fields
+from hubqueue.client.replies import R, event_of, read
+from hubqueue.client.settling import settle_fields
+from hubqueue.errors import AnswerLost, HubqueueError, LockLost, NotFound, ProtocolError, WrongState
+from hubqueue.model.job import Enqueueable, Job, Leased
+from hubqueue.model.outcome import Blob, Complete, Output, Release, Settlement
+from hubqueue.model.state import LABELS, TERMINAL, State
+from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal, Schedule
+
+ONCE: Final = "once:"  # custom ids made here; a hub keeps them idempotent for an hour after the job has finished
+EVERY_QUEUE: Final = "*"
+UNKNOWN: Final = "unknown"  # the state of a job that is not there
+LAST_WORDS_S: Final = 2.0  # for jobs that are given back while the client closes
+
+log = logging.getLogger(__name__)
+
+
+def once_id() -> str:
+    """A custom id that makes an enqueue safe to send again."""
+    return ONCE + uuid4().hex
+
+
+class RemoteHub:
+    """A hub at the other end of a link. `open` insists on a first connection, `start` lets the verbs wait for it."""
+
+    def __init__(self, settings: LinkSettings) -> None:
+        self.link = Connection(settings)
+        self._subscriptions: set[Connection] = set()
+        self._late: set[asyncio.Task[None]] = set()
+
+    async def open(self) -> Self:
+        """Connect, or say why not. Errors: LinkDown, NotAuthenticated."""
+        await self.link.open()
+        return self
+
+    def start(self) -> Self:
+        """Begin to connect, without waiting for it."""
+        self.link.start()
+        return self
+
+    async def close(self) -> None:
+        """End all links cleanly."""
+        if self._late:
+            await asyncio.wait(self._late, timeout=LAST_WORDS_S)
+        await asyncio.gather(*(one.close() for one in tuple(self._subscriptions)), self.link.close())
+
+    async def __aenter__(self) -> Self:
+        return await self.open()
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+    async def enqueue(self, queue: str, jobs: Sequence[Enqueueable], *, durable: bool = False) -> list[str]:
+        if not jobs:
+            return []
+        if len(jobs) == 1:
+            fields = fields_of(jobs[0], "jobId", jobs[0].custom_id or once_id(), durable)
+            return [(await self._ask("PUSH", replies.IdReply, queue=queue, **fields)).id]
+        entries = [fields_of(job, "customId", job.custom_id or once_id(), durable) for job in jobs]
+        ids = (await self._ask("PUSHB", replies.IdsReply, queue=queue, jobs=entries)).ids
+        if len(ids) != len(jobs):
+            raise ProtocolError(f"{len(jobs)} jobs were sent and {len(ids)} named")
+        return ids
+
+    async def lease(
+        self, queue: str, count: int = 1, *, owner: str, lease_ms: int = 30_000, wait_ms: int = 0
+    ) -> list[Leased]:
+        fields = {"queue": queue, "count": count, "owner": owner, "lockTtl": lease_ms}
+        asked = asyncio.ensure_future(self._poll("PULLB", fields, wait_ms))
+        try:
+            reply = read(await asyncio.shield(asked), replies.LeaseReply)
+        except asyncio.CancelledError:
+            self._give_back_when_it_comes(asked)
+            raise
+        return _leased(reply)
+
+    async def settle(
+        self,
+        settlements: Sequence[Settlement],
+        *,
+        outputs: Sequence[Output] = (),
+        blobs: Sequence[Blob] = (),
+        durable: bool = False,
+    ) -> list[str]:
+        named = [(output, output.job.custom_id or once_id()) for output in outputs]
+        fields = settle_fields(settlements, named, blobs, durable)
+        try:
+            return read(await self.link.request("Settle", fields, repeatable=False), replies.IdsReply).ids
+        except AnswerLost:
+            pass
+        try:
+            return (await self._ask("Settle", replies.IdsReply, **fields)).ids
+        except (LockLost, NotFound, WrongState):
+            if not await self._was_applied(settlements, named):
+                raise
+            return [custom_id for _, custom_id in named]
+
+    async def extend(self, leases: Sequence[tuple[str, str]], lease_ms: int | None = None) -> list[Renewal]:
+        if not leases:
+            return []
+        ids, tokens = [id for id, _ in leases], [token for _, token in leases]
+        if lease_ms is None:
+            answer = (await self._ask("JobHeartbeatB", replies.HeartbeatReply, ids=ids, tokens=tokens)).data.renewals
+        else:
+            durations = [lease_ms] * len(ids)
+            answer = (
+                await self._ask("ExtendLocks", replies.Renewals, ids=ids, tokens=tokens, durations=durations)
+            ).renewals
+        if answer is None or len(answer) != len(leases):
+            raise ProtocolError("the other side does not say which leases it renewed", hint="it is not a hubqueue hub")
+        return [Renewal(word) for word in answer]
+
+    async def progress(self, id: str, token: str | None, value: float, message: str | None = None) -> None:
+        fields: dict[str, Any] = {"id": id, "progress": value}
+        if token is not None:
+            fields["token"] = token
+        if message is not None:
+            fields["message"] = message
+        await self.link.request("Progress", fields)
+
+    async def log(self, id: str, text: str, level: str = "info") -> None:
+        await self._once("AddLog", id=id, message=text, level=level)
+
+    async def get(self, id: str) -> Job:
+        return job_of((await self._ask("GetJob", replies.JobReply, id=id)).job)
+
+    async def list_jobs(
+        self,
+        queue: str,
+        states: Sequence[State] = (),
+        *,
+        limit: int = 100,
+        cursor: int | None = None,
+        offset: int = 0,
+        ascending: bool = True,
+    ) -> Page:
+        fields: dict[str, Any] = {"queue": queue, "limit": limit, "offset": offset, "asc": ascending}
+        if states:
+            fields["state"] = [LABELS[state] for state in states]
+            if State.WAITING in states:  # the wire's views of waiting
+                fields["state"] += ["prioritized", "paused"]
+        if cursor is not None:
+            fields["cursor"] = number(cursor)
+        reply = await self._ask("GetJobs", replies.JobsReply, **fields)
+        return Page([job_of(job) for job in reply.jobs], None if reply.cursor is None else int(reply.cursor))
+
+    async def counts(self, queue: str) -> Counts:
+        return (await self._ask("GetJobCounts", replies.CountsReply, queue=queue)).value()
+
+    async def queues(self) -> list[QueueInfo]:
+        names = (await self._ask("ListQueues", replies.QueuesReply)).queues
+        return list(await asyncio.gather(*(self._queue_info(name) for name in names)))
+
+    async def wait(self, id: str, timeout_ms: int = 30_000) -> Job | None:
+        await self._poll("WaitJob", {"id": id}, timeout_ms)
+        job = await self.get(id)
+        return job if job.state in TERMINAL else None
+
+    async def cancel(self, id: str, *, active: bool = False) -> None:
+        await self._once("Cancel", id=id, active=active)
+
+    async def promote(self, id: str) -> None:
+        await self._once("Promote", id=id)
+
+    async def update(self, id: str, data: bytes) -> None:
+        await self.link.request("Update", {"id": id, "data": raw(data)})
+
+    async def change_priority(self, id: str, priority: int) -> None:
+        await self.link.request("ChangePriority", {"id": id, "priority": priority})
+
+    async def change_delay(self, id: str, delay_ms: int) -> None:
+        await self._once("ChangeDelay", id=id, delay=number(delay_ms))
+
+    async def retry(self, id: str) -> None:
+        job = await self.get(id)
+        match job.state:
+            case State.FAILED:
+                reply = await self._once("RetryDlq", queue=job.queue, jobId=id)
+            case State.COMPLETED:
+                reply = await self._once("RetryCompleted", queue=job.queue, id=id)
+            case _:
+                raise WrongState(f"only a job that has ended can be run again, this one is {LABELS[job.state]}")
+        if not read(reply, replies.CountReply).count:
+            raise WrongState("the job cannot be run again: its id or key belongs to another job now")
+
+    async def retry_dead(self, queue: str, *, limit: int | None = None) -> int:
+        fields: dict[str, Any] = {"queue": queue}
+        if limit is not None:
+            fields["count"] = limit
+        return _count(await self._once("RetryDlq", **fields))
+
+    async def purge(self, queue: str) -> int:
+        return _count(await self._once("PurgeDlq", queue=queue))
+
+    async def clean(self, queue: str, grace_ms: int, limit: int, state: State = State.COMPLETED) -> list[str]:
+        reply = await self._once("Clean", queue=queue, grace=number(grace_ms), limit=limit, state=LABELS[state])
+        return read(reply, replies.IdsReply).ids
+
+    async def drain(self, queue: str) -> int:
+        return _count(await self._once("Drain", queue=queue))
+
+    async def obliterate(self, queue: str) -> None:
+        await self._once("Obliterate", queue=queue)
+
+    async def pause(self, queue: str) -> None:
+        await self.link.request("Pause", {"queue": queue})
+
+    async def resume(self, queue: str) -> None:
+        await self.link.request("Resume", {"queue": queue})
+
+    async def upsert_schedule(self, schedule: Schedule) -> None:
+        await self.link.request("Cron", schedule_fields(schedule))
+
+    async def delete_schedule(self, key: str) -> None:
+        await self._once("CronDelete", name=key)
+
+    async def subscribe(self, queue: str | None, receive: Callable[[Event], Any]) -> Callable[[], None]:
+        """As Verbs; on a link of its own. What happens while that link is down is not told."""
+        link = Connection(
+            self.link.settings,
+            greeting=[("SubscribeEvents", {"queue": EVERY_QUEUE if queue is None else queue})],
+            receive=lambda event: receive(event_of(event)),
+        )
+        await link.open()
+        self._subscriptions.add(link)
+        return lambda: self._end(link)
+
+    def _end(self, link: Connection) -> None:
+        self._subscriptions.discard(link)
+        self._later(link.close())
+
+    async def _ask(self, cmd: str, kind: type[R], /, **fields: object) -> R:
+        return read(await self.link.request(cmd, fields), kind)
+
+    async def _once(self, cmd: str, /, **fields: object) -> bytes:
+        return await self.link.request(cmd, fields, repeatable=False)
+
+    async def _poll(self, cmd: str, fields: dict[str, object], wait_ms: int) -> bytes:
+        """A long-poll, armed again for the rest of its time after a lost link."""
+        loop = asyncio.get_running_loop()
+        ends = loop.time() + wait_ms / 1000
+        while True:
+            left_ms = max(0, round((ends - loop.time()) * 1000))
+            limit_s = left_ms / 1000 + self.link.settings.request_timeout_s
+            try:
+                return await self.link.request(cmd, {**fields, "timeout": left_ms}, timeout_s=limit_s, repeatable=False)
+            except AnswerLost:
+                continue
+
+    def _give_back_when_it_comes(self, asked: asyncio.Future[bytes]) -> None:
+        """Nobody waits for these jobs any more; unanswered, they would stay leased until they stall."""
+
+        async def give_back(jobs: list[Leased]) -> None:
+            try:
+                await self.settle([Settlement(one.job.id, one.token, Release()) for one in jobs])
+            except HubqueueError as error:
+                log.warning("jobs of a cancelled poll not given back, their leases run out code=%s", error.code)
+
+        def answered(poll: asyncio.Future[bytes]) -> None:
+            if poll.cancelled() or poll.exception() is not None:
+                return
+            if jobs := _leased(read(poll.result(), replies.LeaseReply)):
+                self._later(give_back(jobs))
+
+        asked.add_done_callback(answered)
+
+    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._late.add(task)
+        task.add_done_callback(self._late.discard)
+
+    async def _was_applied(self, settlements: Sequence[Settlement], named: Sequence[tuple[Output, str]]) -> bool:
+        """Whether leases that are gone were ended by the first, unanswered sending of this very settle.
+
+        It was all or nothing: an output that exists under an id made here proves it. Without one, jobs that
+        are completed (or gone, if they are deleted then) do: only the holder of a lease completes its job.
+        """
+        ours = [custom_id for _, custom_id in named if custom_id.startswith(ONCE)]
+        if ours and await self._state(ours[0]) != UNKNOWN:
+            return True
+        ends = [one.id for one in settlements if isinstance(one.outcome, Complete)]
+        states = await asyncio.gather(*(self._state(id) for id in ends))
+        return bool(ends) and all(state in (LABELS[State.COMPLETED], UNKNOWN) for state in states)
+
+    async def _state(self, id: str) -> str:
+        return (await self._ask("GetState", replies.StateReply, id=id)).state
+
+    async def _queue_info(self, name: str) -> QueueInfo:
+        counts, paused = await asyncio.gather(self.counts(name), self._ask("IsPaused", replies.PausedReply, queue=name))
+        return QueueInfo(name, paused.paused, counts)
+
+
+def _leased(reply: replies.LeaseReply) -> list[Leased]:
+    if len(reply.jobs) != len(reply.tokens):
+        raise ProtocolError(f"{len(reply.jobs)} jobs came with {len(reply.tokens)} tokens")
+    return [Leased(job_of(job, State.ACTIVE), token) for job, token in zip(reply.jobs, reply.tokens, strict=True)]
+
+
+def _count(reply: bytes) -> int:
+    return int(read(reply, replies.CountReply).count)

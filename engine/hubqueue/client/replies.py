@@ -1,0 +1,142 @@
+"""What each command answers, as the structs the client reads it into. Fields nobody reads are skipped."""
+
+from __future__ import annotations
+
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from hubqueue.client.jobmap import WireJob, present, text
+from hubqueue.errors import ProtocolError
+from hubqueue.model.verbs import Counts, Event
+
+R = TypeVar("R", bound=msgspec.Struct)
+
+
+class IdReply(msgspec.Struct):
+    """PUSH."""
+
+    id: str
+
+
+class IdsReply(msgspec.Struct):
+    """PUSHB, Clean, Settle."""
+
+    ids: list[str] = []
+
+
+class CountReply(msgspec.Struct):
+    """RetryDlq, RetryCompleted, PurgeDlq, Drain."""
+
+    count: float = 0
+
+
+class LeaseReply(msgspec.Struct):
+    """PULLB."""
+
+    jobs: list[WireJob] = []
+    tokens: list[str] = []
+
+
+class StateReply(msgspec.Struct):
+    """GetState."""
+
+    state: str
+
+
+class JobReply(msgspec.Struct):
+    """GetJob."""
+
+    job: WireJob
+
+
+class JobsReply(msgspec.Struct):
+    """GetJobs."""
+
+    jobs: list[WireJob] = []
+    cursor: float | None = None
+
+
+class Renewals(msgspec.Struct):
+    """ExtendLocks: one word for each lease, from hubs that say it."""
+
+    renewals: list[str] | None = None
+
+
+class HeartbeatReply(msgspec.Struct):
+    """JobHeartbeatB."""
+
+    data: Renewals
+
+
+class CountsReply(msgspec.Struct):
+    """GetJobCounts."""
+
+    counts: dict[str, float]
+
+    def value(self) -> Counts:
+        """The counts as the model has them."""
+        found = {name.replace("-", "_"): int(n) for name, n in self.counts.items()}
+        return Counts(**{name: found.get(name, 0) for name in Counts.__struct_fields__})
+
+
+class QueuesReply(msgspec.Struct):
+    """ListQueues."""
+
+    queues: list[str] = []
+
+
+class PausedReply(msgspec.Struct):
+    """IsPaused."""
+
+    paused: bool = False
+
+
+class WireEvent(msgspec.Struct, rename="camel"):
+    """What follows SubscribeEvents. Units: milliseconds."""
+
+    event_type: str
+    queue: str
+    job_id: str
+    timestamp: float
+    prev: str | None = None
+    error: msgspec.Raw = msgspec.Raw()
+    data: msgspec.Raw = msgspec.Raw()
+    terminal: bool | None = None
+    progress: float | None = None
+    delay: float | None = None
+
+
+_decoders: Final[dict[type[Any], msgspec.msgpack.Decoder[Any]]] = {}
+
+
+def read(reply: bytes, kind: type[R]) -> R:
+    """The reply as this struct.
+
+    Errors: ProtocolError when it has another shape.
+    """
+    decoder = _decoders.get(kind)
+    if decoder is None:
+        decoder = _decoders[kind] = msgspec.msgpack.Decoder(kind)
+    try:
+        answer: R = decoder.decode(reply)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise ProtocolError(f"an answer of another shape: {error}") from error
+    return answer
+
+
+def event_of(data: msgspec.Raw) -> Event:
+    """The event in a pushed message."""
+    wire = read(bytes(data), WireEvent)
+    return Event(
+        kind=wire.event_type,
+        queue=wire.queue,
+        job_id=wire.job_id,
+        at_ms=int(wire.timestamp),
+        prev=wire.prev,
+        error=text(wire.error),
+        data=present(wire.data),
+        terminal=wire.terminal,
+        progress=wire.progress,
+        delay_ms=None if wire.delay is None else int(wire.delay),
+    )

@@ -1,0 +1,249 @@
+"""One TCP connection to a hub, from the handshake until it is lost: pipelined requests matched by reqId.
+
+A session never comes back: whoever wants that uses `client.connection`. Whatever ends it (a reset, silence,
+nonsense from the other side) fails every request in flight with AnswerLost and sets `lost`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable, Mapping
+from itertools import count
+from typing import Final, Self, cast
+
+import msgspec
+
+from hubqueue.client.address import LinkSettings
+from hubqueue.client.failures import error_of
+from hubqueue.client.tls import client_context
+from hubqueue.errors import (
+    AnswerLost,
+    HubqueueError,
+    LinkDown,
+    NotAuthenticated,
+    PayloadTooLarge,
+    ProtocolError,
+    TimedOut,
+)
+from hubqueue.model.limits import MAX_FRAME_BYTES
+from hubqueue.wire.frames import FrameReader, frame
+
+PROTOCOL_VERSION: Final = 3
+LATE_S: Final = 1.0  # a timer that fires this late says that this process stood still, not that the other side did
+SHORTEST_S: Final = 0.02  # between two looks at the silence
+CLOSE_S: Final = 2.0  # for the last bytes to leave; then the socket is dropped
+
+log = logging.getLogger(__name__)
+_encode = msgspec.msgpack.Encoder().encode
+
+
+class Peer(msgspec.Struct, frozen=True, rename="camel"):
+    """Who is on the other side, as its Hello says."""
+
+    server: str = ""
+    version: str = ""
+    protocol_version: float = 0
+    capabilities: tuple[str, ...] = ()
+    hub_id: str | None = None
+
+
+class Envelope(msgspec.Struct, rename="camel"):
+    """What every message from the other side has around its fields."""
+
+    ok: bool = False
+    req_id: msgspec.Raw = msgspec.Raw()
+    error: str | None = None
+    code: str | None = None
+    hint: str | None = None
+    event: msgspec.Raw = msgspec.Raw()
+
+
+_decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
+_decode_peer = msgspec.msgpack.Decoder(Peer).decode
+
+
+class Session(asyncio.Protocol):
+    """A connected, greeted and authenticated link. Made by `Session.open`."""
+
+    def __init__(self, settings: LinkSettings, receive: Callable[[msgspec.Raw], None] | None = None) -> None:
+        self.peer = Peer()
+        self._settings = settings
+        self._receive = receive
+        self._loop = asyncio.get_running_loop()
+        self.lost: asyncio.Future[LinkDown] = self._loop.create_future()
+        self._transport: asyncio.Transport | None = None
+        self._reader = FrameReader()
+        self._numbers = count(1)
+        self._pending: dict[bytes, asyncio.Future[bytes]] = {}
+        self._outgoing: list[bytes] = []
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._heard_at = self._loop.time()
+        self._timer: asyncio.TimerHandle | None = None
+        self._pinged = False
+        self._due = self._heard_at
+        self._reason: str | None = None
+
+    @classmethod
+    async def open(cls, settings: LinkSettings, receive: Callable[[msgspec.Raw], None] | None = None) -> Self:
+        """Connect, authenticate and greet.
+
+        Errors: LinkDown when there is no link, NotAuthenticated when the token is refused.
+        """
+        session = cls(settings, receive)
+        context = None if settings.tls is None else client_context(settings.tls)
+        try:
+            async with asyncio.timeout(settings.connect_timeout_s):
+                await session._loop.create_connection(lambda: session, settings.host, settings.port, ssl=context)
+                await session._greet()
+        except TimeoutError as error:
+            session.abort("no answer to the handshake")
+            raise LinkDown(f"{settings.url} does not answer") from error
+        except ssl.SSLCertVerificationError as error:
+            raise LinkDown(
+                f"the certificate of {settings.url} is not trusted: {error.verify_message}", hint=_TRUST
+            ) from error
+        except OSError as error:
+            raise LinkDown(f"{settings.url} cannot be reached: {error.strerror or error}") from error
+        except BaseException:
+            session.abort("the handshake failed")
+            raise
+        return session
+
+    async def _greet(self) -> None:
+        if self._settings.token is not None:
+            await self.request("Auth", {"token": self._settings.token})
+        try:
+            reply = await self.request("Hello", {"protocolVersion": PROTOCOL_VERSION, "capabilities": ["pipelining"]})
+            self.peer = _decode_peer(reply)
+        except NotAuthenticated as error:
+            raise NotAuthenticated(f"{self._settings.url} asks for a token") from error
+        except msgspec.MsgspecError as error:
+            raise LinkDown(f"{self._settings.url} does not speak this protocol: {error}") from error
+
+    async def request(self, cmd: str, fields: Mapping[str, object], timeout_s: float | None = None) -> bytes:
+        """Send one command and return its reply, an undecoded map.
+
+        Units: timeout_s seconds; None: the settings' own.
+        Errors: what the reply says; AnswerLost and TimedOut leave open whether it was done.
+        """
+        number = str(next(self._numbers))
+        payload = _encode({"cmd": cmd, "reqId": number, **fields})
+        if len(payload) > MAX_FRAME_BYTES:
+            raise PayloadTooLarge(f"{cmd} of {len(payload)} bytes does not fit into one frame", hint=_SPLIT)
+        if not self._writable.is_set():
+            await self._writable.wait()
+        if self.lost.done() or self._transport is None:
+            raise LinkDown(f"the link to {self._settings.url} is down: {self._reason}")
+        key = _encode(number)
+        reply: asyncio.Future[bytes] = self._loop.create_future()
+        self._pending[key] = reply
+        if not self._outgoing:
+            self._loop.call_soon(self._flush)
+        self._outgoing.append(frame(payload))
+        limit_s = self._settings.request_timeout_s if timeout_s is None else timeout_s
+        try:
+            async with asyncio.timeout(limit_s):
+                return await reply
+        except TimeoutError:
+            raise TimedOut(f"no answer to {cmd} from {self._settings.url} within {limit_s:g} s") from None
+        finally:
+            self._pending.pop(key, None)
+
+    async def close(self) -> None:
+        """End the session cleanly: what was written leaves, the other side sees a proper end."""
+        if self._transport is not None and not self.lost.done():
+            self._reason = self._reason or "closed"
+            self._flush()
+            self._transport.close()
+            await asyncio.wait([self.lost], timeout=CLOSE_S)
+        self.abort("closed")
+
+    def abort(self, reason: str) -> None:
+        """End the session now."""
+        self._reason = self._reason or reason
+        if self._transport is not None and not self.lost.done():
+            self._transport.abort()
+        self._end()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast(asyncio.Transport, transport)
+        self._heard_at = self._due = self._loop.time()
+        self._listen_for_silence()
+
+    def data_received(self, data: bytes) -> None:
+        self._heard_at = self._loop.time()
+        self._pinged = False
+        try:
+            for payload in self._reader.feed(data):
+                self._take(payload)
+            if self._reader.oversized is not None:
+                raise ProtocolError(f"a frame of {self._reader.oversized} bytes")
+        except (HubqueueError, msgspec.MsgspecError, UnicodeDecodeError) as error:
+            log.warning("link ended, the other side sent nonsense url=%s error=%s", self._settings.url, error)
+            self.abort(f"the other side sent nonsense: {error}")
+
+    def pause_writing(self) -> None:
+        self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._reason = self._reason or (str(exc) if exc else "closed by the other side")
+        self._end()
+
+    def _take(self, payload: bytes) -> None:
+        envelope = _decode_envelope(payload)
+        key = bytes(envelope.req_id)
+        if not key:
+            if self._receive is not None and bytes(envelope.event):
+                self._receive(envelope.event)
+            elif envelope.error is not None:
+                raise ProtocolError(envelope.error)
+            return
+        reply = self._pending.get(key)
+        if reply is None or reply.done():  # it came after its timeout
+            return
+        if envelope.ok:
+            reply.set_result(payload)
+        else:
+            reply.set_exception(error_of(envelope.error or "no reason given", envelope.code, envelope.hint))
+
+    def _flush(self) -> None:
+        if self._outgoing and self._transport is not None and not self._transport.is_closing():
+            self._transport.write(b"".join(self._outgoing))
+        self._outgoing.clear()
+
+    def _listen_for_silence(self) -> None:
+        now = self._loop.time()
+        silent_s = now - self._heard_at
+        on_time = now - self._due < LATE_S
+        if self._pinged and on_time and silent_s >= self._settings.dead_after_s:
+            self.abort(f"silent for {silent_s:.1f} s")
+            return
+        if silent_s >= self._settings.ping_after_s and not self._pinged:
+            self._pinged = True
+            self._outgoing.append(frame(_encode({"cmd": "Ping", "reqId": "ping"})))
+            self._flush()
+        mark_s = self._settings.dead_after_s if self._pinged else self._settings.ping_after_s
+        self._due = max(self._heard_at + mark_s, now + SHORTEST_S)
+        self._timer = self._loop.call_at(self._due, self._listen_for_silence)
+
+    def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self.lost.done():
+            return
+        reason = f"the link to {self._settings.url} is down: {self._reason}"
+        self.lost.set_result(LinkDown(reason))
+        self._writable.set()
+        for reply in self._pending.values():
+            if not reply.done():
+                reply.set_exception(AnswerLost(f"{reason}, before the answer came"))
+
+
+_TRUST = "give the private CA's certificate as ca_file, and use a name that the certificate holds"
+_SPLIT = "send fewer jobs at a time"
