@@ -4,6 +4,7 @@
 - probing: connected again, but not yet trusted: one small batch at a time.
 - up: batches go. Only a delivered batch makes the link trusted and resets the wait: a peer that answers
   connections and nothing else is not asked every half second.
+After a failure batches begin small and double: a link or queue that cannot take a full one still moves on.
 A failure that belongs to an earlier connection (an older epoch) is old news and changes nothing.
 """
 
@@ -25,24 +26,34 @@ class LinkState(Enum):
 
 
 class Breaker:
-    """One link. Units: *_s seconds on the caller's monotonic clock; chance is uniform in [0, 1)."""
+    """One link. Units: *_s seconds on the caller's monotonic clock; batch, probe jobs; chance is uniform in [0, 1)."""
 
     def __init__(
-        self, first_s: float, cap_s: float, *, now_s: float, chance: Callable[[], float] = random.random
+        self,
+        first_s: float,
+        cap_s: float,
+        *,
+        batch: int,
+        probe: int,
+        now_s: float,
+        chance: Callable[[], float] = random.random,
     ) -> None:
         self._first_s = first_s
         self._cap_s = cap_s
+        self._batch = batch
+        self._probe = probe
         self._chance = chance
         self.state = LinkState.DOWN
         self.since_s = now_s
         self.retry_at_s = now_s
         self.failures = 0
         self.epoch = 0
+        self.limit = batch  # jobs that the next batch may hold
         self.last: Down | None = None
 
     @property
     def trusted(self) -> bool:
-        """Whether a batch was delivered since the last failure; else only a small one is risked."""
+        """Whether a batch was delivered since the last failure."""
         return self.failures == 0
 
     def connected(self, now_s: float) -> None:
@@ -59,6 +70,7 @@ class Breaker:
         """A batch was taken by the other side."""
         if epoch == self.epoch and self.state is not LinkState.DOWN:
             self.failures = 0
+            self.limit = min(self._batch, self.limit * 2)
             self._enter(LinkState.UP, now_s)
 
     def failed(self, down: Down, epoch: int, now_s: float) -> bool:
@@ -67,6 +79,7 @@ class Breaker:
             return False
         self.epoch += 1
         self.failures += 1
+        self.limit = self._probe
         self.last = down
         wait_s = min(self._cap_s, self._first_s * 2.0 ** min(self.failures - 1, 60)) * (0.5 + 0.5 * self._chance())
         self.retry_at_s = now_s + max(wait_s, down.retry_after_s or 0.0)

@@ -129,13 +129,13 @@ class Forwarder:
         if not jobs:
             self._link.quiet()
             return
-        if not self._link.current(permit):  # the link went down, or came back, during the long-poll
-            await self._give_back(jobs)
-            return
         lane = asyncio.current_task()
         self._sending.add(lane)
         try:
-            await self._send(jobs, permit)
+            if self._link.current(permit):
+                await self._send(jobs, permit)
+            else:  # the link went down, or came back, during the long-poll
+                await self._give_back(jobs)
         finally:
             self._sending.discard(lane)
 

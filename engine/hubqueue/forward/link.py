@@ -42,7 +42,13 @@ class Link:
         self._usable = asyncio.Event()
         self._broken = asyncio.Event()
         self._probe = asyncio.Lock()
-        self.breaker = Breaker(settings.backoff_s, settings.backoff_cap_s, now_s=time.monotonic())
+        self.breaker = Breaker(
+            settings.backoff_s,
+            settings.backoff_cap_s,
+            batch=settings.batch,
+            probe=settings.probe_batch,
+            now_s=time.monotonic(),
+        )
 
     async def keep(self) -> None:
         """Hold the connection until cancelled."""
@@ -86,8 +92,7 @@ class Link:
         self._tell(lambda: self.breaker.failed(down, epoch, time.monotonic()))
 
     def _permit(self, *, probe: bool) -> Permit:
-        limit = self._settings.batch if self.breaker.trusted else self._settings.probe_batch
-        return Permit(limit, probe, self.breaker.epoch)
+        return Permit(self.breaker.limit, probe, self.breaker.epoch)
 
     async def _connect(self) -> None:
         epoch = self.breaker.epoch

@@ -13,7 +13,7 @@ LOST = Down(Reason.UNREACHABLE, "connection reset")
 
 
 def breaker(chance: float = 1.0) -> Breaker:
-    return Breaker(1.0, 60.0, now_s=0.0, chance=lambda: chance)
+    return Breaker(1.0, 60.0, batch=100, probe=1, now_s=0.0, chance=lambda: chance)
 
 
 def test_a_new_link_is_tried_at_once_and_trusted_when_it_connects() -> None:
@@ -101,3 +101,15 @@ def test_since_is_the_time_of_the_last_change_of_state() -> None:
     assert link.since_s == 0.0
     link.connected(7.0)
     assert link.since_s == pytest.approx(7.0)
+
+
+def test_batches_begin_small_after_a_failure_and_double() -> None:
+    link = breaker()
+    assert link.limit == 100
+    link.failed(LOST, link.epoch, 0.0)
+    link.connected(1.0)
+    limits = []
+    for _ in range(8):
+        limits.append(link.limit)
+        link.delivered(link.epoch, 2.0)
+    assert limits == [1, 2, 4, 8, 16, 32, 64, 100]

@@ -20,6 +20,7 @@ from hubqueue.errors import HubqueueError, LinkDown, ProtocolError
 from hubqueue.forward.sink import Batch
 from hubqueue.forward.verdict import Rejected, verdict
 from hubqueue.model.job import Job, Leased
+from hubqueue.model.limits import check_queue
 
 FLOOR_CAPABILITY: Final = "forward-floor"
 OURS: Final = "hubqueue"
@@ -65,6 +66,8 @@ class HubSink:
         durable: bool = True,
         write_timeout_s: float = 30.0,
     ) -> None:
+        if queue is not None:
+            check_queue(queue)
         self._link = link
         self._hub_id_of = hub_id_of
         self._queue = queue
