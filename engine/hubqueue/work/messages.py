@@ -14,24 +14,26 @@ from hubqueue.work.loading import Problem
 class Setup(msgspec.Struct, frozen=True, tag=True):
     """First line: how to reach the hub and what to load. Nothing runs before Go.
 
-    Units: grace_s seconds a handler gets to end after it was told to stop; max_memory_bytes of address space.
-    skip: files that killed a process while they were loaded. suspects: jobs that run alone (see `turns`).
+    Units: stop_s seconds a handler gets to end after it was told to; max_memory_bytes of address space.
+    skip: files that killed a process while they were loaded.
     """
 
     url: str
     folder: str
     token: str | None = None
     ca_file: str | None = None
+    check_hostname: bool = True
     skip: tuple[str, ...] = ()
-    suspects: tuple[str, ...] = ()
     lease_ms: int = 30_000
-    grace_s: float = 30.0
+    stop_s: float = 5.0
     nice: int = 0
     max_memory_bytes: int | None = None
 
 
 class Go(msgspec.Struct, frozen=True, tag=True):
-    """Start to take jobs."""
+    """Start to take jobs. suspects: jobs that run alone (see `turns`)."""
+
+    suspects: tuple[str, ...] = ()
 
 
 class Drain(msgspec.Struct, frozen=True, tag=True):

@@ -10,7 +10,7 @@ Rules:
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from hubqueue.model.outcome import Fail, Outcome, Release
@@ -24,8 +24,8 @@ class Verdict:
     suspects: frozenset[str]
 
 
-def judge(held: Mapping[str, str], started: Collection[str], stuck: int, cause: str) -> Verdict:
-    """held: tokens by job id; started: those whose handler ran; stuck: handlers of settled jobs that ran on."""
+def judge(held: Collection[str], started: Collection[str], stuck: int, cause: str) -> Verdict:
+    """held: ids of its jobs; started: those whose handler ran; stuck: handlers of settled jobs that ran on."""
     running = frozenset(id for id in held if id in started)
     guilty = running if len(running) + stuck == 1 else frozenset[str]()
     outcomes: dict[str, Outcome] = {}

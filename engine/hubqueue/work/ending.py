@@ -1,0 +1,41 @@
+"""How a handler's return or exception becomes the outcome of the run.
+
+Rules:
+- an outcome (Complete, Fail, Retry, Reject, Release), returned or raised, is taken as it is
+- any other return value completes the job with that result; None completes it without one
+- any other exception fails the run, with its text and the last lines of its traceback
+- a result that cannot be carried or is too large rejects the job: another run would do its work again in vain
+"""
+
+from __future__ import annotations
+
+import traceback
+
+from hubqueue.errors import HubqueueError
+from hubqueue.model import payload
+from hubqueue.model.limits import MAX_ERROR_CHARS, MAX_STACK_LINES, check_size
+from hubqueue.model.outcome import Complete, Fail, Outcome, Reject
+
+
+def of_value(value: object) -> Outcome:
+    """The outcome of a handler that returned."""
+    if isinstance(value, Outcome):
+        return value
+    if value is None:
+        return Complete()
+    try:
+        result = payload.encode(value)
+        check_size(result)
+    except HubqueueError as error:
+        return Reject(f"the result of the handler cannot be stored: {error}")
+    return Complete(result)
+
+
+def of_error(error: BaseException) -> Outcome:
+    """The outcome of a handler that raised."""
+    if isinstance(error, Outcome):
+        return error
+    text = str(error)
+    name = type(error).__name__
+    lines = "".join(traceback.format_exception(error)).splitlines()
+    return Fail((f"{name}: {text}" if text else name)[:MAX_ERROR_CHARS], stack=tuple(lines[-MAX_STACK_LINES:]))

@@ -1,0 +1,101 @@
+"""A leased job as its handler sees it: what it is, and what the handler may tell the hub meanwhile.
+
+`progress`, `log` and `extend` are awaited in an async handler and simply called in a plain one, which runs in
+a thread of its own: there they return when it is done.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Coroutine, Generator
+from functools import cached_property
+from typing import Any
+
+from hubqueue.errors import LockLost
+from hubqueue.model import payload
+from hubqueue.model.job import Leased
+from hubqueue.model.verbs import Renewal, Verbs
+
+
+class RunningJob:
+    """One run of one job. Made by the worker, in its event loop.
+
+    Units: lease_ms milliseconds; None is what the worker leases for.
+    """
+
+    def __init__(self, verbs: Verbs, leased: Leased, expires_at_s: float) -> None:
+        self.job = leased.job
+        self.token = leased.token
+        self.lease_ms: int | None = None
+        self.expires_at_s = expires_at_s
+        self.lost = False
+        self._verbs = verbs
+        self._loop = asyncio.get_running_loop()
+        self._thread = threading.get_ident()
+
+    @property
+    def id(self) -> str:
+        return self.job.id
+
+    @property
+    def name(self) -> str:
+        return self.job.name
+
+    @property
+    def queue(self) -> str:
+        return self.job.queue
+
+    @property
+    def attempts(self) -> int:
+        """Runs that failed before this one."""
+        return self.job.attempts
+
+    @property
+    def max_attempts(self) -> int:
+        return self.job.max_attempts
+
+    @cached_property
+    def data(self) -> Any:
+        """The job's data, decoded when first asked for; None when there is none."""
+        return payload.decode(self.job.data)
+
+    def progress(self, value: float, message: str | None = None) -> Awaitable[None]:
+        """Tell how far the job is, 0 to 100."""
+        return self._do(self._verbs.progress(self.id, self._held(), value, message))
+
+    def log(self, text: str, level: str = "info") -> Awaitable[None]:
+        """Add a line to the job's log."""
+        return self._do(self._verbs.log(self.id, text, level))
+
+    def extend(self, lease_ms: int) -> Awaitable[None]:
+        """Lease the job for so long from now on, so that a handler that holds up everything keeps it.
+
+        Errors: LockLost when the lease is gone.
+        """
+        return self._do(self._extend(lease_ms))
+
+    async def _extend(self, lease_ms: int) -> None:
+        (renewal,) = await self._verbs.extend([(self.id, self._held())], lease_ms)
+        if renewal is not Renewal.RENEWED:
+            raise LockLost
+        self.lease_ms = lease_ms
+
+    def _held(self) -> str:
+        if self.lost:
+            raise LockLost
+        return self.token
+
+    def _do(self, work: Coroutine[Any, Any, None]) -> Awaitable[None]:
+        if threading.get_ident() == self._thread:
+            return work
+        asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return _Done()
+
+
+class _Done:
+    """What is over already."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        return
+        yield
