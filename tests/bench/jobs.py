@@ -14,19 +14,26 @@ def reading(number: int) -> dict[str, Any]:
     return {
         "topic": f"sensors/temp/room{number % 50}",
         "payload": {"temp": 21.5 + number % 10, "hum": 40},
-        "receivedAt": 1_763_760_000_000 + number,
+        "receivedAt": 1_763_760_000_000.0 + number,  # a float, as JavaScript clients send it
     }
 
 
 def pushes(queue: str, jobs: int, *, durable: bool = False) -> list[bytes]:
     """One PUSH per job."""
     options = {"durable": True} if durable else {}
-    return [command("PUSH", n, queue=queue, name="reading", data=reading(n), maxAttempts=5, **options) for n in range(jobs)]
+    return [
+        command("PUSH", n, queue=queue, name="reading", data=reading(n), maxAttempts=5, **options) for n in range(jobs)
+    ]
 
 
 def batches(queue: str, jobs: int, size: int) -> list[bytes]:
     """PUSHB frames of `size` jobs each."""
     return [
-        command("PUSHB", n, queue=queue, jobs=[{"name": "reading", "data": reading(n * size + i), "maxAttempts": 5} for i in range(size)])
+        command(
+            "PUSHB",
+            n,
+            queue=queue,
+            jobs=[{"name": "reading", "data": reading(n * size + i), "maxAttempts": 5} for i in range(size)],
+        )
         for n in range(jobs // size)
     ]
