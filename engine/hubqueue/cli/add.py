@@ -1,0 +1,152 @@
+"""`hubqueue add`: enqueue from the command line."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import IO, TYPE_CHECKING, Any, Final
+
+import click
+
+from hubqueue.cli.connect import Hub, hub_options, json_option
+from hubqueue.errors import Invalid
+
+if TYPE_CHECKING:
+    from hubqueue.client.remote import RemoteHub
+    from hubqueue.model.job import NewJob
+
+_BATCH: Final = 500  # lines of a file sent as one transaction
+
+
+@click.command()
+@click.argument("queue")
+@click.argument("data", required=False)
+@click.option("--name", default="default", show_default=True, help="Name of the job: which handler it is for.")
+@click.option("--from-file", type=click.File("r", encoding="utf-8"), help="One job for each line of JSON; - is stdin.")
+@click.option("--priority", type=int, default=0, help="Higher goes first.")
+@click.option("--delay", metavar="TIME", help="Run it in this time: 500ms, 10s, 5m, 2h, 7d.")
+@click.option("--attempts", type=int, default=3, show_default=True, help="How often it may be tried.")
+@click.option("--id", "custom_id", help="An id of your own; a second job with it is not made while the first lives.")
+@click.option("--durable", is_flag=True, help="Answer only when the job survives a power cut.")
+@click.option("--wait", metavar="TIME", help="Wait for its result so long, as in 30s, and print it.")
+@json_option
+@hub_options
+def add(
+    hub: Hub,
+    queue: str,
+    data: str | None,
+    name: str,
+    from_file: IO[str] | None,
+    priority: int,
+    delay: str | None,
+    attempts: int,
+    custom_id: str | None,
+    durable: bool,
+    wait: str | None,
+    as_json: bool,
+) -> None:
+    """Add a job to QUEUE. DATA is JSON; what is not JSON is taken as text.
+
+    \b
+    Examples:
+      hubqueue add lights '{"room": "kitchen", "on": true}'
+      hubqueue add mail "hello" --delay 10m --attempts 5
+      hubqueue add render '{"file": "a.stl"}' --wait 60s
+      hubqueue add readings --from-file readings.jsonl
+    """
+    from hubqueue.config.checks import duration_ms
+    from hubqueue.model.job import NewJob, Options
+    from hubqueue.model.limits import check_new_job
+
+    if from_file is not None and (data is not None or custom_id is not None or wait is not None):
+        raise Invalid("--from-file goes with no DATA, --id or --wait")
+    delay_ms = _time("--delay", delay, duration_ms()) if delay else 0
+    wait_ms = _time("--wait", wait, duration_ms(0, 86_400_000)) if wait else None
+
+    def job(value: Any) -> NewJob:
+        made = NewJob(
+            name=name,
+            data=_encode(value),
+            priority=priority,
+            delay_ms=delay_ms,
+            max_attempts=attempts,
+            custom_id=custom_id,
+            options=Options(durable=True) if durable else None,
+        )
+        check_new_job(made)
+        return made
+
+    if from_file is not None:
+        count = hub.ask(lambda remote: _add_lines(remote, queue, (job(value) for value in _lines(from_file)), durable))
+        click.echo(json.dumps({"added": count}) if as_json else f"Added {count:,} jobs to {queue}.")
+        return
+    one = job(_value(data) if data is not None else None)
+    hub.ask(lambda remote: _add_one(remote, queue, one, durable, wait_ms, as_json))
+
+
+async def _add_one(
+    remote: RemoteHub, queue: str, job: NewJob, durable: bool, wait_ms: int | None, as_json: bool
+) -> None:
+    from hubqueue.cli import output, show
+    from hubqueue.model.state import State
+
+    (id,) = await remote.enqueue(queue, [job], durable=durable)
+    if wait_ms is None:
+        output.print_json({"id": id}) if as_json else click.echo(id)
+        return
+    click.echo(f"Added {id}, waiting for its result.", err=True)
+    done = await remote.wait(id, wait_ms)
+    if done is None:
+        raise click.ClickException(f"{id} has not finished in time. It goes on: 'hubqueue job {id}' shows it.")
+    if as_json:
+        output.print_json(show.job_map(done))
+    elif done.state is State.COMPLETED:
+        output.print_json(show.plain(done.result))
+    else:
+        raise click.ClickException(f"{id} failed: {done.history.error or done.history.reason or 'no reason given'}")
+
+
+async def _add_lines(remote: RemoteHub, queue: str, jobs: Iterator[NewJob], durable: bool) -> int:
+    from itertools import islice
+
+    from hubqueue.cli.progress import counting
+
+    count = 0
+    with counting("Adding jobs") as tell:
+        while batch := list(islice(jobs, _BATCH)):
+            count += len(await remote.enqueue(queue, batch, durable=durable))
+            tell(count)
+    return count
+
+
+def _lines(file: IO[str]) -> Iterator[Any]:
+    for line_number, line in enumerate(file, start=1):
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except ValueError as error:
+                hint = "the lines before it were added in batches"
+                raise Invalid(f"line {line_number} of {file.name} is not JSON: {error}", hint=hint) from error
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def _encode(value: Any) -> bytes:
+    from hubqueue.model.payload import encode
+
+    return encode(value)
+
+
+def _time(flag: str, text: str, check: Any) -> int:
+    from hubqueue.config.mistakes import Wrong
+
+    try:
+        milliseconds: int = check(text)
+    except Wrong as error:
+        raise Invalid(f"{flag} {error.error_message}", hint=error.hint) from error
+    return milliseconds

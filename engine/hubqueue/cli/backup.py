@@ -1,0 +1,65 @@
+"""`hubqueue backup`: a copy of the job file while the hub goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from hubqueue.cli.connect import Hub, hub_options, json_option
+from hubqueue.errors import Invalid
+
+if TYPE_CHECKING:
+    from hubqueue.client.remote import RemoteHub
+
+_LONGEST_S: Final = 3600.0  # a big file on an SD card
+
+
+@click.command()
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@json_option
+@hub_options
+def backup(hub: Hub, file: Path | None, as_json: bool) -> None:
+    """Write a backup of the running hub's job file.
+
+    The hub writes it into the folder 'backups' beside its job file. With FILE it is moved there, which needs
+    the hub to be on this machine. Put it back with 'hubqueue restore'.
+
+    \b
+    Examples:
+      hubqueue backup
+      hubqueue backup /mnt/usb/hub-monday.db
+    """
+    from hubqueue.cli.output import print_json
+    from hubqueue.cli.waiting import waiting
+
+    if file is not None and file.exists():
+        raise Invalid(f"{file} exists already", hint="choose another name; backups are never overwritten")
+    with waiting("Writing the backup"):
+        reply = hub.ask(_ask)
+    written = Path(reply["path"])
+    if file is not None:
+        written = _move(written, file)
+    if as_json:
+        print_json({"path": str(written), "bytes": reply["bytes"]})
+    else:
+        click.echo(f"Backup written: {written} ({reply['bytes'] / 1e6:,.1f} MB)")
+
+
+async def _ask(remote: RemoteHub) -> dict[str, Any]:
+    import msgspec
+
+    body = await remote.link.request("Backup", {}, timeout_s=_LONGEST_S, repeatable=False)
+    reply: dict[str, Any] = msgspec.msgpack.decode(body)
+    return reply
+
+
+def _move(written: Path, file: Path) -> Path:
+    import shutil
+
+    try:
+        return Path(shutil.move(written, file))
+    except OSError as error:
+        hint = f"the hub has written it on its own machine as {written}"
+        raise Invalid(f"the backup cannot be moved to {file}: {error.strerror}", hint=hint) from error

@@ -1,0 +1,48 @@
+"""`hubqueue check-config`: is the configuration right?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+
+@click.command("check-config")
+@click.argument("file", required=False, type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print the mistakes as JSON.")
+def check_config(file: Path | None, as_json: bool) -> None:
+    """Check a configuration file, and the HUBQUEUE_* variables, without starting anything.
+
+    Every mistake is listed at once with its line, its path and a hint. Exit code 3 when there are any.
+
+    \b
+    Examples:
+      hubqueue check-config
+      hubqueue check-config /etc/hubqueue.yaml
+    """
+    from hubqueue.cli import output
+    from hubqueue.config.load import load
+    from hubqueue.config.mistakes import ConfigMistakes
+    from hubqueue.config.path import dotted
+
+    try:
+        config = load(file)
+    except ConfigMistakes as error:
+        if not as_json:
+            raise
+        fields = ("message", "value", "hint", "source", "line")
+        output.print_json(
+            [{"path": dotted(wrong.path), **{key: getattr(wrong, key) for key in fields}} for wrong in error.mistakes]
+        )
+        raise click.exceptions.Exit(3) from None
+    if as_json:
+        output.print_json([])
+        return
+    parts = [f"job file {config.data_path}", f"tcp {config.tcp.host}:{config.tcp.port}"]
+    if config.mqtt is not None:
+        parts.append(f"{len(config.mqtt.rules)} MQTT rules")
+    if config.forwarders:
+        parts.append(f"{len(config.forwarders)} forwarders")
+    if config.handlers is not None:
+        parts.append(f"handlers in {config.handlers.folder}")
+    click.echo(f"The configuration is right: {', '.join(parts)}.")

@@ -1,0 +1,61 @@
+"""`hubqueue forward`: how the forwarders of a hub are doing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from hubqueue.cli.connect import Hub, hub_options, json_option
+
+
+@click.command()
+@json_option
+@hub_options
+def forward(hub: Hub, as_json: bool) -> None:
+    """Show every forwarder: whether its link is up, how much waits, and how fast it goes.
+
+    A link that is down loses nothing: its jobs wait and go on by themselves when it is back.
+    """
+    from hubqueue.cli import output
+
+    found = hub.ask(lambda remote: remote.link.request("Forwarders", {}))
+    statuses = _decoded(found)
+    if as_json:
+        output.print_json(statuses)
+        return
+    columns = ("queue", "to", "link", "waiting", "oldest", "sent", "rejected", "jobs/s", "last error")
+    output.print_table(
+        columns,
+        (_row(status) for status in statuses),
+        right=("waiting", "oldest", "sent", "rejected", "jobs/s"),
+        empty="This hub has no forwarders; the section 'forwarders' of hubqueue.yaml makes them.",
+    )
+
+
+def _decoded(reply: bytes) -> list[dict[str, Any]]:
+    import msgspec
+
+    statuses: list[dict[str, Any]] = msgspec.msgpack.decode(reply)["forwarders"]
+    return statuses
+
+
+def _row(status: dict[str, Any]) -> list[str]:
+    from hubqueue.cli.output import escape, number
+    from hubqueue.cli.times import ago, span
+
+    link = status["link"]
+    style = {"up": "green", "down": "red"}.get(link, "yellow")
+    since = ago(status["since_ms"]).removesuffix(" ago")
+    oldest = status.get("oldest_ms")
+    return [
+        escape(status["queue"]),
+        escape(status["target"]),
+        f"[{style}]{link}[/] for {since}",
+        number(status.get("waiting", 0) + status.get("delayed", 0)),
+        "-" if oldest is None else span(oldest / 1000),
+        number(status.get("forwarded", 0)),
+        number(status.get("rejected", 0)),
+        f"{status.get('rate_per_s', 0.0):.1f}",
+        escape(status.get("error") or "-"),
+    ]

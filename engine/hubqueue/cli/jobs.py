@@ -1,0 +1,142 @@
+"""`hubqueue jobs` lists the jobs of a queue, `hubqueue job` shows one."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from hubqueue.cli.connect import Hub, hub_options, json_option
+
+if TYPE_CHECKING:
+    from hubqueue.client.remote import RemoteHub
+    from hubqueue.model.job import Job
+
+_STATES: Final = ("waiting", "delayed", "active", "completed", "failed")
+_PAGE: Final = 200  # jobs asked for at a time
+
+
+@click.command()
+@click.argument("queue")
+@click.option("--state", "states", multiple=True, type=click.Choice(_STATES), help="Only this state; may be repeated.")
+@click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 100_000), help="How many at most.")
+@click.option("--newest/--oldest", default=True, help="Which end of the queue comes first.", show_default=True)
+@json_option
+@hub_options
+def jobs(hub: Hub, queue: str, states: tuple[str, ...], limit: int, newest: bool, as_json: bool) -> None:
+    """List jobs of QUEUE.
+
+    \b
+    Examples:
+      hubqueue jobs readings
+      hubqueue jobs readings --state failed --limit 100
+      hubqueue jobs readings --json | jq '.[].id'
+    """
+    from hubqueue.cli import output, show
+
+    found = hub.ask(lambda remote: list_page(remote, queue, states, limit, newest))
+    if as_json:
+        output.print_json([show.job_map(job) for job in found])
+        return
+    columns = ("id", "name", "state", "tries", "created", "data")
+    empty = f"Queue {queue} has no such jobs." if states else f"Queue {queue} holds no jobs."
+    output.print_table(columns, (_row(job) for job in found), right=("tries",), empty=empty)
+    if len(found) == limit:
+        click.echo(f"The first {limit} are shown; --limit shows more.", err=True)
+
+
+async def list_page(remote: RemoteHub, queue: str, states: tuple[str, ...], limit: int, newest: bool) -> list[Job]:
+    from hubqueue.model.state import BY_LABEL
+
+    found: list[Job] = []
+    cursor: int | None = None
+    while len(found) < limit:
+        page = await remote.list_jobs(
+            queue,
+            [BY_LABEL[state] for state in states],
+            limit=min(_PAGE, limit - len(found)),
+            cursor=cursor,
+            ascending=not newest,
+        )
+        found.extend(page.jobs)
+        cursor = page.cursor
+        if cursor is None:
+            break
+    return found
+
+
+def _row(job: Job) -> list[str]:
+    from hubqueue.cli import output, show
+    from hubqueue.cli.times import ago
+    from hubqueue.model.state import shown
+
+    return [
+        output.escape(job.id),
+        output.escape(job.name),
+        output.state_text(shown(job.state, job.priority)),
+        f"{job.attempts}/{job.max_attempts}",
+        ago(job.created_at_ms),
+        output.escape(show.one_line(job.data)),
+    ]
+
+
+@click.command()
+@click.argument("id")
+@json_option
+@hub_options
+def job(hub: Hub, id: str, as_json: bool) -> None:
+    """Show one job: what it carries, where it is, and what went wrong so far."""
+    from hubqueue.cli import output, show
+
+    found = hub.ask(lambda remote: remote.get(id))
+    if as_json:
+        output.print_json(show.job_map(found))
+    else:
+        output.console().print(_details(found))
+
+
+def _details(job: Job) -> Any:
+    import json
+
+    from rich.console import Group
+    from rich.table import Table
+
+    from hubqueue.cli import output, show
+    from hubqueue.cli.times import ago, clock
+    from hubqueue.model.state import shown
+
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", no_wrap=True)
+    grid.add_column(overflow="fold")
+    lines: list[tuple[str, str | None]] = [
+        ("id", output.escape(job.id)),
+        ("queue", output.escape(job.queue)),
+        ("name", output.escape(job.name)),
+        ("state", output.state_text(shown(job.state, job.priority))),
+        ("priority", str(job.priority) if job.priority else None),
+        ("attempts", f"{job.attempts} of {job.max_attempts}"),
+        ("stalled", str(job.stall_count) if job.stall_count else None),
+        ("lost", str(job.lost_count) if job.lost_count else None),
+        ("created", f"{clock(job.created_at_ms)}  ({ago(job.created_at_ms)})"),
+        ("runs at", f"{clock(job.run_at_ms)}  ({ago(job.run_at_ms)})" if job.run_at_ms > job.created_at_ms else None),
+        ("started", clock(job.started_at_ms) if job.started_at_ms else None),
+        ("finished", clock(job.finished_at_ms) if job.finished_at_ms else None),
+        ("worker", output.escape(job.owner) if job.owner else None),
+        ("lease ends", ago(job.deadline_ms) if job.deadline_ms else None),
+        ("progress", f"{job.progress:g} %" if job.progress else None),
+        ("tags", output.escape(", ".join(job.options.tags)) if job.options.tags else None),
+        ("reason", job.history.reason),
+        ("error", f"[red]{output.escape(job.history.error)}[/]" if job.history.error else None),
+        ("data", output.escape(json.dumps(show.plain(job.data), ensure_ascii=False))),
+        ("result", output.escape(json.dumps(show.plain(job.result), ensure_ascii=False)) if job.result else None),
+    ]
+    for label, text in lines:
+        if text is not None:
+            grid.add_row(label, text)
+    if not job.history.attempts:
+        return grid
+    runs = output.table(("attempt", "failed", "after", "reason", "error"), right=("attempt",), title="Failed runs")
+    for run in job.history.attempts:
+        after = f"{(run.failed_at_ms - run.started_at_ms) / 1000:.1f} s"
+        runs.add_row(str(run.attempt), clock(run.failed_at_ms), after, run.reason, output.escape(run.error or "-"))
+    return Group(grid, "", runs)

@@ -1,0 +1,86 @@
+"""From file, variables and flags to one Config, or to all that is wrong with them.
+
+`hubqueue run` and `hubqueue check-config` call `load`. Nothing is started or opened here but the file itself.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path as FilePath
+from typing import Any
+
+import voluptuous as vol
+
+from hubqueue.config import schema
+from hubqueue.config.mistakes import ConfigMistakes, Mistake, flatten
+from hubqueue.config.options import OPTIONS, from_variables, put
+from hubqueue.config.path import Path
+from hubqueue.config.settings import Config
+from hubqueue.config.yamlfile import YamlFile, read
+
+DEFAULT_FILE = FilePath("hubqueue.yaml")
+
+
+def load(
+    file: FilePath | None = None,
+    *,
+    flags: Mapping[str, Any] | None = None,
+    environ: Mapping[str, str] | None = None,
+) -> Config:
+    """The configuration of file, then variables, then flags (by Option.name; None is not given).
+
+    Without `file`, hubqueue.yaml of the working folder is read where there is one.
+    Errors: ConfigMistakes holds every mistake.
+    """
+    environ = os.environ if environ is None else environ
+    source = _source(file, environ)
+    found = read(source, environ) if source is not None else YamlFile("")
+    origins = _overlay(found, flags or {}, environ)
+    mistakes = list(found.mistakes)
+    try:
+        config = schema.config(source.parent if source is not None else FilePath())(found.values)
+    except vol.Invalid as error:
+        known = {mistake.path for mistake in mistakes}
+        for path, message, value, hint in flatten(error):
+            if path not in known:
+                origin, line = _origin(path, found, origins)
+                mistakes.append(Mistake(path, message, value, hint, origin, line))
+    if mistakes:
+        raise ConfigMistakes(sorted(mistakes, key=lambda mistake: mistake.line or 0))
+    assert isinstance(config, Config)
+    return config
+
+
+def _source(file: FilePath | None, environ: Mapping[str, str]) -> FilePath | None:
+    if file is None and environ.get("HUBQUEUE_CONFIG"):
+        file = FilePath(environ["HUBQUEUE_CONFIG"])
+    if file is not None:
+        return file
+    return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
+
+
+def _overlay(found: YamlFile, flags: Mapping[str, Any], environ: Mapping[str, str]) -> dict[Path, str]:
+    """Put variables and flags over the file's values; says where each of those came from."""
+    given = from_variables(environ)
+    for option in OPTIONS:
+        if flags.get(option.name) is not None:
+            given[option.path] = (option.flag, flags[option.name])
+    for option in OPTIONS:
+        if option.path not in given:
+            continue
+        value = given[option.path][1]
+        if option.metavar == "FILE" and value:
+            value = str(FilePath(value).expanduser().absolute())  # from the working folder, not from the file's
+        put(found.values, option.path, value)
+        if option.path == ("tcp", "tokens") and isinstance(found.values.get("tcp"), dict):
+            found.values["tcp"].pop("token_file", None)  # the later source wins as a whole
+    return {path: name for path, (name, _) in given.items()}
+
+
+def _origin(path: Path, found: YamlFile, origins: Mapping[Path, str]) -> tuple[str, int | None]:
+    """Where the value came from: a flag, a variable, or a line of the file."""
+    for known, name in origins.items():
+        if path[: len(known)] == known:
+            return name, None
+    return found.name, found.line(path)

@@ -1,0 +1,164 @@
+"""The keys of hubqueue.yaml: which there are, how each is checked, and the frozen value each section becomes.
+
+Rules: a section's defaults live in its dataclass, never here; what concerns two keys of one section is checked
+where the section is built; docs/config.md names every key (tested).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from hubqueue.config import checks
+from hubqueue.config.checks import Check
+from hubqueue.config.mistakes import Wrong
+from hubqueue.config.mqtt import mqtt
+from hubqueue.config.queues import durability, queue_name, queues, storage
+from hubqueue.config.settings import Config, Forward, Handlers, HttpDoor, Log, TcpDoor
+from hubqueue.forward.settings import ForwardSettings
+from hubqueue.hub.settings import HubSettings
+
+
+def config(base: Path) -> Check:
+    """The check of a whole file; relative paths in it start from `base`."""
+    return checks.section(
+        {
+            "data_path": checks.file_path(base),
+            "tcp": tcp(base),
+            "http": checks.section({"port": checks.port}, build=_as(HttpDoor)),
+            "mqtt": mqtt(base),
+            "forwarders": checks.each(forwarder(base)),
+            "handlers": handlers(base),
+            "queues": queues,
+            "durability": durability(),
+            "storage": storage(),
+            "log": log(),
+            "drain": checks.duration_s(0, 600),
+        },
+        build=_config,
+    )
+
+
+def tcp(base: Path) -> Check:
+    tls = {"cert_file": checks.existing_file(base), "key_file": checks.existing_file(base)}
+    return checks.section(
+        {
+            "host": checks.text,
+            "port": checks.port,
+            "tokens": checks.each(checks.text),
+            "token_file": checks.secret_file(base),
+            "tls": checks.section(tls, required=tls),
+        },
+        build=_tcp,
+    )
+
+
+def forwarder(base: Path) -> Check:
+    return checks.section(
+        {
+            "queue": queue_name,
+            "to": checks.url("tls", "tcp"),
+            "target": queue_name,
+            "token": checks.text,
+            "token_file": checks.secret_file(base),
+            "ca_file": checks.existing_file(base),
+            "cert_file": checks.existing_file(base),
+            "key_file": checks.existing_file(base),
+            "durable": checks.boolean,
+            "concurrency": checks.integer(1, 64),
+            "batch": checks.integer(1, 1000),
+            "rate_per_s": checks.number(0.001, 1_000_000),
+            "backoff": checks.duration_s(0.001, 3600),
+            "backoff_cap": checks.duration_s(0.001, 3600),
+            "write_timeout": checks.duration_s(0.01, 3600),
+        },
+        required=("queue", "to"),
+        build=_forward,
+    )
+
+
+def handlers(base: Path) -> Check:
+    return checks.section(
+        {
+            "folder": checks.file_path(base),
+            "max_memory": checks.size_bytes(64 * 1024 * 1024),
+            "grace": checks.duration_s(0, 3600),
+        },
+        required=("folder",),
+        build=lambda clean: Handlers(**_renamed(clean, max_memory="max_memory_bytes", grace="grace_s")),
+    )
+
+
+def log() -> Check:
+    levels = checks.choice("debug", "info", "warning", "error")
+    return checks.section({"level": levels, "format": checks.choice("text", "json")}, build=_as(Log))
+
+
+def _config(clean: dict[str, Any]) -> Config:
+    sections = (clean.pop(key, {}) for key in ("durability", "storage", "queues"))
+    settings = {key: value for section in sections for key, value in section.items()}
+    return Config(**_renamed(clean, drain="drain_s"), hub=HubSettings(**settings))
+
+
+def _tcp(clean: dict[str, Any]) -> TcpDoor:
+    tls = clean.pop("tls", None) or {}
+    tokens = _one_secret(clean, "tokens", "token_file")
+    door = TcpDoor(**clean, **tls, tokens=tuple(tokens.splitlines()) if isinstance(tokens, str) else tokens or ())
+    if not door.tokens and not _is_loopback(door.host):
+        raise Wrong(
+            "must be a loopback address while no tokens are set",
+            door.host,
+            hint="set tcp.tokens or HUBQUEUE_AUTH_TOKENS, or listen on 127.0.0.1",
+            path=["host"],
+        )
+    return door
+
+
+def _forward(clean: dict[str, Any]) -> Forward:
+    tuning = {
+        target: clean.pop(key)
+        for key, target in (
+            ("concurrency", "concurrency"),
+            ("batch", "batch"),
+            ("rate_per_s", "rate_per_s"),
+            ("backoff", "backoff_s"),
+            ("backoff_cap", "backoff_cap_s"),
+            ("write_timeout", "write_timeout_s"),
+        )
+        if key in clean
+    }
+    clean["token"] = _one_secret(clean, "token", "token_file")
+    clean.setdefault("target", clean["queue"])
+    encrypted = clean["to"].startswith("tls://")
+    for key in ("ca_file", "cert_file", "key_file"):
+        if key in clean and not encrypted:
+            raise Wrong("makes no sense without encryption", hint="write tls:// instead of tcp:// in 'to'", path=[key])
+    if ("key_file" in clean) and "cert_file" not in clean:
+        raise Wrong("needs cert_file beside it", path=["key_file"])
+    return Forward(**clean, settings=ForwardSettings(**tuning))
+
+
+def _one_secret(clean: dict[str, Any], key: str, file_key: str) -> Any:
+    """The secret from its key or its file; both at once would leave the reader guessing."""
+    if key in clean and file_key in clean:
+        raise Wrong(f"cannot be used together with {key}", hint="keep one of the two", path=[file_key])
+    return clean.pop(file_key, None) or clean.pop(key, None)
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _renamed(clean: Mapping[str, Any], **names: str) -> dict[str, Any]:
+    return {names.get(key, key): value for key, value in clean.items()}
+
+
+def _as(kind: Callable[..., Any]) -> Check:
+    return lambda clean: kind(**clean)
