@@ -30,7 +30,10 @@ NO_EXTRAS: Final = Extras()
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
-    """A message from the broker. mid is 0 for QoS 0; redelivered: the broker has sent it before."""
+    """A message from the broker. mid is 0 where there is nothing to acknowledge; redelivered: it was sent before.
+
+    Units: missing bytes at the end of the payload that were beyond what is read of one message.
+    """
 
     topic: str
     payload: bytes
@@ -39,6 +42,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     redelivered: bool = False
     mid: int = 0
     extras: Extras = NO_EXTRAS
+    missing: int = 0
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
@@ -89,7 +93,8 @@ def encoded(value: object) -> bytes:
 def unread_job(message: Message, rule: str | None, now_ms: int) -> NewJob:
     """The job under which a message that no rule could take is kept."""
     head = message.payload[:MAX_KEPT_BYTES]
-    data = Unread(message.topic, head, now_ms, message.qos, len(message.payload), message.retain, rule)
+    size = len(message.payload) + message.missing
+    data = Unread(message.topic, head, now_ms, message.qos, size, message.retain, rule)
     return NewJob(name="unroutable", data=_encode(data), max_attempts=1)
 
 

@@ -141,6 +141,8 @@ def _follow(way: _Way, message: Message, now_ms: int) -> Routed:
         return _refused(rule, message, "bad_queue", way.refusal, now_ms)
     if message.retain and rule.retained == "skip":
         return Passed(rule)
+    if message.missing:
+        return _refused(rule, message, "too_large", "the message is larger than what is read of one", now_ms)
     try:
         value = compiled.decode(message.payload)
         options = compiled.options

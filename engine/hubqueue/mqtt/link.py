@@ -1,0 +1,192 @@
+"""The link to the broker: connects, logs in, subscribes, says that the hub is there, and comes back by itself.
+
+The lane gives it callbacks and takes messages; acknowledgements and answers go out through it. A link that is down
+loses nothing: the broker keeps the session and sends again what was not acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from hubqueue.client.backoff import Backoff
+from hubqueue.client.tls import client_context
+from hubqueue.errors import HubqueueError, LinkDown
+from hubqueue.mqtt.broker import Broker
+from hubqueue.mqtt.connection import Callbacks, Connection, Status, Version, VersionRefused
+from hubqueue.mqtt.message import Message
+
+log = logging.getLogger(__name__)
+
+HEALTHY_S: Final = 30.0  # a connection that held this long starts the back-off anew
+
+
+@dataclass(frozen=True, slots=True)
+class LinkState:
+    """Whether the link is up, and if not why. `version` is the MQTT version spoken while up."""
+
+    up: bool
+    version: Version | None = None
+    error: HubqueueError | None = None
+
+
+class Link:
+    """One client of the broker with a persistent session. `run` until `close`.
+
+    Errors: Invalid at construction names a certificate file that cannot be used.
+    """
+
+    def __init__(
+        self,
+        broker: Broker,
+        client_id: str,
+        subscriptions: Mapping[str, int],
+        *,
+        begun: Callable[[bool], None],
+        received: Callable[[Message], None],
+        changed: Callable[[LinkState], None] = lambda state: None,
+        status: Status | None = None,
+    ) -> None:
+        self.state = LinkState(up=False)
+        self._broker = broker
+        self._client_id = client_id
+        self._subscriptions = dict(subscriptions)
+        self._callbacks = Callbacks(self._on_begun(begun), received)
+        self._changed = changed
+        self._status = status
+        self._context: ssl.SSLContext | None = client_context(broker.tls) if broker.tls else None
+        self._connection: Connection | None = None
+        self._subscribed = False  # in this session, by this process
+        self._session_present = False
+        self._paused = False
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Connect, and go on connecting, in a task of its own."""
+        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"mqtt-link-{self._client_id}")
+
+    async def close(self) -> None:
+        """Say that the hub is gone and leave; the broker keeps the session."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if self._status is not None and not connection.ended:
+            try:
+                await connection.send(self._status.topic, self._status.offline, retain=True)
+            except LinkDown:
+                pass  # the broker says it for us: the last will
+        await connection.close()
+        self._set(LinkState(up=False))
+
+    @property
+    def connected(self) -> bool:
+        """Whether an acknowledgement can leave."""
+        return self._connection is not None and not self._connection.ended
+
+    def acknowledge(self, mids: list[int]) -> None:
+        """Acknowledge messages of the present connection."""
+        if self._connection is not None:
+            self._connection.acknowledge(mids)
+
+    async def publish(
+        self, topic: str, payload: bytes, *, retain: bool = False, correlation: bytes | None = None
+    ) -> None:
+        """Publish with QoS 1 and wait for the broker. Errors: LinkDown."""
+        connection = self._connection
+        if connection is None or not self.connected or not self.state.up:
+            raise LinkDown(f"MQTT broker {self._broker.url}: not connected")
+        await connection.send(topic, payload, retain=retain, correlation=correlation)
+
+    def pause(self) -> None:
+        """Read no more messages until `resume`, over reconnects too."""
+        if not self._paused:
+            self._paused = True
+            if self._connection is not None and self.state.up:
+                self._connection.pause()
+
+    def resume(self) -> None:
+        if self._paused:
+            self._paused = False
+            if self._connection is not None:
+                self._connection.resume()
+
+    async def _run(self) -> None:
+        backoff = Backoff(self._broker.backoff_first_s, self._broker.backoff_max_s)
+        loop = asyncio.get_running_loop()
+        while True:
+            started_s = loop.time()
+            try:
+                connection, version = await self._connect()
+            except HubqueueError as error:
+                self._set(LinkState(up=False, error=error))
+            else:
+                self._set(LinkState(up=True, version=version))
+                ended = await connection.closed()
+                connection.abort()
+                self._connection = None
+                self._set(LinkState(up=False, error=ended))
+                if loop.time() - started_s >= HEALTHY_S:
+                    backoff.reset()
+            await asyncio.sleep(backoff.next_s())
+
+    async def _connect(self) -> tuple[Connection, Version]:
+        """A connection that is logged in and subscribed, in the newest version that the broker speaks."""
+        if self._broker.version != "auto":
+            return await self._open(self._broker.version), self._broker.version
+        try:
+            return await self._open("5"), "5"
+        except VersionRefused:
+            return await self._open("3.1.1"), "3.1.1"
+
+    async def _open(self, version: Version) -> Connection:
+        connection = Connection(
+            self._broker, version, self._client_id, self._callbacks, context=self._context, status=self._status
+        )
+        self._connection = connection  # before it is open: messages of the session come with the answer to CONNECT
+        try:
+            await connection.open()
+            await self._subscribe(connection, version)
+            if self._status is not None:
+                await connection.send(self._status.topic, self._status.online, retain=True)
+            if self._paused:
+                connection.pause()
+        except HubqueueError:
+            self._connection = None
+            connection.abort()
+            raise
+        return connection
+
+    async def _subscribe(self, connection: Connection, version: Version) -> None:
+        """Ask for the topics. With 3.1.1 not again in a session that has them: retained messages would come again."""
+        if version == "3.1.1" and self._subscribed and self._session_present:
+            return
+        refused = await connection.subscribe_all(self._subscriptions)
+        self._subscribed = True
+        for text in refused:
+            log.warning("the MQTT broker refuses this subscription, check its access rules topic=%s", text)
+
+    def _on_begun(self, begun: Callable[[bool], None]) -> Callable[[bool], None]:
+        def note(session_present: bool) -> None:
+            self._session_present = session_present
+            begun(session_present)
+
+        return note
+
+    def _set(self, state: LinkState) -> None:
+        """Tell the change, once: a link that is down stays so however often it is tried."""
+        former, self.state = self.state, state
+        if former.up == state.up and str(former.error) == str(state.error):
+            return
+        if state.up:
+            log.info("MQTT link up broker=%s version=%s client=%s", self._broker.url, state.version, self._client_id)
+        elif state.error is not None:
+            log.warning("MQTT link down, trying again client=%s: %s", self._client_id, state.error)
+        self._changed(state)

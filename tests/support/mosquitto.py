@@ -1,0 +1,133 @@
+"""A real Mosquitto on a free port: with password, TLS and persistence where a test wants them; killed and restarted.
+
+The port stays the same over restarts, so that links find the broker again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+START_S = 10.0
+
+
+@dataclass(frozen=True)
+class Certificates:
+    """Files in PEM: the CA that both sides trust, and the broker's own."""
+
+    ca: Path
+    cert: Path
+    key: Path
+    require_client: bool = False
+
+
+class Mosquitto:
+    """`async with Mosquitto(tmp_path) as broker`: running until the end of the block."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        login: tuple[str, str] | None = None,
+        tls: Certificates | None = None,
+        persistence: bool = False,
+        lines: tuple[str, ...] = (),
+    ) -> None:
+        self.port = _free_port()
+        self._folder = folder / f"mosquitto-{self.port}"
+        self._folder.mkdir(parents=True)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._configure(login, tls, persistence, lines)
+
+    async def start(self) -> None:
+        """Start, and wait until it accepts connections."""
+        binary = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen([binary, "-c", str(self._conf)], stdout=log, stderr=log)  # noqa: ASYNC220
+        async with asyncio.timeout(START_S):
+            while not await self._accepts():
+                assert self._process.poll() is None, self.log()
+                await asyncio.sleep(0.02)
+
+    def kill(self) -> None:
+        """SIGKILL: what it had not written is gone."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """SIGTERM: it writes its database first."""
+        self._end(signal.SIGTERM)
+
+    def freeze(self) -> None:
+        """SIGSTOP: connections stay open and nobody answers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def log(self) -> str:
+        return self._log.read_text(errors="replace")
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.kill()
+
+    def _end(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
+            if number is not signal.SIGKILL:
+                self._process.send_signal(signal.SIGCONT)
+            self._process.wait(START_S)
+            self._process = None
+
+    async def _accepts(self) -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+    def _configure(
+        self, login: tuple[str, str] | None, tls: Certificates | None, persistence: bool, more: tuple[str, ...]
+    ) -> None:
+        self._conf = self._folder / "mosquitto.conf"
+        self._log = self._folder / "log"
+        self._log.touch()
+        lines = [f"listener {self.port} 127.0.0.1", "max_queued_messages 100000", "log_type all"]
+        if os.geteuid() == 0:
+            lines.append("user root")
+        if tls is not None:
+            lines += [f"cafile {tls.ca}", f"certfile {tls.cert}", f"keyfile {tls.key}"]
+            lines.append(f"require_certificate {'true' if tls.require_client else 'false'}")
+        if login is None:
+            lines.append("allow_anonymous true")
+        else:
+            passwords = self._folder / "passwords"
+            subprocess.run(["mosquitto_passwd", "-b", "-c", str(passwords), *login], check=True)
+            lines += ["allow_anonymous false", f"password_file {passwords}"]
+        if persistence:
+            lines += ["persistence true", f"persistence_location {self._folder}/", "autosave_interval 1800"]
+        self._conf.write_text("\n".join((*lines, *more, "")))
+
+
+def _free_port() -> int:
+    with closing(socket.socket()) as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
