@@ -18,6 +18,7 @@ import msgspec
 from hubqueue.client.address import LinkSettings
 from hubqueue.client.failures import error_of
 from hubqueue.client.tls import client_context
+from hubqueue.client.unsent import unsent_bytes
 from hubqueue.errors import (
     AnswerLost,
     HubqueueError,
@@ -84,6 +85,7 @@ class Session(asyncio.Protocol):
         self._timer: asyncio.TimerHandle | None = None
         self._pinged = False
         self._due = self._heard_at
+        self._unsent = 0
         self._reason: str | None = None
 
     @classmethod
@@ -219,6 +221,9 @@ class Session(asyncio.Protocol):
 
     def _listen_for_silence(self) -> None:
         now = self._loop.time()
+        before, self._unsent = self._unsent, 0 if self._transport is None else unsent_bytes(self._transport)
+        if self._unsent < before:  # a large request on a slow uplink: the other side is taking it
+            self._heard_at = now
         silent_s = now - self._heard_at
         on_time = now - self._due < LATE_S
         if self._pinged and on_time and silent_s >= self._settings.dead_after_s:

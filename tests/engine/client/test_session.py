@@ -13,6 +13,7 @@ from hubqueue.client.address import LinkSettings
 from hubqueue.client.session import Session
 from hubqueue.errors import AnswerLost, LinkDown, LockLost, NotAuthenticated, NotFound, PayloadTooLarge, TimedOut
 from support.peer import Peer
+from support.proxy import Proxy
 
 
 def settings(peer: Peer, **changes: Any) -> LinkSettings:
@@ -122,6 +123,17 @@ async def test_a_quiet_peer_that_answers_pings_is_kept() -> None:
         await peer.wait_for(lambda: peer.pings >= 10)
         assert not session.lost.done()
         poll.cancel()
+        await session.close()
+
+
+async def test_a_slow_uplink_that_still_takes_bytes_is_not_given_up() -> None:
+    async with Peer() as peer, Proxy(peer.port) as proxy:
+        proxy.delay_s = 0.005  # for each 64 kB: 40 MB need at least 3 s, and the ping waits behind them
+        link = replace(settings(peer, ping_after_s=0.1, dead_after_s=1.0), port=proxy.port)
+        session = await Session.open(link)
+        began_s = asyncio.get_running_loop().time()
+        await session.request("PUSH", {"queue": "q", "data": bytes(40_000_000)})
+        assert asyncio.get_running_loop().time() - began_s > 2 * link.dead_after_s
         await session.close()
 
 
