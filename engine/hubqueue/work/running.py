@@ -15,6 +15,7 @@ from typing import Any
 from hubqueue.errors import LockLost
 from hubqueue.model import payload
 from hubqueue.model.job import Leased
+from hubqueue.model.outcome import Outcome
 from hubqueue.model.verbs import Renewal, Verbs
 
 
@@ -30,6 +31,8 @@ class RunningJob:
         self.lease_ms: int | None = None
         self.expires_at_s = expires_at_s
         self.lost = False
+        self.finished = False  # the handler has ended; its outcome may still have to be stored
+        self.verdict: Outcome | None = None  # of a run that is cancelled although its lease is good
         self._verbs = verbs
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()

@@ -15,6 +15,7 @@ import random
 import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final, Self
 from uuid import uuid4
 
@@ -22,7 +23,7 @@ from hubqueue.errors import HubqueueError, Invalid
 from hubqueue.model.job import Leased
 from hubqueue.model.limits import MAX_LEASE_BATCH, MAX_LEASE_MS, MAX_WAIT_MS, MIN_LEASE_MS, check_int, check_queue
 from hubqueue.model.outcome import Fail, Outcome, Release, Settlement
-from hubqueue.model.verbs import Verbs
+from hubqueue.model.verbs import Renewal, Verbs
 from hubqueue.work import ending
 from hubqueue.work.events import Ended, Started, Taken, WorkerEvent
 from hubqueue.work.renewer import Renewer
@@ -76,6 +77,9 @@ class Worker:
         self._settler = Settler(verbs)
         self._room = asyncio.Event()
         self._stopping = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._begun = False
+        self._abandoning = False
         self._main: asyncio.Task[None] | None = None
 
     def listen(self, receive: Callable[[WorkerEvent], None]) -> Callable[[], None]:
@@ -93,6 +97,177 @@ class Worker:
 
         Errors: what the hub answers to a lease, unless it may be asked again.
         """
-        if self._stopping.is_set():
-            raise Invalid("a worker that was stopped does not run again", hint="make a new one")
-        ...
+        if self._begun:
+            raise Invalid("a worker runs only once", hint="make a new one")
+        self._begun = True
+        renewer = asyncio.create_task(Renewer(self._verbs, self._lease_ms, self._kept, self._lose).run())
+        leasing = asyncio.create_task(self._lease_until_stopped())
+        stopping = asyncio.create_task(self._stopping.wait())
+        grace_s = 0.0  # of a run that is cancelled, or that the hub refuses
+        try:
+            await asyncio.wait([leasing, stopping], return_when=asyncio.FIRST_COMPLETED)
+            if not leasing.done():
+                leasing.cancel()
+                await asyncio.wait([leasing])
+                grace_s = self._grace_s
+            if not leasing.cancelled():
+                leasing.result()
+        finally:
+            leasing.cancel()
+            stopping.cancel()
+            try:
+                await self._wind_up(grace_s)
+            finally:
+                renewer.cancel()
+                self._ended.set()
+
+    async def stop(self, grace_s: float | None = None) -> None:
+        """Lease no more, let what runs end within the grace, release the rest; return when `run` has."""
+        if grace_s is not None:
+            self._grace_s = grace_s
+        self._stopping.set()
+        if self._begun:
+            await self._ended.wait()
+
+    async def __aenter__(self) -> Self:
+        self._main = asyncio.create_task(self.run(), name=f"worker of {self.queue}")
+        return self
+
+    async def __aexit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        assert self._main is not None
+        self._stopping.set()
+        if kind is not None:
+            self._grace_s = 0.0
+        await self._main
+
+    async def _lease_until_stopped(self) -> None:
+        failures = 0
+        while True:
+            free = self._concurrency - len(self._runs)
+            if free <= 0:
+                self._room.clear()
+                await self._room.wait()
+                continue
+            try:
+                leased = await self._verbs.lease(
+                    self.queue,
+                    min(free, MAX_LEASE_BATCH),
+                    owner=self.owner,
+                    lease_ms=self._lease_ms,
+                    wait_ms=self._poll_ms,
+                )
+            except HubqueueError as error:
+                if not error.retryable:
+                    raise
+                log.warning("no jobs to be had, tried again queue=%s code=%s: %s", self.queue, error.code, error)
+                wait_s = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0**failures)
+                failures = min(failures + 1, 16)
+                await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))
+            else:
+                failures = 0
+                self._take(leased)
+
+    def _take(self, leased: list[Leased]) -> None:
+        if not leased:
+            return
+        self._tell(Taken(tuple(leased)))
+        expires_at_s = asyncio.get_running_loop().time() + self._lease_ms / 1000
+        for one in leased:
+            run = RunningJob(self._verbs, one, expires_at_s)
+            task = asyncio.create_task(self._run(run), name=f"job {run.id}")
+            self._runs[task] = run
+            task.add_done_callback(self._done)
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        del self._runs[task]
+        self._room.set()
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.error("a run ended unexpectedly queue=%s", self.queue, exc_info=error)
+
+    async def _run(self, run: RunningJob) -> None:
+        self._tell(Started(run.job))
+        outcome: Outcome | None
+        try:
+            outcome = ending.of_value(await self._call(run))
+        except asyncio.CancelledError:
+            outcome = run.verdict or Fail("the handler was cancelled")
+        except Exception as error:  # the handler's own: it becomes the job's outcome
+            outcome = ending.of_error(error)
+        run.finished = True
+        if run.lost:
+            outcome = None
+        stored = None
+        try:
+            if outcome is not None:
+                stored = await self._settler.settle(Settlement(run.id, run.token, outcome))
+        finally:
+            self._tell(Ended(run.job, stored))
+
+    async def _call(self, run: RunningJob) -> Any:
+        if self._threads is None:
+            return await self._handler(run)
+        call = partial(contextvars.copy_context().run, self._handler, run)
+        future = asyncio.get_running_loop().run_in_executor(self._threads, call)
+        try:
+            value = await asyncio.shield(future)
+        except asyncio.CancelledError:
+            future.add_done_callback(_forget)
+            if not self._abandoning:  # a thread cannot be ended from outside: its place is taken until it does
+                await asyncio.wait([future])
+            raise
+        return await value if inspect.isawaitable(value) else value
+
+    def _kept(self) -> list[RunningJob]:
+        return [run for run in self._runs.values() if not run.lost]
+
+    def _lose(self, run: RunningJob, renewal: Renewal) -> None:
+        """End a run whose lease is not ours any more; one that only waits to be settled is told by the hub then."""
+        if run.finished or run.lost or run.verdict is not None:
+            return
+        log.warning("run ended, its lease is %s job=%s queue=%s", renewal.value, run.id, self.queue)
+        if renewal is Renewal.CANCELLED:
+            run.verdict = Release()  # the hub knows that it is cancelled
+        else:
+            run.lost = True
+        self._cancel(run)
+
+    def _cancel(self, wanted: RunningJob) -> None:
+        for task, run in self._runs.items():
+            if run is wanted:
+                task.cancel()
+
+    async def _wind_up(self, grace_s: float) -> None:
+        if self._runs and grace_s > 0:
+            await asyncio.wait(tuple(self._runs), timeout=grace_s)
+        self._abandoning = True
+        await asyncio.sleep(0)  # a task that is cancelled before its first step would give nothing back
+        for task, run in tuple(self._runs.items()):
+            if not run.finished:
+                run.verdict = run.verdict or Release()
+                task.cancel()
+        if self._runs:
+            await asyncio.wait(tuple(self._runs), timeout=GIVE_BACK_S)
+        await self._settler.close()
+        for task in tuple(self._runs):
+            task.cancel()
+        if self._runs:
+            await asyncio.wait(tuple(self._runs))
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _tell(self, event: WorkerEvent) -> None:
+        for receive in tuple(self._listeners):
+            try:
+                receive(event)
+            except Exception:  # a listener is a guest: its trouble stops nothing
+                log.exception("listener failed queue=%s", self.queue)
+
+
+def _is_async(handler: Handler) -> bool:
+    return inspect.iscoroutinefunction(handler) or inspect.iscoroutinefunction(type(handler).__call__)
+
+
+def _forget(future: asyncio.Future[Any]) -> None:
+    """Nobody asks for the end of an abandoned thread."""
+    if not future.cancelled():
+        future.exception()

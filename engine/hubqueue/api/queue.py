@@ -1,0 +1,173 @@
+"""A queue as Python code holds it: add jobs, read them, steer it. The same near (`open`) and far (`Client`)."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterable
+from typing import Any, Final, Unpack
+
+from hubqueue.api.forwarding import Forwarding, HubIdOf, Target, url_of
+from hubqueue.api.jobs import JobHandle, JobView
+from hubqueue.api.newjob import JobOptions, new_job
+from hubqueue.api.units import Duration, duration_ms
+from hubqueue.errors import Invalid
+from hubqueue.forward.settings import ForwardSettings
+from hubqueue.model import payload
+from hubqueue.model.job import NewJob
+from hubqueue.model.limits import check_queue
+from hubqueue.model.state import BY_LABEL, State
+from hubqueue.model.verbs import Counts, Event, Schedule, Verbs
+
+PAGE: Final = 200  # jobs read at a time while iterating
+
+
+class Queue:
+    """One queue of a hub. It exists from its first job on."""
+
+    def __init__(self, verbs: Verbs, name: str, hub_id_of: HubIdOf) -> None:
+        self.name = check_queue(name)
+        self._verbs = verbs
+        self._hub_id_of = hub_id_of
+
+    def __repr__(self) -> str:
+        return f"<queue {self.name}>"
+
+    async def add(self, name: str, data: object = None, **options: Unpack[JobOptions]) -> JobHandle:
+        """Add a job; it is stored when this returns. See JobOptions for what can be said about it.
+
+        Errors: Invalid, QueueFull, DiskFull, Draining, LinkDown.
+        """
+        (id,) = await self._verbs.enqueue(self.name, [new_job(name, data, options)])
+        return JobHandle(self._verbs, id)
+
+    async def add_many(self, jobs: Iterable[NewJob | tuple[str, object]], *, durable: bool = False) -> list[JobHandle]:
+        """Add all of these jobs or none: `(name, data)` pairs, or what `job(name, data, ...)` makes."""
+        new = [job if isinstance(job, NewJob) else new_job(*job, {}) for job in jobs]
+        return [JobHandle(self._verbs, id) for id in await self._verbs.enqueue(self.name, new, durable=durable)]
+
+    def job(self, id: str) -> JobHandle:
+        """The handle of a job whose id is known."""
+        return JobHandle(self._verbs, id)
+
+    async def get(self, id: str) -> JobView:
+        """A job as it is now. Errors: NotFound."""
+        return await self.job(id).get()
+
+    async def jobs(self, *states: str, newest_first: bool = False) -> AsyncIterator[JobView]:
+        """The jobs in these states (none: in any), in the order they were accepted. Read in pages as you go."""
+        wanted = [_state(label) for label in states]
+        cursor: int | None = None
+        while True:
+            page = await self._verbs.list_jobs(self.name, wanted, limit=PAGE, cursor=cursor, ascending=not newest_first)
+            for job in page.jobs:
+                yield JobView(job)
+            cursor = page.cursor
+            if cursor is None:
+                return
+
+    def dead(self) -> AsyncIterator[JobView]:
+        """The dead letters, oldest first."""
+        return self.jobs("failed")
+
+    async def counts(self) -> Counts:
+        """Jobs by state."""
+        return await self._verbs.counts(self.name)
+
+    async def pause(self) -> None:
+        """Hand out no more jobs; those that run go on."""
+        await self._verbs.pause(self.name)
+
+    async def resume(self) -> None:
+        """Hand out jobs again."""
+        await self._verbs.resume(self.name)
+
+    async def drain(self) -> int:
+        """Delete what has not started; how many."""
+        return await self._verbs.drain(self.name)
+
+    async def obliterate(self) -> None:
+        """Delete the queue with everything in it, running jobs too."""
+        await self._verbs.obliterate(self.name)
+
+    async def retry_dlq(self, *, limit: int | None = None) -> int:
+        """Run the dead letters again, oldest first, with all their attempts; how many."""
+        return await self._verbs.retry_dead(self.name, limit=limit)
+
+    async def purge_dlq(self) -> int:
+        """Delete the dead letters; how many."""
+        return await self._verbs.purge(self.name)
+
+    async def clean(self, grace: Duration, limit: int = 1000, *, state: str = "completed") -> list[str]:
+        """Delete up to `limit` jobs in a state that are older than `grace`; their ids."""
+        return await self._verbs.clean(self.name, duration_ms("grace", grace), limit, _state(state))
+
+    async def upsert_schedule(
+        self,
+        key: str,
+        *,
+        every: Duration | None = None,
+        cron: str | None = None,
+        timezone: str | None = None,
+        name: str = "default",
+        data: object = None,
+        priority: int = 0,
+        limit: int | None = None,
+    ) -> None:
+        """Add a job again and again: `every` so long, or at the times of a cron pattern. Replaces the key's old one.
+
+        limit: so many runs and no more. Errors: Invalid unless exactly one of every and cron is given.
+        """
+        if (every is None) == (cron is None):
+            raise Invalid("a schedule needs exactly one of every and cron")
+        every_ms = None if every is None else duration_ms("every", every)
+        if every_ms is not None and every_ms < 1:
+            raise Invalid("every must be at least a millisecond")
+        await self._verbs.upsert_schedule(
+            Schedule(
+                key=key,
+                queue=self.name,
+                name=name,
+                data=None if data is None else payload.encode(data),
+                priority=priority,
+                every_ms=every_ms,
+                cron=cron,
+                timezone=timezone,
+                limit=limit,
+            )
+        )
+
+    async def delete_schedule(self, key: str) -> None:
+        """End a schedule; jobs it has added stay. Errors: NotFound."""
+        await self._verbs.delete_schedule(key)
+
+    async def subscribe(self, receive: Callable[[Event], Any]) -> Callable[[], None]:
+        """Call `receive` for everything that happens to jobs of this queue. Returns what ends it."""
+        return await self._verbs.subscribe(self.name, receive)
+
+    def forward(
+        self,
+        to: str,
+        *,
+        queue: str | None = None,
+        token: str | None = None,
+        tls: bool | None = None,
+        ca_file: str | None = None,
+        check_hostname: bool = True,
+        concurrency: int = 1,
+        durable: bool = True,
+        batch: int = 100,
+    ) -> Forwarding:
+        """Forward the jobs of this queue to another hub, as long as the returned object is entered or started.
+
+        to: `tls://host:port`, `tcp://host:port` or `host:port` with `tls` said; queue: there, None: the same name.
+        concurrency 1 keeps the order within a priority. durable: the other hub syncs before it says ok.
+        """
+        target = Target(url_of(to, tls), queue, token, ca_file, check_hostname, durable)
+        settings = ForwardSettings(concurrency=concurrency, batch=batch)
+        return Forwarding(self._verbs, self.name, self._hub_id_of, target, settings)
+
+
+def _state(label: str) -> State:
+    state = BY_LABEL.get(label)
+    if state is None:
+        raise Invalid(f"there is no state {label!r}", hint=f"states are {', '.join(BY_LABEL)}")
+    return state
