@@ -77,16 +77,22 @@ class Held(msgspec.Struct, frozen=True, tag=True):
     leases: list[tuple[str, str]]
 
 
+class Settled(msgspec.Struct, frozen=True, tag=True):
+    """This job is settled, or its lease is lost: it is no longer ours."""
+
+    id: str
+
+
 class Started(msgspec.Struct, frozen=True, tag=True):
     """The handler of this job runs next."""
 
     id: str
 
 
-class Ended(msgspec.Struct, frozen=True, tag=True):
-    """These jobs are settled, or no longer ours."""
+class Stopped(msgspec.Struct, frozen=True, tag=True):
+    """The handler of this job has ended. That may be long after its job was settled."""
 
-    ids: list[str]
+    id: str
 
 
 class Stuck(msgspec.Struct, frozen=True, tag=True):
@@ -100,7 +106,7 @@ class Beat(msgspec.Struct, frozen=True, tag=True):
     """Handlers are running and the event loop turns."""
 
 
-FromChild = Loading | Ready | Held | Started | Ended | Stuck | Beat
+FromChild = Loading | Ready | Held | Settled | Started | Stopped | Stuck | Beat
 
 _encoder = msgspec.json.Encoder()
 to_child_decoder: msgspec.json.Decoder[ToChild] = msgspec.json.Decoder(ToChild)

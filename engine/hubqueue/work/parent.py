@@ -178,7 +178,7 @@ class HandlerParent:
     async def _bury(self, child: HandlerProcess) -> None:
         """When the process is gone: settle what it held, remember whom to suspect."""
         await asyncio.wait({child.ended})
-        verdict = judge(child.held, child.started, child.stuck, child.cause)
+        verdict = judge(child.held, child.started, child.cause)
         if child.started or child.unexpected:
             log.warning("%s pid=%d running=%d held=%d", child.cause, child.pid, len(child.started), len(child.held))
         for id, token in child.held.items():
@@ -202,7 +202,6 @@ class HandlerParent:
         while len(self._suspects) > MAX_SUSPECTS:
             del self._suspects[next(iter(self._suspects))]
 
-    def _acquit(self, ids: Sequence[str]) -> None:
-        """Jobs that the process settled itself did not kill it."""
-        for id in ids:
-            self._suspects.pop(id, None)
+    def _acquit(self, id: str) -> None:
+        """A job that the process settles itself did not kill it."""
+        self._suspects.pop(id, None)

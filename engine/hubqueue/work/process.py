@@ -11,13 +11,26 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import cast
 
 import msgspec
 
 from hubqueue.work import messages
-from hubqueue.work.messages import Beat, Drain, Ended, FromChild, Go, Held, Loading, Ready, Setup, Started, Stuck
+from hubqueue.work.messages import (
+    Beat,
+    Drain,
+    FromChild,
+    Go,
+    Held,
+    Loading,
+    Ready,
+    Settled,
+    Setup,
+    Started,
+    Stopped,
+    Stuck,
+)
 from hubqueue.work.output import LineLog
 
 log = logging.getLogger(__name__)
@@ -37,7 +50,7 @@ def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
 class HandlerProcess(asyncio.SubprocessProtocol):
     """A child process, from its start to its end. Made by `start`."""
 
-    def __init__(self, setup: Setup, settled: Callable[[Sequence[str]], None]) -> None:
+    def __init__(self, setup: Setup, settled: Callable[[str], None]) -> None:
         loop = asyncio.get_running_loop()
         self.setup = setup
         self.loading: str | None = None
@@ -58,11 +71,11 @@ class HandlerProcess(asyncio.SubprocessProtocol):
 
     @classmethod
     async def start(
-        cls, setup: Setup, environment: Mapping[str, str], settled: Callable[[Sequence[str]], None]
+        cls, setup: Setup, environment: Mapping[str, str], settled: Callable[[str], None]
     ) -> HandlerProcess:
         """Start the process and tell it its setup; `ready` is done when it has loaded the folder.
 
-        settled hears the ids of jobs that the process has settled itself.
+        settled hears the id of each job that the process settles itself.
         """
         child = cls(setup, settled)
         try:
@@ -194,23 +207,23 @@ class HandlerProcess(asyncio.SubprocessProtocol):
 
     def _hear(self, message: FromChild) -> None:
         match message:
-            case Loading(file):
+            case messages.Loading(file):
                 self.loading = file
-            case Ready():
+            case messages.Ready():
                 self.loading = None
                 if not self.ready.done():
                     self.ready.set_result(message)
-            case Held(leases):
+            case messages.Held(leases):
                 self.held.update(leases)
-            case Started(id):
+            case messages.Settled(id):
+                self.held.pop(id, None)
+                self._settled(id)
+            case messages.Started(id):
                 self.started.add(id)
-            case Ended(ids):
-                for id in ids:
-                    self.held.pop(id, None)
-                    self.started.discard(id)
-                self._settled(ids)
-            case Stuck(id, task):
+            case messages.Stopped(id):
+                self.started.discard(id)
+            case messages.Stuck(id, task):
                 self.stuck += 1
                 log.warning("handler does not end, its process is to be replaced job=%s task=%s", id, task)
-            case Beat():
+            case messages.Beat():
                 pass

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 
 class Turns:
@@ -21,18 +19,8 @@ class Turns:
         self._alone = False
         self._waiting: deque[tuple[asyncio.Future[None], bool]] = deque()
 
-    @asynccontextmanager
-    async def turn(self, *, alone: bool) -> AsyncIterator[None]:
-        """Wait for the turn, and keep it for the block."""
-        await self._wait(alone)
-        try:
-            yield
-        finally:
-            self._running -= 1
-            self._alone = False
-            self._wake()
-
-    async def _wait(self, alone: bool) -> None:
+    async def begin(self, *, alone: bool) -> None:
+        """Wait for the turn."""
         if not self._waiting and self._free(alone):
             self._take(alone)
             return
@@ -41,11 +29,17 @@ class Turns:
         try:
             await turn
         except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # the turn came in the same moment: hand it on
-                self._running -= 1
-                self._alone = False
-            self._wake()
+            if turn.cancelled():
+                self._wake()
+            else:  # the turn came in the same moment: hand it on
+                self.end()
             raise
+
+    def end(self) -> None:
+        """Give the turn back."""
+        self._running -= 1
+        self._alone = False
+        self._wake()
 
     def _free(self, alone: bool) -> bool:
         return self._running == 0 if alone else not self._alone

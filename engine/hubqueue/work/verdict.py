@@ -1,7 +1,7 @@
 """What becomes of the jobs of a handler process that died: a pure decision that the parent settles.
 
 Rules:
-- a job whose handler had not started is given back: nothing is counted
+- a job whose handler was not running is given back: nothing is counted
 - one handler was running: it did it, its run failed as `worker_lost`
 - several were running: which one did it is unknown, so all are given back and become suspects, which run
   alone from now on (see `turns`); the one that kills its process again is then the only one running
@@ -24,11 +24,9 @@ class Verdict:
     suspects: frozenset[str]
 
 
-def judge(held: Collection[str], started: Collection[str], stuck: int, cause: str) -> Verdict:
-    """held: ids of its jobs; started: those whose handler ran; stuck: handlers of settled jobs that ran on."""
-    running = frozenset(id for id in held if id in started)
-    guilty = running if len(running) + stuck == 1 else frozenset[str]()
-    outcomes: dict[str, Outcome] = {}
-    for id in held:
-        outcomes[id] = Fail(cause, reason="worker_lost") if id in guilty else Release()
-    return Verdict(outcomes, running)
+def judge(held: Collection[str], running: Collection[str], cause: str) -> Verdict:
+    """held: ids of the jobs it had leased; running: those whose handler ran, leased still or not any more."""
+    outcomes: dict[str, Outcome] = {id: Release() for id in held}
+    if len(running) == 1:
+        outcomes |= {id: Fail(cause, reason="worker_lost") for id in running if id in held}
+    return Verdict(outcomes, frozenset(running))
