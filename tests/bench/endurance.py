@@ -33,6 +33,7 @@ def backlog(stage: Stage) -> Figures:
         restart_after_kill_s = first_job_s(server)
     return {
         **meter.rate(stage.jobs, filled_s),
+        "waiting_jobs": stage.jobs,
         "rss_mb": rss_mb,
         "p50_ms": large.percentile(0.5) * 1e3,
         "p99_ms": large.percentile(0.99) * 1e3,

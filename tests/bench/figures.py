@@ -29,11 +29,11 @@ KINDS = {
     "p50_ms": Kind("p50 ms", "{:.2f}"),
     "p99_ms": Kind("p99 ms", "{:.2f}"),
     "rss_mb": Kind("RSS MB", "{:.0f}"),
+    "waiting_jobs": Kind("jobs waiting", "{:,.0f}", higher_is_better=True),
     "idle_cpu_percent": Kind("idle CPU %", "{:.2f}"),
     "p99_ms_at_1000": Kind("p99 ms at 1,000 jobs", "{:.2f}"),
     "restart_s": Kind("restart s", "{:.2f}"),
     "restart_after_kill_s": Kind("restart after kill s", "{:.2f}"),
-    "file_mb": Kind("file MB", "{:.0f}"),
 }
 
 

@@ -47,22 +47,27 @@ def load(path: Path) -> dict[str, Any]:
 
 def show(console: Console, server: str, scenarios: Sequence[Scenario], results: Results) -> None:
     """The figures of one server, beside the goals where they are ours."""
+    played = [scenario for scenario in scenarios if scenario.name in results]
+    more = [name for name in KINDS if name not in MAIN and any(name in figures for figures in results.values())]
+    aims = [goals(scenario, results[scenario.name]) if server == "hubqueue" else "" for scenario in played]
     table = Table(title=server, title_justify="left")
     table.add_column("work", no_wrap=True)
     for name in MAIN:
-        table.add_column(KINDS[name].title, justify="right", no_wrap=True)
-    table.add_column("also")
-    table.add_column("goal")
-    for scenario in scenarios:
-        if (figures := results.get(scenario.name)) is None:
-            continue
-        also = [f"{KINDS[name].title} {form(name, value)}" for name, value in figures.items() if name not in MAIN]
-        table.add_row(
-            scenario.title,
-            *(form(name, figures[name]) if name in figures else "" for name in MAIN),
-            ", ".join(also),
-            goals(scenario, figures) if server == "hubqueue" else "",
-        )
+        table.add_column(KINDS[name].title, justify="right")
+    if more:
+        table.add_column("also", overflow="fold")
+    if any(aims):
+        table.add_column("goal", overflow="fold")
+    for scenario, aim in zip(played, aims, strict=True):
+        figures = results[scenario.name]
+        cells = [form(name, figures[name]) if name in figures else "" for name in MAIN]
+        if more:
+            cells.append(
+                "\n".join(f"{KINDS[name].title} {form(name, figures[name])}" for name in more if name in figures)
+            )
+        if any(aims):
+            cells.append(aim)
+        table.add_row(scenario.title, *cells)
     console.print(table)
 
 

@@ -54,7 +54,7 @@ _reply = msgspec.msgpack.Decoder(Reply).decode
 _hand = msgspec.msgpack.Decoder(Hand).decode
 
 
-def command(name: str, request: int, **fields: Any) -> bytes:
+def command(name: str, request: int, /, **fields: Any) -> bytes:
     """One request as a frame."""
     return frame(_encode({"cmd": name, "reqId": str(request), **fields}))
 
@@ -192,7 +192,7 @@ class Line:
             raise LinkDown("the server closed a connection of the load")
         return self._reader.feed(chunk)
 
-    def call(self, name: str, **fields: Any) -> dict[str, Any]:
+    def call(self, name: str, /, **fields: Any) -> dict[str, Any]:
         """One request and its reply, decoded."""
         self.socket.sendall(command(name, 0, **fields))
         while not (bodies := self.receive()):
