@@ -63,6 +63,8 @@ class Flag(IntFlag):
     LIFO = 128
     STALL_TIMEOUT = 256
     CANCELLED = 512  # cancel was asked for while the job was active
+    ABSOLUTE = 1024  # run_at_ms was given as a time of day: it does not move when the clock jumps
+    LOGS = 2048  # job_log has lines of it
 
 
 def flags_of(options: Options, custom_id: str | None) -> int:

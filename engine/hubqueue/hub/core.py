@@ -1,0 +1,200 @@
+"""The heart of a hub: the store, who waits, who holds, who listens. The verbs for callers are in hub.hub.
+
+Runs on one event loop; nothing here may be called from another thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import TypeVar
+
+from hubqueue.clock import Clock
+from hubqueue.errors import DiskFull, Draining, HubqueueError, QueueFull
+from hubqueue.hub.events import Events
+from hubqueue.hub.holders import Holder, Holders
+from hubqueue.hub.settings import HubSettings
+from hubqueue.hub.upkeep import Upkeep
+from hubqueue.hub.verbs import hold
+from hubqueue.hub.verbs.lease import lease
+from hubqueue.hub.waiters import Parked, Reply, Waiters
+from hubqueue.model.bounds import QueueBounds
+from hubqueue.model.job import Leased
+from hubqueue.model.state import State
+from hubqueue.store.queues import QueueRow
+from hubqueue.store.store import Store
+from hubqueue.store.tx import Tx
+
+R = TypeVar("R")
+
+
+class Core:
+    """One open hub. `submit` and `lease_or_park` are the hot doors' way in; others use the verbs of Hub."""
+
+    def __init__(self, path: Path, settings: HubSettings, clock: type[Clock]) -> None:
+        self.settings = settings
+        self.store = Store(
+            path,
+            clock=clock,
+            sync_interval_s=settings.sync_interval_s,
+            linger_s=settings.linger_s,
+            adopt=settings.adopt,
+        )
+        self.draining = False
+        self.over_cap = False
+        self._events = Events()
+        self._holders = Holders()
+        self._waiters = Waiters()
+        tx = self.store.tx
+        tx.watched = self._events.watched
+        tx.bounds = self.bounds
+        tx.refusal = self._refusal
+        self._awaited = tx.awaited
+        self.store.publish = self._events.publish
+        self.store.wake = self._wake
+        self.upkeep = Upkeep(self.store, settings, self._set_over_cap)
+        self.store.schedule = self.upkeep.due_at
+
+    @property
+    def hub_id(self) -> str:
+        """The permanent id of this hub."""
+        return self.store.tx.identity.hub_id
+
+    @property
+    def congested(self) -> bool:
+        """Whether doors should stop reading until `relieved` calls back."""
+        return self.store.congested
+
+    def relieved(self, callback: Callable[[], None]) -> None:
+        self.store.relieved(callback)
+
+    def submit(
+        self,
+        verb: Callable[[Tx], R],
+        reply: Callable[[R | HubqueueError], None],
+        *,
+        durable: bool = False,
+        linger: bool = False,
+        size: int = 0,
+    ) -> None:
+        """Run verb(tx) in the open group; reply(result or error) after the commit, when durable after the sync."""
+        self.store.submit(verb, reply, durable=durable or self.settings.durable, linger=linger, size=size)
+
+    def run(
+        self, verb: Callable[[Tx], R], *, durable: bool = False, linger: bool = False, size: int = 0
+    ) -> Awaitable[R]:
+        """`submit` to be awaited."""
+        return self.store.run(verb, durable=durable or self.settings.durable, linger=linger, size=size)
+
+    def sync(self) -> Awaitable[None]:
+        """Return once everything committed so far is on the disk."""
+        return self.store.sync()
+
+    def bounds(self, queue: str) -> QueueBounds:
+        """The bounds of a queue."""
+        return self.settings.queues.get(queue, self.settings.bounds)
+
+    def holder(self) -> Holder:
+        """For each connection that leases: pass it to `lease_or_park`, and `lose` or `give_back` at its end."""
+        return Holder()
+
+    def lose(self, holder: Holder) -> None:
+        """The connection broke: its leases last for the grace, then its jobs are given back and counted as lost."""
+        held = self._holders.close(holder)
+        if held:
+            grace_ms = int(self.settings.grace_s * 1000)
+            self.submit(lambda tx: hold.lose(tx, held, grace_ms), _ignore)
+
+    def give_back(self, holder: Holder) -> None:
+        """The connection ended cleanly: its jobs are released at once, nothing is counted."""
+        held = self._holders.close(holder)
+        if held:
+            self.submit(lambda tx: hold.give_back(tx, held), _ignore)
+
+    def settled(self, ids: list[str]) -> None:
+        """These jobs were settled: their holders need not give them back."""
+        seq_of = self.store.tx.identity.seq_of
+        self._holders.settled(seq for seq in map(seq_of, ids) if seq is not None)
+
+    def lease_or_park(
+        self,
+        queue: str,
+        count: int,
+        owner: str | None,
+        lease_ms: int,
+        wait_ms: int,
+        holder: Holder | None,
+        reply: Reply,
+    ) -> Parked | None:
+        """Lease, waiting up to wait_ms for the first job. Returns the long-poll if it had to wait."""
+        if self.draining:
+            reply([])
+            return None
+        if wait_ms <= 0:
+            self.submit(lambda tx: lease(tx, queue, count, owner, lease_ms), lambda got: self._hand(got, holder, reply))
+            return None
+        parked = Parked(self._waiters, queue, count, owner, lease_ms, holder, reply, wait_ms / 1000)
+        if self._may_have(queue):
+            self._try(parked, first=False)
+        else:
+            self._waiters.park(parked)
+        return None if parked.answered else parked
+
+    def _try(self, parked: Parked, *, first: bool) -> None:
+        def verb(tx: Tx) -> list[Leased]:
+            if parked.answered:
+                return []
+            taken = lease(tx, parked.queue, parked.count, parked.owner, parked.lease_ms)
+            if not taken:
+                self._waiters.park(parked, first=first)
+            return taken
+
+        def answered(got: list[Leased] | HubqueueError) -> None:
+            if got or isinstance(got, HubqueueError):
+                if parked.answered and not isinstance(got, HubqueueError):
+                    self._return(got)  # the one who asked is gone
+                else:
+                    self._hand(got, parked.holder, parked.answer)
+
+        self.submit(verb, answered)
+
+    def _hand(self, got: list[Leased] | HubqueueError, holder: Holder | None, reply: Reply) -> None:
+        if holder is not None and not isinstance(got, HubqueueError):
+            if holder.closed:
+                self._return(got)
+                return
+            self._holders.took(holder, got)
+        reply(got)
+
+    def _return(self, leased: list[Leased]) -> None:
+        held = [(each.job.seq, each.job.lease_no) for each in leased]
+        self.submit(lambda tx: hold.give_back(tx, held), _ignore)
+
+    def _may_have(self, queue: str) -> bool:
+        row = self.store.queues.find(queue)
+        if row is None or row.paused:
+            return False
+        due = row.n[State.DELAYED] > 0 and row.next_due_ms <= self.store.clock.now_ms()
+        return row.n[State.WAITING] > 0 or due
+
+    def _wake(self, ready: dict[QueueRow, int]) -> None:
+        for row, jobs in ready.items():
+            for parked in self._waiters.wake(row.name, jobs):
+                self._try(parked, first=True)
+
+    def _refusal(self) -> HubqueueError | None:
+        """Why new jobs are not taken now."""
+        if self.draining:
+            return Draining()
+        if self.store.reserve.full:
+            return DiskFull()
+        if self.over_cap:
+            return QueueFull("The job file has reached its configured size")
+        return None
+
+    def _set_over_cap(self, over: bool) -> None:
+        self.over_cap = over
+
+
+def _ignore(result: object) -> None:
+    """The reply of verbs nobody waits for; a failed group has been logged by the store."""

@@ -1,0 +1,86 @@
+"""Who waits for the end of a job: told after the commit that ended it. Nothing is kept for those who gave up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from hubqueue.errors import HubqueueError, NotFound
+from hubqueue.hub.verbs import query
+from hubqueue.model.job import Job
+from hubqueue.model.state import TERMINAL, State
+from hubqueue.store.store import Store
+from hubqueue.store.tx import Tx
+
+Reply = Callable[[Job | HubqueueError], None]
+
+
+class Group:
+    """Those who wait for one job; the store's journal calls it once the job has ended."""
+
+    def __init__(self) -> None:
+        self.members: list[Awaited] = []
+
+    def __call__(self, end: State | None) -> None:
+        members, self.members = self.members, []
+        for member in members:
+            member.ended(end)
+
+
+class Awaited:
+    """One who waits. `stop` gives up; the reply comes at most once."""
+
+    def __init__(self, store: Store, id: str, reply: Reply) -> None:
+        self._store = store
+        self._id = id
+        self._reply: Reply | None = reply
+        self._job: Job | None = None
+        store.submit(self._look, self._looked)
+
+    def stop(self) -> None:
+        self._reply = None
+        self._leave()
+
+    def ended(self, end: State | None) -> None:
+        """end None: the job was removed."""
+        job = self._job
+        self._leave()
+        if job is None:
+            return
+        if end is None:
+            self._answer(NotFound())
+            return
+        job.state = end  # as it is known, should the row not be kept
+        self._store.submit(
+            lambda tx: query.find(tx, self._id),
+            lambda found: self._answer(found if isinstance(found, Job) and found.seq == job.seq else job),
+        )
+
+    def _look(self, tx: Tx) -> Job:
+        job = query.get(tx, self._id)
+        if job.state not in TERMINAL and self._reply is not None:
+            self._job = job
+            group = tx.awaited.setdefault(job.seq, Group())
+            assert isinstance(group, Group)
+            group.members.append(self)
+        return job
+
+    def _looked(self, result: Job | HubqueueError) -> None:
+        if isinstance(result, HubqueueError) or result.state in TERMINAL:
+            self._leave()
+            self._answer(result)
+
+    def _leave(self) -> None:
+        if self._job is None:
+            return
+        awaited = self._store.tx.awaited
+        group = awaited.get(self._job.seq)
+        if isinstance(group, Group):
+            if self in group.members:
+                group.members.remove(self)
+            if not group.members:
+                del awaited[self._job.seq]
+
+    def _answer(self, result: Job | HubqueueError) -> None:
+        reply, self._reply = self._reply, None
+        if reply is not None:
+            reply(result)

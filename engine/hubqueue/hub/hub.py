@@ -1,0 +1,320 @@
+"""A hub: opens one job file and answers every verb (model/verbs) from this process.
+
+Doors with a hot path use `submit` and `lease_or_park` of Core; everybody else the async verbs here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from hubqueue.clock import Clock
+from hubqueue.errors import HubqueueError
+from hubqueue.hub.core import Core
+from hubqueue.hub.endings import Awaited
+from hubqueue.hub.settings import HubSettings
+from hubqueue.hub.verbs import change, hold, query, queues, schedule
+from hubqueue.hub.verbs.enqueue import enqueue
+from hubqueue.hub.verbs.settle import settle
+from hubqueue.model.job import Enqueueable, Job, Leased, NewJob
+from hubqueue.model.limits import (
+    MAX_BATCH,
+    MAX_LEASE_BATCH,
+    MAX_WAIT_MS,
+    check_int,
+    check_new_job,
+    check_queue,
+    check_size,
+)
+from hubqueue.model.outcome import Blob, Complete, Output, Settlement
+from hubqueue.model.state import State
+from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal, Schedule
+from hubqueue.store import backup, blobs
+from hubqueue.store.logs import LogLine
+
+
+class Hub(Core):
+    """See `model.verbs.Verbs` for what each verb does."""
+
+    @classmethod
+    async def open(cls, path: str | Path, settings: HubSettings | None = None, *, clock: type[Clock] = Clock) -> Hub:
+        """Open or create the job file and start upkeep.
+
+        Errors: AlreadyOpen, NewerFile, DamagedFile, StoreError.
+        """
+        hub = cls(Path(path), settings or HubSettings(), clock)
+        grace_ms = int(hub.settings.grace_s * 1000)
+        await hub.run(lambda tx: hold.orphan(tx, grace_ms))
+        hub.upkeep.start()
+        return hub
+
+    async def close(self) -> None:
+        """Answer who waits, finish what was accepted, close the file. Safe to call twice."""
+        self.drain_off()
+        await self.upkeep.stop()
+        await self.store.close()
+
+    def drain_off(self) -> None:
+        """Take no new jobs and hand none out; settling goes on."""
+        self.draining = True
+        for parked in self._waiters.everyone():
+            parked.answer([])
+
+    async def __aenter__(self) -> Hub:
+        return self
+
+    async def __aexit__(self, *exc: object) -> None:
+        await self.close()
+
+    # jobs in
+
+    async def enqueue(self, queue: str, jobs: Sequence[Enqueueable], *, durable: bool = False) -> list[str]:
+        check_queue(queue)
+        check_int("jobs", len(jobs), 0, MAX_BATCH)
+        for job in jobs:
+            check_new_job(job)
+        return await self.run(lambda tx: enqueue(tx, queue, jobs), durable=durable)
+
+    async def bury(self, queue: str, dead: Sequence[tuple[NewJob, str, str | None]]) -> list[str]:
+        """Keep messages that cannot become jobs as dead letters: (job, reason, error). Errors: DiskFull."""
+        check_queue(queue)
+        return await self.run(lambda tx: queues.bury_new(tx, queue, dead))
+
+    # jobs out
+
+    async def lease(
+        self, queue: str, count: int = 1, *, owner: str, lease_ms: int = hold.DEFAULT_LEASE_MS, wait_ms: int = 0
+    ) -> list[Leased]:
+        check_queue(queue)
+        check_int("count", count, 1, MAX_LEASE_BATCH)
+        check_int("timeout", wait_ms, 0, MAX_WAIT_MS)
+        future: asyncio.Future[list[Leased]] = asyncio.get_running_loop().create_future()
+
+        def reply(result: list[Leased] | HubqueueError) -> None:
+            if future.cancelled():
+                if not isinstance(result, HubqueueError):
+                    self._return(result)
+            elif isinstance(result, HubqueueError):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+        lease_ms = hold.clamp_lease_ms(lease_ms)
+        parked = self.lease_or_park(queue, count, owner, lease_ms, wait_ms, None, reply)
+        try:
+            return await future
+        except asyncio.CancelledError:
+            if parked is not None and not parked.answered:
+                parked.cancel()
+            elif future.done() and not future.cancelled() and future.exception() is None:
+                self._return(future.result())  # cancelled in the moment between the answer and its reader
+            raise
+
+    async def settle(
+        self,
+        settlements: Sequence[Settlement],
+        *,
+        outputs: Sequence[Output] = (),
+        blobs: Sequence[Blob] = (),
+        durable: bool = False,
+    ) -> list[str]:
+        check_settle(settlements, outputs)
+        made = await self.run(lambda tx: settle(tx, settlements, outputs, blobs), durable=durable)
+        self.settled([each.id for each in settlements])
+        return made
+
+    async def extend(self, leases: Sequence[tuple[str, str | None]], lease_ms: int | None = None) -> list[Renewal]:
+        length = None if lease_ms is None else hold.clamp_lease_ms(lease_ms)
+        return await self.run(lambda tx: hold.extend(tx, leases, length))
+
+    async def progress(self, id: str, token: str | None, value: float, message: str | None = None) -> None:
+        await self.run(lambda tx: hold.progress(tx, id, token, value, message))
+
+    async def log(self, id: str, text: str, level: str = "info") -> None:
+        await self.run(lambda tx: hold.add_log(tx, id, text, level))
+
+    # reading
+
+    async def get(self, id: str) -> Job:
+        return await self.run(lambda tx: query.get(tx, id))
+
+    async def list_jobs(
+        self,
+        queue: str,
+        states: Sequence[State] = (),
+        *,
+        limit: int = 100,
+        cursor: int | None = None,
+        offset: int = 0,
+        ascending: bool = True,
+    ) -> Page:
+        return await self.run(
+            lambda tx: query.list_jobs(
+                tx, queue, states, limit=limit, cursor=cursor, offset=offset, ascending=ascending
+            )
+        )
+
+    async def counts(self, queue: str) -> Counts:
+        return await self.run(lambda tx: query.counts(tx, queue))
+
+    async def queues(self) -> list[QueueInfo]:
+        return await self.run(query.queues)
+
+    async def logs(self, id: str) -> list[LogLine]:
+        """The lines workers logged for a job, oldest first."""
+        return await self.run(lambda tx: hold.read_logs(tx, id))
+
+    async def blob(self, namespace: str, key: str) -> bytes | None:
+        """A state blob that a settle stored."""
+        return await self.run(lambda tx: blobs.get(tx, namespace, key))
+
+    async def wait(self, id: str, timeout_ms: int = 30_000) -> Job | None:
+        check_int("timeout", timeout_ms, 0, 600_000)
+        future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
+        stop = self.when_ended(id, lambda result: _resolve(future, result))
+        try:
+            return await asyncio.wait_for(future, timeout_ms / 1000)
+        except TimeoutError:
+            return None
+        finally:
+            stop()
+
+    def when_ended(self, id: str, reply: Callable[[Job | HubqueueError], None]) -> Callable[[], None]:
+        """Call reply once the job has completed or failed (NotFound if it was removed). Returns what stops it."""
+        return Awaited(self.store, id, reply).stop
+
+    # single jobs
+
+    async def cancel(self, id: str, *, active: bool = False) -> None:
+        await self.run(lambda tx: change.cancel(tx, id, active=active))
+
+    async def discard(self, id: str, token: str | None = None) -> None:
+        """Make a queued or active job a dead letter."""
+        await self.run(lambda tx: change.discard(tx, id, token))
+
+    async def promote(self, id: str) -> None:
+        await self.run(lambda tx: change.promote(tx, id))
+
+    async def update(self, id: str, data: bytes | None) -> None:
+        check_size(data)
+        await self.run(lambda tx: change.update(tx, id, data))
+
+    async def change_priority(self, id: str, priority: int) -> None:
+        check_int("priority", priority, -1_000_000, 1_000_000)
+        await self.run(lambda tx: change.change_priority(tx, id, priority))
+
+    async def change_delay(self, id: str, delay_ms: int) -> None:
+        await self.run(lambda tx: change.change_delay(tx, id, delay_ms))
+
+    async def retry(self, id: str) -> None:
+        await self.run(lambda tx: change.retry(tx, id))
+
+    # whole queues: long work is done in slices, other verbs run between
+
+    async def retry_dead(self, queue: str, *, limit: int | None = None) -> int:
+        return await self.retry_all(queue, State.FAILED, limit=limit)
+
+    async def retry_all(
+        self, queue: str, state: State, *, limit: int | None = None, before_ms: int | None = None
+    ) -> int:
+        """Retry completed or dead jobs, oldest first; how many."""
+        started_ms = self.store.clock.now_ms() if before_ms is None else before_ms
+        done, last = 0, -1
+        while limit is None or done < limit:
+            size = queues.SLICE if limit is None else min(queues.SLICE, limit - done)
+            count, reached = await self.run(
+                partial(change.retry_some, queue=queue, state=state, after_seq=last, limit=size, before_ms=started_ms)
+            )
+            done += count
+            if reached == last:
+                break
+            last = reached
+        return done
+
+    async def purge(self, queue: str) -> int:
+        return await self._remove_all(queue, (State.FAILED,))
+
+    async def clean(self, queue: str, grace_ms: int, limit: int = 1000, state: State = State.COMPLETED) -> list[str]:
+        before_ms = self.store.clock.now_ms() - max(0, grace_ms)
+        removed: list[str] = []
+        last: int | None = -1
+        while last is not None and len(removed) < limit:
+            size = min(queues.SLICE, limit - len(removed))
+            some, last = await self.run(
+                partial(queues.clean_slice, queue=queue, state=state, before_ms=before_ms, after_seq=last, limit=size)
+            )
+            removed += some
+        return removed
+
+    async def drain(self, queue: str) -> int:
+        return await self._remove_all(queue, (State.WAITING, State.DELAYED))
+
+    async def obliterate(self, queue: str) -> None:
+        await self.run(lambda tx: queues.obliterate(tx, queue))
+
+    async def pause(self, queue: str) -> None:
+        check_queue(queue)
+        await self.run(lambda tx: queues.pause(tx, queue))
+
+    async def resume(self, queue: str) -> None:
+        check_queue(queue)
+        await self.run(lambda tx: queues.resume(tx, queue))
+
+    # the rest
+
+    async def upsert_schedule(self, spec: Schedule) -> None:
+        schedule.check(spec)
+        await self.run(lambda tx: schedule.upsert(tx, spec))
+
+    async def delete_schedule(self, key: str) -> None:
+        await self.run(lambda tx: schedule.delete(tx, key))
+
+    async def subscribe(self, queue: str | None, receive: Callable[[Event], Any]) -> Callable[[], None]:
+        return self.listen(queue, receive)
+
+    def listen(self, queue: str | None, receive: Callable[[Event], Any]) -> Callable[[], None]:
+        """`subscribe` for callers in this process."""
+        return self._events.subscribe(queue, receive)
+
+    async def backup(self, target: str | Path) -> int:
+        """Write a consistent copy beside the running work; its size in bytes. Errors: Invalid, StoreError."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, backup.copy_to, self.store.path, Path(target))
+
+    async def _remove_all(self, queue: str, states: Sequence[State]) -> int:
+        removed = 0
+        for state in states:
+            row = self.store.queues.find(queue)
+            left = 0 if row is None else row.n[state]  # not what comes in meanwhile
+            while left > 0:
+                size = min(queues.SLICE, left)
+                count = await self.run(partial(queues.remove_slice, queue=queue, state=state, limit=size))
+                if not count:
+                    break
+                removed += count
+                left -= count
+        return removed
+
+
+def check_settle(settlements: Sequence[Settlement], outputs: Sequence[Output]) -> None:
+    """Bounds of a settle. Errors: Invalid, PayloadTooLarge."""
+    check_int("settlements", len(settlements), 0, MAX_LEASE_BATCH)
+    check_int("outputs", len(outputs), 0, MAX_BATCH)
+    for each in settlements:
+        if isinstance(each.outcome, Complete):
+            check_size(each.outcome.result)
+    for output in outputs:
+        check_queue(output.queue)
+        check_new_job(output.job)
+
+
+def _resolve(future: asyncio.Future[Job], result: Job | HubqueueError) -> None:
+    if future.done():
+        return
+    if isinstance(result, HubqueueError):
+        future.set_exception(result)
+    else:
+        future.set_result(result)

@@ -1,0 +1,206 @@
+"""Upkeep: what happens by itself. One timer for what is due, one second's beat for the rest.
+
+Due: expired leases, delayed jobs, schedules, times to live. Beat: clock jumps, disk space, the size cap,
+retention. Work comes in slices of SLICE rows, so that no step holds the loop for long.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+from hubqueue.errors import HubqueueError
+from hubqueue.hub.settings import HubSettings
+from hubqueue.hub.verbs import hold, rows, schedule
+from hubqueue.hub.verbs.enqueue import evict
+from hubqueue.model.state import State
+from hubqueue.store import changes, delays, ids, leases, lists, retention, schedules
+from hubqueue.store.queues import NEVER, QueueRow
+from hubqueue.store.store import Store
+from hubqueue.store.tx import Tx
+
+log = logging.getLogger(__name__)
+
+SLICE: Final = 500
+BEAT_S: Final = 1.0
+RETENTION_BEATS: Final = 10
+JUMP_PAUSE_MS: Final = 600_000  # after a clock jump nothing is deleted for its age for this long
+CAP_SLICE: Final = 1000
+
+
+class Upkeep:
+    """Started by the hub when it is open; `due_at` is told by every group what it made due."""
+
+    def __init__(self, store: Store, settings: HubSettings, over_cap: Callable[[bool], None]) -> None:
+        self._store = store
+        self._settings = settings
+        self._over_cap = over_cap
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        self._timer_ms = NEVER
+        self._busy = False
+        self._stopped = False
+        self._no_ageing_before_ms = 0
+        self._beats: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        self._beats = self._loop.create_task(self._beat())
+        self.due_at(self._store.clock.now_ms())
+
+    async def stop(self) -> None:
+        self._stopped = True
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._beats is not None:
+            self._beats.cancel()
+            await asyncio.gather(self._beats, return_exceptions=True)
+
+    def due_at(self, at_ms: int) -> None:
+        """Something is to be done at this time (or has been due)."""
+        if self._stopped or at_ms >= self._timer_ms:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_ms = at_ms
+        delay_s = max(0.0, (at_ms - self._store.clock.now_ms()) / 1000)
+        self._timer = self._loop.call_later(min(delay_s, 3600.0), self._due)
+
+    def _due(self) -> None:
+        self._timer = None
+        self._timer_ms = NEVER
+        if self._busy:
+            return
+        self._busy = True
+        self._store.submit(self._due_slice, self._due_done)
+
+    def _due_slice(self, tx: Tx) -> int:
+        """One slice of everything that is due; when the next is."""
+        more = hold.sweep(tx, SLICE) == SLICE
+        for row in list(tx.queues.by_id.values()):
+            if row.n[State.DELAYED] and row.next_due_ms <= tx.now_ms:
+                more |= delays.promote_due(tx, row, SLICE) == SLICE
+        more |= schedule.fire_due(tx, 50) == 50
+        more |= self._outlive(tx) == SLICE
+        return tx.now_ms if more else NEVER
+
+    def _due_done(self, result: int | HubqueueError) -> None:
+        self._busy = False
+        if isinstance(result, HubqueueError):
+            self.due_at(self._store.clock.now_ms() + 1000)
+        elif result < NEVER:
+            self.due_at(result)
+        else:
+            self._store.submit(_next_due, self._plan)
+
+    def _plan(self, at_ms: int | HubqueueError) -> None:
+        if not isinstance(at_ms, HubqueueError) and at_ms < NEVER:
+            # at least a millisecond on: what is due now was just looked at
+            self.due_at(max(at_ms, self._store.clock.now_ms() + 1))
+
+    def _outlive(self, tx: Tx) -> int:
+        gone = changes.outlived(tx, SLICE)
+        for seq, queue_id, state, priority, flags in gone:
+            row = tx.queues.by_id.get(queue_id)
+            if row is not None:
+                tx.emit("removed", row.name, tx.identity.public_id(seq), prev="waiting")
+                rows.remove(tx, row, state, [(seq, flags, priority)])
+        return len(gone)
+
+    async def _beat(self) -> None:
+        beats = 0
+        while True:
+            try:
+                await self._follow_clock()
+                self._store.reserve.check()
+                await self._hold_cap()
+                if beats % RETENTION_BEATS == 0:
+                    await self._retain()
+            except HubqueueError as error:
+                log.warning("Upkeep could not be done and is tried again. code=%s error=%s", error.code, error.message)
+            beats += 1
+            await asyncio.sleep(BEAT_S)
+
+    async def _follow_clock(self) -> None:
+        jump_ms = self._store.clock.jump_ms()
+        if not jump_ms:
+            return
+        log.warning("The system clock jumped: running leases and delays move with it. jump_s=%.1f", jump_ms / 1000)
+
+        def follow(tx: Tx) -> None:
+            leases.shift(tx, jump_ms)
+            for row in tx.queues.by_id.values():
+                row.next_due_ms = 0
+            tx.after.append(lambda: self._store.clock.rebase(jump_ms))
+
+        await self._store.run(follow)
+        now_ms = self._store.clock.now_ms()
+        self._no_ageing_before_ms = now_ms + JUMP_PAUSE_MS
+        self._timer_ms = NEVER
+        self.due_at(now_ms)
+
+    async def _hold_cap(self) -> None:
+        cap = self._settings.max_bytes
+        if cap is None:
+            return
+        over = self._store.used_bytes() > cap
+        if over:
+            kinds = [State.COMPLETED]
+            if self._settings.on_full == "drop-oldest":
+                kinds += [State.FAILED, State.WAITING, State.DELAYED]
+            for state in kinds:
+                if await self._store.run(lambda tx, state=state: _drop_oldest(tx, state)):  # type: ignore[misc]
+                    break
+            over = self._store.used_bytes() > cap
+        self._over_cap(over)
+
+    async def _retain(self) -> None:
+        """Delete what bounds no longer keep, a slice at a time."""
+        await self._repeat(lambda tx: retention.doomed_slice(tx, SLICE))
+        ageing = self._store.clock.now_ms() >= self._no_ageing_before_ms
+        for row in list(self._store.queues.by_id.values()):
+            if row.n[State.COMPLETED] or row.n[State.FAILED]:
+                await self._repeat(lambda tx, row=row: self._retain_slice(tx, row, ageing))  # type: ignore[misc]
+        if ageing:
+            before = self._store.clock.now_ms() - self._settings.forward_kept_ms
+            await self._repeat(lambda tx: ids.expire(tx, before, SLICE) >= SLICE)
+
+    def _retain_slice(self, tx: Tx, row: QueueRow, ageing: bool) -> bool:
+        bounds = self._settings.queues.get(row.name, self._settings.bounds)
+        more = False
+        for state, kept, kept_ms in (
+            (State.COMPLETED, bounds.keep_completed, bounds.keep_completed_ms),
+            (State.FAILED, bounds.max_dead, bounds.keep_dead_ms),
+        ):
+            over = min(row.n[state] - kept, SLICE)
+            old = lists.heads(tx, row.id, state, over) if over > 0 else []
+            if not old and ageing and kept_ms is not None:
+                old = lists.aged(tx, row, state, tx.now_ms - kept_ms, SLICE)
+            if state is State.FAILED:
+                evict(tx, row, state, old)
+            else:
+                rows.remove(tx, row, state, old)
+            more |= len(old) == SLICE
+        return more
+
+    async def _repeat(self, slice: Callable[[Tx], bool]) -> None:
+        more = True
+        while more:
+            more = await self._store.run(slice)
+
+
+def _next_due(tx: Tx) -> int:
+    due = [leases.next_deadline_ms(tx.db), schedules.next_ms(tx), changes.next_ttl_ms(tx)]
+    due += [row.next_due_ms for row in tx.queues.by_id.values() if row.n[State.DELAYED]]
+    return min((at for at in due if at is not None), default=NEVER)
+
+
+def _drop_oldest(tx: Tx, state: State) -> int:
+    """Make room under the size cap: the oldest jobs of a state, from the queue that has most; how many."""
+    row = max(tx.queues.by_id.values(), key=lambda row: row.n[state], default=None)
+    if row is None or not row.n[state]:
+        return 0
+    oldest = lists.heads(tx, row.id, state, CAP_SLICE)
+    evict(tx, row, state, oldest)
+    return len(oldest)

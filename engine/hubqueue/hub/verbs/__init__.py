@@ -1,0 +1,1 @@
+"""The verbs: plain functions verb(tx, ...) that run inside one transaction group. They never await."""

@@ -1,0 +1,203 @@
+"""Changes to single jobs from outside a run: cancel, discard, promote, delay, priority, data, retry."""
+
+from __future__ import annotations
+
+from hubqueue.errors import LockLost, LockRequired, NotFound, WrongState
+from hubqueue.hub.verbs import rows
+from hubqueue.hub.verbs.enqueue import queued
+from hubqueue.hub.verbs.settle import bury
+from hubqueue.model.job import Flag, Job, history_blob
+from hubqueue.model.state import LABELS, QUEUED, State
+from hubqueue.store import changes, ids, lists
+from hubqueue.store.queues import PRIORITIZED, QueueRow
+from hubqueue.store.tx import Tx
+
+
+def cancel(tx: Tx, id: str, *, active: bool = False) -> None:
+    """Remove a job that has not started. active: mark a running one too; its worker's heartbeat is told.
+
+    Errors: NotFound.
+    """
+    text = "Job not found or cannot be cancelled"
+    job, queue = rows.find(tx, id, text)
+    if job.state is State.ACTIVE and active:
+        changes.set_flags(tx, job.seq, job.flags | Flag.CANCELLED)
+        return
+    if job.state not in (*QUEUED, State.WAITING_CHILDREN):
+        raise NotFound(text)
+    tx.emit("removed", queue.name, id, prev="waiting")
+    _durable(tx, job)
+    rows.remove(tx, queue, job.state, [(job.seq, job.flags, job.priority)])
+
+
+def discard(tx: Tx, id: str, token: str | None = None) -> None:
+    """Make a queued or active job a dead letter. Errors: NotFound, LockLost, LockRequired."""
+    job, queue = rows.find(tx, id)
+    if job.state not in (*QUEUED, State.ACTIVE):
+        raise NotFound("Job not found")
+    _check_token(tx, job, token)
+    _durable(tx, job)
+    tx.count_job(queue, job.state, job.priority, -1)
+    bury(tx, job, queue, job.history, "discarded", None, fence=True)
+
+
+def promote(tx: Tx, id: str) -> None:
+    """A delayed job waits at once. Errors: NotFound."""
+    text = "Job not found or not delayed"
+    job, queue = rows.find(tx, id, text)
+    if job.state is not State.DELAYED:
+        raise NotFound(text)
+    _move(tx, job, queue, tx.now_ms)
+
+
+def promote_many(tx: Tx, queue: str, limit: int | None) -> int:
+    """The oldest delayed jobs of a queue wait at once; how many."""
+    row = tx.queues.find(queue)
+    if row is None:
+        return 0
+    promoted = lists.heads(tx, row.id, State.DELAYED, -1 if limit is None else max(0, limit))
+    for seq, flags, priority in promoted:
+        tx.count_job(row, State.DELAYED, priority, -1)
+        ord = -seq if flags & Flag.LIFO else tx.ord_ms
+        changes.move(tx, seq, State.WAITING, ord, tx.now_ms, flags & ~Flag.ABSOLUTE, fence=False)
+        queued(tx, row, State.WAITING, priority, tx.now_ms)
+    return len(promoted)
+
+
+def update(tx: Tx, id: str, data: bytes | None) -> None:
+    """Replace the data of a job that has not finished. Errors: NotFound."""
+    text = "Job not found or cannot be updated"
+    job, _ = rows.find(tx, id, text)
+    if job.state in (State.COMPLETED, State.FAILED):
+        raise NotFound(text)
+    _durable(tx, job)
+    changes.set_data(tx, job.seq, data)
+
+
+def change_priority(tx: Tx, id: str, priority: int, lifo: bool | None = None) -> None:
+    """Sort a queued job anew. lifo None keeps its flag. Errors: NotFound."""
+    text = "Job not found or not in queue"
+    job, queue = rows.find(tx, id, text)
+    if job.state not in QUEUED:
+        raise NotFound(text)
+    flags, ord = job.flags, changes.ord_of(tx, job.seq)
+    if lifo is not None and lifo != bool(flags & Flag.LIFO):
+        flags ^= Flag.LIFO
+        ord = -job.seq if lifo else max(job.run_at_ms, job.created_at_ms)
+    changes.set_priority(tx, job.seq, priority, ord, flags)
+    if job.state is State.WAITING:
+        tx.count(queue, PRIORITIZED, (priority > 0) - (job.priority > 0))
+
+
+def change_delay(tx: Tx, id: str, delay_ms: int, token: str | None = None) -> None:
+    """A queued or active job is to be run `delay_ms` from now; its worker's token is void.
+
+    Errors: NotFound, LockLost, LockRequired.
+    """
+    text = "Job not found or cannot change delay"
+    job, queue = rows.find(tx, id, text)
+    if job.state not in (*QUEUED, State.ACTIVE):
+        raise NotFound(text)
+    _check_token(tx, job, token)
+    if job.state is State.ACTIVE:
+        tx.emit("delayed", queue.name, id, delay_ms=delay_ms)
+    _move(tx, job, queue, tx.now_ms + max(0, delay_ms))
+
+
+def move_to_delayed(tx: Tx, id: str, delay_ms: int, token: str | None = None) -> None:
+    """change_delay with the protocol's other error texts. Errors: NotFound, WrongState, LockLost, LockRequired."""
+    job, _ = rows.find(tx, id)
+    if job.state not in (*QUEUED, State.ACTIVE):
+        raise WrongState(f"Job is not active (current state: {LABELS[job.state]})")
+    change_delay(tx, id, delay_ms, token)
+
+
+def move_to_wait(tx: Tx, id: str, token: str | None = None) -> None:
+    """Let a job wait: a delayed one is promoted, an active one taken back, a dead one retried.
+
+    Errors: WrongState, LockLost, LockRequired.
+    """
+    seq = rows.seq_of(tx, id)
+    if seq is None:
+        raise WrongState("Cannot move job from state 'unknown' to waiting")
+    job, queue = rows.find(tx, id, "Cannot move job from state 'unknown' to waiting")
+    if job.state is State.WAITING:
+        return
+    if job.state is State.FAILED:
+        _restart(tx, job, queue)
+        return
+    if job.state not in (State.DELAYED, State.ACTIVE):
+        raise WrongState(f"Cannot move job from state '{LABELS[job.state]}' to waiting")
+    _check_token(tx, job, token)
+    if job.state is State.ACTIVE:
+        tx.emit("waiting", queue.name, id, prev="active")
+    _move(tx, job, queue, tx.now_ms)
+
+
+def retry(tx: Tx, id: str) -> None:
+    """A completed or dead job waits again with all its attempts. Errors: NotFound, WrongState."""
+    job, queue = rows.find(tx, id)
+    if job.state not in (State.COMPLETED, State.FAILED):
+        raise WrongState(f"Job has not finished (current state: {LABELS[job.state]})")
+    _restart(tx, job, queue)
+
+
+def retry_some(
+    tx: Tx, queue: str, state: State, after_seq: int, limit: int, before_ms: int | None = None
+) -> tuple[int, int]:
+    """Retry a slice of the completed or dead jobs of a queue, oldest first: (how many, last seq looked at)."""
+    row = tx.queues.find(queue)
+    if row is None:
+        return 0, after_seq
+    before = tx.now_ms if before_ms is None else before_ms
+    slice = lists.all_aged(tx, row, state, before, after_seq, limit)
+    done = 0
+    for seq, _, _ in slice:
+        job, _ = rows.find(tx, tx.identity.public_id(seq))
+        done += _restart(tx, job, row)
+    return done, slice[-1][0] if slice else after_seq
+
+
+def _restart(tx: Tx, job: Job, queue: QueueRow) -> bool:
+    """False: its custom id or deduplication key belongs to another job now."""
+    if job.custom_id is not None:
+        owner = ids.owner_of(tx, job.custom_id)
+        if owner is not None and owner.seq != job.seq and owner.unfinished:
+            return False
+        ids.claim(tx, job.custom_id, job.seq)
+    dedup = job.options.dedup
+    if dedup is not None:
+        holder = ids.key_owner(tx, queue.id, dedup.key)
+        if holder is not None and holder.seq != job.seq:
+            return False
+        ids.claim_key(tx, queue.id, dedup, job.seq)
+    _durable(tx, job)
+    tx.count_job(queue, job.state, job.priority, -1)
+    history = job.history
+    changes.restart(tx, job.seq, history_blob(history))
+    queued(tx, queue, State.WAITING, job.priority, tx.now_ms)
+    return True
+
+
+def _move(tx: Tx, job: Job, queue: QueueRow, run_at_ms: int) -> None:
+    tx.count_job(queue, job.state, job.priority, -1)
+    state = State.DELAYED if run_at_ms > tx.now_ms else State.WAITING
+    ord = -job.seq if job.flags & Flag.LIFO else tx.ord_ms
+    fence = job.state is State.ACTIVE
+    changes.move(tx, job.seq, state, ord, run_at_ms, job.flags & ~Flag.ABSOLUTE, fence=fence)
+    queued(tx, queue, state, job.priority, run_at_ms)
+
+
+def _check_token(tx: Tx, job: Job, token: str | None) -> None:
+    if job.state is not State.ACTIVE:
+        return
+    if not token:
+        if job.owner is not None:
+            raise LockRequired(f"Lock token required for job {job.id}")
+    elif tx.identity.lease_no_of(token, job.seq) != job.lease_no:
+        raise LockLost(f"Invalid or expired lock token for job {job.id}")
+
+
+def _durable(tx: Tx, job: Job) -> None:
+    if job.flags & Flag.DURABLE:
+        tx.durable = True

@@ -1,0 +1,179 @@
+"""enqueue: jobs into one queue, all or none. Plain jobs, the many, take the short way.
+
+Callers have checked names and options (model/limits). Nothing here refuses after the first write.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hubqueue.errors import Invalid, QueueFull
+from hubqueue.hub.verbs import rows
+from hubqueue.model.bounds import QueueBounds
+from hubqueue.model.job import PLAIN, Enqueueable, Flag, Options, flags_of, options_blob
+from hubqueue.model.state import State
+from hubqueue.store import ids, jobs, lists
+from hubqueue.store.queues import PRIORITIZED, QueueRow
+from hubqueue.store.tx import Tx
+
+
+def enqueue(tx: Tx, queue: str, new: Sequence[Enqueueable]) -> list[str]:
+    """Store the jobs; their ids in the same order, the existing id where one is deduplicated.
+
+    Errors: QueueFull, DiskFull, Draining, Invalid.
+    """
+    refusal = tx.refusal()
+    if refusal is not None:
+        raise refusal
+    for job in new:
+        if job.custom_id is not None and tx.identity.seq_of(job.custom_id) is not None:
+            raise Invalid(f"jobId {job.custom_id} has the form of this hub's own ids", hint="choose another id")
+    known = tx.queues.find(queue)
+    bounds = tx.bounds(queue)
+    if bounds.max_jobs is not None:
+        _make_room(tx, known, queue, bounds, len(new))
+    if not new:
+        return []
+    row = known or rows.queue_row(tx, queue)
+    first = tx.seqs.take(len(new))
+    if all(map(_is_plain, new)):
+        _enqueue_plain(tx, row, first, new)
+        public_id = tx.identity.public_id
+        return [public_id(seq) for seq in range(first, first + len(new))]
+    return [_enqueue_one(tx, row, seq, job) for seq, job in enumerate(new, first)]
+
+
+def _is_plain(job: Enqueueable) -> bool:
+    return (
+        job.options is None
+        and not job.delay_ms
+        and job.custom_id is None
+        and job.run_at_ms is None
+        and job.created_at_ms is None
+    )
+
+
+def _enqueue_plain(tx: Tx, row: QueueRow, first: int, new: Sequence[Enqueueable]) -> None:
+    jobs.insert_plain(tx, row, first, new)
+    tx.count(row, State.WAITING, len(new))
+    raised = sum(1 for job in new if job.priority > 0)
+    if raised:
+        tx.count(row, PRIORITIZED, raised)
+    if not row.paused:
+        tx.available(row, len(new))
+    if tx.watched(row.name):
+        for seq in range(first, first + len(new)):
+            tx.emit("pushed", row.name, tx.identity.public_id(seq))
+
+
+def _enqueue_one(tx: Tx, row: QueueRow, seq: int, job: Enqueueable) -> str:
+    options = job.options or PLAIN
+    if options.durable:
+        tx.durable = True
+    if job.custom_id is not None:
+        owner = ids.owner_of(tx, job.custom_id)
+        if owner is not None:
+            if owner.unfinished or owner.remembered:
+                return job.custom_id
+            _forget_generation(tx, owner.seq)
+    existing = _deduplicate(tx, row, options)
+    if existing is not None:
+        tx.emit("duplicated", row.name, existing)
+        return existing
+    id = job.custom_id or tx.identity.public_id(seq)
+    if job.custom_id is not None:
+        ids.claim(tx, job.custom_id, seq)
+    if options.dedup is not None:
+        ids.claim_key(tx, row.id, options.dedup, seq)
+    created = tx.now_ms if job.created_at_ms is None else job.created_at_ms
+    run_at = created + job.delay_ms if job.run_at_ms is None else job.run_at_ms
+    state = State.DELAYED if run_at > tx.now_ms else State.WAITING
+    flags = flags_of(options, job.custom_id) | (Flag.ABSOLUTE if job.run_at_ms is not None else 0)
+    expires = None if options.ttl_ms is None else created + options.ttl_ms
+    jobs.insert(
+        tx,
+        jobs.NewRow(
+            seq=seq,
+            queue=row.id,
+            state=state,
+            flags=flags,
+            priority=job.priority,
+            ord=-seq if options.lifo else tx.ord_ms,
+            run_at_ms=run_at,
+            created_at_ms=created,
+            attempts=0,
+            max_attempts=job.max_attempts,
+            finished_at_ms=None,
+            expires_at_ms=expires,
+            name=job.name,
+            custom_id=job.custom_id,
+            options=options_blob(options),
+            history=None,
+            data=None if job.data is None else bytes(job.data),
+        ),
+    )
+    queued(tx, row, state, job.priority, run_at)
+    if expires is not None:
+        tx.due(expires)
+    tx.emit("pushed", row.name, id)
+    return id
+
+
+def queued(tx: Tx, row: QueueRow, state: State, priority: int, run_at_ms: int) -> None:
+    """Count a job that is queued now, and see to it that it is found when it is due."""
+    tx.count_job(row, state, priority, 1)
+    if state is State.DELAYED:
+        row.next_due_ms = min(row.next_due_ms, run_at_ms)  # a lower bound stays true if the group fails
+        tx.due(run_at_ms)
+    elif not row.paused:
+        tx.available(row)
+
+
+def _deduplicate(tx: Tx, row: QueueRow, options: Options) -> str | None:
+    """The id of the job that already stands for this one; None when a new one is to be made."""
+    dedup = options.dedup
+    if dedup is None:
+        return None
+    owner = ids.key_owner(tx, row.id, dedup.key)
+    if owner is None:
+        return None
+    if dedup.replace:
+        if owner.state in (State.WAITING, State.DELAYED, State.WAITING_CHILDREN):
+            _forget_generation(tx, owner.seq)
+        return None
+    if dedup.extend and dedup.ttl_ms is not None:
+        ids.extend_key(tx, row.id, dedup)
+    return owner.custom_id or tx.identity.public_id(owner.seq)
+
+
+def _forget_generation(tx: Tx, seq: int) -> None:
+    found = jobs.get(tx, seq)
+    if found is not None:
+        job, queue = found
+        rows.remove(tx, queue, job.state, [(seq, job.flags, job.priority)])
+
+
+def _make_room(tx: Tx, row: QueueRow | None, name: str, bounds: QueueBounds, wanted: int) -> None:
+    """Refuse, or drop the oldest queued jobs, so that `wanted` more keep within max_jobs."""
+    assert bounds.max_jobs is not None
+    there = 0 if row is None else row.n[State.WAITING] + row.n[State.DELAYED]
+    over = there + wanted - bounds.max_jobs
+    if over <= 0:
+        return
+    if bounds.on_full == "reject" or wanted > bounds.max_jobs or row is None:
+        raise QueueFull(f"Queue {name} holds {there} of at most {bounds.max_jobs} jobs")
+    for state in (State.WAITING, State.DELAYED):
+        oldest = lists.heads(tx, row.id, state, over)
+        evict(tx, row, state, oldest)
+        over -= len(oldest)
+        if over <= 0:
+            return
+
+
+def evict(tx: Tx, row: QueueRow, state: State, oldest: Sequence[tuple[int, int, int]]) -> None:
+    """Drop jobs because a bound was configured for that: counted and evented."""
+    if tx.watched(row.name):
+        for seq, _, _ in oldest:
+            tx.emit("evicted", row.name, tx.identity.public_id(seq))
+    rows.remove(tx, row, state, oldest)
+    tx.evicted += len(oldest)

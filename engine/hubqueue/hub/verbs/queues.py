@@ -1,0 +1,122 @@
+"""Whole queues: pause, resume, drain, obliterate, clean, purge. Long work comes in slices the hub repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from hubqueue.hub.verbs import rows
+from hubqueue.hub.verbs.settle import bound_dead
+from hubqueue.model.job import PLAIN, Flag, History, NewJob, flags_of, history_blob, options_blob
+from hubqueue.model.state import State
+from hubqueue.store import jobs, lists
+from hubqueue.store import queues as store_queues
+from hubqueue.store.tx import Tx
+
+SLICE: Final = 500  # rows one transaction of a long verb touches (engine-rules 5)
+
+
+def pause(tx: Tx, queue: str) -> None:
+    """Hand out no more jobs of this queue; running ones go on."""
+    row = rows.queue_row(tx, queue)
+    if not row.paused:
+        tx.execute(store_queues.PAUSE, (1, row.id))
+        row.paused = True
+        tx.undo.append(lambda: setattr(row, "paused", False))
+        tx.emit("paused", queue, "")
+
+
+def resume(tx: Tx, queue: str) -> None:
+    row = rows.queue_row(tx, queue)
+    if row.paused:
+        tx.execute(store_queues.PAUSE, (0, row.id))
+        row.paused = False
+        tx.undo.append(lambda: setattr(row, "paused", True))
+        tx.emit("resumed", queue, "")
+        if row.n[State.WAITING]:
+            tx.available(row, row.n[State.WAITING])
+        if row.n[State.DELAYED]:
+            tx.due(tx.now_ms)
+
+
+def remove_slice(tx: Tx, queue: str, state: State, limit: int = SLICE) -> int:
+    """Remove the oldest jobs of a state: drain and purge are this, repeated until it answers 0."""
+    row = tx.queues.find(queue)
+    if row is None:
+        return 0
+    oldest = lists.heads(tx, row.id, state, limit)
+    rows.remove(tx, row, state, oldest)
+    return len(oldest)
+
+
+def clean_slice(
+    tx: Tx, queue: str, state: State, before_ms: int, after_seq: int, limit: int
+) -> tuple[list[str], int | None]:
+    """Remove jobs of a state that are older than `before_ms`: (their ids, last seq looked at or None at the end)."""
+    row = tx.queues.find(queue)
+    if row is None:
+        return [], None
+    old = lists.all_aged(tx, row, state, before_ms, after_seq, limit)
+    if not old:
+        return [], None
+    removed = [_public_id(tx, seq, flags) for seq, flags, _ in old]
+    rows.remove(tx, row, state, old)
+    return removed, old[-1][0]
+
+
+def obliterate(tx: Tx, queue: str) -> None:
+    """Drop a queue with all its jobs at once: its name is free, upkeep deletes the rows in slices."""
+    row = tx.queues.find(queue)
+    if row is None:
+        return
+    tx.execute(store_queues.DOOM, (row.id,))
+    tx.execute(store_queues.FORGET, (row.id,))
+    tx.execute(store_queues.FORGET_COUNTER, (row.id,))
+    tx.queues.drop(row)
+    tx.undo.append(lambda: tx.queues.restore(row))
+    tx.due(tx.now_ms)
+
+
+def bury_new(tx: Tx, queue: str, dead: Sequence[tuple[NewJob, str, str | None]]) -> list[str]:
+    """Keep messages that cannot become jobs as dead letters: (job, reason, error). Bounded like any DLQ."""
+    refusal = tx.refusal()
+    if refusal is not None:
+        raise refusal
+    row = rows.queue_row(tx, queue)
+    first = tx.seqs.take(len(dead)) if dead else 0
+    for seq, (job, reason, error) in enumerate(dead, first):
+        options = job.options or PLAIN
+        jobs.insert(
+            tx,
+            jobs.NewRow(
+                seq=seq,
+                queue=row.id,
+                state=State.FAILED,
+                flags=flags_of(options, None),
+                priority=job.priority,
+                ord=tx.ord_ms,
+                run_at_ms=tx.now_ms,
+                created_at_ms=tx.now_ms,
+                attempts=0,
+                max_attempts=job.max_attempts,
+                finished_at_ms=tx.now_ms,
+                expires_at_ms=None,
+                name=job.name,
+                custom_id=None,
+                options=options_blob(options),
+                history=history_blob(History(reason=reason, error=error)),
+                data=job.data,
+            ),
+        )
+        tx.count(row, State.FAILED, 1)
+        tx.emit("failed", queue, tx.identity.public_id(seq), error=error, terminal=True)
+    bound_dead(tx, row)
+    return [tx.identity.public_id(seq) for seq in range(first, first + len(dead))]
+
+
+def _public_id(tx: Tx, seq: int, flags: int) -> str:
+    if flags & Flag.CUSTOM_ID:
+        found = jobs.get(tx, seq)
+        if found is not None:
+            return found[0].id
+    return tx.identity.public_id(seq)

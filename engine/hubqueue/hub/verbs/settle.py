@@ -1,0 +1,290 @@
+"""complete, fail, release and settle: how a leased job ends. A stale token changes nothing.
+
+The token's lease number must be the row's (engine-rules 12). A token whose job was already settled by that very
+lease is not an error but "already finalized": a client that resends after a lost answer sees that it was done.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from hubqueue.errors import LockLost, LockRequired, NotFound
+from hubqueue.hub.verbs import rows
+from hubqueue.hub.verbs.enqueue import enqueue, evict, queued
+from hubqueue.model import retry
+from hubqueue.model.job import Attempt, Flag, History, Job, history_blob
+from hubqueue.model.limits import MAX_ERROR_CHARS, MAX_HISTORY, MAX_STACK_LINES
+from hubqueue.model.outcome import Blob, Complete, Fail, Outcome, Output, Reject, Release, Retry, Settlement
+from hubqueue.model.state import State
+from hubqueue.store import blobs as store_blobs
+from hubqueue.store import ids, jobs, lists
+from hubqueue.store.queues import QueueRow
+from hubqueue.store.tx import Tx
+
+Completion = tuple[str, str | None, bytes | None, bool | None]
+"""(id, token, result, remove); token None for a job leased without an owner; remove None: as the job says."""
+
+
+def complete(tx: Tx, done: Sequence[Completion]) -> list[int]:
+    """Complete active jobs, all or none; the indexes of those this very lease had settled already.
+
+    Errors: NotFound, LockLost, LockRequired: for the first bad one, before anything is changed.
+    """
+    found = _grips(tx, [id for id, _, _, _ in done])
+    applied: dict[int, tuple[jobs.Grip, bytes | None, bool]] = {}
+    ignored = []
+    for index, ((id, token, result, remove), grip) in enumerate(zip(done, found, strict=True)):
+        if not _holds(tx, id, token, grip) or grip.seq in applied:
+            ignored.append(index)
+        else:
+            gone = bool(grip.flags & Flag.REMOVE_ON_COMPLETE) if remove is None else remove
+            applied[grip.seq] = (grip, result, gone)
+    _complete(tx, list(applied.values()))
+    return ignored
+
+
+def _complete(tx: Tx, done: Sequence[tuple[jobs.Grip, bytes | None, bool]]) -> None:
+    identified = []
+    kept: list[int] = []
+    results: list[bytes | None] = []
+    removed: dict[int, list[tuple[int, int, int]]] = {}
+    queues = tx.queues.by_id
+    for grip, result, gone in done:
+        flags = grip.flags
+        if flags:
+            if flags & Flag.DURABLE:
+                tx.durable = True
+            if flags & ids.IDENTIFIED:
+                identified.append(grip.seq)
+        queue = queues[grip.queue]
+        if gone:
+            removed.setdefault(grip.queue, []).append((grip.seq, flags, grip.priority))
+        else:
+            kept.append(grip.seq)
+            results.append(result)
+            tx.count(queue, State.ACTIVE, -1)
+            tx.count(queue, State.COMPLETED, 1)
+        if tx.awaited:
+            rows.notify(tx, grip.seq, State.COMPLETED)
+        if tx.watched(queue.name):
+            tx.emit("completed", queue.name, _id(tx, grip), data=result)
+    if identified:
+        ids.finished(tx, identified, gone=False)
+    if kept:
+        jobs.complete(tx, kept, results)
+    for queue_id, gone_rows in removed.items():
+        rows.remove(tx, queues[queue_id], State.ACTIVE, gone_rows)
+
+
+def fail(tx: Tx, id: str, token: str | None, outcome: Outcome) -> bool:
+    """End a run with Fail, Retry, Reject or Release. False: this very lease had settled it already.
+
+    Errors: NotFound, LockLost, LockRequired.
+    """
+    (grip,) = _grips(tx, [id])
+    if not _holds(tx, id, token, grip):
+        return False
+    _end(tx, grip, outcome)
+    return True
+
+
+def settle(
+    tx: Tx, settlements: Sequence[Settlement], outputs: Sequence[Output] = (), blobs: Sequence[Blob] = ()
+) -> list[str]:
+    """End leased jobs, enqueue outputs and store blobs in one transaction, all or nothing; ids of the outputs.
+
+    A settlement that this very lease has made already makes the whole settle a repetition: nothing is done twice.
+    Errors: NotFound, LockLost, LockRequired, QueueFull, DiskFull, Invalid.
+    """
+    found = _grips(tx, [each.id for each in settlements])
+    held = [_holds(tx, each.id, each.token, grip) for each, grip in zip(settlements, found, strict=True)]
+    if held and not any(held):
+        return []
+    with tx.savepoint():
+        completed = []
+        for each, grip, current in zip(settlements, found, held, strict=True):
+            if not current:
+                raise LockLost(f"Job was settled before: {each.id}")
+            if isinstance(each.outcome, Complete):
+                remove = each.outcome.remove
+                gone = bool(grip.flags & Flag.REMOVE_ON_COMPLETE) if remove is None else remove
+                completed.append((grip, each.outcome.result, gone))
+            else:
+                _end(tx, grip, each.outcome)
+        _complete(tx, completed)
+        made = []
+        for output in outputs:
+            made += enqueue(tx, output.queue, [output.job])
+        for blob in blobs:
+            store_blobs.put(tx, blob.namespace, blob.key, blob.value)
+        return made
+
+
+def attempt_failed(
+    tx: Tx,
+    job: Job,
+    queue: QueueRow,
+    *,
+    reason: str,
+    error: str | None,
+    stack: tuple[str, ...] = (),
+    delay_ms: int | None = None,
+    final: str | None = None,
+    fence: bool = False,
+    remove: bool | None = None,
+) -> None:
+    """Count a failed run of an active job: it is tried again later, or becomes a dead letter.
+
+    reason: of this attempt, for the history; final: the dead letter's reason if it must not be tried again;
+    delay_ms: None as the back-off says; fence: void the worker's token (it did not say so itself).
+    """
+    job.attempts += 1
+    history = _with_attempt(tx, job, reason, error, stack)
+    if final is None and job.attempts >= job.max_attempts:
+        final = reason if reason in ("timeout", "stalled", "worker_lost") else "max_attempts_exceeded"
+    if final is None and job.flags & Flag.CANCELLED:
+        final = "cancelled"
+    if job.flags & Flag.DURABLE:
+        tx.durable = True
+    tx.count(queue, State.ACTIVE, -1)
+    if final is not None:
+        tx.emit("failed", queue.name, job.id, error=error, data=job.data, terminal=True)
+        bury(tx, job, queue, history, final, error, fence=fence, remove=remove)
+        return
+    if delay_ms is None:
+        delay_ms = retry.delay_ms(job.options.backoff or retry.DEFAULT_BACKOFF, job.attempts, random.random())
+    tx.emit("failed", queue.name, job.id, error=error, data=job.data, terminal=False)
+    tx.emit("retried", queue.name, job.id, prev="failed")
+    put_back(tx, job, queue, delay_ms, history, fence=fence)
+
+
+def put_back(
+    tx: Tx, job: Job, queue: QueueRow, delay_ms: int, history: History, *, fence: bool, keep_place: bool = False
+) -> None:
+    """Queue an active job again (its ACTIVE count is already taken back)."""
+    run_at = tx.now_ms + delay_ms
+    state = State.DELAYED if delay_ms > 0 else State.WAITING
+    ord = None if keep_place else -job.seq if job.flags & Flag.LIFO else tx.ord_ms
+    jobs.requeue(tx, job, state, ord, run_at, history_blob(history), fence=fence)
+    queued(tx, queue, state, job.priority, run_at)
+
+
+def bury(
+    tx: Tx,
+    job: Job,
+    queue: QueueRow,
+    history: History,
+    reason: str,
+    error: str | None,
+    *,
+    fence: bool = False,
+    remove: bool | None = None,
+) -> None:
+    """A job becomes a dead letter, or is removed if it asked for that; the oldest beyond the bound is dropped."""
+    rows.notify(tx, job.seq, State.FAILED)
+    if job.flags & ids.IDENTIFIED:
+        ids.finished(tx, [job.seq], gone=False)
+    if bool(job.flags & Flag.REMOVE_ON_FAIL) if remove is None else remove:
+        tx.count(queue, State.FAILED, 1)
+        rows.remove(tx, queue, State.FAILED, [(job.seq, job.flags, job.priority)])
+        return
+    final = History(history.attempts, reason, error, history.stack, history.progress_message)
+    jobs.bury(tx, job, history_blob(final), fence=fence)
+    tx.count(queue, State.FAILED, 1)
+    bound_dead(tx, queue)
+
+
+def bound_dead(tx: Tx, queue: QueueRow) -> None:
+    """Keep the dead letters of a queue within their bound."""
+    over = queue.n[State.FAILED] - tx.bounds(queue.name).max_dead
+    if over > 0:
+        evict(tx, queue, State.FAILED, lists.heads(tx, queue.id, State.FAILED, over))
+
+
+def _end(tx: Tx, grip: jobs.Grip, outcome: Outcome) -> None:
+    queue = tx.queues.by_id[grip.queue]
+    if isinstance(outcome, Release) and outcome.after_s <= 0 and not grip.flags & Flag.CANCELLED:
+        jobs.release(tx.db, grip.seq, grip.lease_no)
+        tx.count(queue, State.ACTIVE, -1)
+        queued(tx, queue, State.WAITING, grip.priority, tx.now_ms)
+        return
+    found = jobs.get(tx, grip.seq)
+    assert found is not None
+    job, _ = found
+    match outcome:
+        case Release() if job.flags & Flag.CANCELLED:
+            tx.count(queue, State.ACTIVE, -1)
+            bury(tx, job, queue, job.history, "cancelled", None)
+        case Release(after_s=after_s):
+            tx.count(queue, State.ACTIVE, -1)
+            put_back(tx, job, queue, _ms(after_s), job.history, fence=False)
+        case Retry(after_s=after_s, error=error):
+            attempt_failed(tx, job, queue, reason="explicit_fail", error=_cut(error), delay_ms=_ms(after_s))
+        case Reject(reason=reason, stack=stack, remove=remove):
+            attempt_failed(
+                tx, job, queue, reason="rejected", error=_cut(reason), stack=stack, final="rejected", remove=remove
+            )
+        case Fail(error=error, stack=stack, reason=reason, remove=remove):
+            attempt_failed(tx, job, queue, reason=reason, error=_cut(error), stack=stack, remove=remove)
+        case _:
+            raise TypeError(f"not an outcome of a run: {outcome!r}")
+
+
+def _grips(tx: Tx, wanted: Sequence[str]) -> list[jobs.Grip]:
+    """The grips of these ids, in order. Errors: NotFound."""
+    seqs = [rows.seq_of(tx, id) for id in wanted]
+    by_seq = jobs.grips(tx, [seq for seq in seqs if seq is not None])
+    found = []
+    for id, seq in zip(wanted, seqs, strict=True):
+        grip = None if seq is None else by_seq.get(seq)
+        if grip is None:
+            raise NotFound(f"Job not found or not in processing state: {id}")
+        found.append(grip)
+    return found
+
+
+def _holds(tx: Tx, id: str, token: str | None, grip: jobs.Grip) -> bool:
+    """Whether the lease is current. False: this very lease has settled the job already. Errors: otherwise."""
+    active = grip.state == State.ACTIVE
+    if not token:
+        if not active:
+            raise NotFound(f"Job not found or not in processing state: {id}")
+        if grip.owner is not None:
+            raise LockRequired(f"Lock token required for job {id}")
+        return True
+    lease_no = tx.identity.lease_no_of(token, grip.seq)
+    if lease_no == grip.lease_no:
+        return active
+    if grip.state in (State.COMPLETED, State.FAILED):
+        raise LockLost(f"Job not found or not in processing state: {id}")
+    raise LockLost(f"Invalid or expired lock token for job {id}")
+
+
+def _with_attempt(tx: Tx, job: Job, reason: str, error: str | None, stack: tuple[str, ...]) -> History:
+    history = job.history
+    attempt = Attempt(job.attempts, job.started_at_ms or job.created_at_ms, tx.now_ms, reason, error)
+    lines = tuple(line[:MAX_ERROR_CHARS] for line in stack[:MAX_STACK_LINES])[: job.options.stack_trace_limit]
+    return History(
+        (*history.attempts, attempt)[-MAX_HISTORY:],
+        history.reason,
+        history.error,
+        lines or history.stack,
+        history.progress_message,
+    )
+
+
+def _id(tx: Tx, grip: jobs.Grip) -> str:
+    if grip.flags & Flag.CUSTOM_ID:
+        found = jobs.get(tx, grip.seq)
+        assert found is not None
+        return found[0].id
+    return tx.identity.public_id(grip.seq)
+
+
+def _ms(seconds: float) -> int:
+    return max(0, round(seconds * 1000))
+
+
+def _cut(error: str | None) -> str | None:
+    return None if error is None else error[:MAX_ERROR_CHARS]

@@ -1,0 +1,89 @@
+"""Workers that wait for a job: parked on the queue, woken one per job that became available.
+
+A waiter parks at the execution of its lease, inside the transaction group, so no job can slip by between.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+
+from hubqueue.errors import HubqueueError
+from hubqueue.hub.holders import Holder
+from hubqueue.model.job import Leased
+
+Reply = Callable[[list[Leased] | HubqueueError], None]
+
+
+class Parked:
+    """A long-poll. `cancel` ends it without an answer (its connection is gone)."""
+
+    __slots__ = ("_timer", "_waiters", "answered", "count", "holder", "lease_ms", "owner", "queue", "reply")
+
+    def __init__(
+        self,
+        waiters: Waiters,
+        queue: str,
+        count: int,
+        owner: str | None,
+        lease_ms: int,
+        holder: Holder | None,
+        reply: Reply,
+        wait_s: float,
+    ) -> None:
+        self._waiters = waiters
+        self.queue = queue
+        self.count = count
+        self.owner = owner
+        self.lease_ms = lease_ms
+        self.holder = holder
+        self.reply = reply
+        self.answered = False
+        self._timer = asyncio.get_running_loop().call_later(wait_s, self.answer, [])
+
+    def answer(self, result: list[Leased] | HubqueueError) -> None:
+        """Answer once, whatever comes first: jobs, the end of the time, an error."""
+        if not self.answered:
+            self.cancel()
+            self.reply(result)
+
+    def cancel(self) -> None:
+        self.answered = True
+        self._timer.cancel()
+        self._waiters.remove(self)
+
+
+class Waiters:
+    """Parked long-polls by queue, in order of arrival."""
+
+    def __init__(self) -> None:
+        self._by_queue: dict[str, deque[Parked]] = {}
+
+    def park(self, parked: Parked, *, first: bool = False) -> None:
+        """first: it was woken for a job that another one took; it keeps its turn."""
+        waiting = self._by_queue.setdefault(parked.queue, deque())
+        if first:
+            waiting.appendleft(parked)
+        else:
+            waiting.append(parked)
+
+    def remove(self, parked: Parked) -> None:
+        waiting = self._by_queue.get(parked.queue)
+        if waiting is not None and parked in waiting:
+            waiting.remove(parked)
+            if not waiting:
+                del self._by_queue[parked.queue]
+
+    def wake(self, queue: str, jobs: int) -> list[Parked]:
+        """Take out those that shall try again, one per available job."""
+        waiting = self._by_queue.get(queue)
+        woken: list[Parked] = []
+        while waiting and len(woken) < jobs:
+            woken.append(waiting.popleft())
+        if waiting is not None and not waiting:
+            del self._by_queue[queue]
+        return woken
+
+    def everyone(self) -> list[Parked]:
+        return [parked for waiting in self._by_queue.values() for parked in waiting]

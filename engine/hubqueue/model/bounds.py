@@ -1,0 +1,27 @@
+"""How much of a queue is kept. Beyond a bound jobs are refused or the oldest are dropped, counted and evented."""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+import msgspec
+
+DAY_MS: Final = 86_400_000
+
+
+class QueueBounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
+    """Bounds of one queue; None means no bound.
+
+    Units: *_ms milliseconds; the others jobs. max_jobs counts waiting and delayed jobs.
+    """
+
+    max_jobs: int | None = None
+    on_full: Literal["reject", "drop-oldest"] = "reject"
+    keep_completed: int = 50_000
+    keep_completed_ms: int | None = DAY_MS
+    max_dead: int = 10_000
+    keep_dead_ms: int | None = None
+    max_stalls: int = 3
+
+
+DEFAULT_BOUNDS: Final = QueueBounds()

@@ -1,0 +1,82 @@
+"""Changes to jobs outside a run: data, priority, delay, state. Each SQL above its function."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hubqueue.model.state import State
+from hubqueue.store.tx import Tx
+
+SET_DATA: Final = "UPDATE job SET data = ? WHERE seq = ?"
+
+
+def set_data(tx: Tx, seq: int, data: bytes | None) -> None:
+    tx.execute(SET_DATA, (data, seq))
+
+
+SET_PRIORITY: Final = "UPDATE job SET priority = ?, ord = ?, flags = ? WHERE seq = ?"
+
+
+def set_priority(tx: Tx, seq: int, priority: int, ord: int, flags: int) -> None:
+    tx.execute(SET_PRIORITY, (priority, ord, flags, seq))
+
+
+MOVE: Final = """
+    UPDATE job
+    SET state = ?, ord = ?, run_at_ms = ?, flags = ?, lease_no = lease_no + ?, deadline_ms = NULL, started_at_ms = NULL,
+        lost = 0
+    WHERE seq = ?
+"""
+
+
+def move(tx: Tx, seq: int, state: State, ord: int, run_at_ms: int, flags: int, *, fence: bool) -> None:
+    """Queue a job that is not settled by this: delayed, promoted, taken from its worker (fence voids the token)."""
+    tx.execute(MOVE, (state, ord, run_at_ms, flags, int(fence), seq))
+
+
+SET_FLAGS: Final = "UPDATE job SET flags = ? WHERE seq = ?"
+
+
+def set_flags(tx: Tx, seq: int, flags: int) -> None:
+    tx.execute(SET_FLAGS, (flags, seq))
+
+
+RESTART: Final = """
+    UPDATE job
+    SET state = 0, ord = ?, run_at_ms = ?, attempts = 0, stall_count = 0, lost_count = 0, progress = 0, result = NULL,
+        finished_at_ms = NULL, started_at_ms = NULL, lease_no = lease_no + 1, history = ?
+    WHERE seq = ?
+"""
+
+
+def restart(tx: Tx, seq: int, history: bytes | None) -> None:
+    """A finished job waits again, with all its attempts. Its old tokens are void."""
+    tx.execute(RESTART, (tx.ord_ms, tx.now_ms, history, seq))
+
+
+ORD: Final = "SELECT ord FROM job WHERE seq = ?"
+
+
+def ord_of(tx: Tx, seq: int) -> int:
+    value: int = tx.execute(ORD, (seq,)).fetchone()[0]
+    return value
+
+
+DUE_TTL: Final = """
+    SELECT seq, queue, state, priority, flags FROM job
+    WHERE expires_at_ms IS NOT NULL AND expires_at_ms <= ? AND state IN (0, 1) LIMIT ?
+"""
+
+
+def outlived(tx: Tx, limit: int) -> list[tuple[int, int, int, int, int]]:
+    """Queued jobs beyond their time to live: (seq, queue, state, priority, flags)."""
+    return tx.execute(DUE_TTL, (tx.now_ms, limit)).fetchall()
+
+
+NEXT_TTL: Final = "SELECT min(expires_at_ms) FROM job WHERE expires_at_ms IS NOT NULL AND state IN (0, 1)"
+
+
+def next_ttl_ms(tx: Tx) -> int | None:
+    """When the next queued job outlives its time to live."""
+    value: int | None = tx.execute(NEXT_TTL).fetchone()[0]
+    return value

@@ -1,0 +1,59 @@
+"""Keeps the WAL bounded, from a thread and a connection of its own.
+
+Passive checkpoints alone never reset a log that is always in use, and a RESTART on the loop would stall it.
+So: passive from PASSIVE_BYTES; above SOFT_BYTES the store closes its gate, this thread runs RESTART and makes
+the first commit of the new log itself (SQLite syncs the log's header then), and the gate opens again.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Final
+
+from hubqueue.store.file import connect_aside
+
+PASSIVE_BYTES: Final = 4 * 1024 * 1024
+SOFT_BYTES: Final = 16 * 1024 * 1024
+WAIT_S: Final = 0.05  # for readers that hold the log up; the gate is closed meanwhile
+
+TOUCH: Final = "INSERT OR REPLACE INTO meta (key, value) VALUES ('log_restarts', ?)"
+
+
+class Checkpointer:
+    """One checkpoint at a time; the store decides when."""
+
+    def __init__(self, path: Path) -> None:
+        self._db = connect_aside(path, wait_s=WAIT_S)
+        self._thread = ThreadPoolExecutor(1, "hubqueue-checkpoint")
+
+    def passive(self) -> Future[bool]:
+        """Copy what is in the log into the database, beside running commits. False: somebody held it up."""
+        return self._thread.submit(self._checkpoint, "PASSIVE")
+
+    def restart(self) -> Future[bool]:
+        """Copy everything and begin the log anew. The write connection must be outside a transaction."""
+        return self._thread.submit(self._restart)
+
+    def recover(self) -> Future[bool]:
+        """After a failed sync: write everything from the log into the database and sync that instead."""
+        return self._thread.submit(self._checkpoint, "TRUNCATE")
+
+    def close(self) -> None:
+        self._thread.shutdown(wait=True)
+        self._db.close()
+
+    def _checkpoint(self, mode: str) -> bool:
+        busy, _, _ = self._db.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
+        return not busy
+
+    def _restart(self) -> bool:
+        try:
+            done = self._checkpoint("RESTART")
+        except sqlite3.OperationalError:
+            return False  # a reader (a backup, an export) holds the log; the store tries again later
+        if done:
+            self._db.execute(TOUCH, (time.time_ns() // 1_000_000,))
+        return done

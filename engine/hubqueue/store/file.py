@@ -1,0 +1,102 @@
+"""The job file: its lock, its connections and their settings.
+
+Nobody in the process may open, copy or hash the live file except SQLite through `connect`: closing any other
+descriptor of it would drop SQLite's locks (POSIX), and the next closer would delete the WAL.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from hubqueue.errors import AlreadyOpen, DamagedFile, StoreError
+from hubqueue.store.schema import APPLICATION_ID
+
+PAGE_BYTES: Final = 4096
+CACHE_KIB: Final = 8000  # page cache of the write connection; flat whatever the backlog
+
+
+class FileLock:
+    """An flock on `<file>.lock` that holds our pid: one hub per file.
+
+    Errors: AlreadyOpen, with the pid of the holder.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path.with_name(path.name + ".lock")
+        try:
+            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise StoreError(
+                f"Cannot write beside the job file {path}: {error.strerror}",
+                hint="give a folder that exists and that the hub may write to",
+            ) from error
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            os.close(self._fd)
+            raise AlreadyOpen(
+                f"{path} is already open by pid {pid}",
+                hint="talk to that hub over TCP, or stop it first",
+            ) from None
+        os.ftruncate(self._fd, 0)
+        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+
+    def release(self) -> None:
+        os.close(self._fd)
+
+
+def connect(path: Path) -> sqlite3.Connection:
+    """The write connection: autocommit off our hands, WAL, NORMAL, no waiting for locks."""
+    try:
+        db = _open(path)
+        (application,) = db.execute("PRAGMA application_id").fetchone()
+        (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        if tables == 0:
+            db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        elif application != APPLICATION_ID:
+            raise DamagedFile(f"{path} is an SQLite file of another program", hint="choose another path")
+        if db.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+            raise StoreError(f"{path} lies on a file system without WAL support", hint="use a local disk")
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA wal_autocheckpoint = 0")
+        db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+        db.execute("PRAGMA temp_store = MEMORY")
+        db.execute("PRAGMA foreign_keys = OFF")
+    except sqlite3.DatabaseError as error:
+        raise translate(error, path) from error
+    return db
+
+
+def connect_aside(path: Path, *, read_only: bool = False, wait_s: float = 2.0) -> sqlite3.Connection:
+    """A second connection, for the checkpoint thread, exports and backups. It may wait for locks."""
+    mode = "ro" if read_only else "rw"
+    db = sqlite3.connect(
+        f"{path.absolute().as_uri()}?mode={mode}",
+        uri=True,
+        isolation_level=None,
+        check_same_thread=False,
+        timeout=wait_s,
+    )
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("PRAGMA wal_autocheckpoint = 0")
+    db.execute("PRAGMA cache_size = -1000")
+    return db
+
+
+def translate(error: sqlite3.Error, path: Path) -> StoreError | DamagedFile:
+    """SQLite's error in our words."""
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        return DamagedFile(f"{path} is damaged: {error}")
+    return StoreError(f"{path}: {error}")
+
+
+def _open(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.0, cached_statements=256)

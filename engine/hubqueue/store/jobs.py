@@ -1,0 +1,237 @@
+"""Jobs coming in and going out: insert, lease, and the reads that settling needs. Each SQL above its function."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import Any, Final, NamedTuple
+
+from hubqueue.model.job import Enqueueable, Job
+from hubqueue.model.state import State
+from hubqueue.store.queues import QueueRow
+from hubqueue.store.tx import Tx, padded
+
+# the columns of model.job.Job after id and queue, in its order
+COLUMNS: Final = """
+    seq, state, flags, priority, name, data, run_at_ms, created_at_ms, attempts, max_attempts, lease_no,
+    stall_count, lost_count, started_at_ms, heartbeat_at_ms, deadline_ms, finished_at_ms, progress, owner,
+    custom_id, options, history, result
+"""
+STATES: Final = tuple(State)
+
+ROWS: Final = 50  # rows of one multi-row INSERT: 50 are as fast as 500 and bind 200 values
+
+_PLAIN_HEAD: Final = (
+    "INSERT INTO job (seq, queue, state, priority, ord, run_at_ms, created_at_ms, max_attempts, name, data) VALUES "
+)
+
+
+def _plain_insert(rows: int) -> str:
+    """Parameters: ?1 queue, ?2 ord, ?3 time, ?4 first seq, then priority, max_attempts, name, data of each row."""
+    values = []
+    for row in range(rows):
+        p = 5 + 4 * row
+        values.append(f"(?4 + {row}, ?1, 0, ?{p}, ?2, ?3, ?3, ?{p + 1}, ?{p + 2}, ?{p + 3})")
+    return _PLAIN_HEAD + ", ".join(values)
+
+
+INSERT_PLAIN: Final = {rows: _plain_insert(rows) for rows in (1, 10, ROWS)}
+
+
+def insert_plain(tx: Tx, queue: QueueRow, first_seq: int, jobs: Sequence[Enqueueable]) -> None:
+    """Store waiting jobs that have no rare option, with consecutive seqs."""
+    execute = tx.execute
+    at = 0
+    left = len(jobs)
+    head: list[Any] = [queue.id, tx.ord_ms, tx.now_ms, 0]
+    while left:
+        rows = ROWS if left >= ROWS else 10 if left >= 10 else 1
+        head[3] = first_seq + at
+        values = head.copy()
+        extend = values.extend
+        for job in jobs[at : at + rows] if left != rows or at else jobs:
+            data = job.data
+            extend((job.priority, job.max_attempts, job.name, None if data is None else bytes(data)))
+        execute(INSERT_PLAIN[rows], values)
+        at += rows
+        left -= rows
+
+
+class NewRow(NamedTuple):
+    """One row for INSERT, in the order of its columns."""
+
+    seq: int
+    queue: int
+    state: State
+    flags: int
+    priority: int
+    ord: int
+    run_at_ms: int
+    created_at_ms: int
+    attempts: int
+    max_attempts: int
+    finished_at_ms: int | None
+    expires_at_ms: int | None
+    name: str
+    custom_id: str | None
+    options: bytes | None
+    history: bytes | None
+    data: bytes | None
+
+
+INSERT: Final = f"INSERT INTO job ({', '.join(NewRow._fields)}) VALUES ({', '.join('?' * len(NewRow._fields))})"
+
+
+def insert(tx: Tx, row: NewRow) -> None:
+    tx.execute(INSERT, row)
+
+
+LEASE: Final = f"""
+    UPDATE job
+    SET state = 2, lease_no = lease_no + 1, lease_ms = ?1, deadline_ms = ?2, lost = 0, owner = ?3,
+        started_at_ms = ?4, heartbeat_at_ms = ?4
+    WHERE seq IN (SELECT seq FROM job WHERE queue = ?5 AND state = 0 ORDER BY priority DESC, ord, seq LIMIT ?6)
+    RETURNING {COLUMNS}, ord
+"""
+
+
+def lease(tx: Tx, queue: QueueRow, count: int, owner: str | None, lease_ms: int) -> list[Job]:
+    """Make up to `count` waiting jobs active; best first. RETURNING comes in rowid order, so it is sorted here."""
+    now = tx.now_ms
+    rows = tx.execute(LEASE, (lease_ms, now + lease_ms, owner, now, queue.id, count)).fetchall()
+    if len(rows) > 1:
+        rows.sort(key=_place)
+    public_id, name, active = tx.identity.public_id, queue.name, State.ACTIVE
+    jobs = []
+    for row in rows:
+        job = Job(row[19] or public_id(row[0]), name, *row[:23])
+        job.state = active
+        jobs.append(job)
+    return jobs
+
+
+def _place(row: tuple[Any, ...]) -> tuple[int, int, int]:
+    return (-row[3], row[23], row[0])
+
+
+def as_job(tx: Tx, row: tuple[Any, ...], queue_name: str) -> Job:
+    """A row of COLUMNS as a Job."""
+    job = Job(row[19] or tx.identity.public_id(row[0]), queue_name, *row)
+    job.state = STATES[job.state]
+    return job
+
+
+GET: Final = f"SELECT {COLUMNS}, queue FROM job WHERE seq = ?"
+
+
+def get(tx: Tx, seq: int) -> tuple[Job, QueueRow] | None:
+    """The whole job, or None."""
+    row = tx.execute(GET, (seq,)).fetchone()
+    if row is None:
+        return None
+    queue = tx.queues.by_id.get(row[23])
+    return None if queue is None else (as_job(tx, row[:23], queue.name), queue)
+
+
+class Grip(NamedTuple):
+    """What settling needs to know of a job."""
+
+    seq: int
+    queue: int
+    state: int
+    flags: int
+    lease_no: int
+    owner: str | None
+    priority: int
+
+
+GRIPS: Final = "SELECT seq, queue, state, flags, lease_no, owner, priority FROM job WHERE seq IN "
+
+
+def grips(tx: Tx, seqs: Sequence[int]) -> dict[int, Grip]:
+    """Grip by seq, for those that exist."""
+    found: dict[int, Grip] = {}
+    for marks, values in padded(seqs):
+        for row in tx.execute(f"{GRIPS} ({marks})", values).fetchall():
+            found[row[0]] = Grip._make(row)
+    return found
+
+
+COMPLETE: Final = """
+    UPDATE job SET state = 4, finished_at_ms = ?, deadline_ms = NULL, progress = 100, expires_at_ms = NULL, result = ?
+    WHERE seq = ?
+"""
+COMPLETE_PLAIN: Final = """
+    UPDATE job SET state = 4, finished_at_ms = ?, deadline_ms = NULL, progress = 100, expires_at_ms = NULL
+    WHERE seq IN
+"""
+
+
+def complete(tx: Tx, seqs: Sequence[int], results: Sequence[bytes | None]) -> None:
+    """Active jobs become completed. Their tokens have been checked in this transaction."""
+    now = tx.now_ms
+    if len(seqs) > 1 and not any(results):
+        for marks, values in padded(seqs):
+            tx.execute(f"{COMPLETE_PLAIN} ({marks})", [now, *values])
+    else:
+        for seq, result in zip(seqs, results, strict=True):
+            tx.execute(COMPLETE, (now, result, seq))
+
+
+def delete(tx: Tx, seqs: Sequence[int]) -> None:
+    """Remove rows; their counters and ids are the caller's."""
+    for marks, values in padded(seqs):
+        tx.execute(f"DELETE FROM job WHERE seq IN ({marks})", values)
+
+
+UNSETTLE: Final = """
+    UPDATE job
+    SET state = ?, ord = coalesce(?, ord), run_at_ms = ?, attempts = ?, stall_count = ?, lost_count = ?, history = ?,
+        lease_no = lease_no + ?, deadline_ms = NULL, started_at_ms = NULL, lost = 0, flags = flags & ~1024
+    WHERE seq = ?
+"""
+
+
+def requeue(
+    tx: Tx, job: Job, state: State, ord: int | None, run_at_ms: int, history: bytes | None, *, fence: bool
+) -> None:
+    """An active job goes back. ord None keeps its place; fence voids its token, which did not settle it itself."""
+    tx.execute(
+        UNSETTLE,
+        (
+            state,
+            ord,
+            run_at_ms,
+            job.attempts,
+            job.stall_count,
+            job.lost_count,
+            history,
+            int(fence),
+            job.seq,
+        ),
+    )
+
+
+BURY: Final = """
+    UPDATE job
+    SET state = 5, attempts = ?, stall_count = ?, lost_count = ?, history = ?, lease_no = lease_no + ?,
+        finished_at_ms = ?, deadline_ms = NULL, expires_at_ms = NULL, lost = 0
+    WHERE seq = ?
+"""
+
+
+def bury(tx: Tx, job: Job, history: bytes | None, *, fence: bool) -> None:
+    """A job becomes a dead letter."""
+    values = (job.attempts, job.stall_count, job.lost_count, history, int(fence), tx.now_ms, job.seq)
+    tx.execute(BURY, values)
+
+
+RELEASE: Final = """
+    UPDATE job SET state = 0, deadline_ms = NULL, started_at_ms = NULL, lost = 0
+    WHERE state = 2 AND seq = ? AND lease_no = ?
+"""
+
+
+def release(db: sqlite3.Connection, seq: int, lease_no: int) -> bool:
+    """Give an active job back at its old place; nothing is counted. False: the lease is not current."""
+    return db.execute(RELEASE, (seq, lease_no)).rowcount == 1

@@ -1,0 +1,112 @@
+"""Reading many jobs: pages by index and seq cursor, never a scan of the backlog."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from hubqueue.model.job import Job
+from hubqueue.model.state import State
+from hubqueue.store.jobs import COLUMNS, as_job
+from hubqueue.store.queues import QueueRow
+from hubqueue.store.tx import Tx
+
+ASCENDING: Final = f"""
+    SELECT {COLUMNS} FROM job WHERE queue = ? AND state = ? AND seq > ? ORDER BY seq LIMIT ? OFFSET ?
+"""
+DESCENDING: Final = f"""
+    SELECT {COLUMNS} FROM job WHERE queue = ? AND state = ? AND seq < ? ORDER BY seq DESC LIMIT ? OFFSET ?
+"""
+LAST: Final = 1 << 62
+
+
+def page(
+    tx: Tx, queue: QueueRow, states: Sequence[State], *, limit: int, cursor: int | None, offset: int, ascending: bool
+) -> list[Job]:
+    """Up to `limit` jobs of these states in order of seq, after the cursor or after `offset` jobs.
+
+    Several states are merged: each is read to limit + offset rows by its index, so a page costs what it shows.
+    """
+    sql = ASCENDING if ascending else DESCENDING
+    start = cursor if cursor is not None else (-1 if ascending else LAST)
+    if len(states) == 1:
+        rows = tx.execute(sql, (queue.id, states[0], start, limit, offset)).fetchall()
+    else:
+        rows = []
+        for state in states:
+            rows += tx.execute(sql, (queue.id, state, start, limit + offset, 0)).fetchall()
+        rows.sort(key=lambda row: row[0], reverse=not ascending)
+        rows = rows[offset : offset + limit]
+    return [as_job(tx, row, queue.name) for row in rows]
+
+
+PRIORITIES: Final = """
+    SELECT priority, count(*) FROM job WHERE queue = ? AND state IN (0, 1) GROUP BY priority ORDER BY priority
+"""
+
+
+def by_priority(tx: Tx, queue: QueueRow) -> dict[int, int]:
+    """Queued jobs (waiting and delayed) by priority. Reads an index entry per job: for people, not for loops."""
+    return dict(tx.execute(PRIORITIES, (queue.id,)).fetchall())
+
+
+OLDEST_WAITING: Final = (
+    "SELECT min(created_at_ms) FROM (SELECT created_at_ms FROM job WHERE queue = ? AND state = 0 ORDER BY seq LIMIT 1)"
+)
+
+
+def oldest_waiting_ms(tx: Tx, queue: QueueRow) -> int | None:
+    """When the first waiting job was created; None if there is none."""
+    value: int | None = tx.execute(OLDEST_WAITING, (queue.id,)).fetchone()[0]
+    return value
+
+
+HEADS: Final = "SELECT seq, flags, priority FROM job WHERE queue = ? AND state = ? ORDER BY seq LIMIT ?"
+
+
+def heads(tx: Tx, queue_id: int, state: State, limit: int) -> list[tuple[int, int, int]]:
+    """(seq, flags, priority) of the oldest jobs of a state."""
+    return tx.execute(HEADS, (queue_id, state, limit)).fetchall()
+
+
+AGED: Final = """
+    SELECT seq, flags, priority, coalesce(finished_at_ms, created_at_ms) FROM job
+    WHERE queue = ? AND state = ? ORDER BY seq LIMIT ?
+"""
+
+
+def aged(tx: Tx, queue: QueueRow, state: State, before_ms: int, limit: int) -> list[tuple[int, int, int]]:
+    """The oldest jobs of a state, up to the first that ended after `before_ms`.
+
+    Age follows seq but for jobs that ran very long: behind such a one the others wait until it is old enough.
+    """
+    old = []
+    for seq, flags, priority, ended_ms in tx.execute(AGED, (queue.id, state, limit)).fetchall():
+        if ended_ms > before_ms:
+            break
+        old.append((seq, flags, priority))
+    return old
+
+
+ALL_AGED: Final = """
+    SELECT seq, flags, priority FROM job
+    WHERE queue = ? AND state = ? AND coalesce(finished_at_ms, created_at_ms) <= ? AND seq > ?
+    ORDER BY seq LIMIT ?
+"""
+
+
+def all_aged(
+    tx: Tx, queue: QueueRow, state: State, before_ms: int, after_seq: int, limit: int
+) -> list[tuple[int, int, int]]:
+    """All of a state that ended (or, unfinished, were created) by `before_ms`, a slice at a time: for `clean`."""
+    return tx.execute(ALL_AGED, (queue.id, state, before_ms, after_seq, limit)).fetchall()
+
+
+RECOUNT: Final = """
+    SELECT queue, state, count(*), sum(state = 0 AND priority > 0) FROM job GROUP BY queue, state
+"""
+
+
+def recount(tx: Tx) -> dict[tuple[int, int], tuple[int, int]]:
+    """(queue, state) -> (jobs, of which prioritized), counted row by row: for `doctor`."""
+    return {(queue, state): (n, raised) for queue, state, n, raised in tx.execute(RECOUNT).fetchall()}

@@ -1,0 +1,90 @@
+"""Queue rows, kept in memory: name, pause, counts and the hint when the next delayed job is due.
+
+Counts are those of the file plus those of the open group (see tx). Rebuilt from the file at open.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import Final
+
+from hubqueue.errors import QueueFull
+
+MAX_QUEUES: Final = 100_000  # each costs about 400 bytes of memory
+NEVER: Final = 1 << 62
+PRIORITIZED: Final = 6  # index of the counter of waiting jobs with a priority above 0; the others are States
+
+
+class QueueRow:
+    """One queue.
+
+    `n` holds the number of jobs by State, and at PRIORITIZED those of the waiting ones with a priority above 0.
+    `next_due_ms` is a lower bound of the delayed jobs' times.
+    """
+
+    __slots__ = ("id", "n", "name", "next_due_ms", "paused")
+
+    def __init__(self, id: int, name: str, paused: bool = False) -> None:
+        self.id = id
+        self.name = name
+        self.paused = paused
+        self.n = [0] * 7
+        self.next_due_ms = 0
+
+    def __repr__(self) -> str:
+        return f"QueueRow({self.id}, {self.name!r}, n={self.n})"
+
+
+LOAD: Final = """
+    SELECT id, name, paused, waiting, delayed, active, waiting_children, completed, failed,
+           prioritized
+    FROM queue LEFT JOIN counter ON counter.queue = queue.id
+    ORDER BY id
+"""
+CREATE: Final = "INSERT INTO queue (id, name) VALUES (?, ?)"
+PAUSE: Final = "UPDATE queue SET paused = ? WHERE id = ?"
+FORGET: Final = "DELETE FROM queue WHERE id = ?"
+FORGET_COUNTER: Final = "DELETE FROM counter WHERE queue = ?"
+DOOM: Final = "INSERT INTO doomed (queue) VALUES (?)"
+
+
+class Queues:
+    """Every queue by name and by id."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+        self.by_name: dict[str, QueueRow] = {}
+        self.by_id: dict[int, QueueRow] = {}
+        self._next_id = 1
+        for id, name, paused, *counts in db.execute(LOAD).fetchall():
+            row = QueueRow(id, name, bool(paused))
+            row.n = [n or 0 for n in counts]
+            self._put(row)
+        doomed = db.execute("SELECT max(queue) FROM doomed").fetchone()[0]
+        self._next_id = max([0, doomed or 0, *self.by_id]) + 1
+
+    def find(self, name: str) -> QueueRow | None:
+        return self.by_name.get(name)
+
+    def create(self, name: str) -> QueueRow:
+        """A new queue row; the caller's journal undoes it with `drop` if the group fails."""
+        if len(self.by_name) >= MAX_QUEUES:
+            raise QueueFull(f"There are {MAX_QUEUES} queues already", hint="obliterate queues that are not used")
+        row = QueueRow(self._next_id, name)
+        self._next_id += 1  # never given back: an id is not used twice, even after a failed group
+        self._db.execute(CREATE, (row.id, name))
+        self._put(row)
+        return row
+
+    def drop(self, row: QueueRow) -> None:
+        """Forget a row in memory."""
+        del self.by_name[row.name]
+        del self.by_id[row.id]
+
+    def restore(self, row: QueueRow) -> None:
+        """Take a `drop` back."""
+        self._put(row)
+
+    def _put(self, row: QueueRow) -> None:
+        self.by_name[row.name] = row
+        self.by_id[row.id] = row

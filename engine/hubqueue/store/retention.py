@@ -1,0 +1,37 @@
+"""Deleting what a bound no longer allows and what an obliterated queue has left, in slices."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hubqueue.store import ids, jobs, logs
+from hubqueue.store.tx import Tx
+
+DOOMED: Final = "SELECT queue FROM doomed LIMIT 1"
+DOOMED_ROWS: Final = "SELECT seq, flags FROM job WHERE queue = ? LIMIT ?"
+DOOMED_KEYS: Final = "DELETE FROM dedup WHERE queue = ?"
+DONE: Final = "DELETE FROM doomed WHERE queue = ?"
+
+
+def doomed_slice(tx: Tx, limit: int) -> bool:
+    """Delete rows of an obliterated queue; whether there is more to do."""
+    row = tx.execute(DOOMED).fetchone()
+    if row is None:
+        return False
+    found = tx.execute(DOOMED_ROWS, (row[0], limit)).fetchall()
+    if not found:
+        tx.execute(DOOMED_KEYS, row)
+        tx.execute(DONE, row)
+        return True
+    seqs = [seq for seq, _ in found]
+    identified = [seq for seq, flags in found if flags & ids.IDENTIFIED]
+    if identified:
+        ids.finished(tx, identified, gone=True)
+    logs.delete(tx, seqs)
+    jobs.delete(tx, seqs)
+    return True
+
+
+def give_back_pages(tx: Tx, pages: int) -> None:
+    """Return free pages to the file system (auto_vacuum is incremental)."""
+    tx.execute(f"PRAGMA incremental_vacuum({int(pages)})").fetchall()

@@ -1,0 +1,179 @@
+"""The tables, as numbered migrations.
+
+To change the schema: append a function to MIGRATIONS, never edit one that was released; tests migrate a dump
+of every released schema. Each migration and its number are one transaction.
+Every index says why it exists: an index on `job` costs a page write per job and commit on an SD card.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from typing import Final
+
+from hubqueue.errors import NewerFile
+
+APPLICATION_ID: Final = 0x68756271  # "hubq": tells our files from other SQLite files
+
+
+def _first(db: sqlite3.Connection) -> None:
+    for statement in _FIRST:
+        db.execute(statement)
+
+
+_FIRST: Final = (
+    # hub_id, secret, seq block end, last hub time, machine
+    "CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID",
+    """
+    CREATE TABLE queue (
+        id INTEGER PRIMARY KEY,
+        name TEXT NOT NULL UNIQUE,
+        paused INTEGER NOT NULL DEFAULT 0
+    ) STRICT
+    """,
+    # one row per queue, written once per group and touched queue, in the transaction that moves the jobs
+    """
+    CREATE TABLE counter (
+        queue INTEGER PRIMARY KEY,
+        waiting INTEGER NOT NULL, delayed INTEGER NOT NULL, active INTEGER NOT NULL,
+        waiting_children INTEGER NOT NULL, completed INTEGER NOT NULL, failed INTEGER NOT NULL,
+        prioritized INTEGER NOT NULL
+    ) STRICT
+    """,
+    """
+    CREATE TABLE job (
+        seq INTEGER PRIMARY KEY,
+        queue INTEGER NOT NULL,
+        state INTEGER NOT NULL CHECK (state BETWEEN 0 AND 5),
+        flags INTEGER NOT NULL DEFAULT 0,
+        priority INTEGER NOT NULL DEFAULT 0,
+        ord INTEGER NOT NULL,
+        run_at_ms INTEGER NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        max_attempts INTEGER NOT NULL,
+        lease_no INTEGER NOT NULL DEFAULT 0,
+        lease_ms INTEGER,
+        deadline_ms INTEGER,
+        lost INTEGER NOT NULL DEFAULT 0,
+        owner TEXT,
+        started_at_ms INTEGER,
+        heartbeat_at_ms INTEGER,
+        finished_at_ms INTEGER,
+        expires_at_ms INTEGER,
+        stall_count INTEGER NOT NULL DEFAULT 0,
+        lost_count INTEGER NOT NULL DEFAULT 0,
+        progress REAL NOT NULL DEFAULT 0,
+        name TEXT NOT NULL,
+        custom_id TEXT,
+        options BLOB,
+        history BLOB,
+        result BLOB,
+        data BLOB
+    ) STRICT
+    """,
+    # the lease: highest priority first, then order (rowid breaks ties)
+    "CREATE INDEX job_waiting ON job (queue, priority DESC, ord) WHERE state = 0",
+    # promotion of due jobs, per queue
+    "CREATE INDEX job_delayed ON job (queue, run_at_ms) WHERE state = 1",
+    # the sweep of expired leases
+    "CREATE INDEX job_active ON job (deadline_ms) WHERE state = 2",
+    # jobs with a time to live: pays only for those
+    "CREATE INDEX job_ttl ON job (expires_at_ms) WHERE expires_at_ms IS NOT NULL",
+    # lists and retention: by queue, state and seq (the rowid), never a scan
+    "CREATE INDEX job_list ON job (queue, state)",
+    # custom ids: the owner's row, or an idempotent id remembered until expires_at_ms after it finished
+    """
+    CREATE TABLE custom_id (
+        id TEXT PRIMARY KEY,
+        seq INTEGER NOT NULL,
+        expires_at_ms INTEGER
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX custom_id_expiry ON custom_id (expires_at_ms) WHERE expires_at_ms IS NOT NULL",
+    # ids of forwarded jobs, as integers: 20 bytes a row instead of 66
+    """
+    CREATE TABLE forward_source (
+        id INTEGER PRIMARY KEY,
+        hub_id TEXT NOT NULL,
+        queue TEXT NOT NULL,
+        floor INTEGER NOT NULL DEFAULT 0,
+        UNIQUE (hub_id, queue)
+    ) STRICT
+    """,
+    """
+    CREATE TABLE forward_id (
+        source INTEGER NOT NULL,
+        source_seq INTEGER NOT NULL,
+        seq INTEGER NOT NULL,
+        finished_at_ms INTEGER,
+        PRIMARY KEY (source, source_seq)
+    ) STRICT, WITHOUT ROWID
+    """,
+    # deduplication keys of one queue
+    """
+    CREATE TABLE dedup (
+        queue INTEGER NOT NULL,
+        key TEXT NOT NULL,
+        seq INTEGER NOT NULL,
+        expires_at_ms INTEGER,
+        PRIMARY KEY (queue, key)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX dedup_expiry ON dedup (expires_at_ms) WHERE expires_at_ms IS NOT NULL",
+    """
+    CREATE TABLE job_log (
+        id INTEGER PRIMARY KEY,
+        job INTEGER NOT NULL,
+        at_ms INTEGER NOT NULL,
+        level TEXT NOT NULL,
+        message TEXT NOT NULL
+    ) STRICT
+    """,
+    "CREATE INDEX job_log_job ON job_log (job)",
+    """
+    CREATE TABLE schedule (
+        key TEXT PRIMARY KEY,
+        queue TEXT NOT NULL,
+        next_run_at_ms INTEGER,
+        spec BLOB NOT NULL,
+        runs INTEGER NOT NULL DEFAULT 0,
+        last_seq INTEGER
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX schedule_due ON schedule (next_run_at_ms)",
+    # state blobs that a settle stores with its jobs
+    """
+    CREATE TABLE blob (
+        namespace TEXT NOT NULL,
+        key TEXT NOT NULL,
+        value BLOB NOT NULL,
+        PRIMARY KEY (namespace, key)
+    ) STRICT, WITHOUT ROWID
+    """,
+    # queues whose name was obliterated: upkeep deletes their rows in slices
+    "CREATE TABLE doomed (queue INTEGER PRIMARY KEY) STRICT",
+)
+
+MIGRATIONS: Final[tuple[Callable[[sqlite3.Connection], None], ...]] = (_first,)
+VERSION: Final = len(MIGRATIONS)
+
+
+def migrate(db: sqlite3.Connection) -> int:
+    """Bring the file to this version; the number of migrations done.
+
+    Errors: NewerFile when the file is ahead of this version.
+    """
+    version: int = db.execute("PRAGMA user_version").fetchone()[0]
+    if version > VERSION:
+        raise NewerFile(f"The job file has schema {version}; this version knows up to {VERSION}")
+    for number, migration in enumerate(MIGRATIONS[version:], version + 1):
+        db.execute("BEGIN IMMEDIATE")
+        try:
+            migration(db)
+            db.execute(f"PRAGMA user_version = {number}")
+            db.execute("COMMIT")
+        except BaseException:
+            db.execute("ROLLBACK")
+            raise
+    return VERSION - version

@@ -1,0 +1,410 @@
+"""Group commit: everything that waits is committed together, on the event-loop thread, at synchronous=NORMAL.
+
+`submit` runs a verb inside the open transaction and answers after COMMIT; a durable verb after the fdatasync
+that follows it. A statement that fails in SQLite (full disk, I/O) gives up the whole group: SQLite may have
+rolled it back, so every verb of the group gets the same error and nothing of it is published.
+A second thread on the write connection is forbidden: it would fight the loop for the GIL on every row.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import sqlite3
+from collections import deque
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from hubqueue.clock import Clock
+from hubqueue.errors import Busy, DiskFull, Draining, HubqueueError, StoreError
+from hubqueue.model.verbs import Event
+from hubqueue.store import identity, meta, seqs
+from hubqueue.store.checkpointer import PASSIVE_BYTES, SOFT_BYTES, Checkpointer
+from hubqueue.store.file import FileLock, connect, translate
+from hubqueue.store.queues import NEVER, QueueRow, Queues
+from hubqueue.store.reserve import Reserve
+from hubqueue.store.schema import migrate
+from hubqueue.store.syncer import Syncer
+from hubqueue.store.tx import Tx
+from hubqueue.store.wal import Wal
+
+log = logging.getLogger(__name__)
+
+R = TypeVar("R")
+Verb = Callable[[Tx], R]
+Reply = Callable[[R | HubqueueError], None]
+
+MAX_BACKLOG_BYTES: Final = 32 * 1024 * 1024  # verbs not yet answered, hub-wide; beyond it doors stop reading
+SAVE_TIME_MS: Final = 1000  # hub time is stored with a commit, at most this often
+
+_Entry = tuple[Verb[Any], Reply[Any], bool, int]  # verb, reply, durable, size in bytes
+
+
+class Store:
+    """One open job file. Everything here runs on the event-loop thread except what syncer and checkpointer do."""
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        clock: type[Clock] = Clock,
+        sync_interval_s: float = 1.0,
+        linger_s: float = 0.02,
+        adopt: bool = False,
+    ) -> None:
+        """Open or create the file. Errors: AlreadyOpen, NewerFile, DamagedFile, StoreError."""
+        self.path = path
+        self._loop = asyncio.get_running_loop()
+        self._lock = FileLock(path)
+        try:
+            self._db = connect(path)
+            migrate(self._db)
+            self._load(clock, adopt)
+        except BaseException as error:
+            if hasattr(self, "_db"):
+                self._db.close()
+            self._lock.release()
+            if isinstance(error, sqlite3.Error):
+                raise translate(error, path) from error
+            raise
+        self._syncer = Syncer(self._wal, sync_interval_s, self._sync_failed)
+        self._checkpointer = Checkpointer(path)
+        self._linger_s = linger_s
+        self._replies: list[tuple[Reply[Any], Any, bool, int]] = []
+        self._gated: deque[_Entry] = deque()
+        self._lingering: list[_Entry] = []
+        self._linger_timer: asyncio.TimerHandle | None = None
+        self._relief: list[Callable[[], None]] = []
+        self._open = False
+        self._gate_closed = False
+        self._checkpointing = False
+        self._checkpoint_from = PASSIVE_BYTES
+        self._reserving = False
+        self._closed = False
+        self._broken: HubqueueError | None = None
+        self.backlog_bytes = 0
+        self.groups = 0
+        self.evicted = 0
+        self.publish: Callable[[list[Event]], None] | None = None
+        self.wake: Callable[[dict[QueueRow, int]], None] | None = None
+        self.schedule: Callable[[int], None] | None = None
+
+    def _load(self, clock: type[Clock], adopt: bool) -> None:
+        db = self._db
+        db.execute("BEGIN IMMEDIATE")
+        first = seqs.stored_end(db)
+        end = seqs.reserve(db)
+        who = identity.load(db, first, adopt=adopt)
+        last_ms, last_ord_ms = meta.stored_time(db)
+        db.execute("COMMIT")
+        (page_bytes,) = db.execute("PRAGMA page_size").fetchone()
+        self._wal = Wal(self.path, page_bytes)
+        self._wal.sync()  # the block is ours only once it is on the disk
+        block = seqs.Seqs(first)
+        block.end = end
+        self.clock = clock(last_ms)
+        self._ord_ms = last_ord_ms
+        self._saved_ms = 0
+        self.page_bytes = page_bytes
+        self.queues = Queues(db)
+        self.reserve = Reserve(self.path)
+        self.tx = Tx(db, self.queues, block, who)
+
+    # verbs
+
+    def submit(
+        self, verb: Verb[R], reply: Reply[R], *, durable: bool = False, linger: bool = False, size: int = 0
+    ) -> None:
+        """Run verb(tx) in the open group and reply(result or error) once it is committed.
+
+        durable: reply after the sync; linger: nobody waits, so the group may wait up to linger_s for others;
+        size: bytes the verb holds on to, for the backlog bound.
+        """
+        if self._closed:
+            reply(Draining())
+            return
+        self.backlog_bytes += size
+        entry = (verb, reply, durable, size)
+        if self._gate_closed:
+            self._gated.append(entry)
+        elif linger and not self._open and self._linger_s > 0:
+            self._lingering.append(entry)
+            if self._linger_timer is None:
+                self._linger_timer = self._loop.call_later(self._linger_s, self._linger_over)
+        else:
+            self._run(entry)
+
+    def run(self, verb: Verb[R], *, durable: bool = False, linger: bool = False, size: int = 0) -> Awaitable[R]:
+        """`submit` with a future."""
+        future: asyncio.Future[R] = self._loop.create_future()
+
+        def reply(result: R | HubqueueError) -> None:
+            if future.cancelled():
+                return
+            if isinstance(result, HubqueueError):
+                future.set_exception(result)
+            else:
+                future.set_result(result)
+
+        self.submit(verb, reply, durable=durable, linger=linger, size=size)
+        return future
+
+    def sync(self) -> Awaitable[None]:
+        """Return once everything committed so far is on the disk."""
+        future: asyncio.Future[None] = self._loop.create_future()
+
+        def done(error: OSError | None) -> None:
+            if future.cancelled():
+                return
+            if error is None:
+                future.set_result(None)
+            else:
+                future.set_exception(_sync_error(error))
+
+        self._syncer.request(done)
+        return future
+
+    @property
+    def congested(self) -> bool:
+        """Whether doors should stop reading until `relieved` calls back."""
+        return self.backlog_bytes > MAX_BACKLOG_BYTES
+
+    def relieved(self, callback: Callable[[], None]) -> None:
+        """Call back once, when the backlog is below half its bound."""
+        self._relief.append(callback)
+
+    def used_bytes(self) -> int:
+        """Pages in use plus the log: what a cap on the database size counts."""
+        (pages,) = self._db.execute("PRAGMA page_count").fetchone()
+        (free,) = self._db.execute("PRAGMA freelist_count").fetchone()
+        used: int = (pages - free) * self.page_bytes + self._wal.used_bytes()
+        return used
+
+    async def close(self) -> None:
+        """Finish what was submitted, sync, and close the file. Safe to call twice."""
+        if self._closed:
+            return
+        while self._gate_closed or self._checkpointing or self._lingering or self._open:
+            self._linger_over()
+            await asyncio.sleep(0.001)
+        self._closed = True
+        if self._broken is None:
+            meta.store_time(self._db, self.clock.now_ms(), self._ord_ms)
+            await self.sync()
+        self._syncer.close()
+        self._checkpointer.close()
+        self._wal.close()
+        self._db.close()
+        self.reserve.release()
+        self._lock.release()
+
+    # one group
+
+    def _run(self, entry: _Entry) -> None:
+        verb, reply, durable, size = entry
+        if self._broken is not None:
+            self._answer([(reply, self._broken, False, size)])
+            return
+        tx = self.tx
+        if not self._open and not self._begin(entry):
+            return
+        assert tx.db.in_transaction
+        changes = tx.db.total_changes
+        tx.durable = durable
+        try:
+            result = verb(tx)
+        except sqlite3.Error as error:
+            self._replies.append((reply, None, False, size))
+            self._give_up(error)
+            return
+        except HubqueueError as error:
+            result = error
+            if tx.wrote_since(changes):
+                log.error("A verb refused after it had written: a defect. code=%s error=%s", error.code, error.message)
+                self._replies.append((reply, None, False, size))
+                self._give_up(error)
+                return
+        except Exception as error:
+            log.exception("A verb failed: a defect")
+            self._replies.append((reply, None, False, size))
+            self._give_up(error)
+            return
+        self._replies.append((reply, result, tx.durable, size))
+
+    def _begin(self, entry: _Entry) -> bool:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+        except sqlite3.Error as error:
+            self._answer([(entry[1], self._explain(error), False, entry[3])])
+            return False
+        self._open = True
+        now = self.clock.now_ms()
+        self.tx.now_ms = now
+        self._ord_ms = self.tx.ord_ms = max(now, self._ord_ms)
+        self._loop.call_soon(self._commit)
+        if self._lingering:
+            self._linger_over()
+        return True
+
+    def _commit(self) -> None:
+        if not self._open:
+            return  # given up
+        tx = self.tx
+        try:
+            tx.store_counters()
+            if tx.now_ms - self._saved_ms >= SAVE_TIME_MS and tx.db.total_changes:
+                meta.store_time(self._db, tx.now_ms, self._ord_ms)
+                self._saved_ms = tx.now_ms
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._give_up(error)
+            return
+        self._open = False
+        self.groups += 1
+        replies, self._replies = self._replies, []
+        events, tx.events = tx.events, []
+        after, tx.after = tx.after, []
+        ready, tx.ready = tx.ready, {}
+        due_ms, evicted = tx.due_ms, tx.evicted
+        tx.committed()
+        self._syncer.committed()
+        for action in after:
+            action()
+        if events and self.publish is not None:
+            self.publish(events)
+        synced = [each for each in replies if each[2]]
+        if synced:
+            self._syncer.request(lambda error: self._answer_synced(synced, error))
+            replies = [each for each in replies if not each[2]]
+        self._answer(replies)
+        if ready and self.wake is not None:
+            self.wake(ready)
+        if tx.seqs.low and not self._reserving:
+            self._reserve_block()
+        if due_ms < NEVER and self.schedule is not None:
+            self.schedule(due_ms)
+        self.evicted += evicted
+        self._watch_wal()
+
+    def _give_up(self, error: Exception) -> None:
+        """Roll the whole group back and answer every verb of it with the same error."""
+        if self._db.in_transaction:
+            try:
+                self._db.execute("ROLLBACK")
+            except sqlite3.Error as again:
+                log.error("Rollback failed. error=%s", again)
+        self._open = False
+        self.tx.rolled_back()
+        replies, self._replies = self._replies, []
+        answer = self._explain(error)
+        self._answer([(reply, answer, False, size) for reply, _, _, size in replies])
+
+    def _explain(self, error: Exception) -> HubqueueError:
+        if isinstance(error, HubqueueError):
+            return error
+        if not isinstance(error, sqlite3.Error):
+            return StoreError("Internal error", hint="this is a defect of hubqueue; the log has the details")
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+            self.reserve.disk_is_full()
+            return DiskFull()
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+            return Busy("The job file is locked by another program", hint="close it there")
+        return translate(error, self.path)
+
+    def _answer(self, replies: list[tuple[Reply[Any], Any, bool, int]]) -> None:
+        for reply, result, _, size in replies:
+            self.backlog_bytes -= size
+            try:
+                reply(result)
+            except Exception:
+                log.exception("A reply failed: a defect of its door")
+        if self._relief and self.backlog_bytes < MAX_BACKLOG_BYTES // 2:
+            relief, self._relief = self._relief, []
+            for callback in relief:
+                callback()
+
+    def _answer_synced(self, replies: list[tuple[Reply[Any], Any, bool, int]], error: OSError | None) -> None:
+        if error is not None:
+            replies = [(reply, _sync_error(error), False, size) for reply, _, _, size in replies]
+        self._answer(replies)
+
+    def _linger_over(self) -> None:
+        if self._linger_timer is not None:
+            self._linger_timer.cancel()
+            self._linger_timer = None
+        entries, self._lingering = self._lingering, []
+        for entry in entries:
+            if self._gate_closed:
+                self._gated.append(entry)
+            else:
+                self._run(entry)
+
+    # upkeep of the file
+
+    def _reserve_block(self) -> None:
+        """Commit and sync the next block of sequence numbers, long before this one is used up."""
+        self._reserving = True
+
+        def done(result: int | HubqueueError) -> None:
+            self._reserving = False
+            if isinstance(result, int):
+                self.tx.seqs.end = result
+
+        self.submit(lambda tx: seqs.reserve(tx.db), done, durable=True)
+
+    def _watch_wal(self) -> None:
+        if self._checkpointing:
+            return
+        used = self._wal.used_bytes()
+        if used >= max(SOFT_BYTES, self._checkpoint_from):
+            self._gate_closed = True
+            self._checkpointing = True
+            future = asyncio.wrap_future(self._checkpointer.restart(), loop=self._loop)
+            future.add_done_callback(lambda done: self._checkpointed(done, used, restarted=True))
+        elif used >= self._checkpoint_from:
+            self._checkpointing = True
+            future = asyncio.wrap_future(self._checkpointer.passive(), loop=self._loop)
+            future.add_done_callback(lambda done: self._checkpointed(done, used, restarted=False))
+
+    def _checkpointed(self, future: asyncio.Future[bool], used: int, *, restarted: bool) -> None:
+        self._checkpointing = False
+        error = future.exception()
+        if error is not None:
+            log.warning("A checkpoint failed and is tried again. error=%s", error)
+        done = error is None and future.result()
+        # after a restart count from zero; otherwise the next one after as much again has been written
+        self._checkpoint_from = PASSIVE_BYTES if restarted and done else used + PASSIVE_BYTES
+        if restarted:
+            self._open_gate()
+        else:
+            self._watch_wal()
+
+    def _open_gate(self) -> None:
+        self._gate_closed = False
+        gated, self._gated = self._gated, deque()
+        while gated and not self._gate_closed:
+            self._run(gated.popleft())
+        self._gated.extendleft(reversed(gated))
+
+    def _sync_failed(self, error: OSError) -> None:
+        """fdatasync failed: what the kernel dropped is unknown. Move all of the log into the database, or stop."""
+        log.error("The log could not be synced; the file is checked before more is taken. error=%s", error)
+        self._broken = _sync_error(error)
+        self._loop.create_task(self._recover())
+
+    async def _recover(self) -> None:
+        try:  # the checkpoint thread does one thing at a time: a running checkpoint ends first
+            done = await asyncio.wrap_future(self._checkpointer.recover(), loop=self._loop)
+        except sqlite3.Error as error:
+            log.error("The job file is not usable; restart the hub when its disk is sound. error=%s", error)
+            return
+        if done:
+            self._broken = None
+            self._syncer.recovered()
+            log.warning("The job file was checked and is in use again.")
+
+
+def _sync_error(error: OSError) -> StoreError:
+    return StoreError(f"The disk did not take the data: {os.strerror(error.errno or 0)}")

@@ -1,0 +1,186 @@
+"""The open transaction: what a verb gets to work with, and the journal of what follows from its commit.
+
+Verbs decide on what is committed plus the journal: counts are moved in memory at once and moved back if the
+group fails. Nothing in the journal leaves the process before COMMIT.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from hubqueue.errors import HubqueueError
+from hubqueue.model.bounds import DEFAULT_BOUNDS, QueueBounds
+from hubqueue.model.state import State
+from hubqueue.model.verbs import Event
+from hubqueue.store.identity import Identity
+from hubqueue.store.queues import NEVER, PRIORITIZED, QueueRow, Queues
+from hubqueue.store.seqs import Seqs
+
+
+class Tx:
+    """One per store, reused by every group. A verb may keep no reference to it."""
+
+    __slots__ = (
+        "_clean_changes",
+        "_deltas",
+        "after",
+        "awaited",
+        "bounds",
+        "db",
+        "due_ms",
+        "durable",
+        "events",
+        "evicted",
+        "execute",
+        "identity",
+        "now_ms",
+        "ord_ms",
+        "queues",
+        "ready",
+        "refusal",
+        "seqs",
+        "undo",
+        "watched",
+    )
+
+    def __init__(self, db: sqlite3.Connection, queues: Queues, seqs: Seqs, identity: Identity) -> None:
+        self.db = db
+        self.execute = db.execute
+        self.queues = queues
+        self.seqs = seqs
+        self.identity = identity
+        self.now_ms = 0
+        self.ord_ms = 0
+        self.durable = False  # set by a verb whose reply must wait for the sync
+        self.ready: dict[QueueRow, int] = {}  # queue -> jobs that became available
+        self.events: list[Event] = []
+        self.after: list[Callable[[], Any]] = []  # run once the group is committed
+        self.undo: list[Callable[[], Any]] = []  # run, newest first, if it is not
+        self.due_ms = NEVER  # the earliest time this group gave upkeep something to do
+        self.evicted = 0  # jobs this group dropped because of a bound
+        # set by the hub:
+        self.watched: Callable[[str], bool] = lambda queue: False  # whether somebody subscribed to a queue
+        self.bounds: Callable[[str], QueueBounds] = lambda queue: DEFAULT_BOUNDS
+        self.refusal: Callable[[], HubqueueError | None] = lambda: None  # why new jobs are not taken now
+        self.awaited: dict[int, Callable[[State | None], None]] = {}  # seq -> who waits for the end of that job
+        self._deltas: dict[tuple[QueueRow, int], int] = {}
+        self._clean_changes = 0
+
+    def count(self, queue: QueueRow, counter: int, change: int) -> None:
+        """Move a counter (a State or PRIORITIZED); it is stored with the group."""
+        queue.n[counter] += change
+        key = (queue, int(counter))
+        self._deltas[key] = self._deltas.get(key, 0) + change
+
+    def count_job(self, queue: QueueRow, state: int, priority: int, change: int) -> None:
+        """Move the counters of one job."""
+        self.count(queue, state, change)
+        if state == State.WAITING and priority > 0:
+            self.count(queue, PRIORITIZED, change)
+
+    def available(self, queue: QueueRow, jobs: int = 1) -> None:
+        """Jobs may be leased once this group is committed: wakes as many waiters."""
+        self.ready[queue] = self.ready.get(queue, 0) + jobs
+
+    def due(self, at_ms: int) -> None:
+        """Upkeep has something to do at this time."""
+        self.due_ms = min(self.due_ms, at_ms)
+
+    def emit(
+        self,
+        kind: str,
+        queue: str,
+        job_id: str,
+        *,
+        prev: str | None = None,
+        error: str | None = None,
+        data: bytes | None = None,
+        terminal: bool | None = None,
+        progress: float | None = None,
+        delay_ms: int | None = None,
+    ) -> None:
+        """Publish an event after the commit. Callers on hot paths ask `watched` first."""
+        if self.watched(queue):
+            self.events.append(Event(kind, queue, job_id, self.now_ms, prev, error, data, terminal, progress, delay_ms))
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """All or nothing for one verb among the others of its group: for verbs that may refuse after a write."""
+        mark = (dict(self._deltas), dict(self.ready), len(self.events), len(self.after), len(self.undo))
+        self.execute("SAVEPOINT verb")
+        try:
+            yield
+        except sqlite3.Error:
+            raise  # the whole group is given up by the store
+        except BaseException:
+            self.execute("ROLLBACK TO verb")
+            self.execute("RELEASE verb")
+            self._back_to(*mark)
+            self._clean_changes = self.db.total_changes
+            raise
+        self.execute("RELEASE verb")
+
+    def wrote_since(self, changes: int) -> bool:
+        """Whether a verb that refused has left writes behind (a defect in that verb)."""
+        return self.db.total_changes > max(changes, self._clean_changes)
+
+    def store_counters(self) -> None:
+        """Write the counters this group moved: one row per touched queue."""
+        touched = {queue for (queue, _), change in self._deltas.items() if change}
+        for queue in touched:
+            self.execute(STORE_COUNTER, (queue.id, *queue.n))
+
+    def committed(self) -> None:
+        """Forget the journal: the group is in the file."""
+        self._deltas.clear()
+        self.undo.clear()
+        self.evicted = 0
+        self.due_ms = NEVER
+        self.durable = False
+
+    def rolled_back(self) -> None:
+        """Take back everything the journal did in memory."""
+        self._back_to({}, {}, 0, 0, 0)
+        self.evicted = 0
+        self.due_ms = NEVER
+        self.durable = False
+
+    def _back_to(
+        self, deltas: dict[tuple[QueueRow, int], int], ready: dict[QueueRow, int], events: int, after: int, undo: int
+    ) -> None:
+        for (queue, state), change in self._deltas.items():
+            queue.n[state] -= change - deltas.get((queue, state), 0)
+        self._deltas = deltas
+        self.ready = ready
+        del self.events[events:]
+        del self.after[after:]
+        for action in reversed(self.undo[undo:]):
+            action()
+        del self.undo[undo:]
+
+
+STORE_COUNTER = """
+    INSERT OR REPLACE INTO counter (queue, waiting, delayed, active, waiting_children, completed, failed,
+                                    prioritized)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+PADDED = (1, 8, 64, 256)  # few statement texts for lists of any length: SQLite caches each text once
+
+
+def padded(values: Sequence[int]) -> Iterator[tuple[str, list[int]]]:
+    """Slices of a list of integers as (`?,?,...`, values), padded with -1, which matches no row."""
+    start = 0
+    while start < len(values):
+        part = list(values[start : start + PADDED[-1]])
+        start += len(part)
+        width = next(size for size in PADDED if size >= len(part))
+        part += [-1] * (width - len(part))
+        yield MARKS[width], part
+
+
+MARKS = {size: ",".join("?" * size) for size in PADDED}

@@ -1,0 +1,62 @@
+"""The write-ahead log as a file: how full it is, and its fdatasync.
+
+Reading and syncing the WAL is allowed (SQLite's locks are on the database and the -shm file); see store/file.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+HEADER_BYTES: Final = 32
+FRAME_HEADER_BYTES: Final = 24
+STRIDE: Final = 64  # frames between two probes; the gauge may lag by as many
+
+
+class Wal:
+    """The `-wal` file beside a database. Not thread-safe except `sync`, which only one thread may run at a time."""
+
+    def __init__(self, path: Path, page_bytes: int) -> None:
+        self.path = path.with_name(path.name + "-wal")
+        self._frame_bytes = FRAME_HEADER_BYTES + page_bytes
+        self._probe_fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        self._sync_fd = os.dup(self._probe_fd)
+        self._salt = b""
+        self._frames = 0
+
+    def used_bytes(self) -> int:
+        """Bytes of the current generation of the log, to within STRIDE frames.
+
+        SQLite overwrites the log from its start after a checkpoint, so the file's size says nothing; frames of
+        the current generation carry the salt of the header.
+        """
+        salt = os.pread(self._probe_fd, 8, 16)
+        if salt != self._salt:
+            self._salt = salt
+            self._frames = 0
+        while self._current(self._frames + STRIDE - 1):
+            self._frames += STRIDE
+        return HEADER_BYTES + self._frames * self._frame_bytes
+
+    def sync(self) -> None:
+        """fdatasync the log; blocks, so run it in the sync thread. Reopens the file if it was replaced.
+
+        Errors: OSError; after one the caller must not simply try again.
+        """
+        mine = os.fstat(self._sync_fd)
+        there = self.path.stat()
+        if (mine.st_dev, mine.st_ino) != (there.st_dev, there.st_ino):
+            fresh = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            os.dup2(fresh, self._sync_fd, inheritable=False)
+            os.dup2(fresh, self._probe_fd, inheritable=False)
+            os.close(fresh)
+        os.fdatasync(self._sync_fd)
+
+    def close(self) -> None:
+        os.close(self._probe_fd)
+        os.close(self._sync_fd)
+
+    def _current(self, frame: int) -> bool:
+        at = HEADER_BYTES + frame * self._frame_bytes + 8
+        return bool(self._salt) and os.pread(self._probe_fd, 8, at) == self._salt
