@@ -1,4 +1,5 @@
 # What every script shares: where things are, and how to speak. Sourced, never run.
+# shellcheck shell=bash disable=SC2034
 # Nothing here installs anything; `script/setup` does.
 
 set -euo pipefail
