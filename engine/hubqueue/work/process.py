@@ -18,18 +18,11 @@ import msgspec
 
 from hubqueue.work import messages
 from hubqueue.work.messages import (
-    Beat,
     Drain,
     FromChild,
     Go,
-    Held,
-    Loading,
     Ready,
-    Settled,
     Setup,
-    Started,
-    Stopped,
-    Stuck,
 )
 from hubqueue.work.output import LineLog
 

@@ -1,0 +1,1 @@
+"""Workers: the loop that runs jobs anywhere, and Python handlers in a process of their own."""
