@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Sequence
-from typing import Final
+from typing import Final, Protocol, runtime_checkable
 
 from hubqueue.errors import HubqueueError, LockLost, LockRequired, NotFound, WrongState
 from hubqueue.model.job import Leased
@@ -28,6 +28,13 @@ LONGEST_RETRY_S: Final = 5.0
 LEASE_GONE: Final = (LockLost, LockRequired, NotFound, WrongState)
 
 
+@runtime_checkable
+class Reclaims(Protocol):
+    """A hub in this process: nobody else can hold what this forwarder leased before a restart."""
+
+    async def reclaim(self, queue: str, owner: str) -> int: ...
+
+
 class Leases:
     """The leases of one forwarder. Units: lease_ms milliseconds."""
 
@@ -36,6 +43,8 @@ class Leases:
         self._queue = queue
         self._owner = owner
         self._lease_ms = lease_ms
+        self._first = asyncio.Lock()
+        self._reclaimed = False
         self._held: dict[str, str] = {}  # job id -> token
         self._floor: int | None = None
         self._floor_at_s = -FLOOR_EVERY_S
@@ -47,6 +56,8 @@ class Leases:
 
     async def take(self, count: int, wait_ms: int) -> tuple[Leased, ...]:
         """Up to `count` jobs in the queue's order; waits up to wait_ms until there is one."""
+        async with self._first:
+            await self._reclaim()
         jobs = await self._local.lease(self._queue, count, owner=self._owner, lease_ms=self._lease_ms, wait_ms=wait_ms)
         self._held.update((leased.job.id, leased.token) for leased in jobs)
         return tuple(jobs)
@@ -81,6 +92,14 @@ class Leases:
             self._floor = page.jobs[0].seq if page.jobs else None
             self._floor_at_s = time.monotonic()
         return self._floor
+
+    async def _reclaim(self) -> None:
+        """Once: take back what a killed process held, or the jobs behind it would overtake it in the hub's grace."""
+        if not self._reclaimed and isinstance(self._local, Reclaims):
+            count = await self._local.reclaim(self._queue, self._owner)
+            if count:
+                log.info("leases of an earlier run given back queue=%s count=%d", self._queue, count)
+        self._reclaimed = True
 
     async def _settle(self, settlements: Sequence[Settlement]) -> None:
         wait_s = FIRST_RETRY_S

@@ -130,6 +130,10 @@ class Hub(Core):
         length = None if lease_ms is None else hold.clamp_lease_ms(lease_ms)
         return await self.run(lambda tx: hold.extend(tx, leases, length))
 
+    async def reclaim(self, queue: str, owner: str) -> int:
+        """Release the leases an owner in this process had in an earlier life; nothing is counted."""
+        return await self.run(lambda tx: hold.reclaim(tx, queue, owner))
+
     async def progress(self, id: str, token: str | None, value: float, message: str | None = None) -> None:
         await self.run(lambda tx: hold.progress(tx, id, token, value, message))
 

@@ -78,6 +78,14 @@ def lose_all(tx: Tx, deadline_ms: int) -> int:
     return tx.execute(LOSE_ALL, (deadline_ms,)).rowcount
 
 
+OWNED: Final = "SELECT seq, lease_no FROM job WHERE queue = ? AND state = 2 AND owner = ?"
+
+
+def owned(tx: Tx, queue_id: int, owner: str) -> list[tuple[int, int]]:
+    """What an owner has leased of a queue, as (seq, lease_no)."""
+    return tx.execute(OWNED, (queue_id, owner)).fetchall()
+
+
 EXPIRED: Final = f"""
     SELECT {COLUMNS}, queue, lost FROM job WHERE state = 2 AND deadline_ms <= ? ORDER BY deadline_ms LIMIT ?
 """

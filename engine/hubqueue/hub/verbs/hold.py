@@ -129,6 +129,14 @@ def give_back(tx: Tx, held: Sequence[tuple[int, int]]) -> None:
                 tx.available(queue)
 
 
+def reclaim(tx: Tx, queue: str, owner: str) -> int:
+    """Release what an owner that is known to be gone had leased: in its place, nothing is counted; how many."""
+    row = tx.queues.find(queue)
+    held = [] if row is None else leases.owned(tx, row.id, owner)
+    give_back(tx, held)
+    return len(held)
+
+
 def sweep(tx: Tx, limit: int) -> int:
     """End the leases whose deadline has passed; how many were looked at."""
     expired = leases.expired(tx, limit)
