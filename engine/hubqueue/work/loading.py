@@ -101,4 +101,4 @@ def _words(file: Path, error: BaseException) -> str:
         return str(error)
     if isinstance(error, ModuleNotFoundError) and error.name and (file.parent / f"{error.name}.py").is_file():
         return f"no module named '{error.name}'; a file of this folder is imported with 'from . import {error.name}'"
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -185,6 +185,7 @@ class HandlerParent:
             await self._settle(id, token, verdict.outcomes[id] if child.blamed else Release())
         if child.blamed:
             self._suspect(verdict.suspects)
+        await child.closed.wait()
         del self._burials[child]
 
     async def _buried(self, child: HandlerProcess) -> None:

@@ -29,6 +29,7 @@ from hubqueue.work.output import LineLog
 log = logging.getLogger(__name__)
 
 KILL_AFTER_S = 5.0  # beyond the grace of a drain: the child has stopped turning
+LAST_WORDS_S = 1.0  # for output on its way; something it started may hold the pipes open for ever
 _SECRETS = frozenset({"SUPERVISOR_TOKEN", "HASSIO_TOKEN"})
 _READ_BYTES = 65_536  # what a pipe holds
 _MAX_MESSAGE_BYTES = 1_048_576  # the list of tasks is the longest; more is no message of ours
@@ -54,6 +55,8 @@ class HandlerProcess(asyncio.SubprocessProtocol):
         self.stuck = 0
         self.blamed = True
         self.unexpected = True
+        self.closed = asyncio.Event()
+        self._noisy = False
         self.born_at = self.heard_at = loop.time()
         self._settled = settled
         self._loop = loop
@@ -156,12 +159,14 @@ class HandlerProcess(asyncio.SubprocessProtocol):
         os.close(self._reader)
         self._reader = -1
         self.ended.set_result(self._transport.get_returncode() or 0)
-        self._loop.call_later(0.1, self._close)  # the last lines of its output are still on their way
+        self._closing = self._loop.call_later(LAST_WORDS_S, self._transport.close)
 
-    def _close(self) -> None:
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._closing.cancel()
         for output in self._outputs.values():
             output.close()
         self._transport.close()
+        self.closed.set()
 
     def _kill_group(self) -> None:
         try:
@@ -195,7 +200,9 @@ class HandlerProcess(asyncio.SubprocessProtocol):
             try:
                 self._hear(messages.from_child_decoder.decode(line))
             except msgspec.DecodeError:  # a handler wrote to a descriptor that is not its own
-                log.warning("handler process sent something that is not understood pid=%d", self.pid)
+                if not self._noisy:
+                    log.warning("handler process sends what is not understood, it is ignored pid=%d", self.pid)
+                self._noisy = True
         return True
 
     def _hear(self, message: FromChild) -> None:
