@@ -33,6 +33,7 @@ from hubqueue.work.settler import Settler
 Handler = Callable[[RunningJob], Awaitable[Any] | Any]
 
 MAX_CONCURRENCY: Final = 10_000
+LEAST_POLL_S: Final = 0.2  # between two leases that gave nothing
 FIRST_RETRY_S: Final = 0.2  # after the hub answered a lease with trouble
 LONGEST_RETRY_S: Final = 10.0
 GIVE_BACK_S: Final = 5.0  # for releasing what did not end; the hub does it by itself if the link is down too
@@ -141,6 +142,7 @@ class Worker:
         await self._main
 
     async def _lease_until_stopped(self) -> None:
+        loop = asyncio.get_running_loop()
         failures = 0
         while True:
             free = self._concurrency - len(self._runs)
@@ -148,6 +150,7 @@ class Worker:
                 self._room.clear()
                 await self._room.wait()
                 continue
+            asked_at_s = loop.time()
             try:
                 leased = await self._verbs.lease(
                     self.queue,
@@ -166,6 +169,8 @@ class Worker:
             else:
                 failures = 0
                 self._take(leased)
+                if not leased:  # a hub that shuts down answers at once: do not ask it all the time
+                    await asyncio.sleep(asked_at_s + LEAST_POLL_S - loop.time())
 
     def _take(self, leased: list[Leased]) -> None:
         if not leased:
