@@ -35,7 +35,7 @@ MAY_IMPORT = {
     "work": OUTER,
 }
 # 4: builds the process from the parts, or is what users see of it
-ANYTHING = {"__init__", "__main__", "api", "app", "cli", "config", "demo", "logs"}
+ANYTHING = {"__init__", "__main__", "admin", "api", "app", "cli", "config", "demo", "logs"}
 
 # A third-party or storage library is imported in the places named, so that replacing it touches nothing else.
 HOMES = {
