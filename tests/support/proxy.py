@@ -132,8 +132,8 @@ class Proxy:
             finally:
                 self._writers.discard(server_writer)
                 server_writer.transport.abort()
-        except OSError:
-            pass  # the server is gone: so is this connection
+        except (OSError, asyncio.CancelledError):
+            pass  # the server is gone, or the proxy ends: so does this connection
         finally:
             self._writers.discard(writer)
             writer.transport.abort()
