@@ -6,13 +6,11 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 
-async def until(
-    condition: Callable[[], bool] | Callable[[], Awaitable[bool]], *, timeout_s: float = 30.0, every_s: float = 0.01
-) -> None:
-    """Return when the condition holds; fail when the time is over first."""
+async def until(condition: Callable[[], bool] | Callable[[], Awaitable[bool]], timeout_s: float = 30.0) -> None:
+    """Return once the condition, plain or async, holds. Errors: TimeoutError."""
     async with asyncio.timeout(timeout_s):
         while True:
             held = condition()
             if held if isinstance(held, bool) else await held:
                 return
-            await asyncio.sleep(every_s)
+            await asyncio.sleep(0.01)

@@ -276,4 +276,4 @@ async def test_a_plain_handler_may_tell_its_progress_and_log(bench: Bench) -> No
     (id,) = await bench.push("talks")
     job = await bench.end(id)
     assert job.history.progress_message == "almost half"
-    assert [line.text for line in await bench.hub.logs(id)] == ["hello"]
+    assert [line.message for line in await bench.hub.logs(id)] == ["hello"]
