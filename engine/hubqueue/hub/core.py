@@ -60,6 +60,10 @@ class Core:
         """The permanent id of this hub."""
         return self.store.tx.identity.hub_id
 
+    def hub_id_of(self, seq: int) -> str:
+        """The hub_id this job was accepted under: what forwarded jobs are named after."""
+        return self.store.tx.identity.hub_id_of(seq)
+
     @property
     def congested(self) -> bool:
         """Whether doors should stop reading until `relieved` calls back."""

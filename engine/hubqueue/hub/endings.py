@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import msgspec
+
 from hubqueue.errors import HubqueueError, NotFound
 from hubqueue.hub.verbs import query
 from hubqueue.model.job import Job
@@ -49,10 +51,10 @@ class Awaited:
         if end is None:
             self._answer(NotFound())
             return
-        job.state = end  # as it is known, should the row not be kept
+        known = msgspec.structs.replace(job, state=end)  # should the row not be kept
         self._store.submit(
             lambda tx: query.find(tx, self._id),
-            lambda found: self._answer(found if isinstance(found, Job) and found.seq == job.seq else job),
+            lambda found: self._answer(found if isinstance(found, Job) and found.seq == job.seq else known),
         )
 
     def _look(self, tx: Tx) -> Job:

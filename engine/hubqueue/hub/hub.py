@@ -30,7 +30,7 @@ from hubqueue.model.limits import (
     check_size,
 )
 from hubqueue.model.outcome import Blob, Complete, Output, Settlement
-from hubqueue.model.state import State
+from hubqueue.model.state import TERMINAL, State
 from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal, Schedule
 from hubqueue.store import backup, blobs
 from hubqueue.store.logs import LogLine
@@ -177,6 +177,9 @@ class Hub(Core):
 
     async def wait(self, id: str, timeout_ms: int = 30_000) -> Job | None:
         check_int("timeout", timeout_ms, 0, 600_000)
+        job = await self.get(id)
+        if job.state in TERMINAL or timeout_ms == 0:
+            return job if job.state in TERMINAL else None
         future: asyncio.Future[Job] = asyncio.get_running_loop().create_future()
         stop = self.when_ended(id, lambda result: _resolve(future, result))
         try:

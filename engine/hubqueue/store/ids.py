@@ -51,12 +51,12 @@ def parse_forward(custom_id: str) -> ForwardId | None:
 
 
 CUSTOM: Final = """
-    SELECT custom_id.seq, job.state, custom_id.id, custom_id.expires_at_ms
+    SELECT custom_id.seq, job.state, custom_id.id, custom_id.expires_at_ms, job.queue
     FROM custom_id LEFT JOIN job ON job.seq = custom_id.seq
     WHERE custom_id.id = ?
 """
 FORWARDED: Final = """
-    SELECT forward_id.seq, job.state
+    SELECT forward_id.seq, job.state, job.queue
     FROM forward_id LEFT JOIN job ON job.seq = forward_id.seq
     WHERE source = ? AND source_seq = ?
 """
@@ -71,13 +71,14 @@ def owner_of(tx: Tx, custom_id: str) -> Owner | None:
         if row is None:
             return None
         remembered = row[3] is not None and row[3] > tx.now_ms
-        return Owner(row[0], row[1], row[2], remembered)
+        there = row[4] in tx.queues.by_id  # else its queue was obliterated, and the row only waits to be deleted
+        return Owner(row[0], row[1] if there else None, row[2], remembered)
     source = tx.execute(SOURCE, (forward.hub_id, forward.queue)).fetchone()
     if source is None:
         return None
     row = tx.execute(FORWARDED, (source[0], forward.seq)).fetchone()
     if row is not None:
-        return Owner(row[0], row[1], custom_id, True)
+        return Owner(row[0], row[1] if row[2] in tx.queues.by_id else None, custom_id, True)
     return Owner(-1, None, custom_id, True) if forward.seq < source[1] else None
 
 

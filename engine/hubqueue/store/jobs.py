@@ -149,11 +149,13 @@ GRIPS: Final = "SELECT seq, queue, state, flags, lease_no, owner, priority FROM 
 
 
 def grips(tx: Tx, seqs: Sequence[int]) -> dict[int, Grip]:
-    """Grip by seq, for those that exist."""
+    """Grip by seq, for those that exist; jobs of an obliterated queue do not, their rows only wait to be deleted."""
     found: dict[int, Grip] = {}
+    queues = tx.queues.by_id
     for marks, values in padded(seqs):
         for row in tx.execute(f"{GRIPS} ({marks})", values).fetchall():
-            found[row[0]] = Grip._make(row)
+            if row[1] in queues:
+                found[row[0]] = Grip._make(row)
     return found
 
 

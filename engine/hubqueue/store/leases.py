@@ -31,16 +31,19 @@ RENEW: Final = """
     UPDATE job
     SET deadline_ms = ?1 + coalesce(?2, lease_ms, ?3), heartbeat_at_ms = ?1, lost = 0
     WHERE seq = ?4 AND state = 2 AND lease_no = ?5
-    RETURNING flags, started_at_ms, options
+    RETURNING flags, started_at_ms, options, queue
 """
 
 
 def renew(
     tx: Tx, seq: int, lease_no: int, lease_ms: int | None, default_ms: int
 ) -> tuple[int, int, bytes | None] | None:
-    """Renew a lease; (flags, started_at_ms, options) of the job, or None when the lease is not current."""
+    """Renew a lease; (flags, started_at_ms, options) of the job.
+
+    None: the lease is not current, or the queue was obliterated and the row only waits to be deleted.
+    """
     rows = tx.execute(RENEW, (tx.now_ms, lease_ms, default_ms, seq, lease_no)).fetchall()
-    return rows[0] if rows else None
+    return rows[0][:3] if rows and rows[0][3] in tx.queues.by_id else None
 
 
 BOUND_DEADLINE: Final = "UPDATE job SET deadline_ms = min(deadline_ms, ?) WHERE seq = ?"

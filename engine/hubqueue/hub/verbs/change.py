@@ -134,12 +134,15 @@ def move_to_wait(tx: Tx, id: str, token: str | None = None) -> None:
     _move(tx, job, queue, tx.now_ms)
 
 
-def retry(tx: Tx, id: str) -> None:
-    """A completed or dead job waits again with all its attempts. Errors: NotFound, WrongState."""
+def retry(tx: Tx, id: str) -> bool:
+    """A completed or dead job waits again with all its attempts. False: its id or key is another job's now.
+
+    Errors: NotFound, WrongState.
+    """
     job, queue = rows.find(tx, id)
     if job.state not in (State.COMPLETED, State.FAILED):
         raise WrongState(f"Job has not finished (current state: {LABELS[job.state]})")
-    _restart(tx, job, queue)
+    return _restart(tx, job, queue)
 
 
 def retry_some(

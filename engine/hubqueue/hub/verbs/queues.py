@@ -49,6 +49,17 @@ def remove_slice(tx: Tx, queue: str, state: State, limit: int = SLICE) -> int:
     return len(oldest)
 
 
+def remove_dead(tx: Tx, queue: str, id: str) -> bool:
+    """Remove one dead letter of a queue; whether there was one."""
+    seq = rows.seq_of(tx, id)
+    found = None if seq is None else jobs.get(tx, seq)
+    if found is None or found[0].state is not State.FAILED or found[1].name != queue:
+        return False
+    job, row = found
+    rows.remove(tx, row, State.FAILED, [(job.seq, job.flags, job.priority)])
+    return True
+
+
 def clean_slice(
     tx: Tx, queue: str, state: State, before_ms: int, after_seq: int, limit: int
 ) -> tuple[list[str], int | None]:

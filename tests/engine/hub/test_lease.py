@@ -1,0 +1,246 @@
+"""lease: order, tokens, expiry, and who may settle."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from hubqueue.errors import LockLost, LockRequired, NotFound
+from hubqueue.model.job import Options
+from hubqueue.model.outcome import Complete, Fail, Release
+from hubqueue.model.retry import Backoff
+from hubqueue.model.state import State
+from hubqueue.model.verbs import Renewal
+
+from .conftest import Bench
+
+
+async def test_jobs_come_in_the_order_they_were_enqueued(bench: Bench) -> None:
+    await bench.add("a", "b", "c")
+    await bench.add("d")
+    assert await bench.take_names() == ["a", "b", "c", "d"]
+
+
+async def test_higher_priority_comes_first_and_negative_last(bench: Bench) -> None:
+    await bench.add("low", priority=-1)
+    await bench.add("plain")
+    await bench.add("high", priority=10)
+    await bench.add("higher", priority=11)
+    assert await bench.take_names() == ["higher", "high", "plain", "low"]
+
+
+async def test_lifo_jobs_come_before_the_others_newest_first(bench: Bench) -> None:
+    await bench.add("a", "b")
+    await bench.add("x", "y", options=Options(lifo=True))
+    await bench.add("urgent", priority=1)
+    assert await bench.take_names() == ["urgent", "y", "x", "a", "b"]
+
+
+async def test_a_delayed_job_waits_for_its_time_and_does_not_block_others(bench: Bench) -> None:
+    await bench.add("later", delay_ms=150, priority=5)
+    await bench.add("now")
+    assert await bench.take_names() == ["now"]
+    leased = await bench.hub.lease("q", owner="w", wait_ms=5000)
+    assert [each.job.name for each in leased] == ["later"]
+    assert leased[0].job.run_at_ms <= bench.hub.store.clock.now_ms()
+
+
+async def test_a_job_that_became_due_earlier_goes_before_one_enqueued_later(bench: Bench) -> None:
+    (late,) = await bench.add("late", delay_ms=30)
+    await bench.until(lambda: bench.hub.store.clock.now_ms() > 0)
+    due = (await bench.get(late)).run_at_ms
+    await bench.until(lambda: bench.hub.store.clock.now_ms() > due)
+    await bench.add("fresh")
+    assert await bench.take_names() == ["late", "fresh"]
+
+
+async def test_a_leased_job_is_given_to_nobody_else(bench: Bench) -> None:
+    await bench.add("a")
+    assert len(await bench.take()) == 1
+    assert await bench.take() == []
+
+
+async def test_a_paused_queue_hands_out_nothing_until_it_is_resumed(bench: Bench) -> None:
+    await bench.add("a")
+    await bench.hub.pause("q")
+    assert await bench.take() == []
+    counts = await bench.hub.counts("q")
+    assert (counts.waiting, counts.paused) == (0, 1)
+    waiting = asyncio.create_task(bench.hub.lease("q", owner="w", wait_ms=5000))
+    await asyncio.sleep(0)
+    await bench.hub.resume("q")
+    assert [each.job.name for each in await waiting] == ["a"]
+
+
+async def test_p3_a_stale_worker_changes_nothing(bench: Bench) -> None:
+    (id,) = await bench.add("a", max_attempts=5)
+    (stale,) = await bench.take(lease_ms=20)
+    (fresh,) = await bench.hub.lease("q", owner="w2", wait_ms=5000)
+    assert fresh.job.id == id
+    for outcome in (Complete(b"\x01"), Fail("late"), Release()):
+        with pytest.raises(LockLost):
+            await bench.end(stale, outcome)
+    assert await bench.hub.extend([(id, stale.token)]) == [Renewal.LOST]
+    assert (await bench.get(id)).lease_no == fresh.job.lease_no
+    await bench.end(fresh, Complete())
+    with pytest.raises(LockLost):
+        await bench.end(stale, Complete())
+    assert (await bench.get(id)).state is State.COMPLETED
+
+
+async def test_p3_a_stale_worker_is_refused_while_the_job_waits_again(bench: Bench) -> None:
+    (id,) = await bench.add("a")
+    (stale,) = await bench.take(lease_ms=20)
+    await bench.until(lambda: _is(bench, id, State.WAITING))
+    with pytest.raises(LockLost, match="Invalid or expired lock token"):
+        await bench.end(stale, Complete())
+    assert (await bench.get(id)).attempts == 1
+
+
+async def test_a_guessed_token_is_refused(bench: Bench) -> None:
+    (id,) = await bench.add("a")
+    (leased,) = await bench.take()
+    for token in ("1.000000000000000000000000", "1", "", "1." + "x" * 24, leased.token[:-1], "2" + leased.token[1:]):
+        with pytest.raises((LockLost, LockRequired)):
+            await bench.hub.settle([_settlement(id, token)])
+    await bench.end(leased, Complete())
+
+
+async def test_an_expired_lease_that_nobody_took_still_settles(bench: Bench) -> None:
+    (id,) = await bench.add("a")
+    await bench.hub.upkeep.stop()
+    (leased,) = await bench.take(lease_ms=1)
+    await bench.until(lambda: bench.hub.store.clock.now_ms() > (leased.job.deadline_ms or 0))
+    await bench.end(leased, Complete())
+    assert (await bench.get(id)).state is State.COMPLETED
+
+
+async def test_a_stalled_job_is_counted_and_runs_again(bench: Bench) -> None:
+    heard = await bench.events()
+    (id,) = await bench.add("a", max_attempts=3)
+    await bench.take(lease_ms=20)
+    (again,) = await bench.hub.lease("q", owner="w2", wait_ms=5000)
+    assert (again.job.attempts, again.job.stall_count) == (1, 1)
+    assert "stalled" in [event.kind for event in heard]
+    assert again.job.history.attempts[0].reason == "stalled"
+    assert again.job.id == id
+
+
+async def test_a_job_with_one_attempt_never_runs_twice_by_itself(bench: Bench) -> None:
+    (id,) = await bench.add("a", max_attempts=1)
+    await bench.take(lease_ms=20)
+    await bench.until(lambda: _is(bench, id, State.FAILED))
+    assert (await bench.get(id)).history.reason == "stalled"
+
+
+async def test_a_job_that_stalls_too_often_is_a_dead_letter(bench: Bench) -> None:
+    (id,) = await bench.add("a", max_attempts=100)
+    for _ in range(3):
+        await bench.until(lambda: _is(bench, id, State.WAITING))
+        await bench.take(lease_ms=10)
+    await bench.until(lambda: _is(bench, id, State.FAILED))
+    job = await bench.get(id)
+    assert (job.history.reason, job.stall_count) == ("stalled", 3)
+
+
+async def test_extending_keeps_a_lease(bench: Bench) -> None:
+    (id,) = await bench.add("a")
+    (leased,) = await bench.take(lease_ms=60)
+    for _ in range(6):
+        before = bench.hub.store.clock.now_ms()
+        await bench.until(lambda before=before: bench.hub.store.clock.now_ms() > before + 25)
+        assert await bench.hub.extend([(id, leased.token)]) == [Renewal.RENEWED]
+    assert (await bench.get(id)).state is State.ACTIVE
+    await bench.end(leased, Complete())
+
+
+async def test_the_stall_timeout_of_a_job_goes_before_the_length_of_the_lease(bench: Bench) -> None:
+    (id,) = await bench.add("a", options=Options(stall_timeout_ms=20))
+    await bench.take(lease_ms=60_000)
+    await bench.until(lambda: _is(bench, id, State.WAITING))
+
+
+async def test_a_timeout_ends_the_run_whatever_the_heartbeats(bench: Bench) -> None:
+    options = Options(timeout_ms=60, backoff=Backoff("fixed", 60_000))
+    (id,) = await bench.add("a", options=options)
+    (leased,) = await bench.take(lease_ms=30_000)
+    assert await bench.hub.extend([(id, leased.token)], 30_000) == [Renewal.RENEWED]
+    await bench.until(lambda: _is(bench, id, State.DELAYED))
+    job = await bench.get(id)
+    assert job.history.attempts[0].reason == "timeout"
+    assert job.history.attempts[0].error == "Job timeout exceeded"
+    await bench.end(leased, Complete())  # late, from the lease that timed out: answered, but nothing changes
+    assert (await bench.get(id)).state is State.DELAYED
+
+
+async def test_an_ownerless_lease_needs_no_token_and_comes_back_by_itself(bench: Bench) -> None:
+    (a, b) = await bench.add("a", "b")
+    leased = await bench.take(2, owner=None, lease_ms=40)
+    assert [each.token for each in leased] == ["", ""]
+    await bench.hub.settle([_settlement(a, None)])
+    await bench.until(lambda: _is(bench, b, State.WAITING))
+
+
+async def test_an_owned_lease_needs_its_token(bench: Bench) -> None:
+    (id,) = await bench.add("a")
+    await bench.take()
+    with pytest.raises(LockRequired):
+        await bench.hub.settle([_settlement(id, None)])
+
+
+async def test_settling_an_unknown_job_says_so(bench: Bench) -> None:
+    with pytest.raises(NotFound, match="not in processing"):
+        await bench.hub.settle([_settlement("nowhere", "1.x")])
+
+
+async def test_a_job_beyond_its_ttl_is_not_handed_out(bench: Bench) -> None:
+    await bench.add("short", options=Options(ttl_ms=20))
+    await bench.add("long", options=Options(ttl_ms=60_000))
+    await bench.until(lambda: _count(bench, "waiting", 1))
+    assert await bench.take_names() == ["long"]
+
+
+async def test_p7_leases_survive_a_restart_for_owners_that_come_back(bench: Bench) -> None:
+    (id,) = await bench.add("a")
+    (leased,) = await bench.take()
+    await bench.reopen()
+    assert await bench.hub.extend([(id, leased.token)]) == [Renewal.RENEWED]
+    await asyncio.sleep(0)
+    await bench.end(leased, Complete())
+    assert (await bench.get(id)).state is State.COMPLETED
+
+
+async def test_p7_after_a_restart_jobs_of_owners_that_stay_away_are_given_back(bench: Bench) -> None:
+    (id,) = await bench.add("a")
+    (leased,) = await bench.take()
+    await bench.reopen()
+    await bench.until(lambda: _is(bench, id, State.WAITING))
+    job = await bench.get(id)
+    assert (job.attempts, job.lost_count) == (0, 1)
+    with pytest.raises(LockLost):
+        await bench.end(leased, Complete())
+
+
+async def test_a_cancelled_running_job_is_told_at_the_heartbeat(bench: Bench) -> None:
+    (id,) = await bench.add("a")
+    (leased,) = await bench.take()
+    await bench.hub.cancel(id, active=True)
+    assert await bench.hub.extend([(id, leased.token)]) == [Renewal.CANCELLED]
+    await bench.end(leased, Fail("stopped"))
+    job = await bench.get(id)
+    assert (job.state, job.history.reason) == (State.FAILED, "cancelled")
+
+
+async def _is(bench: Bench, id: str, state: State) -> bool:
+    return (await bench.get(id)).state is state
+
+
+async def _count(bench: Bench, name: str, n: int) -> bool:
+    return bool(getattr(await bench.hub.counts("q"), name) == n)
+
+
+def _settlement(id: str, token: str | None):  # type: ignore[no-untyped-def]
+    from hubqueue.model.outcome import Settlement
+
+    return Settlement(id, token, Complete())
