@@ -14,7 +14,13 @@ from hubqueue.model.verbs import Event
 
 
 async def test_a_job_comes_back_as_it_went_in(hub: Access) -> None:
-    data = {"text": "ä", "n": 2**40, "raw": b"\x00\xff", "list": [1.5, None, True], "at": datetime(2026, 1, 2, tzinfo=UTC)}
+    data = {
+        "text": "ä",
+        "n": 2**40,
+        "raw": b"\x00\xff",
+        "list": [1.5, None, True],
+        "at": datetime(2026, 1, 2, tzinfo=UTC),
+    }
     job = await hub.queue("mail").add("send", data, priority=3, attempts=5, tags=["a", "b"])
     seen = await job.get()
     assert (seen.id, seen.queue, seen.name, seen.data) == (job.id, "mail", "send", data)
@@ -214,6 +220,17 @@ async def test_a_queue_is_drained_cleaned_and_obliterated(hub: Access) -> None:
     await queue.add("send")
     await queue.obliterate()
     assert (await queue.counts()).waiting == 0
+
+
+async def test_an_obliterated_queue_holds_on_to_nothing(hub: Access) -> None:
+    queue = hub.queue("mail")
+    await queue.add("send", 1, id="order-7", unique="k")
+    await queue.obliterate()
+    with pytest.raises(NotFound):
+        await queue.get("order-7")
+    again = await queue.add("send", 2, id="order-7", unique="k")
+    assert (await again.get()).data == 2
+    assert (await queue.counts()).waiting == 1
 
 
 async def test_a_queued_job_is_changed(hub: Access) -> None:
