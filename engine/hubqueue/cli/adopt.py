@@ -17,7 +17,9 @@ from hubqueue.cli.connect import json_option
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @json_option
 def adopt(data_path: Path, yes: bool, as_json: bool) -> None:
-    """Keep the id of a hub whose job file was moved to this machine. Stop the hub first.
+    """Keep a hub's id after its file was moved here.
+
+    Stop the hub first.
 
     A job file that appears on another machine gets a new hub id, because two hubs with one id (a cloned card)
     would make a central hub take new jobs for known ones. Adopt it only if the other copy is gone for good.

@@ -40,7 +40,7 @@ class Row:
 )
 @json_option
 def bench(jobs: int, folder: Path | None, as_json: bool) -> None:
-    """Measure this machine: how many jobs a second it takes in and hands out, and how long each waits.
+    """Measure this machine: jobs a second and latency.
 
     Starts a hub of its own on a throw-away file and removes both; nothing of yours is touched. Every figure is
     committed work. "synced" is on the disk before the answer, as with --durable.

@@ -11,7 +11,7 @@ import click
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @click.option("--json", "as_json", is_flag=True, help="Print the mistakes as JSON.")
 def check_config(file: Path | None, as_json: bool) -> None:
-    """Check a configuration file, and the HUBQUEUE_* variables, without starting anything.
+    """Check the configuration without starting.
 
     Every mistake is listed at once with its line, its path and a hint. Exit code 3 when there are any.
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def dlq() -> None:
-    """The dead-letter queue: jobs that finally failed, with the reason.
+    """List, retry or purge the jobs that finally failed.
 
     \b
     Examples:

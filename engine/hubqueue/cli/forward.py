@@ -13,7 +13,7 @@ from hubqueue.cli.connect import Hub, hub_options, json_option
 @json_option
 @hub_options
 def forward(hub: Hub, as_json: bool) -> None:
-    """Show every forwarder: whether its link is up, how much waits, and how fast it goes.
+    """Show the forwarders: link, backlog and speed.
 
     A link that is down loses nothing: its jobs wait and go on by themselves when it is back.
     """

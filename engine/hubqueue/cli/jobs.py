@@ -85,7 +85,7 @@ def _row(job: Job) -> list[str]:
 @json_option
 @hub_options
 def job(hub: Hub, id: str, as_json: bool) -> None:
-    """Show one job: what it carries, where it is, and what went wrong so far."""
+    """Show one job: what it carries and how it went."""
     from hubqueue.cli import output, show
 
     found = hub.ask(lambda remote: remote.get(id))

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @json_option
 @hub_options
 def queues(hub: Hub, as_json: bool) -> None:
-    """List the queues and how many jobs each holds, by state.
+    """List the queues and their jobs by state.
 
     FAILED jobs are the dead-letter queue: 'hubqueue dlq list QUEUE' shows why.
 
@@ -60,7 +60,10 @@ def _row(info: QueueInfo) -> list[str]:
 @click.argument("queue")
 @hub_options
 def pause(hub: Hub, queue: str) -> None:
-    """Pause QUEUE: jobs are still taken in, none is handed out. It lasts over restarts until 'resume'."""
+    """Pause QUEUE: take jobs in, hand none out.
+
+    It lasts over restarts, until 'hubqueue resume'.
+    """
     hub.ask(lambda remote: remote.pause(queue))
     click.echo(f"Queue {queue} is paused. Go on with: hubqueue resume {queue}")
 

@@ -22,14 +22,15 @@ def restore(backup: Path, data_path: Path, yes: bool) -> None:
       hubqueue restore hub-monday.db --data-path hub.db
     """
     from hubqueue.cli.waiting import waiting
-    from hubqueue.hub.restore import restore as put_back
+    from hubqueue.store.backup import restore as put_back
 
     if data_path.exists() and not yes:
         click.confirm(
             f"{data_path} exists. Replace it with {backup}? It is kept under another name.", abort=True, err=True
         )
+    existed = data_path.exists()
     with waiting("Restoring"):
-        kept = put_back(backup, data_path)
+        put_back(backup, data_path)
     click.echo(f"Restored {data_path} from {backup}.")
-    if kept is not None:
-        click.echo(f"The job file from before is kept as {kept}.")
+    if existed:
+        click.echo(f"The job file from before is kept as {data_path}.before-restore.")

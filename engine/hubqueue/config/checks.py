@@ -155,79 +155,84 @@ def url(*schemes: str) -> Check:
     return check
 
 
-def each(check: Check) -> Check:
+class Each:
     """A list; every wrong item is reported, not just the first."""
 
-    def checked(value: Any) -> tuple[Any, ...]:
+    def __init__(self, check: Check) -> None:
+        self.check = check
+
+    def __call__(self, value: Any) -> tuple[Any, ...]:
         if not isinstance(value, list | tuple):
             raise Wrong("must be a list", value, hint="start each item with '- '")
         items, errors = [], []
         for index, item in enumerate(value):
             try:
-                items.append(check(item))
+                items.append(self.check(item))
             except vol.Invalid as error:
                 error.prepend([index])
                 errors.append(error)
         _raise_all(errors)
         return tuple(items)
 
-    return checked
 
-
-def named(check_name: Check, check: Check) -> Check:
+class Named:
     """A mapping from free names to values of one kind."""
 
-    def checked(value: Any) -> dict[str, Any]:
+    def __init__(self, check_name: Check, check: Check) -> None:
+        self.check_name = check_name
+        self.check = check
+
+    def __call__(self, value: Any) -> dict[str, Any]:
         if not isinstance(value, Mapping):
             raise Wrong("must hold names and their settings", value)
         items, errors = {}, []
         for name, item in value.items():
-            for one, into in ((check_name, name), (check, item)):
+            for check, part in ((self.check_name, name), (self.check, item)):
                 try:
-                    clean = one(into)
+                    items[name] = check(part)
                 except vol.Invalid as error:
                     error.prepend([name])
                     errors.append(error)
-                else:
-                    items[name] = clean
         _raise_all(errors)
         return items
 
-    return checked
 
-
-def section(keys: Mapping[str, Check], *, required: Collection[str] = (), build: Check | None = None) -> Check:
+class Section:
     """A mapping with known keys. All wrong keys are reported; `build` sees the clean values only when all are right.
 
     Errors: what `build` raises as Wrong (which may name a path below) or as HubqueueError is reported as well.
     """
-    schema = vol.Schema(
-        {(vol.Required if key in required else vol.Optional)(key): check for key, check in keys.items()}
-    )
 
-    def checked(value: Any) -> Any:
+    def __init__(
+        self, keys: Mapping[str, Check], *, required: Collection[str] = (), build: Check | None = None
+    ) -> None:
+        self.keys = keys
+        self._build = build
+        marked = {(vol.Required if key in required else vol.Optional)(key): check for key, check in keys.items()}
+        self._schema = vol.Schema(marked)
+
+    def __call__(self, value: Any) -> Any:
+        known = f"known keys: {', '.join(self.keys)}"
         if value is None:
             value = {}
         if not isinstance(value, Mapping):
-            raise Wrong("must hold keys and values", value, hint=f"known keys: {', '.join(keys)}")
+            raise Wrong("must hold keys and values", value, hint=known)
         errors: list[vol.Invalid] = [
-            Wrong("is not a known key", hint=_did_you_mean(key, keys) or f"known keys: {', '.join(keys)}", path=[key])
+            Wrong("is not a known key", hint=_did_you_mean(key, self.keys) or known, path=[key])
             for key in value
-            if key not in keys
+            if key not in self.keys
         ]
         try:
-            clean = schema({key: item for key, item in value.items() if key in keys})
+            clean = self._schema({key: item for key, item in value.items() if key in self.keys})
         except vol.Invalid as error:
             errors.append(error)
         _raise_all(errors)
-        if build is None:
+        if self._build is None:
             return clean
         try:
-            return build(clean)
+            return self._build(clean)
         except HubqueueError as error:
             raise Wrong(error.message, hint=error.hint) from error
-
-    return checked
 
 
 def from_engine(check: Callable[[Any], Any]) -> Check:

@@ -16,7 +16,7 @@ from hubqueue.mqtt.broker import Broker
 
 
 def mqtt(base: Path) -> Check:
-    return checks.section(
+    return checks.Section(
         {
             "url": checks.url("mqtt", "mqtts"),
             "username": checks.text,
@@ -26,7 +26,7 @@ def mqtt(base: Path) -> Check:
             "cert_file": checks.existing_file(base),
             "key_file": checks.existing_file(base),
             "protocol": checks.choice("auto", "5", "3.1.1"),
-            "rules": checks.each(rule()),
+            "rules": checks.Each(rule()),
         },
         required=("url",),
         build=_mqtt,

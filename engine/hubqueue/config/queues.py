@@ -22,20 +22,21 @@ _MIN_BYTES: Final = 16 * 1000 * 1000  # below it the reserve and the log would n
 queue_name: Final[Check] = checks.from_engine(check_queue)
 
 
-def queues(value: Any) -> dict[str, Any]:
+class Queues(checks.Named):
     """Bounds by queue name. The entry `"*"` holds for every queue; a queue's own entry changes what it names."""
 
-    def name(key: Any) -> Any:
-        return key if key == EVERY else queue_name(key)
+    def __init__(self) -> None:
+        super().__init__(lambda key: key if key == EVERY else queue_name(key), _bounds())
 
-    entries: dict[str, dict[str, Any]] = checks.named(name, _bounds())(value)
-    every = entries.pop(EVERY, {})
-    made = {queue: QueueBounds(**(every | own)) for queue, own in entries.items()}
-    return {"bounds": QueueBounds(**every), "queues": made}
+    def __call__(self, value: Any) -> dict[str, Any]:
+        entries: dict[str, dict[str, Any]] = super().__call__(value)
+        every = entries.pop(EVERY, {})
+        made = {queue: QueueBounds(**(every | own)) for queue, own in entries.items()}
+        return {"bounds": QueueBounds(**every), "queues": made}
 
 
 def durability() -> Check:
-    return checks.section(
+    return checks.Section(
         {
             "durable": checks.boolean,
             "sync_interval": checks.duration_s(0.01, 3600),
@@ -46,7 +47,7 @@ def durability() -> Check:
 
 
 def storage() -> Check:
-    return checks.section(
+    return checks.Section(
         {
             "max_size": checks.size_bytes(_MIN_BYTES),
             "on_full": checks.choice("reject", "drop-oldest"),
@@ -58,12 +59,12 @@ def storage() -> Check:
 
 def _bounds() -> Check:
     kept = {"count": checks.integer(0, _MAX_JOBS), "age": _age}
-    return checks.section(
+    return checks.Section(
         {
             "max_jobs": checks.integer(1, _MAX_JOBS),
             "on_full": checks.choice("reject", "drop-oldest"),
-            "keep_completed": checks.section(kept),
-            "dlq": checks.section(kept),
+            "keep_completed": checks.Section(kept),
+            "dlq": checks.Section(kept),
             "max_stalls": checks.integer(1, 1000),
         },
         build=_flat,

@@ -31,12 +31,12 @@ _OPTIONS = (
 
 
 def rule() -> Check:
-    return checks.section(
+    return checks.Section(
         {
             "topic": _valid(TopicFilter),
             "queue": checks.text,
             "name": checks.text,
-            "payload": payload,
+            "payload": PayloadCheck(),
             "shape": checks.choice("message", "payload"),
             "where": _valid(Condition),
             "retained": checks.choice("take", "skip"),
@@ -54,37 +54,40 @@ def rule() -> Check:
             "dedup": dedup(),
             "remove_on_complete": checks.boolean,
             "remove_on_fail": checks.boolean,
-            "tags": checks.each(checks.text),
+            "tags": checks.Each(checks.text),
         },
         required=("topic", "queue"),
         build=_rule,
     )
 
 
-def payload(value: Any) -> Payload:
+class PayloadCheck:
     """The name of a decoder, or `{kind: csv, columns: [...], delimiter: ";"}`."""
-    if isinstance(value, str):
-        kind = checks.choice(*KINDS)(value)
-        if kind == "csv":
-            raise Wrong("csv needs its columns", hint="write payload: {kind: csv, columns: [time, temperature]}")
-        return Payload(kind)
-    keys = {
-        "kind": checks.choice(*KINDS),
-        "columns": checks.each(checks.text),
-        "delimiter": checks.choice(*DELIMITERS),
-    }
-    made = checks.section(keys, required=("kind",), build=lambda clean: Payload(**clean))(value)
-    assert isinstance(made, Payload)
-    try:
-        made.decoder()
-    except HubqueueError as error:
-        hint = error.hint or f"a column is a name, or name:kind with {', '.join(COLUMN_KINDS)}"
-        raise Wrong(error.message, hint=hint) from error
-    return made
+
+    def __init__(self) -> None:
+        self.check = checks.Section(
+            {
+                "kind": checks.choice(*KINDS),
+                "columns": checks.Each(checks.text),
+                "delimiter": checks.choice(*DELIMITERS),
+            },
+            required=("kind",),
+            build=_payload,
+        )
+
+    def __call__(self, value: Any) -> Payload:
+        if isinstance(value, str):
+            kind = checks.choice(*KINDS)(value)
+            if kind == "csv":
+                raise Wrong("csv needs its columns", hint="write payload: {kind: csv, columns: [time, temperature]}")
+            return Payload(kind)
+        made = self.check(value)
+        assert isinstance(made, Payload)
+        return made
 
 
 def backoff() -> Check:
-    return checks.section(
+    return checks.Section(
         {
             "kind": checks.choice("exponential", "fixed"),
             "delay": checks.duration_ms(0, limits.MAX_BACKOFF_DELAY_MS),
@@ -96,7 +99,7 @@ def backoff() -> Check:
 
 
 def dedup() -> Check:
-    return checks.section(
+    return checks.Section(
         {
             "key": _valid(Text),
             "ttl": checks.duration_ms(0, limits.MAX_DELAY_MS),
@@ -106,6 +109,16 @@ def dedup() -> Check:
         required=("key",),
         build=lambda clean: Dedup(**_renamed(clean, ttl="ttl_ms")),
     )
+
+
+def _payload(clean: dict[str, Any]) -> Payload:
+    made = Payload(**clean)
+    try:
+        made.decoder()
+    except HubqueueError as error:
+        hint = error.hint or f"a column is a name, or name:kind with {', '.join(COLUMN_KINDS)}"
+        raise Wrong(error.message, hint=hint) from error
+    return made
 
 
 def _rule(clean: dict[str, Any]) -> Rule:

@@ -15,7 +15,7 @@ from hubqueue.config import checks
 from hubqueue.config.checks import Check
 from hubqueue.config.mistakes import Wrong
 from hubqueue.config.mqtt import mqtt
-from hubqueue.config.queues import durability, queue_name, queues, storage
+from hubqueue.config.queues import Queues, durability, queue_name, storage
 from hubqueue.config.settings import Config, Forward, Handlers, HttpDoor, Log, TcpDoor
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.hub.settings import HubSettings
@@ -23,15 +23,15 @@ from hubqueue.hub.settings import HubSettings
 
 def config(base: Path) -> Check:
     """The check of a whole file; relative paths in it start from `base`."""
-    return checks.section(
+    return checks.Section(
         {
             "data_path": checks.file_path(base),
             "tcp": tcp(base),
-            "http": checks.section({"port": checks.port}, build=_as(HttpDoor)),
+            "http": checks.Section({"port": checks.port}, build=_as(HttpDoor)),
             "mqtt": mqtt(base),
-            "forwarders": checks.each(forwarder(base)),
+            "forwarders": checks.Each(forwarder(base)),
             "handlers": handlers(base),
-            "queues": queues,
+            "queues": Queues(),
             "durability": durability(),
             "storage": storage(),
             "log": log(),
@@ -43,20 +43,20 @@ def config(base: Path) -> Check:
 
 def tcp(base: Path) -> Check:
     tls = {"cert_file": checks.existing_file(base), "key_file": checks.existing_file(base)}
-    return checks.section(
+    return checks.Section(
         {
             "host": checks.text,
             "port": checks.port,
-            "tokens": checks.each(checks.text),
+            "tokens": checks.Each(checks.text),
             "token_file": checks.secret_file(base),
-            "tls": checks.section(tls, required=tls),
+            "tls": checks.Section(tls, required=tls),
         },
         build=_tcp,
     )
 
 
 def forwarder(base: Path) -> Check:
-    return checks.section(
+    return checks.Section(
         {
             "queue": queue_name,
             "to": checks.url("tls", "tcp"),
@@ -80,7 +80,7 @@ def forwarder(base: Path) -> Check:
 
 
 def handlers(base: Path) -> Check:
-    return checks.section(
+    return checks.Section(
         {
             "folder": checks.file_path(base),
             "max_memory": checks.size_bytes(64 * 1024 * 1024),
@@ -93,7 +93,7 @@ def handlers(base: Path) -> Check:
 
 def log() -> Check:
     levels = checks.choice("debug", "info", "warning", "error")
-    return checks.section({"level": levels, "format": checks.choice("text", "json")}, build=_as(Log))
+    return checks.Section({"level": levels, "format": checks.choice("text", "json")}, build=_as(Log))
 
 
 def _config(clean: dict[str, Any]) -> Config:
@@ -125,7 +125,6 @@ def _forward(clean: dict[str, Any]) -> Forward:
             ("rate_per_s", "rate_per_s"),
             ("backoff", "backoff_s"),
             ("backoff_cap", "backoff_cap_s"),
-            ("write_timeout", "write_timeout_s"),
         )
         if key in clean
     }
@@ -137,7 +136,7 @@ def _forward(clean: dict[str, Any]) -> Forward:
             raise Wrong("makes no sense without encryption", hint="write tls:// instead of tcp:// in 'to'", path=[key])
     if ("key_file" in clean) and "cert_file" not in clean:
         raise Wrong("needs cert_file beside it", path=["key_file"])
-    return Forward(**clean, settings=ForwardSettings(**tuning))
+    return Forward(**_renamed(clean, write_timeout="write_timeout_s"), settings=ForwardSettings(**tuning))
 
 
 def _one_secret(clean: dict[str, Any], key: str, file_key: str) -> Any:

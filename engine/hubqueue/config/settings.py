@@ -45,7 +45,7 @@ class Mqtt:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """One forwarder: which queue goes where, and how."""
+    """One forwarder: which queue goes where, and how. Units: seconds."""
 
     queue: str
     to: str
@@ -55,6 +55,7 @@ class Forward:
     cert_file: Path | None = None
     key_file: Path | None = None
     durable: bool = True
+    write_timeout_s: float = 30.0
     settings: ForwardSettings = field(default_factory=ForwardSettings)
 
 

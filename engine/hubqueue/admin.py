@@ -1,0 +1,57 @@
+"""What an operator asks of a running hub process beyond the verbs: `Forwarders`, `Backup`, `CheckFile`.
+
+The command line asks for these over TCP, since nobody but the hub may touch its live file. They take no fields: a
+client never names a path on the hub's machine. app.py hands them to the TCP door.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hubqueue.hub.hub import Hub
+from hubqueue.store.audit import audit
+
+if TYPE_CHECKING:
+    from hubqueue.app import App
+
+Command = Callable[[], Coroutine[Any, Any, dict[str, Any]]]
+
+
+def admin_commands(app: App) -> Mapping[str, Command]:
+    """The commands of this process by their name on the wire."""
+
+    async def forwarders() -> dict[str, Any]:
+        statuses = [msgspec.to_builtins(await forwarder.status()) for forwarder in app.forwarders]
+        return {"forwarders": statuses}
+
+    return {
+        "Forwarders": forwarders,
+        "Backup": lambda: write_backup(app.hub, app.config.data_path),
+        "CheckFile": lambda: check_file(app.hub, app.config.data_path),
+    }
+
+
+async def write_backup(hub: Hub, data_path: Path) -> dict[str, Any]:
+    """A backup in the folder `backups` beside the job file, named by the time; its path and size."""
+    folder = data_path.parent / "backups"
+    folder.mkdir(exist_ok=True)
+    target = folder / f"{data_path.stem}-{time.strftime('%Y%m%d-%H%M%S')}.db"
+    size = await hub.backup(target)
+    return {"path": str(target.absolute()), "bytes": size}
+
+
+async def check_file(hub: Hub, data_path: Path) -> dict[str, Any]:
+    """What is wrong with the job file, found on a copy, so that the hub goes on meanwhile."""
+    copy = data_path.with_name(f"{data_path.name}.check")
+    copy.unlink(missing_ok=True)
+    try:
+        await hub.backup(copy)
+        return {"faults": await asyncio.to_thread(audit, copy)}
+    finally:
+        copy.unlink(missing_ok=True)

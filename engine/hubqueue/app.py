@@ -1,0 +1,185 @@
+"""One hub process: the only place that builds its parts and takes them down again.
+
+Parts start in the order hub, TCP door, forwarders, handlers, MQTT bridge, so that nothing takes work in before
+there is somewhere to put it, and stop in the opposite order within `drain`. `main` is what `hubqueue run` calls.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import secrets
+import signal
+from contextlib import AsyncExitStack
+from typing import Final, NoReturn, Self
+
+import msgspec
+import uvloop
+
+from hubqueue import __version__, logs
+from hubqueue.admin import admin_commands
+from hubqueue.client.address import LinkSettings
+from hubqueue.config.settings import Config, Forward
+from hubqueue.forward.forwarder import Forwarder
+from hubqueue.forward.sinks.hub import HubSink
+from hubqueue.hub.hub import Hub
+from hubqueue.mqtt.bridge import Bridge
+from hubqueue.servers.settings import TcpSettings, TlsFiles
+from hubqueue.servers.tcp import TcpServer
+from hubqueue.work.parent import HandlerParent
+from hubqueue.work.settings import HandlerSettings
+
+log = logging.getLogger(__name__)
+
+LOOPBACK: Final = "127.0.0.1"
+FORCED: Final = 128  # plus the signal: how a process that was told twice ends
+
+
+class App:
+    """The parts of one hub process, from `start` to `stop`. Also usable as `async with App(config) as app`."""
+
+    hub: Hub
+    tcp: TcpServer
+    bridge: Bridge | None
+    handlers: HandlerParent | None
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.forwarders: list[Forwarder] = []
+        self.bridge = None
+        self.handlers = None
+        self._parts = AsyncExitStack()
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @property
+    def url(self) -> str:
+        """Where clients find this hub."""
+        host = self.config.tcp.host
+        scheme = "tls" if self.config.tcp.cert_file else "tcp"
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.tcp.port}"
+
+    async def start(self) -> None:
+        """Build and start every part; if one cannot start, the others are stopped again and its error is raised."""
+        try:
+            await self._start_hub()
+            await self._start_tcp()
+            for forward in self.config.forwarders:
+                self._start_forwarder(forward)
+            await self._start_handlers()
+            await self._start_bridge()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def stop(self) -> None:
+        """Take nothing more in, let running work end within `drain`, give the rest back, close the file."""
+        await self._parts.aclose()
+
+    async def _start_hub(self) -> None:
+        self.config.data_path.parent.mkdir(parents=True, exist_ok=True)
+        self.hub = await Hub.open(self.config.data_path, self.config.hub)
+        self._parts.push_async_callback(self.hub.close)
+
+    async def _start_tcp(self) -> None:
+        door = self.config.tcp
+        tls = TlsFiles(cert=door.cert_file, key=door.key_file) if door.cert_file and door.key_file else None
+        settings = TcpSettings(host=door.host, port=door.port, tokens=door.tokens, tls=tls, drain_s=self.config.drain_s)
+        self.tcp = await self._serve(settings)
+
+    async def _serve(self, settings: TcpSettings) -> TcpServer:
+        server = TcpServer(self.hub, settings, extra=admin_commands(self))
+        await server.start()
+        self._parts.push_async_callback(server.close)
+        return server
+
+    def _start_forwarder(self, forward: Forward) -> None:
+        link = LinkSettings.from_url(
+            forward.to,
+            token=forward.token,
+            ca_file=str(forward.ca_file) if forward.ca_file else None,
+            cert_file=str(forward.cert_file) if forward.cert_file else None,
+            key_file=str(forward.key_file) if forward.key_file else None,
+            connect_timeout_s=forward.settings.connect_timeout_s,
+        )
+        sink = HubSink(
+            link,
+            self.hub.hub_id_of,
+            queue=forward.target,
+            durable=forward.durable,
+            write_timeout_s=forward.write_timeout_s,
+        )
+        settings = msgspec.structs.replace(forward.settings, stop_grace_s=self.config.drain_s)
+        forwarder = Forwarder(self.hub, forward.queue, sink, settings)
+        forwarder.start()
+        self.forwarders.append(forwarder)
+        self._parts.push_async_callback(forwarder.stop)
+
+    async def _start_handlers(self) -> None:
+        """Handlers come in by a door of their own: loopback, a fresh token, and no certificate to check."""
+        wanted = self.config.handlers
+        if wanted is None:
+            return
+        token = secrets.token_urlsafe(24)
+        door = await self._serve(TcpSettings(host=LOOPBACK, port=0, tokens=(token,), drain_s=self.config.drain_s))
+        self.handlers = HandlerParent(
+            self.hub,
+            HandlerSettings(
+                folder=wanted.folder,
+                url=f"tcp://{LOOPBACK}:{door.port}",
+                token=token,
+                environment={name: value for name, value in os.environ.items() if not name.startswith("HUBQUEUE_")},
+                grace_s=wanted.grace_s,
+                max_memory_bytes=wanted.max_memory_bytes,
+            ),
+        )
+        self._parts.push_async_callback(self.handlers.close)
+        await self.handlers.start()
+
+    async def _start_bridge(self) -> None:
+        if self.config.mqtt is None:
+            return
+        self.bridge = Bridge(self.hub, self.config.mqtt.broker, self.config.mqtt.rules)
+        self._parts.push_async_callback(self.bridge.stop)
+        await self.bridge.start()
+
+
+def main(config: Config) -> None:
+    """Run a hub until a signal ends it. Errors: those of App.start."""
+    logs.configure(config.log.level, config.log.format)
+    uvloop.run(_run(config))
+
+
+async def _run(config: Config) -> None:
+    stopping = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _told_to_stop, number, stopping)
+    if config.http.port is not None:
+        log.warning("the HTTP door is not there yet, its port is not opened port=%d", config.http.port)
+    app = App(config)
+    await app.start()
+    log.info("started version=%s hub=%s url=%s file=%s", __version__, app.hub.hub_id, app.url, config.data_path)
+    print(f"ready tcp={app.config.tcp.host}:{app.tcp.port} hub={app.hub.hub_id} pid={os.getpid()}", flush=True)
+    await stopping.wait()
+    log.info("stopping: running work may end within drain_s=%g", config.drain_s)
+    await app.stop()
+    log.info("stopped")
+
+
+def _told_to_stop(number: signal.Signals, stopping: asyncio.Event) -> None:
+    if stopping.is_set():
+        _force(number)
+    stopping.set()
+
+
+def _force(number: signal.Signals) -> NoReturn:
+    """Told twice. Nothing accepted is lost: the file is as after a kill, and leases outlive the process."""
+    log.warning("told to stop twice: ending at once signal=%s", number.name)
+    os._exit(FORCED + number)
