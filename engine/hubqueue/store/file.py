@@ -15,7 +15,9 @@ from typing import Final
 from hubqueue.errors import AlreadyOpen, DamagedFile, StoreError
 from hubqueue.store.schema import APPLICATION_ID
 
-PAGE_BYTES: Final = 4096
+# measured, one small job in three commits: 54 kB of log at 4096, 29 kB at 2048, 16 kB at 1024 (SD cards);
+# 2048 is as fast as 4096, 1024 is 10 to 20 % slower
+PAGE_BYTES: Final = 2048
 CACHE_KIB: Final = 8000  # page cache of the write connection; flat whatever the backlog
 
 

@@ -66,10 +66,10 @@ class Identity:
     def lease_no_of(self, token: str, seq: int) -> int | None:
         """The lease number a token stands for; None if it is not one of ours for this job."""
         digits, dot, mac = token.partition(".")
-        if not dot or not digits.isascii() or not digits.isdigit() or len(digits) > 16:
+        if not dot or not token.isascii() or not digits.isdigit() or len(digits) > 16:
             return None
         lease_no = int(digits)
-        return lease_no if hmac.compare_digest(mac.encode(), self._mac(seq, lease_no).encode()) else None
+        return lease_no if hmac.compare_digest(mac, self._mac(seq, lease_no)) else None
 
     def _mac(self, seq: int, lease_no: int) -> str:
         text = b"%d.%d" % (seq, lease_no)
