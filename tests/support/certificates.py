@@ -18,12 +18,12 @@ class Certificates:
     other_ca: Path
 
 
-def make(folder: Path) -> Certificates:
-    """New ones in this folder."""
+def make(folder: Path, *names: str) -> Certificates:
+    """New ones in this folder; names: what the certificate is for instead."""
     folder.mkdir(parents=True, exist_ok=True)
     files = Certificates(folder / "ca.pem", folder / "cert.pem", folder / "key.pem", folder / "other-ca.pem")
     ca = trustme.CA()
-    leaf = ca.issue_cert("127.0.0.1", "localhost")
+    leaf = ca.issue_cert(*(names or ("127.0.0.1", "localhost")))
     ca.cert_pem.write_to_path(str(files.ca))
     leaf.cert_chain_pems[0].write_to_path(str(files.cert))
     leaf.private_key_pem.write_to_path(str(files.key))

@@ -101,12 +101,12 @@ class Connection:
     async def request(
         self,
         cmd: str,
-        fields: Mapping[str, object],
+        fields: Mapping[str, object] | Callable[[], Mapping[str, object]],
         *,
         timeout_s: float | None = None,
         repeatable: bool = True,
     ) -> bytes:
-        """The reply to a command, an undecoded map.
+        """The reply to a command, an undecoded map. fields may be a function: asked each time they are sent.
 
         Units: timeout_s seconds for all of it, waiting for the link included; None: the settings' own.
         Errors: what the reply says; LinkDown when there is no link in time; AnswerLost, TimedOut.
@@ -118,7 +118,8 @@ class Connection:
             while True:
                 session = await self._linked(ends)
                 try:
-                    return await session.request(cmd, fields, max(0.0, ends - loop.time()))
+                    now = fields() if callable(fields) else fields
+                    return await session.request(cmd, now, max(0.0, ends - loop.time()))
                 except AnswerLost:
                     if not repeatable or self._closed:
                         raise

@@ -257,13 +257,11 @@ class RemoteHub:
         """A long-poll, armed again for the rest of its time after a lost link."""
         loop = asyncio.get_running_loop()
         ends = loop.time() + wait_ms / 1000
-        while True:
-            left_ms = max(0, round((ends - loop.time()) * 1000))
-            limit_s = left_ms / 1000 + self.link.settings.request_timeout_s
-            try:
-                return await self.link.request(cmd, {**fields, "timeout": left_ms}, timeout_s=limit_s, repeatable=False)
-            except AnswerLost:
-                continue
+
+        def rest() -> dict[str, object]:
+            return {**fields, "timeout": max(0, round((ends - loop.time()) * 1000))}
+
+        return await self.link.request(cmd, rest, timeout_s=wait_ms / 1000 + self.link.settings.request_timeout_s)
 
     def _give_back_when_it_comes(self, asked: asyncio.Future[bytes]) -> None:
         """Nobody waits for these jobs any more; unanswered, they would stay leased until they stall."""
