@@ -11,9 +11,9 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from hubqueue.model.job import Dedup, Enqueueable, History, Job, Options, flags_of, history_blob, options_blob
+from hubqueue.model.job import Attempt, Dedup, Enqueueable, History, Job, Options, flags_of, history_blob, options_blob
 from hubqueue.model.retry import Backoff
-from hubqueue.model.state import BY_LABEL, State
+from hubqueue.model.state import BY_LABEL, LABELS, State
 from hubqueue.model.verbs import Schedule
 
 DEFAULT_ATTEMPTS: Final = 3  # what a job has that does not say
@@ -118,6 +118,16 @@ class WireBackoff(msgspec.Struct, rename="camel"):
     jitter: float = Backoff().jitter
 
 
+class WireStep(msgspec.Struct):
+    """One entry of the protocol's timeline. Only hubqueue says the reason."""
+
+    state: str
+    timestamp: float
+    error: msgspec.Raw = msgspec.Raw()
+    attempt: float | None = None
+    reason: str | None = None
+
+
 class WireJob(msgspec.Struct, rename="camel"):
     """The protocol's Job, the fields that the model keeps. Units: milliseconds."""
 
@@ -141,6 +151,9 @@ class WireJob(msgspec.Struct, rename="camel"):
     progress_message: str | None = None
     stacktrace: tuple[str, ...] | None = None
     failed_reason: msgspec.Raw = msgspec.Raw()
+    reason: str | None = None
+    timeline: tuple[WireStep, ...] = ()
+    lost_count: float = 0
     returnvalue: msgspec.Raw = msgspec.Raw()
     stall_count: float = 0
     custom_id: str | None = None
@@ -177,6 +190,7 @@ def job_of(wire: WireJob, state: State | None = None) -> Job:
         attempts=int(wire.attempts),
         max_attempts=int(wire.max_attempts),
         stall_count=int(wire.stall_count),
+        lost_count=int(wire.lost_count),
         started_at_ms=_whole(wire.started_at),
         heartbeat_at_ms=_whole(wire.last_heartbeat),
         finished_at_ms=_whole(wire.finished_at if wire.finished_at is not None else wire.completed_at),
@@ -209,6 +223,18 @@ def _options_of(wire: WireJob) -> Options:
         tags=wire.tags,
         stack_trace_limit=int(wire.stack_trace_limit),
     )
+
+
+def _history_of(wire: WireJob) -> History:
+    attempts: list[Attempt] = []
+    started_at = wire.created_at
+    for step in wire.timeline:
+        if step.state == LABELS[State.ACTIVE]:
+            started_at = step.timestamp
+        elif step.state == LABELS[State.FAILED] and step.attempt is not None:
+            reason = step.reason or "explicit_fail"
+            attempts.append(Attempt(int(step.attempt), int(started_at), int(step.timestamp), reason, text(step.error)))
+    return History(tuple(attempts), wire.reason, text(wire.failed_reason), wire.stacktrace or (), wire.progress_message)
 
 
 def _state_of(label: bytes) -> State:
