@@ -64,10 +64,19 @@ class Core:
         """The hub_id this job was accepted under: what forwarded jobs are named after."""
         return self.store.tx.identity.hub_id_of(seq)
 
+    def now_ms(self) -> int:
+        """Hub time."""
+        return self.store.clock.now_ms()
+
     @property
     def congested(self) -> bool:
         """Whether doors should stop reading until `relieved` calls back."""
         return self.store.congested
+
+    @property
+    def disk_full(self) -> bool:
+        """Whether new jobs are refused for want of disk."""
+        return self.store.reserve.full
 
     def relieved(self, callback: Callable[[], None]) -> None:
         self.store.relieved(callback)

@@ -3,40 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 from hubqueue.model.job import Job
 from hubqueue.model.state import State
 from hubqueue.store.jobs import COLUMNS, as_job
 from hubqueue.store.queues import QueueRow
-from hubqueue.store.tx import Tx
+from hubqueue.store.tx import Tx, padded
 
-ASCENDING: Final = f"""
-    SELECT {COLUMNS} FROM job WHERE queue = ? AND state = ? AND seq > ? ORDER BY seq LIMIT ? OFFSET ?
-"""
-DESCENDING: Final = f"""
-    SELECT {COLUMNS} FROM job WHERE queue = ? AND state = ? AND seq < ? ORDER BY seq DESC LIMIT ? OFFSET ?
-"""
 LAST: Final = 1 << 62
+
+
+def _seqs(states: int, *, ascending: bool) -> str:
+    """Seqs of several states as one ordered stream: each part comes by job_list, SQLite merges them as it goes."""
+    part, order = ("seq > ?2", "ASC") if ascending else ("seq < ?2", "DESC")
+    parts = [f"SELECT seq FROM job WHERE queue = ?1 AND state = ?{5 + n} AND {part}" for n in range(states)]
+    return f"{' UNION ALL '.join(parts)} ORDER BY seq {order} LIMIT ?3 OFFSET ?4"
+
+
+SEQS: Final = {(n, up): _seqs(n, ascending=up) for n in range(1, 7) for up in (True, False)}
+ROWS: Final = f"SELECT {COLUMNS} FROM job WHERE seq IN "
 
 
 def page(
     tx: Tx, queue: QueueRow, states: Sequence[State], *, limit: int, cursor: int | None, offset: int, ascending: bool
 ) -> list[Job]:
-    """Up to `limit` jobs of these states in order of seq, after the cursor or after `offset` jobs.
-
-    Several states are merged: each is read to limit + offset rows by its index, so a page costs what it shows.
-    """
-    sql = ASCENDING if ascending else DESCENDING
+    """Up to `limit` jobs of these states in order of seq, after the cursor or after `offset` jobs."""
     start = cursor if cursor is not None else (-1 if ascending else LAST)
-    if len(states) == 1:
-        rows = tx.execute(sql, (queue.id, states[0], start, limit, offset)).fetchall()
-    else:
-        rows = []
-        for state in states:
-            rows += tx.execute(sql, (queue.id, state, start, limit + offset, 0)).fetchall()
-        rows.sort(key=lambda row: row[0], reverse=not ascending)
-        rows = rows[offset : offset + limit]
+    sql = SEQS[len(states), ascending]
+    seqs = [seq for (seq,) in tx.execute(sql, (queue.id, start, limit, offset, *states)).fetchall()]
+    rows: list[tuple[Any, ...]] = []
+    for marks, values in padded(seqs):
+        rows += tx.execute(f"{ROWS} ({marks})", values).fetchall()
+    rows.sort(key=lambda row: row[0], reverse=not ascending)
     return [as_job(tx, row, queue.name) for row in rows]
 
 

@@ -192,6 +192,7 @@ class Store:
         self._closed = True
         if self._broken is None:
             meta.store_time(self._db, self.clock.now_ms(), self._ord_ms)
+            self._syncer.committed()
             await self.sync()
         self._syncer.close()
         self._checkpointer.close()

@@ -109,7 +109,7 @@ class Tx:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """All or nothing for one verb among the others of its group: for verbs that may refuse after a write."""
-        mark = (dict(self._deltas), dict(self.ready), len(self.events), len(self.after), len(self.undo))
+        mark = (dict(self._deltas), dict(self.ready), len(self.events), len(self.after), len(self.undo), self.evicted)
         self.execute("SAVEPOINT verb")
         try:
             yield
@@ -143,18 +143,24 @@ class Tx:
 
     def rolled_back(self) -> None:
         """Take back everything the journal did in memory."""
-        self._back_to({}, {}, 0, 0, 0)
-        self.evicted = 0
+        self._back_to({}, {}, 0, 0, 0, 0)
         self.due_ms = NEVER
         self.durable = False
 
     def _back_to(
-        self, deltas: dict[tuple[QueueRow, int], int], ready: dict[QueueRow, int], events: int, after: int, undo: int
+        self,
+        deltas: dict[tuple[QueueRow, int], int],
+        ready: dict[QueueRow, int],
+        events: int,
+        after: int,
+        undo: int,
+        evicted: int,
     ) -> None:
         for (queue, state), change in self._deltas.items():
             queue.n[state] -= change - deltas.get((queue, state), 0)
         self._deltas = deltas
         self.ready = ready
+        self.evicted = evicted
         del self.events[events:]
         del self.after[after:]
         for action in reversed(self.undo[undo:]):

@@ -43,6 +43,11 @@ def enqueue(tx: Tx, queue: str, new: Sequence[Enqueueable]) -> list[str]:
     return [_enqueue_one(tx, row, seq, job) for seq, job in enumerate(new, first)]
 
 
+def raise_floor(tx: Tx, hub_id: str, queue: str, floor: int) -> None:
+    """A forwarder has settled all jobs of its queue below seq `floor`: their ids are known from now on, unkept."""
+    ids.raise_floor(tx, hub_id, queue, floor)
+
+
 def _is_plain(job: Enqueueable) -> bool:
     return (
         job.options is None

@@ -10,7 +10,7 @@ from hubqueue.store.queues import PRIORITIZED, QueueRow
 from hubqueue.store.tx import Tx
 
 PROMOTED = 200  # due jobs that one lease moves to waiting; upkeep moves the rest
-SPECIAL = Flag.TTL | Flag.TIMEOUT | Flag.STALL_TIMEOUT | Flag.DURABLE
+SPECIAL = Flag.TTL | Flag.TIMEOUT | Flag.STALL_TIMEOUT
 
 
 def lease(tx: Tx, queue: str, count: int, owner: str | None, lease_ms: int) -> list[Leased]:

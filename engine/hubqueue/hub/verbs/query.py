@@ -55,6 +55,11 @@ def counts(tx: Tx, queue: str) -> Counts:
     return Counts() if row is None else _counts(row)
 
 
+def is_paused(tx: Tx, queue: str) -> bool:
+    row = tx.queues.find(queue)
+    return row is not None and row.paused
+
+
 def queues(tx: Tx) -> list[QueueInfo]:
     return [QueueInfo(row.name, row.paused, _counts(row)) for row in tx.queues.by_name.values()]
 
