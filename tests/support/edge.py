@@ -1,6 +1,7 @@
-"""A hub with one forwarder as a process of its own, to be killed: `python -m support.edge FILE QUEUE URL [OPTIONS]`.
+"""A hub with one forwarder as a process of its own, to be killed.
 
-OPTIONS is a JSON object of ForwardSettings. It prints `ready` and forwards until it is ended.
+`python -m support.edge FILE QUEUE URL SETTINGS LINK`: SETTINGS and LINK are JSON objects, of ForwardSettings and of
+further arguments of LinkSettings.from_url. It prints `ready`, forwards, and ends by itself when nothing is left.
 """
 
 from __future__ import annotations
@@ -21,24 +22,27 @@ from hubqueue.forward.sinks.hub import HubSink
 from hubqueue.hub.hub import Hub
 
 
-async def forward(file: str, queue: str, url: str, options: dict[str, Any]) -> None:
-    """Forward the queue of the hub in this file until cancelled."""
-    token, ca_file = os.environ.get("EDGE_TOKEN"), os.environ.get("EDGE_CA_FILE")
-    hub = await Hub.open(file)
-    sink = HubSink(LinkSettings.from_url(url, token=token, ca_file=ca_file), hub.store.tx.identity.hub_id_of)
-    async with Forwarder(hub, queue, sink, ForwardSettings(**options)):
-        print("ready", flush=True)
-        await asyncio.Event().wait()
+async def forward(file: str, queue: str, url: str, settings: dict[str, Any], link: dict[str, Any]) -> None:
+    """Forward the queue of the hub in this file until it is empty."""
+    async with await Hub.open(file) as hub:
+        sink = HubSink(LinkSettings.from_url(url, **link), hub.store.tx.identity.hub_id_of)
+        async with Forwarder(hub, queue, sink, ForwardSettings(**settings)) as forwarder:
+            print("ready", flush=True)
+            while True:
+                status = await forwarder.status()
+                if not status.waiting + status.delayed + status.in_flight:
+                    return
+                await asyncio.sleep(0.1)
 
 
 @asynccontextmanager
 async def running(
-    file: Path, queue: str, url: str, options: dict[str, Any], env: dict[str, str] | None = None
+    file: Path, queue: str, url: str, settings: dict[str, Any], link: dict[str, Any]
 ) -> AsyncIterator[asyncio.subprocess.Process]:
     """That process, ready; killed with SIGKILL at the end if it still runs."""
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "support.edge", str(file), queue, url, json.dumps(options)),
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), **(env or {})},
+        *(sys.executable, "-m", "support.edge", str(file), queue, url, json.dumps(settings), json.dumps(link)),
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
         stdout=asyncio.subprocess.PIPE,
     )
     try:
@@ -53,4 +57,4 @@ async def running(
 
 
 if __name__ == "__main__":
-    asyncio.run(forward(sys.argv[1], sys.argv[2], sys.argv[3], json.loads(sys.argv[4])))
+    asyncio.run(forward(*sys.argv[1:4], json.loads(sys.argv[4]), json.loads(sys.argv[5])))

@@ -15,7 +15,7 @@ CHUNK_BYTES = 64 * 1024
 
 
 class Uplink(Enum):
-    """What becomes of connections and bytes."""
+    """What becomes of connections and bytes. A connection that lost bytes never recovers: TCP would not let it."""
 
     PASS = "pass"
     REFUSE = "refuse"  # nobody listens
@@ -139,10 +139,12 @@ class Proxy:
             writer.transport.abort()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool) -> None:
+        torn = False
         while chunk := await reader.read(CHUNK_BYTES):
             if self.delay_s:
                 await asyncio.sleep(self.delay_s)
-            if self._mode is Uplink.SILENT or (self._mode is Uplink.MUTE and not up):
+            torn = torn or self._mode is Uplink.SILENT or (self._mode is Uplink.MUTE and not up)
+            if torn:
                 continue
             mark = self._cut_up_at if up else self._cut_down_at
             passed = self.passed_up if up else self.passed_down

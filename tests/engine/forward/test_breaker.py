@@ -59,11 +59,9 @@ def test_a_link_that_came_back_is_probed_before_it_is_trusted() -> None:
     link.connected(0.0)
     link.failed(LOST, link.epoch, 1.0)
     link.connected(2.0)
-    assert link.state is LinkState.PROBING
-    assert not link.trusted
+    assert (link.state, link.trusted) == (LinkState.PROBING, False)
     link.delivered(link.epoch, 3.0)
-    assert link.state is LinkState.UP
-    assert link.trusted
+    assert (link.state, link.trusted) == (LinkState.UP, True)
 
 
 def test_connecting_alone_does_not_reset_the_wait() -> None:

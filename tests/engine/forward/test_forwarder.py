@@ -118,7 +118,7 @@ async def test_jobs_that_come_later_are_forwarded_as_they_come(hub: Hub, there: 
     async with watched.forwarder:
         for n in range(5):
             await add(hub, 1, n)
-            await watched.until(lambda n=n: watched.forwarded == n + 1)
+            await watched.until(lambda: watched.forwarded == n + 1)  # noqa: B023
     assert await data_there(there) == list(range(5))
 
 
