@@ -17,7 +17,6 @@ from hubqueue.model.limits import (
     MAX_CUSTOM_ID_CHARS,
     MAX_DELAY_MS,
     MAX_LEASE_BATCH,
-    MAX_LEASE_MS,
     MAX_NAME_CHARS,
     MAX_PRIORITY,
     MAX_TIME_MS,
@@ -35,8 +34,9 @@ AnyDelayMs = Annotated[int, Meta(ge=-MAX_DELAY_MS, le=MAX_DELAY_MS)]  # negative
 TimeoutMs = Annotated[int, Meta(ge=0, le=MAX_TIMEOUT_MS)]
 LongPollMs = Annotated[int, Meta(ge=0, le=60_000)]
 WaitJobMs = Annotated[int, Meta(ge=0, le=MAX_WAIT_JOB_MS)]
-LeaseMs = Annotated[int, Meta(ge=0, le=MAX_LEASE_MS)]
+LeaseMs = float  # not checked: the hub keeps it between its own bounds
 TimeMs = Annotated[int, Meta(ge=0, le=MAX_TIME_MS)]
+Fraction = Annotated[float, Meta(ge=0, le=1)]
 BackoffMs = Annotated[float, Meta(ge=0, le=MAX_BACKOFF_DELAY_MS)]
 LeaseCount = Annotated[int, Meta(ge=1, le=MAX_LEASE_BATCH)]
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]

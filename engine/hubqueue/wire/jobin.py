@@ -14,12 +14,13 @@ from msgspec import Raw, field
 
 from hubqueue.errors import Invalid
 from hubqueue.model.job import Dedup, NewJob, Options
-from hubqueue.model.retry import Backoff
+from hubqueue.model.retry import DEFAULT_BACKOFF, Backoff
 from hubqueue.wire.fields import (
     ABSENT,
     Attempts,
     BackoffMs,
     DelayMs,
+    Fraction,
     JobId,
     JobName,
     Priority,
@@ -53,6 +54,7 @@ class BackoffIn(msgspec.Struct, rename="camel", gc=False):
     type: Literal["fixed", "exponential"]
     delay: BackoffMs
     max_delay: BackoffMs | None = None
+    jitter: Fraction | None = None
 
 
 class DedupIn(msgspec.Struct, gc=False):
@@ -64,7 +66,7 @@ class DedupIn(msgspec.Struct, gc=False):
 
 
 class JobFields(msgspec.Struct, rename="camel", gc=False, kw_only=True):
-    """Every option of a job but its custom id, which PUSH and PUSHB call differently."""
+    """Every option of a job but its custom id, which PUSH and PUSHB call differently. `runAt` is ours."""
 
     name: JobName | None = None
     data: Raw = ABSENT
@@ -72,6 +74,7 @@ class JobFields(msgspec.Struct, rename="camel", gc=False, kw_only=True):
     delay: DelayMs = 0
     max_attempts: Attempts = 3
     timestamp: TimeMs | None = None
+    run_at: TimeMs | None = None
     backoff: BackoffMs | BackoffIn | None = None
     timeout: TimeoutMs | None = None
     ttl: DelayMs | None = None
@@ -118,7 +121,7 @@ def to_new_job(job: JobFields, custom_id: str | None) -> NewJob:
         priority=job.priority,
         delay_ms=job.delay,
         max_attempts=job.max_attempts,
-        run_at_ms=None if job.timestamp is None else job.timestamp + job.delay,
+        run_at_ms=job.run_at,
         created_at_ms=job.timestamp,
         custom_id=custom_id or None,
         options=_options(job),
@@ -145,8 +148,12 @@ def _backoff(value: float | BackoffIn | None) -> Backoff | None:
     if value is None:
         return None
     if isinstance(value, BackoffIn):
-        short = Backoff(kind=value.type, delay_ms=value.delay)
-        return short if value.max_delay is None else msgspec.structs.replace(short, max_ms=value.max_delay)
+        return Backoff(
+            value.type,
+            value.delay,
+            DEFAULT_BACKOFF.max_ms if value.max_delay is None else value.max_delay,
+            DEFAULT_BACKOFF.jitter if value.jitter is None else value.jitter,
+        )
     return Backoff(delay_ms=value)
 
 
@@ -154,9 +161,7 @@ def _dedup(job: JobFields) -> Dedup | None:
     if not job.unique_key:
         return None
     rule = job.dedup or DedupIn()
-    return Dedup(
-        key=job.unique_key, ttl_ms=rule.ttl or None, extend=bool(rule.extend), replace=bool(rule.replace)
-    )
+    return Dedup(key=job.unique_key, ttl_ms=rule.ttl or None, extend=bool(rule.extend), replace=bool(rule.replace))
 
 
 _read_map: Final = msgspec.msgpack.Decoder(dict[str, Raw]).decode

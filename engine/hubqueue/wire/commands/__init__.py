@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hubqueue.wire.commands import consume, control, produce, query, queues, session
+from hubqueue.wire.commands import consume, control, operate, produce, query, queues, schedules, session
 from hubqueue.wire.commands.base import Command
 
 # Every command that has one form. PUSH and PUSHB have two, see `produce`.
@@ -62,10 +62,10 @@ SINGLE_FORM: Final[tuple[type[Command], ...]] = (
     queues.PurgeDlq,
     queues.RemoveDlqJob,
     queues.RetryCompleted,
-    queues.SetStallConfig,
     queues.GetStallConfig,
-    queues.SetDlqConfig,
     queues.GetDlqConfig,
+    schedules.Cron,
+    schedules.CronDelete,
     session.Hello,
     session.Auth,
     session.Ping,
@@ -78,8 +78,12 @@ SINGLE_FORM: Final[tuple[type[Command], ...]] = (
     session.Stats,
     session.StorageStatus,
     session.CompactMemory,
+    operate.Forwarders,
+    operate.Backup,
+    operate.CheckFile,
 )
 PLAIN_FORM: Final = (produce.PlainPush, produce.PlainPushB)
 FULL_FORM: Final = (produce.Push, produce.PushB)
 Request = Command | produce.Push
-BY_NAME: Final[dict[str, type[Request]]] = {str(struct.__struct_config__.tag): struct for struct in (*FULL_FORM, *SINGLE_FORM)}
+_EVERY: Final[tuple[type[Request], ...]] = (*FULL_FORM, *SINGLE_FORM)
+BY_NAME: Final = {str(struct.__struct_config__.tag): struct for struct in _EVERY}

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Literal
 
-from msgspec import UNSET, Raw, UnsetType
+import msgspec
+from msgspec import UNSET, Raw, UnsetType, field
 
 from hubqueue.wire.commands.base import Command
 from hubqueue.wire.fields import ABSENT, DelayMs, LeaseCount, LeaseMs, LongPollMs
 from hubqueue.wire.jobin import JobIn
-
-import msgspec
 
 
 class Pull(Command, tag="PULL", gc=False, kw_only=True):
@@ -79,6 +78,7 @@ class SettlementIn(msgspec.Struct, rename="camel", gc=False, kw_only=True):
     token: str | None = None
     result: Raw = ABSENT
     error: str | None = None
+    reason: str | None = None
     stack: list[str] | None = None
     delay: DelayMs = 0
     remove: bool | None = None
@@ -102,9 +102,9 @@ class BlobIn(msgspec.Struct, gc=False):
 class Settle(Command, tag="Settle", gc=False, kw_only=True):
     """End leased jobs, enqueue outputs and store blobs, all or nothing."""
 
-    settlements: list[SettlementIn] = []
-    outputs: list[OutputIn] = []
-    blobs: list[BlobIn] = []
+    settlements: list[SettlementIn] = field(default_factory=list)
+    outputs: list[OutputIn] = field(default_factory=list)
+    blobs: list[BlobIn] = field(default_factory=list)
     durable: bool | None = None
 
 
@@ -144,4 +144,5 @@ class Progress(Command, tag="Progress", gc=False, kw_only=True):
 
     id: str
     progress: float
+    token: str | None = None
     message: str | UnsetType | None = UNSET

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import msgspec
-from msgspec import UNSET, UnsetType
 
 from hubqueue.wire.commands.base import Command
-from hubqueue.wire.fields import Count, DelayMs, TimeMs, Whole
+from hubqueue.wire.fields import Count, TimeMs, Whole
 
 
 class Pause(Command, tag="Pause", gc=False, kw_only=True):
@@ -105,43 +104,10 @@ class RetryCompleted(Command, tag="RetryCompleted", gc=False, kw_only=True):
     timestamp: TimeMs | None = None
 
 
-class StallSettings(msgspec.Struct, rename="camel", gc=False, kw_only=True):
-    """What is to change of a queue's stall settings."""
-
-    enabled: bool | None = None
-    stall_interval: DelayMs | None = None
-    max_stalls: Count | None = None
-    grace_period: DelayMs | None = None
-
-
-class SetStallConfig(Command, tag="SetStallConfig", gc=False, kw_only=True):
-    """Change when a silent worker counts as stalled."""
-
-    queue: str
-    config: StallSettings
-
-
 class GetStallConfig(Command, tag="GetStallConfig", gc=False, kw_only=True):
     """When a silent worker counts as stalled."""
 
     queue: str
-
-
-class DlqSettings(msgspec.Struct, rename="camel", gc=False, kw_only=True):
-    """What is to change of a queue's dead-letter settings. maxAge null keeps dead letters whatever their age."""
-
-    auto_retry: bool | None = None
-    auto_retry_interval: DelayMs | None = None
-    max_auto_retries: Count | None = None
-    max_age: DelayMs | UnsetType | None = UNSET
-    max_entries: Count | None = None
-
-
-class SetDlqConfig(Command, tag="SetDlqConfig", gc=False, kw_only=True):
-    """Change the bounds of a queue's dead letters."""
-
-    queue: str
-    config: DlqSettings
 
 
 class GetDlqConfig(Command, tag="GetDlqConfig", gc=False, kw_only=True):

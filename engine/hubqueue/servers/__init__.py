@@ -1,0 +1,1 @@
+"""The doors of a hub. A door turns bytes into commands and replies into bytes; commands call the hub's verbs."""

@@ -1,0 +1,122 @@
+"""What the commands get to work with: the door (shared), the session (one client) and the call (one request).
+
+A transport makes one session per client and one call per request. Commands know nothing of the transport: they
+answer their call, now or from the reply of a verb, exactly once.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from hubqueue.errors import HubqueueError
+from hubqueue.hub.hub import Hub
+from hubqueue.model.verbs import Event
+from hubqueue.servers.auth import Gate
+from hubqueue.servers.workers import Workers
+
+R = TypeVar("R")
+
+# What a command answers: a map of the reply's fields, or the error. The transport adds `ok` and `reqId`.
+Reply = dict[str, Any] | HubqueueError
+# A command that takes several transactions returns its work; the client's next commands wait for it.
+Work = Coroutine[Any, Any, dict[str, Any]]
+
+Handler = Callable[["Call", Any], Work | None]
+Handlers = dict[type[Any], Handler]
+
+OK: Final[dict[str, Any]] = {}
+CALL_BYTES: Final = 256  # what a request costs beside its bytes
+
+
+@dataclass(slots=True)
+class Door:
+    """What all clients share."""
+
+    hub: Hub
+    gate: Gate
+    workers: Workers
+    version: str
+    started_ms: int
+    operations: Mapping[str, Callable[[], Work]] = field(default_factory=dict)  # what the process lends: see operate
+
+    def uptime_ms(self) -> int:
+        """How long the door has been open."""
+        return max(0, self.workers.now_ms() - self.started_ms)
+
+
+class Session(ABC):
+    """One client: its leases, its subscription, its workers."""
+
+    def __init__(self, door: Door, address: str) -> None:
+        self.door = door
+        self.address = address
+        self.authenticated = door.gate.open
+        self.holder = door.hub.holder()
+        self.workers: dict[str, bool] = {}  # registered here by id -> has said goodbye
+        self.unsubscribe: Callable[[], None] | None = None
+
+    @abstractmethod
+    def answer(self, call: Call, reply: Reply) -> None:
+        """Send the reply of a call."""
+
+    @abstractmethod
+    def tell(self, event: Event) -> None:
+        """Send an event."""
+
+    @abstractmethod
+    def check_room(self) -> None:
+        """Whether one more call may wait. Errors: Busy."""
+
+    @abstractmethod
+    def park(self, call: Call, cancel: Callable[[], None]) -> None:
+        """This call waits for something to happen: it holds nothing back, and is cancelled with the session."""
+
+    @abstractmethod
+    def welcome(self) -> None:
+        """The client has proved who it is."""
+
+    def end(self, *, stopping: bool) -> None:
+        """The client is gone. stopping: because the hub stops, which counts nothing."""
+        if self.unsubscribe is not None:
+            self.unsubscribe()
+            self.unsubscribe = None
+        for id in self.workers:
+            self.door.workers.forget(id)
+        said_goodbye = bool(self.workers) and all(self.workers.values())
+        if stopping or said_goodbye:
+            self.door.hub.give_back(self.holder)
+        else:
+            self.door.hub.lose(self.holder)
+
+
+class Call:
+    """One request, to be answered once."""
+
+    __slots__ = ("req_id", "session", "size")
+
+    def __init__(self, session: Session, req_id: msgspec.Raw, size: int) -> None:
+        self.session = session
+        self.req_id = req_id
+        self.size = size
+
+    def answer(self, reply: Reply) -> None:
+        self.session.answer(self, reply)
+
+    def run(
+        self, verb: Callable[[Any], R], shape: Callable[[R], dict[str, Any]] | None = None, *, durable: bool = False
+    ) -> None:
+        """Run a verb and answer with its shaped result, or plainly ok, once it is committed."""
+        answer = self.session.answer
+
+        def done(result: R | HubqueueError) -> None:
+            if isinstance(result, HubqueueError):
+                answer(self, result)
+            else:
+                answer(self, OK if shape is None else shape(result))
+
+        self.session.door.hub.submit(verb, done, durable=durable, size=self.size)

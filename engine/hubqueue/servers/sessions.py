@@ -1,0 +1,179 @@
+"""Handlers of the client's own affairs: who it is, its events, its workers, the state of the hub."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+from typing import Any, Final
+
+import msgspec
+
+from hubqueue.errors import NotAuthenticated
+from hubqueue.hub.verbs import query
+from hubqueue.model.limits import check_queue
+from hubqueue.model.verbs import QueueInfo
+from hubqueue.servers.door import OK, Call, Handlers, Work
+from hubqueue.servers.workers import worker_facts
+from hubqueue.wire.commands import session as wire
+
+PROTOCOL_VERSION: Final = 3
+SERVER: Final = "hubqueue"
+# the first two are the protocol's own; the others are ours, see docs/protocol.md
+CAPABILITIES: Final = ("pipelining", "separate-job-name", "release", "settle", "renewals", "cursor", "all-queues")
+EVERY_QUEUE: Final = "*"
+
+_text: Final = msgspec.msgpack.Decoder(str).decode
+
+
+def hello(call: Call, command: wire.Hello) -> None:
+    door = call.session.door
+    call.answer(
+        {
+            "protocolVersion": PROTOCOL_VERSION,
+            "capabilities": CAPABILITIES,
+            "server": SERVER,
+            "version": door.version,
+            "hubId": door.hub.hub_id,
+        }
+    )
+
+
+def auth(call: Call, command: wire.Auth) -> Work | None:
+    gate, address = call.session.door.gate, call.session.address
+    if gate.open or gate.admits(_shown(command.token)):
+        gate.succeeded(address)
+        call.session.welcome()
+        call.answer(OK)
+        return None
+    return _refuse(gate.failed(address))
+
+
+async def _refuse(delay_s: float) -> dict[str, Any]:
+    await asyncio.sleep(delay_s)
+    raise NotAuthenticated("Invalid token")
+
+
+def _shown(token: msgspec.Raw) -> str:
+    try:
+        return _text(bytes(token))
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+
+
+def ping(call: Call, command: wire.Ping) -> None:
+    call.answer({"data": {"pong": True, "time": float(call.session.door.workers.now_ms())}})
+
+
+def subscribe(call: Call, command: wire.SubscribeEvents) -> None:
+    session = call.session
+    queue = None if command.queue == EVERY_QUEUE else check_queue(command.queue)
+    _unsubscribe(call)
+    session.unsubscribe = session.door.hub.listen(queue, session.tell)
+    call.answer(OK)
+
+
+def unsubscribe(call: Call, command: wire.UnsubscribeEvents) -> None:
+    _unsubscribe(call)
+    call.answer(OK)
+
+
+def _unsubscribe(call: Call) -> None:
+    session = call.session
+    if session.unsubscribe is not None:
+        session.unsubscribe()
+        session.unsubscribe = None
+
+
+def register_worker(call: Call, command: wire.RegisterWorker) -> None:
+    session = call.session
+    workers = session.door.workers
+    worker = workers.register(
+        command.worker_id or None,
+        command.name,
+        command.queues or [],
+        command.concurrency,
+        command.hostname,
+        command.pid,
+        command.started_at,
+    )
+    session.workers[worker.id] = False
+    call.answer({"data": {"workerId": worker.id, **worker_facts(worker, workers.now_ms())}})
+
+
+def worker_heartbeat(call: Call, command: wire.Heartbeat) -> None:
+    call.session.door.workers.heartbeat(command.id, command.active_jobs, command.processed, command.failed)
+    call.answer({"data": {"ok": True}})
+
+
+def unregister_worker(call: Call, command: wire.UnregisterWorker) -> None:
+    session = call.session
+    session.door.workers.remove(command.worker_id)
+    if command.worker_id in session.workers:
+        session.workers[command.worker_id] = True
+    call.answer({"data": {"removed": True}})
+
+
+def list_workers(call: Call, command: wire.ListWorkers) -> None:
+    shown = call.session.door.workers.shown()
+    active = [worker for worker in shown if worker["status"] == "active"]
+    call.answer(
+        {
+            "data": {
+                "workers": shown,
+                "stats": {
+                    "total": len(shown),
+                    "active": len(active),
+                    "totalProcessed": sum(worker["processedJobs"] for worker in shown),
+                    "totalFailed": sum(worker["failedJobs"] for worker in shown),
+                    "activeJobs": sum(worker["activeJobs"] for worker in shown),
+                    "concurrencySlots": sum(worker["concurrency"] for worker in active),
+                },
+            }
+        }
+    )
+
+
+def stats(call: Call, command: wire.Stats) -> None:
+    door = call.session.door
+
+    def shape(infos: list[QueueInfo]) -> dict[str, Any]:
+        counts = [info.counts for info in infos]
+        return {
+            "stats": {
+                "waiting": sum(each.waiting + each.paused for each in counts),
+                "prioritized": sum(each.prioritized for each in counts),
+                "active": sum(each.active for each in counts),
+                "delayed": sum(each.delayed for each in counts),
+                "dlq": sum(each.failed for each in counts),
+                "completed": sum(each.completed for each in counts),
+                "failed": sum(each.failed for each in counts),
+                "uptime": float(door.uptime_ms()),
+            }
+        }
+
+    call.run(query.queues, shape)
+
+
+def storage_status(call: Call, command: wire.StorageStatus) -> None:
+    call.answer({"data": {"diskFull": call.session.door.hub.disk_full, "error": None, "since": None}})
+
+
+def compact_memory(call: Call, command: wire.CompactMemory) -> None:
+    gc.collect()
+    call.answer(OK)
+
+
+HANDLERS: Final[Handlers] = {
+    wire.Hello: hello,
+    wire.Auth: auth,
+    wire.Ping: ping,
+    wire.SubscribeEvents: subscribe,
+    wire.UnsubscribeEvents: unsubscribe,
+    wire.RegisterWorker: register_worker,
+    wire.Heartbeat: worker_heartbeat,
+    wire.UnregisterWorker: unregister_worker,
+    wire.ListWorkers: list_workers,
+    wire.Stats: stats,
+    wire.StorageStatus: storage_status,
+    wire.CompactMemory: compact_memory,
+}

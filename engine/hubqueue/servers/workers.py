@@ -1,0 +1,124 @@
+"""The workers that told the hub about themselves. Only for people to see: leases never depend on it.
+
+In memory: a worker that still lives registers again after a restart of the hub.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from hubqueue.errors import Busy, NotFound
+
+STALE_MS: Final = 30_000
+GONE_MS: Final = 90_000
+MAX_WORKERS: Final = 10_000
+
+
+@dataclass(slots=True)
+class Worker:
+    """Units: Unix milliseconds."""
+
+    id: str
+    name: str
+    queues: list[str]
+    concurrency: int
+    hostname: str
+    pid: int
+    registered_at_ms: int
+    last_seen_ms: int
+    active_jobs: int = 0
+    processed: int = 0
+    failed: int = 0
+
+
+@dataclass(slots=True)
+class Workers:
+    """All of them, by id."""
+
+    now_ms: Callable[[], int]
+    _known: dict[str, Worker] = field(default_factory=dict)
+
+    def register(
+        self,
+        id: str | None,
+        name: str | None,
+        queues: list[str],
+        concurrency: int,
+        hostname: str,
+        pid: int,
+        started_at_ms: int | None,
+    ) -> Worker:
+        """A new worker, or new facts about a known one.
+
+        Errors: Busy when there are too many.
+        """
+        now = self.now_ms()
+        self._sweep(now)
+        worker = None if id is None else self._known.get(id)
+        if worker is None:
+            if len(self._known) >= MAX_WORKERS:
+                raise Busy("Too many workers are registered")
+            made = id or str(uuid.uuid4())
+            worker = Worker(made, name or made, queues, concurrency, hostname, pid, started_at_ms or now, now)
+            self._known[made] = worker
+        else:
+            worker.queues, worker.concurrency = queues, concurrency
+            worker.hostname, worker.pid, worker.last_seen_ms = hostname, pid, now
+        return worker
+
+    def heartbeat(self, id: str, active: int | None, processed: int | None, failed: int | None) -> None:
+        """The worker lives. Errors: NotFound."""
+        worker = self._find(id)
+        worker.last_seen_ms = self.now_ms()
+        worker.active_jobs = worker.active_jobs if active is None else active
+        worker.processed = worker.processed if processed is None else processed
+        worker.failed = worker.failed if failed is None else failed
+
+    def remove(self, id: str) -> None:
+        """The worker goes. Errors: NotFound."""
+        self._find(id)
+        del self._known[id]
+
+    def forget(self, id: str) -> None:
+        """The worker's connection ended."""
+        self._known.pop(id, None)
+
+    def shown(self) -> list[dict[str, Any]]:
+        """Every worker as the protocol lists it."""
+        now = self.now_ms()
+        self._sweep(now)
+        return [
+            {"id": worker.id, **worker_facts(worker, now), "uptime": float(max(0, now - worker.registered_at_ms))}
+            for worker in self._known.values()
+        ]
+
+    def _find(self, id: str) -> Worker:
+        worker = self._known.get(id)
+        if worker is None:
+            raise NotFound("Worker not found")
+        return worker
+
+    def _sweep(self, now: int) -> None:
+        for worker in [each for each in self._known.values() if now - each.last_seen_ms > GONE_MS]:
+            del self._known[worker.id]
+
+
+def worker_facts(worker: Worker, now_ms: int) -> dict[str, Any]:
+    """What is told of a worker beside its id."""
+    return {
+        "name": worker.name,
+        "queues": worker.queues,
+        "concurrency": worker.concurrency,
+        "hostname": worker.hostname,
+        "pid": worker.pid,
+        "status": "active" if now_ms - worker.last_seen_ms < STALE_MS else "stale",
+        "registeredAt": float(worker.registered_at_ms),
+        "lastSeen": float(worker.last_seen_ms),
+        "activeJobs": worker.active_jobs,
+        "processedJobs": worker.processed,
+        "failedJobs": worker.failed,
+        "currentJob": None,
+    }
