@@ -25,6 +25,8 @@ SCENARIOS: Sequence[Scenario] = (
 )
 SERVERS: Mapping[str, type[Server]] = {server.name: server for server in (Hubqueue, Bunqueue)}
 
+FILE_WIDTH = 140  # columns of the tables where there is no terminal to ask
+
 progress = Console(stderr=True)
 
 
@@ -68,7 +70,7 @@ def main(
     Each scenario starts a server on a fresh file and loads it with frames encoded beforehand. What counts is what
     the server has answered, which it does only after the commit.
     """
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
     if list_names:
         for scenario in SCENARIOS:
             console.print(f"{scenario.name:18} {scenario.title}", highlight=False)
