@@ -12,23 +12,25 @@ import os
 import secrets
 import signal
 from contextlib import AsyncExitStack
-from typing import Final, NoReturn, Self
+from typing import TYPE_CHECKING, Final, NoReturn, Self
 
 import msgspec
 import uvloop
 
 from hubqueue import __version__, logs
-from hubqueue.admin import admin_commands
+from hubqueue.admin import operations
 from hubqueue.client.address import LinkSettings
 from hubqueue.config.settings import Config, Forward
 from hubqueue.forward.forwarder import Forwarder
 from hubqueue.forward.sinks.hub import HubSink
 from hubqueue.hub.hub import Hub
-from hubqueue.mqtt.bridge import Bridge
 from hubqueue.servers.settings import TcpSettings, TlsFiles
 from hubqueue.servers.tcp import TcpServer
 from hubqueue.work.parent import HandlerParent
 from hubqueue.work.settings import HandlerSettings
+
+if TYPE_CHECKING:
+    from hubqueue.mqtt.bridge import Bridge
 
 log = logging.getLogger(__name__)
 
@@ -94,7 +96,7 @@ class App:
         self.tcp = await self._serve(settings)
 
     async def _serve(self, settings: TcpSettings) -> TcpServer:
-        server = TcpServer(self.hub, settings, extra=admin_commands(self))
+        server = TcpServer(self.hub, settings, __version__, operations(self))
         await server.start()
         self._parts.push_async_callback(server.close)
         return server
@@ -143,8 +145,12 @@ class App:
         await self.handlers.start()
 
     async def _start_bridge(self) -> None:
+        """Taking no more in from the broker comes first at a stop; then the hub takes nothing from anybody."""
+        self._parts.callback(self.hub.drain_off)
         if self.config.mqtt is None:
             return
+        from hubqueue.mqtt.bridge import Bridge  # a hub without MQTT does not carry its libraries
+
         self.bridge = Bridge(self.hub, self.config.mqtt.broker, self.config.mqtt.rules)
         self._parts.push_async_callback(self.bridge.stop)
         await self.bridge.start()
