@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
@@ -17,10 +18,11 @@ from hubqueue.forward.settings import ForwardSettings
 from hubqueue.forward.sinks.hub import HubSink
 from hubqueue.forward.status import Event, Forwarded, ForwardStatus, LinkChanged, Refused
 from hubqueue.hub.hub import Hub
+from hubqueue.hub.verbs.enqueue import enqueue
 from hubqueue.model.job import NewJob
+from hubqueue.model.limits import MAX_DATA_BYTES
 from hubqueue.model.state import State
 from support import central
-from support.bunqueue import Bunqueue
 from support.proxy import Proxy, Uplink
 
 encode, decode = msgspec.msgpack.encode, msgspec.msgpack.decode
@@ -33,11 +35,17 @@ async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
         yield hub
 
 
+@pytest.fixture(params=["hubqueue", "bunqueue"])
+def kind(request: pytest.FixtureRequest) -> central.Kind:
+    """What the other side is."""
+    return cast("central.Kind", request.param)
+
+
 @pytest.fixture
-async def there(tmp_path: Path) -> AsyncIterator[LinkSettings]:
+async def there(kind: central.Kind, tmp_path: Path) -> AsyncIterator[LinkSettings]:
     """The central server."""
-    async with Bunqueue(tmp_path) as server:
-        yield LinkSettings("127.0.0.1", server.port)
+    async with central.serve(kind, tmp_path) as link:
+        yield link
 
 
 @pytest.fixture
@@ -96,6 +104,13 @@ def link_to(proxy: Proxy, *, dead_after_s: float = 0.3, connect_timeout_s: float
 
 async def add(hub: Hub, count: int, start: int = 0, **options: Any) -> list[str]:
     return await hub.enqueue("readings", [NewJob(data=encode(n), **options) for n in range(start, start + count)])
+
+
+async def too_large(hub: Hub) -> str:
+    """A job that a hub with a wider bound has taken."""
+    odd = NewJob(data=encode("x" * (MAX_DATA_BYTES + 1)))
+    (id,) = await hub.run(lambda tx: enqueue(tx, "readings", [odd]))
+    return id
 
 
 async def data_there(there: LinkSettings) -> list[Any]:
@@ -158,7 +173,7 @@ async def test_an_outage_counts_nothing_and_ends_by_itself(
 
 async def test_a_job_that_the_other_side_refuses_is_dead_here_with_the_reason(hub: Hub, there: LinkSettings) -> None:
     await add(hub, 5)
-    (odd,) = await hub.enqueue("readings", [NewJob(data=encode(2**63))])
+    odd = await too_large(hub)
     await add(hub, 5, 5)
     watched = Watched(hub, there)
     async with watched.forwarder:
@@ -166,7 +181,7 @@ async def test_a_job_that_the_other_side_refuses_is_dead_here_with_the_reason(hu
         dead = await hub.list_jobs("readings", [State.FAILED])
         assert [job.id for job in dead.jobs] == [odd]
         assert dead.jobs[0].history.reason == "rejected"
-        assert "JSON serializable" in str(dead.jobs[0].history.error)
+        assert "too large" in str(dead.jobs[0].history.error)
         status = await watched.forwarder.status()
         assert (status.forwarded, status.rejected, status.link) == (10, 1, LinkState.UP)
     refused = [event for event in watched.events if isinstance(event, Refused)]
@@ -174,10 +189,10 @@ async def test_a_job_that_the_other_side_refuses_is_dead_here_with_the_reason(hu
     assert await data_there(there) == list(range(10))
 
 
-async def test_a_wrong_token_is_an_alert_and_no_dead_letter(hub: Hub, tmp_path: Path) -> None:
-    async with Bunqueue(tmp_path, tokens="right") as server:
+async def test_a_wrong_token_is_an_alert_and_no_dead_letter(hub: Hub, kind: central.Kind, tmp_path: Path) -> None:
+    async with central.serve(kind, tmp_path, token="right") as there:
         await add(hub, 3)
-        watched = Watched(hub, LinkSettings("127.0.0.1", server.port, "wrong"))
+        watched = Watched(hub, replace(there, token="wrong"))
         async with watched.forwarder:
             status = await watched.shows(lambda status: status.error is not None)
             assert (status.link, status.reason, status.alert) == (LinkState.DOWN, "auth", True)
