@@ -55,9 +55,9 @@ def show(console: Console, server: str, scenarios: Sequence[Scenario], results: 
     for name in MAIN:
         table.add_column(KINDS[name].title, justify="right", no_wrap=True)
     if more:
-        table.add_column("also", no_wrap=True)
+        table.add_column("also", overflow="fold")
     if any(aims):
-        table.add_column("goal", no_wrap=True)
+        table.add_column("goal", overflow="fold")
     for scenario, aim in zip(played, aims, strict=True):
         figures = results[scenario.name]
         cells = [form(name, figures[name]) if name in figures else "" for name in MAIN]
