@@ -55,7 +55,7 @@ async def test_sigterm_lets_running_work_end(tmp_path: Path) -> None:
                 await go_on.wait()
                 return "done"
 
-            async with client.worker("slow", work, grace_s=5.0):
+            async with client.worker("slow", work, grace=5):
                 await running.wait()
                 hub.signal(signal.SIGTERM)
                 await until(lambda: "stopping" in hub.log())
