@@ -55,8 +55,8 @@ class HandlerParent:
         return HandlerStatus(pid, self._served.tasks, self._problems, self._restarts)
 
     async def start(self) -> None:
-        """Load the folder and serve it until `close`; returns when its tasks take jobs, or were found wanting."""
-        await self._replace()
+        """Begin to load the folder and serve it until `close`; `status` tells how far that is."""
+        self._start_at = asyncio.get_running_loop().time()
         self._supervision = asyncio.create_task(self._supervise(), name="handlers")
 
     async def close(self) -> None:
@@ -65,17 +65,26 @@ class HandlerParent:
             self._supervision.cancel()
             await asyncio.wait({self._supervision})
         burials = dict(self._burials)
-        await asyncio.gather(*(child.drain(self._settings.grace_s) for child in burials))
+        await asyncio.gather(*(self._end(child) for child in burials))
         await asyncio.gather(*burials.values())
         self._child = None
 
+    async def _end(self, child: HandlerProcess) -> None:
+        if child.ready.done():
+            await child.drain(self._settings.grace_s)
+        else:
+            await child.kill("is not needed any more")
+
     async def _supervise(self) -> None:
         while True:
+            try:
+                await self._look()
+            except Exception:  # a duty that must go on: the next look may find a better world
+                log.exception("handlers could not be looked after folder=%s", self._settings.folder)
             if self._child is None:
                 await asyncio.sleep(self._settings.look_s if self._start_at is None else FIRST_PAUSE_S)
             else:
                 await asyncio.wait({self._child.ended}, timeout=self._settings.look_s)
-            await self._look()
 
     async def _look(self) -> None:
         """Do what is due: one look a second, and one at once when the process dies."""
@@ -107,6 +116,7 @@ class HandlerParent:
 
     async def _replace(self) -> None:
         """Load what is in the folder now; if that went well, let the old process end and the new one go."""
+        self._watch.take()
         served = NOTHING
         successor = None
         if handler_files(self._settings.folder):
