@@ -59,21 +59,19 @@ class HandlerParent:
         self._start_at = asyncio.get_running_loop().time()
         self._supervision = asyncio.create_task(self._supervise(), name="handlers")
 
-    async def close(self) -> None:
-        """Take no more jobs, let the running ones end within the grace, give the rest back."""
+    async def close(self, grace_s: float | None = None) -> None:
+        """Take no more jobs, let the running ones end within the grace, give the rest back.
+
+        Units: grace_s seconds, at most the settings' own; None: those.
+        """
         if self._supervision is not None:
             self._supervision.cancel()
             await asyncio.wait({self._supervision})
         burials = dict(self._burials)
-        await asyncio.gather(*(self._end(child) for child in burials))
+        longest_s = self._settings.grace_s if grace_s is None else min(grace_s, self._settings.grace_s)
+        await asyncio.gather(*(_end(child, longest_s) for child in burials))
         await asyncio.gather(*burials.values())
         self._child = None
-
-    async def _end(self, child: HandlerProcess) -> None:
-        if child.ready.done():
-            await child.drain(self._settings.grace_s)
-        else:
-            await child.kill("is not needed any more")
 
     async def _supervise(self) -> None:
         while True:
@@ -216,3 +214,10 @@ class HandlerParent:
     def _acquit(self, id: str) -> None:
         """A job that the process settles itself did not kill it."""
         self._suspects.pop(id, None)
+
+
+async def _end(child: HandlerProcess, grace_s: float) -> None:
+    if child.ready.done():
+        await child.drain(grace_s)
+    else:
+        await child.kill("is not needed any more")
