@@ -41,7 +41,7 @@ class Stand:
         """Replace a handler file in one step, as editors do. `flag(name)` in it waits for `raise_flag(name)`."""
         self.folder.mkdir(exist_ok=True)
         other = self.folder / f"{name}.new"
-        other.write_text(PREAMBLE.format(flags=str(self.folder.parent / "flags")) + dedent(text))
+        other.write_text(PREAMBLE.format(flags=str(self.folder.parent.absolute() / "flags")) + dedent(text))
         other.replace(self.folder / name)
 
     def raise_flag(self, name: str) -> None:

@@ -37,7 +37,8 @@ class HandlerParent:
     def __init__(self, verbs: Verbs, settings: HandlerSettings) -> None:
         self._verbs = verbs
         self._settings = settings
-        self._watch = Watch(settings.folder)
+        self._folder = settings.folder.absolute()  # the process works inside it
+        self._watch = Watch(self._folder)
         self._child: HandlerProcess | None = None
         self._burials: dict[HandlerProcess, asyncio.Task[None]] = {}
         self._served = NOTHING
@@ -78,7 +79,7 @@ class HandlerParent:
             try:
                 await self._look()
             except Exception:  # a duty that must go on: the next look may find a better world
-                log.exception("handlers could not be looked after folder=%s", self._settings.folder)
+                log.exception("handlers could not be looked after folder=%s", self._folder)
             if self._child is None:
                 await asyncio.sleep(self._settings.look_s if self._start_at is None else FIRST_PAUSE_S)
             else:
@@ -98,7 +99,7 @@ class HandlerParent:
         elif child is not None and child.stuck and self._start_at is None:
             self._start_at = now
         if self._watch.changed():
-            log.info("handler files changed folder=%s", self._settings.folder)
+            log.info("handler files changed folder=%s", self._folder)
             self._skip.clear()
             self._deaths = 0
             self._start_at = now
@@ -117,7 +118,7 @@ class HandlerParent:
         self._watch.take()
         served = NOTHING
         successor = None
-        if handler_files(self._settings.folder):
+        if handler_files(self._folder):
             successor = await self._load()
             if successor is None:
                 return
@@ -145,7 +146,7 @@ class HandlerParent:
         settings = self._settings
         setup = Setup(
             url=settings.url,
-            folder=str(settings.folder),
+            folder=str(self._folder),
             token=settings.token,
             ca_file=settings.ca_file,
             check_hostname=settings.check_hostname,
@@ -169,7 +170,7 @@ class HandlerParent:
                 log.warning("handler file has a problem: %s", problem)
             return child
         await child.kill(f"took more than {settings.load_timeout_s:g} s to load")
-        self._problems = [Problem(child.loading or settings.folder.name, 0, f"{child.cause} while loading")]
+        self._problems = [Problem(child.loading or self._folder.name, 0, f"{child.cause} while loading")]
         log.warning("handlers cannot be loaded: %s", self._problems[0])
         if child.loading is not None:
             self._skip.add(child.loading)

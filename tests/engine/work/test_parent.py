@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 import psutil
+import pytest
 
 from hubqueue.model.job import Job
 from hubqueue.model.state import State
@@ -342,3 +343,11 @@ async def test_of_several_suspects_only_the_guilty_one_fails(tmp_path: Path) -> 
         assert [job.attempts for job in jobs] == [0, 1, 0]
         assert jobs[1].history.reason == "worker_lost"
         assert it.parent.status.restarts == 2
+
+
+async def test_a_folder_named_from_where_the_hub_was_started_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    async with stand(Path(), WORKING) as it:
+        assert await it.result(await it.push("version")) == 1
