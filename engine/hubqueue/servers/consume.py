@@ -75,6 +75,10 @@ def _many_open(leased: list[Leased]) -> dict[str, Any]:
     return {"jobs": [job_map(each.job) for each in leased]}
 
 
+def cancel_poll(call: Call, command: wire.CancelPoll) -> None:
+    call.answer({"cancelled": call.session.unpark(command.poll)})
+
+
 def ack(call: Call, command: wire.Ack) -> None:
     result = value_bytes(command.result)
     check_size(result)
@@ -251,6 +255,7 @@ def _parallel(field: str, values: Sequence[Any] | None, length: int) -> Sequence
 HANDLERS: Final[Handlers] = {
     wire.Pull: pull,
     wire.PullB: pull_batch,
+    wire.CancelPoll: cancel_poll,
     wire.Ack: ack,
     wire.AckB: ack_batch,
     wire.Fail: fail_job,

@@ -25,6 +25,7 @@ CAPABILITIES: Final = (
     "release",
     "settle",
     "renewals",
+    "cancel-poll",
     "cursor",
     "all-queues",
     "forward-floor",
