@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import uvloop
 
 from hubqueue.model.job import Job
 from hubqueue.model.state import State
@@ -343,6 +344,31 @@ async def test_of_several_suspects_only_the_guilty_one_fails(tmp_path: Path) -> 
         assert [job.attempts for job in jobs] == [0, 1, 0]
         assert jobs[1].history.reason == "worker_lost"
         assert it.parent.status.restarts == 2
+
+
+def test_it_works_on_the_loop_of_the_server(tmp_path: Path) -> None:
+    tasks = """
+        @task("abort")
+        def abort(job):
+            os.abort()
+
+        @task("fine")
+        def fine(job):
+            print("fine")
+            return "fine"
+    """
+
+    async def scenario() -> None:
+        async with stand(tmp_path, tasks) as it:
+            job = await it.end(await it.push("abort", max_attempts=1))
+            assert job.history.reason == "worker_lost"
+            assert await it.result(await it.push("fine")) == "fine"
+            pid = it.pid
+            it.write(tasks.replace('return "fine"', 'return "changed"'))
+            await until(lambda: it.parent.status.pid not in (None, pid))
+            assert await it.result(await it.push("fine")) == "changed"
+
+    uvloop.run(scenario())
 
 
 async def test_a_folder_named_from_where_the_hub_was_started_is_found(
