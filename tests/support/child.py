@@ -16,7 +16,7 @@ LIMIT_BYTES: Final = 256 * 1024 * 1024  # one line
 
 
 class Child:
-    """`async with Child("support.mixed", path) as child:` runs that module; it is killed at the end if it still runs."""
+    """`async with Child("support.mixed", path) as child:` runs that module, and kills it at the end if need be."""
 
     def __init__(self, module: str, *args: object, env: Mapping[str, str] | None = None) -> None:
         self._command = [sys.executable, "-m", module, *map(str, args)]

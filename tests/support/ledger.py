@@ -106,7 +106,7 @@ class Ledger:
             faults.append(f"job {n} has lease number {job.lease_no} after {entry.lease_no}")
         current = job.state == ACTIVE and job.lease_no == entry.lease_no
         if entry.token is not None and current != renewed:
-            faults.append(f"job {n}: the lease is {current and 'current' or 'over'}, but {renewed=}: {entry} {job}")
+            faults.append(f"job {n}: the lease is current: {current}, renewed: {renewed}: {entry} {job}")
         return faults
 
     def _afterwards(self, entry: Entry, job: Found) -> Entry:
