@@ -162,7 +162,7 @@ class App:
             return
         from hubqueue.mqtt.bridge import Bridge  # a hub without MQTT does not carry its libraries
 
-        self.bridge = Bridge(self.hub, self.config.mqtt.broker, self.config.mqtt.rules)
+        self.bridge = Bridge(self.hub, self.config.mqtt.broker, self.config.mqtt.rules, version=__version__)
         self._intake.push_async_callback(self.bridge.stop)
         await self.bridge.start()
 
