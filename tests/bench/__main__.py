@@ -44,6 +44,24 @@ def play(scenario: Scenario, server: type[Server], rounds: int, *, quick: bool) 
     return median_of(taken)
 
 
+def play_all(
+    scenarios: Sequence[Scenario], names: Sequence[str], rounds: int, *, quick: bool
+) -> tuple[dict[str, dict[str, Figures]], list[str]]:
+    """The figures by server and scenario, and what failed. The servers take turns, so that both see the same hour."""
+    results: dict[str, dict[str, Figures]] = {name: {} for name in names}
+    failures = []
+    for scenario in scenarios:
+        for name in names:
+            if name not in scenario.servers:
+                continue
+            try:
+                results[name][scenario.name] = play(scenario, SERVERS[name], 1 if quick else rounds, quick=quick)
+            except Exception as error:  # the others are still worth their time
+                failures.append(f"{name}: {scenario.title}: {error}")
+                progress.print_exception()
+    return results, failures
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--only", multiple=True, metavar="NAME", help="Play only this scenario (may be repeated).")
 @click.option("--list", "list_names", is_flag=True, help="List the scenarios and stop.")
@@ -78,13 +96,9 @@ def main(
     if unknown := set(only) - {scenario.name for scenario in SCENARIOS}:
         raise click.UsageError(f"no scenario {', '.join(sorted(unknown))}; --list shows them")
     chosen = [scenario for scenario in SCENARIOS if not only or scenario.name in only]
-    results: dict[str, dict[str, Figures]] = {}
-    for name in [Hubqueue.name, *([against] if against else [])]:
-        results[name] = {
-            scenario.name: play(scenario, SERVERS[name], 1 if quick else rounds, quick=quick)
-            for scenario in chosen
-            if name in scenario.servers
-        }
+    names = [Hubqueue.name, *([against] if against else [])]
+    results, failures = play_all(chosen, names, rounds, quick=quick)
+    for name in names:
         report.show(console, name, chosen, results[name])
     if against:
         report.compare(console, f"hubqueue / {against}", chosen, results[Hubqueue.name], results[against])
@@ -94,6 +108,8 @@ def main(
         saved = report.load(compare)
         heading = f"this run / {compare.name} ({saved['revision']}, {saved['taken']})"
         report.compare(console, heading, chosen, results[Hubqueue.name], saved["servers"][Hubqueue.name])
+    if failures:
+        raise click.ClickException("\n".join(["these could not be measured:", *failures]))
 
 
 if __name__ == "__main__":
