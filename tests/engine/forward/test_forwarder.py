@@ -12,6 +12,7 @@ import msgspec
 import pytest
 
 from hubqueue.client.address import LinkSettings
+from hubqueue.client.remote import RemoteHub
 from hubqueue.forward.breaker import LinkState
 from hubqueue.forward.forwarder import Forwarder
 from hubqueue.forward.settings import ForwardSettings
@@ -22,6 +23,9 @@ from hubqueue.hub.verbs.enqueue import enqueue
 from hubqueue.model.job import NewJob
 from hubqueue.model.limits import MAX_DATA_BYTES
 from hubqueue.model.state import State
+from hubqueue.model.verbs import Verbs
+from hubqueue.servers.settings import TcpSettings
+from hubqueue.servers.tcp import TcpServer
 from support import central
 from support.proxy import Proxy, Uplink
 
@@ -57,9 +61,17 @@ async def uplink(there: LinkSettings) -> AsyncIterator[Proxy]:
 class Watched:
     """A forwarder with everything it told."""
 
-    def __init__(self, hub: Hub, link: LinkSettings, *, write_timeout_s: float = 1.0, **settings: Any) -> None:
-        self.sink = HubSink(link, hub.store.tx.identity.hub_id_of, write_timeout_s=write_timeout_s)
-        self.forwarder = Forwarder(hub, "readings", self.sink, ForwardSettings(**{**QUICK, **settings}))
+    def __init__(
+        self,
+        hub: Hub,
+        link: LinkSettings,
+        *,
+        local: Verbs | None = None,
+        write_timeout_s: float = 1.0,
+        **settings: Any,
+    ) -> None:
+        self.sink = HubSink(link, hub.hub_id_of, write_timeout_s=write_timeout_s)
+        self.forwarder = Forwarder(local or hub, "readings", self.sink, ForwardSettings(**{**QUICK, **settings}))
         self.events: list[Event] = []
         self._changed = asyncio.Event()
         self.forwarder.listen(self._tell)
@@ -187,6 +199,45 @@ async def test_a_job_that_the_other_side_refuses_is_dead_here_with_the_reason(hu
     refused = [event for event in watched.events if isinstance(event, Refused)]
     assert [event.id for event in refused] == [odd]
     assert await data_there(there) == list(range(10))
+
+
+async def test_p6_a_job_that_finished_there_before_its_answer_was_heard_runs_once(hub: Hub, tmp_path: Path) -> None:
+    async with central.serve("hubqueue", tmp_path) as there, Proxy(there.port) as uplink:
+        watched = Watched(hub, link_to(uplink, connect_timeout_s=0.3))
+        async with watched.forwarder:
+            await add(hub, 1)
+            await watched.until(lambda: watched.forwarded == 1)
+            await uplink.set(Uplink.MUTE)
+            await add(hub, 5, 1)
+            arrived: list[Any] = []
+            async with asyncio.timeout(10):
+                while len(arrived) < 6:
+                    arrived += await data_there(there)
+            assert arrived == list(range(6))
+            assert watched.forwarded == 1
+            await uplink.set(Uplink.PASS)
+            await watched.until(lambda: watched.forwarded == 6)
+        counts = await central.counts(there, "readings")
+        assert (counts["completed"], counts["waiting"]) == (6, 0)
+
+
+async def test_the_queue_of_a_hub_far_away_is_forwarded_too_although_its_link_breaks(hub: Hub, tmp_path: Path) -> None:
+    near = TcpServer(hub, TcpSettings(port=0, drain_s=0.5), "0")
+    await near.start()
+    async with central.serve("hubqueue", tmp_path) as there, Proxy(near.port) as wire:
+        await add(hub, 300)
+        link = LinkSettings("127.0.0.1", wire.port, ping_after_s=0.1, dead_after_s=0.3, backoff_first_s=0.02)
+        async with RemoteHub(link) as remote:
+            watched = Watched(hub, there, local=remote, batch=10)
+            async with watched.forwarder:
+                for number in range(1, 6):
+                    await watched.until(lambda: watched.forwarded >= number * 40)  # noqa: B023
+                    wire.cut()
+                await watched.until(lambda: watched.forwarded == 300, timeout_s=40)
+        done = await hub.counts("readings")
+        assert (done.completed, done.failed) == (300, 0)
+        assert sorted(await data_there(there)) == list(range(300))
+    await near.close()
 
 
 async def test_a_wrong_token_is_an_alert_and_no_dead_letter(hub: Hub, kind: central.Kind, tmp_path: Path) -> None:
