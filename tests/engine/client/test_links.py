@@ -45,10 +45,10 @@ async def test_a_job_whose_answer_was_lost_is_there_once(tmp_path: Path) -> None
 
 async def test_a_batch_whose_answer_was_lost_is_there_once_even_if_it_has_run(tmp_path: Path) -> None:
     async with served(tmp_path / "hub.db") as there, Proxy(there.port) as proxy, RemoteHub(over(proxy)) as far:
-        ran: list[bytes | None] = []
+        ran: list[bytes] = []
 
         async def handler(job: RunningJob) -> None:
-            ran.append(job.job.data)
+            ran.append(job.job.data or b"")
 
         async with Worker(there.hub, "q", handler, concurrency=10):
             await proxy.set(Uplink.MUTE)
