@@ -49,11 +49,14 @@ class WireClient:
 
     async def read(self) -> dict[str, Any]:
         """The next message."""
+        message: dict[str, Any] = msgspec.msgpack.decode(await self.read_bytes())
+        return message
+
+    async def read_bytes(self) -> bytes:
+        """The body of the next frame."""
         async with asyncio.timeout(ANSWER_S):
             length = int.from_bytes(await self._reader.readexactly(4), "big")
-            body = await self._reader.readexactly(length)
-        message: dict[str, Any] = msgspec.msgpack.decode(body)
-        return message
+            return await self._reader.readexactly(length)
 
     async def ended(self) -> bytes:
         """Whatever still comes until the server ends the connection."""

@@ -10,11 +10,13 @@ from hubqueue.store.queues import PRIORITIZED, QueueRow
 from hubqueue.store.tx import Tx
 
 PROMOTED = 200  # due jobs that one lease moves to waiting; upkeep moves the rest
+FEW = 4  # so many fit into a reply however large they are
+MAX_BYTES = 16 * 1024 * 1024  # of data in one lease: it is held in memory, and must fit into a frame
 SPECIAL = Flag.TTL | Flag.TIMEOUT | Flag.STALL_TIMEOUT
 
 
 def lease(tx: Tx, queue: str, count: int, owner: str | None, lease_ms: int) -> list[Leased]:
-    """Up to `count` jobs, best first; none when the queue is empty, paused or unknown.
+    """Up to `count` jobs, best first, fewer if they are large; none when the queue is empty, paused or unknown.
 
     owner None: no token is needed to settle (wire: a pull without an owner).
     """
@@ -22,6 +24,8 @@ def lease(tx: Tx, queue: str, count: int, owner: str | None, lease_ms: int) -> l
     if row is None or row.paused:
         return []
     delays.promote_due(tx, row, PROMOTED)
+    if count > FEW:
+        count = jobs.next_within(tx, row, count, MAX_BYTES)
     taken: list[Job] = []
     while len(taken) < count and row.n[State.WAITING] > 0:
         batch = jobs.lease(tx, row, count - len(taken), owner, lease_ms)
