@@ -66,7 +66,7 @@ class Child:
             )
         ).start()
         workers = [
-            Worker(hub, queue, execution.run, concurrency=concurrency, lease_ms=setup.lease_ms)
+            Worker(hub, queue, execution.run, concurrency=concurrency, lease_ms=setup.lease_ms, owner=setup.owner)
             for queue, concurrency in loaded.registry.queues().items()
         ]
         for worker in workers:

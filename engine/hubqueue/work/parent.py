@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from hubqueue.errors import HubqueueError
-from hubqueue.model.outcome import Outcome, Release, Settlement
+from hubqueue.model.outcome import Fail, Settlement
 from hubqueue.model.verbs import Verbs
 from hubqueue.work.loading import Problem, handler_files
 from hubqueue.work.messages import Ready, Setup
@@ -25,17 +25,24 @@ from hubqueue.work.watching import Watch
 
 log = logging.getLogger(__name__)
 
+OWNER = "hubqueue-handlers"  # of every lease of the process, the same in every life of the hub
 MAX_SUSPECTS = 1000  # ids remembered; beyond it the oldest may run beside others again
-FIRST_PAUSE_S = 0.2  # before the next start after a death, doubled with each one that follows soon
+FIRST_PAUSE_S = 0.2  # before the next start after a death, doubled with each that follows before a job was done
 LIVED_S = 60.0  # a process that lived this long starts the pauses afresh
 NOTHING = Ready([], [])
+
+
+class Home(Verbs, Protocol):
+    """What is needed of the hub, which is in this process: it knows what an owner that is gone had leased."""
+
+    async def reclaim(self, queue: str, owner: str) -> int: ...
 
 
 class HandlerParent:
     """Supervises the handler process of one folder: `start`, later `close`."""
 
-    def __init__(self, verbs: Verbs, settings: HandlerSettings) -> None:
-        self._verbs = verbs
+    def __init__(self, hub: Home, settings: HandlerSettings) -> None:
+        self._hub = hub
         self._settings = settings
         self._folder = settings.folder.absolute()  # the process works inside it
         self._watch = Watch(self._folder)
@@ -46,7 +53,7 @@ class HandlerParent:
         self._suspects: dict[str, None] = {}  # a set in order of arrival
         self._skip: set[str] = set()
         self._start_at: float | None = None
-        self._deaths = 0  # in a row, each soon after its start
+        self._deaths = 0  # in a row
         self._restarts = 0
         self._supervision: asyncio.Task[None] | None = None
 
@@ -137,6 +144,7 @@ class HandlerParent:
         if successor is not None and not served.tasks:
             await successor.kill("has nothing to do")
         elif successor is not None:
+            await self._reclaim(served)  # of a hub that was killed, too
             self._child = successor
             successor.go(tuple(self._suspects))
         log.info("handlers serve tasks=%d problems=%d", len(served.tasks), len(served.problems))
@@ -146,6 +154,7 @@ class HandlerParent:
         settings = self._settings
         setup = Setup(
             url=settings.url,
+            owner=OWNER,
             folder=str(self._folder),
             token=settings.token,
             ca_file=settings.ca_file,
@@ -185,15 +194,18 @@ class HandlerParent:
         return {problem.file for problem in ready.problems} & {task.file for task in self._served.tasks}
 
     async def _bury(self, child: HandlerProcess) -> None:
-        """When the process is gone: settle what it held, remember whom to suspect."""
+        """When the process is gone: fail the guilty job, take the others back, remember whom to suspect."""
         await asyncio.wait({child.ended})
-        verdict = judge(child.held, child.started, child.cause)
         if child.started or child.unexpected:
             log.warning("%s pid=%d running=%d held=%d", child.cause, child.pid, len(child.started), len(child.held))
-        for id, token in child.held.items():
-            await self._settle(id, token, verdict.outcomes[id] if child.blamed else Release())
         if child.blamed:
+            verdict = judge(child.held, child.started)
             self._suspect(verdict.suspects)
+            if verdict.guilty is not None:
+                fail = Fail(child.cause, reason="worker_lost")
+                await self._settle(Settlement(verdict.guilty, child.held[verdict.guilty], fail))
+        if child.ready.done():
+            await self._reclaim(child.ready.result())
         await child.closed.wait()
         del self._burials[child]
 
@@ -201,11 +213,22 @@ class HandlerParent:
         if (burial := self._burials.get(child)) is not None:
             await asyncio.wait({burial})
 
-    async def _settle(self, id: str, token: str, outcome: Outcome) -> None:
+    async def _settle(self, settlement: Settlement) -> None:
         try:
-            await self._verbs.settle([Settlement(id, token, outcome)])
-        except HubqueueError as error:  # settled before, or the lease's end will give it back
-            log.info("job of a dead handler process was not settled job=%s code=%s", id, error.code)
+            await self._hub.settle([settlement])
+        except HubqueueError as error:  # it was settled before, or cannot be: then the end of its lease counts
+            log.info("job of a dead handler process was not settled job=%s code=%s", settlement.id, error.code)
+
+    async def _reclaim(self, served: Ready) -> None:
+        """Take back what a process that is gone had leased, also what it was sent and never saw."""
+        for queue in {task.queue for task in served.tasks}:
+            try:
+                count = await self._hub.reclaim(queue, OWNER)
+            except HubqueueError as error:
+                log.info("jobs of a dead handler process not taken back yet queue=%s code=%s", queue, error.code)
+            else:
+                if count:
+                    log.info("jobs of a dead handler process taken back count=%d queue=%s", count, queue)
 
     def _suspect(self, ids: frozenset[str]) -> None:
         self._suspects |= dict.fromkeys(sorted(ids))
@@ -213,8 +236,9 @@ class HandlerParent:
             del self._suspects[next(iter(self._suspects))]
 
     def _acquit(self, id: str) -> None:
-        """A job that the process settles itself did not kill it."""
+        """A job that the process settles itself did not kill it, and the process is of some use."""
         self._suspects.pop(id, None)
+        self._deaths = 0
 
 
 async def _end(child: HandlerProcess, grace_s: float) -> None:

@@ -346,6 +346,32 @@ async def test_of_several_suspects_only_the_guilty_one_fails(tmp_path: Path) -> 
         assert it.parent.status.restarts == 2
 
 
+async def test_among_many_jobs_exactly_those_that_kill_their_process_are_dead(tmp_path: Path) -> None:
+    tasks = """
+        @task("some", concurrency=5)
+        async def some(job):
+            await asyncio.sleep(0.02)
+            if job.data % 10 == 3:
+                os.abort()
+            return job.data
+
+        @task("plain", concurrency=5)
+        def plain(job):
+            time.sleep(0.02)
+            if job.data % 10 == 3:
+                os._exit(0)
+            return job.data
+    """
+    async with stand(tmp_path, tasks) as it:
+        ids = [await it.push(("some", "plain")[n // 20], n, max_attempts=1) for n in range(40)]
+        jobs = await asyncio.gather(*(it.end(id) for id in ids))
+        dead = [n for n, job in enumerate(jobs) if job.state is State.FAILED]
+        assert dead == [3, 13, 23, 33]
+        assert {jobs[n].history.reason for n in dead} == {"worker_lost"}
+        assert {job.lost_count for job in jobs} == {0}
+        assert all(job.attempts == 0 for n, job in enumerate(jobs) if n not in dead)
+
+
 def test_it_works_on_the_loop_of_the_server(tmp_path: Path) -> None:
     tasks = """
         @task("abort")
