@@ -110,7 +110,8 @@ class Forwarder:
         """Keep a part of the forwarder running whatever happens to it."""
         while not self._stopping:
             try:
-                return await part()
+                await part()
+                return
             except HubqueueError as error:
                 log.warning(
                     "the local hub has trouble, tried again: %s queue=%s code=%s", error, self.queue, error.code
