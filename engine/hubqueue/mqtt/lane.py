@@ -67,6 +67,7 @@ class Lane:
         self._empty = asyncio.Event()
         self._empty.set()
         self._subscribed = asyncio.Event()
+        self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
         self._subscriptions = routing.subscriptions()
         self.link = Link(
@@ -91,8 +92,8 @@ class Lane:
         self.link.start()
 
     async def close(self) -> None:
-        """Read no more, store and acknowledge what was received if that goes quickly, and leave."""
-        self.link.pause()
+        """Take no more, store and acknowledge what was received if that goes quickly, and leave."""
+        self._closing = True
         try:
             async with asyncio.timeout(CLOSE_S):
                 await self._empty.wait()
@@ -109,6 +110,8 @@ class Lane:
         return len(self._inflight)
 
     def _received(self, message: Message) -> None:
+        if self._closing:
+            return
         delivery = self._inflight.take(message)
         if delivery is None:
             self._stats.redelivered += 1

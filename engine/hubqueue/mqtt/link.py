@@ -85,6 +85,7 @@ class Link:
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        connection.resume()  # the answers to what is sent now must be read
         if self._status is not None and not connection.ended:
             try:
                 await connection.send(self._status.topic, self._status.offline, retain=True)

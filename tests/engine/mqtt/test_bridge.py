@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -49,7 +48,13 @@ async def opened(folder: Path, settings: HubSettings | None = None) -> AsyncIter
 
 
 async def jobs(hub: Hub, queue: str, *states: State) -> list[Job]:
-    return (await hub.list_jobs(queue, states, limit=1000)).jobs
+    """All of them, page by page."""
+    page = await hub.list_jobs(queue, states, limit=1000)
+    found = page.jobs
+    while page.cursor is not None:
+        page = await hub.list_jobs(queue, states, limit=1000, cursor=page.cursor)
+        found += page.jobs
+    return found
 
 
 def data(job: Job) -> Any:
@@ -82,7 +87,7 @@ async def test_what_is_published_while_the_hub_is_down_arrives_when_it_is_back(t
             assert [data(job)["payload"] for job in await jobs(hub, "readings")] == list(range(100))
 
 
-async def test_p2_no_message_is_lost_or_doubled_over_cut_links(tmp_path: Path) -> None:
+async def test_p2_no_message_is_lost_over_cut_links(tmp_path: Path) -> None:
     async with (
         Mosquitto(tmp_path) as broker,
         Proxy(broker.port) as proxy,
@@ -92,11 +97,14 @@ async def test_p2_no_message_is_lost_or_doubled_over_cut_links(tmp_path: Path) -
         for start in range(0, 1000, 100):
             await publish(broker.port, numbered(100, start))
             proxy.cut()
-        await until(lambda: bridge.stats.enqueued >= 1000 and bridge.unacknowledged == 0)
-        counts = Counter(data(job)["payload"] for job in await jobs(hub, "readings"))
-        assert set(counts) == set(range(1000))
-        # A second job is made only where the acknowledgement itself was lost on the way.
-        assert bridge.stats.enqueued == counts.total()
+        await publish(broker.port, [("s/last", b"-1")])  # comes after all of them
+        found: list[Any] = []
+        while -1 not in found:
+            await until(lambda: bridge.unacknowledged == 0)
+            found = [data(job)["payload"] for job in await jobs(hub, "readings")]
+        assert set(found) == set(range(-1, 1000))
+        assert list(dict.fromkeys(found)) == [*range(1000), -1]  # in order; a second copy may come later
+        assert bridge.stats.enqueued == len(found)
 
 
 async def test_a_message_that_no_rule_can_read_is_kept_as_unroutable(tmp_path: Path) -> None:
@@ -166,28 +174,34 @@ async def test_a_hub_that_takes_no_jobs_holds_messages_and_goes_on_by_itself(tmp
 
 async def test_bytes_held_in_memory_are_bounded(tmp_path: Path) -> None:
     payload = b'"' + b"x" * 100_000 + b'"'
-    async with Mosquitto(tmp_path) as broker, opened(tmp_path) as hub:
-        async with bridged(hub, broker.port, [READINGS], max_held_bytes=1_000_000) as bridge:
-            hub.over_cap = True
-            await publish(broker.port, [("s/hall", payload)] * 100, window=10)
-            await until(lambda: bridge.stats.received >= 10)
-            held = bridge.stats.received
-            assert held <= 12  # one read of the socket beyond the bound
-            hub.over_cap = False
-            await until(lambda: bridge.stats.acknowledged == 100)
+    async with (
+        Mosquitto(tmp_path) as broker,
+        opened(tmp_path) as hub,
+        bridged(hub, broker.port, [READINGS], max_held_bytes=1_000_000) as bridge,
+    ):
+        hub.over_cap = True
+        await publish(broker.port, [("s/hall", payload)] * 100, window=10)
+        await until(lambda: bridge.stats.received >= 10)
+        held = bridge.stats.received
+        assert held <= 12  # one read of the socket beyond the bound
+        hub.over_cap = False
+        await until(lambda: bridge.stats.acknowledged == 100)
 
 
 async def test_qos_0_beyond_its_bound_is_dropped_and_counted(tmp_path: Path) -> None:
     rule = Rule(topic="s/{room}", queue="readings", qos=0)
-    async with Mosquitto(tmp_path) as broker, opened(tmp_path) as hub:
-        async with bridged(hub, broker.port, [rule], max_held_qos0=30) as bridge:
-            hub.over_cap = True
-            await publish(broker.port, numbered(100), qos=0)
-            await until(lambda: bridge.stats.received == 100)
-            assert bridge.stats.dropped == 70
-            hub.over_cap = False
-            await until(lambda: bridge.stats.enqueued == 30)
-            assert bridge.stats.acknowledged == 0
+    async with (
+        Mosquitto(tmp_path) as broker,
+        opened(tmp_path) as hub,
+        bridged(hub, broker.port, [rule], max_held_qos0=30) as bridge,
+    ):
+        hub.over_cap = True
+        await publish(broker.port, numbered(100), qos=0)
+        await until(lambda: bridge.stats.received == 100)
+        assert bridge.stats.dropped == 70
+        hub.over_cap = False
+        await until(lambda: bridge.stats.enqueued == 30)
+        assert bridge.stats.acknowledged == 0
 
 
 async def test_lanes_have_connections_of_their_own(tmp_path: Path) -> None:
@@ -238,11 +252,14 @@ async def test_the_hub_says_on_its_status_topic_whether_it_is_there(tmp_path: Pa
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
 async def test_both_versions_of_mqtt_carry_messages(tmp_path: Path, version: str) -> None:
-    async with Mosquitto(tmp_path) as broker, opened(tmp_path) as hub:
-        async with bridged(hub, broker.port, [READINGS], version=version) as bridge:
-            await publish(broker.port, numbered(200))
-            await until(lambda: bridge.stats.acknowledged == 200)
-            assert [data(job)["payload"] for job in await jobs(hub, "readings")] == list(range(200))
+    async with (
+        Mosquitto(tmp_path) as broker,
+        opened(tmp_path) as hub,
+        bridged(hub, broker.port, [READINGS], version=version) as bridge,
+    ):
+        await publish(broker.port, numbered(200))
+        await until(lambda: bridge.stats.acknowledged == 200)
+        assert [data(job)["payload"] for job in await jobs(hub, "readings")] == list(range(200))
 
 
 async def test_closing_the_bridge_stores_what_was_received(tmp_path: Path) -> None:
