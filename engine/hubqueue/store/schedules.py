@@ -64,6 +64,16 @@ def fired(tx: Tx, key: str, next_run_at_ms: int | None, runs: int, last_seq: int
     tx.execute(FIRED, (next_run_at_ms, runs, last_seq, key))
 
 
+SHIFT: Final = "UPDATE schedule SET next_run_at_ms = next_run_at_ms + ? WHERE key = ?"
+
+
+def shift(tx: Tx, jump_ms: int) -> None:
+    """The clock jumped: intervals move with it, times of day (cron) do not."""
+    for stored in every(tx):
+        if stored.schedule.every_ms is not None:
+            tx.execute(SHIFT, (jump_ms, stored.schedule.key))
+
+
 def _stored(row: tuple[bytes, int | None, int, int | None]) -> Stored:
     schedule = msgspec.structs.replace(_decode(row[0]), next_run_at_ms=row[1], runs=row[2])
     return Stored(schedule, row[3])
