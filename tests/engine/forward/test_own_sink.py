@@ -29,6 +29,7 @@ class LineSink:
         self.connect_troubles: list[Exception] = []
         self.write_troubles: list[Exception] = []
         self.close_troubles: list[Exception] = []
+        self.forgets = 0
         self.connected_at_s: list[float] = []
 
     @property
@@ -48,7 +49,8 @@ class LineSink:
             raise PayloadTooLarge("a line is too long")
         with self.path.open("ab") as file:
             file.write(b"".join(line + b"\n" for line in lines))
-        return [None] * len(batch.jobs)
+        forgotten, self.forgets = self.forgets, 0
+        return [None] * (len(batch.jobs) - forgotten)
 
     async def lost(self) -> None:
         await asyncio.Event().wait()
@@ -114,6 +116,15 @@ async def test_an_error_for_a_whole_batch_is_narrowed_to_the_job_that_causes_it(
     events = await run(hub, sink, 12)
     assert [event.id for event in events if isinstance(event, Refused)] == [odd]
     assert lines(sink) == list(range(11))
+
+
+async def test_a_sink_that_answers_for_too_few_jobs_has_delivered_none(hub: Hub, sink: LineSink) -> None:
+    sink.forgets = 1
+    events = await run(hub, sink)
+    downs = [event.down for event in events if isinstance(event, LinkChanged) and event.down is not None]
+    assert [down.error for down in downs] == ["the sink was given 10 jobs and answers for 9"]
+    counts = await hub.counts("readings")
+    assert (counts.completed, counts.failed, counts.active) == (10, 0, 0)
 
 
 async def test_defects_of_a_sink_are_waited_out(hub: Hub, sink: LineSink, caplog: pytest.LogCaptureFixture) -> None:
