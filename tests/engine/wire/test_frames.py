@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,7 +15,7 @@ BODIES = st.lists(st.binary(max_size=300), max_size=12)
 def feed_in_pieces(stream: bytes, cuts: list[int]) -> list[bytes]:
     reader = FrameReader()
     edges = [0, *sorted({cut % (len(stream) + 1) for cut in cuts}), len(stream)]
-    return [body for start, end in zip(edges, edges[1:], strict=False) for body in reader.feed(stream[start:end])]
+    return [body for start, end in pairwise(edges) for body in reader.feed(stream[start:end])]
 
 
 @given(bodies=BODIES, cuts=st.lists(st.integers(min_value=0), max_size=20))
