@@ -79,7 +79,7 @@ class Core:
     @property
     def disk_full(self) -> bool:
         """Whether new jobs are refused for want of disk."""
-        return self.store.reserve.full
+        return self.store.disk_full
 
     def relieved(self, callback: Callable[[], None]) -> None:
         self.store.relieved(callback)
@@ -151,15 +151,18 @@ class Core:
         holder: Holder | None,
         reply: Reply,
     ) -> Parked | None:
-        """Lease, waiting up to wait_ms for the first job. Returns the long-poll if it had to wait."""
-        if self.draining:
-            reply([])
-            return None
+        """Lease, waiting up to wait_ms for the first job. Returns the long-poll if it had to wait.
+
+        A draining hub lets it wait as if there were no jobs: an answer at once would only be asked for again.
+        """
         if wait_ms <= 0:
+            if self.draining:
+                reply([])
+                return None
             self.submit(lambda tx: lease(tx, queue, count, owner, lease_ms), lambda got: self._hand(got, holder, reply))
             return None
         parked = Parked(self._waiters, queue, count, owner, lease_ms, holder, reply, wait_ms / 1000)
-        if self._may_have(queue):
+        if not self.draining and self._may_have(queue):
             self._try(parked, first=False)
         else:
             self._waiters.park(parked)
@@ -203,6 +206,8 @@ class Core:
         return row.n[State.WAITING] > 0 or due
 
     def _wake(self, ready: dict[QueueRow, int]) -> None:
+        if self.draining:
+            return
         for row, jobs in ready.items():
             for parked in self._waiters.wake(row.name, jobs):
                 self._try(parked, first=True)
@@ -211,7 +216,7 @@ class Core:
         """Why new jobs are not taken now."""
         if self.draining:
             return Draining()
-        if self.store.reserve.full:
+        if self.store.disk_full:
             return DiskFull()
         if self.settings.max_bytes is not None:
             self.over_cap = self._cap.refuses()
