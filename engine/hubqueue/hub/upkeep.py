@@ -113,7 +113,7 @@ class Upkeep:
         while True:
             try:
                 await self._follow_clock()
-                self._store.reserve.check()
+                self._store.check_disk()
                 await self._hold_cap()
                 if beats % RETENTION_BEATS == 0:
                     await self._retain()

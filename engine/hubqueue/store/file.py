@@ -45,8 +45,11 @@ class FileLock:
                 f"{path} is already open by pid {pid}",
                 hint="talk to that hub over TCP, or stop it first",
             ) from None
-        os.ftruncate(self._fd, 0)
-        os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(self._fd, 0)
+            os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+        except OSError:
+            pass  # a full disk: the lock holds, only our pid stays unknown
 
     def release(self) -> None:
         os.close(self._fd)
@@ -106,10 +109,18 @@ def connect_aside(path: Path, *, read_only: bool = False, wait_s: float = 2.0) -
 def translate(error: sqlite3.Error, path: Path) -> DiskFull | StoreError | DamagedFile:
     """SQLite's error in our words."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL:
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _no_space(path)):
         return DiskFull()
     if code == sqlite3.SQLITE_NOTADB:
         return DamagedFile(f"{path} is not a job file: {error}", hint="choose another path, or restore a backup")
     if code == sqlite3.SQLITE_CORRUPT:
         return DamagedFile(f"{path} is damaged: {error}")
     return StoreError(f"{path}: {error}")
+
+
+def _no_space(path: Path) -> bool:
+    """SQLite calls it an I/O error when its shared memory file finds no space."""
+    try:
+        return os.statvfs(path.parent).f_bavail == 0
+    except OSError:
+        return False

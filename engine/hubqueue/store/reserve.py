@@ -1,7 +1,8 @@
 """The disk reserve: a few megabytes kept back so that a full disk does not stop what frees space.
 
-While the disk is full enqueue is refused, but settling, releasing and deleting still work: when they cannot
-even be written, the reserve is given up for them. It is made again when there is room.
+New jobs are refused while what is free would not hold the log once more: a checkpoint may have to move all of it into
+the database. Settling, releasing and deleting go on; if even they find no space, the reserve is given up for them. It
+is made again when there is room.
 """
 
 from __future__ import annotations
@@ -14,48 +15,51 @@ from typing import Final
 log = logging.getLogger(__name__)
 
 RESERVE_BYTES: Final = 8 * 1024 * 1024
+MARGIN_BYTES: Final = RESERVE_BYTES // 2  # what must be free beside the log
 
 
 class Reserve:
-    """`full` says whether enqueue must be refused."""
+    """`full` says whether new jobs must be refused."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.with_name(path.name + ".reserve")
+        self._held = self._path.exists() and self._path.stat().st_size >= RESERVE_BYTES  # after a kill
         self.full = False
-        self._held = False
-        self.check()
 
-    def check(self) -> None:
-        """Look at the free space: called by upkeep every second, and at open."""
-        if not self._held:
+    def look(self, log_bytes: int) -> None:
+        """Before a group takes new jobs: is there space for a log so full?"""
+        if not self.full and self._free_bytes() < MARGIN_BYTES + log_bytes:
+            self._set(True)
+
+    def check(self, log_bytes: int) -> None:
+        """Called by upkeep every second: hold the reserve again, take new jobs again."""
+        if not self._held and self._free_bytes() >= 2 * RESERVE_BYTES:
             self._make()
-        free = self._free_bytes()
-        full = free < RESERVE_BYTES // 2 or not self._held
-        if full != self.full:
-            self.full = full
-            if full:
-                log.warning("The disk is full: no new jobs are taken until there is space. free_bytes=%d", free)
-            else:
-                log.warning("There is space on the disk again: new jobs are taken. free_bytes=%d", free)
+        needed = (RESERVE_BYTES if self.full else MARGIN_BYTES) + log_bytes  # not to and fro
+        self._set(self._free_bytes() < needed or not self._held)
 
-    def disk_is_full(self) -> None:
-        """A write failed for want of space: refuse new jobs, give the reserve to those that free space."""
-        if not self.full:
-            log.warning("The disk is full: no new jobs are taken until there is space.")
-        self.full = True
-        if self._held:
-            self._path.unlink(missing_ok=True)
-            self._held = False
+    def give_up(self) -> bool:
+        """A write found no space: refuse new jobs, leave the reserve to those that free space; whether there was one."""
+        self._set(True)
+        held, self._held = self._held, False
+        self._path.unlink(missing_ok=True)
+        return held
 
     def release(self) -> None:
         """At close: the space is not needed while nobody runs."""
         self._path.unlink(missing_ok=True)
         self._held = False
 
+    def _set(self, full: bool) -> None:
+        if full != self.full:
+            self.full = full
+            if full:
+                text = "The disk is full: no new jobs are taken until there is space. free_bytes=%d"
+            else:
+                text = "There is space on the disk again: new jobs are taken. free_bytes=%d"
+            log.warning(text, self._free_bytes())
+
     def _make(self) -> None:
-        """Hold the reserve again, if that leaves as much free as it takes."""
-        if self._free_bytes() < 2 * RESERVE_BYTES:
-            return
         try:
             fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
             try:

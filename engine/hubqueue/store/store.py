@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from hubqueue.clock import Clock
-from hubqueue.errors import Busy, DamagedFile, Draining, HubqueueError, StoreError
+from hubqueue.errors import Busy, DamagedFile, DiskFull, Draining, HubqueueError, StoreError
 from hubqueue.model.verbs import Event
 from hubqueue.store import identity, meta, seqs
 from hubqueue.store.checkpointer import PASSIVE_BYTES, SOFT_BYTES, Checkpointer
@@ -59,19 +59,16 @@ class Store:
         self._loop = asyncio.get_running_loop()
         self._lock = FileLock(path)
         try:
-            self._db = connect(path)
+            self.reserve = Reserve(path)
             try:
-                migrate(self._db)
-                self._load(clock, adopt)
-            except BaseException:
-                self._db.close()
-                raise
-        except BaseException as error:
+                self._open_file(clock, adopt)
+            except DiskFull:
+                if not self.reserve.give_up():
+                    raise
+                self._open_file(clock, adopt)
+            self.reserve.check(self._wal.used_bytes())
+        except BaseException:
             self._lock.release()
-            if isinstance(error, sqlite3.Error):
-                raise translate(error, path) from error
-            if isinstance(error, OSError):
-                raise StoreError(f"{path} could not be opened: {error}", hint="look at the disk") from error
             raise
         self._syncer = Syncer(self._wal, sync_interval_s, self._sync_failed)
         self._checkpointer = Checkpointer(path)
@@ -86,6 +83,7 @@ class Store:
         self._checkpointing = False
         self._checkpoint_from = PASSIVE_BYTES
         self._reserving = False
+        self._looked_at = -1  # the group in which the free space was looked at
         self._closed = False
         self._broken: HubqueueError | None = None
         self.backlog_bytes = 0
@@ -94,6 +92,19 @@ class Store:
         self.publish: Callable[[list[Event]], None] | None = None
         self.wake: Callable[[dict[QueueRow, int]], None] | None = None
         self.schedule: Callable[[int], None] | None = None
+
+    def _open_file(self, clock: type[Clock], adopt: bool) -> None:
+        self._db = connect(self.path)
+        try:
+            migrate(self._db)
+            self._load(clock, adopt)
+        except BaseException as error:
+            self._db.close()
+            if isinstance(error, sqlite3.Error):
+                raise translate(error, self.path) from error
+            if isinstance(error, OSError):
+                raise StoreError(f"{self.path} could not be opened: {error}", hint="look at the disk") from error
+            raise
 
     def _load(self, clock: type[Clock], adopt: bool) -> None:
         db = self._db
@@ -113,7 +124,6 @@ class Store:
         self._saved_ms = 0
         self.page_bytes = page_bytes
         self.queues = Queues(db)
-        self.reserve = Reserve(self.path)
         self.tx = Tx(db, self.queues, block, who)
 
     # verbs
@@ -185,6 +195,19 @@ class Store:
         (free,) = self._db.execute("PRAGMA freelist_count").fetchone()
         used: int = (pages - free) * self.page_bytes + self._wal.used_bytes()
         return used
+
+    @property
+    def disk_full(self) -> bool:
+        """Whether new jobs must be refused for want of disk. Asked in each group that takes some."""
+        if self._looked_at != self.groups:
+            self._looked_at = self.groups
+            self.reserve.look(self._wal.used_bytes())
+        return self.reserve.full
+
+    def check_disk(self) -> None:
+        """Upkeep: take new jobs again once there is space. A full disk gets a short log: that is space too."""
+        self.reserve.check(self._wal.used_bytes())
+        self._watch_wal()
 
     async def close(self) -> None:
         """Finish what was submitted, sync, and close the file. Safe to call twice."""
@@ -314,12 +337,12 @@ class Store:
             return error
         if not isinstance(error, sqlite3.Error):
             return StoreError("Internal error", hint="this is a defect of hubqueue; the log has the details")
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-        if code == sqlite3.SQLITE_FULL:
-            self.reserve.disk_is_full()
-        if code == sqlite3.SQLITE_BUSY:
+        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
             return Busy("The job file is locked by another program", hint="close it there")
-        return translate(error, self.path)
+        answer = translate(error, self.path)
+        if isinstance(answer, DiskFull):
+            self.reserve.give_up()
+        return answer
 
     def _answer(self, replies: list[tuple[Reply[Any], Any, bool, int]]) -> None:
         for reply, result, _, size in replies:
@@ -366,7 +389,8 @@ class Store:
         if self._checkpointing:
             return
         used = self._wal.used_bytes()
-        if used >= max(SOFT_BYTES, self._checkpoint_from):
+        soft = PASSIVE_BYTES if self.reserve.full else SOFT_BYTES
+        if used >= max(soft, self._checkpoint_from):
             self._gate_closed = True
             self._checkpointing = True
             future = asyncio.wrap_future(self._checkpointer.restart(), loop=self._loop)

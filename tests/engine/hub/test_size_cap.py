@@ -62,5 +62,5 @@ async def test_beyond_its_size_a_hub_told_so_drops_the_oldest_and_counts_them(tm
         assert evicted[0] == first
         oldest = (await hub.list_jobs("q", [State.WAITING], limit=1)).jobs[0]
         assert oldest.seq == int(first.rpartition("-")[2]) + len(evicted)
-        assert largest_bytes <= CAP + 8 * 1024 * 1024
+        assert largest_bytes <= CAP + 16 * 1024 * 1024  # the log grows in steps
         assert refused == 0

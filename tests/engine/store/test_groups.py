@@ -1,0 +1,143 @@
+"""Rules 3 and 4: a group is committed or given up as one; what was answered ok is what the file holds."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hubqueue.errors import DiskFull, HubqueueError, QueueFull
+from hubqueue.hub.hub import Hub
+from hubqueue.hub.settings import HubSettings
+from hubqueue.hub.verbs.enqueue import enqueue
+from hubqueue.model.bounds import QueueBounds
+from hubqueue.model.job import NewJob
+from hubqueue.model.outcome import Complete, Settlement
+from hubqueue.model.verbs import Event
+from hubqueue.store.tx import Tx
+from support.mixed import miscounted
+from support.waiting import until
+
+
+def _rows(tx: Tx) -> int:
+    count: int = tx.execute("SELECT count(*) FROM job").fetchone()[0]
+    return count
+
+
+def _limit_pages(room: int) -> Any:
+    """Let the file grow by so many pages and no more: then SQLite answers SQLITE_FULL."""
+
+    def verb(tx: Tx) -> None:
+        (pages,) = tx.execute("PRAGMA page_count").fetchone()
+        (free,) = tx.execute("PRAGMA freelist_count").fetchone()
+        tx.execute(f"PRAGMA max_page_count = {pages - free + room}").fetchall()
+
+    return verb
+
+
+def _add(number: int) -> Any:
+    job = NewJob(name=f"n{number}", data=b"\xc5\x13\x88" + bytes(5000))
+    return lambda tx: enqueue(tx, f"q{number % 3}", [job])
+
+
+@pytest.mark.parametrize("room", [0, 1, 7, 40, 100, 140, 10_000])
+async def test_a_full_disk_at_any_place_of_a_group_takes_back_the_whole_group(room: int, tmp_path: Path) -> None:
+    async with await Hub.open(tmp_path / "hub.db") as hub:
+        await hub.run(_add(0))
+        await hub.run(_limit_pages(room))
+        events: list[Event] = []
+        await hub.subscribe(None, events.append)
+        replies: list[Any] = []
+        before = hub.store.groups
+        for number in range(1, 61):
+            hub.submit(_add(number), replies.append)
+        async with asyncio.timeout(10):
+            while len(replies) < 60:
+                await asyncio.sleep(0)
+        groups = hub.store.groups - before
+        ok = [reply for reply in replies if not isinstance(reply, HubqueueError)]
+        refused = [reply for reply in replies if isinstance(reply, HubqueueError)]
+        assert await hub.run(_rows) == 1 + len(ok)
+        assert await hub.run(miscounted) == []
+        assert sorted(event.job_id for event in events if event.kind == "pushed") == sorted(id for (id,) in ok)
+        if room == 10_000:
+            assert groups == 1  # all of them were in it
+            assert not refused
+        else:
+            assert refused
+            assert all(isinstance(each, DiskFull) for each in refused)
+        await hub.run(_limit_pages(1_000_000))
+        await until(lambda: not hub.disk_full)
+        await hub.run(_add(61))
+        assert await hub.run(_rows) == 2 + len(ok)
+
+
+async def test_with_a_full_disk_leased_jobs_still_end(tmp_path: Path) -> None:
+    async with await Hub.open(tmp_path / "hub.db") as hub:
+        for number in range(0, 60, 3):
+            await hub.run(_add(number))
+        leased = await hub.lease("q0", 20, owner="w")
+        await hub.run(_limit_pages(2))
+        with pytest.raises(DiskFull):
+            await hub.enqueue("q0", [NewJob(data=b"\xc5\x75\x30" + bytes(30_000))])
+        await hub.settle([Settlement(each.job.id, each.token, Complete(remove=True)) for each in leased])
+        assert await hub.run(_rows) == 0
+        await hub.run(_limit_pages(1_000_000))
+
+
+async def test_a_verb_that_refuses_takes_nothing_back_but_itself(tmp_path: Path) -> None:
+    settings = HubSettings(queues={"small": QueueBounds(max_jobs=3)})
+    async with await Hub.open(tmp_path / "hub.db", settings) as hub:
+        replies: list[Any] = []
+        for _ in range(6):
+            hub.submit(lambda tx: enqueue(tx, "small", [NewJob()]), replies.append)
+            hub.submit(lambda tx: enqueue(tx, "large", [NewJob()]), replies.append)
+        await until(lambda: len(replies) == 12)
+        assert sum(isinstance(reply, QueueFull) for reply in replies) == 3
+        assert await hub.run(_rows) == 9
+        assert await hub.run(miscounted) == []
+
+
+async def test_a_verb_with_a_defect_is_answered_and_its_group_taken_back(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def broken(tx: Tx) -> None:
+        enqueue(tx, "new-queue", [NewJob()])
+        raise ZeroDivisionError
+
+    async with await Hub.open(tmp_path / "hub.db") as hub:
+        replies: list[Any] = []
+        hub.submit(_add(0), replies.append)
+        hub.submit(broken, replies.append)
+        hub.submit(_add(1), replies.append)
+        await until(lambda: len(replies) == 3)
+        ok = [reply for reply in replies if not isinstance(reply, HubqueueError)]
+        assert len(ok) == await hub.run(_rows) == 1  # what came after the defect is a group of its own
+        assert await hub.counts("new-queue") == await hub.counts("never-seen")
+        assert await hub.run(miscounted) == []
+        await hub.enqueue("new-queue", [NewJob()])
+        assert "a defect" in caplog.text
+
+
+async def test_whatever_fails_at_random_the_file_holds_what_was_answered(tmp_path: Path) -> None:
+    chance = random.Random(7)
+    async with await Hub.open(tmp_path / "hub.db") as hub:
+        taken = 0
+        for _ in range(30):
+            await hub.run(_limit_pages(chance.choice((0, 3, 20, 60, 10_000))))
+            replies: list[Any] = []
+            size = chance.randint(1, 30)
+            for number in range(size):
+                hub.submit(_add(number), replies.append, durable=chance.random() < 0.3)
+            await until(lambda: len(replies) == size)  # noqa: B023
+            taken += sum(not isinstance(reply, HubqueueError) for reply in replies)
+            await hub.run(_limit_pages(10_000))
+            hub.store.check_disk()
+            assert await hub.run(_rows) == taken
+            assert await hub.run(miscounted) == []
+        assert taken > 100
+    async with await Hub.open(tmp_path / "hub.db") as hub:
+        assert await hub.run(_rows) == taken
