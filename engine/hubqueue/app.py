@@ -163,7 +163,7 @@ class App:
         from hubqueue.mqtt.bridge import Bridge  # a hub without MQTT does not carry its libraries
 
         self.bridge = Bridge(self.hub, self.config.mqtt.broker, self.config.mqtt.rules, version=__version__)
-        self._intake.push_async_callback(self.bridge.stop)
+        self._intake.push_async_callback(self.bridge.close)
         await self.bridge.start()
 
 

@@ -84,3 +84,17 @@ async def test_a_forwarder_that_finds_nobody_does_not_hold_up_the_end(tmp_path: 
         assert (await forwarder.status()).forwarded == 0
         began = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - began < 2.0
+
+
+async def test_a_forwarder_with_nothing_to_do_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    async with App(config(tmp_path / "central")) as central:
+        idle = Forward(queue="q", to=central.url, target="q")
+        async with App(config(tmp_path / "edge", forwarders=(idle,))) as edge:
+            (forwarder,) = edge.forwarders
+
+            async def up() -> bool:
+                return (await forwarder.status()).link.value == "up"
+
+            await until(up)
+            began = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - began < 2.0

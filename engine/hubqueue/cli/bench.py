@@ -62,13 +62,13 @@ def bench(jobs: int, folder: Path | None, as_json: bool) -> None:
     if as_json:
         output.print_json([asdict(row) for row in rows])
         return
+    columns = ("work", "jobs", "jobs/s", "p50", "p99")
     output.print_table(
-        ("work", "jobs", "jobs/s", "p50", "p99"),
+        output.table(columns, right=columns[1:]),
         (
             (row.work, f"{row.jobs:,}", f"{row.jobs_per_s:,.0f}", f"{row.p50_ms:.2f} ms", f"{row.p99_ms:.2f} ms")
             for row in rows
         ),
-        right=("jobs", "jobs/s", "p50", "p99"),
         empty="",
     )
 

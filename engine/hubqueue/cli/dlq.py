@@ -38,9 +38,9 @@ def list_dead(hub: Hub, queue: str, limit: int, as_json: bool) -> None:
     if as_json:
         output.print_json([show.job_map(job) for job in found])
         return
-    columns = ("id", "name", "tries", "failed", "reason", "error")
+    drawn = output.table(("id", "tries", "failed", "why"), right=("tries",), whole=("id", "failed"))
     empty = f"No job of queue {queue} has failed for good."
-    output.print_table(columns, (_row(job) for job in found), right=("tries",), empty=empty)
+    output.print_table(drawn, (_row(job) for job in found), empty=empty)
     if len(found) == limit:
         click.echo(f"The first {limit} are shown; --limit shows more.", err=True)
 
@@ -49,14 +49,8 @@ def _row(job: Job) -> list[str]:
     from hubqueue.cli.output import escape
     from hubqueue.cli.times import ago
 
-    return [
-        escape(job.id),
-        escape(job.name),
-        str(job.attempts),
-        ago(job.finished_at_ms),
-        escape(job.history.reason or "-"),
-        f"[red]{escape(job.history.error or '-')}[/]",
-    ]
+    why = job.history.error or job.history.reason or "-"
+    return [escape(job.id), str(job.attempts), ago(job.finished_at_ms), f"[red]{escape(why)}[/]"]
 
 
 @dlq.command()

@@ -26,9 +26,8 @@ def forward(hub: Hub, as_json: bool) -> None:
         return
     columns = ("queue", "to", "link", "waiting", "oldest", "sent", "rejected", "jobs/s", "last error")
     output.print_table(
-        columns,
+        output.table(columns, right=("waiting", "oldest", "sent", "rejected", "jobs/s")),
         (_row(status) for status in statuses),
-        right=("waiting", "oldest", "sent", "rejected", "jobs/s"),
         empty="This hub has no forwarders; the section 'forwarders' of hubqueue.yaml makes them.",
     )
 

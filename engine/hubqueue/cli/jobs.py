@@ -40,7 +40,8 @@ def jobs(hub: Hub, queue: str, states: tuple[str, ...], limit: int, newest: bool
         return
     columns = ("id", "name", "state", "tries", "created", "data")
     empty = f"Queue {queue} has no such jobs." if states else f"Queue {queue} holds no jobs."
-    output.print_table(columns, (_row(job) for job in found), right=("tries",), empty=empty)
+    drawn = output.table(columns, right=("tries",), whole=("id", "name", "state", "created"), cut=("data",))
+    output.print_table(drawn, (_row(job) for job in found), empty=empty)
     if len(found) == limit:
         click.echo(f"The first {limit} are shown; --limit shows more.", err=True)
 
@@ -127,6 +128,7 @@ def _details(job: Job) -> Any:
         ("tags", output.escape(", ".join(job.options.tags)) if job.options.tags else None),
         ("reason", job.history.reason),
         ("error", f"[red]{output.escape(job.history.error)}[/]" if job.history.error else None),
+        ("stack", f"[dim]{output.escape_lines(job.history.stack)}[/]" if job.history.stack else None),
         ("data", output.escape(json.dumps(show.plain(job.data), ensure_ascii=False))),
         ("result", output.escape(json.dumps(show.plain(job.result), ensure_ascii=False)) if job.result else None),
     ]
@@ -138,5 +140,5 @@ def _details(job: Job) -> Any:
     runs = output.table(("attempt", "failed", "after", "reason", "error"), right=("attempt",), title="Failed runs")
     for run in job.history.attempts:
         after = f"{(run.failed_at_ms - run.started_at_ms) / 1000:.1f} s"
-        runs.add_row(str(run.attempt), clock(run.failed_at_ms), after, run.reason, output.escape(run.error or "-"))
+        runs.add_row(str(run.attempt), ago(run.failed_at_ms), after, run.reason, output.escape(run.error or "-"))
     return Group(grid, "", runs)

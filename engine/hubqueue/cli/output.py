@@ -44,25 +44,38 @@ def console() -> Console:
     return out
 
 
-def table(columns: Sequence[str], *, right: Sequence[str] = (), title: str | None = None) -> Table:
-    """An empty table in the style of all of ours; `right` names the columns of numbers."""
+def table(
+    columns: Sequence[str],
+    *,
+    right: Sequence[str] = (),
+    whole: Sequence[str] = (),
+    cut: Sequence[str] = (),
+    title: str | None = None,
+) -> Table:
+    """An empty table in the style of all of ours.
+
+    right: columns of numbers; whole: never broken, because people copy it; cut: shortened to its line. The others
+    are folded where the terminal is narrow.
+    """
     from rich import box
     from rich.table import Table
 
     drawn = Table(box=box.SIMPLE_HEAD, title=title, title_justify="left", title_style="bold", pad_edge=False)
+    drawn.expand = bool(cut) and sys.stdout.isatty()  # what is cut takes the room the others leave
     for name in columns:
         if name in right:
             drawn.add_column(name, justify="right", no_wrap=True)
+        elif name in whole:
+            drawn.add_column(name, no_wrap=True, overflow="ignore")
+        elif name in cut:
+            drawn.add_column(name, no_wrap=True, overflow="ellipsis", ratio=1)
         else:
             drawn.add_column(name, overflow="fold")
     return drawn
 
 
-def print_table(
-    columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Sequence[str] = (), empty: str
-) -> None:
-    """A table, or the sentence `empty` on standard error when there are no rows."""
-    drawn = table(columns, right=right)
+def print_table(drawn: Table, rows: Iterable[Sequence[str]], *, empty: str) -> None:
+    """The table with these rows, or the sentence `empty` on standard error when there are none."""
     for row in rows:
         drawn.add_row(*row)
     if drawn.row_count == 0:
@@ -82,6 +95,11 @@ def escape(text: str) -> str:
     from rich.markup import escape as escape_markup
 
     return escape_markup("".join(char if char.isprintable() or char == " " else "�" for char in text))
+
+
+def escape_lines(lines: Iterable[str]) -> str:
+    """Several lines of such text, as a traceback is; a line may hold several itself."""
+    return "\n".join(escape(line) for text in lines for line in text.splitlines())
 
 
 def number(count: int, *, zero: str = "[dim]0[/]") -> str:

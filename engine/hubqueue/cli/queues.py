@@ -33,9 +33,8 @@ def queues(hub: Hub, as_json: bool) -> None:
         return
     columns = ("queue", "waiting", "delayed", "active", "completed", "failed", "")
     output.print_table(
-        columns,
+        output.table(columns, right=columns[1:6]),
         (_row(info) for info in sorted(infos, key=lambda info: info.name)),
-        right=columns[1:6],
         empty="There are no queues yet: 'hubqueue add QUEUE DATA' makes one.",
     )
 

@@ -47,7 +47,7 @@ class Mistake:
     def __str__(self) -> str:
         where = f"{self.source}:{self.line}" if self.line is not None else self.source
         parts = [f"{where}: " if where else "", f"{dotted(self.path)}: " if self.path else "", self.message]
-        if self.value is not None and self.value not in self.message:
+        if self.value is not None and not (self.value.startswith("'") and self.value in self.message):
             parts.append(f", not {self.value}" if self.message.startswith("must ") else f": {self.value}")
         if self.hint:
             parts.append(f" ({self.hint})")

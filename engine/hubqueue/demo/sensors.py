@@ -85,10 +85,10 @@ class House:
         self._last_s = now_s
         for room, climate in self._rooms.items():
             temperature, humidity = climate.step(hour, self._chance)
-            yield _json(f"demo/{room}/temperature", value=temperature, unit="°C")
-            yield _json(f"demo/{room}/humidity", value=humidity, unit="%")
+            yield _json(f"demo/climate/{room}/temperature", value=temperature, unit="°C")
+            yield _json(f"demo/climate/{room}/humidity", value=humidity, unit="%")
         power, energy = self._meter.step(hour, elapsed_h, self._chance)
-        yield _json("demo/meter/power", value=power, unit="W", total_kwh=energy)
+        yield _json("demo/power/meter", value=power, unit="W", total_kwh=energy)
         yield from self._door_moves(hour)
 
     def _door_moves(self, hour: float) -> Iterator[Message]:
@@ -96,7 +96,7 @@ class House:
         for door, is_open in self._doors.items():
             if self._chance.random() < (0.6 if is_open else daytime):  # an open door is soon closed again
                 self._doors[door] = not is_open
-                yield Message(f"demo/{door}/contact", b"closed" if is_open else b"open")
+                yield Message(f"demo/doors/{door}", b"closed" if is_open else b"open")
 
 
 def hour_of(now_s: float) -> float:

@@ -43,11 +43,9 @@ _SESSION_S: Final = 60  # the broker may forget the demo soon after it has ended
 _QUICK: Final = Backoff(kind="exponential", delay_ms=400, max_ms=5000)
 
 RULES: Final = (
+    Rule(topic="demo/climate/{room}/{kind}", queue=workers.CLIMATE, name="reading"),
     Rule(
-        topic="demo/{room}/{kind}", queue=workers.CLIMATE, name="reading", where="kind in ('temperature', 'humidity')"
-    ),
-    Rule(
-        topic="demo/{door}/contact",
+        topic="demo/doors/{door}",
         queue=workers.DOORS,
         name="lamp",
         payload=Payload("text"),
@@ -55,7 +53,8 @@ RULES: Final = (
         max_attempts=3,
         options=Options(backoff=_QUICK),
     ),
-    Rule(topic="demo/{room}/{kind}", queue=UPLINK, name="reading", where="kind != 'contact'"),
+    Rule(topic="demo/climate/#", queue=UPLINK, name="reading"),
+    Rule(topic="demo/power/#", queue=UPLINK, name="reading"),
 )
 
 
@@ -83,22 +82,20 @@ async def play(script: Script, show: Callable[[Picture, str], None], stopping: a
 @asynccontextmanager
 async def _built(script: Script) -> AsyncIterator[Scene]:
     async with AsyncExitStack() as stack:
-        url = script.mqtt_url
-        if url is None:
-            url = await stack.enter_async_context(children.broker())
+        broker = await _broker(script, stack)
         port = await stack.enter_async_context(
             children.central_hub(script.folder / "central.db", script.folder / "central.log")
         )
         uplink = Uplink("127.0.0.1", port)
         await uplink.start()
         stack.push_async_callback(uplink.close)
-        edge = await stack.enter_async_context(App(_edge(script.folder, url, uplink.port)))
+        edge = await stack.enter_async_context(App(_edge(script.folder, broker, uplink.port)))
         central = await stack.enter_async_context(RemoteHub(LinkSettings(port=port)))
         scene = Scene(edge, central, uplink)
         await scene.watch()
         for queue, handler in ((workers.CLIMATE, workers.climate), (workers.DOORS, workers.lamps(seed=11))):
             await stack.enter_async_context(Worker(edge.hub, queue, handler, concurrency=2, grace_s=2.0))
-        sensors = _publisher(url)
+        sensors = _publisher(broker)
         sensors.start()
         stack.push_async_callback(sensors.close)
         async with asyncio.TaskGroup() as tasks:
@@ -110,9 +107,16 @@ async def _built(script: Script) -> AsyncIterator[Scene]:
                     task.cancel()
 
 
-def _edge(folder: Path, mqtt_url: str, uplink_port: int) -> Config:
+async def _broker(script: Script, stack: AsyncExitStack) -> Broker:
+    """The broker that was named, or one of our own."""
+    if script.mqtt_url is not None:
+        return replace(Broker.from_url(script.mqtt_url), session_expiry_s=_SESSION_S)
+    url = await stack.enter_async_context(children.broker())
+    return replace(Broker.from_url(url), version="3.1.1")
+
+
+def _edge(folder: Path, broker: Broker, uplink_port: int) -> Config:
     """The edge hub as its hubqueue.yaml would say it."""
-    broker = replace(Broker.from_url(mqtt_url), session_expiry_s=_SESSION_S)
     quick = ForwardSettings(backoff_s=0.3, backoff_cap_s=2.0, connect_timeout_s=2.0)
     return Config(
         data_path=folder / "edge.db",
@@ -123,9 +127,8 @@ def _edge(folder: Path, mqtt_url: str, uplink_port: int) -> Config:
     )
 
 
-def _publisher(url: str) -> Link:
+def _publisher(broker: Broker) -> Link:
     """The sensors' own connection to the broker."""
-    broker = replace(Broker.from_url(url), session_expiry_s=_SESSION_S)
     return Link(broker, "hubqueue-demo-sensors", {}, begun=lambda present: None, received=lambda message: None)
 
 

@@ -27,17 +27,17 @@ def test_the_same_seed_gives_the_same_day() -> None:
 
 
 def test_afternoons_are_warmer_and_drier_than_nights() -> None:
-    assert mean(values("demo/living/temperature", 14, 17)) > mean(values("demo/living/temperature", 2, 5)) + 1
-    assert mean(values("demo/living/humidity", 14, 17)) < mean(values("demo/living/humidity", 2, 5))
+    assert mean(values("demo/climate/living/temperature", 14, 17)) > mean(values("demo/climate/living/temperature", 2, 5)) + 1
+    assert mean(values("demo/climate/living/humidity", 14, 17)) < mean(values("demo/climate/living/humidity", 2, 5))
 
 
 def test_power_peaks_in_the_evening_and_energy_only_grows() -> None:
-    assert mean(values("demo/meter/power", 18, 20)) > 2 * mean(values("demo/meter/power", 1, 4))
-    totals = [json.loads(one.payload)["total_kwh"] for _, one in day() if one.topic == "demo/meter/power"]
+    assert mean(values("demo/power/meter", 18, 20)) > 2 * mean(values("demo/power/meter", 1, 4))
+    totals = [json.loads(one.payload)["total_kwh"] for _, one in day() if one.topic == "demo/power/meter"]
     assert totals == sorted(totals)
 
 
 def test_doors_open_and_close_in_turn() -> None:
-    seen = [one.payload for _, one in day() if one.topic == "demo/front-door/contact"]
+    seen = [one.payload for _, one in day() if one.topic == "demo/doors/front-door"]
     assert len(seen) > 10
     assert all(before != after for before, after in itertools.pairwise(seen))
