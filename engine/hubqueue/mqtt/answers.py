@@ -26,6 +26,7 @@ from hubqueue.model.outcome import Complete, Settlement
 from hubqueue.model.state import LABELS, State
 from hubqueue.mqtt.invoke import RESPONSES, Answer
 from hubqueue.mqtt.stats import Stats
+from hubqueue.mqtt.tasks import watched
 
 log = logging.getLogger(__name__)
 
@@ -62,9 +63,7 @@ class Answers:
         self._tasks: list[asyncio.Task[None]] = []
 
     def start(self) -> None:
-        loop = asyncio.get_running_loop()
-        self._tasks = [loop.create_task(self._fetch(), name="mqtt-answers-fetch")]
-        self._tasks.append(loop.create_task(self._send(), name="mqtt-answers-send"))
+        self._tasks = [watched(self._fetch(), "mqtt-answers-fetch"), watched(self._send(), "mqtt-answers-send")]
 
     async def close(self) -> None:
         """Stop; what is not answered stays in the queue."""

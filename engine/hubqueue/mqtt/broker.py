@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, Literal, Self
 from urllib.parse import unquote, urlsplit
 
 from hubqueue.client.address import Tls
 from hubqueue.errors import Invalid
+from hubqueue.model.limits import check_int
 
 PORT: Final = 1883
 TLS_PORT: Final = 8883
@@ -62,9 +63,11 @@ class Broker:
             tls=(tls or Tls()) if encrypted else None,
         )
 
-    def named(self, username: str | None, password: str | None) -> Self:
-        """The same broker with another login."""
-        return replace(self, username=username, password=password)
+    def __post_init__(self) -> None:
+        check_int("port", self.port, 1, 65_535)
+        check_int("keepalive_s", self.keepalive_s, 1, 65_535)
+        check_int("session_expiry_s", self.session_expiry_s, 0, 2**32 - 1)
+        check_int("receive_maximum", self.receive_maximum, 1, 65_535)
 
     @property
     def url(self) -> str:

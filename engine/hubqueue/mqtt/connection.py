@@ -107,6 +107,7 @@ class Connection(aiomqtt.Client):
         self._five = five
         self._callbacks = callbacks
         self._paused = False
+        self._begun = False
         self._context = context
         self._splitter = Splitter(broker.max_packet_bytes)
         self._client._create_socket = self._connect_socket  # type: ignore[method-assign]
@@ -160,6 +161,11 @@ class Connection(aiomqtt.Client):
     def ended(self) -> bool:
         return self._disconnected.done()
 
+    @property
+    def carries(self) -> bool:
+        """Whether packet ids of this connection are alive: its broker has answered, and it has not ended."""
+        return self._begun and not self.ended
+
     async def subscribe_all(self, subscriptions: dict[str, int]) -> list[str]:
         """Subscribe; the filters that the broker refuses. Errors: LinkDown."""
         if not subscriptions:
@@ -199,8 +205,8 @@ class Connection(aiomqtt.Client):
             raise self._translated(error) from error
 
     def acknowledge(self, mids: list[int]) -> None:
-        """Tell the broker that it may forget these messages: one write for all. Nothing once the connection ended."""
-        if mids and not self.ended:
+        """Tell the broker that it may forget these messages: one write for all. Nothing where no id is alive."""
+        if mids and self.carries:
             self._client._packet_queue(paho.PUBACK, pubacks(mids), 0, 0)
 
     def pause(self) -> None:
@@ -319,6 +325,7 @@ class Connection(aiomqtt.Client):
     ) -> None:
         if not self._connected.done() and not reason_code.is_failure:
             self._callbacks.begun(flags.session_present)
+            self._begun = True
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
     def _on_disconnect(

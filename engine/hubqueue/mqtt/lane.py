@@ -27,6 +27,7 @@ from hubqueue.mqtt.link import Link, LinkState
 from hubqueue.mqtt.message import Message, unread_job
 from hubqueue.mqtt.routing import Passed, Refused, Routed, Routing, Taken
 from hubqueue.mqtt.stats import Stats
+from hubqueue.mqtt.tasks import watched
 
 log = logging.getLogger(__name__)
 
@@ -85,10 +86,8 @@ class Lane:
         known = await self._known_subscriptions()
         await self._remember(sorted({*known, *self._subscriptions}))
         self.link.forget([text for text in known if text not in self._subscriptions])
-        for name, loop in (("store", self._store()), ("sync", self._sync()), ("remember", self._remember_new())):
-            task = asyncio.get_running_loop().create_task(loop, name=f"mqtt-{name}-{self._client_id}")
-            task.add_done_callback(_report)
-            self._tasks.append(task)
+        loops = {"store": self._store(), "sync": self._sync(), "remember": self._remember_new()}
+        self._tasks = [watched(loop, f"mqtt-{name}-{self._client_id}") for name, loop in loops.items()]
         self.link.start()
 
     async def close(self) -> None:
@@ -249,9 +248,3 @@ class Lane:
     async def _remember(self, subscriptions: list[str]) -> None:
         blob = Blob(BLOBS, self._client_id, msgspec.msgpack.encode(subscriptions))
         await self._hub.settle([], blobs=[blob])
-
-
-def _report(task: asyncio.Task[None]) -> None:
-    """A lane that has stopped must not do so in silence."""
-    if not task.cancelled() and task.exception() is not None:
-        log.error("part of the MQTT bridge has stopped task=%s", task.get_name(), exc_info=task.exception())

@@ -19,6 +19,7 @@ from hubqueue.errors import HubqueueError, LinkDown
 from hubqueue.mqtt.broker import Broker
 from hubqueue.mqtt.connection import Callbacks, Connection, Status, Version, VersionRefused
 from hubqueue.mqtt.message import Message
+from hubqueue.mqtt.tasks import watched
 
 log = logging.getLogger(__name__)
 
@@ -74,7 +75,7 @@ class Link:
 
     def start(self) -> None:
         """Connect, and go on connecting, in a task of its own."""
-        self._task = asyncio.get_running_loop().create_task(self._run(), name=f"mqtt-link-{self._client_id}")
+        self._task = watched(self._run(), f"mqtt-link-{self._client_id}")
 
     async def close(self) -> None:
         """Say that the hub is gone and leave; the broker keeps the session."""
@@ -96,8 +97,8 @@ class Link:
 
     @property
     def connected(self) -> bool:
-        """Whether an acknowledgement can leave."""
-        return self._connection is not None and not self._connection.ended
+        """Whether an acknowledgement can leave. False while connecting: old packet ids would hit new messages."""
+        return self._connection is not None and self._connection.carries
 
     def acknowledge(self, mids: list[int]) -> None:
         """Acknowledge messages of the present connection."""
@@ -109,7 +110,7 @@ class Link:
     ) -> None:
         """Publish with QoS 1 and wait for the broker. Errors: LinkDown."""
         connection = self._connection
-        if connection is None or not self.connected or not self.state.up:
+        if connection is None or connection.ended or not self.state.up:
             raise LinkDown(f"MQTT broker {self._broker.url}: not connected")
         await connection.send(topic, payload, retain=retain, correlation=correlation)
 

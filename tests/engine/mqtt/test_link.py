@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from aiomqtt import TLSParameters
 from amqtt.broker import Broker as OldBroker
 
 from hubqueue.client.address import Tls
@@ -164,6 +165,26 @@ async def test_a_broker_that_accepts_and_says_nothing_is_down() -> None:
             assert isinstance((await hub.down()).error, LinkDown)
 
 
+async def test_nothing_is_acknowledged_while_a_new_connection_waits_for_its_answer(tmp_path: Path) -> None:
+    async with (
+        Mosquitto(tmp_path) as broker,
+        Proxy(broker.port) as proxy,
+        Collecting(near(proxy.port), ALL, acknowledge=False) as hub,
+    ):
+        await hub.up()
+        await publish(broker.port, [("s/a", b"1")])
+        (message,) = await hub.received(1)
+        await proxy.set(Uplink.MUTE)
+        proxy.cut()
+        await hub.down()
+        await proxy.wait_accepted(2)
+        assert not hub.link.connected
+        hub.link.acknowledge([message.mid])  # of the old connection: must go nowhere
+        await proxy.set(Uplink.PASS)
+        proxy.cut()
+        assert (await hub.received(2))[1].redelivered
+
+
 async def test_garbage_from_the_broker_ends_the_connection_only() -> None:
     async def garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"\x20\x03\x00\x00\x00\x30\xff\xff\xff\xff\xff")
@@ -204,6 +225,12 @@ async def test_tls_and_password_work(tmp_path: Path) -> None:
         settings = Broker.from_url(f"mqtts://hub:s3cret@localhost:{broker.port}", tls=Tls(str(files.ca)))
         async with Collecting(settings, ALL) as hub:
             await hub.up()
+            async with client(
+                broker.port, "sender", username="hub", password="s3cret", tls_params=TLSParameters(str(files.ca))
+            ) as sender:
+                for number in range(10):
+                    await sender.publish("s/a", bytes([number]) * 400_000, qos=1)
+            assert [m.payload for m in await hub.received(10)] == [bytes([n]) * 400_000 for n in range(10)]
 
 
 async def test_a_client_certificate_works(tmp_path: Path) -> None:
@@ -285,6 +312,12 @@ def test_an_address_is_read(url: str, host: str, port: int, login: tuple[str | N
     assert (broker.host, broker.port, (broker.username, broker.password)) == (host, port, login)
     assert "p@ss" not in repr(broker)
     assert "p@ss" not in broker.url
+
+
+@pytest.mark.parametrize("wrong", [{"receive_maximum": 0}, {"keepalive_s": 0}, {"port": 70_000}])
+def test_settings_out_of_range_are_refused(wrong: dict[str, int]) -> None:
+    with pytest.raises(Invalid, match=next(iter(wrong))):
+        Broker(**wrong)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("url", ["", "http://x", "mqtt://", "mqtt://x:port", "mqtt://x/topic", "broker:1883"])
