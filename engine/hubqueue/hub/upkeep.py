@@ -24,6 +24,7 @@ from hubqueue.store.tx import Tx
 log = logging.getLogger(__name__)
 
 SLICE: Final = 500
+FIRES: Final = 50  # schedules fired in one step
 BEAT_S: Final = 1.0
 RETENTION_BEATS: Final = 10
 JUMP_PAUSE_MS: Final = 600_000  # after a clock jump nothing is deleted for its age for this long
@@ -33,10 +34,18 @@ CAP_SLICE: Final = 1000
 class Upkeep:
     """Started by the hub when it is open; `due_at` is told by every group what it made due."""
 
-    def __init__(self, store: Store, settings: HubSettings, over_cap: Callable[[bool], None]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: HubSettings,
+        over_cap: Callable[[bool], None],
+        served: Callable[[str], bool],
+    ) -> None:
+        """over_cap is told whether the size cap is reached; served says whether a queue has a worker."""
         self._store = store
         self._settings = settings
         self._over_cap = over_cap
+        self._served = served
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = NEVER
@@ -81,7 +90,7 @@ class Upkeep:
         for row in list(tx.queues.by_id.values()):
             if row.n[State.DELAYED] and row.next_due_ms <= tx.now_ms:
                 more |= delays.promote_due(tx, row, SLICE) == SLICE
-        more |= schedule.fire_due(tx, 50) == 50
+        more |= schedule.fire_due(tx, FIRES, self._served) == FIRES
         more |= self._outlive(tx) == SLICE
         return tx.now_ms if more else NEVER
 
@@ -130,6 +139,7 @@ class Upkeep:
 
         def follow(tx: Tx) -> None:
             leases.shift(tx, jump_ms)
+            schedule.follow_jump(tx, tx.now_ms + jump_ms, jump_ms)
             for row in tx.queues.by_id.values():
                 row.next_due_ms = 0
             tx.after.append(lambda: self._store.clock.rebase(jump_ms))

@@ -19,10 +19,10 @@ class QueueRow:
     """One queue.
 
     `n` holds the number of jobs by State, and at PRIORITIZED those of the waiting ones with a priority above 0.
-    `next_due_ms` is a lower bound of the delayed jobs' times.
+    `next_due_ms` is a lower bound of the delayed jobs' times. `asked_ms`: when a worker last asked for a job.
     """
 
-    __slots__ = ("id", "n", "name", "next_due_ms", "paused")
+    __slots__ = ("asked_ms", "id", "n", "name", "next_due_ms", "paused")
 
     def __init__(self, id: int, name: str, paused: bool = False) -> None:
         self.id = id
@@ -30,6 +30,7 @@ class QueueRow:
         self.paused = paused
         self.n = [0] * 7
         self.next_due_ms = 0
+        self.asked_ms = 0
 
     def __repr__(self) -> str:
         return f"QueueRow({self.id}, {self.name!r}, n={self.n})"

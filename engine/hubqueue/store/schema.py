@@ -134,7 +134,7 @@ _FIRST: Final = (
     """
     CREATE TABLE schedule (
         key TEXT PRIMARY KEY,
-        queue TEXT NOT NULL,
+        interval INTEGER NOT NULL,
         next_run_at_ms INTEGER,
         spec BLOB NOT NULL,
         runs INTEGER NOT NULL DEFAULT 0,
