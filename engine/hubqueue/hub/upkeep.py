@@ -16,7 +16,7 @@ from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import hold, rows, schedule
 from hubqueue.hub.verbs.enqueue import evict
 from hubqueue.model.state import State
-from hubqueue.store import changes, delays, ids, leases, lists, retention, schedules
+from hubqueue.store import changes, delays, groups, ids, leases, lists, retention, schedules
 from hubqueue.store.queues import NEVER, QueueRow
 from hubqueue.store.store import Store
 from hubqueue.store.tx import Tx
@@ -90,6 +90,9 @@ class Upkeep:
         for row in list(tx.queues.by_id.values()):
             if row.n[State.DELAYED] and row.next_due_ms <= tx.now_ms:
                 more |= delays.promote_due(tx, row, SLICE) == SLICE
+            if row.refill_ms <= tx.now_ms:
+                row.refill_ms = NEVER
+                tx.available(row, min(row.n[State.WAITING], SLICE))
         more |= schedule.fire_due(tx, FIRES, self._served) == FIRES
         more |= self._outlive(tx) == SLICE
         return tx.now_ms if more else NEVER
@@ -172,6 +175,7 @@ class Upkeep:
         for row in list(self._store.queues.by_id.values()):
             if row.n[State.COMPLETED] or row.n[State.FAILED]:
                 await self._repeat(lambda tx, row=row: self._retain_slice(tx, row, ageing))  # type: ignore[misc]
+        await self._store.run(groups.prune)
         if ageing:
             before = self._store.clock.now_ms() - self._settings.forward_kept_ms
             await self._repeat(lambda tx: ids.expire(tx, before, SLICE) >= SLICE)
@@ -203,6 +207,7 @@ class Upkeep:
 def _next_due(tx: Tx) -> int:
     due = [leases.next_deadline_ms(tx.db), schedules.next_ms(tx), changes.next_ttl_ms(tx)]
     due += [row.next_due_ms for row in tx.queues.by_id.values() if row.n[State.DELAYED]]
+    due += [row.refill_ms for row in tx.queues.by_id.values()]
     return min((at for at in due if at is not None), default=NEVER)
 
 

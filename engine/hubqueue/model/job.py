@@ -44,6 +44,8 @@ class Options(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     remove_on_fail: bool = False
     tags: tuple[str, ...] = ()
     stack_trace_limit: int = 10
+    group: str | None = None
+    group_max_size: int | None = None
 
 
 PLAIN: Final = Options()
@@ -67,6 +69,7 @@ class Flag:
     CANCELLED = 512  # cancel was asked for while the job was active
     ABSOLUTE = 1024  # run_at_ms was given as a time of day: it does not move when the clock jumps
     LOGS = 2048  # job_log has lines of it
+    GROUPED = 4096
 
 
 def flags_of(options: Options, custom_id: str | None) -> int:
@@ -81,6 +84,7 @@ def flags_of(options: Options, custom_id: str | None) -> int:
         Flag.TTL: options.ttl_ms is not None,
         Flag.LIFO: options.lifo,
         Flag.STALL_TIMEOUT: options.stall_timeout_ms is not None,
+        Flag.GROUPED: options.group is not None,
     }
     return sum(flag for flag, is_held in held.items() if is_held)
 

@@ -12,7 +12,7 @@ from hubqueue.hub.verbs import rows
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import PLAIN, Enqueueable, Flag, Options, flags_of, options_blob
 from hubqueue.model.state import State
-from hubqueue.store import ids, jobs, lists
+from hubqueue.store import groups, ids, jobs, lists
 from hubqueue.store.queues import PRIORITIZED, QueueRow
 from hubqueue.store.tx import Tx
 
@@ -40,6 +40,9 @@ def enqueue(tx: Tx, queue: str, new: Sequence[Enqueueable]) -> list[str]:
         _enqueue_plain(tx, row, first, new)
         public_id = tx.identity.public_id
         return [public_id(seq) for seq in range(first, first + len(new))]
+    if any(job.options is not None and job.options.group_max_size is not None for job in new):
+        with tx.savepoint():  # a group may turn out to be full in the middle of the batch
+            return [_enqueue_one(tx, row, seq, job) for seq, job in enumerate(new, first)]
     return [_enqueue_one(tx, row, seq, job) for seq, job in enumerate(new, first)]
 
 
@@ -85,6 +88,9 @@ def _enqueue_one(tx: Tx, row: QueueRow, seq: int, job: Enqueueable) -> str:
     if existing is not None:
         tx.emit("duplicated", row.name, existing)
         return existing
+    if options.group is not None:
+        row.grouped = True
+        _check_group(tx, row, options.group, options.group_max_size)
     id = job.custom_id or tx.identity.public_id(seq)
     if job.custom_id is not None:
         ids.claim(tx, job.custom_id, seq)
@@ -112,6 +118,7 @@ def _enqueue_one(tx: Tx, row: QueueRow, seq: int, job: Enqueueable) -> str:
             expires_at_ms=expires,
             name=job.name,
             custom_id=job.custom_id,
+            grp=options.group,
             options=options_blob(options),
             history=None,
             data=None if job.data is None else bytes(job.data),
@@ -149,6 +156,12 @@ def _deduplicate(tx: Tx, row: QueueRow, options: Options) -> str | None:
     if dedup.extend and dedup.ttl_ms is not None:
         ids.extend_key(tx, row.id, dedup)
     return owner.custom_id or tx.identity.public_id(owner.seq)
+
+
+def _check_group(tx: Tx, row: QueueRow, name: str, max_size: int | None) -> None:
+    group = None if max_size is None else groups.get(tx, row, name)
+    if group is not None and max_size is not None and group.waiting + group.delayed >= max_size:
+        raise QueueFull(f"Group {name} has reached its maximum size of {max_size}")
 
 
 def _forget_generation(tx: Tx, seq: int) -> None:

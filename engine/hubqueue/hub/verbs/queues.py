@@ -114,6 +114,7 @@ def bury_new(tx: Tx, queue: str, dead: Sequence[tuple[NewJob, str, str | None]])
                 expires_at_ms=None,
                 name=job.name,
                 custom_id=None,
+                grp=None,
                 options=options_blob(options),
                 history=history_blob(History(reason=reason, error=error)),
                 data=job.data,
