@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterator, Mapping
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,10 +21,10 @@ from hubqueue.store.audit import audit
 if TYPE_CHECKING:
     from hubqueue.app import App
 
-Command = Callable[[], Coroutine[Any, Any, dict[str, Any]]]
+Operation = Callable[[], Coroutine[Any, Any, dict[str, Any]]]
 
 
-def admin_commands(app: App) -> Mapping[str, Command]:
+def operations(app: App) -> Mapping[str, Operation]:
     """The commands of this process by their name on the wire."""
 
     async def forwarders() -> dict[str, Any]:
@@ -41,9 +42,17 @@ async def write_backup(hub: Hub, data_path: Path) -> dict[str, Any]:
     """A backup in the folder `backups` beside the job file, named by the time; its path and size."""
     folder = data_path.parent / "backups"
     folder.mkdir(exist_ok=True)
-    target = folder / f"{data_path.stem}-{time.strftime('%Y%m%d-%H%M%S')}.db"
+    name = f"{data_path.stem}-{time.strftime('%Y%m%d-%H%M%S')}"
+    target = next(path for path in _numbered(folder / name) if not path.exists())
     size = await hub.backup(target)
     return {"path": str(target.absolute()), "bytes": size}
+
+
+def _numbered(path: Path) -> Iterator[Path]:
+    """`name.db`, then `name-2.db` and so on: two backups may be asked for in one second."""
+    yield path.with_suffix(".db")
+    for number in count(2):
+        yield path.with_name(f"{path.name}-{number}.db")
 
 
 async def check_file(hub: Hub, data_path: Path) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """One hub process: the only place that builds its parts and takes them down again.
 
 Parts start in the order hub, TCP door, forwarders, handlers, MQTT bridge, so that nothing takes work in before
-there is somewhere to put it, and stop in the opposite order within `drain`. `main` is what `hubqueue run` calls.
+there is somewhere to put it. At a stop intake ends first, then work ends within `drain`, then the file is closed.
+`main` is what `hubqueue run` calls.
 """
 
 from __future__ import annotations
@@ -11,24 +12,28 @@ import logging
 import os
 import secrets
 import signal
+from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
-from typing import Final, NoReturn, Self
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
 import msgspec
 import uvloop
 
 from hubqueue import __version__, logs
-from hubqueue.admin import admin_commands
+from hubqueue.admin import operations
 from hubqueue.client.address import LinkSettings
 from hubqueue.config.settings import Config, Forward
 from hubqueue.forward.forwarder import Forwarder
 from hubqueue.forward.sinks.hub import HubSink
 from hubqueue.hub.hub import Hub
-from hubqueue.mqtt.bridge import Bridge
 from hubqueue.servers.settings import TcpSettings, TlsFiles
 from hubqueue.servers.tcp import TcpServer
 from hubqueue.work.parent import HandlerParent
 from hubqueue.work.settings import HandlerSettings
+
+if TYPE_CHECKING:
+    from hubqueue.mqtt.bridge import Bridge
 
 log = logging.getLogger(__name__)
 
@@ -41,15 +46,16 @@ class App:
 
     hub: Hub
     tcp: TcpServer
-    bridge: Bridge | None
-    handlers: HandlerParent | None
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.forwarders: list[Forwarder] = []
-        self.bridge = None
-        self.handlers = None
-        self._parts = AsyncExitStack()
+        self.handlers: HandlerParent | None = None
+        self.bridge: Bridge | None = None
+        # how it ends: what takes work in, then what works (side by side), then what both need
+        self._intake = AsyncExitStack()
+        self._work: list[Callable[[], Coroutine[Any, Any, None]]] = []
+        self._base = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -68,8 +74,8 @@ class App:
     async def start(self) -> None:
         """Build and start every part; if one cannot start, the others are stopped again and its error is raised."""
         try:
-            await self._start_hub()
-            await self._start_tcp()
+            await self._open_hub()
+            await self._open_tcp()
             for forward in self.config.forwarders:
                 self._start_forwarder(forward)
             await self._start_handlers()
@@ -80,23 +86,32 @@ class App:
 
     async def stop(self) -> None:
         """Take nothing more in, let running work end within `drain`, give the rest back, close the file."""
-        await self._parts.aclose()
+        async with self._base:
+            await self._intake.aclose()
+            ending = [asyncio.ensure_future(end()) for end in self._work]
+            self._work.clear()
+            if ending:
+                await asyncio.wait(ending)
+                for ended in ending:
+                    ended.result()
 
-    async def _start_hub(self) -> None:
+    async def _open_hub(self) -> None:
         self.config.data_path.parent.mkdir(parents=True, exist_ok=True)
         self.hub = await Hub.open(self.config.data_path, self.config.hub)
-        self._parts.push_async_callback(self.hub.close)
+        self._base.push_async_callback(self.hub.close)
+        self._intake.callback(self.hub.drain_off)
 
-    async def _start_tcp(self) -> None:
+    async def _open_tcp(self) -> None:
         door = self.config.tcp
         tls = TlsFiles(cert=door.cert_file, key=door.key_file) if door.cert_file and door.key_file else None
         settings = TcpSettings(host=door.host, port=door.port, tokens=door.tokens, tls=tls, drain_s=self.config.drain_s)
-        self.tcp = await self._serve(settings)
+        self.tcp = await self._open_door(settings)
+        self._work.append(self.tcp.close)
 
-    async def _serve(self, settings: TcpSettings) -> TcpServer:
-        server = TcpServer(self.hub, settings, extra=admin_commands(self))
+    async def _open_door(self, settings: TcpSettings) -> TcpServer:
+        server = TcpServer(self.hub, settings, __version__, operations(self))
         await server.start()
-        self._parts.push_async_callback(server.close)
+        self._base.push_async_callback(server.close)
         return server
 
     def _start_forwarder(self, forward: Forward) -> None:
@@ -119,7 +134,7 @@ class App:
         forwarder = Forwarder(self.hub, forward.queue, sink, settings)
         forwarder.start()
         self.forwarders.append(forwarder)
-        self._parts.push_async_callback(forwarder.stop)
+        self._work.append(forwarder.stop)
 
     async def _start_handlers(self) -> None:
         """Handlers come in by a door of their own: loopback, a fresh token, and no certificate to check."""
@@ -127,7 +142,7 @@ class App:
         if wanted is None:
             return
         token = secrets.token_urlsafe(24)
-        door = await self._serve(TcpSettings(host=LOOPBACK, port=0, tokens=(token,), drain_s=self.config.drain_s))
+        door = await self._open_door(TcpSettings(host=LOOPBACK, port=0, tokens=(token,), drain_s=self.config.drain_s))
         self.handlers = HandlerParent(
             self.hub,
             HandlerSettings(
@@ -139,14 +154,16 @@ class App:
                 max_memory_bytes=wanted.max_memory_bytes,
             ),
         )
-        self._parts.push_async_callback(self.handlers.close)
+        self._work.append(partial(self.handlers.close, self.config.drain_s))
         await self.handlers.start()
 
     async def _start_bridge(self) -> None:
         if self.config.mqtt is None:
             return
-        self.bridge = Bridge(self.hub, self.config.mqtt.broker, self.config.mqtt.rules)
-        self._parts.push_async_callback(self.bridge.stop)
+        from hubqueue.mqtt.bridge import Bridge  # a hub without MQTT does not carry its libraries
+
+        self.bridge = Bridge(self.hub, self.config.mqtt.broker, self.config.mqtt.rules, version=__version__)
+        self._intake.push_async_callback(self.bridge.stop)
         await self.bridge.start()
 
 

@@ -25,6 +25,8 @@ SCENARIOS: Sequence[Scenario] = (
 )
 SERVERS: Mapping[str, type[Server]] = {server.name: server for server in (Hubqueue, Bunqueue)}
 
+FILE_WIDTH = 140  # columns of the tables where there is no terminal to ask
+
 progress = Console(stderr=True)
 
 
@@ -40,6 +42,24 @@ def play(scenario: Scenario, server: type[Server], rounds: int, *, quick: bool) 
         finally:
             shutil.rmtree(folder)
     return median_of(taken)
+
+
+def play_all(
+    scenarios: Sequence[Scenario], names: Sequence[str], rounds: int, *, quick: bool
+) -> tuple[dict[str, dict[str, Figures]], list[str]]:
+    """The figures by server and scenario, and what failed. The servers take turns, so that both see the same hour."""
+    results: dict[str, dict[str, Figures]] = {name: {} for name in names}
+    failures = []
+    for scenario in scenarios:
+        for name in names:
+            if name not in scenario.servers:
+                continue
+            try:
+                results[name][scenario.name] = play(scenario, SERVERS[name], 1 if quick else rounds, quick=quick)
+            except Exception as error:  # the others are still worth their time
+                failures.append(f"{name}: {scenario.title}: {error}")
+                progress.print_exception()
+    return results, failures
 
 
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
@@ -68,7 +88,7 @@ def main(
     Each scenario starts a server on a fresh file and loads it with frames encoded beforehand. What counts is what
     the server has answered, which it does only after the commit.
     """
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else FILE_WIDTH)
     if list_names:
         for scenario in SCENARIOS:
             console.print(f"{scenario.name:18} {scenario.title}", highlight=False)
@@ -76,13 +96,9 @@ def main(
     if unknown := set(only) - {scenario.name for scenario in SCENARIOS}:
         raise click.UsageError(f"no scenario {', '.join(sorted(unknown))}; --list shows them")
     chosen = [scenario for scenario in SCENARIOS if not only or scenario.name in only]
-    results: dict[str, dict[str, Figures]] = {}
-    for name in [Hubqueue.name, *([against] if against else [])]:
-        results[name] = {
-            scenario.name: play(scenario, SERVERS[name], 1 if quick else rounds, quick=quick)
-            for scenario in chosen
-            if name in scenario.servers
-        }
+    names = [Hubqueue.name, *([against] if against else [])]
+    results, failures = play_all(chosen, names, rounds, quick=quick)
+    for name in names:
         report.show(console, name, chosen, results[name])
     if against:
         report.compare(console, f"hubqueue / {against}", chosen, results[Hubqueue.name], results[against])
@@ -92,6 +108,8 @@ def main(
         saved = report.load(compare)
         heading = f"this run / {compare.name} ({saved['revision']}, {saved['taken']})"
         report.compare(console, heading, chosen, results[Hubqueue.name], saved["servers"][Hubqueue.name])
+    if failures:
+        raise click.ClickException("\n".join(["these could not be measured:", *failures]))
 
 
 if __name__ == "__main__":

@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import monotonic, perf_counter, sleep
 
-from bench.bunqueue import free_port
 from bench.figures import Figures, Meter
 from bench.jobs import reading
 from bench.publisher import publish, send
 from bench.scenario import Scenario, Stage
 from bench.servers import Hubqueue
 from hubqueue.client.load import Line
+from support.mosquitto import free_port
 
 WINDOW = 200
 PATIENCE_S = 120.0

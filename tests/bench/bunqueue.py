@@ -11,6 +11,7 @@ from time import monotonic, sleep
 
 from bench.servers import START_S, Server
 from support.bunqueue import BUN_PACKAGE, install
+from support.mosquitto import free_port
 
 
 class Bunqueue(Server):
@@ -51,11 +52,3 @@ class Bunqueue(Server):
 
     def port_of(self, line: str) -> int | None:
         return self._tcp_port if re.search(rf"TCP\b.*127\.0\.0\.1:{self._tcp_port}", line) else None
-
-
-def free_port() -> int:
-    """A port that nobody listens on now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 
@@ -50,10 +51,9 @@ def show(console: Console, server: str, scenarios: Sequence[Scenario], results: 
     played = [scenario for scenario in scenarios if scenario.name in results]
     more = [name for name in KINDS if name not in MAIN and any(name in figures for figures in results.values())]
     aims = [goals(scenario, results[scenario.name]) if server == "hubqueue" else "" for scenario in played]
-    table = Table(title=server, title_justify="left")
-    table.add_column("work", no_wrap=True)
+    table = new_table(server)
     for name in MAIN:
-        table.add_column(KINDS[name].title, justify="right")
+        table.add_column(KINDS[name].title, justify="right", no_wrap=True)
     if more:
         table.add_column("also", overflow="fold")
     if any(aims):
@@ -71,6 +71,13 @@ def show(console: Console, server: str, scenarios: Sequence[Scenario], results: 
     console.print(table)
 
 
+def new_table(title: str) -> Table:
+    """A table whose rows are scenarios."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD)
+    table.add_column("work", no_wrap=True)
+    return table
+
+
 def form(name: str, value: float) -> str:
     """One figure as people read it."""
     return KINDS[name].form.format(value)
@@ -83,7 +90,8 @@ def goals(scenario: Scenario, figures: Figures) -> str:
         kind = KINDS[name]
         reached = figures[name] >= goal if kind.higher_is_better else figures[name] <= goal
         colour, mark = ("green", "reached") if reached else ("red", "missed")
-        said.append(f"[{colour}]{kind.title} {kind.form.format(goal)} {mark}[/]")
+        title = "" if name == "jobs_per_s" else f"{kind.title} "
+        said.append(f"[{colour}]{title}{kind.form.format(goal)} {mark}[/]")
     return "\n".join(said)
 
 
@@ -91,8 +99,7 @@ def compare(console: Console, heading: str, scenarios: Sequence[Scenario], ours:
     """Ours as ratios to theirs, figure by figure; green is better, red is worse."""
     both = [scenario for scenario in scenarios if scenario.name in ours and scenario.name in theirs]
     names = [name for name in KINDS if any(name in ours[s.name] and name in theirs[s.name] for s in both)]
-    table = Table(title=heading, title_justify="left")
-    table.add_column("work", no_wrap=True)
+    table = new_table(heading)
     for name in names:
         table.add_column(KINDS[name].title, justify="right")
     for scenario in both:

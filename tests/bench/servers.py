@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import queue
 import re
 import subprocess
@@ -16,6 +15,7 @@ from time import monotonic
 from typing import ClassVar
 
 from hubqueue.client.load import Line, Target
+from support.hub_process import clean_environment
 
 START_S = 60.0  # bunqueue loads its whole backlog before it listens
 STOP_S = 60.0
@@ -55,12 +55,13 @@ class Server(ABC):
 
     def start(self) -> None:
         """Starts the process and returns as soon as it says that it listens."""
-        environment = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
+        environment = clean_environment(self.environment())
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a start is not to compile everything again
         with (self.folder / f"{self.name}.log").open("a", encoding="utf-8") as log:
             self._process = subprocess.Popen(
                 self.command(),
                 cwd=self.folder,
-                env={**environment, **self.environment()},
+                env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,

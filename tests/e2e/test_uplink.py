@@ -21,6 +21,7 @@ from hubqueue.model.job import NewJob
 from hubqueue.model.state import State
 from support import central, certificates, edge
 from support.bunqueue import Bunqueue
+from support.hub_process import HubProcess
 from support.proxy import Proxy, Uplink
 
 QUEUE = "readings"
@@ -28,15 +29,25 @@ JOBS = 6000
 BATCH = 20
 PRIORITIES = (0, 0, 5, -3)
 OUTAGE_S = 0.4
+UPLINK_DELAY_S = 0.01  # each way: the jobs must not be through before the outages are
 SETTINGS = {"batch": BATCH, "backoff_s": 0.02, "backoff_cap_s": 0.2, "connect_timeout_s": 0.5}
 TOKEN = "a token of the central server"
 
 
-@pytest.fixture
-async def server(tmp_path: Path) -> AsyncIterator[LinkSettings]:
+@pytest.fixture(params=["hubqueue", "bunqueue"])
+async def server(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[LinkSettings]:
+    """The central server, a process of its own."""
     files = certificates.make(tmp_path / "tls")
-    async with Bunqueue(tmp_path, tokens=TOKEN, cert=files.cert, key=files.key) as server:
-        yield LinkSettings("127.0.0.1", server.port, TOKEN, Tls(str(files.ca)))
+    folder = tmp_path / "central"
+    folder.mkdir()
+    tls = Tls(str(files.ca))
+    if request.param == "bunqueue":
+        async with Bunqueue(folder, tokens=TOKEN, cert=files.cert, key=files.key) as server:
+            yield LinkSettings("127.0.0.1", server.port, TOKEN, tls)
+        return
+    flags = ("--tcp-port", "0", "--auth-tokens", TOKEN, "--tls-cert", str(files.cert), "--tls-key", str(files.key))
+    with HubProcess(folder, *flags) as process:
+        yield LinkSettings("127.0.0.1", process.port, TOKEN, tls)
 
 
 async def fill(file: Path) -> None:
@@ -91,6 +102,7 @@ async def test_a_bad_uplink_and_two_kills_lose_nothing_and_double_nothing(tmp_pa
     assert server.tls is not None
     link = {"token": TOKEN, "ca_file": server.tls.ca_file, "ping_after_s": 0.1, "dead_after_s": 0.3}
     async with Proxy(server.port) as proxy:
+        proxy.delay_s = UPLINK_DELAY_S
         url = f"tls://127.0.0.1:{proxy.port}"
         for outages, lost_answers in ((range(4), True), (range(4, 7), False)):
             async with edge.running(file, QUEUE, url, SETTINGS, link) as process:

@@ -1,13 +1,45 @@
-"""Looking into the hub that jobs are forwarded to, over its own TCP door: a hubqueue or a bunqueue server alike."""
+"""The server that jobs are forwarded to, hubqueue or bunqueue, and what it has, seen through its own TCP door."""
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Literal, cast
 
 import msgspec
 
-from hubqueue.client.address import LinkSettings
+from hubqueue.client.address import LinkSettings, Tls
 from hubqueue.client.session import Session
+from hubqueue.hub.hub import Hub
+from hubqueue.servers.settings import TcpSettings, TlsFiles
+from hubqueue.servers.tcp import TcpServer
+from support.bunqueue import Bunqueue
+from support.certificates import Certificates
+
+Kind = Literal["hubqueue", "bunqueue"]
+
+
+@asynccontextmanager
+async def serve(
+    kind: Kind, folder: Path, *, token: str | None = None, files: Certificates | None = None
+) -> AsyncIterator[LinkSettings]:
+    """A running server with a file in this folder, and how to reach it."""
+    tls = None if files is None else Tls(str(files.ca))
+    if kind == "bunqueue":
+        cert, key = (None, None) if files is None else (files.cert, files.key)
+        async with Bunqueue(folder, tokens=token, cert=cert, key=key) as bunqueue:
+            yield LinkSettings("127.0.0.1", bunqueue.port, token, tls)
+        return
+    certificate = None if files is None else TlsFiles(cert=files.cert, key=files.key)
+    settings = TcpSettings(port=0, tokens=() if token is None else (token,), tls=certificate, drain_s=1.0)
+    async with await Hub.open(folder / "central.db") as hub:
+        server = TcpServer(hub, settings, "0")
+        await server.start()
+        try:
+            yield LinkSettings("127.0.0.1", server.port, token, tls)
+        finally:
+            await server.close()
 
 
 class Arrived(msgspec.Struct, frozen=True):

@@ -12,22 +12,13 @@ import signal
 import socket
 import subprocess
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from support.certificates import Certificates
+
 START_S = 10.0
-
-
-@dataclass(frozen=True)
-class Certificates:
-    """Files in PEM: the CA that both sides trust, and the broker's own."""
-
-    ca: Path
-    cert: Path
-    key: Path
-    require_client: bool = False
 
 
 class Mosquitto:
@@ -39,14 +30,15 @@ class Mosquitto:
         *,
         login: tuple[str, str] | None = None,
         tls: Certificates | None = None,
+        client_certificate: bool = False,
         persistence: bool = False,
         lines: tuple[str, ...] = (),
     ) -> None:
-        self.port = _free_port()
+        self.port = free_port()
         self._folder = folder / f"mosquitto-{self.port}"
         self._folder.mkdir(parents=True)
         self._process: subprocess.Popen[bytes] | None = None
-        self._configure(login, tls, persistence, lines)
+        self._configure(login, tls, client_certificate, persistence, lines)
 
     async def start(self) -> None:
         """Start, and wait until it accepts connections."""
@@ -104,7 +96,12 @@ class Mosquitto:
         return True
 
     def _configure(
-        self, login: tuple[str, str] | None, tls: Certificates | None, persistence: bool, more: tuple[str, ...]
+        self,
+        login: tuple[str, str] | None,
+        tls: Certificates | None,
+        client_certificate: bool,
+        persistence: bool,
+        more: tuple[str, ...],
     ) -> None:
         self._conf = self._folder / "mosquitto.conf"
         self._log = self._folder / "log"
@@ -114,7 +111,7 @@ class Mosquitto:
             lines.append("user root")
         if tls is not None:
             lines += [f"cafile {tls.ca}", f"certfile {tls.cert}", f"keyfile {tls.key}"]
-            lines.append(f"require_certificate {'true' if tls.require_client else 'false'}")
+            lines.append(f"require_certificate {'true' if client_certificate else 'false'}")
         if login is None:
             lines.append("allow_anonymous true")
         else:
@@ -126,7 +123,8 @@ class Mosquitto:
         self._conf.write_text("\n".join((*lines, *more, "")))
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port that was free just now."""
     with closing(socket.socket()) as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

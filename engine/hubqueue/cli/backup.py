@@ -37,7 +37,7 @@ def backup(hub: Hub, file: Path | None, as_json: bool) -> None:
     if file is not None and file.exists():
         raise Invalid(f"{file} exists already", hint="choose another name; backups are never overwritten")
     with waiting("Writing the backup"):
-        reply = hub.ask(_ask)
+        reply = hub.ask(_ask, patience_s=_LONGEST_S)
     written = Path(reply["path"])
     if file is not None:
         written = _move(written, file)
@@ -50,7 +50,7 @@ def backup(hub: Hub, file: Path | None, as_json: bool) -> None:
 async def _ask(remote: RemoteHub) -> dict[str, Any]:
     import msgspec
 
-    body = await remote.link.request("Backup", {}, timeout_s=_LONGEST_S, repeatable=False)
+    body = await remote.link.request("Backup", {}, repeatable=False)
     reply: dict[str, Any] = msgspec.msgpack.decode(body)
     return reply
 

@@ -112,7 +112,7 @@ def configuration(file: Path) -> list[Finding]:
 def running_hub(hub: Hub) -> list[Finding]:
     """Whether it answers, what waits for a person, and whether its file and counts are sound."""
     try:
-        return hub.ask(_look)
+        return hub.ask(_look, patience_s=_LONGEST_S)
     except HubqueueError as error:
         return [Finding(PROBLEM, f"the hub at {hub.url}: {error.message}", error.hint)]
 
@@ -138,7 +138,7 @@ async def _look(remote: RemoteHub) -> list[Finding]:
         if status["link"] != "up":
             text = f"the link of forwarder {status['queue']} to {status['target']} is {status['link']}"
             found.append(Finding(PROBLEM, text, status.get("error") or ""))
-    reply = await remote.link.request("CheckFile", {}, timeout_s=_LONGEST_S)
+    reply = await remote.link.request("CheckFile", {})
     faults: list[str] = msgspec.msgpack.decode(reply)["faults"]
     if not faults:
         found.append(Finding(FINE, "the job file and its counts are sound"))

@@ -33,11 +33,14 @@ class Hub:
         self._token = token
         self._ca_file = ca_file
 
-    def ask(self, action: Callable[[RemoteHub], Awaitable[T]]) -> T:
-        """Connect, run `action`, disconnect. Errors: LinkDown with a hint for the person at the terminal."""
-        return asyncio.run(self._ask(action))
+    def ask(self, action: Callable[[RemoteHub], Awaitable[T]], *, patience_s: float = REQUEST_S) -> T:
+        """Connect, run `action`, disconnect. Units: patience_s seconds that one answer may take.
 
-    async def _ask(self, action: Callable[[RemoteHub], Awaitable[T]]) -> T:
+        Errors: LinkDown with a hint for the person at the terminal.
+        """
+        return asyncio.run(self._ask(action, patience_s))
+
+    async def _ask(self, action: Callable[[RemoteHub], Awaitable[T]], patience_s: float) -> T:
         from hubqueue.client.address import LinkSettings
         from hubqueue.client.remote import RemoteHub
 
@@ -46,7 +49,8 @@ class Hub:
             token=self._token,
             ca_file=self._ca_file,
             connect_timeout_s=CONNECT_S,
-            request_timeout_s=REQUEST_S,
+            request_timeout_s=patience_s,
+            dead_after_s=patience_s,  # a hub that is busy with our request answers no ping on this connection
         )
         remote = RemoteHub(settings)
         try:

@@ -37,7 +37,7 @@ HUBQUEUE_TOKEN; without them they use tcp://127.0.0.1:6789.
 """
 
 # command -> module of this package; the order is the order of the help
-_COMMANDS: Final = {
+COMMANDS: Final = {
     "run": "run",
     "demo": "demo",
     "add": "add",
@@ -81,10 +81,10 @@ class Commands(click.Group):
     """A group that imports a command's module on first use."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(_COMMANDS)
+        return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        module = _COMMANDS.get(cmd_name)
+        module = COMMANDS.get(cmd_name)
         if module is None:
             return None
         found = getattr(importlib.import_module(f"hubqueue.cli.{module}"), cmd_name.replace("-", "_"))
@@ -94,10 +94,10 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        if args and args[0] not in _COMMANDS and not args[0].startswith("-"):
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
             import difflib
 
-            close = difflib.get_close_matches(args[0], _COMMANDS, n=1)
+            close = difflib.get_close_matches(args[0], COMMANDS, n=1)
             hint = f" Did you mean '{close[0]}'?" if close else " See 'hubqueue --help'."
             ctx.fail(f"There is no command '{args[0]}'.{hint}")
         return super().resolve_command(ctx, args)

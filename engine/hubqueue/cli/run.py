@@ -40,10 +40,10 @@ def run(file: Path | None, **flags: Any) -> None:
 
     SIGTERM or Ctrl-C lets running work end first; a second one stops at once.
     """
-    from hubqueue import app
+    from hubqueue.app import main as serve
     from hubqueue.config.load import load
 
     for option in OPTIONS:
         if option.kind not in (str, int) and flags[option.name] is not None:
             flags[option.name] = read_text(option, flags[option.name])
-    app.main(load(file, flags=flags))
+    serve(load(file, flags=flags))

@@ -91,7 +91,7 @@ def counts_map(counts: Counts) -> dict[str, int]:
 
 
 def queue_map(info: QueueInfo) -> dict[str, Any]:
-    return {"name": info.name, "paused": info.paused, **counts_map(info.counts)}
+    return {"name": info.name, "is_paused": info.paused, **counts_map(info.counts)}
 
 
 def event_map(event: Event) -> dict[str, Any]:

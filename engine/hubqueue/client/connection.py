@@ -132,7 +132,7 @@ class Connection:
         if self._session is not None and not self._session.lost.done():
             return self._session
         if self._keeper is None:
-            raise LinkDown(f"the client of {self.settings.url} is not open", hint="")
+            raise LinkDown(f"the client of {self.settings.url} is {'closed' if self._closed else 'not open'}", hint="")
         if isinstance(self.state.error, NotAuthenticated):
             raise self.state.error
         loop = asyncio.get_running_loop()

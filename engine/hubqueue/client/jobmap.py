@@ -217,9 +217,7 @@ def job_of(wire: WireJob, state: State | None = None) -> Job:
         progress=wire.progress or 0.0,
         custom_id=wire.custom_id,
         options_blob=options_blob(options),
-        history_blob=history_blob(
-            History(error=text(wire.failed_reason), stack=wire.stacktrace or (), progress_message=wire.progress_message)
-        ),
+        history_blob=history_blob(_history_of(wire)),
         result=present(wire.returnvalue),
     )
 

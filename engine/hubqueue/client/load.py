@@ -9,6 +9,7 @@ from __future__ import annotations
 import selectors
 import socket
 from collections.abc import Iterable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import islice
 from time import perf_counter
@@ -181,9 +182,13 @@ class Line:
         self.socket = socket.create_connection((target.host, target.port), timeout=SILENCE_S)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._reader = FrameReader()
-        self.call("Hello", protocolVersion=3, capabilities=[])
-        if target.token is not None:
-            self.call("Auth", token=target.token)
+        try:
+            if target.token is not None:
+                self.call("Auth", token=target.token)
+            self.call("Hello", protocolVersion=3, capabilities=[])
+        except BaseException:
+            self.close()
+            raise
 
     def receive(self) -> list[bytes]:
         """The replies that are there, at least a part of one."""
@@ -214,20 +219,17 @@ class Line:
 
 def drive(target: Target, flows: Iterable[Flow]) -> Load:
     """Runs every flow on a connection of its own until all are done."""
-    lines = [(Line(target), flow) for flow in flows]
     load = Load()
-    with selectors.DefaultSelector() as selector:
+    with ExitStack() as stack:
+        selector = stack.enter_context(selectors.DefaultSelector())
+        lines = [(stack.enter_context(Line(target)), flow) for flow in flows]
         for line, flow in lines:
             selector.register(line.socket, selectors.EVENT_READ, (line, flow))
-        try:
-            began = perf_counter()
-            for line, flow in lines:
-                line.socket.sendall(flow.start(perf_counter()))
-            _serve(selector, [flow for _, flow in lines], load.latencies)
-            load.seconds = perf_counter() - began
-        finally:
-            for line, _ in lines:
-                line.close()
+        began = perf_counter()
+        for line, flow in lines:
+            line.socket.sendall(flow.start(perf_counter()))
+        _serve(selector, [flow for _, flow in lines], load.latencies)
+        load.seconds = perf_counter() - began
     return load
 
 

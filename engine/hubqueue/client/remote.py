@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
+from itertools import count as counter
 from typing import Any, Final, Self
 from uuid import uuid4
 
@@ -29,7 +30,7 @@ from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal
 ONCE: Final = "once:"  # custom ids made here; a hub keeps them idempotent for an hour after the job has finished
 EVERY_QUEUE: Final = "*"
 UNKNOWN: Final = "unknown"  # the state of a job that is not there
-LAST_WORDS_S: Final = 2.0  # for jobs that are given back while the client closes
+LAST_WORDS_S: Final = 2.0  # for polls to be called off, and for what is still to be said at the end
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +46,7 @@ class RemoteHub:
     def __init__(self, settings: LinkSettings) -> None:
         self.link = Connection(settings)
         self._subscriptions: set[Connection] = set()
+        self._polls = counter(1)
         self._late: set[asyncio.Task[None]] = set()
 
     async def open(self) -> Self:
@@ -84,12 +86,13 @@ class RemoteHub:
     async def lease(
         self, queue: str, count: int = 1, *, owner: str, lease_ms: int = 30_000, wait_ms: int = 0
     ) -> list[Leased]:
-        fields = {"queue": queue, "count": count, "owner": owner, "lockTtl": lease_ms}
+        poll = f"poll-{next(self._polls)}"
+        fields = {"reqId": poll, "queue": queue, "count": count, "owner": owner, "lockTtl": lease_ms}
         asked = asyncio.ensure_future(self._poll("PULLB", fields, wait_ms))
         try:
             reply = read(await asyncio.shield(asked), replies.LeaseReply)
         except asyncio.CancelledError:
-            self._give_back_when_it_comes(asked)
+            await asyncio.shield(self._later(self._give_up(poll, asked)))
             raise
         return _leased(reply)
 
@@ -264,27 +267,27 @@ class RemoteHub:
 
         return await self.link.request(cmd, rest, timeout_s=wait_ms / 1000 + self.link.settings.request_timeout_s)
 
-    def _give_back_when_it_comes(self, asked: asyncio.Future[bytes]) -> None:
-        """Nobody waits for these jobs any more; unanswered, they would stay leased until they stall."""
-
-        async def give_back(jobs: list[Leased]) -> None:
-            try:
-                await self.settle([Settlement(one.job.id, one.token, Release()) for one in jobs])
-            except HubqueueError as error:
-                log.warning("jobs of a cancelled poll not given back, their leases run out code=%s", error.code)
-
-        def answered(poll: asyncio.Future[bytes]) -> None:
-            if poll.cancelled() or poll.exception() is not None:
+    async def _give_up(self, poll: str, asked: asyncio.Future[bytes]) -> None:
+        """Call a poll off; jobs that were handed out to it meanwhile are given back, else they would stall."""
+        if not self.link.state.up:
+            asked.cancel()
+            return
+        try:
+            await self.link.request("CancelPoll", {"poll": poll}, timeout_s=LAST_WORDS_S)
+            if not asked.done():  # answers come in order: now there will be none
+                asked.cancel()
                 return
-            if jobs := _leased(read(poll.result(), replies.LeaseReply)):
-                self._later(give_back(jobs))
+            if jobs := _leased(read(await asked, replies.LeaseReply)):
+                await self.settle([Settlement(one.job.id, one.token, Release()) for one in jobs])
+        except HubqueueError as error:
+            asked.cancel()
+            log.warning("a poll was not called off, jobs given to it wait for their lease to end code=%s", error.code)
 
-        asked.add_done_callback(answered)
-
-    def _later(self, work: Coroutine[Any, Any, None]) -> None:
+    def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._late.add(task)
         task.add_done_callback(self._late.discard)
+        return task
 
     async def _was_applied(self, settlements: Sequence[Settlement], named: Sequence[tuple[Output, str]]) -> bool:
         """Whether leases that are gone were ended by the first, unanswered sending of this very settle.

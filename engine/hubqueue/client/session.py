@@ -126,13 +126,13 @@ class Session(asyncio.Protocol):
             raise LinkDown(f"{self._settings.url} does not speak this protocol: {error}") from error
 
     async def request(self, cmd: str, fields: Mapping[str, object], timeout_s: float | None = None) -> bytes:
-        """Send one command and return its reply, an undecoded map.
+        """Send one command and return its reply, an undecoded map. fields may name a reqId of their own.
 
         Units: timeout_s seconds; None: the settings' own.
         Errors: what the reply says; AnswerLost and TimedOut leave open whether it was done.
         """
-        number = str(next(self._numbers))
-        payload = _encode({"cmd": cmd, "reqId": number, **fields})
+        number = str(fields.get("reqId") or next(self._numbers))
+        payload = _encode({"cmd": cmd, **fields, "reqId": number})
         if len(payload) > MAX_FRAME_BYTES:
             raise PayloadTooLarge(f"{cmd} of {len(payload)} bytes does not fit into one frame", hint=_SPLIT)
         if not self._writable.is_set():

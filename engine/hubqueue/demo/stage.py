@@ -212,8 +212,8 @@ class Scene:
             self._happenings.append(happening)
 
     def _link(self, event: LinkChanged) -> None:
-        why = f": {event.down.error}" if event.down is not None else ""
-        self._tell("link", f"forwarder of {event.queue} is {event.state.value}{why}")
+        why = f" ({event.down.reason.value})" if event.down is not None else ""
+        self._tell("link", f"the forwarder's link is {event.state.value}{why}")
 
     def _tell(self, kind: str, text: str) -> None:
         self._happenings.append(Happening(time.time_ns() // 1_000_000, kind, text))

@@ -56,7 +56,7 @@ def render(picture: Picture, url: str) -> RenderableType:
     foot = Text.from_markup(
         f"[dim]Look inside from another terminal:  hubqueue queues --url {url}   Ctrl-C ends it.[/]"
     )
-    return Group(head, "", _queues(picture), "", _link(picture), "", _happenings(picture), "", foot)
+    return Group(head, _queues(picture), _link(picture), "", _happenings(picture), "", foot)
 
 
 def line(picture: Picture) -> str:
@@ -96,9 +96,9 @@ def _link(picture: Picture) -> RenderableType:
     wire = "[green]━━━━━━▶[/]" if picture.uplink_open else "[red]━━ ╳ ━━[/]"
     style = "green" if picture.link_state == "up" else "red"
     return Text.from_markup(
-        f"edge hub  {wire}  central hub     link [{style}]{picture.link_state}[/] for {span(picture.link_since_s)}, "
-        f"[bold]{picture.waiting_to_forward:,}[/] wait for it, {picture.forwarded:,} forwarded, "
-        f"[bold]{picture.central:,}[/] at the central hub"
+        f"edge hub  {wire}  central hub     link [{style}]{picture.link_state}[/] for {span(picture.link_since_s)}\n"
+        f"[bold]{picture.waiting_to_forward:,}[/] wait here, {picture.forwarded:,} were forwarded, "
+        f"[bold]{picture.central:,}[/] have arrived"
     )
 
 
@@ -109,7 +109,9 @@ def _happenings(picture: Picture) -> RenderableType:
     for one in picture.happenings:
         style = _EVENT_STYLES.get(one.kind, "default")
         lines.append(f"[dim]{clock_ms(one.at_ms)[:8]}[/]  [{style}]{one.kind:<9}[/] {escape(one.text)}")
-    return Text.from_markup("\n".join(lines) or "[dim]nothing has happened yet[/]", overflow="ellipsis")
+    text = Text.from_markup("\n".join(lines) or "[dim]nothing has happened yet[/]", overflow="ellipsis")
+    text.no_wrap = True
+    return text
 
 
 def told(event: Event) -> Happening | None:

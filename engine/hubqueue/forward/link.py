@@ -129,7 +129,8 @@ class Link:
             self._usable.set()
         if state is not before or self.breaker.failures > failures:
             self._log(state)
-        if state is not before:
+        never_up = not failures and self.breaker.failures > 0  # down from the start, and now it is known why
+        if state is not before or never_up:
             self._changed(state, self.breaker.last if state is LinkState.DOWN else None)
 
     def _log(self, state: LinkState) -> None:

@@ -5,7 +5,7 @@ Runs on one event loop; nothing here may be called from another thread.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -113,23 +113,32 @@ class Core:
         """For each connection that leases: pass it to `lease_or_park`, and `lose` or `give_back` at its end."""
         return Holder()
 
+    @property
+    def held_count(self) -> int:
+        """Leases that connections hold, as far as the hub has heard."""
+        return len(self._holders)
+
     def lose(self, holder: Holder) -> None:
         """The connection broke: its leases last for the grace, then its jobs are given back and counted as lost."""
         held = self._holders.close(holder)
         if held:
             grace_ms = int(self.settings.grace_s * 1000)
-            self.submit(lambda tx: hold.lose(tx, held, grace_ms), _ignore)
+            self.submit(lambda tx: hold.lose(tx, hold.by_seq(tx, held), grace_ms), _ignore)
 
     def give_back(self, holder: Holder) -> None:
         """The connection ended cleanly: its jobs are released at once, nothing is counted."""
         held = self._holders.close(holder)
         if held:
-            self.submit(lambda tx: hold.give_back(tx, held), _ignore)
+            self.submit(lambda tx: hold.give_back(tx, hold.by_seq(tx, held)), _ignore)
 
-    def settled(self, ids: list[str]) -> None:
+    def settled(self, ids: Iterable[str]) -> None:
         """These jobs were settled: their holders need not give them back."""
-        seq_of = self.store.tx.identity.seq_of
-        self._holders.settled(seq for seq in map(seq_of, ids) if seq is not None)
+        self._holders.settled(ids)
+
+    def resumed(self, holder: Holder, held: Iterable[tuple[str, str]]) -> None:
+        """The holder has just renewed these (id, token): it holds them now, whoever did before."""
+        number_in = self.store.tx.identity.number_in
+        self._holders.resumed(holder, [(id, number_in(token)) for id, token in held])
 
     def lease_or_park(
         self,

@@ -11,35 +11,52 @@ from hubqueue.model.job import Leased
 
 
 class Holder:
-    """The leases one connection took and that were not settled yet: seq -> lease number."""
+    """The leases one connection took or renewed and that were not settled yet: job id -> lease number."""
 
     __slots__ = ("closed", "leases")
 
     def __init__(self) -> None:
         self.closed = False
-        self.leases: dict[int, int] = {}
+        self.leases: dict[str, int] = {}
 
 
 class Holders:
     """The holder of each leased job."""
 
     def __init__(self) -> None:
-        self._by_seq: dict[int, Holder] = {}
+        self._by_id: dict[str, Holder] = {}
+
+    def __len__(self) -> int:
+        return len(self._by_id)
 
     def took(self, holder: Holder, leased: Sequence[Leased]) -> None:
+        """These jobs were handed to the holder."""
         for each in leased:
-            holder.leases[each.job.seq] = each.job.lease_no
-            self._by_seq[each.job.seq] = holder
+            self._hold(holder, each.job.id, each.job.lease_no)
 
-    def settled(self, seqs: Iterable[int]) -> None:
-        for seq in seqs:
-            holder = self._by_seq.pop(seq, None)
+    def resumed(self, holder: Holder, held: Iterable[tuple[str, int]]) -> None:
+        """The holder has renewed these (id, lease number): who held them before may go without harm."""
+        if not holder.closed:
+            for id, lease_no in held:
+                self._hold(holder, id, lease_no)
+
+    def settled(self, ids: Iterable[str]) -> None:
+        """Nobody holds these any more."""
+        for id in ids:
+            holder = self._by_id.pop(id, None)
             if holder is not None:
-                holder.leases.pop(seq, None)
+                holder.leases.pop(id, None)
 
-    def close(self, holder: Holder) -> list[tuple[int, int]]:
-        """The holder is gone: what it held, as (seq, lease number)."""
+    def close(self, holder: Holder) -> list[tuple[str, int]]:
+        """The holder is gone: what it held, as (id, lease number)."""
         holder.closed = True
         held = list(holder.leases.items())
-        self.settled([seq for seq, _ in held])
+        self.settled([id for id, _ in held])
         return held
+
+    def _hold(self, holder: Holder, id: str, lease_no: int) -> None:
+        before = self._by_id.get(id)
+        if before is not None and before is not holder:
+            before.leases.pop(id, None)
+        self._by_id[id] = holder
+        holder.leases[id] = lease_no

@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, TypeVar
 
 import aiomqtt
 import paho.mqtt.client as paho
@@ -30,6 +31,7 @@ from hubqueue.mqtt.message import Message
 from hubqueue.mqtt.packets import PUBLISH, QOS_2, Packet, Splitter, pubacks, read_publish
 
 Version = Literal["5", "3.1.1"]
+T = TypeVar("T")
 
 log = logging.getLogger(__name__)
 
@@ -39,6 +41,8 @@ _RETAINED_IF_NEW: Final = 1  # MQTT 5.0, section 3.8.3.1: retained messages only
 _BAD_LOGIN: Final = frozenset({4, 5, 134, 135})  # 3.1.1 table 3.1, 5.0 table 3-1
 _BAD_VERSION: Final = frozenset({1, 132})
 _UNANSWERED: Final = "the broker closed the connection without an answer"
+_TIMED_OUT: Final = "no answer in time"
+_CLEARER: Final = {"Operation timed out": _TIMED_OUT, "Unspecified error": "the connection was lost"}
 _READ_BYTES: Final = 65_536  # a few hundred readings: about 2 ms of the loop
 _HINTS: Final = (
     ("certificate verify failed", "the broker's certificate is not trusted: give its CA file, or check its host name"),
@@ -50,7 +54,7 @@ _HINTS: Final = (
 
 
 class VersionRefused(LinkDown):
-    """The broker does not speak this version of MQTT."""
+    """The broker does not speak this version of MQTT, or does not answer to it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class Connection(aiomqtt.Client):
         *,
         context: ssl.SSLContext | None,
         status: Status | None,
+        answer_s: float,
     ) -> None:
         five = version == "5"
         super().__init__(
@@ -96,19 +101,19 @@ class Connection(aiomqtt.Client):
             clean_start=False if five else paho.MQTT_CLEAN_START_FIRST_ONLY,
             properties=_connect_properties(broker) if five else None,
             keepalive=broker.keepalive_s,
-            timeout=broker.timeout_s,
-            tls_context=context,
+            timeout=answer_s,
         )
         self._broker = broker
         self._five = five
         self._callbacks = callbacks
         self._paused = False
+        self._context = context
         self._splitter = Splitter(broker.max_packet_bytes)
-        self._client.connect_timeout = broker.timeout_s
+        self._client._create_socket = self._connect_socket  # type: ignore[method-assign]
         self.pending_calls_threshold = 1_000_000  # publishes are bounded by their callers
 
     async def open(self) -> None:
-        """Connect and log in.
+        """Connect and log in. An answer to CONNECT must come within answer_s.
 
         Errors: VersionRefused, NotAuthenticated, LinkDown.
         """
@@ -119,8 +124,12 @@ class Connection(aiomqtt.Client):
             opening.add_done_callback(self._abandon)
             raise
         except aiomqtt.MqttError as error:
-            self.abort()
-            raise self._translated(error) from error
+            failure = self._translated(error, opening=True)
+        else:
+            self.timeout = self._broker.timeout_s
+            return
+        self.abort()
+        raise failure  # outside of `except`: links remember it, and it must not remember frames and sockets
 
     async def closed(self) -> HubqueueError:
         """Wait for the end of an open connection, and say why it ended."""
@@ -163,7 +172,7 @@ class Connection(aiomqtt.Client):
         else:
             topics = list(subscriptions.items())
         try:
-            answers = await self.subscribe(topics)
+            answers = await self._unless_ended(self.subscribe(topics))
         except aiomqtt.MqttError as error:
             raise self._translated(error) from error
         codes = [answer.value if isinstance(answer, ReasonCode) else answer for answer in answers]
@@ -178,7 +187,7 @@ class Connection(aiomqtt.Client):
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.CorrelationData = correlation
         try:
-            await self.publish(topic, payload, qos=qos, retain=retain, properties=properties)
+            await self._unless_ended(self.publish(topic, payload, qos=qos, retain=retain, properties=properties))
         except aiomqtt.MqttError as error:
             raise self._translated(error) from error
 
@@ -200,6 +209,33 @@ class Connection(aiomqtt.Client):
         if sock is not None and self._paused:
             self._paused = False
             self._loop.add_reader(sock.fileno(), self._readable)
+
+    def _connect_socket(self) -> Any:
+        """TCP, then TLS; in the thread that connects. paho would give the handshake the keep-alive's time."""
+        plain = socket.create_connection((self._broker.host, self._broker.port), self._broker.timeout_s)
+        if self._context is None:
+            return plain
+        secured = self._context.wrap_socket(
+            plain, server_hostname=self._broker.host, do_handshake_on_connect=False, suppress_ragged_eofs=True
+        )
+        try:
+            secured.do_handshake()
+        except BaseException:
+            secured.close()
+            raise
+        return secured
+
+    async def _unless_ended(self, call: Coroutine[Any, Any, T]) -> T:
+        """The answer to a call; aiomqtt would wait for it until its time-out though the connection is gone."""
+        task = asyncio.ensure_future(call)
+        try:
+            waited: set[asyncio.Future[Any]] = {task, self._disconnected}
+            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                raise aiomqtt.MqttError(_CLEARER["Unspecified error"])
+            return task.result()
+        finally:
+            task.cancel()
 
     def _abandon(self, opening: asyncio.Future[Any]) -> None:
         """Nobody waits for this connection any more."""
@@ -304,17 +340,18 @@ class Connection(aiomqtt.Client):
                 return
             await asyncio.sleep(1)
 
-    def _translated(self, error: aiomqtt.MqttError) -> HubqueueError:
+    def _translated(self, error: aiomqtt.MqttError, *, opening: bool = False) -> HubqueueError:
         """aiomqtt's error as ours, in words that say what to do."""
         code = getattr(error, "rc", None)
         number = code.value if isinstance(code, ReasonCode) else code
         text = str(code) if isinstance(code, ReasonCode) else str(error)
+        text = _CLEARER.get(text, text)
         if isinstance(error, MqttConnectError) and number in _BAD_VERSION:
             return VersionRefused(f"MQTT broker {self._broker.url}: {text}")
         if isinstance(error, MqttConnectError) and number in _BAD_LOGIN:
             hint = "check username and password" if self._broker.username else "it wants a username and password"
             return NotAuthenticated(f"MQTT broker {self._broker.url} refused the login: {text}", hint=hint)
-        if text == _UNANSWERED and self._five:
+        if opening and self._five and text in (_UNANSWERED, _TIMED_OUT):  # 3.1.1 brokers may wait or hang up
             return VersionRefused(f"MQTT broker {self._broker.url}: {text}")
         known = next((hint for part, hint in _HINTS if part in text), None)
         return LinkDown(f"MQTT broker {self._broker.url}: {text}", hint=known)

@@ -22,6 +22,7 @@ from hubqueue.mqtt.message import Message
 
 log = logging.getLogger(__name__)
 
+TRIAL_S: Final = 3.0  # how long a broker may take to answer MQTT 5 before 3.1.1 is tried
 HEALTHY_S: Final = 30.0  # a connection that held this long starts the back-off anew
 
 
@@ -60,6 +61,7 @@ class Link:
         self._status = status
         self._context: ssl.SSLContext | None = client_context(broker.tls) if broker.tls else None
         self._connection: Connection | None = None
+        self._spoken: Version | None = None if broker.version == "auto" else broker.version
         self._subscribed = False  # in this session, by this process
         self._session_present = False
         self._paused = False
@@ -139,16 +141,28 @@ class Link:
 
     async def _connect(self) -> tuple[Connection, Version]:
         """A connection that is logged in and subscribed, in the newest version that the broker speaks."""
-        if self._broker.version != "auto":
-            return await self._open(self._broker.version), self._broker.version
+        version = self._spoken
+        if version is None:
+            try:
+                return await self._open("5", min(TRIAL_S, self._broker.timeout_s)), "5"
+            except VersionRefused:
+                version = "3.1.1"
         try:
-            return await self._open("5"), "5"
+            return await self._open(version, self._broker.timeout_s), version
         except VersionRefused:
-            return await self._open("3.1.1"), "3.1.1"
+            if self._broker.version == "auto":
+                self._spoken = None  # another broker answers here now
+            raise
 
-    async def _open(self, version: Version) -> Connection:
+    async def _open(self, version: Version, answer_s: float) -> Connection:
         connection = Connection(
-            self._broker, version, self._client_id, self._callbacks, context=self._context, status=self._status
+            self._broker,
+            version,
+            self._client_id,
+            self._callbacks,
+            context=self._context,
+            status=self._status,
+            answer_s=answer_s,
         )
         self._connection = connection  # before it is open: messages of the session come with the answer to CONNECT
         try:
@@ -162,6 +176,7 @@ class Link:
             self._connection = None
             connection.abort()
             raise
+        self._spoken = version
         return connection
 
     async def _subscribe(self, connection: Connection, version: Version) -> None:

@@ -6,15 +6,14 @@ A handler answers its call, or returns work whose result is the answer.
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Any, Final
 
 from hubqueue.errors import HubqueueError, NotAuthenticated
 from hubqueue.servers import consume, control, dlq, operate, produce, query, queues, schedules, sessions
 from hubqueue.servers.door import Call, Handlers, Work
-from hubqueue.servers.listing import MAX_PAGE
 from hubqueue.wire.commands import Request
-from hubqueue.wire.commands.consume import PullB
-from hubqueue.wire.commands.query import GetJobs
+from hubqueue.wire.commands import consume as wire_consume
+from hubqueue.wire.commands import query as wire_query
 from hubqueue.wire.commands.session import Auth
 
 COMMANDS: Final[Handlers] = {
@@ -29,16 +28,17 @@ COMMANDS: Final[Handlers] = {
     **operate.HANDLERS,
 }
 
-JOB_BYTES: Final = 1024  # what a job of a reply takes in memory until it is sent, beside its data
-
-
-def weight(command: Request) -> int:
-    """Bytes that the reply of a command may hold: counted against the client's bound like its requests."""
-    if type(command) is PullB:
-        return JOB_BYTES * (command.count or 0)
-    if type(command) is GetJobs:
-        return JOB_BYTES * min(max(command.limit, 0), MAX_PAGE)
-    return 0
+# What a command's reply may hold in memory until it is sent, counted against the client's bound of open bytes
+# (connection.MAX_OPEN_BYTES) like its requests. Data may be 10 MiB a job, so these are guesses on the safe side:
+# some dozens of single jobs, and one page, at a time.
+WEIGHTS: Final[dict[type[Any], int]] = {
+    wire_consume.Pull: 64 * 1024,
+    wire_consume.PullB: 256 * 1024,
+    wire_query.GetJob: 128 * 1024,
+    wire_query.GetJobByCustomId: 128 * 1024,
+    wire_query.GetResult: 128 * 1024,
+    wire_query.GetJobs: 4 * 1024 * 1024,
+}
 
 
 def dispatch(call: Call, command: Request) -> Work | None:

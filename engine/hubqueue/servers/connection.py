@@ -12,10 +12,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import Final, cast
 
+import msgspec
+
 from hubqueue.errors import Busy, HubqueueError, Invalid, NotAuthenticated, StoreError
 from hubqueue.model.limits import MAX_FRAME_BYTES
 from hubqueue.model.verbs import Event
-from hubqueue.servers.commands import dispatch, weight
+from hubqueue.servers.commands import WEIGHTS, dispatch
 from hubqueue.servers.door import CALL_BYTES, Call, Door, Reply, Session, Work
 from hubqueue.servers.replies import EventWriter, write_reply
 from hubqueue.wire.fields import ABSENT
@@ -133,6 +135,15 @@ class Connection(asyncio.Protocol, Session):
         self._open_bytes -= call.size
         self._parked[call] = cancel
 
+    def unpark(self, req_id: msgspec.Raw) -> bool:
+        wanted = bytes(req_id)
+        for call, cancel in self._parked.items():
+            if bytes(call.req_id) == wanted:
+                del self._parked[call]
+                cancel()
+                return True
+        return False
+
     def welcome(self) -> None:
         self.authenticated = True
         self._reader.limit = MAX_FRAME_BYTES
@@ -161,9 +172,9 @@ class Connection(asyncio.Protocol, Session):
 
     def _advance(self) -> None:
         bodies, holds = self._bodies, self._holds
-        while bodies and not holds and not self._ending:
+        while bodies and not holds and not self._ending and len(self._out) < PAUSE_UNSENT_BYTES:
             self._command(bodies.popleft())
-            if self._open_bytes > MAX_OPEN_BYTES:
+            if self._open_bytes >= MAX_OPEN_BYTES:
                 self._hold(LOADED)
             if self.door.hub.congested:
                 self._hold(CONGESTED)
@@ -187,7 +198,7 @@ class Connection(asyncio.Protocol, Session):
             self._open_bytes += size
             self.answer(Call(self, bad.req_id, size), bad.error if self.authenticated else NotAuthenticated())
             return
-        size += weight(command)
+        size += WEIGHTS.get(type(command), 0)
         call = Call(self, command.req_id, size)
         self._open_bytes += size
         work = dispatch(call, command)
@@ -231,6 +242,8 @@ class Connection(asyncio.Protocol, Session):
         self._transport.write(out)
         if self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
             self.cut("it does not take its replies")
+        elif self._bodies:
+            self._advance()
 
     def _too_large(self, length: int) -> None:
         limit = self._reader.limit

@@ -75,6 +75,10 @@ def _many_open(leased: list[Leased]) -> dict[str, Any]:
     return {"jobs": [job_map(each.job) for each in leased]}
 
 
+def cancel_poll(call: Call, command: wire.CancelPoll) -> None:
+    call.answer({"cancelled": call.session.unpark(command.poll)})
+
+
 def ack(call: Call, command: wire.Ack) -> None:
     result = value_bytes(command.result)
     check_size(result)
@@ -170,32 +174,45 @@ def heartbeat(call: Call, command: wire.JobHeartbeat) -> None:
     timed = command.token and command.duration is not None
     lease_ms = clamp_lease_ms(command.duration) if timed else None
 
-    def verb(tx: Any) -> dict[str, Any]:
+    def verb(tx: Any) -> Renewal:
         (renewal,) = extend(tx, [(command.id, command.token or None)], lease_ms)
         if renewal is Renewal.LOST:
             raise LockLost(NOT_RENEWED)
+        return renewal
+
+    def shape(renewal: Renewal) -> dict[str, Any]:
+        _resumed(call, [(command.id, command.token)], [renewal])
         return {"data": {"ok": True, "renewal": renewal.value}}
 
-    call.run(verb, _as_is)
+    call.run(verb, shape)
 
 
 def heartbeat_batch(call: Call, command: wire.JobHeartbeatB) -> None:
     _check_batch("ids", command.ids)
     tokens = _parallel("tokens", command.tokens, len(command.ids))
     held = [(id, token or None) for id, token in zip(command.ids, tokens, strict=True)]
-    call.run(lambda tx: extend(tx, held), lambda renewals: {"data": {"ok": True, **_renewals(renewals)}})
+
+    def shape(renewals: list[Renewal]) -> dict[str, Any]:
+        _resumed(call, held, renewals)
+        return {"data": {"ok": True, **_renewals(renewals)}}
+
+    call.run(lambda tx: extend(tx, held), shape)
 
 
 def extend_lock(call: Call, command: wire.ExtendLock) -> None:
     lease_ms = clamp_lease_ms(command.duration)
 
-    def verb(tx: Any) -> dict[str, Any]:
+    def verb(tx: Any) -> Renewal:
         (renewal,) = extend(tx, [(command.id, command.token or None)], lease_ms)
         if renewal is Renewal.LOST:
             raise LockLost("Lock not found or invalid token")
+        return renewal
+
+    def shape(renewal: Renewal) -> dict[str, Any]:
+        _resumed(call, [(command.id, command.token)], [renewal])
         return {"data": {"renewal": renewal.value}}
 
-    call.run(verb, _as_is)
+    call.run(verb, shape)
 
 
 def extend_locks(call: Call, command: wire.ExtendLocks) -> None:
@@ -210,7 +227,11 @@ def extend_locks(call: Call, command: wire.ExtendLocks) -> None:
     def verb(tx: Any) -> list[Renewal]:
         return [renewal for id, token, lease_ms in held for renewal in extend(tx, [(id, token)], lease_ms)]
 
-    call.run(verb, _renewals)
+    def shape(renewals: list[Renewal]) -> dict[str, Any]:
+        _resumed(call, [(id, token) for id, token, _ in held], renewals)
+        return _renewals(renewals)
+
+    call.run(verb, shape)
 
 
 def report_progress(call: Call, command: wire.Progress) -> None:
@@ -219,15 +240,21 @@ def report_progress(call: Call, command: wire.Progress) -> None:
     call.run(lambda tx: progress(tx, command.id, command.token or None, command.progress, command.message))
 
 
+def _resumed(call: Call, held: Sequence[tuple[str, str | None]], renewals: Sequence[Renewal]) -> None:
+    """Leases renewed here belong to this connection from now on."""
+    renewed = [
+        (id, token)
+        for (id, token), renewal in zip(held, renewals, strict=True)
+        if token and renewal is not Renewal.LOST
+    ]
+    call.session.door.hub.resumed(call.session.holder, renewed)
+
+
 def _renewals(renewals: list[Renewal]) -> dict[str, Any]:
     return {
         "count": sum(renewal is not Renewal.LOST for renewal in renewals),
         "renewals": [renewal.value for renewal in renewals],
     }
-
-
-def _as_is(reply: dict[str, Any]) -> dict[str, Any]:
-    return reply
 
 
 def _lines(stack: list[str] | None) -> tuple[str, ...]:
@@ -251,6 +278,7 @@ def _parallel(field: str, values: Sequence[Any] | None, length: int) -> Sequence
 HANDLERS: Final[Handlers] = {
     wire.Pull: pull,
     wire.PullB: pull_batch,
+    wire.CancelPoll: cancel_poll,
     wire.Ack: ack,
     wire.AckB: ack_batch,
     wire.Fail: fail_job,

@@ -77,6 +77,10 @@ class Session(ABC):
         """This call waits for something to happen: it holds nothing back, and is cancelled with the session."""
 
     @abstractmethod
+    def unpark(self, req_id: msgspec.Raw) -> bool:
+        """The call that waits under this reqId is cancelled, without an answer; whether there was one."""
+
+    @abstractmethod
     def welcome(self) -> None:
         """The client has proved who it is."""
 

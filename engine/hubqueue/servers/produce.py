@@ -6,7 +6,7 @@ from functools import lru_cache
 from typing import Any, Final
 
 from hubqueue.errors import Invalid, PayloadTooLarge
-from hubqueue.hub.verbs.enqueue import enqueue
+from hubqueue.hub.verbs.enqueue import enqueue, enqueue_forwarded
 from hubqueue.model.job import NewJob
 from hubqueue.model.limits import MAX_BATCH, MAX_DATA_BYTES, check_new_job, check_queue, check_size
 from hubqueue.servers.door import Call, Handlers
@@ -45,7 +45,11 @@ def push_batch(call: Call, command: PushB) -> None:
     _check_batch(call, len(command.jobs))
     jobs = new_jobs(command.jobs)
     durable = any(entry.durable for entry in command.jobs)
-    call.run(lambda tx: enqueue(tx, queue, jobs), _ids, durable=durable)
+    floor = command.forward_floor
+    if floor is None:
+        call.run(lambda tx: enqueue(tx, queue, jobs), _ids, durable=durable)
+    else:
+        call.run(lambda tx: enqueue_forwarded(tx, queue, jobs, floor), _ids, durable=durable)
 
 
 def new_jobs(entries: list[JobIn], where: str = "jobs") -> list[NewJob]:

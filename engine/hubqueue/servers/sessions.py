@@ -19,7 +19,17 @@ from hubqueue.wire.commands import session as wire
 PROTOCOL_VERSION: Final = 3
 SERVER: Final = "hubqueue"
 # the first two are the protocol's own; the others are ours, see docs/protocol.md
-CAPABILITIES: Final = ("pipelining", "separate-job-name", "release", "settle", "renewals", "cursor", "all-queues")
+CAPABILITIES: Final = (
+    "pipelining",
+    "separate-job-name",
+    "release",
+    "settle",
+    "renewals",
+    "cancel-poll",
+    "cursor",
+    "all-queues",
+    "forward-floor",
+)
 EVERY_QUEUE: Final = "*"
 
 _text: Final = msgspec.msgpack.Decoder(str).decode

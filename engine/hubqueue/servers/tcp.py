@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from typing import Final
 
 from hubqueue.errors import ConfigError
 from hubqueue.hub.hub import Hub
 from hubqueue.servers.auth import Gate
 from hubqueue.servers.connection import Connection
-from hubqueue.servers.door import Door
+from hubqueue.servers.door import Door, Work
 from hubqueue.servers.replies import EventWriter
 from hubqueue.servers.settings import TcpSettings
 from hubqueue.servers.tls import server_context
@@ -29,13 +31,23 @@ log = logging.getLogger(__name__)
 class TcpServer:
     """One listening port."""
 
-    def __init__(self, hub: Hub, settings: TcpSettings, version: str) -> None:
-        """Errors: ConfigError when the TLS files are no good."""
+    def __init__(
+        self,
+        hub: Hub,
+        settings: TcpSettings,
+        version: str,
+        operations: Mapping[str, Callable[[], Work]] = MappingProxyType({}),
+    ) -> None:
+        """operations: what the process lends to its operator, see servers.operate.
+
+        Errors: ConfigError when the TLS files are no good.
+        """
         self._settings = settings
         self._context = None if settings.tls is None else server_context(settings.tls)
         self._loop = asyncio.get_running_loop()
         workers = Workers(hub.now_ms)
-        self._door = Door(hub, Gate(settings.tokens, self._loop.time), workers, version, hub.now_ms())
+        gate = Gate(settings.tokens, self._loop.time)
+        self._door = Door(hub, gate, workers, version, hub.now_ms(), operations)
         self._events = EventWriter()
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None

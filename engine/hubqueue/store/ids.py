@@ -102,49 +102,70 @@ def claim(tx: Tx, custom_id: str, seq: int) -> None:
         tx.execute(CLAIM_FORWARD, values)
 
 
-RAISE_FLOOR: Final = "UPDATE forward_source SET floor = ? WHERE hub_id = ? AND queue = ? AND floor < ?"
+FLOOR_SLICE: Final = 2000  # ids passed by the floor in one go, so that no step is long; the next batch goes on
+BEYOND_SLICE: Final = """
+    SELECT source_seq FROM forward_id
+    WHERE source = ? AND source_seq >= ? AND source_seq < ?
+    ORDER BY source_seq LIMIT 1 OFFSET ?
+"""
+RAISE_FLOOR: Final = "UPDATE forward_source SET floor = ? WHERE id = ?"
 BELOW_FLOOR: Final = """
     DELETE FROM forward_id
-    WHERE source = (SELECT id FROM forward_source WHERE hub_id = ? AND queue = ?) AND source_seq < ?
+    WHERE source = ? AND source_seq >= ? AND source_seq < ? AND gone_at_ms IS NOT NULL
 """
 
 
 def raise_floor(tx: Tx, hub_id: str, queue: str, floor: int) -> None:
-    """The sender has settled everything below `floor`: ids below it are known without being kept."""
-    if tx.execute(RAISE_FLOOR, (floor, hub_id, queue, floor)).rowcount:
-        tx.execute(BELOW_FLOOR, (hub_id, queue, floor))
+    """The sender has settled everything below `floor`: ids below it are known without being kept.
+
+    Those of jobs that are still here are kept as long as their row: callers name the job by its id.
+    """
+    source = tx.execute(SOURCE, (hub_id, queue)).fetchone()
+    if source is None or floor <= source[1]:
+        return
+    beyond = tx.execute(BEYOND_SLICE, (*source, floor, FLOOR_SLICE)).fetchone()
+    reached = floor if beyond is None else beyond[0]
+    tx.execute(RAISE_FLOOR, (reached, source[0]))
+    tx.execute(BELOW_FLOOR, (*source, reached))
 
 
 REMEMBER_ONCE: Final = "UPDATE custom_id SET expires_at_ms = ? WHERE id = ? AND seq = ?"
-FINISH_FORWARD: Final = """
-    UPDATE forward_id SET finished_at_ms = ?
-    WHERE source = (SELECT id FROM forward_source WHERE hub_id = ? AND queue = ?) AND source_seq = ?
+FORGET_FORWARD: Final = """
+    DELETE FROM forward_id
+    WHERE source = (SELECT id FROM forward_source WHERE hub_id = ?1 AND queue = ?2 AND floor > ?3) AND source_seq = ?3
+"""
+REMEMBER_FORWARD: Final = """
+    UPDATE forward_id SET gone_at_ms = ?4
+    WHERE source = (SELECT id FROM forward_source WHERE hub_id = ?1 AND queue = ?2) AND source_seq = ?3
 """
 FREE_CUSTOM: Final = "DELETE FROM custom_id WHERE id = ? AND seq = ? AND expires_at_ms IS NULL"
-HOLDINGS: Final = "SELECT seq, queue, flags, custom_id, options FROM job WHERE seq IN "
+HOLDINGS: Final = "SELECT seq, queue, flags, custom_id, options, finished_at_ms FROM job WHERE seq IN "
 IDENTIFIED: Final = Flag.CUSTOM_ID | Flag.DEDUP
 
 
 def finished(tx: Tx, seqs: list[int], *, gone: bool) -> None:
     """These jobs (with Flag.CUSTOM_ID or DEDUP) have finished, or their rows are about to be deleted."""
     for marks, values in padded(seqs):
-        for seq, queue, flags, custom_id, options in tx.execute(f"{HOLDINGS} ({marks})", values).fetchall():
+        held = tx.execute(f"{HOLDINGS} ({marks})", values).fetchall()
+        for seq, queue, flags, custom_id, options, finished_at_ms in held:
             if flags & Flag.DEDUP and options is not None:
                 dedup = decode_options(options).dedup
                 if dedup is not None:
                     _finish_key(tx, queue, dedup.key, seq)
             if custom_id is not None:
-                _finish_custom(tx, custom_id, seq, gone=gone)
+                if gone:
+                    _free_custom(tx, custom_id, seq, finished_at_ms)
+                elif custom_id.startswith(ONCE):
+                    tx.execute(REMEMBER_ONCE, (tx.now_ms + ONCE_KEPT_MS, custom_id, seq))
 
 
-def _finish_custom(tx: Tx, custom_id: str, seq: int, *, gone: bool) -> None:
+def _free_custom(tx: Tx, custom_id: str, seq: int, finished_at_ms: int | None) -> None:
+    """The row goes: a forwarder's id is remembered from when the job finished, unless its floor has passed it."""
     forward = parse_forward(custom_id)
-    if forward is not None:
-        tx.execute(FINISH_FORWARD, (tx.now_ms, *forward))
-    elif gone:
+    if forward is None:
         tx.execute(FREE_CUSTOM, (custom_id, seq))
-    elif custom_id.startswith(ONCE):
-        tx.execute(REMEMBER_ONCE, (tx.now_ms + ONCE_KEPT_MS, custom_id, seq))
+    elif not tx.execute(FORGET_FORWARD, forward).rowcount:
+        tx.execute(REMEMBER_FORWARD, (*forward, tx.now_ms if finished_at_ms is None else finished_at_ms))
 
 
 KEY: Final = """
@@ -204,13 +225,9 @@ DUE_KEYS: Final = """
     WHERE dedup.expires_at_ms IS NOT NULL AND dedup.expires_at_ms <= ? LIMIT ?
 """
 UNREMEMBER_KEY: Final = "UPDATE dedup SET expires_at_ms = NULL WHERE queue = ? AND key = ?"
-SOURCES: Final = "SELECT id FROM forward_source"
 EXPIRE_FORWARD: Final = """
     DELETE FROM forward_id
-    WHERE source = ?1 AND source_seq IN (
-        SELECT source_seq FROM (SELECT source_seq, finished_at_ms FROM forward_id WHERE source = ?1
-                                ORDER BY source_seq LIMIT ?3)
-        WHERE finished_at_ms <= ?2)
+    WHERE (source, source_seq) IN (SELECT source, source_seq FROM forward_id WHERE gone_at_ms <= ? LIMIT ?)
 """
 
 
@@ -222,7 +239,4 @@ def expire(tx: Tx, forward_before_ms: int, limit: int) -> int:
     keys = tx.execute(DUE_KEYS, (tx.now_ms, limit)).fetchall()
     for queue, key, held in keys:  # an unfinished job holds its key beyond the ttl
         tx.execute(UNREMEMBER_KEY if held else FREE_KEY, (queue, key))
-    gone = len(customs) + len(keys)
-    for (source,) in tx.execute(SOURCES).fetchall():
-        gone += tx.execute(EXPIRE_FORWARD, (source, forward_before_ms, limit)).rowcount
-    return gone
+    return len(customs) + len(keys) + tx.execute(EXPIRE_FORWARD, (forward_before_ms, limit)).rowcount

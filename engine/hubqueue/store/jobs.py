@@ -114,6 +114,26 @@ def lease(tx: Tx, queue: QueueRow, count: int, owner: str | None, lease_ms: int)
     return jobs
 
 
+NEXT: Final = """
+    SELECT data FROM job WHERE queue = ? AND state = 0 AND grp IS NULL ORDER BY priority DESC, ord, seq LIMIT ?
+"""
+NEXT_BYTES: Final = f"SELECT sum(length(data)) FROM ({NEXT})"
+NEXT_WITHIN: Final = f"""
+    SELECT count(*)
+    FROM (SELECT sum(length(data)) OVER (ROWS UNBOUNDED PRECEDING) AS total FROM ({NEXT}))
+    WHERE total <= ?
+"""
+
+
+def next_within(tx: Tx, queue: QueueRow, count: int, max_bytes: int) -> int:
+    """How many of the next `count` waiting jobs have no more than max_bytes of data together; at least 1."""
+    (total,) = tx.execute(NEXT_BYTES, (queue.id, count)).fetchone()
+    if total is None or total <= max_bytes:
+        return count
+    (fitting,) = tx.execute(NEXT_WITHIN, (queue.id, count, max_bytes)).fetchone()
+    return max(1, fitting)
+
+
 def _place(row: tuple[Any, ...]) -> tuple[int, int, int]:
     return (-row[3], row[23], row[0])
 

@@ -146,10 +146,12 @@ _FIRST: Final = (
         source INTEGER NOT NULL,
         source_seq INTEGER NOT NULL,
         seq INTEGER NOT NULL,
-        finished_at_ms INTEGER,
+        gone_at_ms INTEGER, -- when the job had finished, once its row is gone
         PRIMARY KEY (source, source_seq)
     ) STRICT, WITHOUT ROWID
     """,
+    # forgetting them after a while; those of jobs that are still here pay nothing
+    "CREATE INDEX forward_id_gone ON forward_id (gone_at_ms) WHERE gone_at_ms IS NOT NULL",
     # deduplication keys of one queue
     """
     CREATE TABLE dedup (

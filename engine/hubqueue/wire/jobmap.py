@@ -11,7 +11,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from hubqueue.model.job import NO_HISTORY, History, Job, Options
+from hubqueue.model.job import NO_HISTORY, Flag, History, Job, Options
 from hubqueue.model.state import State, shown
 
 
@@ -120,6 +120,8 @@ def job_map(job: Job) -> JobMap:
         float(job.seq),
         _timeline(job, history),
     )
+    if job.flags & Flag.LIFO:  # not the option: ChangePriority may have turned it
+        found.lifo = True
     if job.finished_at_ms is not None:
         found.finished_at = float(job.finished_at_ms)
     if job.options_blob is not None:
@@ -191,7 +193,6 @@ def _add_options(found: JobMap, options: Options) -> None:
         found.deduplication_replace = options.dedup.replace
     found.tags = options.tags
     found.durable = options.durable
-    found.lifo = options.lifo
     found.remove_on_complete = options.remove_on_complete
     found.remove_on_fail = options.remove_on_fail
     found.ttl = options.ttl_ms

@@ -66,7 +66,7 @@ class Child:
             )
         ).start()
         workers = [
-            Worker(hub, queue, execution.run, concurrency=concurrency, lease_ms=setup.lease_ms)
+            Worker(hub, queue, execution.run, concurrency=concurrency, lease_ms=setup.lease_ms, owner=setup.owner)
             for queue, concurrency in loaded.registry.queues().items()
         ]
         for worker in workers:
@@ -129,7 +129,7 @@ def prepare(setup: Setup) -> None:
     if setup.max_memory_bytes is not None:
         resource.setrlimit(resource.RLIMIT_AS, (setup.max_memory_bytes, setup.max_memory_bytes))
     os.nice(setup.nice)
-    faulthandler.enable()
+    faulthandler.enable(all_threads=False)  # the one that crashed; the others only sleep
     sys.dont_write_bytecode = True  # a file changed twice in a second would be served from the cache of the first
     for stream in (sys.stdout, sys.stderr):
         cast(io.TextIOWrapper, stream).reconfigure(line_buffering=True, errors="backslashreplace")

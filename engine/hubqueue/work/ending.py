@@ -10,6 +10,7 @@ Rules:
 from __future__ import annotations
 
 import traceback
+from types import TracebackType
 
 from hubqueue.errors import HubqueueError
 from hubqueue.model import payload
@@ -31,11 +32,23 @@ def of_value(value: object) -> Outcome:
     return Complete(result)
 
 
-def of_error(error: BaseException) -> Outcome:
-    """The outcome of a handler that raised."""
+def of_error(error: BaseException, stack_lines: int = MAX_STACK_LINES) -> Outcome:
+    """The outcome of a handler that raised. stack_lines: how many lines of its traceback, the last ones, are kept."""
     if isinstance(error, Outcome):
         return error
     text = str(error)
     name = type(error).__name__
-    lines = "".join(traceback.format_exception(error)).splitlines()
-    return Fail((f"{name}: {text}" if text else name)[:MAX_ERROR_CHARS], stack=tuple(lines[-MAX_STACK_LINES:]))
+    lines = "".join(traceback.format_exception(error.with_traceback(_own_part(error.__traceback__)))).splitlines()
+    kept = tuple(lines[-stack_lines:]) if stack_lines > 0 else ()
+    return Fail((f"{name}: {text}" if text else name)[:MAX_ERROR_CHARS], stack=kept)
+
+
+def _own_part(frames: TracebackType | None) -> TracebackType | None:
+    """A traceback from the handler on: how the worker came to call it helps nobody."""
+    while frames is not None and _is_ours(frames.tb_frame.f_globals.get("__name__", "")):
+        frames = frames.tb_next
+    return frames
+
+
+def _is_ours(module: str) -> bool:
+    return module.startswith(("hubqueue.work.", "concurrent.futures."))

@@ -12,13 +12,14 @@ from hubqueue.work.loading import Problem
 
 
 class Setup(msgspec.Struct, frozen=True, tag=True):
-    """First line: how to reach the hub and what to load. Nothing runs before Go.
+    """First line: how to reach the hub, as whom to lease, and what to load. Nothing runs before Go.
 
     Units: stop_s seconds a handler gets to end after it was told to; max_memory_bytes of address space.
     skip: files that killed a process while they were loaded.
     """
 
     url: str
+    owner: str
     folder: str
     token: str | None = None
     ca_file: str | None = None

@@ -11,10 +11,10 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from hubqueue.errors import HubqueueError
-from hubqueue.model.outcome import Outcome, Release, Settlement
+from hubqueue.model.outcome import Fail, Settlement
 from hubqueue.model.verbs import Verbs
 from hubqueue.work.loading import Problem, handler_files
 from hubqueue.work.messages import Ready, Setup
@@ -25,19 +25,27 @@ from hubqueue.work.watching import Watch
 
 log = logging.getLogger(__name__)
 
+OWNER = "hubqueue-handlers"  # of every lease of the process, the same in every life of the hub
 MAX_SUSPECTS = 1000  # ids remembered; beyond it the oldest may run beside others again
-FIRST_PAUSE_S = 0.2  # before the next start after a death, doubled with each one that follows soon
+FIRST_PAUSE_S = 0.2  # before the next start after a death, doubled with each that follows before a job was done
 LIVED_S = 60.0  # a process that lived this long starts the pauses afresh
 NOTHING = Ready([], [])
+
+
+class Home(Verbs, Protocol):
+    """What is needed of the hub, which is in this process: it knows what an owner that is gone had leased."""
+
+    async def reclaim(self, queue: str, owner: str) -> int: ...
 
 
 class HandlerParent:
     """Supervises the handler process of one folder: `start`, later `close`."""
 
-    def __init__(self, verbs: Verbs, settings: HandlerSettings) -> None:
-        self._verbs = verbs
+    def __init__(self, hub: Home, settings: HandlerSettings) -> None:
+        self._hub = hub
         self._settings = settings
-        self._watch = Watch(settings.folder)
+        self._folder = settings.folder.absolute()  # the process works inside it
+        self._watch = Watch(self._folder)
         self._child: HandlerProcess | None = None
         self._burials: dict[HandlerProcess, asyncio.Task[None]] = {}
         self._served = NOTHING
@@ -45,7 +53,7 @@ class HandlerParent:
         self._suspects: dict[str, None] = {}  # a set in order of arrival
         self._skip: set[str] = set()
         self._start_at: float | None = None
-        self._deaths = 0  # in a row, each soon after its start
+        self._deaths = 0  # in a row
         self._restarts = 0
         self._supervision: asyncio.Task[None] | None = None
 
@@ -55,27 +63,34 @@ class HandlerParent:
         return HandlerStatus(pid, self._served.tasks, self._problems, self._restarts)
 
     async def start(self) -> None:
-        """Load the folder and serve it until `close`; returns when its tasks take jobs, or were found wanting."""
-        await self._replace()
+        """Begin to load the folder and serve it until `close`; `status` tells how far that is."""
+        self._start_at = asyncio.get_running_loop().time()
         self._supervision = asyncio.create_task(self._supervise(), name="handlers")
 
-    async def close(self) -> None:
-        """Take no more jobs, let the running ones end within the grace, give the rest back."""
+    async def close(self, grace_s: float | None = None) -> None:
+        """Take no more jobs, let the running ones end within the grace, give the rest back.
+
+        Units: grace_s seconds, at most the settings' own; None: those.
+        """
         if self._supervision is not None:
             self._supervision.cancel()
             await asyncio.wait({self._supervision})
         burials = dict(self._burials)
-        await asyncio.gather(*(child.drain(self._settings.grace_s) for child in burials))
+        longest_s = self._settings.grace_s if grace_s is None else min(grace_s, self._settings.grace_s)
+        await asyncio.gather(*(_end(child, longest_s) for child in burials))
         await asyncio.gather(*burials.values())
         self._child = None
 
     async def _supervise(self) -> None:
         while True:
+            try:
+                await self._look()
+            except Exception:  # a duty that must go on: the next look may find a better world
+                log.exception("handlers could not be looked after folder=%s", self._folder)
             if self._child is None:
                 await asyncio.sleep(self._settings.look_s if self._start_at is None else FIRST_PAUSE_S)
             else:
                 await asyncio.wait({self._child.ended}, timeout=self._settings.look_s)
-            await self._look()
 
     async def _look(self) -> None:
         """Do what is due: one look a second, and one at once when the process dies."""
@@ -91,7 +106,7 @@ class HandlerParent:
         elif child is not None and child.stuck and self._start_at is None:
             self._start_at = now
         if self._watch.changed():
-            log.info("handler files changed folder=%s", self._settings.folder)
+            log.info("handler files changed folder=%s", self._folder)
             self._skip.clear()
             self._deaths = 0
             self._start_at = now
@@ -107,9 +122,10 @@ class HandlerParent:
 
     async def _replace(self) -> None:
         """Load what is in the folder now; if that went well, let the old process end and the new one go."""
+        self._watch.take()
         served = NOTHING
         successor = None
-        if handler_files(self._settings.folder):
+        if handler_files(self._folder):
             successor = await self._load()
             if successor is None:
                 return
@@ -128,6 +144,7 @@ class HandlerParent:
         if successor is not None and not served.tasks:
             await successor.kill("has nothing to do")
         elif successor is not None:
+            await self._reclaim(served)  # of a hub that was killed, too
             self._child = successor
             successor.go(tuple(self._suspects))
         log.info("handlers serve tasks=%d problems=%d", len(served.tasks), len(served.problems))
@@ -137,7 +154,8 @@ class HandlerParent:
         settings = self._settings
         setup = Setup(
             url=settings.url,
-            folder=str(settings.folder),
+            owner=OWNER,
+            folder=str(self._folder),
             token=settings.token,
             ca_file=settings.ca_file,
             check_hostname=settings.check_hostname,
@@ -161,7 +179,7 @@ class HandlerParent:
                 log.warning("handler file has a problem: %s", problem)
             return child
         await child.kill(f"took more than {settings.load_timeout_s:g} s to load")
-        self._problems = [Problem(child.loading or settings.folder.name, 0, f"{child.cause} while loading")]
+        self._problems = [Problem(child.loading or self._folder.name, 0, f"{child.cause} while loading")]
         log.warning("handlers cannot be loaded: %s", self._problems[0])
         if child.loading is not None:
             self._skip.add(child.loading)
@@ -176,15 +194,18 @@ class HandlerParent:
         return {problem.file for problem in ready.problems} & {task.file for task in self._served.tasks}
 
     async def _bury(self, child: HandlerProcess) -> None:
-        """When the process is gone: settle what it held, remember whom to suspect."""
+        """When the process is gone: fail the guilty job, take the others back, remember whom to suspect."""
         await asyncio.wait({child.ended})
-        verdict = judge(child.held, child.started, child.cause)
         if child.started or child.unexpected:
             log.warning("%s pid=%d running=%d held=%d", child.cause, child.pid, len(child.started), len(child.held))
-        for id, token in child.held.items():
-            await self._settle(id, token, verdict.outcomes[id] if child.blamed else Release())
         if child.blamed:
+            verdict = judge(child.held, child.started)
             self._suspect(verdict.suspects)
+            if verdict.guilty is not None:
+                fail = Fail(child.cause, reason="worker_lost")
+                await self._settle(Settlement(verdict.guilty, child.held[verdict.guilty], fail))
+        if child.ready.done():
+            await self._reclaim(child.ready.result())
         await child.closed.wait()
         del self._burials[child]
 
@@ -192,11 +213,22 @@ class HandlerParent:
         if (burial := self._burials.get(child)) is not None:
             await asyncio.wait({burial})
 
-    async def _settle(self, id: str, token: str, outcome: Outcome) -> None:
+    async def _settle(self, settlement: Settlement) -> None:
         try:
-            await self._verbs.settle([Settlement(id, token, outcome)])
-        except HubqueueError as error:  # settled before, or the lease's end will give it back
-            log.info("job of a dead handler process was not settled job=%s code=%s", id, error.code)
+            await self._hub.settle([settlement])
+        except HubqueueError as error:  # it was settled before, or cannot be: then the end of its lease counts
+            log.info("job of a dead handler process was not settled job=%s code=%s", settlement.id, error.code)
+
+    async def _reclaim(self, served: Ready) -> None:
+        """Take back what a process that is gone had leased, also what it was sent and never saw."""
+        for queue in {task.queue for task in served.tasks}:
+            try:
+                count = await self._hub.reclaim(queue, OWNER)
+            except HubqueueError as error:
+                log.info("jobs of a dead handler process not taken back yet queue=%s code=%s", queue, error.code)
+            else:
+                if count:
+                    log.info("jobs of a dead handler process taken back count=%d queue=%s", count, queue)
 
     def _suspect(self, ids: frozenset[str]) -> None:
         self._suspects |= dict.fromkeys(sorted(ids))
@@ -204,5 +236,13 @@ class HandlerParent:
             del self._suspects[next(iter(self._suspects))]
 
     def _acquit(self, id: str) -> None:
-        """A job that the process settles itself did not kill it."""
+        """A job that the process settles itself did not kill it, and the process is of some use."""
         self._suspects.pop(id, None)
+        self._deaths = 0
+
+
+async def _end(child: HandlerProcess, grace_s: float) -> None:
+    if child.ready.done():
+        await child.drain(grace_s)
+    else:
+        await child.kill("is not needed any more")

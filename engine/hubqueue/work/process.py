@@ -91,7 +91,7 @@ class HandlerProcess(asyncio.SubprocessProtocol):
                 env=clean_environment(environment),
             )
         except BaseException:
-            os.close(child._reader)
+            child._close_messages()
             raise
         finally:
             os.close(child._writer)
@@ -132,6 +132,7 @@ class HandlerProcess(asyncio.SubprocessProtocol):
     async def kill(self, why: str) -> None:
         """End it and everything it started, at once; return when it is gone. why: what it did, in words."""
         if not self.ended.done():
+            self.unexpected = False
             self._why = why
             self._kill_group()
         await asyncio.wait({self.ended})
@@ -155,9 +156,7 @@ class HandlerProcess(asyncio.SubprocessProtocol):
     def process_exited(self) -> None:
         self._kill_group()
         self._read()
-        self._loop.remove_reader(self._reader)
-        os.close(self._reader)
-        self._reader = -1
+        self._close_messages()
         self.ended.set_result(self._transport.get_returncode() or 0)
         self._closing = self._loop.call_later(LAST_WORDS_S, self._transport.close)
 
@@ -167,6 +166,12 @@ class HandlerProcess(asyncio.SubprocessProtocol):
             output.close()
         self._transport.close()
         self.closed.set()
+
+    def _close_messages(self) -> None:
+        if self._reader >= 0:
+            self._loop.remove_reader(self._reader)
+            os.close(self._reader)
+            self._reader = -1
 
     def _kill_group(self) -> None:
         try:

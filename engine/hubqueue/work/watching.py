@@ -47,14 +47,14 @@ class Watch:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._taken = fingerprint(folder)
-        self._seen = self._taken
+        self.take()
+
+    def take(self) -> None:
+        """What is there now is known from here on."""
+        self._taken = self._seen = fingerprint(self._folder)
 
     def changed(self) -> bool:
-        """True once per change, as soon as two looks agree on it."""
+        """Whether there is something new, on which two looks agree."""
         now = fingerprint(self._folder)
         settled, self._seen = now == self._seen, now
-        if now == self._taken or not settled:
-            return False
-        self._taken = now
-        return True
+        return settled and now != self._taken

@@ -197,7 +197,7 @@ class Worker:
         except asyncio.CancelledError:
             outcome = run.verdict or Fail("the handler was cancelled")
         except Exception as error:  # the handler's own: it becomes the job's outcome
-            outcome = ending.of_error(error)
+            outcome = ending.of_error(error, run.job.options.stack_trace_limit)
         run.finished = True
         if run.lost:
             outcome = None

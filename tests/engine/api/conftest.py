@@ -9,9 +9,14 @@ import pytest
 
 import hubqueue
 from hubqueue.api.access import Access
+from support.served import served
 
 
-@pytest.fixture(params=["embedded"])
+@pytest.fixture(params=["embedded", "tcp"])
 async def hub(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Access]:
-    async with hubqueue.open(tmp_path / "edge.db") as embedded:
-        yield embedded
+    if request.param == "embedded":
+        async with hubqueue.open(tmp_path / "edge.db") as embedded:
+            yield embedded
+    else:
+        async with served(tmp_path / "edge.db") as there, hubqueue.Client(there.url) as client:
+            yield client

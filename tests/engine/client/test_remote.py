@@ -115,9 +115,13 @@ async def test_jobs_for_a_poll_that_was_cancelled_are_given_back() -> None:
     held = asyncio.Event()
 
     def answer(cmd: str, fields: dict[str, Any]) -> Reply:
-        if cmd == "PULLB":
-            held.set()
-            return None
+        match cmd:
+            case "PULLB":
+                held.set()
+                return None
+            case "CancelPoll":  # too late
+                peer.push({"ok": True, "reqId": fields["poll"], "jobs": [{"id": "7", "queue": "q"}], "tokens": ["t"]})
+                return {"cancelled": False}
         return {"ids": []}
 
     async with Peer(answer) as peer, remote(peer) as hub:
@@ -126,9 +130,7 @@ async def test_jobs_for_a_poll_that_was_cancelled_are_given_back() -> None:
         poll.cancel()
         with pytest.raises(asyncio.CancelledError):
             await poll
-        peer.push({"ok": True, "reqId": "2", "jobs": [{"id": "7", "queue": "q"}], "tokens": ["t"]})
-        await peer.wait_for(lambda: len(peer.seen) == 2)
-        assert peer.seen[1] == (
+        assert peer.seen[2] == (
             "Settle",
             {"settlements": [{"id": "7", "token": "t", "outcome": "release", "delay": 0}]},
         )

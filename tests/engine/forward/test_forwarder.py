@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 import pytest
 
 from hubqueue.client.address import LinkSettings
+from hubqueue.client.remote import RemoteHub
 from hubqueue.forward.breaker import LinkState
 from hubqueue.forward.forwarder import Forwarder
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.forward.sinks.hub import HubSink
 from hubqueue.forward.status import Event, Forwarded, ForwardStatus, LinkChanged, Refused
 from hubqueue.hub.hub import Hub
+from hubqueue.hub.verbs.enqueue import enqueue
 from hubqueue.model.job import NewJob
+from hubqueue.model.limits import MAX_DATA_BYTES
 from hubqueue.model.state import State
+from hubqueue.model.verbs import Verbs
+from hubqueue.servers.settings import TcpSettings
+from hubqueue.servers.tcp import TcpServer
 from support import central
-from support.bunqueue import Bunqueue
 from support.proxy import Proxy, Uplink
 
 encode, decode = msgspec.msgpack.encode, msgspec.msgpack.decode
@@ -33,11 +39,17 @@ async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
         yield hub
 
 
+@pytest.fixture(params=["hubqueue", "bunqueue"])
+def kind(request: pytest.FixtureRequest) -> central.Kind:
+    """What the other side is."""
+    return cast("central.Kind", request.param)
+
+
 @pytest.fixture
-async def there(tmp_path: Path) -> AsyncIterator[LinkSettings]:
+async def there(kind: central.Kind, tmp_path: Path) -> AsyncIterator[LinkSettings]:
     """The central server."""
-    async with Bunqueue(tmp_path) as server:
-        yield LinkSettings("127.0.0.1", server.port)
+    async with central.serve(kind, tmp_path) as link:
+        yield link
 
 
 @pytest.fixture
@@ -49,9 +61,17 @@ async def uplink(there: LinkSettings) -> AsyncIterator[Proxy]:
 class Watched:
     """A forwarder with everything it told."""
 
-    def __init__(self, hub: Hub, link: LinkSettings, *, write_timeout_s: float = 1.0, **settings: Any) -> None:
-        self.sink = HubSink(link, hub.store.tx.identity.hub_id_of, write_timeout_s=write_timeout_s)
-        self.forwarder = Forwarder(hub, "readings", self.sink, ForwardSettings(**{**QUICK, **settings}))
+    def __init__(
+        self,
+        hub: Hub,
+        link: LinkSettings,
+        *,
+        local: Verbs | None = None,
+        write_timeout_s: float = 1.0,
+        **settings: Any,
+    ) -> None:
+        self.sink = HubSink(link, hub.hub_id_of, write_timeout_s=write_timeout_s)
+        self.forwarder = Forwarder(local or hub, "readings", self.sink, ForwardSettings(**{**QUICK, **settings}))
         self.events: list[Event] = []
         self._changed = asyncio.Event()
         self.forwarder.listen(self._tell)
@@ -96,6 +116,13 @@ def link_to(proxy: Proxy, *, dead_after_s: float = 0.3, connect_timeout_s: float
 
 async def add(hub: Hub, count: int, start: int = 0, **options: Any) -> list[str]:
     return await hub.enqueue("readings", [NewJob(data=encode(n), **options) for n in range(start, start + count)])
+
+
+async def too_large(hub: Hub) -> str:
+    """A job that a hub with a wider bound has taken."""
+    odd = NewJob(data=encode("x" * (MAX_DATA_BYTES + 1)))
+    (id,) = await hub.run(lambda tx: enqueue(tx, "readings", [odd]))
+    return id
 
 
 async def data_there(there: LinkSettings) -> list[Any]:
@@ -158,7 +185,7 @@ async def test_an_outage_counts_nothing_and_ends_by_itself(
 
 async def test_a_job_that_the_other_side_refuses_is_dead_here_with_the_reason(hub: Hub, there: LinkSettings) -> None:
     await add(hub, 5)
-    (odd,) = await hub.enqueue("readings", [NewJob(data=encode(2**63))])
+    odd = await too_large(hub)
     await add(hub, 5, 5)
     watched = Watched(hub, there)
     async with watched.forwarder:
@@ -166,7 +193,7 @@ async def test_a_job_that_the_other_side_refuses_is_dead_here_with_the_reason(hu
         dead = await hub.list_jobs("readings", [State.FAILED])
         assert [job.id for job in dead.jobs] == [odd]
         assert dead.jobs[0].history.reason == "rejected"
-        assert "JSON serializable" in str(dead.jobs[0].history.error)
+        assert "too large" in str(dead.jobs[0].history.error)
         status = await watched.forwarder.status()
         assert (status.forwarded, status.rejected, status.link) == (10, 1, LinkState.UP)
     refused = [event for event in watched.events if isinstance(event, Refused)]
@@ -174,10 +201,49 @@ async def test_a_job_that_the_other_side_refuses_is_dead_here_with_the_reason(hu
     assert await data_there(there) == list(range(10))
 
 
-async def test_a_wrong_token_is_an_alert_and_no_dead_letter(hub: Hub, tmp_path: Path) -> None:
-    async with Bunqueue(tmp_path, tokens="right") as server:
+async def test_p6_a_job_that_finished_there_before_its_answer_was_heard_runs_once(hub: Hub, tmp_path: Path) -> None:
+    async with central.serve("hubqueue", tmp_path) as there, Proxy(there.port) as uplink:
+        watched = Watched(hub, link_to(uplink, connect_timeout_s=0.3))
+        async with watched.forwarder:
+            await add(hub, 1)
+            await watched.until(lambda: watched.forwarded == 1)
+            await uplink.set(Uplink.MUTE)
+            await add(hub, 5, 1)
+            arrived: list[Any] = []
+            async with asyncio.timeout(10):
+                while len(arrived) < 6:
+                    arrived += await data_there(there)
+            assert arrived == list(range(6))
+            assert watched.forwarded == 1
+            await uplink.set(Uplink.PASS)
+            await watched.until(lambda: watched.forwarded == 6)
+        counts = await central.counts(there, "readings")
+        assert (counts["completed"], counts["waiting"]) == (6, 0)
+
+
+async def test_the_queue_of_a_hub_far_away_is_forwarded_too_although_its_link_breaks(hub: Hub, tmp_path: Path) -> None:
+    near = TcpServer(hub, TcpSettings(port=0, drain_s=0.5), "0")
+    await near.start()
+    async with central.serve("hubqueue", tmp_path) as there, Proxy(near.port) as wire:
+        await add(hub, 300)
+        link = LinkSettings("127.0.0.1", wire.port, ping_after_s=0.1, dead_after_s=0.3, backoff_first_s=0.02)
+        async with RemoteHub(link) as remote:
+            watched = Watched(hub, there, local=remote, batch=10)
+            async with watched.forwarder:
+                for number in range(1, 6):
+                    await watched.until(lambda: watched.forwarded >= number * 40)  # noqa: B023
+                    wire.cut()
+                await watched.until(lambda: watched.forwarded == 300, timeout_s=40)
+        done = await hub.counts("readings")
+        assert (done.completed, done.failed) == (300, 0)
+        assert sorted(await data_there(there)) == list(range(300))
+    await near.close()
+
+
+async def test_a_wrong_token_is_an_alert_and_no_dead_letter(hub: Hub, kind: central.Kind, tmp_path: Path) -> None:
+    async with central.serve(kind, tmp_path, token="right") as there:
         await add(hub, 3)
-        watched = Watched(hub, LinkSettings("127.0.0.1", server.port, "wrong"))
+        watched = Watched(hub, replace(there, token="wrong"))
         async with watched.forwarder:
             status = await watched.shows(lambda status: status.error is not None)
             assert (status.link, status.reason, status.alert) == (LinkState.DOWN, "auth", True)

@@ -58,7 +58,7 @@ class Run:
     """A forwarder to the peer until `end` jobs have been forwarded or refused."""
 
     def __init__(self, hub: Hub, peer: Peer, **settings: Any) -> None:
-        sink = HubSink(LinkSettings.from_url(peer.url), hub.store.tx.identity.hub_id_of)
+        sink = HubSink(LinkSettings.from_url(peer.url), hub.hub_id_of)
         self.forwarder = Forwarder(
             hub, "readings", sink, ForwardSettings(**{"backoff_s": 0.005, "backoff_cap_s": 0.02, **settings})
         )

@@ -11,8 +11,9 @@ from hubqueue.hub.settings import HubSettings
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import Dedup, NewJob, Options
 from hubqueue.model.limits import MAX_DATA_BYTES
-from hubqueue.model.outcome import Complete, Fail
+from hubqueue.model.outcome import Complete, Fail, Reject
 from hubqueue.model.state import State
+from hubqueue.store import ids
 
 from .conftest import Bench
 
@@ -136,8 +137,6 @@ async def test_p6_forwarded_and_once_ids_stay_idempotent_after_the_job_has_finis
 
 
 async def test_p6_a_forwarded_id_is_known_below_the_floor_of_its_sender(bench: Bench) -> None:
-    from hubqueue.store import ids
-
     await bench.add("a", custom_id="fwd:aa:q1:5")
     await bench.end((await bench.take())[0], Complete(remove=True))
     await bench.hub.run(lambda tx: ids.raise_floor(tx, "aa", "q1", 6))
@@ -145,6 +144,50 @@ async def test_p6_a_forwarded_id_is_known_below_the_floor_of_its_sender(bench: B
     await bench.add("x", custom_id="fwd:aa:q1:4")
     assert await bench.take() == []
     await bench.add("new", custom_id="fwd:aa:q1:6")
+    assert await bench.take_names() == ["new"]
+
+
+async def test_p6_a_forwarded_job_that_the_floor_has_passed_is_still_called_by_its_id(bench: Bench) -> None:
+    await bench.add("a", "b", custom_id="fwd:aa:q1:5")
+    await bench.hub.run(lambda tx: ids.raise_floor(tx, "aa", "q1", 100))
+    await bench.end((await bench.take())[0], Reject("no"))
+    assert (await bench.get("fwd:aa:q1:5")).state is State.FAILED
+    await bench.hub.retry("fwd:aa:q1:5")
+    await bench.end((await bench.take())[0], Complete(remove=True))
+    kept = await bench.hub.run(lambda tx: tx.execute("SELECT count(*) FROM forward_id").fetchone()[0])
+    assert kept == 0
+    assert await bench.add("again", custom_id="fwd:aa:q1:5") == ["fwd:aa:q1:5"]
+    assert await bench.take() == []
+
+
+async def test_p6_the_floor_is_raised_in_steps_that_are_never_long(bench: Bench) -> None:
+    for start in range(0, 5000, 1000):
+        jobs = [NewJob(custom_id=f"fwd:aa:q1:{seq}") for seq in range(start, start + 1000)]
+        await bench.hub.enqueue("q", jobs)
+    await bench.hub.drain("q")
+
+    async def left() -> int:
+        counted: int = await bench.hub.run(lambda tx: tx.execute("SELECT count(*) FROM forward_id").fetchone()[0])
+        return counted
+
+    remembered = []
+    for _ in range(3):
+        await bench.hub.run(lambda tx: ids.raise_floor(tx, "aa", "q1", 5000))
+        remembered.append(await left())
+    assert remembered == [3000, 1000, 0]
+
+
+async def test_p6_a_forwarded_id_is_forgotten_after_its_time_but_never_while_its_job_is_there(bench: Bench) -> None:
+    await bench.add("a", custom_id="fwd:aa:q1:1")
+    await bench.add("b", custom_id="fwd:aa:q1:2")
+    gone, there = await bench.take(2)
+    await bench.end(gone, Complete(remove=True))
+    await bench.end(there, Complete())
+    soon = bench.hub.store.clock.now_ms() + 1000
+    assert await bench.hub.run(lambda tx: ids.expire(tx, soon, 100)) == 1
+    assert (await bench.get("fwd:aa:q1:2")).state is State.COMPLETED
+    assert await bench.add("x", "y", custom_id="fwd:aa:q1:2") == ["fwd:aa:q1:2"] * 2
+    await bench.add("new", custom_id="fwd:aa:q1:1")
     assert await bench.take_names() == ["new"]
 
 

@@ -24,7 +24,7 @@ NOBODY = "tcp://127.0.0.1:1"  # no hub is needed for a process that stands by
 
 @asynccontextmanager
 async def child(folder: Path, **options: object) -> AsyncIterator[HandlerProcess]:
-    setup = Setup(url=NOBODY, folder=str(folder), **options)  # type: ignore[arg-type]
+    setup = Setup(url=NOBODY, owner="test", folder=str(folder), **options)  # type: ignore[arg-type]
     process = await HandlerProcess.start(setup, os.environ, lambda id: None)
     try:
         yield process
@@ -135,7 +135,7 @@ async def test_a_busy_process_ends_when_its_parent_is_killed(tmp_path: Path) -> 
         from hubqueue.work.process import HandlerProcess
 
         async def main():
-            setup = Setup(url={NOBODY!r}, folder={str(folder)!r})
+            setup = Setup(url={NOBODY!r}, owner='test', folder={str(folder)!r})
             process = await HandlerProcess.start(setup, os.environ, print)
             await asyncio.wait({{process.ended}})
 

@@ -1,4 +1,4 @@
-"""A change is noticed once, when it has settled."""
+"""A change is noticed when it has settled, until it is taken."""
 
 from __future__ import annotations
 
@@ -23,7 +23,18 @@ def test_a_change_counts_once_two_looks_agree(tmp_path: Path) -> None:
     file.write_text("333")
     assert not watch.changed(), "still being written"
     assert watch.changed()
-    assert not watch.changed(), "told once"
+    assert watch.changed(), "until it is taken"
+    watch.take()
+    assert not watch.changed()
+
+
+def test_going_back_to_what_was_there_before_is_a_change_too(tmp_path: Path) -> None:
+    watch = Watch(tmp_path)
+    file = tmp_path / "a.py"
+    file.write_text("1")
+    watch.take()
+    file.unlink()
+    assert [watch.changed(), watch.changed()] == [False, True]
 
 
 def test_a_rewrite_of_the_same_size_and_time_is_seen_when_the_file_is_replaced(tmp_path: Path) -> None:
@@ -44,6 +55,7 @@ def test_files_that_come_and_go_below_the_folder_are_changes(tmp_path: Path) -> 
     inner = tmp_path / "lib" / "x.py"
     inner.write_text("")
     assert [watch.changed(), watch.changed()] == [False, True]
+    watch.take()
     inner.unlink()
     assert [watch.changed(), watch.changed()] == [False, True]
 

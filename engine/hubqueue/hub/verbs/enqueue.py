@@ -46,9 +46,13 @@ def enqueue(tx: Tx, queue: str, new: Sequence[Enqueueable]) -> list[str]:
     return [_enqueue_one(tx, row, seq, job) for seq, job in enumerate(new, first)]
 
 
-def raise_floor(tx: Tx, hub_id: str, queue: str, floor: int) -> None:
-    """A forwarder has settled all jobs of its queue below seq `floor`: their ids are known from now on, unkept."""
-    ids.raise_floor(tx, hub_id, queue, floor)
+def enqueue_forwarded(tx: Tx, queue: str, new: Sequence[Enqueueable], floor: int) -> list[str]:
+    """`enqueue` for a forwarder that has settled every job of its own below seq `floor`: those ids are not kept."""
+    known = enqueue(tx, queue, new)
+    source = next((forward for job in new if (forward := ids.parse_forward(job.custom_id or ""))), None)
+    if source is not None:
+        ids.raise_floor(tx, source.hub_id, source.queue, floor)
+    return known
 
 
 def _is_plain(job: Enqueueable) -> bool:

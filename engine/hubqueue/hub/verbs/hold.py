@@ -104,6 +104,11 @@ def trim_logs(tx: Tx, id: str, keep: int) -> None:
         logs.trim(tx, seq, max(0, keep))
 
 
+def by_seq(tx: Tx, held: Sequence[tuple[str, int]]) -> list[tuple[int, int]]:
+    """(id, lease number) as (seq, lease number), for jobs that exist."""
+    return [(seq, lease_no) for id, lease_no in held if (seq := rows.seq_of(tx, id)) is not None]
+
+
 def lose(tx: Tx, held: Sequence[tuple[int, int]], grace_ms: int) -> None:
     """The connection that took these (seq, lease_no) broke: a grace, then they are given back and counted as lost."""
     leases.lose(tx, held, tx.now_ms + grace_ms)

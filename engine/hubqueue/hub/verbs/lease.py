@@ -17,11 +17,13 @@ from hubqueue.store.tx import Tx
 
 PROMOTED: Final = 200  # due jobs that one lease moves to waiting; upkeep moves the rest
 LINE: Final = 100  # groups looked at in one query
+FEW: Final = 4  # so many fit into a reply however large they are
+MAX_BYTES: Final = 16 * 1024 * 1024  # of data in one lease: it is held in memory, and must fit into a frame
 SPECIAL: Final = Flag.TTL | Flag.TIMEOUT | Flag.STALL_TIMEOUT
 
 
 def lease(tx: Tx, queue: str, count: int, owner: str | None, lease_ms: int, pull: Pull = ANY) -> list[Leased]:
-    """Up to `count` jobs, best first; none when the queue is empty, paused, unknown or at its limit.
+    """Up to `count` jobs, best first, fewer if they are large; none when the queue is empty, paused or at its limit.
 
     owner None: no token is needed to settle (wire: a pull without an owner).
     """
@@ -33,7 +35,9 @@ def lease(tx: Tx, queue: str, count: int, owner: str | None, lease_ms: int, pull
         count = limits.allowed(tx, row, count)
     taken: list[Job] = []
     if pull.group is None:
-        _take_plain(tx, row, count, owner, lease_ms, taken)
+        fitting = jobs.next_within(tx, row, count, MAX_BYTES) if count > FEW else count
+        _take_plain(tx, row, fitting, owner, lease_ms, taken)
+        count = count if fitting == count else 0
     if row.grouped and not pull.plain_only:
         _take_grouped(tx, row, count, owner, lease_ms, pull, taken)
     if not taken:

@@ -14,6 +14,7 @@ from hubqueue.wire.commands.base import Command
 SINGLE_FORM: Final[tuple[type[Command], ...]] = (
     consume.Pull,
     consume.PullB,
+    consume.CancelPoll,
     consume.Ack,
     consume.AckB,
     consume.Fail,

@@ -33,6 +33,12 @@ class PullB(Command, tag="PULLB", gc=False, kw_only=True):
     detach: bool | None = None
 
 
+class CancelPoll(Command, tag="CancelPoll", gc=False, kw_only=True):
+    """Nobody waits for the answer of a long-poll any more: `poll` is its reqId. It gets none, and takes no job."""
+
+    poll: Raw
+
+
 class Ack(Command, tag="ACK", gc=False, kw_only=True):
     """The job is done."""
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 from msgspec import Raw, field
 
 from hubqueue.wire.commands.base import Command
-from hubqueue.wire.fields import ABSENT, Attempts, DelayMs, JobId, JobName, Priority
+from hubqueue.wire.fields import ABSENT, Attempts, Count, DelayMs, JobId, JobName, Priority
 from hubqueue.wire.jobin import JobFields, JobIn, PlainJob
 
 
@@ -43,7 +43,8 @@ class PlainPushB(Command, tag="PUSHB", forbid_unknown_fields=True, gc=False, kw_
 
 
 class PushB(Command, tag="PUSHB", gc=False, kw_only=True):
-    """Enqueue many jobs, all or none."""
+    """Enqueue many jobs, all or none. forward_floor: a forwarder's lowest unsettled seq."""
 
     queue: str
     jobs: list[JobIn]
+    forward_floor: Count | None = None

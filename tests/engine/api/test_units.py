@@ -1,0 +1,43 @@
+"""Durations and moments of the public surface."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from hubqueue.api.newjob import exponential, fixed, unique
+from hubqueue.api.units import duration_ms, moment, moment_ms
+from hubqueue.errors import Invalid
+
+
+@pytest.mark.parametrize(
+    ("value", "ms"), [(0, 0), (2, 2000), (0.0015, 2), (timedelta(hours=1, milliseconds=1), 3_600_001), (-1, -1000)]
+)
+def test_a_duration_is_seconds_or_a_timedelta(value: float | timedelta, ms: int) -> None:
+    assert duration_ms("delay", value) == ms
+
+
+@pytest.mark.parametrize("value", ["5", True, None, float("nan"), float("inf"), [1]])
+def test_nothing_else_is_a_duration(value: object) -> None:
+    with pytest.raises(Invalid, match="delay"):
+        duration_ms("delay", value)  # type: ignore[arg-type]
+
+
+def test_a_moment_is_an_aware_datetime_or_unix_seconds() -> None:
+    at = datetime(2026, 1, 2, 3, 4, 5, 678000, tzinfo=timezone(timedelta(hours=2)))
+    assert moment_ms("run_at", at) == round(at.timestamp() * 1000) == moment_ms("run_at", at.timestamp())
+    assert moment(moment_ms("run_at", at)) == at.astimezone(UTC)
+    assert moment(None) is None
+
+
+@pytest.mark.parametrize("value", [datetime(2026, 1, 2), "2026-01-02", True, float("nan")])
+def test_nothing_else_is_a_moment(value: object) -> None:
+    with pytest.raises(Invalid, match="run_at"):
+        moment_ms("run_at", value)  # type: ignore[arg-type]
+
+
+def test_back_off_and_deduplication_are_said_in_durations() -> None:
+    assert (fixed(2).kind, fixed(2).delay_ms) == ("fixed", 2000)
+    assert (exponential().delay_ms, exponential(1, cap=timedelta(minutes=1)).max_ms) == (1000, 60_000)
+    assert (unique("k").ttl_ms, unique("k", ttl=1.5, replace=True).ttl_ms) == (None, 1500)

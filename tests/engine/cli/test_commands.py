@@ -1,0 +1,211 @@
+"""The commands against a real hub process: what they print, in which form, and how they end."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+import hubqueue
+from hubqueue.cli.group import COMMANDS
+from support.hub_process import HubProcess
+from support.shell import Shell
+from support.waiting import until
+
+
+def test_what_is_added_is_listed_and_shown(shell: Shell) -> None:
+    id = shell("add", "lights", '{"room": "kitchen"}', "--name", "switch", "--priority", "3").stdout.strip()
+    job = shell.json("job", id)
+    assert (job["queue"], job["name"], job["data"], job["priority"]) == ("lights", "switch", {"room": "kitchen"}, 3)
+    assert shell.json("queues")[0]["prioritized"] == 1
+    assert [one["id"] for one in shell.json("jobs", "lights")] == [id]
+    for table in (shell("queues"), shell("jobs", "lights"), shell("job", id)):
+        assert "lights" in table.stdout or "kitchen" in table.stdout
+        assert "\x1b" not in table.stdout  # colours are for terminals
+
+
+def test_data_that_is_no_json_is_text(shell: Shell) -> None:
+    id = shell("add", "notes", "buy milk").stdout.strip()
+    assert shell.json("job", id)["data"] == "buy milk"
+
+
+def test_a_file_becomes_jobs_line_by_line(shell: Shell) -> None:
+    lines = "\n".join(f'{{"n": {n}}}' for n in range(1200))
+    assert shell.json("add", "bulk", "--from-file", "-", stdin=lines) == {"added": 1200}
+    newest, oldest = (
+        shell.json("jobs", "bulk", "--limit", "300"),
+        shell.json("jobs", "bulk", "--oldest", "--limit", "1"),
+    )
+    assert [job["data"]["n"] for job in newest] == list(range(1199, 899, -1))
+    assert oldest[0]["data"] == {"n": 0}
+    wrong = shell("add", "bulk", "--from-file", "-", stdin="{}\n{oops\n", code=1)
+    assert "line 2" in wrong.stderr
+
+
+def test_a_paused_queue_says_so_and_goes_on(shell: Shell) -> None:
+    shell("add", "q", "1")
+    shell("pause", "q")
+    assert shell.json("queues")[0]["is_paused"] is True
+    assert "paused" in shell("queues").stdout
+    shell("resume", "q")
+    assert shell.json("queues")[0]["is_paused"] is False
+
+
+def test_dead_jobs_are_listed_retried_and_purged(shell: Shell, hub: HubProcess) -> None:
+    ids = [shell("add", "work", str(n), "--attempts", "1").stdout.strip() for n in range(2)]
+    fail_all(hub)
+    dead = shell.json("dlq", "list", "work")
+    assert {job["id"] for job in dead} == set(ids)
+    assert "no lamp" in shell("dlq", "list", "work").stdout
+    assert "no lamp" in shell("job", ids[0]).stdout
+    assert shell.json("dlq", "retry", "--id", ids[0]) == {"retried": 1}
+    assert shell.json("dlq", "retry", "work") == {"retried": 1}
+    fail_all(hub)
+    assert "Delete 2 dead jobs" in shell("dlq", "purge", "work", stdin="n\n", code=1).stderr
+    assert shell.json("dlq", "purge", "work", "--yes") == {"purged": 2}
+
+
+def fail_all(hub: HubProcess) -> None:
+    def lamp(_: hubqueue.RunningJob) -> None:
+        raise hubqueue.Reject("no lamp")
+
+    async def run() -> None:
+        async with hubqueue.Client(hub.url) as client:
+            queue = client.queue("work")
+
+            async def both_failed() -> bool:
+                return (await queue.counts()).failed == 2
+
+            async with client.worker("work", lamp):
+                await until(both_failed)
+
+    asyncio.run(run())
+
+
+def test_events_are_followed(shell: Shell) -> None:
+    command = [sys.executable, "-m", "hubqueue", "tail", "mail", "--count", "1", "--json"]
+    with subprocess.Popen(
+        command, env=shell.environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as follower:
+        assert follower.stderr is not None
+        assert follower.stdout is not None
+        assert "Following mail" in follower.stderr.readline()
+        shell("add", "other", "1")
+        id = shell("add", "mail", "1").stdout.strip()
+        assert id in follower.stdout.readline()
+        assert follower.wait(20) == 0
+
+
+def test_a_result_is_waited_for(shell: Shell) -> None:
+    late = shell("add", "nobody", "1", "--wait", "200ms", code=1)
+    assert "has not finished in time" in late.stderr
+
+
+def test_a_backup_is_restored_with_what_it_held(shell: Shell, hub: HubProcess) -> None:
+    shell("add", "kept", '"before"')
+    written = Path(shell.json("backup")["path"])
+    assert written.parent == hub.folder / "backups"
+    mine = hub.folder / "mine.db"
+    shell("backup", str(mine))
+    assert "exists already" in shell("backup", str(mine), code=1).stderr
+    shell("add", "kept", '"after"')
+    assert "already open" in shell("restore", str(mine), "--data-path", "hub.db", "--yes", code=1).stderr
+    assert hub.stop() == 0
+    shell("restore", str(mine), "--data-path", "hub.db", "--yes")
+    hub.start()
+    shell.environ["HUBQUEUE_URL"] = hub.url
+    assert [job["data"] for job in shell.json("jobs", "kept")] == ["before"]
+    assert (hub.folder / "hub.db.before-restore").is_file()
+
+
+def test_the_doctor_finds_a_sound_hub_sound(shell: Shell) -> None:
+    shell("add", "q", "1")
+    found = shell.json("doctor")
+    assert "problem" not in {finding["grade"] for finding in found}
+    assert any("sound" in finding["text"] for finding in found)
+
+
+def test_the_doctor_finds_wrong_counters(shell: Shell, hub: HubProcess) -> None:
+    shell("add", "q", "1")
+    hub.stop()
+    with sqlite3.connect(hub.folder / "hub.db") as db:
+        db.execute("UPDATE counter SET waiting = 7")
+    db.close()
+    hub.start()
+    shell.environ["HUBQUEUE_URL"] = hub.url
+    assert "queue q counts 7 waiting jobs and holds 1" in shell("doctor", code=1).stdout
+
+
+def test_the_doctor_finds_a_missing_hub(lonely: Shell) -> None:
+    assert "problem" in lonely("doctor", code=1).stdout
+    lonely("doctor", "--offline")
+
+
+def test_adopt_keeps_the_id(shell: Shell, hub: HubProcess) -> None:
+    hub.stop()
+    assert shell.json("adopt", "--data-path", "hub.db", "--yes") == {"hub_id": hub.hub_id}
+
+
+def test_forwarders_of_a_hub_without_any(shell: Shell) -> None:
+    assert shell.json("forward") == []
+
+
+def test_a_hub_that_is_not_there_is_told_with_what_to_do(lonely: Shell) -> None:
+    told = lonely("queues", code=4)
+    assert "cannot be reached" in told.stderr
+    assert "hubqueue run" in told.stderr
+
+
+def test_a_wrong_token_is_told(tmp_path: Path, lonely: Shell) -> None:
+    with HubProcess(tmp_path, environ={"HUBQUEUE_AUTH_TOKENS": "right"}) as hub:
+        lonely.environ |= {"HUBQUEUE_URL": hub.url}
+        assert "token" in lonely("queues", code=5).stderr
+        (tmp_path / "token").write_text("right\n")
+        lonely("queues", "--token-file", "token")
+        lonely.environ |= {"HUBQUEUE_TOKEN": "right"}
+        lonely("queues")
+
+
+def test_a_job_that_is_not_there_is_told(shell: Shell) -> None:
+    shell("job", "nothing-1", code=6)
+
+
+def test_a_misspelt_command_gets_a_suggestion(lonely: Shell) -> None:
+    assert "Did you mean 'queues'?" in lonely("queus", code=2).stderr
+
+
+def test_check_config_lists_every_mistake(lonely: Shell) -> None:
+    (lonely.folder / "bad.yaml").write_text("tcp: {port: x, hots: y}\n")
+    assert "2 mistakes" in lonely("check-config", "bad.yaml", code=3).stderr
+    (lonely.folder / "good.yaml").write_text("tcp: {port: 1}\n")
+    assert lonely.json("check-config", "good.yaml") == []
+
+
+def test_the_self_test_measures(lonely: Shell) -> None:
+    rows = lonely.json("bench", "--jobs", "400", "--folder", ".")
+    assert len(rows) == 5
+    assert all(row["jobs_per_s"] > 0 for row in rows)
+    assert not list(lonely.folder.glob("hubqueue-bench-*"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_has_help(command: str, lonely: Shell) -> None:
+    assert "Usage: hubqueue" in lonely(command, "--help").stdout
+
+
+def test_help_is_quick(lonely: Shell) -> None:
+    lonely("--help")  # compiles what is not compiled yet
+    best = min(timed(lambda: lonely("--help")) for _ in range(5))
+    assert best < 0.5  # 0.13 s here when nothing else runs
+
+
+def timed(call: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    call()
+    return time.perf_counter() - began

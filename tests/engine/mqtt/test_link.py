@@ -1,0 +1,314 @@
+"""The link against a real Mosquitto, and a real broker that speaks 3.1.1 only."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from amqtt.broker import Broker as OldBroker
+
+from hubqueue.client.address import Tls
+from hubqueue.errors import Invalid, LinkDown, NotAuthenticated
+from hubqueue.mqtt.broker import Broker
+from hubqueue.mqtt.connection import Status
+from support import certificates
+from support.mosquitto import Mosquitto, free_port
+from support.mqtt import Collecting, client, publish, until
+from support.proxy import Proxy, Uplink
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+ALL = {"s/#": 1}
+STATUS = Status("hubqueue/h1/status", b'{"state":"online"}', b'{"state":"offline"}')
+
+
+def near(port: int, **more: object) -> Broker:
+    """A broker that is tried again at once, so that tests need not wait."""
+    settings = {"port": port, "backoff_first_s": 0.05, "backoff_max_s": 0.2, "timeout_s": 5.0, **more}
+    return Broker(**settings)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_messages_arrive_in_order_in_both_versions(tmp_path: Path, version: str) -> None:
+    async with Mosquitto(tmp_path) as broker, Collecting(near(broker.port, version=version), ALL) as hub:
+        await hub.up()
+        await publish(broker.port, [("s/a", b"%d" % n) for n in range(500)])
+        assert [m.payload for m in await hub.received(500)] == [b"%d" % n for n in range(500)]
+        assert hub.link.state.version == version
+
+
+async def test_a_broker_that_speaks_only_3_1_1_is_spoken_to_in_it() -> None:
+    async with old_broker() as port, Collecting(near(port), ALL) as hub:
+        await hub.up()
+        assert hub.link.state.version == "3.1.1"
+        async with client(port, protocol=None, clean_start=3) as sender:
+            await sender.publish("s/a", b"1", qos=1)
+        assert (await hub.received(1))[0].payload == b"1"
+
+
+async def test_a_session_keeps_what_is_published_while_the_hub_is_away(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path) as broker:
+        async with Collecting(near(broker.port), ALL) as before:
+            await before.up()
+        await publish(broker.port, [("s/a", b"%d" % n) for n in range(50)])
+        async with Collecting(near(broker.port), ALL) as after:
+            assert [m.payload for m in await after.received(50)] == [b"%d" % n for n in range(50)]
+            assert after.sessions == [True]
+
+
+async def test_only_what_was_not_acknowledged_comes_again(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path) as broker:
+        async with Collecting(near(broker.port), ALL, acknowledge=False) as before:
+            await before.up()
+            await publish(broker.port, [("s/a", b"%d" % n) for n in range(10)])
+            before.link.acknowledge([m.mid for m in (await before.received(10))[:6]])
+        async with Collecting(near(broker.port), ALL) as after:
+            again = await after.received(4)
+            assert [m.payload for m in again] == [b"6", b"7", b"8", b"9"]
+            assert all(m.redelivered for m in again)
+
+
+async def test_a_cut_link_comes_back_and_gets_the_rest_again(tmp_path: Path) -> None:
+    async with (
+        Mosquitto(tmp_path) as broker,
+        Proxy(broker.port) as proxy,
+        Collecting(near(proxy.port), ALL, acknowledge=False) as hub,
+    ):
+        await hub.up()
+        await publish(broker.port, [("s/a", b"%d" % n) for n in range(20)])
+        first = list(await hub.received(20))
+        proxy.cut()
+        await until(lambda: len(hub.messages) >= 40)
+        again = hub.messages[20:]
+        assert [(m.mid, m.payload) for m in again] == [(m.mid, m.payload) for m in first]
+        assert all(m.redelivered for m in again)
+        assert [state.up for state in hub.states] == [True, False, True]
+
+
+@pytest.mark.parametrize("bound", [1, 30])
+async def test_without_acknowledgements_the_broker_stops_at_receive_maximum(tmp_path: Path, bound: int) -> None:
+    async with (
+        Mosquitto(tmp_path) as broker,
+        Collecting(near(broker.port, receive_maximum=bound), ALL, acknowledge=False) as hub,
+    ):
+        await hub.up()
+        await publish(broker.port, [("s/a", b"%d" % n) for n in range(100)])
+        await publish(broker.port, [("s/last", b"")], qos=0)  # not held back by the bound, and sent after the rest
+        await until(lambda: hub.messages[-1:] != [] and hub.messages[-1].topic == "s/last")
+        assert len(hub.messages) == bound + 1
+
+
+async def test_qos_2_messages_come_as_qos_1(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path) as broker, Collecting(near(broker.port), ALL) as hub:
+        await hub.up()
+        await publish(broker.port, [("s/a", b"1")], qos=2)
+        assert (await hub.received(1))[0].qos == 1
+
+
+async def test_messages_of_a_session_with_qos_2_are_taken_too(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path) as broker, Collecting(near(broker.port), {"s/#": 2}) as hub:
+        await hub.up()
+        await publish(broker.port, [("s/a", b"%d" % n) for n in range(300)], qos=2)
+        assert [m.payload for m in await hub.received(300)] == [b"%d" % n for n in range(300)]
+
+
+async def test_four_megabytes_arrive_whole(tmp_path: Path) -> None:
+    payload = bytes(range(256)) * 16_384
+    async with Mosquitto(tmp_path) as broker, Collecting(near(broker.port), ALL) as hub:
+        await hub.up()
+        await publish(broker.port, [("s/a", payload)])
+        assert (await hub.received(1))[0].payload == payload
+
+
+async def test_a_message_beyond_the_bound_arrives_as_its_head(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path) as broker, Collecting(near(broker.port, max_packet_bytes=10_000), ALL) as hub:
+        await hub.up()
+        await publish(broker.port, [("s/a", b"x" * 100_000), ("s/b", b"1")])
+        big, small = await hub.received(2)
+        assert len(big.payload) < 10_000
+        assert len(big.payload) + big.missing == 100_000
+        assert small.payload == b"1"
+
+
+async def test_reading_is_paused_and_the_link_stays_up(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path) as broker, Collecting(near(broker.port, keepalive_s=1), ALL) as hub:
+        await hub.up()
+        hub.link.pause()
+        await publish(broker.port, [("s/a", b"1")])
+        started = asyncio.get_running_loop().time()
+        await until(lambda: asyncio.get_running_loop().time() - started > 3.5)  # three keep-alives without an answer
+        assert hub.messages == []
+        assert hub.link.state.up
+        hub.link.resume()
+        await hub.received(1)
+        assert len(hub.states) == 1
+
+
+async def test_a_broker_that_does_not_answer_any_more_is_noticed(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path) as broker, Collecting(near(broker.port, keepalive_s=1, timeout_s=1), ALL) as hub:
+        await hub.up()
+        broker.freeze()
+        await hub.down()
+        broker.thaw()
+        await hub.up()
+
+
+async def test_a_broker_that_accepts_and_says_nothing_is_down() -> None:
+    async with Proxy(1) as silent:
+        await silent.set(Uplink.SILENT)
+        async with Collecting(near(silent.port, timeout_s=0.3), ALL) as hub:
+            assert isinstance((await hub.down()).error, LinkDown)
+
+
+async def test_garbage_from_the_broker_ends_the_connection_only() -> None:
+    async def garbage(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"\x20\x03\x00\x00\x00\x30\xff\xff\xff\xff\xff")
+        await reader.read(1000)
+        await reader.read(1000)
+        writer.close()
+
+    async with (
+        await asyncio.start_server(garbage, "127.0.0.1", 0) as server,
+        Collecting(near(server.sockets[0].getsockname()[1], version="5"), ALL) as hub,
+    ):
+        state = await hub.down()
+        assert "four bytes" in str(state.error)
+
+
+async def test_birth_and_last_will_are_seen_by_a_subscriber(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path) as broker, Proxy(broker.port) as proxy, client(broker.port, "watcher") as watcher:
+        await watcher.subscribe(STATUS.topic, qos=1)
+        seen = watcher.messages
+        hub = Collecting(near(proxy.port), ALL, status=STATUS)
+        async with hub:
+            assert (await anext(seen)).payload == STATUS.online
+            await proxy.set(Uplink.REFUSE)
+            proxy.cut()
+            assert (await anext(seen)).payload == STATUS.offline
+            await proxy.set(Uplink.PASS)
+            assert (await anext(seen)).payload == STATUS.online
+        assert (await anext(seen)).payload == STATUS.offline
+        async with client(broker.port, "late") as late:
+            await late.subscribe(STATUS.topic, qos=1)
+            message = await anext(late.messages)
+            assert (message.payload, message.retain) == (STATUS.offline, True)
+
+
+async def test_tls_and_password_work(tmp_path: Path) -> None:
+    files = certificates.make(tmp_path)
+    async with Mosquitto(tmp_path, login=("hub", "s3cret"), tls=files) as broker:
+        settings = Broker.from_url(f"mqtts://hub:s3cret@localhost:{broker.port}", tls=Tls(str(files.ca)))
+        async with Collecting(settings, ALL) as hub:
+            await hub.up()
+
+
+async def test_a_client_certificate_works(tmp_path: Path) -> None:
+    files = certificates.make(tmp_path)
+    own = Tls(str(files.ca), str(files.cert), str(files.key))
+    async with (
+        Mosquitto(tmp_path, tls=files, client_certificate=True) as broker,
+        Collecting(near(broker.port, tls=own), ALL) as hub,
+    ):
+        await hub.up()
+
+
+@pytest.mark.parametrize("version", ["auto", "3.1.1"])
+async def test_a_wrong_password_is_named(tmp_path: Path, version: str) -> None:
+    async with (
+        Mosquitto(tmp_path, login=("hub", "s3cret")) as broker,
+        Collecting(near(broker.port, version=version, username="hub", password="wrong"), ALL) as hub,
+    ):
+        error = (await hub.down()).error
+        assert isinstance(error, NotAuthenticated)
+        assert "refused the login" in str(error)
+        assert "check username and password" in str(error)
+        assert "wrong" not in str(error)
+
+
+async def test_a_broker_that_nobody_trusts_is_named(tmp_path: Path) -> None:
+    files = certificates.make(tmp_path)
+    async with (
+        Mosquitto(tmp_path, tls=files) as broker,
+        Collecting(near(broker.port, tls=Tls(str(files.other_ca))), ALL) as hub,
+    ):
+        assert "give its CA file" in str((await hub.down()).error)
+
+
+async def test_a_port_where_nobody_listens_is_named() -> None:
+    async with Collecting(near(1), ALL) as hub:
+        assert "is the broker running" in str((await hub.down()).error)
+
+
+async def test_a_missing_certificate_file_is_named_at_once(tmp_path: Path) -> None:
+    with pytest.raises(Invalid, match="CA file"):
+        Collecting(near(1, tls=Tls(str(tmp_path / "none.pem"))), ALL)
+
+
+async def test_retained_messages_come_once_over_reconnects(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path) as broker, Proxy(broker.port) as proxy, client(broker.port) as sender:
+        await sender.publish("s/a", b"kept", qos=1, retain=True)
+        for version in ("5", "3.1.1"):
+            async with Collecting(near(proxy.port, version=version), ALL, client_id=version) as hub:
+                assert (await hub.received(1))[0].retain
+                proxy.cut()
+                await until(lambda hub=hub: len(hub.states) == 3)  # type: ignore[misc]
+                await publish(broker.port, [("s/b", b"new")])
+                await until(lambda hub=hub: hub.messages[-1].topic == "s/b")  # type: ignore[misc]
+                assert [m.topic for m in hub.messages if not m.redelivered] == ["s/a", "s/b"]
+
+
+@pytest.mark.filterwarnings("ignore:The .acl. option:DeprecationWarning")  # the only one its Config has
+async def test_a_subscription_that_the_broker_refuses_is_logged(caplog: pytest.LogCaptureFixture) -> None:
+    rights = {"amqtt.plugins.topic_checking.TopicAccessControlListPlugin": {"acl": {"anonymous": ["s/#"]}}}
+    async with (
+        old_broker(**rights) as port,
+        Collecting(near(port, version="3.1.1"), {"secret/#": 1, "s/#": 1}) as hub,
+    ):
+        await hub.up()
+        assert [record.args for record in caplog.records if "refuses" in record.msg] == [("secret/#",)]
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "port", "login"),
+    [
+        ("mqtt://broker", "broker", 1883, (None, None)),
+        ("mqtts://broker", "broker", 8883, (None, None)),
+        ("mqtt://u:p%40ss@[::1]:99", "::1", 99, ("u", "p@ss")),
+    ],
+)
+def test_an_address_is_read(url: str, host: str, port: int, login: tuple[str | None, str | None]) -> None:
+    broker = Broker.from_url(url)
+    assert (broker.host, broker.port, (broker.username, broker.password)) == (host, port, login)
+    assert "p@ss" not in repr(broker)
+    assert "p@ss" not in broker.url
+
+
+@pytest.mark.parametrize("url", ["", "http://x", "mqtt://", "mqtt://x:port", "mqtt://x/topic", "broker:1883"])
+def test_a_wrong_address_is_refused_without_repeating_secrets(url: str) -> None:
+    with pytest.raises(Invalid, match="address of the MQTT broker"):
+        Broker.from_url(url)
+
+
+async def test_a_link_that_is_closed_while_it_connects_leaves_nothing_behind() -> None:
+    async with Proxy(1) as silent:
+        await silent.set(Uplink.SILENT)
+        async with Collecting(near(silent.port), ALL) as hub:
+            await silent.wait_accepted(1)
+        assert not hub.link.connected
+
+
+@asynccontextmanager
+async def old_broker(**plugins: object) -> AsyncIterator[int]:
+    """amqtt, which speaks MQTT 3.1.1 only."""
+    port = free_port()
+    allowed = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}, **plugins}
+    broker = OldBroker({"listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}"}}, "plugins": allowed})
+    await broker.start()
+    try:
+        yield port
+    finally:
+        await broker.shutdown()

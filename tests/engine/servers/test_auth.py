@@ -1,0 +1,142 @@
+"""Tokens: who may come in, what strangers hear, and how guessing is slowed down."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator
+
+import pytest
+
+from hubqueue.hub.hub import Hub
+from hubqueue.servers.auth import FIRST_DELAY_S, FORGET_S, MAX_DELAY_S, Gate
+from hubqueue.servers.settings import TcpSettings
+from hubqueue.servers.tcp import TcpServer
+from support.wire import WireClient
+
+STRANGER = {
+    "ok": False,
+    "error": "Not authenticated",
+    "code": "not_authenticated",
+    "retryable": False,
+    "hint": "send a valid token",
+}
+
+
+@pytest.fixture
+def settings() -> TcpSettings:
+    return TcpSettings(port=0, tokens=("secret", "zweites Geheimnis"), drain_s=0.1)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [{"cmd": "Ping"}, {"cmd": "Hello"}, {"cmd": "nonsense"}, {"cmd": "PUSH", "queue": "q"}, [1]],
+    ids=str,
+)
+async def test_a_stranger_is_only_asked_to_authenticate(client: WireClient, message: object) -> None:
+    await client.send(message)
+    assert await client.read() == STRANGER
+
+
+@pytest.mark.parametrize("token", ["secret", "zweites Geheimnis"])
+async def test_every_token_opens_the_door(client: WireClient, token: str) -> None:
+    assert await client.call("Auth", reqId="1", token=token) == {"ok": True, "reqId": "1"}
+    await client.good("Ping")
+
+
+@pytest.mark.parametrize("token", ["", "Secret", "secret ", None, 5, ["secret"], b"secret"], ids=repr)
+async def test_a_wrong_token_does_not(client: WireClient, token: object) -> None:
+    reply = await client.call("Auth", token=token)
+    assert (reply["error"], reply["code"]) == ("Invalid token", "not_authenticated")
+    assert await client.call("Ping") == STRANGER
+
+
+async def test_authentication_may_be_tried_again(client: WireClient) -> None:
+    assert not (await client.call("Auth", token="wrong"))["ok"]
+    await client.good("Auth", token="secret")
+    assert not (await client.call("Auth", token="wrong"))["ok"]
+    await client.good("Ping")
+
+
+async def test_a_stranger_cannot_send_large_frames(client: WireClient) -> None:
+    await client.send({"cmd": "PUSH", "queue": "q", "name": "n", "data": b"x" * 100_000})
+    assert await client.read() == STRANGER
+    assert await client.ended() == b""
+
+
+async def test_large_frames_are_welcome_after_authentication(client: WireClient) -> None:
+    await client.good("Auth", token="secret")
+    await client.good("PUSH", queue="q", name="n", data=b"x" * 1_000_000)
+
+
+async def test_commands_sent_right_behind_the_token_are_answered(client: WireClient) -> None:
+    for message in ({"cmd": "Auth", "token": "secret"}, {"cmd": "Ping", "reqId": "2"}):
+        await client.send(message)
+    assert (await client.read())["ok"]
+    assert (await client.read())["reqId"] == "2"
+
+
+async def test_the_answer_to_a_wrong_token_is_held_back_and_others_wait_behind_it(client: WireClient) -> None:
+    start = time.monotonic()
+    for _ in range(2):
+        await client.send({"cmd": "Auth", "token": "wrong"})
+    await client.send({"cmd": "Auth", "token": "secret"})
+    replies = [await client.read() for _ in range(3)]
+    assert [reply["ok"] for reply in replies] == [False, False, True]
+    assert time.monotonic() - start >= 3 * FIRST_DELAY_S
+
+
+async def test_who_does_not_authenticate_is_cut(hub: Hub) -> None:
+    server = TcpServer(hub, TcpSettings(port=0, tokens=("secret",), auth_s=0.1, drain_s=0.1), "1")
+    await server.start()
+    client = await WireClient.open(server.port)
+    known = await WireClient.open(server.port)
+    await known.good("Auth", token="secret")
+    with pytest.raises((asyncio.IncompleteReadError, ConnectionResetError)):
+        await client.read()
+    await known.good("Ping")
+    await client.close()
+    await known.close()
+    await server.close()
+
+
+def test_delays_grow_to_a_bound_and_are_forgotten() -> None:
+    now = [0.0]
+    gate = Gate(("secret",), lambda: now[0])
+    delays = [gate.failed("1.2.3.4") for _ in range(20)]
+    assert delays[:3] == [FIRST_DELAY_S, 2 * FIRST_DELAY_S, 4 * FIRST_DELAY_S]
+    assert delays == sorted(delays)
+    assert delays[-1] == MAX_DELAY_S
+    assert gate.failed("5.6.7.8") == FIRST_DELAY_S
+    gate.succeeded("1.2.3.4")
+    assert gate.failed("1.2.3.4") == FIRST_DELAY_S
+    gate.failed("1.2.3.4")
+    now[0] = FORGET_S + 1
+    assert gate.failed("1.2.3.4") == FIRST_DELAY_S
+
+
+def test_remembered_addresses_are_bounded() -> None:
+    gate = Gate(("secret",), lambda: 0.0)
+    for number in range(10_050):
+        gate.failed(f"address {number}")
+    assert gate.failed("address 0") == FIRST_DELAY_S
+    assert gate.failed("address 10049") == 2 * FIRST_DELAY_S
+
+
+def test_settings_never_show_their_tokens() -> None:
+    assert "secret" not in repr(TcpSettings(tokens=("secret",)))
+
+
+@pytest.fixture
+async def connect_free(hub: Hub) -> AsyncIterator[WireClient]:
+    server = TcpServer(hub, TcpSettings(port=0, drain_s=0.1), "1")
+    await server.start()
+    client = await WireClient.open(server.port)
+    yield client
+    await client.close()
+    await server.close()
+
+
+async def test_without_tokens_any_token_is_welcome(connect_free: WireClient) -> None:
+    await connect_free.good("Ping")
+    await connect_free.good("Auth", token="whatever")

@@ -1,0 +1,71 @@
+"""A child process of a test that speaks in JSON lines, and whose end is certain."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final, Self
+
+TESTS: Final = Path(__file__).parent.parent
+LIMIT_BYTES: Final = 256 * 1024 * 1024  # one line
+
+
+class Child:
+    """`async with Child("support.mixed", path) as child:` runs that module, and kills it at the end if need be."""
+
+    def __init__(self, module: str, *args: object, env: Mapping[str, str] | None = None) -> None:
+        self._command = [sys.executable, "-m", module, *map(str, args)]
+        self._env = {**os.environ, "PYTHONPATH": str(TESTS), **(env or {})}
+        self.process: asyncio.subprocess.Process
+
+    async def __aenter__(self) -> Self:
+        pipe = asyncio.subprocess.PIPE
+        self.process = await asyncio.create_subprocess_exec(
+            *self._command, stdin=pipe, stdout=pipe, env=self._env, limit=LIMIT_BYTES
+        )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.kill()
+        await self.process.communicate()
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def say(self, message: object) -> None:
+        assert self.process.stdin is not None
+        self.process.stdin.write(json.dumps(message).encode() + b"\n")
+
+    async def hear(self, timeout_s: float = 60.0) -> Any:
+        """The next line. Errors: EOFError when the process has ended, TimeoutError."""
+        assert self.process.stdout is not None
+        async with asyncio.timeout(timeout_s):
+            line = await self.process.stdout.readline()
+        if not line.endswith(b"\n"):
+            raise EOFError(f"the child ended with {await self.process.wait()}")
+        return json.loads(line)
+
+    async def rest(self) -> list[Any]:
+        """Every whole line until the process ends."""
+        heard = []
+        while True:
+            try:
+                heard.append(await self.hear())
+            except EOFError:
+                return heard
+
+    def kill(self) -> None:
+        """SIGKILL: the process does nothing more."""
+        if self.process.returncode is None:
+            self.process.send_signal(signal.SIGKILL)
+
+    async def ended(self, timeout_s: float = 30.0) -> int:
+        """Its exit status, once it has ended by itself."""
+        async with asyncio.timeout(timeout_s):
+            return await self.process.wait()

@@ -1,0 +1,47 @@
+"""A hub with its TCP door open, in this process: for clients, workers and forwarders to come to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from hubqueue.hub.hub import Hub
+from hubqueue.hub.settings import HubSettings
+from hubqueue.servers.settings import TcpSettings, TlsFiles
+from hubqueue.servers.tcp import TcpServer
+from support.certificates import Certificates
+
+
+@dataclass(frozen=True)
+class Served:
+    """The hub, its door and where it is."""
+
+    hub: Hub
+    door: TcpServer
+    url: str
+
+    @property
+    def port(self) -> int:
+        return self.door.port
+
+
+@asynccontextmanager
+async def served(
+    path: Path,
+    *,
+    settings: HubSettings | None = None,
+    tokens: tuple[str, ...] = (),
+    certificates: Certificates | None = None,
+    port: int = 0,
+) -> AsyncIterator[Served]:
+    """Open the hub and its door on a free port; close both at the end."""
+    tls = None if certificates is None else TlsFiles(cert=certificates.cert, key=certificates.key)
+    async with await Hub.open(path, settings) as hub:
+        door = TcpServer(hub, TcpSettings(port=port, tokens=tokens, tls=tls, drain_s=0.5), version="test")
+        await door.start()
+        try:
+            yield Served(hub, door, f"{'tls' if tls else 'tcp'}://127.0.0.1:{door.port}")
+        finally:
+            await door.close()
