@@ -193,6 +193,20 @@ _FIRST: Final = (
         PRIMARY KEY (namespace, key)
     ) STRICT, WITHOUT ROWID
     """,
+    # who waits for whom: pays only for jobs of flows. outcome: model.flow.Outcome
+    """
+    CREATE TABLE dependency (
+        dependent INTEGER NOT NULL,
+        dependency INTEGER NOT NULL,
+        child INTEGER NOT NULL,
+        outcome INTEGER NOT NULL DEFAULT 0,
+        place INTEGER NOT NULL,
+        label TEXT NOT NULL,
+        value BLOB,
+        PRIMARY KEY (dependent, dependency)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX dependency_of ON dependency (dependency)",
     # queues whose name was obliterated: upkeep deletes their rows in slices
     "CREATE TABLE doomed (queue INTEGER PRIMARY KEY) STRICT",
 )
