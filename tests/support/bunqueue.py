@@ -52,6 +52,11 @@ def _npm_install(folder: Path) -> None:
         raise RuntimeError(f"npm could not install bunqueue {VERSION}: {done.stderr.strip()}")
 
 
+def bun(installed: Path) -> Path:
+    """The Bun binary in the folder that `install` made."""
+    return installed / "node_modules" / "@oven" / _bun_package() / "bin" / "bun"
+
+
 def _bun_package() -> str:
     return BUN_PACKAGE[platform.machine()]
 
@@ -68,9 +73,8 @@ class Bunqueue:
 
     async def __aenter__(self) -> Self:
         installed = await asyncio.to_thread(install)
-        modules = installed / "node_modules"
         command = [
-            *(str(modules / "@oven" / _bun_package() / "bin" / "bun"), str(modules / "bunqueue/dist/cli/index.js")),
+            *(str(bun(installed)), str(installed / "node_modules/bunqueue/dist/cli/index.js")),
             *("start", "--host", "127.0.0.1", "--tcp-port", str(self.port), "--http-port", str(_free_port())),
             *("--data-path", str(self._folder / "bunqueue.db")),
             *(["--auth-tokens", self._tokens] if self._tokens else []),

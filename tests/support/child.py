@@ -7,7 +7,8 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -69,3 +70,38 @@ class Child:
         """Its exit status, once it has ended by itself."""
         async with asyncio.timeout(timeout_s):
             return await self.process.wait()
+
+
+class Refused(Exception):
+    """The puppet's hub answered an error; `code` is that of errors.py."""
+
+    def __init__(self, answer: dict[str, str]) -> None:
+        super().__init__(f"{answer['error']}: {answer['message']} ({answer['hint']})")
+        self.code = answer["error"]
+        self.hint = answer["hint"]
+
+
+@asynccontextmanager
+async def puppet(path: Path, env: Mapping[str, str] | None = None, **settings: Any) -> AsyncIterator[Puppet]:
+    """A hub in a process of its own, open, that does what it is told. Errors: Refused."""
+    async with Child("support.puppet", path, json.dumps(settings), env=env) as child:
+        told = Puppet(child)
+        await told.answer()
+        yield told
+
+
+class Puppet:
+    """`await told("enqueue", [1, 2], True, 100)`: see support.puppet for the words."""
+
+    def __init__(self, child: Child) -> None:
+        self.child = child
+
+    async def __call__(self, word: str, *arguments: object) -> Any:
+        self.child.say([word, *arguments])
+        return await self.answer()
+
+    async def answer(self) -> Any:
+        answer = await self.child.hear()
+        if "error" in answer:
+            raise Refused(answer)
+        return answer["ok"]

@@ -57,4 +57,4 @@ async def running(
 
 
 if __name__ == "__main__":
-    asyncio.run(forward(*sys.argv[1:4], json.loads(sys.argv[4]), json.loads(sys.argv[5])))
+    asyncio.run(forward(sys.argv[1], sys.argv[2], sys.argv[3], json.loads(sys.argv[4]), json.loads(sys.argv[5])))

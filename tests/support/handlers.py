@@ -91,9 +91,15 @@ async def stand(path: Path, tasks: str | None = None, **options: Any) -> AsyncIt
     async with await Hub.open(path / "jobs.db") as hub:
         server = TcpServer(hub, TcpSettings(host="127.0.0.1", port=0, tokens=(TOKEN,)), __version__)
         await server.start()
-        settings = {"look_s": 0.05, "grace_s": 20.0, "environment": os.environ, **options}
+        settings: dict[str, Any] = {
+            "token": TOKEN,
+            "look_s": 0.05,
+            "grace_s": 20.0,
+            "environment": os.environ,
+            **options,
+        }
         url = f"tcp://127.0.0.1:{server.port}"
-        parent = HandlerParent(hub, HandlerSettings(folder=path / "handlers", url=url, token=TOKEN, **settings))
+        parent = HandlerParent(hub, HandlerSettings(folder=path / "handlers", url=url, **settings))
         it = Stand(hub, parent, path / "handlers")
         if tasks is not None:
             it.write(tasks)

@@ -20,7 +20,7 @@ async def until(condition: Callable[[], bool], timeout_s: float = WAIT_S) -> Non
     """Poll until the condition holds."""
     async with asyncio.timeout(timeout_s):
         while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager

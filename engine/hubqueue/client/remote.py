@@ -8,9 +8,7 @@ lease whose answer was lost is given back by the hub. Verbs for which that is no
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import Callable, Coroutine, Sequence
-from itertools import count as counter
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Self
 from uuid import uuid4
 
@@ -18,9 +16,10 @@ from hubqueue.client import replies
 from hubqueue.client.address import LinkSettings
 from hubqueue.client.connection import Connection
 from hubqueue.client.jobmap import fields_of, job_of, number, raw, schedule_fields
+from hubqueue.client.polls import Polls
 from hubqueue.client.replies import R, event_of, read
 from hubqueue.client.settling import settle_fields
-from hubqueue.errors import AnswerLost, HubqueueError, LockLost, NotFound, ProtocolError, WrongState
+from hubqueue.errors import AnswerLost, LockLost, NotFound, ProtocolError, WrongState
 from hubqueue.model.job import Enqueueable, Job, Leased
 from hubqueue.model.outcome import Blob, Complete, Output, Release, Settlement
 from hubqueue.model.schedule import Schedule
@@ -30,9 +29,6 @@ from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal
 ONCE: Final = "once:"  # custom ids made here; a hub keeps them idempotent for an hour after the job has finished
 EVERY_QUEUE: Final = "*"
 UNKNOWN: Final = "unknown"  # the state of a job that is not there
-LAST_WORDS_S: Final = 2.0  # for polls to be called off, and for what is still to be said at the end
-
-log = logging.getLogger(__name__)
 
 
 def once_id() -> str:
@@ -46,8 +42,8 @@ class RemoteHub:
     def __init__(self, settings: LinkSettings) -> None:
         self.link = Connection(settings)
         self._subscriptions: set[Connection] = set()
-        self._polls = counter(1)
-        self._late: set[asyncio.Task[None]] = set()
+        self._polls = Polls(self.link)
+        self._closing: set[asyncio.Task[None]] = set()
 
     async def open(self) -> Self:
         """Connect, or say why not. Errors: LinkDown, NotAuthenticated."""
@@ -61,9 +57,7 @@ class RemoteHub:
 
     async def close(self) -> None:
         """End all links cleanly."""
-        if self._late:
-            await asyncio.wait(self._late, timeout=LAST_WORDS_S)
-        await asyncio.gather(*(one.close() for one in tuple(self._subscriptions)), self.link.close())
+        await asyncio.gather(*(one.close() for one in self._subscriptions), *self._closing, self.link.close())
 
     async def __aenter__(self) -> Self:
         return await self.open()
@@ -86,15 +80,9 @@ class RemoteHub:
     async def lease(
         self, queue: str, count: int = 1, *, owner: str, lease_ms: int = 30_000, wait_ms: int = 0
     ) -> list[Leased]:
-        poll = f"poll-{next(self._polls)}"
-        fields = {"reqId": poll, "queue": queue, "count": count, "owner": owner, "lockTtl": lease_ms}
-        asked = asyncio.ensure_future(self._poll("PULLB", fields, wait_ms))
-        try:
-            reply = read(await asyncio.shield(asked), replies.LeaseReply)
-        except asyncio.CancelledError:
-            await asyncio.shield(self._later(self._give_up(poll, asked)))
-            raise
-        return _leased(reply)
+        fields: dict[str, object] = {"queue": queue, "count": count, "owner": owner, "lockTtl": lease_ms}
+        reply = await self._polls.ask_for_jobs("PULLB", fields, wait_ms, self._give_back)
+        return _leased(read(reply, replies.LeaseReply))
 
     async def settle(
         self,
@@ -111,7 +99,8 @@ class RemoteHub:
         except AnswerLost:
             pass
         try:
-            return (await self._ask("Settle", replies.IdsReply, **fields)).ids
+            made = (await self._ask("Settle", replies.IdsReply, **fields)).ids
+            return made or [custom_id for _, custom_id in named]  # none are named if the first sending did it all
         except (LockLost, NotFound, WrongState):
             if not await self._was_applied(settlements, named):
                 raise
@@ -174,7 +163,7 @@ class RemoteHub:
         return list(await asyncio.gather(*(self._queue_info(name) for name in names)))
 
     async def wait(self, id: str, timeout_ms: int = 30_000) -> Job | None:
-        await self._poll("WaitJob", {"id": id}, timeout_ms)
+        await self._polls.ask("WaitJob", {"id": id}, timeout_ms)
         job = await self.get(id)
         return job if job.state in TERMINAL else None
 
@@ -249,7 +238,9 @@ class RemoteHub:
 
     def _end(self, link: Connection) -> None:
         self._subscriptions.discard(link)
-        self._later(link.close())
+        closing = asyncio.create_task(link.close())
+        self._closing.add(closing)
+        closing.add_done_callback(self._closing.discard)
 
     async def _ask(self, cmd: str, kind: type[R], /, **fields: object) -> R:
         return read(await self.link.request(cmd, fields), kind)
@@ -257,37 +248,10 @@ class RemoteHub:
     async def _once(self, cmd: str, /, **fields: object) -> bytes:
         return await self.link.request(cmd, fields, repeatable=False)
 
-    async def _poll(self, cmd: str, fields: dict[str, object], wait_ms: int) -> bytes:
-        """A long-poll, armed again for the rest of its time after a lost link."""
-        loop = asyncio.get_running_loop()
-        ends = loop.time() + wait_ms / 1000
-
-        def rest() -> dict[str, object]:
-            return {**fields, "timeout": max(0, round((ends - loop.time()) * 1000))}
-
-        return await self.link.request(cmd, rest, timeout_s=wait_ms / 1000 + self.link.settings.request_timeout_s)
-
-    async def _give_up(self, poll: str, asked: asyncio.Future[bytes]) -> None:
-        """Call a poll off; jobs that were handed out to it meanwhile are given back, else they would stall."""
-        if not self.link.state.up:
-            asked.cancel()
-            return
-        try:
-            await self.link.request("CancelPoll", {"poll": poll}, timeout_s=LAST_WORDS_S)
-            if not asked.done():  # answers come in order: now there will be none
-                asked.cancel()
-                return
-            if jobs := _leased(read(await asked, replies.LeaseReply)):
-                await self.settle([Settlement(one.job.id, one.token, Release()) for one in jobs])
-        except HubqueueError as error:
-            asked.cancel()
-            log.warning("a poll was not called off, jobs given to it wait for their lease to end code=%s", error.code)
-
-    def _later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        task = asyncio.create_task(work)
-        self._late.add(task)
-        task.add_done_callback(self._late.discard)
-        return task
+    async def _give_back(self, reply: bytes) -> None:
+        """Jobs of a lease nobody waits for any more: kept, they would stall."""
+        if jobs := _leased(read(reply, replies.LeaseReply)):
+            await self.settle([Settlement(one.job.id, one.token, Release()) for one in jobs])
 
     async def _was_applied(self, settlements: Sequence[Settlement], named: Sequence[tuple[Output, str]]) -> bool:
         """Whether leases that are gone were ended by the first, unanswered sending of this very settle.

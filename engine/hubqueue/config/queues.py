@@ -17,7 +17,7 @@ from hubqueue.model.limits import check_queue
 EVERY: Final = "*"  # the entry that all queues start from; no queue can have this name
 FOREVER: Final = "forever"
 _MAX_JOBS: Final = 1_000_000_000  # more would outgrow any disk of an edge machine
-_MIN_BYTES: Final = 16 * 1000 * 1000  # below it the reserve and the log would not fit
+_MIN_BYTES: Final = 64 * 1000 * 1000  # the log alone takes up to half of it
 
 queue_name: Final[Check] = checks.from_engine(check_queue)
 

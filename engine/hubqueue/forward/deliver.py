@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from hubqueue.forward.sink import Batch, Sink
-from hubqueue.forward.verdict import Down, Rejected, verdict
+from hubqueue.forward.verdict import Down, Reason, Rejected, verdict
 
 
 async def deliver(sink: Sink, batch: Batch) -> list[Rejected | None] | Down:
     """Write the batch in order; for each job None, or why it is refused. Down: nothing is known of any of them."""
     try:
-        return await sink.write(batch)
+        results = await sink.write(batch)
     except Exception as error:  # whatever a sink raises has a verdict
         meaning = verdict(error)
+    else:
+        if len(results) == len(batch.jobs):
+            return results
+        return Down(Reason.UNKNOWN, f"the sink was given {len(batch.jobs)} jobs and answers for {len(results)}")
     if isinstance(meaning, Down):
         return meaning
     if len(batch.jobs) == 1:
         return [meaning]
     half = len(batch.jobs) // 2
-    results: list[Rejected | None] = []
+    results = []
     for jobs in (batch.jobs[:half], batch.jobs[half:]):
         part = await deliver(sink, Batch(batch.queue, jobs, batch.floor))
         if isinstance(part, Down):

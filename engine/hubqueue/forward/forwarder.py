@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Sequence
-from typing import Final, Self
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, Self
 
 from hubqueue.errors import HubqueueError
 from hubqueue.forward.breaker import LinkState
@@ -31,7 +31,7 @@ from hubqueue.model.verbs import Verbs
 
 log = logging.getLogger(__name__)
 
-LOCAL_RETRY_S: Final = 1.0  # after the local hub did not give jobs but an error
+RESTART_S: Final = 1.0  # before a part that failed, mostly because of the local hub, goes on
 
 
 class Forwarder:
@@ -62,8 +62,8 @@ class Forwarder:
 
     def start(self) -> None:
         """Begin to connect and to forward. Call it in the running event loop, once."""
-        self._keepers = [asyncio.create_task(self._link.keep()), asyncio.create_task(self._leases.renew())]
-        self._lanes = [asyncio.create_task(self._lane()) for _ in range(self.settings.concurrency)]
+        self._keepers = [asyncio.create_task(self._always(part)) for part in (self._link.keep, self._leases.renew)]
+        self._lanes = [asyncio.create_task(self._always(self._lane)) for _ in range(self.settings.concurrency)]
 
     async def stop(self) -> None:
         """Lease no more, let the batches in flight arrive within the grace, give the rest back."""
@@ -106,15 +106,25 @@ class Forwarder:
             rate_per_s=self._tally.per_s(now_s),
         )
 
+    async def _always(self, part: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Keep a part of the forwarder running whatever happens to it."""
+        while not self._stopping:
+            try:
+                await part()
+                return
+            except HubqueueError as error:
+                log.warning(
+                    "the local hub has trouble, tried again: %s queue=%s code=%s", error, self.queue, error.code
+                )
+            except Exception:  # a defect, perhaps of a foreign sink: forwarding must go on without a restart
+                log.exception("part of a forwarder failed and is started again queue=%s", self.queue)
+            await asyncio.sleep(RESTART_S)
+
     async def _lane(self) -> None:
         """One batch after another, each when the link admits it."""
         while not self._stopping:
-            try:
-                async with self._link.admit() as permit:
-                    await self._next(permit)
-            except HubqueueError as error:
-                log.warning("the queue gives no jobs, tried again: %s queue=%s code=%s", error, self.queue, error.code)
-                await asyncio.sleep(LOCAL_RETRY_S)
+            async with self._link.admit() as permit:
+                await self._next(permit)
 
     async def _next(self, permit: Permit) -> None:
         count = self._pace.take(permit.limit, time.monotonic())

@@ -11,6 +11,7 @@ from typing import Final, TypeVar
 
 from hubqueue.clock import Clock
 from hubqueue.errors import DiskFull, Draining, HubqueueError, QueueFull
+from hubqueue.hub.cap import SizeCap
 from hubqueue.hub.events import Events
 from hubqueue.hub.holders import Holder, Holders
 from hubqueue.hub.settings import HubSettings
@@ -44,6 +45,7 @@ class Core:
         )
         self.draining = False
         self.over_cap = False
+        self._cap = SizeCap(self.store, settings)
         self._events = Events()
         self._holders = Holders()
         self._waiters = Waiters()
@@ -51,10 +53,11 @@ class Core:
         tx.watched = self._events.watched
         tx.bounds = self.bounds
         tx.refusal = self._refusal
+        tx.make_room = self._cap.make_room
         self._awaited = tx.awaited
         self.store.publish = self._events.publish
         self.store.wake = self._wake
-        self.upkeep = Upkeep(self.store, settings, self._set_over_cap, self.served)
+        self.upkeep = Upkeep(self.store, settings, self._hold_cap, self.served)
         self.store.schedule = self.upkeep.due_at
 
     @property
@@ -222,12 +225,15 @@ class Core:
             return Draining()
         if self.store.reserve.full:
             return DiskFull()
+        if self.settings.max_bytes is not None:
+            self.over_cap = self._cap.refuses()
         if self.over_cap:
             return QueueFull("The job file has reached its configured size")
         return None
 
-    def _set_over_cap(self, over: bool) -> None:
-        self.over_cap = over
+    async def _hold_cap(self) -> None:
+        if self.settings.max_bytes is not None:
+            self.over_cap = await self._cap.hold()
 
 
 def _ignore(result: object) -> None:

@@ -46,11 +46,15 @@ class Hub(Core):
     async def open(cls, path: str | Path, settings: HubSettings | None = None, *, clock: type[Clock] = Clock) -> Hub:
         """Open or create the job file and start upkeep.
 
-        Errors: AlreadyOpen, NewerFile, DamagedFile, StoreError.
+        Errors: AlreadyOpen, NewerFile, DamagedFile, DiskFull, StoreError.
         """
         hub = cls(Path(path), settings or HubSettings(), clock)
         grace_ms = int(hub.settings.grace_s * 1000)
-        await hub.run(lambda tx: hold.orphan(tx, grace_ms))
+        try:
+            await hub.run(lambda tx: hold.orphan(tx, grace_ms))
+        except BaseException:
+            await hub.store.close()
+            raise
         hub.upkeep.start()
         return hub
 

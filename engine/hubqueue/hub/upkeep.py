@@ -1,14 +1,14 @@
 """Upkeep: what happens by itself. One timer for what is due, one second's beat for the rest.
 
-Due: expired leases, delayed jobs, schedules, times to live. Beat: clock jumps, disk space, the size cap,
-retention. Work comes in slices of SLICE rows, so that no step holds the loop for long.
+Due: rows of obliterated queues, expired leases, delayed jobs, schedules, times to live. Beat: clock jumps, disk
+space, the size cap, retention. Work comes in slices of SLICE rows, so that no step holds the loop for long.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Final
 
 from hubqueue.errors import HubqueueError
@@ -28,7 +28,6 @@ FIRES: Final = 50  # schedules fired in one step
 BEAT_S: Final = 1.0
 RETENTION_BEATS: Final = 10
 JUMP_PAUSE_MS: Final = 600_000  # after a clock jump nothing is deleted for its age for this long
-CAP_SLICE: Final = 1000
 
 
 class Upkeep:
@@ -38,13 +37,13 @@ class Upkeep:
         self,
         store: Store,
         settings: HubSettings,
-        over_cap: Callable[[bool], None],
+        hold_cap: Callable[[], Awaitable[None]],
         served: Callable[[str], bool],
     ) -> None:
-        """over_cap is told whether the size cap is reached; served says whether a queue has a worker."""
+        """hold_cap keeps the file below its size cap; served says whether a queue has a worker."""
         self._store = store
         self._settings = settings
-        self._over_cap = over_cap
+        self._hold_cap = hold_cap
         self._served = served
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -86,7 +85,8 @@ class Upkeep:
 
     def _due_slice(self, tx: Tx) -> int:
         """One slice of everything that is due; when the next is."""
-        more = hold.sweep(tx, SLICE) == SLICE
+        more = retention.doomed_slice(tx, SLICE)
+        more |= hold.sweep(tx, SLICE) == SLICE
         for row in list(tx.queues.by_id.values()):
             if row.n[State.DELAYED] and row.next_due_ms <= tx.now_ms:
                 more |= delays.promote_due(tx, row, SLICE) == SLICE
@@ -129,8 +129,8 @@ class Upkeep:
                 await self._hold_cap()
                 if beats % RETENTION_BEATS == 0:
                     await self._retain()
-            except HubqueueError as error:
-                log.warning("Upkeep could not be done and is tried again. code=%s error=%s", error.code, error.message)
+            except (HubqueueError, OSError) as error:
+                log.warning("Upkeep could not be done and is tried again. error=%s", error)
             beats += 1
             await asyncio.sleep(BEAT_S)
 
@@ -153,24 +153,8 @@ class Upkeep:
         self._timer_ms = NEVER
         self.due_at(now_ms)
 
-    async def _hold_cap(self) -> None:
-        cap = self._settings.max_bytes
-        if cap is None:
-            return
-        over = self._store.used_bytes() > cap
-        if over:
-            kinds = [State.COMPLETED]
-            if self._settings.on_full == "drop-oldest":
-                kinds += [State.FAILED, State.WAITING, State.DELAYED]
-            for state in kinds:
-                if await self._store.run(lambda tx, state=state: _drop_oldest(tx, state)):  # type: ignore[misc]
-                    break
-            over = self._store.used_bytes() > cap
-        self._over_cap(over)
-
     async def _retain(self) -> None:
         """Delete what bounds no longer keep, a slice at a time."""
-        await self._repeat(lambda tx: retention.doomed_slice(tx, SLICE))
         ageing = self._store.clock.now_ms() >= self._no_ageing_before_ms
         for row in list(self._store.queues.by_id.values()):
             if row.n[State.COMPLETED] or row.n[State.FAILED]:
@@ -209,13 +193,3 @@ def _next_due(tx: Tx) -> int:
     due += [row.next_due_ms for row in tx.queues.by_id.values() if row.n[State.DELAYED]]
     due += [row.refill_ms for row in tx.queues.by_id.values()]
     return min((at for at in due if at is not None), default=NEVER)
-
-
-def _drop_oldest(tx: Tx, state: State) -> int:
-    """Make room under the size cap: the oldest jobs of a state, from the queue that has most; how many."""
-    row = max(tx.queues.by_id.values(), key=lambda row: row.n[state], default=None)
-    if row is None or not row.n[state]:
-        return 0
-    oldest = lists.heads(tx, row.id, state, CAP_SLICE)
-    evict(tx, row, state, oldest)
-    return len(oldest)

@@ -178,6 +178,13 @@ class Connection(aiomqtt.Client):
         codes = [answer.value if isinstance(answer, ReasonCode) else answer for answer in answers]
         return [text for text, code in zip(subscriptions, codes, strict=False) if code >= _REFUSED_FROM]
 
+    async def unsubscribe_all(self, filters: list[str]) -> None:
+        """Unsubscribe. Errors: LinkDown."""
+        try:
+            await self._unless_ended(self.unsubscribe(filters))
+        except aiomqtt.MqttError as error:
+            raise self._translated(error) from error
+
     async def send(
         self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, correlation: bytes | None = None
     ) -> None:

@@ -56,6 +56,7 @@ class Link:
         self._broker = broker
         self._client_id = client_id
         self._subscriptions = dict(subscriptions)
+        self._stale: list[str] = []
         self._callbacks = Callbacks(self._on_begun(begun), received)
         self._changed = changed
         self._status = status
@@ -66,6 +67,10 @@ class Link:
         self._session_present = False
         self._paused = False
         self._task: asyncio.Task[None] | None = None
+
+    def forget(self, stale: list[str]) -> None:
+        """Unsubscribe from these once connected: the session still has them from an earlier life."""
+        self._stale = stale
 
     def start(self) -> None:
         """Connect, and go on connecting, in a task of its own."""
@@ -80,6 +85,7 @@ class Link:
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        connection.resume()  # the answers to what is sent now must be read
         if self._status is not None and not connection.ended:
             try:
                 await connection.send(self._status.topic, self._status.offline, retain=True)
@@ -183,6 +189,9 @@ class Link:
         """Ask for the topics. With 3.1.1 not again in a session that has them: retained messages would come again."""
         if version == "3.1.1" and self._subscribed and self._session_present:
             return
+        if self._stale:
+            await connection.unsubscribe_all(self._stale)
+            self._stale = []
         refused = await connection.subscribe_all(self._subscriptions)
         self._subscribed = True
         for text in refused:

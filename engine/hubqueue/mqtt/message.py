@@ -12,7 +12,6 @@ import msgspec
 from hubqueue.errors import Invalid, Undecodable
 from hubqueue.model import payload as carried
 from hubqueue.model.job import NewJob
-from hubqueue.model.limits import MAX_ERROR_CHARS
 
 MAX_KEPT_BYTES: Final = 1_048_576  # of a message that becomes no job: enough to see what it was
 
@@ -96,8 +95,3 @@ def unread_job(message: Message, rule: str | None, now_ms: int) -> NewJob:
     size = len(message.payload) + message.missing
     data = Unread(message.topic, head, now_ms, message.qos, size, message.retain, rule)
     return NewJob(name="unroutable", data=_encode(data), max_attempts=1)
-
-
-def shortened(text: str) -> str:
-    """An error text within its bound."""
-    return text[:MAX_ERROR_CHARS]

@@ -6,16 +6,18 @@ remembered, because devices send on the same topics again and again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Callable, Sequence
+from typing import Final, Literal
 
 import msgspec
 
 from hubqueue.errors import Invalid, Undecodable
 from hubqueue.model.job import NewJob, Options
 from hubqueue.model.limits import check_options, check_size
+from hubqueue.model.outcome import Output
 from hubqueue.model.topic import TopicFilter, widest
 from hubqueue.mqtt.expression import Condition, ExpressionFailed, Text
+from hubqueue.mqtt.invoke import INVOKE, invoked, read_invoke
 from hubqueue.mqtt.message import Message, encoded, envelope, unread_job
 from hubqueue.mqtt.rules import Rule, check_rule, name_of, queue_of
 
@@ -23,11 +25,13 @@ _REMEMBERED: Final = 10_000  # topics; a few hundred bytes each
 
 
 class Taken(msgspec.Struct, frozen=True, gc=False):
-    """A rule made a job of the message."""
+    """The message became a job: of a rule, or of the invoke topic (None). follow: see `hub.verbs.intake`."""
 
-    rule: Rule
+    rule: Rule | None
     queue: str
     job: NewJob
+    on_full: Literal["overflow", "drop"] = "overflow"
+    follow: Callable[[str], Output] | None = None
 
 
 class Passed(msgspec.Struct, frozen=True, gc=False):
@@ -37,7 +41,7 @@ class Passed(msgspec.Struct, frozen=True, gc=False):
 
 
 class Refused(msgspec.Struct, frozen=True, gc=False):
-    """The message cannot become a job of this rule, or no rule (None) takes its topic. reason is a short code."""
+    """The message cannot become a job of this rule, or no rule (None) takes it. reason is a short code."""
 
     rule: Rule | None
     job: NewJob
@@ -97,20 +101,25 @@ class Routing:
     Errors: Invalid names the first rule that cannot be.
     """
 
-    def __init__(self, rules: Sequence[Rule]) -> None:
+    def __init__(self, rules: Sequence[Rule], *, invoke: bool = False) -> None:
+        self._invoke = invoke
         self._rules = [_Compiled(rule) for rule in rules]
         self._ways: dict[str, tuple[_Way, ...]] = {}
 
     def subscriptions(self) -> dict[str, int]:
         """What to ask the broker for: topic filter to QoS, without filters that another one covers."""
-        wide = widest(rule.filter for rule in self._rules)
+        asked = [(rule.filter, min(rule.rule.qos, 1)) for rule in self._rules]
+        if self._invoke:
+            asked.append((INVOKE, 1))
         return {
-            one.subscription: max(min(rule.rule.qos, 1) for rule in self._rules if one.covers(rule.filter))
-            for one in wide
+            wide.subscription: max(qos for narrow, qos in asked if wide.covers(narrow))
+            for wide in widest(narrow for narrow, _ in asked)
         }
 
     def route(self, message: Message, now_ms: int) -> list[Routed]:
-        """What each rule that takes the topic makes of the message; at least one answer."""
+        """What each rule that takes the topic makes of it; at least one answer. Invoke topics are no rule's."""
+        if self._invoke and (queue := invoked(message.topic)) is not None:
+            return [_invoke(message, queue, now_ms)]
         ways = self._ways.get(message.topic)
         if ways is None:
             ways = self._remember(message.topic)
@@ -165,7 +174,15 @@ def _follow(way: _Way, message: Message, now_ms: int) -> Routed:
         max_attempts=rule.max_attempts,
         options=options,
     )
-    return Taken(rule, way.queue, job)
+    return Taken(rule, way.queue, job, rule.on_full)
+
+
+def _invoke(message: Message, queue: str, now_ms: int) -> Routed:
+    try:
+        job, follow = read_invoke(message, queue)
+    except Invalid as error:
+        return Refused(None, unread_job(message, INVOKE.text, now_ms), "bad_invoke", str(error))
+    return Taken(None, queue, job, follow=follow)
 
 
 def _values(message: Message, value: object, parts: dict[str, str]) -> dict[str, object]:

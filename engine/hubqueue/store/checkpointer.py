@@ -13,6 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
+from hubqueue.errors import DamagedFile
 from hubqueue.store.file import connect_aside
 
 PASSIVE_BYTES: Final = 4 * 1024 * 1024
@@ -38,8 +39,11 @@ class Checkpointer:
         return self._thread.submit(self._restart)
 
     def recover(self) -> Future[bool]:
-        """After a failed sync: write everything from the log into the database and sync that instead."""
-        return self._thread.submit(self._checkpoint, "TRUNCATE")
+        """After a failed sync: write everything from the log into the database, sync that instead, and check it.
+
+        False: somebody held it up. Its errors: sqlite3.Error, DamagedFile.
+        """
+        return self._thread.submit(self._recover)
 
     def close(self) -> None:
         self._thread.shutdown(wait=True)
@@ -57,3 +61,11 @@ class Checkpointer:
         if done:
             self._db.execute(TOUCH, (time.time_ns() // 1_000_000,))
         return done
+
+    def _recover(self) -> bool:
+        if not self._checkpoint("TRUNCATE"):
+            return False
+        (verdict,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
+        if verdict != "ok":
+            raise DamagedFile(f"The job file is damaged: {verdict}")
+        return True

@@ -12,7 +12,7 @@ import sqlite3
 from pathlib import Path
 from typing import Final
 
-from hubqueue.errors import AlreadyOpen, DamagedFile, StoreError
+from hubqueue.errors import AlreadyOpen, DamagedFile, DiskFull, StoreError
 from hubqueue.store.schema import APPLICATION_ID
 
 # measured, one small job in three commits: 54 kB of log at 4096, 29 kB at 2048, 16 kB at 1024 (SD cards);
@@ -53,27 +53,38 @@ class FileLock:
 
 
 def connect(path: Path) -> sqlite3.Connection:
-    """The write connection: autocommit off our hands, WAL, NORMAL, no waiting for locks."""
+    """The write connection: autocommit off our hands, WAL, NORMAL, no waiting for locks.
+
+    Errors: DamagedFile for what is no job file (it is left as it is), StoreError, DiskFull.
+    """
     try:
-        db = _open(path)
-        (application,) = db.execute("PRAGMA application_id").fetchone()
-        (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-        if tables == 0:
-            db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
-            db.execute("PRAGMA auto_vacuum = INCREMENTAL")
-            db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
-        elif application != APPLICATION_ID:
-            raise DamagedFile(f"{path} is an SQLite file of another program", hint="choose another path")
-        if db.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
-            raise StoreError(f"{path} lies on a file system without WAL support", hint="use a local disk")
-        db.execute("PRAGMA synchronous = NORMAL")
-        db.execute("PRAGMA wal_autocheckpoint = 0")
-        db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
-        db.execute("PRAGMA temp_store = MEMORY")
-        db.execute("PRAGMA foreign_keys = OFF")
+        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.0, cached_statements=256)
+        try:
+            _set_up(db, path)
+        except BaseException:
+            db.close()
+            raise
     except sqlite3.DatabaseError as error:
         raise translate(error, path) from error
     return db
+
+
+def _set_up(db: sqlite3.Connection, path: Path) -> None:
+    (application,) = db.execute("PRAGMA application_id").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if tables == 0:
+        db.execute(f"PRAGMA page_size = {PAGE_BYTES}")
+        db.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+    elif application != APPLICATION_ID:
+        raise DamagedFile(f"{path} is an SQLite file of another program", hint="choose another path")
+    if db.execute("PRAGMA journal_mode = WAL").fetchone() != ("wal",):
+        raise StoreError(f"{path} lies on a file system without WAL support", hint="use a local disk")
+    db.execute("PRAGMA synchronous = NORMAL")
+    db.execute("PRAGMA wal_autocheckpoint = 0")
+    db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
+    db.execute("PRAGMA temp_store = MEMORY")
+    db.execute("PRAGMA foreign_keys = OFF")
 
 
 def connect_aside(path: Path, *, read_only: bool = False, wait_s: float = 2.0) -> sqlite3.Connection:
@@ -92,13 +103,13 @@ def connect_aside(path: Path, *, read_only: bool = False, wait_s: float = 2.0) -
     return db
 
 
-def translate(error: sqlite3.Error, path: Path) -> StoreError | DamagedFile:
+def translate(error: sqlite3.Error, path: Path) -> DiskFull | StoreError | DamagedFile:
     """SQLite's error in our words."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+    if code == sqlite3.SQLITE_FULL:
+        return DiskFull()
+    if code == sqlite3.SQLITE_NOTADB:
+        return DamagedFile(f"{path} is not a job file: {error}", hint="choose another path, or restore a backup")
+    if code == sqlite3.SQLITE_CORRUPT:
         return DamagedFile(f"{path} is damaged: {error}")
     return StoreError(f"{path}: {error}")
-
-
-def _open(path: Path) -> sqlite3.Connection:
-    return sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.0, cached_statements=256)

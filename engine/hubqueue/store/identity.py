@@ -77,7 +77,7 @@ class Identity:
 
     def _mac(self, seq: int, lease_no: int) -> str:
         text = b"%d.%d" % (seq, lease_no)
-        return hashlib.blake2b(text, key=self._secret, digest_size=MAC_BYTES).hexdigest()
+        return hashlib.blake2s(text, key=self._secret, digest_size=MAC_BYTES).hexdigest()
 
 
 def load(db: sqlite3.Connection, first_seq: int, *, adopt: bool = False) -> Identity:

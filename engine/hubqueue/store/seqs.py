@@ -28,11 +28,15 @@ class Seqs:
         self.next = start
         self.end = start
 
-    def take(self, count: int) -> int:
-        """The first of `count` consecutive numbers."""
-        first = self.next
-        if first + count > self.end:
+    def require(self, count: int) -> None:
+        """Refuse, before anything is written, if there are not so many numbers yet. Errors: StoreError."""
+        if self.next + count > self.end:
             raise StoreError("No sequence number is ready yet", hint="try again in a moment")
+
+    def take(self, count: int) -> int:
+        """The first of `count` consecutive numbers. Errors: StoreError."""
+        self.require(count)
+        first = self.next
         self.next = first + count
         return first
 

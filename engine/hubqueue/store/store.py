@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from hubqueue.clock import Clock
-from hubqueue.errors import Busy, DiskFull, Draining, HubqueueError, StoreError
+from hubqueue.errors import Busy, DamagedFile, Draining, HubqueueError, StoreError
 from hubqueue.model.verbs import Event
 from hubqueue.store import groups, identity, limits, meta, seqs
 from hubqueue.store.checkpointer import PASSIVE_BYTES, SOFT_BYTES, Checkpointer
@@ -54,20 +54,24 @@ class Store:
         linger_s: float = 0.02,
         adopt: bool = False,
     ) -> None:
-        """Open or create the file. Errors: AlreadyOpen, NewerFile, DamagedFile, StoreError."""
+        """Open or create the file. Errors: AlreadyOpen, NewerFile, DamagedFile, DiskFull, StoreError."""
         self.path = path
         self._loop = asyncio.get_running_loop()
         self._lock = FileLock(path)
         try:
             self._db = connect(path)
-            migrate(self._db)
-            self._load(clock, adopt)
-        except BaseException as error:
-            if hasattr(self, "_db"):
+            try:
+                migrate(self._db)
+                self._load(clock, adopt)
+            except BaseException:
                 self._db.close()
+                raise
+        except BaseException as error:
             self._lock.release()
             if isinstance(error, sqlite3.Error):
                 raise translate(error, path) from error
+            if isinstance(error, OSError):
+                raise StoreError(f"{path} could not be opened: {error}", hint="look at the disk") from error
             raise
         self._syncer = Syncer(self._wal, sync_interval_s, self._sync_failed)
         self._checkpointer = Checkpointer(path)
@@ -193,9 +197,12 @@ class Store:
             await asyncio.sleep(0.001)
         self._closed = True
         if self._broken is None:
-            meta.store_time(self._db, self.clock.now_ms(), self._ord_ms)
-            self._syncer.committed()
-            await self.sync()
+            try:
+                meta.store_time(self._db, self.clock.now_ms(), self._ord_ms)
+                self._syncer.committed()
+                await self.sync()
+            except (sqlite3.Error, StoreError) as error:  # what was accepted is in the log, as after a kill
+                log.warning("The job file could not be put in order at its end. error=%s", error)
         self._syncer.close()
         self._checkpointer.close()
         self._wal.close()
@@ -309,10 +316,10 @@ class Store:
             return error
         if not isinstance(error, sqlite3.Error):
             return StoreError("Internal error", hint="this is a defect of hubqueue; the log has the details")
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_FULL:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+        if code == sqlite3.SQLITE_FULL:
             self.reserve.disk_is_full()
-            return DiskFull()
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
+        if code == sqlite3.SQLITE_BUSY:
             return Busy("The job file is locked by another program", hint="close it there")
         return translate(error, self.path)
 
@@ -398,11 +405,13 @@ class Store:
         self._loop.create_task(self._recover())
 
     async def _recover(self) -> None:
-        try:  # the checkpoint thread does one thing at a time: a running checkpoint ends first
-            done = await asyncio.wrap_future(self._checkpointer.recover(), loop=self._loop)
-        except sqlite3.Error as error:
-            log.error("The job file is not usable; restart the hub when its disk is sound. error=%s", error)
-            return
+        done = False
+        while not done and not self._closed:
+            try:  # the checkpoint thread does one thing at a time: a running checkpoint ends first
+                done = await asyncio.wrap_future(self._checkpointer.recover(), loop=self._loop)
+            except (sqlite3.Error, DamagedFile) as error:
+                log.error("The job file is not usable; restart the hub when its disk is sound. error=%s", error)
+                return
         if done:
             self._broken = None
             self._syncer.recovered()
@@ -410,4 +419,7 @@ class Store:
 
 
 def _sync_error(error: OSError) -> StoreError:
-    return StoreError(f"The disk did not take the data: {os.strerror(error.errno or 0)}")
+    return StoreError(
+        f"The disk did not take the data: {os.strerror(error.errno or 0)}",
+        hint="look at the disk and the hub's log; it may have been stored all the same: ask for it, or use a job id",
+    )

@@ -36,6 +36,7 @@ class Tx:
         "evicted",
         "execute",
         "identity",
+        "make_room",
         "now_ms",
         "ord_ms",
         "queues",
@@ -65,6 +66,7 @@ class Tx:
         self.watched: Callable[[str], bool] = lambda queue: False  # whether somebody subscribed to a queue
         self.bounds: Callable[[str], QueueBounds] = lambda queue: DEFAULT_BOUNDS
         self.refusal: Callable[[], HubqueueError | None] = lambda: None  # why new jobs are not taken now
+        self.make_room: Callable[[Tx, int], None] = lambda tx, wanted: None  # drops old jobs where a bound says so
         self.awaited: dict[int, Callable[[State | None], None]] = {}  # seq -> who waits for the end of that job
         self._deltas: dict[tuple[QueueRow, int], int] = {}
         self._clean_changes = 0

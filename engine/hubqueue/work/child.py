@@ -60,11 +60,7 @@ class Child:
             incomplete=bool(loaded.problems),
             stop_s=setup.stop_s,
         )
-        hub = RemoteHub(
-            LinkSettings.from_url(
-                setup.url, token=setup.token, ca_file=setup.ca_file, check_hostname=setup.check_hostname
-            )
-        ).start()
+        hub = RemoteHub(LinkSettings.from_url(setup.url, token=setup.token)).start()
         workers = [
             Worker(hub, queue, execution.run, concurrency=concurrency, lease_ms=setup.lease_ms, owner=setup.owner)
             for queue, concurrency in loaded.registry.queues().items()

@@ -22,8 +22,6 @@ class Setup(msgspec.Struct, frozen=True, tag=True):
     owner: str
     folder: str
     token: str | None = None
-    ca_file: str | None = None
-    check_hostname: bool = True
     skip: tuple[str, ...] = ()
     lease_ms: int = 30_000
     stop_s: float = 5.0

@@ -157,8 +157,6 @@ class HandlerParent:
             owner=OWNER,
             folder=str(self._folder),
             token=settings.token,
-            ca_file=settings.ca_file,
-            check_hostname=settings.check_hostname,
             skip=tuple(self._skip),
             lease_ms=settings.lease_ms,
             stop_s=settings.stop_s,

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 KILL_AFTER_S = 5.0  # beyond the grace of a drain: the child has stopped turning
 LAST_WORDS_S = 1.0  # for output on its way; something it started may hold the pipes open for ever
+_SIGNALS = {number.value: number.name for number in signal.Signals}
 _SECRETS = frozenset({"SUPERVISOR_TOKEN", "HASSIO_TOKEN"})
 _READ_BYTES = 65_536  # what a pipe holds
 _MAX_MESSAGE_BYTES = 1_048_576  # the list of tasks is the longest; more is no message of ours
@@ -63,6 +64,7 @@ class HandlerProcess(asyncio.SubprocessProtocol):
         self._why = ""
         self._rest = b""
         self._reader, self._writer = os.pipe()
+        os.set_blocking(self._reader, False)
         self._outputs: dict[int, LineLog] = {}
 
     @classmethod
@@ -74,6 +76,7 @@ class HandlerProcess(asyncio.SubprocessProtocol):
         settled hears the id of each job that the process settles itself.
         """
         child = cls(setup, settled)
+        child._loop.add_reader(child._reader, child._read_once)
         try:
             await child._loop.subprocess_exec(
                 lambda: child,
@@ -95,8 +98,6 @@ class HandlerProcess(asyncio.SubprocessProtocol):
             raise
         finally:
             os.close(child._writer)
-        os.set_blocking(child._reader, False)
-        child._loop.add_reader(child._reader, child._read_once)
         child._send(setup)
         return child
 
@@ -111,7 +112,7 @@ class HandlerProcess(asyncio.SubprocessProtocol):
         if self._why:
             return f"handler process {self._why} and was killed"
         if code < 0:
-            return f"handler process died by signal {signal.Signals(-code).name}"
+            return f"handler process died by signal {_SIGNALS.get(-code, -code)}"
         return f"handler process ended by itself with code {code}"
 
     def go(self, suspects: tuple[str, ...]) -> None:

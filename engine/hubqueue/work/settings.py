@@ -22,8 +22,6 @@ class HandlerSettings:
     folder: Path
     url: str
     token: str | None = field(default=None, repr=False)
-    ca_file: str | None = None
-    check_hostname: bool = True
     environment: Mapping[str, str] = field(default_factory=dict, repr=False)
     grace_s: float = 30.0  # for running handlers when the process is replaced or the hub stops
     stop_s: float = 5.0  # for one handler to end after its timeout or lost lease, before it counts as stuck

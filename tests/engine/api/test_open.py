@@ -52,10 +52,11 @@ async def test_a_client_says_at_once_that_nobody_is_there() -> None:
 async def test_a_client_knows_whether_it_is_connected(tmp_path: Path) -> None:
     async with served(tmp_path / "hub.db") as there:
         client = hubqueue.Client(there.url)
-        assert not client.connected
+        seen = [client.connected]
         async with client:
-            assert client.connected
-        assert not client.connected
+            seen.append(client.connected)
+        seen.append(client.connected)
+        assert seen == [False, True, False]
         with pytest.raises(LinkDown, match="closed"):
             await client.queue("mail").add("send")
 

@@ -17,6 +17,7 @@ from hubqueue.errors import LinkDown, NotAuthenticated
 from hubqueue.hub.settings import HubSettings
 from hubqueue.model import payload
 from hubqueue.model.job import NewJob
+from hubqueue.model.outcome import Complete, Output, Settlement
 from hubqueue.model.verbs import Event
 from hubqueue.work.running import RunningJob
 from hubqueue.work.worker import Worker
@@ -132,6 +133,23 @@ async def test_a_completion_whose_answer_was_lost_counts_once(tmp_path: Path) ->
             await until(lambda: worker.running == 0)
         assert job is not None
         assert (payload.decode(job.result), job.attempts, runs) == (1, 0, 1)
+
+
+@pytest.mark.parametrize("remove", [True, False])
+async def test_a_settle_whose_answer_was_lost_is_done_once(tmp_path: Path, remove: bool) -> None:
+    async with served(tmp_path / "hub.db") as there, Proxy(there.port) as proxy, RemoteHub(over(proxy)) as far:
+        await there.hub.enqueue("q", [NewJob()])
+        (leased,) = await far.lease("q", owner="me")
+        await proxy.set(Uplink.MUTE)
+        end = Settlement(leased.job.id, leased.token, Complete(remove=remove))
+        settling = asyncio.create_task(far.settle([end], outputs=[Output("next", NewJob())]))
+        await until(lambda: has(there.hub, "next", 1))
+        proxy.cut()
+        await proxy.set(Uplink.PASS)
+        (made,) = await settling
+        assert (await there.hub.get(made)).queue == "next"
+        assert (await there.hub.counts("next")).waiting == 1
+        assert (await there.hub.counts("q")).completed == (0 if remove else 1)
 
 
 async def test_a_worker_cut_off_for_longer_than_its_lease_ends_its_handler(tmp_path: Path) -> None:

@@ -403,3 +403,13 @@ async def test_a_folder_named_from_where_the_hub_was_started_is_found(
     monkeypatch.chdir(tmp_path)
     async with stand(Path(), WORKING) as it:
         assert await it.result(await it.push("version")) == 1
+
+
+async def test_a_hub_that_refuses_the_process_is_told_in_the_log_and_asked_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with stand(tmp_path, WORKING, token="wrong") as it:
+        await until(lambda: it.parent.status.restarts > 1)
+        said = [record.getMessage() for record in caplog.records]
+        assert any("handlers cannot work" in text and "Invalid token" in text for text in said), said
+        assert any("handler process ended by itself with code 1" in text for text in said)

@@ -27,7 +27,7 @@ Tie = tuple[str, Options]  # a new job and what it waits for
 def enqueue(tx: Tx, queue: str, new: Sequence[Enqueueable]) -> list[str]:
     """Store the jobs; their ids in the same order, the existing id where one is deduplicated.
 
-    Errors: QueueFull, DiskFull, Draining, Invalid.
+    Errors: QueueFull, DiskFull, Draining, Invalid; StoreError while no sequence number is ready.
     """
     refusal = tx.refusal()
     if refusal is not None:
@@ -35,12 +35,14 @@ def enqueue(tx: Tx, queue: str, new: Sequence[Enqueueable]) -> list[str]:
     for job in new:
         if job.custom_id is not None and tx.identity.seq_of(job.custom_id) is not None:
             raise Invalid(f"jobId {job.custom_id} has the form of this hub's own ids", hint="choose another id")
+    tx.seqs.require(len(new))
     known = tx.queues.find(queue)
     bounds = tx.bounds(queue)
     if bounds.max_jobs is not None:
         _make_room(tx, known, queue, bounds, len(new))
     if not new:
         return []
+    tx.make_room(tx, len(new))
     row = known or rows.queue_row(tx, queue)
     first = tx.seqs.take(len(new))
     if all(map(_is_plain, new)):

@@ -93,8 +93,8 @@ def bury_new(tx: Tx, queue: str, dead: Sequence[tuple[NewJob, str, str | None]])
     refusal = tx.refusal()
     if refusal is not None:
         raise refusal
+    first = tx.seqs.take(len(dead))
     row = rows.queue_row(tx, queue)
-    first = tx.seqs.take(len(dead)) if dead else 0
     for seq, (job, reason, error) in enumerate(dead, first):
         options = job.options or PLAIN
         jobs.insert(

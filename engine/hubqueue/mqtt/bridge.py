@@ -1,0 +1,96 @@
+"""The MQTT bridge of a hub: its lanes, the answers to invokes, and what was counted. Built and closed by app.
+
+The main lane has the client id `hubqueue-<hub_id>`, says on `hubqueue/<hub_id>/status` whether the hub is there, and
+takes the invoke topics; each lane that a rule names is one more client of the broker.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final
+
+import msgspec
+
+from hubqueue.hub.hub import Hub
+from hubqueue.mqtt.answers import Answers
+from hubqueue.mqtt.broker import Broker
+from hubqueue.mqtt.connection import Status
+from hubqueue.mqtt.lane import Lane
+from hubqueue.mqtt.link import LinkState
+from hubqueue.mqtt.routing import Routing
+from hubqueue.mqtt.rules import MAIN_LANE, Rule
+from hubqueue.mqtt.stats import Stats
+
+STATUS_TOPIC: Final = "hubqueue/{hub_id}/status"
+
+
+class Bridge:
+    """`start` until `close`; close it before the hub.
+
+    Errors: Invalid at construction names the first rule, or the certificate file, that cannot be.
+    """
+
+    def __init__(
+        self,
+        hub: Hub,
+        broker: Broker,
+        rules: Sequence[Rule],
+        *,
+        version: str,
+        invoke: bool = True,
+        changed: Callable[[str, LinkState], None] = lambda lane, state: None,
+    ) -> None:
+        self.stats = Stats()
+        self._lanes: dict[str, Lane] = {}
+        for name in dict.fromkeys((MAIN_LANE, *(rule.lane for rule in rules))):
+            main = name == MAIN_LANE
+            self._lanes[name] = Lane(
+                hub,
+                broker,
+                client_id(hub.hub_id, name),
+                Routing([rule for rule in rules if rule.lane == name], invoke=main and invoke),
+                self.stats,
+                changed=partial(changed, name),
+                status=_status(hub.hub_id, version) if main else None,
+            )
+        self._answers = Answers(hub, self._publish, self.stats) if invoke else None
+
+    async def start(self) -> None:
+        """Connect every lane; returns at once, the links come up by themselves."""
+        for lane in self._lanes.values():
+            await lane.start()
+        if self._answers is not None:
+            self._answers.start()
+
+    async def close(self) -> None:
+        """Store what was received, say goodbye, leave the sessions to the broker."""
+        if self._answers is not None:
+            await self._answers.close()
+        await asyncio.gather(*(lane.close() for lane in self._lanes.values()))
+
+    @property
+    def links(self) -> dict[str, LinkState]:
+        """The state of each lane's link, by lane name; "" is the main lane."""
+        return {name: lane.link.state for name, lane in self._lanes.items()}
+
+    @property
+    def unacknowledged(self) -> int:
+        """Messages received that the broker waits to hear about."""
+        return sum(lane.unacknowledged for lane in self._lanes.values())
+
+    async def _publish(self, topic: str, payload: bytes, correlation: bytes | None) -> None:
+        await self._lanes[MAIN_LANE].link.publish(topic, payload, correlation=correlation)
+
+
+def client_id(hub_id: str, lane: str) -> str:
+    """The broker keeps the session under this name: it must not change while a hub lives."""
+    return f"hubqueue-{hub_id}-{lane}" if lane else f"hubqueue-{hub_id}"
+
+
+def _status(hub_id: str, version: str) -> Status:
+    def payload(state: str) -> bytes:
+        return msgspec.json.encode({"state": state, "hub": hub_id, "version": version})
+
+    return Status(STATUS_TOPIC.format(hub_id=hub_id), payload("online"), payload("offline"))

@@ -1,0 +1,105 @@
+"""Invoke topics: a message on `hubqueue/<queue>/invoke` is a job for a named handler, and may ask for its result.
+
+The result goes to the MQTT 5 response topic, with its correlation data, or to `responseTopic` of the payload, for
+devices that speak 3.1.1. What is to be answered is a job of its own in `_responses`, enqueued in the same
+transaction, so that no crash forgets it; `answers` works these off.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Final
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from hubqueue.errors import Invalid
+from hubqueue.model.job import PLAIN, NewJob, Options
+from hubqueue.model.limits import check_new_job, check_queue
+from hubqueue.model.outcome import Output
+from hubqueue.model.topic import TopicFilter, check_topic
+from hubqueue.mqtt.message import Message, encoded
+
+INVOKE: Final = TopicFilter("hubqueue/{queue}/invoke")
+RESPONSES: Final = "_responses"
+ANSWER_TTL_MS: Final = 86_400_000  # who asked has not waited longer than a day
+
+_HEAD, _TAIL = "hubqueue/", "/invoke"
+
+
+class Invoke(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+    """The payload. Units: milliseconds. id: a custom id, under which the same invoke runs once."""
+
+    method: str
+    data: object | UnsetType = UNSET
+    id: str | None = None
+    priority: int = 0
+    delay: int = 0
+    attempts: Annotated[int, Meta(ge=1)] = 3
+    timeout: int | None = None
+    ttl: int | None = None
+    durable: bool = False
+    response_topic: str | None = None
+
+
+class Answer(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
+    """The data of a job in `_responses`: whose result goes where."""
+
+    job: str
+    queue: str
+    topic: str
+    correlation: bytes | None = None
+
+
+_decode: Final = msgspec.json.Decoder(Invoke).decode
+_encode: Final = msgspec.msgpack.Encoder().encode
+
+
+def invoked(topic: str) -> str | None:
+    """The queue that an invoke topic names; None for any other topic."""
+    if not topic.startswith(_HEAD) or not topic.endswith(_TAIL) or topic.count("/") != 2:
+        return None
+    return topic[len(_HEAD) : -len(_TAIL)]
+
+
+def read_invoke(message: Message, queue: str) -> tuple[NewJob, Callable[[str], Output] | None]:
+    """The job that a message asks for, and what answers it. Errors: Invalid."""
+    check_queue(queue)
+    if queue.startswith("_"):
+        raise Invalid(f"queue {queue!r} is internal")
+    if message.missing:
+        raise Invalid("the message is larger than what is read of one")
+    try:
+        invoke = _decode(message.payload)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        raise Invalid(f"not a valid invoke: {error}", hint='send {"method": "name", "data": ...}') from error
+    options = Options(timeout_ms=invoke.timeout, ttl_ms=invoke.ttl, durable=invoke.durable)
+    job = NewJob(
+        name=invoke.method,
+        data=None if invoke.data is UNSET else encoded(invoke.data),
+        priority=invoke.priority,
+        delay_ms=invoke.delay,
+        max_attempts=invoke.attempts,
+        custom_id=invoke.id,
+        options=None if options == PLAIN else options,
+    )
+    check_new_job(job)
+    topic = message.extras.response_topic or invoke.response_topic
+    if topic is None:
+        return job, None
+    return job, partial(_answer, queue, _response_topic(topic), message.extras.correlation)
+
+
+def _answer(queue: str, topic: str, correlation: bytes | None, id: str) -> Output:
+    """The job that answers job `id`."""
+    data = _encode(Answer(id, queue, topic, correlation))
+    return Output(RESPONSES, NewJob(name="response", data=data, options=Options(ttl_ms=ANSWER_TTL_MS)))
+
+
+def _response_topic(topic: str) -> str:
+    """Answers are sent with the rights of the hub: not to `$` topics, and not to make the hub invoke itself."""
+    check_topic(topic)
+    if topic.startswith("$") or invoked(topic) is not None:
+        raise Invalid(f"{topic!r} cannot be a response topic")
+    return topic

@@ -1,0 +1,66 @@
+"""Rule 16, the size cap: new jobs are refused, or the oldest dropped and counted; nothing else is lost."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+from hubqueue.errors import QueueFull
+from hubqueue.hub.hub import Hub
+from hubqueue.hub.settings import HubSettings
+from hubqueue.model.job import NewJob
+from hubqueue.model.state import State
+from hubqueue.model.verbs import Event
+from support.waiting import until
+
+CAP = 64 * 1024 * 1024
+JOB = NewJob(data=b"\xc5\x27\x10" + bytes(10_000))
+
+
+async def _fill(hub: Hub) -> int:
+    """Enqueue until the hub refuses; how many it took."""
+    taken = 0
+    async with asyncio.timeout(30):
+        while True:
+            try:
+                await hub.enqueue("q", [JOB] * 100)
+            except QueueFull:
+                return taken
+            taken += 100
+
+
+async def test_beyond_its_size_a_hub_refuses_new_jobs_until_there_is_room(tmp_path: Path) -> None:
+    async with await Hub.open(tmp_path / "hub.db", HubSettings(max_bytes=CAP)) as hub:
+        taken = await _fill(hub)
+        counts = await hub.counts("q")
+        assert counts.waiting == taken
+        await hub.drain("q")
+        await until(lambda: not hub.over_cap)
+        await hub.enqueue("q", [JOB])
+
+
+async def test_beyond_its_size_a_hub_told_so_drops_the_oldest_and_counts_them(tmp_path: Path) -> None:
+    events: list[Event] = []
+    async with await Hub.open(tmp_path / "hub.db", HubSettings(max_bytes=CAP, on_full="drop-oldest")) as hub:
+        await hub.subscribe("q", events.append)
+        first = (await hub.enqueue("q", [JOB]))[0]
+        taken, refused, largest_bytes = 1, 0, 0
+        async with asyncio.timeout(30):
+            while taken < 30_000:  # 300 MB
+                try:
+                    await hub.enqueue("q", [JOB] * 100)
+                except QueueFull:
+                    refused += 1
+                else:
+                    taken += 100
+                largest_bytes = max(largest_bytes, hub.store.used_bytes())
+        await until(lambda: hub.store.used_bytes() <= CAP)  # upkeep does the last of it
+        counts = await hub.counts("q")
+        evicted = [event.job_id for event in events if event.kind == "evicted"]
+        assert counts.waiting == taken - len(evicted) > 1000
+        assert hub.store.evicted == len(evicted)
+        assert evicted[0] == first
+        oldest = (await hub.list_jobs("q", [State.WAITING], limit=1)).jobs[0]
+        assert oldest.seq == int(first.rpartition("-")[2]) + len(evicted)
+        assert largest_bytes <= CAP + 8 * 1024 * 1024
+        assert refused == 0

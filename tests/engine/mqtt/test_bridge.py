@@ -1,0 +1,271 @@
+"""The bridge: a real Mosquitto, a real job file, and what lies between them."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from hubqueue.hub.hub import Hub
+from hubqueue.hub.settings import HubSettings
+from hubqueue.hub.verbs.intake import MAX_OVERFLOW, OVERFLOW, UNROUTABLE
+from hubqueue.model.bounds import QueueBounds
+from hubqueue.model.job import Dedup, Job, Options
+from hubqueue.model.state import State
+from hubqueue.mqtt.bridge import Bridge
+from hubqueue.mqtt.broker import Broker
+from hubqueue.mqtt.rules import Rule
+from support.mosquitto import Mosquitto
+from support.mqtt import client, publish, until
+from support.proxy import Proxy
+
+READINGS = Rule(topic="s/{room}", queue="readings")
+
+
+@asynccontextmanager
+async def bridged(
+    hub: Hub, port: int, rules: Sequence[Rule], *, invoke: bool = True, **more: object
+) -> AsyncIterator[Bridge]:
+    """A bridge whose links are up."""
+    settings = {"port": port, "backoff_first_s": 0.05, "backoff_max_s": 0.2, **more}
+    bridge = Bridge(hub, Broker(**settings), rules, version="1.2.3", invoke=invoke)  # type: ignore[arg-type]
+    await bridge.start()
+    try:
+        await until(lambda: all(state.up for state in bridge.links.values()))
+        yield bridge
+    finally:
+        await bridge.close()
+
+
+@asynccontextmanager
+async def opened(folder: Path, settings: HubSettings | None = None) -> AsyncIterator[Hub]:
+    async with await Hub.open(folder / "hub.db", settings) as hub:
+        yield hub
+
+
+async def jobs(hub: Hub, queue: str, *states: State) -> list[Job]:
+    """All of them, page by page."""
+    page = await hub.list_jobs(queue, states, limit=1000)
+    found = page.jobs
+    while page.cursor is not None:
+        page = await hub.list_jobs(queue, states, limit=1000, cursor=page.cursor)
+        found += page.jobs
+    return found
+
+
+def data(job: Job) -> Any:
+    assert job.data is not None
+    return msgspec.msgpack.decode(job.data)
+
+
+def numbered(count: int, start: int = 0) -> list[tuple[str, bytes]]:
+    return [("s/hall", b"%d" % number) for number in range(start, start + count)]
+
+
+async def test_messages_become_jobs_in_order_and_are_acknowledged(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path) as broker, opened(tmp_path) as hub, bridged(hub, broker.port, [READINGS]) as bridge:
+        await publish(broker.port, numbered(500))
+        await until(lambda: bridge.stats.acknowledged == 500)
+        found = await jobs(hub, "readings")
+        assert [data(job)["payload"] for job in found] == list(range(500))
+        assert data(found[0])["parts"] == {"room": "hall"}
+        assert bridge.unacknowledged == 0
+        assert bridge.stats.enqueued == 500
+
+
+async def test_what_is_published_while_the_hub_is_down_arrives_when_it_is_back(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path) as broker:
+        async with opened(tmp_path) as hub, bridged(hub, broker.port, [READINGS]):
+            pass
+        await publish(broker.port, numbered(100))
+        async with opened(tmp_path) as hub, bridged(hub, broker.port, [READINGS]) as bridge:
+            await until(lambda: bridge.stats.acknowledged == 100)
+            assert [data(job)["payload"] for job in await jobs(hub, "readings")] == list(range(100))
+
+
+async def test_p2_no_message_is_lost_over_cut_links(tmp_path: Path) -> None:
+    async with (
+        Mosquitto(tmp_path) as broker,
+        Proxy(broker.port) as proxy,
+        opened(tmp_path) as hub,
+        bridged(hub, proxy.port, [READINGS]) as bridge,
+    ):
+        for start in range(0, 1000, 100):
+            await publish(broker.port, numbered(100, start))
+            proxy.cut()
+        await publish(broker.port, [("s/last", b"-1")])  # comes after all of them
+        found: list[Any] = []
+        while -1 not in found:
+            await until(lambda: bridge.unacknowledged == 0)
+            found = [data(job)["payload"] for job in await jobs(hub, "readings")]
+        assert set(found) == set(range(-1, 1000))
+        assert list(dict.fromkeys(found)) == [*range(1000), -1]  # in order; a second copy may come later
+        assert bridge.stats.enqueued == len(found)
+
+
+async def test_a_message_that_no_rule_can_read_is_kept_as_unroutable(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path) as broker, opened(tmp_path) as hub, bridged(hub, broker.port, [READINGS]) as bridge:
+        await publish(broker.port, [("s/hall", b"\xff{"), ("s/hall", b"1")])
+        await until(lambda: bridge.stats.acknowledged == 2)
+        (dead,) = await jobs(hub, UNROUTABLE, State.FAILED)
+        assert dead.history.reason == "undecodable"
+        assert "json" in str(dead.history.error)
+        assert data(dead)["payload"] == b"\xff{"
+        assert (bridge.stats.unroutable, bridge.stats.enqueued) == (1, 1)
+
+
+async def test_conditions_leave_messages_out_and_they_are_acknowledged(tmp_path: Path) -> None:
+    rule = Rule(topic="s/{room}", queue="readings", where="payload > 5")
+    async with Mosquitto(tmp_path) as broker, opened(tmp_path) as hub, bridged(hub, broker.port, [rule]) as bridge:
+        await publish(broker.port, numbered(10))
+        await until(lambda: bridge.stats.acknowledged == 10)
+        assert (bridge.stats.passed, bridge.stats.enqueued) == (6, 4)
+        assert len(await jobs(hub, "readings")) == 4
+
+
+async def test_a_full_queue_does_not_hold_back_the_others(tmp_path: Path) -> None:
+    full = HubSettings(queues={"small": QueueBounds(max_jobs=3), "strict": QueueBounds(max_jobs=3)})
+    rules = [
+        Rule(topic="s/{room}", queue="small", on_full="overflow"),
+        Rule(topic="s/{room}", queue="strict", on_full="drop"),
+        READINGS,
+    ]
+    async with Mosquitto(tmp_path) as broker, opened(tmp_path, full) as hub, bridged(hub, broker.port, rules) as bridge:
+        await publish(broker.port, numbered(10))
+        await until(lambda: bridge.stats.acknowledged == 10)
+        assert len(await jobs(hub, "readings")) == 10
+        assert [data(job)["payload"] for job in await jobs(hub, "small")] == [0, 1, 2]
+        moved = await jobs(hub, OVERFLOW)
+        assert [data(job)["payload"] for job in moved] == list(range(3, 10))
+        assert {job.options.tags for job in moved} == {("queue:small",)}
+        assert (bridge.stats.overflowed, bridge.stats.dropped) == (7, 7)
+
+
+async def test_a_full_overflow_queue_drops_and_counts(tmp_path: Path) -> None:
+    full = HubSettings(queues={"small": QueueBounds(max_jobs=1), OVERFLOW: QueueBounds(max_jobs=2)})
+    rule = Rule(topic="s/{room}", queue="small")
+    async with (
+        Mosquitto(tmp_path) as broker,
+        opened(tmp_path, full) as hub,
+        bridged(hub, broker.port, [rule]) as bridge,
+    ):
+        await publish(broker.port, numbered(10))
+        await until(lambda: bridge.stats.acknowledged == 10)
+        assert (bridge.stats.enqueued, bridge.stats.overflowed, bridge.stats.dropped) == (1, 2, 7)
+        assert MAX_OVERFLOW > 2
+
+
+async def test_a_hub_that_takes_no_jobs_holds_messages_and_goes_on_by_itself(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path) as broker, opened(tmp_path) as hub:
+        async with bridged(hub, broker.port, [READINGS], receive_maximum=20) as bridge:
+            hub.over_cap = True  # the job file has reached its configured size
+            await publish(broker.port, numbered(100))
+            await until(lambda: bridge.stats.received == 20)
+            assert bridge.stats.acknowledged == 0
+            assert bridge.unacknowledged == 20
+            hub.over_cap = False
+            await until(lambda: bridge.stats.acknowledged == 100)
+        assert [data(job)["payload"] for job in await jobs(hub, "readings")] == list(range(100))
+
+
+async def test_bytes_held_in_memory_are_bounded(tmp_path: Path) -> None:
+    payload = b'"' + b"x" * 100_000 + b'"'
+    async with (
+        Mosquitto(tmp_path) as broker,
+        opened(tmp_path) as hub,
+        bridged(hub, broker.port, [READINGS], max_held_bytes=1_000_000) as bridge,
+    ):
+        hub.over_cap = True
+        await publish(broker.port, [("s/hall", payload)] * 100, window=10)
+        await until(lambda: bridge.stats.received >= 10)
+        held = bridge.stats.received
+        assert held <= 12  # one read of the socket beyond the bound
+        hub.over_cap = False
+        await until(lambda: bridge.stats.acknowledged == 100)
+
+
+async def test_qos_0_beyond_its_bound_is_dropped_and_counted(tmp_path: Path) -> None:
+    rule = Rule(topic="s/{room}", queue="readings", qos=0)
+    async with (
+        Mosquitto(tmp_path) as broker,
+        opened(tmp_path) as hub,
+        bridged(hub, broker.port, [rule], max_held_qos0=30) as bridge,
+    ):
+        hub.over_cap = True
+        await publish(broker.port, numbered(100), qos=0)
+        await until(lambda: bridge.stats.received == 100)
+        assert bridge.stats.dropped == 70
+        hub.over_cap = False
+        await until(lambda: bridge.stats.enqueued == 30)
+        assert bridge.stats.acknowledged == 0
+
+
+async def test_lanes_have_connections_of_their_own(tmp_path: Path) -> None:
+    rules = [READINGS, Rule(topic="bulk/#", queue="bulk", lane="bulk")]
+    async with Mosquitto(tmp_path) as broker, opened(tmp_path) as hub, bridged(hub, broker.port, rules) as bridge:
+        assert set(bridge.links) == {"", "bulk"}
+        await publish(broker.port, [("bulk/x", b"1"), ("s/hall", b"2")])
+        await until(lambda: bridge.stats.acknowledged == 2)
+        assert f"hubqueue-{hub.hub_id}-bulk" in broker.log()
+        assert len(await jobs(hub, "bulk")) == 1
+        assert len(await jobs(hub, "readings")) == 1
+
+
+async def test_overlapping_rules_make_one_job_each_of_a_message(tmp_path: Path) -> None:
+    rules = [READINGS, Rule(topic="s/#", queue="all"), Rule(topic="#", queue="everything", retained="skip")]
+    async with Mosquitto(tmp_path) as broker, opened(tmp_path) as hub, bridged(hub, broker.port, rules) as bridge:
+        await publish(broker.port, numbered(5))
+        await until(lambda: bridge.stats.acknowledged == 5)
+        assert [len(await jobs(hub, queue)) for queue in ("readings", "all", "everything")] == [5, 5, 5]
+
+
+async def test_a_deduplication_key_makes_one_job_of_equal_messages(tmp_path: Path) -> None:
+    rule = Rule(topic="s/{room}", queue="readings", options=Options(dedup=Dedup("{{ room }}/{{ payload }}")))
+    async with Mosquitto(tmp_path) as broker, opened(tmp_path) as hub, bridged(hub, broker.port, [rule]) as bridge:
+        await publish(broker.port, [("s/hall", b"1"), ("s/hall", b"1"), ("s/attic", b"1")])
+        await until(lambda: bridge.stats.acknowledged == 3)
+        assert len(await jobs(hub, "readings")) == 2
+
+
+async def test_subscriptions_of_rules_that_are_gone_are_given_up(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path) as broker, opened(tmp_path) as hub:
+        async with bridged(hub, broker.port, [READINGS, Rule(topic="old/#", queue="old")]):
+            pass
+        async with bridged(hub, broker.port, [READINGS]) as bridge:
+            await publish(broker.port, [("old/x", b"1"), ("s/hall", b"2")])
+            await until(lambda: bridge.stats.acknowledged == 1)
+            assert bridge.stats.received == 1
+
+
+async def test_the_hub_says_on_its_status_topic_whether_it_is_there(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path) as broker, opened(tmp_path) as hub, client(broker.port, "watcher") as watcher:
+        await watcher.subscribe(f"hubqueue/{hub.hub_id}/status", qos=1)
+        async with bridged(hub, broker.port, [READINGS]):
+            payload = (await anext(watcher.messages)).payload
+            assert msgspec.json.decode(payload) == {"state": "online", "hub": hub.hub_id, "version": "1.2.3"}
+        assert msgspec.json.decode((await anext(watcher.messages)).payload)["state"] == "offline"
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+async def test_both_versions_of_mqtt_carry_messages(tmp_path: Path, version: str) -> None:
+    async with (
+        Mosquitto(tmp_path) as broker,
+        opened(tmp_path) as hub,
+        bridged(hub, broker.port, [READINGS], version=version) as bridge,
+    ):
+        await publish(broker.port, numbered(200))
+        await until(lambda: bridge.stats.acknowledged == 200)
+        assert [data(job)["payload"] for job in await jobs(hub, "readings")] == list(range(200))
+
+
+async def test_closing_the_bridge_stores_what_was_received(tmp_path: Path) -> None:
+    rule = Rule(topic="s/{room}", queue="readings", qos=0)
+    async with Mosquitto(tmp_path) as broker, opened(tmp_path) as hub:
+        async with bridged(hub, broker.port, [rule]) as bridge:
+            await publish(broker.port, numbered(300), qos=0)
+            await until(lambda: bridge.stats.received == 300)
+        assert len(await jobs(hub, "readings")) == 300

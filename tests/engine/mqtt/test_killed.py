@@ -1,0 +1,117 @@
+"""Promise P2 with a hub that is killed: what the broker was told to forget is in the file, the rest comes again."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+
+import msgspec
+
+from hubqueue.hub.hub import Hub
+from support.mosquitto import Mosquitto
+from support.mqtt import publish, until
+
+TESTS = Path(__file__).parents[2]
+MESSAGES = 20_000
+KILLS = 5
+
+
+async def started(path: Path, port: int, *words: str) -> asyncio.subprocess.Process:
+    """A bridge process that is up."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "support.bridge_process",
+        str(path),
+        str(port),
+        *words,
+        stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(TESTS)},
+    )
+    await told(process)
+    return process
+
+
+async def told(process: asyncio.subprocess.Process) -> int:
+    """How many messages it says it has received: its next line."""
+    assert process.stdout is not None
+    async with asyncio.timeout(30):
+        line = await process.stdout.readline()
+    assert line, "the bridge process has ended"
+    return int(line.split()[1])
+
+
+async def kill(process: asyncio.subprocess.Process) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        process.send_signal(signal.SIGKILL)
+    await process.communicate()
+
+
+async def payloads(path: Path) -> list[int]:
+    """What is in the file, in order."""
+    found: list[int] = []
+    async with await Hub.open(path) as hub:
+        cursor: int | None = None
+        while True:
+            page = await hub.list_jobs("readings", limit=1000, cursor=cursor)
+            found += [msgspec.msgpack.decode(job.data or b"")["payload"] for job in page.jobs]
+            cursor = page.cursor
+            if cursor is None:
+                return found
+
+
+async def test_p2_messages_received_and_not_stored_come_again_after_a_kill(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    async with Mosquitto(tmp_path) as broker:
+        process = await started(path, broker.port, "hold")
+        await publish(broker.port, [("s/a", b"%d" % number) for number in range(300)])
+        while await told(process) < 300:
+            pass
+        await kill(process)
+        assert await payloads(path) == []
+        process = await started(path, broker.port)
+        await publish(broker.port, [("s/b", b"300")])
+        await stored(process, broker)
+        assert await payloads(path) == list(range(301))
+
+
+async def test_p2_twenty_thousand_messages_survive_five_kills(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    async with Mosquitto(tmp_path, persistence=True) as broker:
+        process = await started(path, broker.port)
+        sending = asyncio.create_task(publish(broker.port, [("s/a", b"%d" % number) for number in range(MESSAGES)]))
+        for _ in range(KILLS):
+            first = await told(process)
+            while await told(process) < first + MESSAGES // (KILLS * 3):
+                pass
+            await kill(process)
+            process = await started(path, broker.port)
+        await sending
+        await publish(broker.port, [("s/last", b"-1")])
+        await stored(process, broker)
+    found = await payloads(path)
+    counts = Counter(found)
+    assert set(counts) == set(range(-1, MESSAGES))
+    assert list(dict.fromkeys(found)) == [*range(MESSAGES), -1]
+    print(f"{len(found) - MESSAGES - 1} of {MESSAGES} messages became a second job")
+
+
+async def stored(process: asyncio.subprocess.Process, broker: Mosquitto) -> None:
+    """Wait until the broker has heard about everything it sent, then end the process."""
+    await until(lambda: acknowledged(broker.log()), 60)
+    await kill(process)
+
+
+def acknowledged(log: str) -> bool:
+    """Whether the last message to the hub has been acknowledged."""
+    sent = [line for line in log.splitlines() if "Sending PUBLISH to hubqueue-" in line]
+    if not sent:
+        return False
+    mid = sent[-1].split(", m")[1].split(",")[0]
+    after = log[log.rindex(sent[-1]) :]
+    return f"(Mid: {mid}, RC:0)" in after

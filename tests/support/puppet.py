@@ -1,0 +1,105 @@
+"""A process with one hub that does what it is told, a line at a time: `python -m support.puppet FILE SETTINGS`.
+
+Each line in is [word, arguments...]; each line out is {"ok": answer} or {"error": code, "hint": hint}. The first line
+out answers the opening. Words: see `Puppet`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import resource
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from hubqueue.errors import HubqueueError
+from hubqueue.hub.hub import Hub
+from hubqueue.hub.settings import HubSettings
+from hubqueue.model.job import NewJob
+from hubqueue.model.outcome import Complete, Release, Settlement
+from support.load import number_of
+from support.mixed import miscounted, tell
+
+QUEUE = "q"
+
+
+class Puppet:
+    """What the process can be told. Jobs are known by the number in their data."""
+
+    def __init__(self, hub: Hub) -> None:
+        self._hub = hub
+
+    async def enqueue(self, ns: list[int], durable: bool, size: int) -> list[str]:
+        """Jobs with these numbers and data of that size."""
+        pad = "x" * size
+        jobs = [NewJob(data=msgspec.msgpack.encode({"n": n, "pad": pad})) for n in ns]
+        return await self._hub.enqueue(QUEUE, jobs, durable=durable)
+
+    async def lease(self, count: int, lease_ms: int) -> list[tuple[int, str, str]]:
+        leased = await self._hub.lease(QUEUE, count, owner="puppet", lease_ms=lease_ms)
+        return [(number_of(each.job.data), each.job.id, each.token) for each in leased]
+
+    async def complete(self, leases: list[tuple[int, str, str]], durable: bool) -> None:
+        await self._hub.settle([Settlement(id, token, Complete()) for _, id, token in leases], durable=durable)
+
+    async def release(self, leases: list[tuple[int, str, str]]) -> None:
+        await self._hub.settle([Settlement(id, token, Release()) for _, id, token in leases])
+
+    async def extend(self, leases: list[tuple[int, str, str]]) -> list[str]:
+        return [each.value for each in await self._hub.extend([(id, token) for _, id, token in leases])]
+
+    async def numbers(self) -> dict[str, list[int]]:
+        """The numbers of all jobs by state."""
+        found: dict[str, list[int]] = {}
+        cursor = None
+        while True:
+            page = await self._hub.list_jobs(QUEUE, limit=1000, cursor=cursor)
+            for job in page.jobs:
+                found.setdefault(job.state.name.lower(), []).append(number_of(job.data))
+            if page.cursor is None:
+                return found
+            cursor = page.cursor
+
+    async def miscounted(self) -> list[str]:
+        return await self._hub.run(miscounted)
+
+    async def latencies_ms(self, count: int) -> list[float]:
+        """How long single enqueues take, one after the other, sorted."""
+        took = []
+        for n in range(count):
+            began_s = time.perf_counter()
+            await self.enqueue([-n], False, 100)
+            took.append((time.perf_counter() - began_s) * 1000)
+        return sorted(took)
+
+    async def memory_bytes(self) -> tuple[int, int]:
+        """Resident memory: now, and at its highest."""
+        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+        return pages * resource.getpagesize(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+    async def close(self) -> None:
+        await self._hub.close()
+
+
+async def main(path: Path, settings: dict[str, Any]) -> None:
+    try:
+        puppet = Puppet(await Hub.open(path, HubSettings(**settings)))
+    except HubqueueError as error:
+        tell({"error": error.code, "message": error.message, "hint": error.hint})
+        return
+    tell({"ok": None})
+    loop = asyncio.get_running_loop()
+    while line := await loop.run_in_executor(None, sys.stdin.readline):
+        word, *arguments = json.loads(line)
+        try:
+            tell({"ok": await getattr(puppet, word)(*arguments)})
+        except HubqueueError as error:
+            tell({"error": error.code, "message": error.message, "hint": error.hint})
+
+
+if __name__ == "__main__":
+    asyncio.run(main(Path(sys.argv[1]), json.loads(sys.argv[2])))
