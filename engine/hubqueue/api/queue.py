@@ -14,8 +14,9 @@ from hubqueue.forward.settings import ForwardSettings
 from hubqueue.model import payload
 from hubqueue.model.job import NewJob
 from hubqueue.model.limits import check_queue
+from hubqueue.model.schedule import Schedule
 from hubqueue.model.state import BY_LABEL, State
-from hubqueue.model.verbs import Counts, Event, Schedule, Verbs
+from hubqueue.model.verbs import Counts, Event, Verbs
 
 PAGE: Final = 200  # jobs read at a time while iterating
 

@@ -11,10 +11,21 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from hubqueue.model.job import Attempt, Dedup, Enqueueable, History, Job, Options, flags_of, history_blob, options_blob
+from hubqueue.model.job import (
+    PLAIN,
+    Attempt,
+    Dedup,
+    Enqueueable,
+    History,
+    Job,
+    Options,
+    flags_of,
+    history_blob,
+    options_blob,
+)
 from hubqueue.model.retry import Backoff
 from hubqueue.model.state import BY_LABEL, LABELS, State
-from hubqueue.model.verbs import Schedule
+from hubqueue.model.schedule import Schedule
 
 DEFAULT_ATTEMPTS: Final = 3  # what a job has that does not say
 UNDEFINED: Final = b"\xd4\x00\x00"  # ext 0: how the peer writes "absent"
@@ -54,6 +65,15 @@ def schedule_fields(schedule: Schedule) -> dict[str, Any]:
         "repeatEvery": None if schedule.every_ms is None else number(schedule.every_ms),
         "timezone": schedule.timezone,
         "maxLimit": schedule.limit,
+        "immediately": schedule.immediately,
+        "preventOverlap": not schedule.overlap,
+        "skipMissedOnRestart": schedule.skip_missed,
+        "skipIfNoWorker": schedule.worker_only,
+        "jobOptions": {
+            "maxAttempts": schedule.max_attempts,
+            "delay": number(schedule.delay_ms),
+            **_option_fields(schedule.options or PLAIN),
+        },
     }
     return {name: value for name, value in fields.items() if value is not None}
 

@@ -22,8 +22,9 @@ from hubqueue.client.settling import settle_fields
 from hubqueue.errors import AnswerLost, LockLost, NotFound, ProtocolError, WrongState
 from hubqueue.model.job import Enqueueable, Job, Leased
 from hubqueue.model.outcome import Blob, Complete, Output, Release, Settlement
+from hubqueue.model.schedule import Schedule
 from hubqueue.model.state import LABELS, TERMINAL, State
-from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal, Schedule
+from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal
 
 ONCE: Final = "once:"  # custom ids made here; a hub keeps them idempotent for an hour after the job has finished
 EVERY_QUEUE: Final = "*"

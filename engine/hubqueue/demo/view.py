@@ -118,4 +118,5 @@ def told(event: Event) -> Happening | None:
     """The event as a line, if a person wants to see it: failures and retries, not every success."""
     if event.kind not in ("failed", "delayed", "retried", "stalled"):
         return None
-    return Happening(event.at_ms, event.kind, f"{event.queue}: {event.error or event.job_id}")
+    text = event.error or f"{event.job_id} waits for its next try"
+    return Happening(event.at_ms, event.kind, f"{event.queue}: {text}")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from hubqueue.clock import Clock
 from hubqueue.errors import DiskFull, Draining, HubqueueError, QueueFull
@@ -27,6 +27,8 @@ from hubqueue.store.store import Store
 from hubqueue.store.tx import Tx
 
 R = TypeVar("R")
+
+SERVED_MS: Final = 30_000  # a queue that no worker asked for a job for so long is not served
 
 
 class Core:
@@ -55,7 +57,7 @@ class Core:
         self._awaited = tx.awaited
         self.store.publish = self._events.publish
         self.store.wake = self._wake
-        self.upkeep = Upkeep(self.store, settings, self._hold_cap)
+        self.upkeep = Upkeep(self.store, settings, self._hold_cap, self.served)
         self.store.schedule = self.upkeep.due_at
 
     @property
@@ -155,6 +157,9 @@ class Core:
 
         A draining hub lets it wait as if there were no jobs: an answer at once would only be asked for again.
         """
+        row = self.store.queues.find(queue)
+        if row is not None:
+            row.asked_ms = self.store.clock.now_ms()
         if wait_ms <= 0:
             if self.draining:
                 reply([])
@@ -167,6 +172,13 @@ class Core:
         else:
             self._waiters.park(parked)
         return None if parked.answered else parked
+
+    def served(self, queue: str) -> bool:
+        """Whether a worker is there for a queue: it waits for jobs, works on one, or asked for one lately."""
+        row = self.store.queues.find(queue)
+        if self._waiters.waiting(queue):
+            return True
+        return row is not None and (row.n[State.ACTIVE] > 0 or self.store.clock.now_ms() - row.asked_ms < SERVED_MS)
 
     def _try(self, parked: Parked, *, first: bool) -> None:
         def verb(tx: Tx) -> list[Leased]:

@@ -11,6 +11,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from hubqueue.clock import Clock
 from hubqueue.errors import HubqueueError
 from hubqueue.hub.core import Core
@@ -30,8 +32,9 @@ from hubqueue.model.limits import (
     check_size,
 )
 from hubqueue.model.outcome import Blob, Complete, Output, Settlement
+from hubqueue.model.schedule import Schedule, check_schedule
 from hubqueue.model.state import TERMINAL, State
-from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal, Schedule
+from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal
 from hubqueue.store import backup, blobs
 from hubqueue.store.logs import LogLine
 
@@ -277,8 +280,18 @@ class Hub(Core):
     # the rest
 
     async def upsert_schedule(self, spec: Schedule) -> None:
-        schedule.check(spec)
-        await self.run(lambda tx: schedule.upsert(tx, spec))
+        placed = self.placed(spec)
+        await self.run(lambda tx: schedule.upsert(tx, placed))
+
+    def placed(self, spec: Schedule) -> Schedule:
+        """The schedule, checked, with the time zone it is read in. Errors: Invalid."""
+        placed = msgspec.structs.replace(spec, zone=spec.timezone or self.settings.timezone)
+        check_schedule(placed)
+        return placed
+
+    async def schedules(self) -> list[Schedule]:
+        """All schedules, by key."""
+        return await self.run(schedule.every)
 
     async def delete_schedule(self, key: str) -> None:
         await self.run(lambda tx: schedule.delete(tx, key))

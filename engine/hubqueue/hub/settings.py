@@ -15,6 +15,7 @@ class HubSettings:
 
     durable: every verb that changes something answers after the disk has it.
     max_bytes caps pages in use plus log; on_full says what happens to new jobs then.
+    timezone: of schedules that name none; None is UTC.
     forward_kept_ms: how long a forwarded id is known after its job has finished.
     """
 
@@ -28,3 +29,4 @@ class HubSettings:
     bounds: QueueBounds = DEFAULT_BOUNDS
     queues: Mapping[str, QueueBounds] = field(default_factory=dict)
     adopt: bool = False
+    timezone: str | None = None

@@ -16,7 +16,7 @@ from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import hold, rows, schedule
 from hubqueue.hub.verbs.enqueue import evict
 from hubqueue.model.state import State
-from hubqueue.store import changes, delays, ids, leases, lists, retention, schedules
+from hubqueue.store import changes, delays, groups, ids, leases, lists, retention, schedules
 from hubqueue.store.queues import NEVER, QueueRow
 from hubqueue.store.store import Store
 from hubqueue.store.tx import Tx
@@ -24,6 +24,7 @@ from hubqueue.store.tx import Tx
 log = logging.getLogger(__name__)
 
 SLICE: Final = 500
+FIRES: Final = 50  # schedules fired in one step
 BEAT_S: Final = 1.0
 RETENTION_BEATS: Final = 10
 JUMP_PAUSE_MS: Final = 600_000  # after a clock jump nothing is deleted for its age for this long
@@ -32,10 +33,18 @@ JUMP_PAUSE_MS: Final = 600_000  # after a clock jump nothing is deleted for its 
 class Upkeep:
     """Started by the hub when it is open; `due_at` is told by every group what it made due."""
 
-    def __init__(self, store: Store, settings: HubSettings, hold_cap: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self,
+        store: Store,
+        settings: HubSettings,
+        hold_cap: Callable[[], Awaitable[None]],
+        served: Callable[[str], bool],
+    ) -> None:
+        """hold_cap keeps the file below its size cap; served says whether a queue has a worker."""
         self._store = store
         self._settings = settings
         self._hold_cap = hold_cap
+        self._served = served
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = NEVER
@@ -81,7 +90,10 @@ class Upkeep:
         for row in list(tx.queues.by_id.values()):
             if row.n[State.DELAYED] and row.next_due_ms <= tx.now_ms:
                 more |= delays.promote_due(tx, row, SLICE) == SLICE
-        more |= schedule.fire_due(tx, 50) == 50
+            if row.refill_ms <= tx.now_ms:
+                row.refill_ms = NEVER
+                tx.available(row, min(row.n[State.WAITING], SLICE))
+        more |= schedule.fire_due(tx, FIRES, self._served) == FIRES
         more |= self._outlive(tx) == SLICE
         return tx.now_ms if more else NEVER
 
@@ -130,7 +142,7 @@ class Upkeep:
 
         def follow(tx: Tx) -> None:
             leases.shift(tx, jump_ms)
-            schedules.shift(tx, jump_ms)
+            schedule.follow_jump(tx, tx.now_ms + jump_ms, jump_ms)
             for row in tx.queues.by_id.values():
                 row.next_due_ms = 0
             tx.after.append(lambda: self._store.clock.rebase(jump_ms))
@@ -147,6 +159,7 @@ class Upkeep:
         for row in list(self._store.queues.by_id.values()):
             if row.n[State.COMPLETED] or row.n[State.FAILED]:
                 await self._repeat(lambda tx, row=row: self._retain_slice(tx, row, ageing))  # type: ignore[misc]
+        await self._store.run(groups.prune)
         if ageing:
             before = self._store.clock.now_ms() - self._settings.forward_kept_ms
             await self._repeat(lambda tx: ids.expire(tx, before, SLICE) >= SLICE)
@@ -178,4 +191,5 @@ class Upkeep:
 def _next_due(tx: Tx) -> int:
     due = [leases.next_deadline_ms(tx.db), schedules.next_ms(tx), changes.next_ttl_ms(tx)]
     due += [row.next_due_ms for row in tx.queues.by_id.values() if row.n[State.DELAYED]]
+    due += [row.refill_ms for row in tx.queues.by_id.values()]
     return min((at for at in due if at is not None), default=NEVER)

@@ -85,5 +85,8 @@ class Waiters:
             del self._by_queue[queue]
         return woken
 
+    def waiting(self, queue: str) -> bool:
+        return queue in self._by_queue
+
     def everyone(self) -> list[Parked]:
         return [parked for waiting in self._by_queue.values() for parked in waiting]

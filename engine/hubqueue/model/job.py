@@ -7,12 +7,22 @@ Options that most jobs do not have live in `Options`, one BLOB of the row: a job
 
 from __future__ import annotations
 
+from enum import Enum
 from typing import Final, Protocol
 
 import msgspec
 
 from hubqueue.model.retry import Backoff
 from hubqueue.model.state import State
+
+
+class OnFailure(Enum):
+    """What the final failure of a child does to its parent."""
+
+    FAIL = "fail"  # the parent fails too, and its parent
+    CONTINUE = "continue"  # the parent runs at once, whatever its other children do
+    IGNORE = "ignore"  # the parent no longer waits for it, and can read why it failed
+    REMOVE = "remove"  # the parent no longer waits for it
 
 
 class Dedup(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -44,6 +54,12 @@ class Options(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     remove_on_fail: bool = False
     tags: tuple[str, ...] = ()
     stack_trace_limit: int = 10
+    group: str | None = None
+    group_max_size: int | None = None
+    depends_on: tuple[str, ...] = ()
+    children_ids: tuple[str, ...] = ()
+    parent_id: str | None = None
+    on_failure: OnFailure | None = None
 
 
 PLAIN: Final = Options()
@@ -67,6 +83,9 @@ class Flag:
     CANCELLED = 512  # cancel was asked for while the job was active
     ABSOLUTE = 1024  # run_at_ms was given as a time of day: it does not move when the clock jumps
     LOGS = 2048  # job_log has lines of it
+    GROUPED = 4096
+    DEPENDED = 8192  # a job waits, or has waited, for this one: look into `dependency` when it ends
+    DEPENDENT = 16384  # this job waits, or has waited, for others
 
 
 def flags_of(options: Options, custom_id: str | None) -> int:
@@ -81,6 +100,7 @@ def flags_of(options: Options, custom_id: str | None) -> int:
         Flag.TTL: options.ttl_ms is not None,
         Flag.LIFO: options.lifo,
         Flag.STALL_TIMEOUT: options.stall_timeout_ms is not None,
+        Flag.GROUPED: options.group is not None,
     }
     return sum(flag for flag, is_held in held.items() if is_held)
 

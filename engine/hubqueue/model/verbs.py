@@ -15,6 +15,7 @@ import msgspec
 
 from hubqueue.model.job import Enqueueable, Job, Leased
 from hubqueue.model.outcome import Blob, Output, Settlement
+from hubqueue.model.schedule import Schedule
 from hubqueue.model.state import State
 
 
@@ -67,25 +68,6 @@ class Page(msgspec.Struct, frozen=True, gc=False):
 
     jobs: list[Job]
     cursor: int | None = None
-
-
-class Schedule(msgspec.Struct, frozen=True, gc=False, kw_only=True):
-    """A recurring rule that enqueues. Exactly one of every_ms and cron.
-
-    Units: every_ms milliseconds; next_run_at_ms Unix milliseconds.
-    """
-
-    key: str
-    queue: str
-    name: str = "default"
-    data: bytes | None = None
-    priority: int = 0
-    every_ms: int | None = None
-    cron: str | None = None
-    timezone: str | None = None
-    next_run_at_ms: int | None = None
-    runs: int = 0
-    limit: int | None = None
 
 
 class Verbs(Protocol):

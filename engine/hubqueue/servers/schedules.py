@@ -4,59 +4,80 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-from hubqueue.errors import Invalid
+import msgspec
+
 from hubqueue.hub.verbs import schedule
-from hubqueue.model.verbs import Schedule
+from hubqueue.model.schedule import Schedule
 from hubqueue.servers.door import Call, Handlers
 from hubqueue.wire.commands import schedules as wire
 from hubqueue.wire.fields import value_bytes
-from hubqueue.wire.jobin import take_name
+from hubqueue.wire.jobin import JobFields, options_of, take_name
 
 
 def cron(call: Call, command: wire.Cron) -> None:
-    if command.schedule is None and not command.repeat_every:
-        raise Invalid("Cron job must have either schedule or repeatEvery")
     data = value_bytes(command.data)
     name = command.job_name
     if name is None:
         name, data = take_name(data)
-    wanted = Schedule(
-        key=command.name,
-        queue=command.queue,
-        name=name,
-        data=data,
-        priority=command.priority,
-        every_ms=command.repeat_every or None,
-        cron=command.schedule,
-        timezone=command.timezone,
-        limit=command.max_limit or None,
+    job = command.job_options or JobFields()
+    job = msgspec.structs.replace(job, unique_key=command.unique_key, dedup=command.dedup)
+    wanted = call.session.door.hub.placed(
+        Schedule(
+            key=command.name,
+            queue=command.queue,
+            name=name,
+            data=data,
+            priority=command.priority,
+            every_ms=command.repeat_every if command.schedule is None else None,
+            cron=command.schedule,
+            timezone=command.timezone,
+            limit=command.max_limit or None,
+            immediately=bool(command.immediately),
+            overlap=command.prevent_overlap is False,
+            skip_missed=command.skip_missed_on_restart is not False,
+            worker_only=bool(command.skip_if_no_worker),
+            max_attempts=job.max_attempts,
+            delay_ms=job.delay,
+            options=options_of(job),
+        )
     )
-    schedule.check(wanted)
-
-    def verb(tx: Any) -> dict[str, Any]:
-        schedule.upsert(tx, wanted)
-        return {"cron": _shown(wanted, tx.now_ms)}
-
-    call.run(verb, lambda reply: reply)
+    call.run(lambda tx: schedule.upsert(tx, wanted), _cron)
 
 
-def _shown(wanted: Schedule, now_ms: int) -> dict[str, Any]:
-    return {
-        "name": wanted.key,
-        "jobName": wanted.name,
-        "queue": wanted.queue,
-        "schedule": wanted.cron,
-        "repeatEvery": wanted.every_ms,
-        "nextRun": float(now_ms + (wanted.every_ms or 0)),
-        "executions": wanted.runs,
-        "maxLimit": wanted.limit,
-        "timezone": wanted.timezone,
-        "priority": wanted.priority,
-    }
+def cron_get(call: Call, command: wire.CronGet) -> None:
+    call.run(lambda tx: schedule.get(tx, command.name), _cron)
+
+
+def cron_list(call: Call, command: wire.CronList) -> None:
+    call.run(schedule.every, lambda found: {"crons": [_shown(each) for each in found]})
 
 
 def cron_delete(call: Call, command: wire.CronDelete) -> None:
     call.run(lambda tx: schedule.delete(tx, command.name))
 
 
-HANDLERS: Final[Handlers] = {wire.Cron: cron, wire.CronDelete: cron_delete}
+def _cron(found: Schedule) -> dict[str, Any]:
+    return {"cron": _shown(found)}
+
+
+def _shown(found: Schedule) -> dict[str, Any]:
+    return {
+        "name": found.key,
+        "jobName": found.name,
+        "queue": found.queue,
+        "schedule": found.cron,
+        "repeatEvery": None if found.every_ms is None else float(found.every_ms),
+        "nextRun": None if found.next_run_at_ms is None else float(found.next_run_at_ms),
+        "executions": found.runs,
+        "maxLimit": found.limit,
+        "timezone": found.timezone,
+        "priority": found.priority,
+    }
+
+
+HANDLERS: Final[Handlers] = {
+    wire.Cron: cron,
+    wire.CronGet: cron_get,
+    wire.CronList: cron_list,
+    wire.CronDelete: cron_delete,
+}

@@ -74,6 +74,7 @@ class NewRow(NamedTuple):
     expires_at_ms: int | None
     name: str
     custom_id: str | None
+    grp: str | None
     options: bytes | None
     history: bytes | None
     data: bytes | None
@@ -90,7 +91,10 @@ LEASE: Final = f"""
     UPDATE job
     SET state = 2, lease_no = lease_no + 1, lease_ms = ?1, deadline_ms = ?2, lost = 0, owner = ?3,
         started_at_ms = ?4, heartbeat_at_ms = ?4
-    WHERE seq IN (SELECT seq FROM job WHERE queue = ?5 AND state = 0 ORDER BY priority DESC, ord, seq LIMIT ?6)
+    WHERE seq IN (
+        SELECT seq FROM job
+        WHERE queue = ?5 AND state = 0 AND grp IS NULL
+        ORDER BY priority DESC, ord, seq LIMIT ?6)
     RETURNING {COLUMNS}, ord
 """
 
@@ -110,7 +114,9 @@ def lease(tx: Tx, queue: QueueRow, count: int, owner: str | None, lease_ms: int)
     return jobs
 
 
-NEXT: Final = "SELECT data FROM job WHERE queue = ? AND state = 0 ORDER BY priority DESC, ord, seq LIMIT ?"
+NEXT: Final = """
+    SELECT data FROM job WHERE queue = ? AND state = 0 AND grp IS NULL ORDER BY priority DESC, ord, seq LIMIT ?
+"""
 NEXT_BYTES: Final = f"SELECT sum(length(data)) FROM ({NEXT})"
 NEXT_WITHIN: Final = f"""
     SELECT count(*)

@@ -9,6 +9,7 @@ import sqlite3
 from typing import Final
 
 from hubqueue.errors import QueueFull
+from hubqueue.model.throttle import Bucket, QueueLimits, Window
 
 MAX_QUEUES: Final = 100_000  # each costs about 400 bytes of memory
 NEVER: Final = 1 << 62
@@ -19,10 +20,24 @@ class QueueRow:
     """One queue.
 
     `n` holds the number of jobs by State, and at PRIORITIZED those of the waiting ones with a priority above 0.
-    `next_due_ms` is a lower bound of the delayed jobs' times.
+    `next_due_ms` is a lower bound of the delayed jobs' times. `asked_ms`: when a worker last asked for a job.
+    `limits` is None for an unlimited queue; `bucket` holds the tokens of its rate, and `refill_ms` when upkeep shall
+    look for a token. `grouped`: it has, or has had, jobs in groups; `windows` are those of its groups' rates.
     """
 
-    __slots__ = ("id", "n", "name", "next_due_ms", "paused")
+    __slots__ = (
+        "asked_ms",
+        "bucket",
+        "grouped",
+        "id",
+        "limits",
+        "n",
+        "name",
+        "next_due_ms",
+        "paused",
+        "refill_ms",
+        "windows",
+    )
 
     def __init__(self, id: int, name: str, paused: bool = False) -> None:
         self.id = id
@@ -30,6 +45,12 @@ class QueueRow:
         self.paused = paused
         self.n = [0] * 7
         self.next_due_ms = 0
+        self.asked_ms = 0
+        self.limits: QueueLimits | None = None
+        self.bucket: Bucket | None = None
+        self.refill_ms = NEVER
+        self.grouped = False
+        self.windows: dict[str, Window] = {}
 
     def __repr__(self) -> str:
         return f"QueueRow({self.id}, {self.name!r}, n={self.n})"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hubqueue.store import ids, jobs, logs
+from hubqueue.store import groups, ids, jobs, logs
 from hubqueue.store.tx import Tx
 
 DOOMED: Final = "SELECT queue FROM doomed LIMIT 1"
@@ -21,6 +21,7 @@ def doomed_slice(tx: Tx, limit: int) -> bool:
     found = tx.execute(DOOMED_ROWS, (row[0], limit)).fetchall()
     if not found:
         tx.execute(DOOMED_KEYS, row)
+        groups.forget(tx, row[0])
         tx.execute(DONE, row)
         return True
     seqs = [seq for seq, _ in found]

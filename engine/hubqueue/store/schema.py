@@ -21,6 +21,20 @@ def _first(db: sqlite3.Connection) -> None:
         db.execute(statement)
 
 
+LOSE: Final = """
+    UPDATE job_group
+    SET waiting = waiting - (OLD.state = 0), delayed = delayed - (OLD.state = 1), active = active - (OLD.state = 2)
+    WHERE queue = OLD.queue AND grp = OLD.grp
+"""
+GAIN: Final = """
+    INSERT INTO job_group (queue, grp, waiting, delayed, active, turn)
+    VALUES (NEW.queue, NEW.grp, NEW.state = 0, NEW.state = 1, NEW.state = 2,
+            1 + (SELECT coalesce(max(turn), 0) FROM job_group WHERE queue = NEW.queue))
+    ON CONFLICT (queue, grp) DO UPDATE
+    SET waiting = waiting + excluded.waiting, delayed = delayed + excluded.delayed, active = active + excluded.active,
+        turn = CASE WHEN waiting = 0 AND excluded.waiting = 1 THEN excluded.turn ELSE turn END
+"""
+
 _FIRST: Final = (
     # hub_id, secret, seq block end, last hub time, machine
     "CREATE TABLE meta (key TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID",
@@ -28,7 +42,8 @@ _FIRST: Final = (
     CREATE TABLE queue (
         id INTEGER PRIMARY KEY,
         name TEXT NOT NULL UNIQUE,
-        paused INTEGER NOT NULL DEFAULT 0
+        paused INTEGER NOT NULL DEFAULT 0,
+        limits BLOB
     ) STRICT
     """,
     # one row per queue, written once per group and touched queue, in the transaction that moves the jobs
@@ -66,6 +81,7 @@ _FIRST: Final = (
         progress REAL NOT NULL DEFAULT 0,
         name TEXT NOT NULL,
         custom_id TEXT,
+        grp TEXT,
         options BLOB,
         history BLOB,
         result BLOB,
@@ -73,7 +89,9 @@ _FIRST: Final = (
     ) STRICT
     """,
     # the lease: highest priority first, then order (rowid breaks ties)
-    "CREATE INDEX job_waiting ON job (queue, priority DESC, ord) WHERE state = 0",
+    "CREATE INDEX job_waiting ON job (queue, priority DESC, ord) WHERE state = 0 AND grp IS NULL",
+    # the lease inside a group: pays only for grouped jobs
+    "CREATE INDEX job_grouped ON job (queue, grp, priority) WHERE state = 0 AND grp IS NOT NULL",
     # promotion of due jobs, per queue
     "CREATE INDEX job_delayed ON job (queue, run_at_ms) WHERE state = 1",
     # the sweep of expired leases
@@ -82,6 +100,28 @@ _FIRST: Final = (
     "CREATE INDEX job_ttl ON job (expires_at_ms) WHERE expires_at_ms IS NOT NULL",
     # lists and retention: by queue, state and seq (the rowid), never a scan
     "CREATE INDEX job_list ON job (queue, state)",
+    # groups of jobs that take turns: one row per group with queued or running jobs, or with settings
+    """
+    CREATE TABLE job_group (
+        queue INTEGER NOT NULL,
+        grp TEXT NOT NULL,
+        waiting INTEGER NOT NULL DEFAULT 0,
+        delayed INTEGER NOT NULL DEFAULT 0,
+        active INTEGER NOT NULL DEFAULT 0,
+        turn INTEGER NOT NULL,
+        paused INTEGER NOT NULL DEFAULT 0,
+        limits BLOB,
+        PRIMARY KEY (queue, grp)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX job_group_turn ON job_group (queue, turn)",
+    # the counts of a group follow its jobs whatever moves them; plain jobs only pass the WHEN
+    f"CREATE TRIGGER group_gains AFTER INSERT ON job WHEN NEW.grp IS NOT NULL BEGIN {GAIN}; END",
+    f"CREATE TRIGGER group_loses AFTER DELETE ON job WHEN OLD.grp IS NOT NULL BEGIN {LOSE}; END",
+    f"""
+    CREATE TRIGGER group_moves AFTER UPDATE OF state ON job WHEN NEW.grp IS NOT NULL AND NEW.state <> OLD.state
+    BEGIN {LOSE}; {GAIN}; END
+    """,
     # custom ids: the owner's row, or an idempotent id remembered until expires_at_ms after it finished
     """
     CREATE TABLE custom_id (
@@ -136,7 +176,7 @@ _FIRST: Final = (
     """
     CREATE TABLE schedule (
         key TEXT PRIMARY KEY,
-        queue TEXT NOT NULL,
+        interval INTEGER NOT NULL,
         next_run_at_ms INTEGER,
         spec BLOB NOT NULL,
         runs INTEGER NOT NULL DEFAULT 0,
@@ -153,6 +193,20 @@ _FIRST: Final = (
         PRIMARY KEY (namespace, key)
     ) STRICT, WITHOUT ROWID
     """,
+    # who waits for whom: pays only for jobs of flows. outcome: model.flow.Outcome
+    """
+    CREATE TABLE dependency (
+        dependent INTEGER NOT NULL,
+        dependency INTEGER NOT NULL,
+        child INTEGER NOT NULL,
+        outcome INTEGER NOT NULL DEFAULT 0,
+        place INTEGER NOT NULL,
+        label TEXT NOT NULL,
+        value BLOB,
+        PRIMARY KEY (dependent, dependency)
+    ) STRICT, WITHOUT ROWID
+    """,
+    "CREATE INDEX dependency_of ON dependency (dependency)",
     # queues whose name was obliterated: upkeep deletes their rows in slices
     "CREATE TABLE doomed (queue INTEGER PRIMARY KEY) STRICT",
 )

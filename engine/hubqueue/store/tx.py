@@ -74,6 +74,8 @@ class Tx:
     def count(self, queue: QueueRow, counter: int, change: int) -> None:
         """Move a counter (a State or PRIORITIZED); it is stored with the group."""
         queue.n[counter] += change
+        if counter == State.ACTIVE and change < 0 and (queue.limits is not None or queue.grouped):
+            self.available(queue, -change)  # a place is free again
         key = (queue, int(counter))
         self._deltas[key] = self._deltas.get(key, 0) + change
 

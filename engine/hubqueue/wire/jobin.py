@@ -124,11 +124,12 @@ def to_new_job(job: JobFields, custom_id: str | None) -> NewJob:
         run_at_ms=job.run_at,
         created_at_ms=job.timestamp,
         custom_id=custom_id or None,
-        options=_options(job),
+        options=options_of(job),
     )
 
 
-def _options(job: JobFields) -> Options:
+def options_of(job: JobFields) -> Options:
+    """The rare options of a job."""
     return Options(
         backoff=_backoff(job.backoff),
         timeout_ms=job.timeout or None,

@@ -1,4 +1,4 @@
-"""Changes from outside a run, whole queues, lists, schedules and upkeep."""
+"""Changes from outside a run, whole queues, lists and upkeep."""
 
 from __future__ import annotations
 
@@ -7,14 +7,13 @@ from functools import partial
 
 import pytest
 
-from hubqueue.errors import Invalid, NotFound, WrongState
+from hubqueue.errors import NotFound, WrongState
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import change, query
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import Dedup, NewJob, Options
 from hubqueue.model.outcome import Complete, Fail, Reject
 from hubqueue.model.state import State
-from hubqueue.model.verbs import Schedule
 from hubqueue.store import lists
 
 from .conftest import Bench
@@ -267,46 +266,6 @@ async def test_what_cannot_become_a_job_is_kept_as_a_dead_letter(bench: Bench) -
     (id,) = await bench.hub.bury("_unroutable", [(NewJob(name="x", data=b"\x01"), "unroutable", "no rule")])
     job = await bench.get(id)
     assert (job.state, job.history.reason, job.history.error) == (State.FAILED, "unroutable", "no rule")
-
-
-async def test_an_interval_fires_in_phase_and_does_not_overlap(bench: Bench) -> None:
-    await bench.hub.upsert_schedule(Schedule(key="s", queue="q", name="tick", every_ms=30))
-    (first,) = await bench.hub.lease("q", owner="w", wait_ms=5000)
-    heard = await bench.events()
-    start = bench.hub.store.clock.now_ms()
-    await bench.until(lambda: bench.hub.store.clock.now_ms() > start + 120)
-    assert [event.kind for event in heard] == []  # the last one still runs
-    await bench.end(first, Complete())
-    (second,) = await bench.hub.lease("q", owner="w", wait_ms=5000)
-    assert (second.job.name, (second.job.created_at_ms - first.job.created_at_ms) // 30 >= 4) == ("tick", True)
-    await bench.reopen()
-    await bench.hub.delete_schedule("s")
-    with pytest.raises(NotFound):
-        await bench.hub.delete_schedule("s")
-
-
-async def test_a_schedule_with_a_limit_ends(bench: Bench) -> None:
-    await bench.hub.upsert_schedule(Schedule(key="s", queue="q", every_ms=10, limit=2))
-    for _ in range(2):
-        (leased,) = await bench.hub.lease("q", owner="w", wait_ms=5000)
-        await bench.end(leased, Complete())
-    with pytest.raises(NotFound):
-        await bench.hub.delete_schedule("s")
-
-
-@pytest.mark.parametrize(
-    "bad",
-    [
-        Schedule(key="", queue="q", every_ms=1),
-        Schedule(key="s", queue="q", every_ms=0),
-        Schedule(key="s", queue="", every_ms=1),
-        Schedule(key="s", queue="q"),
-        Schedule(key="s", queue="q", name="", every_ms=1),
-    ],
-)
-async def test_a_bad_schedule_is_refused(bench: Bench, bad: Schedule) -> None:
-    with pytest.raises(Invalid):
-        await bench.hub.upsert_schedule(bad)
 
 
 @pytest.fixture

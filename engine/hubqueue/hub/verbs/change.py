@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from hubqueue.errors import LockLost, LockRequired, NotFound, WrongState
+from hubqueue.errors import NotFound, WrongState
 from hubqueue.hub.verbs import rows
-from hubqueue.hub.verbs.enqueue import queued
+from hubqueue.hub.verbs.available import queued
 from hubqueue.hub.verbs.settle import bury
+from hubqueue.hub.verbs.tokens import check_token
 from hubqueue.model.job import Flag, Job, history_blob
 from hubqueue.model.state import LABELS, QUEUED, State
 from hubqueue.store import changes, ids, lists
@@ -35,7 +36,7 @@ def discard(tx: Tx, id: str, token: str | None = None) -> None:
     job, queue = rows.find(tx, id)
     if job.state not in (*QUEUED, State.ACTIVE):
         raise NotFound("Job not found")
-    _check_token(tx, job, token)
+    check_token(tx, job, token)
     _durable(tx, job)
     tx.count_job(queue, job.state, job.priority, -1)
     bury(tx, job, queue, job.history, "discarded", None, fence=True)
@@ -98,7 +99,7 @@ def change_delay(tx: Tx, id: str, delay_ms: int, token: str | None = None) -> No
     job, queue = rows.find(tx, id, text)
     if job.state not in (*QUEUED, State.ACTIVE):
         raise NotFound(text)
-    _check_token(tx, job, token)
+    check_token(tx, job, token)
     if job.state is State.ACTIVE:
         tx.emit("delayed", queue.name, id, delay_ms=delay_ms)
     _move(tx, job, queue, tx.now_ms + max(0, delay_ms))
@@ -128,7 +129,7 @@ def move_to_wait(tx: Tx, id: str, token: str | None = None) -> None:
         return
     if job.state not in (State.DELAYED, State.ACTIVE):
         raise WrongState(f"Cannot move job from state '{LABELS[job.state]}' to waiting")
-    _check_token(tx, job, token)
+    check_token(tx, job, token)
     if job.state is State.ACTIVE:
         tx.emit("waiting", queue.name, id, prev="active")
     _move(tx, job, queue, tx.now_ms)
@@ -189,16 +190,6 @@ def _move(tx: Tx, job: Job, queue: QueueRow, run_at_ms: int) -> None:
     fence = job.state is State.ACTIVE
     changes.move(tx, job.seq, state, ord, run_at_ms, job.flags & ~Flag.ABSOLUTE, fence=fence)
     queued(tx, queue, state, job.priority, run_at_ms)
-
-
-def _check_token(tx: Tx, job: Job, token: str | None) -> None:
-    if job.state is not State.ACTIVE:
-        return
-    if not token:
-        if job.owner is not None:
-            raise LockRequired(f"Lock token required for job {job.id}")
-    elif tx.identity.lease_no_of(token, job.seq) != job.lease_no:
-        raise LockLost(f"Invalid or expired lock token for job {job.id}")
 
 
 def _durable(tx: Tx, job: Job) -> None:

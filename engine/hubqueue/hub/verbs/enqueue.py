@@ -1,20 +1,27 @@
 """enqueue: jobs into one queue, all or none. Plain jobs, the many, take the short way.
 
-Callers have checked names and options (model/limits). Nothing here refuses after the first write.
+Callers have checked names and options (model/limits). What may refuse after the first write does
+so in a savepoint.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
+import msgspec
+
 from hubqueue.errors import Invalid, QueueFull
-from hubqueue.hub.verbs import rows
+from hubqueue.hub.verbs import flow, rows
+from hubqueue.hub.verbs.available import queued
 from hubqueue.model.bounds import QueueBounds
-from hubqueue.model.job import PLAIN, Enqueueable, Flag, Options, flags_of, options_blob
+from hubqueue.model.flow import FlowJob
+from hubqueue.model.job import PLAIN, Enqueueable, Flag, Job, Options, flags_of, options_blob
 from hubqueue.model.state import State
-from hubqueue.store import ids, jobs, lists
+from hubqueue.store import groups, ids, jobs, lists
 from hubqueue.store.queues import PRIORITIZED, QueueRow
 from hubqueue.store.tx import Tx
+
+Tie = tuple[str, Options]  # a new job and what it waits for
 
 
 def enqueue(tx: Tx, queue: str, new: Sequence[Enqueueable]) -> list[str]:
@@ -42,7 +49,52 @@ def enqueue(tx: Tx, queue: str, new: Sequence[Enqueueable]) -> list[str]:
         _enqueue_plain(tx, row, first, new)
         public_id = tx.identity.public_id
         return [public_id(seq) for seq in range(first, first + len(new))]
-    return [_enqueue_one(tx, row, seq, job) for seq, job in enumerate(new, first)]
+    if any(map(_may_be_refused, new)):
+        with tx.savepoint():
+            return _enqueue_each(tx, row, first, new)
+    return _enqueue_each(tx, row, first, new)
+
+
+def enqueue_flow(tx: Tx, flow_jobs: Sequence[FlowJob]) -> list[Job]:
+    """Store a checked flow (model.flow.check_flow) whole, each job under its planned id; the jobs in that order.
+
+    Errors: QueueFull, DiskFull, Draining, Invalid.
+    """
+    refusal = tx.refusal()
+    if refusal is not None:
+        raise refusal
+    for each in flow_jobs:
+        if tx.identity.seq_of(each.id) is not None or ids.owner_of(tx, each.id) is not None:
+            raise Invalid(f"Flow job {each.id} already exists")
+    first = tx.seqs.take(len(flow_jobs)) if flow_jobs else 0
+    tx.durable = True
+    with tx.savepoint():
+        ties: list[Tie] = []
+        for seq, each in enumerate(flow_jobs, first):
+            bounds = tx.bounds(each.queue)
+            if bounds.max_jobs is not None:
+                _make_room(tx, tx.queues.find(each.queue), each.queue, bounds, 1)
+            row = rows.queue_row(tx, each.queue)
+            _enqueue_one(tx, row, seq, msgspec.structs.replace(each.job, custom_id=each.id), ties)
+        for id, options in ties:
+            flow.wait_for(tx, id, options.depends_on, options.children_ids)
+    return [rows.find(tx, each.id)[0] for each in flow_jobs]
+
+
+def _enqueue_each(tx: Tx, row: QueueRow, first: int, new: Sequence[Enqueueable]) -> list[str]:
+    ties: list[Tie] = []
+    made = [_enqueue_one(tx, row, seq, job, ties) for seq, job in enumerate(new, first)]
+    for id, options in ties:
+        flow.wait_for(tx, id, options.depends_on, options.children_ids)
+    if len(ties) > 1:
+        flow.refuse_cycles(tx, [id for id, _ in ties])
+    return made
+
+
+def _may_be_refused(job: Enqueueable) -> bool:
+    """A group may turn out to be full, or a dependency unknown, in the middle of the batch."""
+    options = job.options
+    return options is not None and (options.group_max_size is not None or bool(options.depends_on))
 
 
 def enqueue_forwarded(tx: Tx, queue: str, new: Sequence[Enqueueable], floor: int) -> list[str]:
@@ -77,7 +129,8 @@ def _enqueue_plain(tx: Tx, row: QueueRow, first: int, new: Sequence[Enqueueable]
             tx.emit("pushed", row.name, tx.identity.public_id(seq))
 
 
-def _enqueue_one(tx: Tx, row: QueueRow, seq: int, job: Enqueueable) -> str:
+def _enqueue_one(tx: Tx, row: QueueRow, seq: int, job: Enqueueable, ties: list[Tie]) -> str:
+    """Store one job, or find the one that stands for it. What a new one waits for is tied afterwards."""
     options = job.options or PLAIN
     if options.durable:
         tx.durable = True
@@ -91,6 +144,9 @@ def _enqueue_one(tx: Tx, row: QueueRow, seq: int, job: Enqueueable) -> str:
     if existing is not None:
         tx.emit("duplicated", row.name, existing)
         return existing
+    if options.group is not None:
+        row.grouped = True
+        _check_group(tx, row, options.group, options.group_max_size)
     id = job.custom_id or tx.identity.public_id(seq)
     if job.custom_id is not None:
         ids.claim(tx, job.custom_id, seq)
@@ -118,6 +174,7 @@ def _enqueue_one(tx: Tx, row: QueueRow, seq: int, job: Enqueueable) -> str:
             expires_at_ms=expires,
             name=job.name,
             custom_id=job.custom_id,
+            grp=options.group,
             options=options_blob(options),
             history=None,
             data=None if job.data is None else bytes(job.data),
@@ -126,18 +183,10 @@ def _enqueue_one(tx: Tx, row: QueueRow, seq: int, job: Enqueueable) -> str:
     queued(tx, row, state, job.priority, run_at)
     if expires is not None:
         tx.due(expires)
+    if options.depends_on:
+        ties.append((id, options))
     tx.emit("pushed", row.name, id)
     return id
-
-
-def queued(tx: Tx, row: QueueRow, state: State, priority: int, run_at_ms: int) -> None:
-    """Count a job that is queued now, and see to it that it is found when it is due."""
-    tx.count_job(row, state, priority, 1)
-    if state is State.DELAYED:
-        row.next_due_ms = min(row.next_due_ms, run_at_ms)  # a lower bound stays true if the group fails
-        tx.due(run_at_ms)
-    elif not row.paused:
-        tx.available(row)
 
 
 def _deduplicate(tx: Tx, row: QueueRow, options: Options) -> str | None:
@@ -155,6 +204,12 @@ def _deduplicate(tx: Tx, row: QueueRow, options: Options) -> str | None:
     if dedup.extend and dedup.ttl_ms is not None:
         ids.extend_key(tx, row.id, dedup)
     return owner.custom_id or tx.identity.public_id(owner.seq)
+
+
+def _check_group(tx: Tx, row: QueueRow, name: str, max_size: int | None) -> None:
+    group = None if max_size is None else groups.get(tx, row, name)
+    if group is not None and max_size is not None and group.waiting + group.delayed >= max_size:
+        raise QueueFull(f"Group {name} has reached its maximum size of {max_size}")
 
 
 def _forget_generation(tx: Tx, seq: int) -> None:

@@ -1,22 +1,29 @@
-"""lease: the best waiting jobs of a queue become active, each with a new lease number."""
+"""lease: the best waiting jobs of a queue become active, each with a new lease number.
+
+First the jobs without a group, by priority and order; then the groups, one job each in turn.
+"""
 
 from __future__ import annotations
+
+from typing import Final, TypeVar
 
 from hubqueue.hub.verbs import rows
 from hubqueue.model.job import Flag, Job, Leased
 from hubqueue.model.state import State
-from hubqueue.store import delays, jobs, leases
+from hubqueue.model.throttle import ANY, GroupLimits, Pull, Rate, Window
+from hubqueue.store import delays, groups, jobs, leases, limits
 from hubqueue.store.queues import PRIORITIZED, QueueRow
 from hubqueue.store.tx import Tx
 
-PROMOTED = 200  # due jobs that one lease moves to waiting; upkeep moves the rest
-FEW = 4  # so many fit into a reply however large they are
-MAX_BYTES = 16 * 1024 * 1024  # of data in one lease: it is held in memory, and must fit into a frame
-SPECIAL = Flag.TTL | Flag.TIMEOUT | Flag.STALL_TIMEOUT
+PROMOTED: Final = 200  # due jobs that one lease moves to waiting; upkeep moves the rest
+LINE: Final = 100  # groups looked at in one query
+FEW: Final = 4  # so many fit into a reply however large they are
+MAX_BYTES: Final = 16 * 1024 * 1024  # of data in one lease: it is held in memory, and must fit into a frame
+SPECIAL: Final = Flag.TTL | Flag.TIMEOUT | Flag.STALL_TIMEOUT
 
 
-def lease(tx: Tx, queue: str, count: int, owner: str | None, lease_ms: int) -> list[Leased]:
-    """Up to `count` jobs, best first, fewer if they are large; none when the queue is empty, paused or unknown.
+def lease(tx: Tx, queue: str, count: int, owner: str | None, lease_ms: int, pull: Pull = ANY) -> list[Leased]:
+    """Up to `count` jobs, best first, fewer if they are large; none when the queue is empty, paused or at its limit.
 
     owner None: no token is needed to settle (wire: a pull without an owner).
     """
@@ -24,21 +31,19 @@ def lease(tx: Tx, queue: str, count: int, owner: str | None, lease_ms: int) -> l
     if row is None or row.paused:
         return []
     delays.promote_due(tx, row, PROMOTED)
-    if count > FEW:
-        count = jobs.next_within(tx, row, count, MAX_BYTES)
+    if row.limits is not None:
+        count = limits.allowed(tx, row, count)
     taken: list[Job] = []
-    while len(taken) < count and row.n[State.WAITING] > 0:
-        batch = jobs.lease(tx, row, count - len(taken), owner, lease_ms)
-        if not batch:
-            break
-        tx.count(row, State.WAITING, -len(batch))
-        tx.count(row, State.ACTIVE, len(batch))
-        raised = sum(1 for job in batch if job.priority > 0)
-        if raised:
-            tx.count(row, PRIORITIZED, -raised)
-        taken += [job for job in batch if not job.flags & SPECIAL or _start(tx, row, job, lease_ms)]
+    if pull.group is None:
+        fitting = jobs.next_within(tx, row, count, MAX_BYTES) if count > FEW else count
+        _take_plain(tx, row, fitting, owner, lease_ms, taken)
+        count = count if fitting == count else 0
+    if row.grouped and not pull.plain_only:
+        _take_grouped(tx, row, count, owner, lease_ms, pull, taken)
     if not taken:
         return []
+    if row.limits is not None:
+        limits.took(tx, row, len(taken))
     tx.due(tx.now_ms + lease_ms)
     if tx.watched(queue):
         for job in taken:
@@ -47,6 +52,79 @@ def lease(tx: Tx, queue: str, count: int, owner: str | None, lease_ms: int) -> l
         return [Leased(job, "") for job in taken]
     token = tx.identity.token
     return [Leased(job, token(job.seq, job.lease_no)) for job in taken]
+
+
+def _take_plain(tx: Tx, row: QueueRow, count: int, owner: str | None, lease_ms: int, taken: list[Job]) -> None:
+    while len(taken) < count and row.n[State.WAITING] > 0:
+        batch = jobs.lease(tx, row, count - len(taken), owner, lease_ms)
+        if not batch:
+            return
+        _count(tx, row, batch)
+        taken += [job for job in batch if not job.flags & SPECIAL or _start(tx, row, job, lease_ms)]
+
+
+def _take_grouped(
+    tx: Tx, row: QueueRow, count: int, owner: str | None, lease_ms: int, pull: Pull, taken: list[Job]
+) -> None:
+    """One job of each group in line, and again from the front while there are any: a served group goes to the end."""
+    turn = -1
+    while len(taken) < count and row.n[State.WAITING] > 0:
+        if pull.group is None:
+            line = groups.in_line(tx, row, turn, LINE)
+        else:
+            group = groups.get(tx, row, pull.group)
+            line = [group] if group is not None and group.waiting and not group.paused and group.turn > turn else []
+        if not line:
+            return
+        for group in line:
+            turn = group.turn
+            window = _open_window(tx, row, group, pull)
+            job = None if window is None else groups.lease_one(tx, row, group.name, owner, lease_ms)
+            if job is None or window is None:
+                continue
+            _count(tx, row, [job])
+            if not job.flags & SPECIAL or _start(tx, row, job, lease_ms):
+                window.count += 1
+                tx.undo.append(lambda window=window: setattr(window, "count", window.count - 1))  # type: ignore[misc]
+                taken.append(job)
+                if len(taken) >= count:
+                    return
+
+
+def _open_window(tx: Tx, row: QueueRow, group: groups.GroupRow, pull: Pull) -> Window | None:
+    """The window of a group that may have a job handed out now; None when a limit forbids it."""
+    stored = group.limits if group.limits_blob is not None else GroupLimits()
+    concurrency = _effective(pull.concurrency, stored.concurrency)
+    if concurrency is not None and group.active >= concurrency:
+        return None
+    rate = _effective(pull.rate, stored.rate)
+    window = row.windows.get(group.name)
+    if window is None:
+        window = Window(tx.now_ms)
+        if rate is not None:
+            row.windows[group.name] = window
+    open_at = window.open_at_ms(rate, tx.now_ms)
+    if open_at > tx.now_ms:
+        row.refill_ms = min(row.refill_ms, open_at)
+        tx.due(open_at)
+        return None
+    return window
+
+
+T = TypeVar("T", int, Rate)
+
+
+def _effective(default: T | None, stored: T | None) -> T | None:
+    """A stored limit counts only where the lease carries the default it overrides."""
+    return stored if default is not None and stored is not None else default
+
+
+def _count(tx: Tx, row: QueueRow, batch: list[Job]) -> None:
+    tx.count(row, State.WAITING, -len(batch))
+    tx.count(row, State.ACTIVE, len(batch))
+    raised = sum(1 for job in batch if job.priority > 0)
+    if raised:
+        tx.count(row, PRIORITIZED, -raised)
 
 
 def _start(tx: Tx, row: QueueRow, job: Job, lease_ms: int) -> bool:

@@ -7,7 +7,7 @@ from typing import Final
 
 from hubqueue.hub.verbs import rows
 from hubqueue.hub.verbs.settle import bound_dead
-from hubqueue.model.job import PLAIN, Flag, History, NewJob, flags_of, history_blob, options_blob
+from hubqueue.model.job import PLAIN, History, NewJob, flags_of, history_blob, options_blob
 from hubqueue.model.state import State
 from hubqueue.store import jobs, lists
 from hubqueue.store import queues as store_queues
@@ -70,7 +70,7 @@ def clean_slice(
     old = lists.all_aged(tx, row, state, before_ms, after_seq, limit)
     if not old:
         return [], None
-    removed = [_public_id(tx, seq, flags) for seq, flags, _ in old]
+    removed = [rows.id_of(tx, seq, flags) for seq, flags, _ in old]
     rows.remove(tx, row, state, old)
     return removed, old[-1][0]
 
@@ -114,6 +114,7 @@ def bury_new(tx: Tx, queue: str, dead: Sequence[tuple[NewJob, str, str | None]])
                 expires_at_ms=None,
                 name=job.name,
                 custom_id=None,
+                grp=None,
                 options=options_blob(options),
                 history=history_blob(History(reason=reason, error=error)),
                 data=job.data,
@@ -123,11 +124,3 @@ def bury_new(tx: Tx, queue: str, dead: Sequence[tuple[NewJob, str, str | None]])
         tx.emit("failed", queue, tx.identity.public_id(seq), error=error, terminal=True)
     bound_dead(tx, row)
     return [tx.identity.public_id(seq) for seq in range(first, first + len(dead))]
-
-
-def _public_id(tx: Tx, seq: int, flags: int) -> str:
-    if flags & Flag.CUSTOM_ID:
-        found = jobs.get(tx, seq)
-        if found is not None:
-            return found[0].id
-    return tx.identity.public_id(seq)

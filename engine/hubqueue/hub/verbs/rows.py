@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from hubqueue.errors import NotFound
 from hubqueue.model.job import Flag, Job
 from hubqueue.model.state import State
-from hubqueue.store import ids, jobs, logs
+from hubqueue.store import flows, ids, jobs, logs
 from hubqueue.store.queues import QueueRow
 from hubqueue.store.tx import Tx
 
@@ -30,6 +30,15 @@ def find(tx: Tx, id: str, message: str = "Job not found") -> tuple[Job, QueueRow
     return found
 
 
+def id_of(tx: Tx, seq: int, flags: int) -> str:
+    """The public id of a stored job."""
+    if flags & Flag.CUSTOM_ID:
+        found = jobs.get(tx, seq)
+        if found is not None:
+            return found[0].id
+    return tx.identity.public_id(seq)
+
+
 def queue_row(tx: Tx, name: str) -> QueueRow:
     """The queue, made if it is new. The caller has checked the name."""
     row = tx.queues.find(name)
@@ -50,6 +59,9 @@ def remove(tx: Tx, queue: QueueRow, state: int, rows: Sequence[tuple[int, int, i
     logged = [seq for seq, flags, _ in rows if flags & Flag.LOGS]
     if logged:
         logs.delete(tx, logged)
+    tied = [seq for seq, flags, _ in rows if flags & Flag.DEPENDENT]
+    if tied:
+        flows.forget(tx, tied)
     jobs.delete(tx, [seq for seq, _, _ in rows])
     for seq, _, priority in rows:
         tx.count_job(queue, state, priority, -1)

@@ -1,38 +1,55 @@
-"""Schedules: put, delete, fire. An interval keeps its phase: the next fire is counted from the last, not from now."""
+"""Schedules: put, get, delete, fire. Nothing fires twice for one time, and nothing that is due stays away.
+
+Missed fires (the hub was down) are skipped, or made up for by one job. A fire whose last job has not ended is
+counted, but makes no job, unless the schedule allows overlap.
+"""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable
+from typing import Final
+
 import msgspec
 
-from hubqueue.errors import DiskFull, Invalid, NotFound, QueueFull
+from hubqueue.errors import HubqueueError, NotFound
 from hubqueue.hub.verbs.enqueue import enqueue
 from hubqueue.model.job import NewJob
-from hubqueue.model.limits import MAX_DELAY_MS, check_int, check_name, check_queue, check_size
-from hubqueue.model.verbs import Schedule
+from hubqueue.model.schedule import Schedule, first_run_ms, next_run_ms
+from hubqueue.model.state import TERMINAL
 from hubqueue.store import jobs, schedules
 from hubqueue.store.tx import Tx
 
+log = logging.getLogger(__name__)
 
-def check(schedule: Schedule) -> None:
-    """Errors: Invalid."""
-    check_queue(schedule.queue)
-    check_name(schedule.name)
-    check_size(schedule.data)
-    if not schedule.key or len(schedule.key) > 256:
-        raise Invalid("A schedule's key must be a non-empty string of at most 256 characters")
-    if schedule.cron is not None:
-        raise Invalid("Cron patterns are not supported yet", hint="use an interval: every=...")
-    if schedule.every_ms is None:
-        raise Invalid("A schedule needs an interval", hint="every=... in seconds")
-    check_int("every", schedule.every_ms, 1, MAX_DELAY_MS)
+LATE_MS: Final = 60_000  # a fire that is later than this was missed: the hub was down or the clock jumped
+SMALL_JUMP_MS: Final = 3 * 3_600_000  # a clock set back by less fires no time of day again (as Debian's cron)
 
 
-def upsert(tx: Tx, schedule: Schedule) -> None:
-    """Put a schedule; the first fire is one interval from now. The runs of an older one with this key go on."""
-    assert schedule.every_ms is not None
-    due = tx.now_ms + schedule.every_ms
-    schedules.put(tx, msgspec.structs.replace(schedule, next_run_at_ms=due))
-    tx.due(due)
+def upsert(tx: Tx, schedule: Schedule) -> Schedule:
+    """Put a checked schedule; the runs of an older one with this key go on. The schedule as it is now."""
+    old = schedules.get(tx, schedule.key)
+    if old is not None:
+        schedule = msgspec.structs.replace(schedule, immediately=False, runs=old.schedule.runs)
+    due = first_run_ms(schedule, tx.now_ms)
+    schedule = msgspec.structs.replace(schedule, next_run_at_ms=due)
+    schedules.put(tx, schedule)
+    if due is not None:
+        tx.due(due)
+    return schedule
+
+
+def get(tx: Tx, key: str) -> Schedule:
+    """Errors: NotFound."""
+    stored = schedules.get(tx, key)
+    if stored is None:
+        raise NotFound("Cron job not found")
+    return stored.schedule
+
+
+def every(tx: Tx) -> list[Schedule]:
+    """All schedules, by key."""
+    return [stored.schedule for stored in schedules.every(tx)]
 
 
 def delete(tx: Tx, key: str) -> None:
@@ -41,34 +58,61 @@ def delete(tx: Tx, key: str) -> None:
         raise NotFound("Cron job not found")
 
 
-def fire_due(tx: Tx, limit: int) -> int:
-    """Fire what is due; how many were looked at. Fires missed while the hub was down become one."""
+def fire_due(tx: Tx, limit: int, served: Callable[[str], bool]) -> int:
+    """Fire what is due; how many were looked at. served: whether a worker is there for a queue."""
     due = schedules.due(tx, limit)
     for stored in due:
-        _fire(tx, stored)
+        _fire(tx, stored, served)
     return len(due)
 
 
-def _fire(tx: Tx, stored: schedules.Stored) -> None:
-    schedule = stored.schedule
-    assert schedule.every_ms is not None
-    assert schedule.next_run_at_ms is not None
-    missed = (tx.now_ms - schedule.next_run_at_ms) // schedule.every_ms
-    next_ms = schedule.next_run_at_ms + (missed + 1) * schedule.every_ms
-    runs, last = schedule.runs, stored.last_seq
-    grip = jobs.grips(tx, [last]).get(last) if last is not None else None
-    if grip is None or grip.state in (4, 5):  # no overlap: the job of the last fire has ended
-        try:
-            (id,) = enqueue(
-                tx, schedule.queue, [NewJob(name=schedule.name, data=schedule.data, priority=schedule.priority)]
-            )
-        except (QueueFull, DiskFull):
-            pass  # this fire is skipped: the next one comes by itself
-        else:
-            runs += 1
-            last = tx.identity.seq_of(id)
-    if schedule.limit is not None and runs >= schedule.limit:
-        schedules.delete(tx, schedule.key)
+def follow_jump(tx: Tx, now_ms: int, jump_ms: int) -> None:
+    """The clock jumped by jump_ms to now_ms: intervals keep their rhythm, times of day follow the new clock."""
+    schedules.shift_intervals(tx, jump_ms)
+    if -SMALL_JUMP_MS < jump_ms < 0:
         return
-    schedules.fired(tx, schedule.key, next_ms, runs, last)
-    tx.due(next_ms)
+    for stored in schedules.every(tx):
+        schedule = stored.schedule
+        if schedule.cron is not None and not (jump_ms > 0 and not schedule.skip_missed):
+            schedules.move(tx, schedule.key, next_run_ms(schedule, now_ms, now_ms))
+
+
+def _fire(tx: Tx, stored: schedules.Stored, served: Callable[[str], bool]) -> None:
+    schedule = stored.schedule
+    assert schedule.next_run_at_ms is not None
+    next_ms = next_run_ms(schedule, schedule.next_run_at_ms, tx.now_ms)
+    missed = tx.now_ms - schedule.next_run_at_ms > LATE_MS and schedule.skip_missed
+    if missed or (schedule.worker_only and not served(schedule.queue)):
+        schedules.fired(tx, schedule.key, next_ms, schedule.runs, stored.last_seq)
+    else:
+        last = _run(tx, stored)
+        runs = schedule.runs + 1
+        if next_ms is None or (schedule.limit is not None and runs >= schedule.limit):
+            schedules.delete(tx, schedule.key)
+            return
+        schedules.fired(tx, schedule.key, next_ms, runs, last)
+    if next_ms is not None:
+        tx.due(next_ms)
+
+
+def _run(tx: Tx, stored: schedules.Stored) -> int | None:
+    """Enqueue the job of one fire; the seq of the last job made."""
+    schedule, last = stored.schedule, stored.last_seq
+    if not schedule.overlap and last is not None:
+        grip = jobs.grips(tx, [last]).get(last)
+        if grip is not None and grip.state not in TERMINAL:
+            return last
+    job = NewJob(
+        name=schedule.name,
+        data=schedule.data,
+        priority=schedule.priority,
+        max_attempts=schedule.max_attempts,
+        delay_ms=schedule.delay_ms,
+        options=schedule.options,
+    )
+    try:
+        (id,) = enqueue(tx, schedule.queue, [job])
+    except HubqueueError as error:  # full queue, full disk: the next fire comes by itself
+        log.warning("A schedule could not enqueue. key=%s queue=%s code=%s", schedule.key, schedule.queue, error.code)
+        return last
+    return tx.identity.seq_of(id)

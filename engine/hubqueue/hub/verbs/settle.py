@@ -10,15 +10,17 @@ import random
 from collections.abc import Sequence
 
 from hubqueue.errors import LockLost, LockRequired, NotFound
-from hubqueue.hub.verbs import rows
-from hubqueue.hub.verbs.enqueue import enqueue, evict, queued
+from hubqueue.hub.verbs import flow, rows
+from hubqueue.hub.verbs.available import queued
+from hubqueue.hub.verbs.enqueue import enqueue, evict
 from hubqueue.model import retry
-from hubqueue.model.job import Attempt, Flag, History, Job, history_blob
+from hubqueue.model.flow import Ended
+from hubqueue.model.job import Attempt, Flag, History, Job, OnFailure, history_blob
 from hubqueue.model.limits import MAX_ERROR_CHARS, MAX_HISTORY, MAX_STACK_LINES
 from hubqueue.model.outcome import Blob, Complete, Fail, Outcome, Output, Reject, Release, Retry, Settlement
-from hubqueue.model.state import State
+from hubqueue.model.state import QUEUED, State
 from hubqueue.store import blobs as store_blobs
-from hubqueue.store import ids, jobs, lists
+from hubqueue.store import flows, ids, jobs, lists
 from hubqueue.store.queues import QueueRow
 from hubqueue.store.tx import Tx
 
@@ -58,6 +60,8 @@ def _complete(tx: Tx, done: Sequence[tuple[jobs.Grip, bytes | None, bool]]) -> N
             if flags & ids.IDENTIFIED:
                 identified.append(grip.seq)
         queue = queues[grip.queue]
+        if flags & Flag.DEPENDED:
+            flow.completed(tx, grip.seq, result)
         if gone:
             removed.setdefault(grip.queue, []).append((grip.seq, flags, grip.priority))
         else:
@@ -68,7 +72,7 @@ def _complete(tx: Tx, done: Sequence[tuple[jobs.Grip, bytes | None, bool]]) -> N
         if tx.awaited:
             rows.notify(tx, grip.seq, State.COMPLETED)
         if tx.watched(queue.name):
-            tx.emit("completed", queue.name, _id(tx, grip), data=result)
+            tx.emit("completed", queue.name, rows.id_of(tx, grip.seq, flags), data=result)
     if identified:
         ids.finished(tx, identified, gone=False)
     if kept:
@@ -181,7 +185,47 @@ def bury(
     fence: bool = False,
     remove: bool | None = None,
 ) -> None:
-    """A job becomes a dead letter, or is removed if it asked for that; the oldest beyond the bound is dropped."""
+    """A job becomes a dead letter, and what waits for it is told; the oldest beyond the bound is dropped."""
+    _bury(tx, job, queue, history, reason, error, fence=fence, remove=remove)
+    falling = [(job, error)] if job.flags & Flag.DEPENDED and job.options.on_failure is not None else []
+    while falling:  # a failure climbs as far as each parent asks for it; trees may be deep
+        child, cause = falling.pop()
+        for edge in flows.on(tx, child.seq):
+            if edge.child and edge.outcome == Ended.PENDING:
+                falling += _tell_parent(tx, child, edge, cause)
+
+
+def _tell_parent(tx: Tx, child: Job, edge: flows.Edge, cause: str | None) -> list[tuple[Job, str | None]]:
+    """Apply the failure of a child; the parent too if it failed by that and its own parents are to be told."""
+    match child.options.on_failure:
+        case OnFailure.CONTINUE:
+            flow.go_on(tx, edge, cause)
+        case OnFailure.IGNORE | OnFailure.REMOVE as policy:
+            flow.ignore_failure(tx, edge, cause, recorded=policy is OnFailure.IGNORE)
+        case OnFailure.FAIL:
+            found = jobs.get(tx, edge.dependent)
+            if found is not None and found[0].state in (*QUEUED, State.WAITING_CHILDREN):
+                parent, queue = found
+                error = _cut(f"Child job {child.id} failed: {cause or ''}")
+                tx.count_job(queue, parent.state, parent.priority, -1)
+                tx.emit("failed", queue.name, parent.id, error=error, data=parent.data)
+                _bury(tx, parent, queue, parent.history, "child_failed", error, fence=False, remove=None)
+                if parent.flags & Flag.DEPENDED and parent.options.on_failure is not None:
+                    return [(parent, error)]
+    return []
+
+
+def _bury(
+    tx: Tx,
+    job: Job,
+    queue: QueueRow,
+    history: History,
+    reason: str,
+    error: str | None,
+    *,
+    fence: bool,
+    remove: bool | None,
+) -> None:
     rows.notify(tx, job.seq, State.FAILED)
     if job.flags & ids.IDENTIFIED:
         ids.finished(tx, [job.seq], gone=False)
@@ -272,14 +316,6 @@ def _with_attempt(tx: Tx, job: Job, reason: str, error: str | None, stack: tuple
         lines or history.stack,
         history.progress_message,
     )
-
-
-def _id(tx: Tx, grip: jobs.Grip) -> str:
-    if grip.flags & Flag.CUSTOM_ID:
-        found = jobs.get(tx, grip.seq)
-        assert found is not None
-        return found[0].id
-    return tx.identity.public_id(grip.seq)
 
 
 def _ms(seconds: float) -> int:

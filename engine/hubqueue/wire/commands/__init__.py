@@ -67,6 +67,8 @@ SINGLE_FORM: Final[tuple[type[Command], ...]] = (
     queues.GetDlqConfig,
     schedules.Cron,
     schedules.CronDelete,
+    schedules.CronGet,
+    schedules.CronList,
     session.Hello,
     session.Auth,
     session.Ping,

@@ -5,11 +5,12 @@ from __future__ import annotations
 from msgspec import Raw
 
 from hubqueue.wire.commands.base import Command
-from hubqueue.wire.fields import ABSENT, Count, JobName, Priority
+from hubqueue.wire.fields import ABSENT, Count, JobId, JobName, Priority
+from hubqueue.wire.jobin import DedupIn, JobFields
 
 
 class Cron(Command, tag="Cron", gc=False, kw_only=True):
-    """Put a schedule: a job every `repeatEvery`. `maxLimit` runs at most."""
+    """Put a schedule: a job every `repeatEvery`, or at the times of `schedule`. `maxLimit` runs at most."""
 
     name: str
     queue: str
@@ -20,6 +21,23 @@ class Cron(Command, tag="Cron", gc=False, kw_only=True):
     priority: Priority = 0
     max_limit: Count | None = None
     timezone: str | None = None
+    unique_key: JobId | None = None
+    dedup: DedupIn | None = None
+    immediately: bool | None = None
+    prevent_overlap: bool | None = None
+    skip_missed_on_restart: bool | None = None
+    skip_if_no_worker: bool | None = None
+    job_options: JobFields | None = None
+
+
+class CronGet(Command, tag="CronGet", gc=False, kw_only=True):
+    """One schedule."""
+
+    name: str
+
+
+class CronList(Command, tag="CronList", gc=False, kw_only=True):
+    """All schedules."""
 
 
 class CronDelete(Command, tag="CronDelete", gc=False, kw_only=True):

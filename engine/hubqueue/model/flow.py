@@ -1,0 +1,129 @@
+"""Flows: jobs that wait for others. A whole tree comes in at once and is checked before anything is stored.
+
+Rules: every edge stays inside the batch, ids are unique, nobody waits for itself, and there is no cycle.
+Texts are those of the protocol (docs/protocol.md, PUSHF).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import Final
+
+import msgspec
+
+from hubqueue.errors import Invalid, PayloadTooLarge
+from hubqueue.model.job import NewJob
+from hubqueue.model.limits import MAX_CUSTOM_ID_CHARS, check_new_job, check_queue
+
+MAX_FLOW_JOBS: Final = 10_000
+MAX_FLOW_BYTES: Final = 64 * 1024 * 1024
+
+
+class Ended(IntEnum):
+    """What is known of one dependency. Stored: never change a number."""
+
+    PENDING = 0
+    DONE = 1
+    FAILED = 2  # the dependent went on all the same; `value` is the error
+    IGNORED = 3  # as FAILED, for children whose failure is to be ignored
+
+
+class FlowJob(msgspec.Struct, frozen=True, gc=False):
+    """One job of a flow. `job.options` says what it depends on, and which are its children and its parent."""
+
+    id: str
+    queue: str
+    job: NewJob
+
+
+def check_flow(flow: Sequence[FlowJob]) -> list[FlowJob]:
+    """The flow in an order in which every job comes after those it waits for.
+
+    Errors: Invalid, PayloadTooLarge.
+    """
+    if len(flow) > MAX_FLOW_JOBS:
+        raise Invalid(f"flow exceeds the {MAX_FLOW_JOBS} job limit")
+    by_id: dict[str, FlowJob] = {}
+    total = 0
+    for each in flow:
+        _check_id(each.id)
+        if each.id in by_id:
+            raise Invalid(f"duplicate flow job id: {each.id}")
+        if each.job.custom_id is not None and each.job.custom_id != each.id:
+            raise Invalid(f"custom id does not match planned id: {each.id}")
+        try:
+            check_queue(each.queue)
+        except Invalid:
+            raise Invalid(f"invalid flow queue: {each.queue[:100]}") from None
+        check_new_job(each.job)
+        options = each.job.options
+        if options is not None and options.dedup is not None:
+            raise Invalid("deduplication is not supported inside an atomic flow")
+        total += len(each.job.data or b"")
+        by_id[each.id] = each
+    if total > MAX_FLOW_BYTES:
+        raise PayloadTooLarge("flow data is too large (max 64MB per atomic batch)")
+    for each in flow:
+        _check_edges(each, by_id)
+    return _in_order(flow, by_id)
+
+
+def _check_id(id: str) -> None:
+    if not 0 < len(id) <= MAX_CUSTOM_ID_CHARS or any("\ud800" <= char <= "\udfff" for char in id):
+        raise Invalid("flow job id is invalid or is not well-formed Unicode")
+    if ":" in id:
+        raise Invalid("flow job id cannot contain a colon")
+
+
+def _check_edges(each: FlowJob, by_id: dict[str, FlowJob]) -> None:
+    options = each.job.options
+    if options is None:
+        return
+    if len(set(options.depends_on)) != len(options.depends_on):
+        twice = next(id for id in options.depends_on if options.depends_on.count(id) > 1)
+        raise Invalid(f"duplicate dependency in flow job: {twice}")
+    if len(set(options.children_ids)) != len(options.children_ids):
+        twice = next(id for id in options.children_ids if options.children_ids.count(id) > 1)
+        raise Invalid(f"duplicate child in flow job: {twice}")
+    for id in options.depends_on:
+        if id == each.id:
+            raise Invalid(f"flow job cannot depend on itself: {id}")
+        if id not in by_id:
+            raise Invalid(f"flow dependency not found: {id}")
+    waits_for = set(options.depends_on)
+    for id in options.children_ids:
+        child = by_id.get(id)
+        if child is None:
+            raise Invalid(f"flow child not found: {id}")
+        if id not in waits_for:
+            raise Invalid(f"flow child is missing from dependencies: {id}")
+        if child.job.options is None or child.job.options.parent_id != each.id:
+            raise Invalid(f"flow child {id} does not point back to parent {each.id}")
+    if options.on_failure is not None and options.parent_id is None:
+        raise Invalid("a flow failure policy requires a parent")
+    if options.parent_id is not None:
+        parent = by_id.get(options.parent_id)
+        if parent is None:
+            raise Invalid(f"flow parent not found: {options.parent_id}")
+        if parent.job.options is None or each.id not in parent.job.options.children_ids:
+            raise Invalid(f"flow parent {options.parent_id} does not own child {each.id}")
+
+
+def _in_order(flow: Sequence[FlowJob], by_id: dict[str, FlowJob]) -> list[FlowJob]:
+    waits = {each.id: len(each.job.options.depends_on) if each.job.options else 0 for each in flow}
+    dependents: dict[str, list[str]] = {}
+    for each in flow:
+        for id in each.job.options.depends_on if each.job.options else ():
+            dependents.setdefault(id, []).append(each.id)
+    ready = [each.id for each in flow if not waits[each.id]]
+    order: list[FlowJob] = []
+    for id in ready:  # grows while it is read
+        order.append(by_id[id])
+        for dependent in dependents.get(id, ()):
+            waits[dependent] -= 1
+            if not waits[dependent]:
+                ready.append(dependent)
+    if len(order) != len(flow):
+        raise Invalid("flow contains a dependency cycle")
+    return order

@@ -1,0 +1,111 @@
+"""Who waits for whom. Rows exist for jobs of flows alone and go with the job that waits."""
+
+from __future__ import annotations
+
+from typing import Any, Final, NamedTuple
+
+from hubqueue.model.flow import Ended
+from hubqueue.store.tx import Tx, padded
+
+
+class Edge(NamedTuple):
+    """One dependency of one job. label: `<queue>:<id>` of what is waited for."""
+
+    dependent: int
+    dependency: int
+    child: int
+    outcome: int
+    place: int
+    label: str
+    value: bytes | None
+
+
+FIELDS: Final = "dependent, dependency, child, outcome, place, label, value"
+ADD: Final = f"INSERT OR IGNORE INTO dependency ({FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+OF: Final = f"SELECT {FIELDS} FROM dependency WHERE dependent = ? ORDER BY place"
+ON: Final = f"SELECT {FIELDS} FROM dependency WHERE dependency = ?"
+PENDING: Final = "SELECT count(*) FROM dependency WHERE dependent = ? AND outcome = 0"
+END: Final = "UPDATE dependency SET outcome = ?, value = ? WHERE dependent = ? AND dependency = ?"
+END_ALL: Final = "UPDATE dependency SET outcome = 1 WHERE dependent = ? AND outcome = 0"
+REOPEN: Final = "UPDATE dependency SET outcome = 0, value = NULL WHERE dependency = ? AND outcome <> 0"
+CUT: Final = "DELETE FROM dependency WHERE dependent = ? AND dependency = ?"
+
+
+def add(tx: Tx, edge: Edge) -> bool:
+    """False: the edge is there already."""
+    return tx.execute(ADD, edge).rowcount == 1
+
+
+def of(tx: Tx, dependent: int) -> list[Edge]:
+    """What a job waits for, in the order it was said."""
+    return [Edge._make(row) for row in tx.execute(OF, (dependent,)).fetchall()]
+
+
+def on(tx: Tx, dependency: int) -> list[Edge]:
+    """Who waits for a job."""
+    return [Edge._make(row) for row in tx.execute(ON, (dependency,)).fetchall()]
+
+
+def pending(tx: Tx, dependent: int) -> int:
+    """How many dependencies have not ended."""
+    count: int = tx.execute(PENDING, (dependent,)).fetchone()[0]
+    return count
+
+
+def end(tx: Tx, edge: Edge, outcome: Ended, value: bytes | None) -> None:
+    tx.execute(END, (outcome, value, edge.dependent, edge.dependency))
+
+
+def end_all(tx: Tx, dependent: int) -> None:
+    """The job waits for nothing any more."""
+    tx.execute(END_ALL, (dependent,))
+
+
+def cut(tx: Tx, edge: Edge) -> None:
+    tx.execute(CUT, (edge.dependent, edge.dependency))
+
+
+def forget(tx: Tx, dependents: list[int]) -> None:
+    """The rows of these jobs are about to be deleted."""
+    for marks, values in padded(dependents):
+        tx.execute(f"DELETE FROM dependency WHERE dependent IN ({marks})", values)
+
+
+MARK: Final = "UPDATE job SET flags = flags | ? WHERE seq = ?"
+HOLD: Final = "UPDATE job SET state = 3 WHERE seq = ?"
+LET_GO: Final = "UPDATE job SET state = ?, ord = ? WHERE seq = ?"
+SET_OPTIONS: Final = "UPDATE job SET options = ? WHERE seq = ?"
+WAITER: Final = "SELECT seq, queue, state, flags, priority, run_at_ms FROM job WHERE seq = ?"
+
+
+class Waiter(NamedTuple):
+    """What letting a job go needs to know of it."""
+
+    seq: int
+    queue: int
+    state: int
+    flags: int
+    priority: int
+    run_at_ms: int
+
+
+def waiter(tx: Tx, seq: int) -> Waiter | None:
+    row: tuple[Any, ...] | None = tx.execute(WAITER, (seq,)).fetchone()
+    return None if row is None else Waiter._make(row)
+
+
+def mark(tx: Tx, seq: int, flag: int) -> None:
+    tx.execute(MARK, (flag, seq))
+
+
+def hold(tx: Tx, seq: int) -> None:
+    """The job waits for others."""
+    tx.execute(HOLD, (seq,))
+
+
+def let_go(tx: Tx, seq: int, state: int, ord: int) -> None:
+    tx.execute(LET_GO, (state, ord, seq))
+
+
+def set_options(tx: Tx, seq: int, blob: bytes | None) -> None:
+    tx.execute(SET_OPTIONS, (blob, seq))
