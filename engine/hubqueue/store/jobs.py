@@ -130,7 +130,7 @@ def next_within(tx: Tx, queue: QueueRow, count: int, max_bytes: int) -> int:
     (total,) = tx.execute(NEXT_BYTES, (queue.id, count)).fetchone()
     if total is None or total <= max_bytes:
         return count
-    (fitting,) = tx.execute(NEXT_WITHIN, (queue.id, count, max_bytes)).fetchone()
+    fitting: int = tx.execute(NEXT_WITHIN, (queue.id, count, max_bytes)).fetchone()[0]
     return max(1, fitting)
 
 
