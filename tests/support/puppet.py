@@ -78,11 +78,14 @@ class Puppet:
 
     async def memory_bytes(self) -> tuple[int, int]:
         """Resident memory: now, and at its highest."""
-        pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-        return pages * resource.getpagesize(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return resident_bytes(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
     async def close(self) -> None:
         await self._hub.close()
+
+
+def resident_bytes() -> int:
+    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * resource.getpagesize()
 
 
 async def main(path: Path, settings: dict[str, Any]) -> None:

@@ -83,8 +83,7 @@ def restore(backup: Path, path: Path) -> None:
             part.with_name(part.name + ending).unlink(missing_ok=True)
         _sync(part)
         if path.exists():
-            _fold(path)
-            path.rename(path.with_name(path.name + ".before-restore"))
+            _set_aside(path)
         part.rename(path)
         _sync(path.parent)
     except (OSError, sqlite3.Error) as error:
@@ -93,17 +92,23 @@ def restore(backup: Path, path: Path) -> None:
         lock.release()
 
 
-def _fold(path: Path) -> None:
-    """Move what a crashed hub left in the log into the old file, so that the kept file is whole."""
-    db = connect_aside(path)
+def _set_aside(path: Path) -> None:
+    """Keep the old file, with what a crashed hub left in its log folded in; of a damaged file the log as it is."""
+    kept = path.with_name(path.name + ".before-restore")
     try:
-        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        db = connect_aside(path)
+        try:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+        finally:
+            db.close()
     except sqlite3.Error:
-        pass  # the old file may be damaged: that may be why somebody restores
-    finally:
-        db.close()
+        pass  # it may be damaged: that may be why somebody restores
     for ending in ("-wal", "-shm"):
-        path.with_name(path.name + ending).unlink(missing_ok=True)
+        kept.with_name(kept.name + ending).unlink(missing_ok=True)
+        log = path.with_name(path.name + ending)
+        if log.exists():
+            log.rename(kept.with_name(kept.name + ending))
+    path.rename(kept)
 
 
 def _sync(path: Path) -> None:

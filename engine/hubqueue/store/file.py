@@ -100,9 +100,13 @@ def connect_aside(path: Path, *, read_only: bool = False, wait_s: float = 2.0) -
         check_same_thread=False,
         timeout=wait_s,
     )
-    db.execute("PRAGMA synchronous = NORMAL")
-    db.execute("PRAGMA wal_autocheckpoint = 0")
-    db.execute("PRAGMA cache_size = -1000")
+    try:
+        db.execute("PRAGMA synchronous = NORMAL")
+        db.execute("PRAGMA wal_autocheckpoint = 0")
+        db.execute("PRAGMA cache_size = -1000")
+    except BaseException:
+        db.close()
+        raise
     return db
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -32,8 +33,8 @@ async def _fill(told: Puppet, first: int = 0) -> set[int]:
             try:
                 await told("enqueue", ns, len(taken) % 3 == 0, JOB_BYTES)
             except Refused as refused:
-                assert refused.code == "disk_full"
-                assert "free some space" in refused.hint
+                if refused.code != "disk_full":
+                    raise
                 return taken
             taken.update(ns)
 
@@ -42,7 +43,8 @@ async def _takes(told: Puppet, n: int) -> bool:
     try:
         await told("enqueue", [n], False, 10)
     except Refused as refused:
-        assert refused.code == "disk_full"
+        if refused.code != "disk_full":
+            raise
         return False
     return True
 
@@ -53,7 +55,9 @@ async def test_a_full_disk_refuses_new_jobs_and_takes_them_again_when_there_is_s
     async with puppet(folder / "hub.db") as told:
         taken = await _fill(told)
         assert len(taken) > 500
-        assert not await _takes(told, -1)
+        with pytest.raises(Refused) as refused:
+            await told("enqueue", [-1], False, 10)
+        assert (refused.value.code, "free some space" in refused.value.hint) == ("disk_full", True)
         assert set((await told("numbers"))["waiting"]) == taken
         leased = await told("lease", 40, 30_000)
         await told("release", leased[:20])
@@ -105,10 +109,8 @@ async def test_a_disk_without_any_space_is_named_at_the_start(folder: Path) -> N
     async with puppet(folder / "hub.db") as told:
         await told("enqueue", [1], True, 10)
         await told("close")
-    with (folder / "other-file").open("wb") as other, pytest.raises(OSError, match="No space"):
-        while True:
-            other.write(bytes(1024 * 1024))
-            other.flush()
+    space = os.statvfs(folder)
+    (folder / "other-file").write_bytes(bytes(space.f_bavail * space.f_frsize))
     with pytest.raises(Refused, match="disk_full"):
         async with puppet(folder / "hub.db"):
             pass

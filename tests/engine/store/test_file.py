@@ -54,6 +54,10 @@ async def test_a_file_of_a_newer_version_is_refused_and_left_as_it_is(tmp_path: 
     assert path.read_bytes() == before
 
 
+def _names(folder: Path) -> list[str]:
+    return sorted(each.name for each in folder.iterdir())
+
+
 async def test_what_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "notes.txt"
     path.write_text("milk, bread, butter\n" * 200)
@@ -61,7 +65,7 @@ async def test_what_is_no_database_is_refused_and_left_as_it_is(tmp_path: Path) 
     with pytest.raises(DamagedFile, match="not a job file"):
         await Hub.open(path)
     assert path.read_bytes() == before
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["notes.txt", "notes.txt.lock"]
+    assert _names(tmp_path) == ["notes.txt", "notes.txt.lock"]
 
 
 @pytest.mark.parametrize("mode", ["delete", "wal"])

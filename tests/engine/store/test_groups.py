@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from pathlib import Path
 from typing import Any
@@ -54,9 +53,7 @@ async def test_a_full_disk_at_any_place_of_a_group_takes_back_the_whole_group(ro
         before = hub.store.groups
         for number in range(1, 61):
             hub.submit(_add(number), replies.append)
-        async with asyncio.timeout(10):
-            while len(replies) < 60:
-                await asyncio.sleep(0)
+        await until(lambda: len(replies) == 60)
         groups = hub.store.groups - before
         ok = [reply for reply in replies if not isinstance(reply, HubqueueError)]
         refused = [reply for reply in replies if isinstance(reply, HubqueueError)]
