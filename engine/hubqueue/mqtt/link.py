@@ -17,13 +17,15 @@ from hubqueue.client.backoff import Backoff
 from hubqueue.client.tls import client_context
 from hubqueue.errors import HubqueueError, LinkDown
 from hubqueue.mqtt.broker import Broker
-from hubqueue.mqtt.connection import Callbacks, Connection, Status, Version, VersionRefused
+from hubqueue.mqtt.connection import Callbacks, Connection, Status, Version
+from hubqueue.mqtt.failures import VersionRefused
 from hubqueue.mqtt.message import Message
 from hubqueue.mqtt.tasks import watched
 
 log = logging.getLogger(__name__)
 
 TRIAL_S: Final = 3.0  # how long a broker may take to answer MQTT 5 before 3.1.1 is tried
+GOODBYE_S: Final = 3.0  # a broker that does not answer must not hold up the hub's end
 HEALTHY_S: Final = 30.0  # a connection that held this long starts the back-off anew
 
 
@@ -87,12 +89,14 @@ class Link:
         if connection is None:
             return
         connection.resume()  # the answers to what is sent now must be read
-        if self._status is not None and not connection.ended:
-            try:
-                await connection.send(self._status.topic, self._status.offline, retain=True)
-            except LinkDown:
-                pass  # the broker says it for us: the last will
-        await connection.close()
+        try:
+            async with asyncio.timeout(GOODBYE_S):
+                if self._status is not None and not connection.ended:
+                    await connection.send(self._status.topic, self._status.offline, retain=True)
+                await connection.close()
+        except (LinkDown, TimeoutError):
+            pass  # the broker says it for us: the last will
+        connection.abort()
         self._set(LinkState(up=False))
 
     @property

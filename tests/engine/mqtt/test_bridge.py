@@ -172,6 +172,43 @@ async def test_a_hub_that_takes_no_jobs_holds_messages_and_goes_on_by_itself(tmp
         assert [data(job)["payload"] for job in await jobs(hub, "readings")] == list(range(100))
 
 
+async def test_messages_that_the_broker_forgot_in_a_crash_are_stored_all_the_same(tmp_path: Path) -> None:
+    async with (
+        Mosquitto(tmp_path) as broker,
+        opened(tmp_path) as hub,
+        bridged(hub, broker.port, [READINGS]) as bridge,
+    ):
+        hub.over_cap = True
+        await publish(broker.port, numbered(50))
+        await until(lambda: bridge.stats.received == 50)
+        broker.kill()
+        await until(lambda: not bridge.links[""].up)
+        await broker.start()
+        await until(lambda: bridge.links[""].up)
+        hub.over_cap = False
+        await publish(broker.port, [("s/hall", b"50")])
+        await until(lambda: bridge.stats.enqueued == 51)
+        assert [data(job)["payload"] for job in await jobs(hub, "readings")] == list(range(51))
+        assert bridge.stats.acknowledged == 1
+
+
+async def test_a_message_that_comes_again_while_it_is_held_becomes_one_job(tmp_path: Path) -> None:
+    async with (
+        Mosquitto(tmp_path) as broker,
+        Proxy(broker.port) as proxy,
+        opened(tmp_path) as hub,
+        bridged(hub, proxy.port, [READINGS]) as bridge,
+    ):
+        hub.over_cap = True
+        await publish(broker.port, numbered(50))
+        await until(lambda: bridge.stats.received == 50)
+        proxy.cut()
+        await until(lambda: bridge.stats.redelivered == 50)
+        hub.over_cap = False
+        await until(lambda: bridge.stats.acknowledged == 50)
+        assert [data(job)["payload"] for job in await jobs(hub, "readings")] == list(range(50))
+
+
 async def test_bytes_held_in_memory_are_bounded(tmp_path: Path) -> None:
     payload = b'"' + b"x" * 100_000 + b'"'
     async with (

@@ -15,6 +15,7 @@ from hubqueue.client.address import Tls
 from hubqueue.errors import Invalid, LinkDown, NotAuthenticated
 from hubqueue.mqtt.broker import Broker
 from hubqueue.mqtt.connection import Status
+from hubqueue.mqtt.link import GOODBYE_S
 from support import certificates
 from support.mosquitto import Mosquitto, free_port
 from support.mqtt import Collecting, client, publish, until
@@ -263,6 +264,22 @@ async def test_a_broker_that_nobody_trusts_is_named(tmp_path: Path) -> None:
         Collecting(near(broker.port, tls=Tls(str(files.other_ca))), ALL) as hub,
     ):
         assert "give its CA file" in str((await hub.down()).error)
+
+
+async def test_a_host_name_that_cannot_be_is_named() -> None:
+    async with Collecting(near(1883, host="x" * 70 + ".example"), ALL) as hub:
+        assert "is not a host name" in str((await hub.down()).error)
+
+
+async def test_a_broker_that_does_not_answer_does_not_hold_up_the_end(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path) as broker:
+        hub = Collecting(near(broker.port, timeout_s=60), ALL, status=STATUS)
+        async with hub:
+            await hub.up()
+            broker.freeze()
+            started = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - started < 2 * GOODBYE_S
+        broker.thaw()
 
 
 async def test_a_port_where_nobody_listens_is_named() -> None:

@@ -1,0 +1,180 @@
+"""The socket side of a connection: bytes between the loop and paho, and messages out of them.
+
+It differs from aiomqtt.Client in that it reads and splits the stream itself (`packets`; paho takes four recv calls a
+packet), and hands messages over at once instead of through a queue with a task per message. The parts of paho this
+leans on (`_create_socket`, `_packet_handle`, `_loop_rc_handle`, `_sock_close`, `_ping_t`) are pinned by the tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import ssl
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import aiomqtt
+import paho.mqtt.client as paho
+
+from hubqueue.errors import ProtocolError
+from hubqueue.mqtt.broker import Broker
+from hubqueue.mqtt.message import Message
+from hubqueue.mqtt.packets import PUBLISH, QOS_2, Packet, Splitter, read_publish
+
+log = logging.getLogger(__name__)
+
+_READ_BYTES: Final = 65_536  # a few hundred readings: about 2 ms of the loop
+
+
+class Stream(aiomqtt.Client):
+    """A client whose socket is ours. Settings are those of aiomqtt.Client."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        received: Callable[[Message], None],
+        context: ssl.SSLContext | None,
+        *,
+        five: bool,
+        **settings: Any,
+    ) -> None:
+        super().__init__(broker.host, broker.port, **settings)
+        self._broker = broker
+        self._received = received
+        self._context = context
+        self._five = five
+        self._paused = False
+        self._splitter = Splitter(broker.max_packet_bytes)
+        self._client._create_socket = self._connect_socket  # type: ignore[method-assign]
+
+    @property
+    def ended(self) -> bool:
+        return self._disconnected.done()
+
+    def abort(self) -> None:
+        """Drop the socket; harmless when there is none."""
+        self._client._sock_close()
+        if not self._disconnected.done():
+            self._disconnected.set_result(None)
+        self._disconnected.exception()  # read, so that asyncio does not call it forgotten
+
+    def pause(self) -> None:
+        """Read no more, so that the broker holds the rest; pings go on."""
+        sock: Any = self._client.socket()
+        if sock is not None and not self._paused:
+            self._paused = True
+            self._loop.remove_reader(sock.fileno())
+
+    def resume(self) -> None:
+        """Read on."""
+        sock: Any = self._client.socket()
+        if sock is not None and self._paused:
+            self._paused = False
+            self._loop.add_reader(sock.fileno(), self._readable)
+
+    def _connect_socket(self) -> Any:
+        """TCP, then TLS; in the thread that connects. paho would give the handshake the keep-alive's time."""
+        try:
+            plain = socket.create_connection((self._broker.host, self._broker.port), self._broker.timeout_s)
+        except UnicodeError as error:
+            raise OSError(f"{self._broker.host!r} is not a host name") from error
+        if self._context is None:
+            return plain
+        secured = self._context.wrap_socket(
+            plain, server_hostname=self._broker.host, do_handshake_on_connect=False, suppress_ragged_eofs=True
+        )
+        try:
+            secured.do_handshake()
+        except BaseException:
+            secured.close()
+            raise
+        return secured
+
+    def _on_socket_open(self, client: paho.Client, userdata: Any, sock: Any) -> None:
+        """Called in the thread that connects."""
+        self._loop.call_soon_threadsafe(self._start, sock)
+
+    def _start(self, sock: Any) -> None:
+        number = sock.fileno()
+        if number >= 0:  # it is -1 where the connection ended at once
+            self._loop.add_reader(number, self._readable)
+            self._misc_task = self._loop.create_task(self._misc_loop())
+
+    def _readable(self) -> None:
+        """Take what has come. Whatever goes wrong here ends the connection, never the loop."""
+        sock: Any = self._client.socket()
+        try:
+            while sock is not None:
+                data = sock.recv(_READ_BYTES)
+                if not data:
+                    self._client._loop_rc_handle(paho.MQTT_ERR_CONN_LOST)
+                    return
+                self._client._last_bytes_received = time.monotonic()
+                for packet in self._splitter.feed(data):
+                    self._take(packet)
+                sock = self._client.socket()
+                if not isinstance(sock, ssl.SSLSocket) or not sock.pending():
+                    return
+        except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            return
+        except (OSError, ProtocolError) as error:
+            self._end(error)
+        except Exception as error:
+            log.exception("the MQTT connection is closed because a message was not taken")
+            self._end(error)
+
+    def _take(self, packet: Packet) -> None:
+        if packet.header & 0xF0 == PUBLISH and not packet.header & QOS_2:
+            self._received(read_publish(packet, five=self._five))
+            return
+        self._client._in_packet = {
+            "command": packet.header,
+            "have_remaining": 1,
+            "remaining_count": [],
+            "remaining_mult": 1,
+            "remaining_length": len(packet.body),
+            "packet": bytearray(packet.body),
+            "to_process": 0,
+            "pos": 0,
+        }
+        code = self._client._packet_handle()
+        if code != paho.MQTT_ERR_SUCCESS:
+            self._client._loop_rc_handle(code)
+
+    def _end(self, error: Exception) -> None:
+        """The stream cannot be understood any further."""
+        self._client._sock_close()
+        if not self._connected.done():
+            self._connected.set_exception(aiomqtt.MqttError(str(error)))
+        elif not self._disconnected.done():
+            self._disconnected.set_exception(aiomqtt.MqttError(str(error)))
+
+    def _on_socket_register_write(self, client: paho.Client, userdata: Any, sock: Any) -> None:
+        """aiomqtt takes the number of the socket now and uses it later, when it may be another's."""
+        self._loop.call_soon_threadsafe(self._await_writable, sock)
+
+    def _await_writable(self, sock: Any) -> None:
+        number = sock.fileno()
+        if number >= 0:
+            self._loop.add_writer(number, self._writable)
+
+    def _writable(self) -> None:
+        try:
+            self._client.loop_write()
+        except OSError as error:
+            self._end(error)
+
+    def _on_message(self, client: paho.Client, userdata: Any, message: paho.MQTTMessage) -> None:
+        """A QoS 2 message, of a session that an earlier client left: paho has acknowledged it already."""
+        self._received(Message(message.topic, bytes(message.payload), message.qos, bool(message.retain)))
+
+    async def _misc_loop(self) -> None:
+        """Pings, once a second. While paused the answer to a ping lies unread: it must not count as missing."""
+        while True:
+            if self._paused:
+                self._client._ping_t = 0.0
+            if self._client.loop_misc() != paho.MQTT_ERR_SUCCESS:
+                return
+            await asyncio.sleep(1)
