@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator
 
 import msgspec
@@ -241,13 +242,19 @@ async def test_a_batch_of_large_jobs_fits_into_a_frame(client: WireClient) -> No
 async def test_a_subscriber_that_does_not_listen_is_cut_and_hurts_nobody(
     connect: Connect, server: TcpServer, hub: Hub
 ) -> None:
-    deaf, worker = await connect(), await connect()
-    await deaf.good("SubscribeEvents", queue="q")
+    worker = await connect()
+    loop = asyncio.get_running_loop()
+    deaf = socket.socket()
+    deaf.setblocking(False)
+    await loop.sock_connect(deaf, ("127.0.0.1", server.port))
+    await loop.sock_sendall(deaf, frame(msgspec.msgpack.encode({"cmd": "SubscribeEvents", "queue": "q"})))
+    await until(lambda: hub.store.tx.watched("q"))
     await worker.good("PUSHB", queue="q", jobs=[{"name": "n", "data": 1}] * 100)
     pulled = await worker.good("PULLB", queue="q", owner="w", count=100)
     for job, token in zip(pulled["jobs"], pulled["tokens"], strict=True):
         await worker.good("ACK", id=job["id"], token=token, result=b"x" * 1_000_000)
     await until(lambda: server.connections == 1)
+    deaf.close()
     assert not hub.store.tx.watched("q")
     assert (await worker.good("GetJobCounts", queue="q"))["counts"]["completed"] == 100
 
