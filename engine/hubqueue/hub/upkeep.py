@@ -143,15 +143,21 @@ class Upkeep:
         def follow(tx: Tx) -> None:
             leases.shift(tx, jump_ms)
             schedule.follow_jump(tx, tx.now_ms + jump_ms, jump_ms)
-            for row in tx.queues.by_id.values():
-                row.next_due_ms = 0
-            tx.after.append(lambda: self._store.clock.rebase(jump_ms))
+            self._rebase(tx, jump_ms)
+            tx.undo.append(lambda: self._rebase(tx, -jump_ms))
 
         await self._store.run(follow)
         now_ms = self._store.clock.now_ms()
         self._no_ageing_before_ms = now_ms + JUMP_PAUSE_MS
         self._timer_ms = NEVER
         self.due_at(now_ms)
+
+    def _rebase(self, tx: Tx, jump_ms: int) -> None:
+        """Hub time is the new one at once: verbs behind this one in its group must not see what was shifted as past."""
+        self._store.clock.rebase(jump_ms)
+        tx.now_ms += jump_ms
+        for row in tx.queues.by_id.values():
+            row.shift(jump_ms)
 
     async def _retain(self) -> None:
         """Delete what bounds no longer keep, a slice at a time."""

@@ -52,6 +52,15 @@ class QueueRow:
         self.grouped = False
         self.windows: dict[str, Window] = {}
 
+    def shift(self, jump_ms: int) -> None:
+        """The clock jumped: what is kept here of times goes with it, or is looked at anew."""
+        self.next_due_ms = 0
+        self.refill_ms = 0 if self.refill_ms < NEVER else NEVER
+        self.asked_ms += jump_ms
+        for window in self.windows.values():
+            window.start_ms += jump_ms
+            window.blocked_until_ms += jump_ms
+
     def __repr__(self) -> str:
         return f"QueueRow({self.id}, {self.name!r}, n={self.n})"
 

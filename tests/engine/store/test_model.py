@@ -1,0 +1,364 @@
+"""Random verbs on a few queues against a plain model of the state machine: states, order, attempts, tokens, counts.
+
+The model knows the rules (model/state, engine-rules 11, 12 and 17), not the SQL. Time is the test's own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, TypeVar
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from hubqueue.clock import Clock
+from hubqueue.errors import HubqueueError, LockLost, NotFound
+from hubqueue.hub.verbs import change, hold, queues
+from hubqueue.hub.verbs.enqueue import enqueue
+from hubqueue.hub.verbs.lease import lease
+from hubqueue.hub.verbs.query import counts, list_jobs
+from hubqueue.hub.verbs.settle import settle
+from hubqueue.model.job import NewJob, Options
+from hubqueue.model.outcome import Complete, Fail, Outcome, Reject, Release, Retry, Settlement
+from hubqueue.model.retry import Backoff
+from hubqueue.model.state import State
+from hubqueue.model.verbs import Renewal
+from hubqueue.store.store import Store
+from hubqueue.store.tx import Tx
+from support.mixed import miscounted
+from support.torture import sized
+
+R = TypeVar("R")
+
+QUEUES = ("a", "b")
+BACKOFF_MS = 100
+MAX_STALLS = 3
+START_MS = 1_700_000_000_000
+
+
+class Hands(Clock):
+    """A clock that the test moves."""
+
+    at_ms: ClassVar[int] = START_MS
+
+    def wall_ms(self) -> int:
+        return self.at_ms
+
+    def mono_ms(self) -> int:
+        return self.at_ms
+
+
+@dataclass
+class Known:
+    """A job as the model sees it. ord is its place inside a priority."""
+
+    id: str
+    seq: int
+    queue: str
+    state: State
+    priority: int
+    ord: int
+    run_at_ms: int
+    max_attempts: int
+    lifo: bool
+    attempts: int = 0
+    stalls: int = 0
+    lease_no: int = 0
+    token: str = ""
+    lease_ms: int = 0
+    deadline_ms: int = 0
+
+
+class Machine(RuleBasedStateMachine):
+    """Every rule does the same to the hub and to the model; the invariants compare them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = tempfile.TemporaryDirectory()
+        self.runner = asyncio.Runner()
+        self.jobs: dict[str, Known] = {}
+        self.stale: list[tuple[str, str]] = []
+        self.paused: set[str] = set()
+        self.store: Store
+
+    @initialize()
+    def open(self) -> None:
+        self.store = self.runner.run(self._open())
+
+    async def _open(self) -> Store:
+        return Store(Path(self.folder.name) / "hub.db", clock=Hands)
+
+    def teardown(self) -> None:
+        if hasattr(self, "store"):
+            self.runner.run(self.store.close())
+        self.runner.close()
+        self.folder.cleanup()
+
+    def do(self, verb: Callable[[Tx], R]) -> R:
+        async def run() -> R:
+            return await self.store.run(verb)
+
+        return self.runner.run(run())
+
+    @property
+    def now_ms(self) -> int:
+        return Hands.at_ms
+
+    def of(self, *states: State) -> list[Known]:
+        return [job for job in self.jobs.values() if job.state in states]
+
+    def pick(self, data: st.DataObject, *states: State) -> Known | None:
+        found = self.of(*states)
+        return data.draw(st.sampled_from(found)) if found else None
+
+    # what happens to a job
+
+    def wait(self, job: Known, *, ord: int | None = None) -> None:
+        job.state = State.WAITING
+        job.ord = -job.seq if job.lifo else self.now_ms if ord is None else ord
+
+    def queue_for(self, job: Known, delay_ms: int) -> None:
+        job.run_at_ms = self.now_ms + delay_ms
+        if delay_ms > 0:
+            job.state = State.DELAYED
+        else:
+            self.wait(job)
+
+    def unlease(self, job: Known) -> None:
+        self.stale.append((job.id, job.token))
+        job.token = ""
+
+    def count_failure(self, job: Known, delay_ms: int, *, dead: bool = False) -> None:
+        job.attempts += 1
+        if dead or job.attempts >= job.max_attempts:
+            job.state = State.FAILED
+        else:
+            self.queue_for(job, delay_ms)
+
+    def promote_due(self, queue: str) -> None:
+        for job in self.of(State.DELAYED):
+            if job.queue == queue and job.run_at_ms <= self.now_ms:
+                self.wait(job, ord=job.run_at_ms)
+
+    # rules
+
+    @rule(
+        queue=st.sampled_from(QUEUES),
+        count=st.integers(1, 4),
+        priority=st.integers(-1, 2),
+        delay_ms=st.sampled_from((0, 0, 50, 500)),
+        lifo=st.booleans(),
+        max_attempts=st.integers(1, 4),
+        plain=st.booleans(),
+    )
+    def enqueue(
+        self, queue: str, count: int, priority: int, delay_ms: int, lifo: bool, max_attempts: int, plain: bool
+    ) -> None:
+        backoff = Backoff(kind="fixed", delay_ms=BACKOFF_MS, jitter=0)
+        options = None if plain else Options(lifo=lifo, backoff=backoff)
+        lifo = lifo and not plain
+        new = NewJob(priority=priority, delay_ms=delay_ms, max_attempts=max_attempts, options=options)
+        for id in self.do(lambda tx: enqueue(tx, queue, [new] * count)):
+            seq = int(id.rpartition("-")[2])
+            job = Known(id, seq, queue, State.WAITING, priority, 0, 0, max_attempts, lifo)
+            self.queue_for(job, delay_ms)
+            self.jobs[id] = job
+
+    @rule(queue=st.sampled_from(QUEUES), count=st.integers(1, 5), lease_ms=st.sampled_from((1000, 5000)))
+    def lease(self, queue: str, count: int, lease_ms: int) -> None:
+        taken = self.do(lambda tx: lease(tx, queue, count, "w", lease_ms))
+        if queue in self.paused:
+            assert taken == []
+            return
+        self.promote_due(queue)
+        waiting = [job for job in self.of(State.WAITING) if job.queue == queue]
+        waiting.sort(key=lambda job: (-job.priority, job.ord, job.seq))
+        assert [each.job.id for each in taken] == [job.id for job in waiting[:count]]
+        for each in taken:
+            job = self.jobs[each.job.id]
+            assert each.job.lease_no > job.lease_no
+            assert each.job.attempts == job.attempts
+            job.state, job.token, job.lease_no = State.ACTIVE, each.token, each.job.lease_no
+            job.lease_ms, job.deadline_ms = lease_ms, self.now_ms + lease_ms
+
+    @rule(data=st.data(), how=st.sampled_from(("complete", "fail", "retry", "reject", "release", "release later")))
+    def settle(self, data: st.DataObject, how: str) -> None:
+        job = self.pick(data, State.ACTIVE)
+        if job is None:
+            return
+        outcome: Outcome = {
+            "complete": Complete(b"\xc3"),
+            "fail": Fail("broke"),
+            "retry": Retry(0.25),
+            "reject": Reject("never"),
+            "release": Release(),
+            "release later": Release(0.05),
+        }[how]
+        self.do(lambda tx: settle(tx, [Settlement(job.id, job.token, outcome)]))
+        self.unlease(job)
+        if how == "complete":
+            job.state = State.COMPLETED
+        elif how == "release":
+            self.wait(job, ord=job.ord)
+        elif how == "release later":
+            self.queue_for(job, 50)
+        else:
+            # plain jobs have the default back-off, which is random: they are never due within a test
+            delay_ms = 250 if how == "retry" else BACKOFF_MS
+            self.count_failure(job, delay_ms, dead=how == "reject")
+
+    @rule(data=st.data())
+    def settle_with_a_stale_token(self, data: st.DataObject) -> None:
+        if not self.stale:
+            return
+        id, token = data.draw(st.sampled_from(self.stale))
+        try:
+            self.do(lambda tx: settle(tx, [Settlement(id, token, Reject("never"))]))
+        except (LockLost, NotFound):
+            pass  # or it is answered as done already, if this very lease had ended the job; nothing changes: see below
+        assert self.do(lambda tx: hold.extend(tx, [(id, token)])) == [Renewal.LOST]
+
+    @rule(data=st.data())
+    def extend(self, data: st.DataObject) -> None:
+        job = self.pick(data, State.ACTIVE)
+        if job is not None:
+            assert self.do(lambda tx: hold.extend(tx, [(job.id, job.token)])) == [Renewal.RENEWED]
+            job.deadline_ms = self.now_ms + job.lease_ms
+
+    @rule(step_ms=st.sampled_from((1, 60, 300, 1500, 6000)))
+    def time_goes_on(self, step_ms: int) -> None:
+        Hands.at_ms += step_ms
+        self.do(lambda tx: hold.sweep(tx, 500))
+        for job in sorted(self.of(State.ACTIVE), key=lambda job: job.deadline_ms):
+            if job.deadline_ms <= self.now_ms:
+                self.unlease(job)
+                job.stalls += 1
+                job.lease_no += 1
+                self.count_failure(job, 0, dead=job.stalls >= MAX_STALLS)
+
+    @rule(data=st.data())
+    def cancel(self, data: st.DataObject) -> None:
+        job = self.pick(data, *State)
+        if job is None:
+            return
+        refused = self.refusal(lambda tx: change.cancel(tx, job.id))
+        if job.state in (State.WAITING, State.DELAYED):
+            assert refused is None
+            del self.jobs[job.id]
+        else:
+            assert isinstance(refused, NotFound)
+
+    @rule(data=st.data())
+    def promote(self, data: st.DataObject) -> None:
+        job = self.pick(data, State.DELAYED)
+        if job is not None:
+            self.do(lambda tx: change.promote(tx, job.id))
+            self.wait(job)
+
+    @rule(data=st.data(), priority=st.integers(-1, 3))
+    def change_priority(self, data: st.DataObject, priority: int) -> None:
+        job = self.pick(data, State.WAITING, State.DELAYED)
+        if job is not None:
+            self.do(lambda tx: change.change_priority(tx, job.id, priority))
+            job.priority = priority
+
+    @rule(data=st.data(), delay_ms=st.sampled_from((0, 70)))
+    def change_delay(self, data: st.DataObject, delay_ms: int) -> None:
+        job = self.pick(data, State.WAITING, State.DELAYED, State.ACTIVE)
+        if job is not None:
+            self.do(lambda tx: change.change_delay(tx, job.id, delay_ms, job.token or None))
+            if job.state is State.ACTIVE:
+                self.unlease(job)
+                job.lease_no += 1
+            self.queue_for(job, delay_ms)
+
+    @rule(data=st.data())
+    def discard(self, data: st.DataObject) -> None:
+        job = self.pick(data, State.WAITING, State.DELAYED, State.ACTIVE)
+        if job is not None:
+            self.do(lambda tx: change.discard(tx, job.id, job.token or None))
+            if job.state is State.ACTIVE:
+                self.unlease(job)
+            job.lease_no += 1
+            job.state = State.FAILED
+
+    @rule(data=st.data())
+    def retry(self, data: st.DataObject) -> None:
+        job = self.pick(data, State.COMPLETED, State.FAILED)
+        if job is not None:
+            self.do(lambda tx: change.retry(tx, job.id))
+            job.attempts = job.stalls = 0
+            job.lease_no += 1
+            self.queue_for(job, 0)
+
+    @rule(queue=st.sampled_from(QUEUES), on=st.booleans())
+    def pause_or_resume(self, queue: str, on: bool) -> None:
+        self.do(lambda tx: queues.pause(tx, queue) if on else queues.resume(tx, queue))
+        (self.paused.add if on else self.paused.discard)(queue)
+
+    @rule(queue=st.sampled_from(QUEUES), state=st.sampled_from((State.COMPLETED, State.FAILED)))
+    def clear(self, queue: str, state: State) -> None:
+        self.do(lambda tx: queues.remove_slice(tx, queue, state))
+        for job in self.of(state):
+            if job.queue == queue:
+                del self.jobs[job.id]
+
+    @rule()
+    def reopen(self) -> None:
+        self.runner.run(self.store.close())
+        self.store = self.runner.run(self._open())
+
+    def refusal(self, verb: Callable[[Tx], Any]) -> HubqueueError | None:
+        try:
+            self.do(verb)
+        except HubqueueError as error:
+            return error
+        return None
+
+    # what must always hold
+
+    @invariant()
+    def every_job_is_where_the_model_has_it(self) -> None:
+        if not hasattr(self, "store"):
+            return
+        for queue in QUEUES:
+            there = self.do(lambda tx: list_jobs(tx, queue, limit=10_000)).jobs  # noqa: B023
+            known = {job.id: job for job in self.jobs.values() if job.queue == queue}
+            assert {job.id for job in there} == known.keys()
+            for job in there:
+                model = known[job.id]
+                due = model.state is State.DELAYED and model.run_at_ms <= self.now_ms
+                assert job.state is (State.WAITING if due else model.state)
+                assert (job.attempts, job.priority) == (model.attempts, model.priority)
+                assert (job.lease_no, job.stall_count) == (model.lease_no, model.stalls)
+
+    @invariant()
+    def the_counts_are_those_of_the_model_and_of_a_recount(self) -> None:
+        if not hasattr(self, "store"):
+            return
+        assert self.do(miscounted) == []
+        for queue in QUEUES:
+            got = self.do(lambda tx: counts(tx, queue))  # noqa: B023
+            n = {state: sum(job.queue == queue for job in self.of(state)) for state in State}
+            waiting = n[State.WAITING]
+            raised = sum(job.queue == queue and job.priority > 0 for job in self.of(State.WAITING))
+            if queue in self.paused:
+                assert (got.waiting, got.prioritized, got.paused) == (0, 0, waiting)
+            else:
+                assert (got.waiting, got.prioritized, got.paused) == (waiting - raised, raised, 0)
+            assert (got.delayed, got.active) == (n[State.DELAYED], n[State.ACTIVE])
+            assert (got.completed, got.failed) == (n[State.COMPLETED], n[State.FAILED])
+
+
+Machine.TestCase.settings = settings(
+    max_examples=sized(ci=40, full=2000), stateful_step_count=60, deadline=None, print_blob=True
+)
+
+
+class TestModel(Machine.TestCase):  # type: ignore[misc, valid-type]
+    """unittest's way in for hypothesis."""
