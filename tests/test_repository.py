@@ -24,7 +24,7 @@ RESERVED = {
 
 # What tells of one machine or one network: home and work folders, and the addresses of package indexes.
 MACHINE = re.compile(
-    r"(?<![\w.$}])/(?:work|root|home/\w+|opt)/[\w.-]"
+    r"(?<![\w.$}])/(?:work|root|home/\w+|opt/wheels|opt/pypi)/[\w.-]"
     r"|\b(?:PIP_INDEX_URL|NPM_CONFIG_REGISTRY)\s*=\s*\S"
     r"|https?://[^\s\"'/]*(?:pypi|npmjs|registry|nexus|artifactory|debian|mirror)[^\s\"'/]*"
 )

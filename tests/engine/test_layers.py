@@ -37,6 +37,9 @@ MAY_IMPORT = {
 # 4: builds the process from the parts, or is what users see of it
 ANYTHING = {"__init__", "__main__", "admin", "api", "app", "cli", "config", "demo", "logs"}
 
+# What layer 0 has beside the standard library: values and calendar rules, which do no I/O either.
+PURE = {"msgspec", "cronsim"}
+
 # A third-party or storage library is imported in the places named, so that replacing it touches nothing else.
 HOMES = {
     "sqlite3": {"store"},
@@ -44,6 +47,7 @@ HOMES = {
     "paho": {"mqtt"},
     "amqtt": {"demo"},
     "click": {"cli"},
+    "cronsim": {"model"},
     "voluptuous": {"config"},
     "yaml": {"config"},
     "uvloop": {"app", "cli"},
@@ -77,8 +81,8 @@ def forbidden(part: str, imported: str) -> str | None:
             return f"{part} may not import {imported}"
     elif part not in HOMES.get(root, {part}):
         return f"{part} may not import {imported}: its home is {', '.join(sorted(HOMES[root]))}"
-    elif part in BASE and root != "msgspec" and root not in sys.stdlib_module_names:
-        return f"{part} may not import {imported}: layer 0 has the standard library and msgspec"
+    elif part in BASE and root not in PURE and root not in sys.stdlib_module_names:
+        return f"{part} may not import {imported}: layer 0 has the standard library and {', '.join(PURE)}"
     return None
 
 
