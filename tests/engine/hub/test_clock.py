@@ -16,8 +16,9 @@ from hubqueue.hub.settings import HubSettings
 from hubqueue.model.bounds import DAY_MS, QueueBounds
 from hubqueue.model.job import Dedup, NewJob, Options
 from hubqueue.model.outcome import Complete, Settlement
+from hubqueue.model.schedule import Schedule
 from hubqueue.model.state import State
-from hubqueue.model.verbs import Renewal, Schedule
+from hubqueue.model.verbs import Renewal
 from hubqueue.store import schedules
 from support.waiting import until
 
