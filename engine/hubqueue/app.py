@@ -104,7 +104,14 @@ class App:
     async def _open_tcp(self) -> None:
         door = self.config.tcp
         tls = TlsFiles(cert=door.cert_file, key=door.key_file) if door.cert_file and door.key_file else None
-        settings = TcpSettings(host=door.host, port=door.port, tokens=door.tokens, tls=tls, drain_s=self.config.drain_s)
+        settings = TcpSettings(
+            host=door.host,
+            port=door.port,
+            tokens=door.tokens,
+            tls=tls,
+            max_connections=door.max_connections,
+            drain_s=self.config.drain_s,
+        )
         self.tcp = await self._open_door(settings)
         self._work.append(self.tcp.close)
 

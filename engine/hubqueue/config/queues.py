@@ -65,6 +65,7 @@ def _bounds() -> Check:
             "on_full": checks.choice("reject", "drop-oldest"),
             "keep_completed": checks.Section(kept),
             "dlq": checks.Section(kept),
+            "durable": checks.boolean,
             "max_stalls": checks.integer(1, 1000),
         },
         build=_flat,

@@ -10,6 +10,7 @@ import ipaddress
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from hubqueue.config import checks
 from hubqueue.config.checks import Check
@@ -35,6 +36,7 @@ def config(base: Path) -> Check:
             "durability": durability(),
             "storage": storage(),
             "log": log(),
+            "timezone": _timezone,
             "drain": checks.duration_s(0, 600),
         },
         build=_config,
@@ -49,6 +51,7 @@ def tcp(base: Path) -> Check:
             "port": checks.port,
             "tokens": checks.Each(checks.text),
             "token_file": checks.secret_file(base),
+            "max_connections": checks.integer(1, 100_000),
             "tls": checks.Section(tls, required=tls),
         },
         build=_tcp,
@@ -99,6 +102,8 @@ def log() -> Check:
 def _config(clean: dict[str, Any]) -> Config:
     sections = (clean.pop(key, {}) for key in ("durability", "storage", "queues"))
     settings = {key: value for section in sections for key, value in section.items()}
+    if "timezone" in clean:
+        settings["timezone"] = clean.pop("timezone")
     return Config(**_renamed(clean, drain="drain_s"), hub=HubSettings(**settings))
 
 
@@ -144,6 +149,13 @@ def _one_secret(clean: dict[str, Any], key: str, file_key: str) -> Any:
     if key in clean and file_key in clean:
         raise Wrong(f"cannot be used together with {key}", hint="keep one of the two", path=[file_key])
     return clean.pop(file_key, None) or clean.pop(key, None)
+
+
+def _timezone(value: Any) -> str:
+    try:
+        return ZoneInfo(checks.text(value)).key
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise Wrong("is not a time zone that is known here", value, hint="as in Europe/Berlin or UTC") from error
 
 
 def _is_loopback(host: str) -> bool:

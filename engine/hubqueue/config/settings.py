@@ -26,6 +26,7 @@ class TcpDoor:
     tokens: tuple[str, ...] = field(default=(), repr=False)
     cert_file: Path | None = None
     key_file: Path | None = None
+    max_connections: int = 1000
 
 
 @dataclass(frozen=True, slots=True)

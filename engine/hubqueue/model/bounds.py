@@ -13,6 +13,7 @@ class QueueBounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     """Bounds of one queue; None means no bound.
 
     Units: *_ms milliseconds; the others jobs. max_jobs counts waiting and delayed jobs.
+    durable: every job of the queue is, as if it had asked for it.
     """
 
     max_jobs: int | None = None
@@ -22,6 +23,7 @@ class QueueBounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     max_dead: int = 10_000
     keep_dead_ms: int | None = None
     max_stalls: int = 3
+    durable: bool = False
 
 
 DEFAULT_BOUNDS: Final = QueueBounds()

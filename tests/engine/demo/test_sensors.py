@@ -27,8 +27,9 @@ def test_the_same_seed_gives_the_same_day() -> None:
 
 
 def test_afternoons_are_warmer_and_drier_than_nights() -> None:
-    assert mean(values("demo/climate/living/temperature", 14, 17)) > mean(values("demo/climate/living/temperature", 2, 5)) + 1
-    assert mean(values("demo/climate/living/humidity", 14, 17)) < mean(values("demo/climate/living/humidity", 2, 5))
+    temperature, humidity = "demo/climate/living/temperature", "demo/climate/living/humidity"
+    assert mean(values(temperature, 14, 17)) > mean(values(temperature, 2, 5)) + 1
+    assert mean(values(humidity, 14, 17)) < mean(values(humidity, 2, 5))
 
 
 def test_power_peaks_in_the_evening_and_energy_only_grows() -> None:

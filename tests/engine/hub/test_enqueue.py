@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -289,3 +290,13 @@ async def test_p10_a_hub_that_shuts_down_refuses_clearly(bench: Bench) -> None:
 async def _added_anew(bench: Bench, options: Options, old: str) -> bool:
     (id,) = await bench.add("b", options=options)
     return id != old
+
+
+async def test_every_job_of_a_durable_queue_is_durable(tmp_path: Path) -> None:
+    bench = Bench(tmp_path / "hub.db", HubSettings(queues={"safe": QueueBounds(durable=True)}))
+    await bench.open()
+    try:
+        plain, safe = await bench.add("a"), await bench.add("a", "b", queue="safe")
+        assert [(await bench.get(id)).options.durable for id in (*plain, *safe)] == [False, True, True]
+    finally:
+        await bench.hub.close()

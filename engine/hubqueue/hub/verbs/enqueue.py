@@ -45,7 +45,7 @@ def enqueue(tx: Tx, queue: str, new: Sequence[Enqueueable]) -> list[str]:
     tx.make_room(tx, len(new))
     row = known or rows.queue_row(tx, queue)
     first = tx.seqs.take(len(new))
-    if all(map(_is_plain, new)):
+    if not bounds.durable and all(map(_is_plain, new)):
         _enqueue_plain(tx, row, first, new)
         public_id = tx.identity.public_id
         return [public_id(seq) for seq in range(first, first + len(new))]
@@ -132,6 +132,8 @@ def _enqueue_plain(tx: Tx, row: QueueRow, first: int, new: Sequence[Enqueueable]
 def _enqueue_one(tx: Tx, row: QueueRow, seq: int, job: Enqueueable, ties: list[Tie]) -> str:
     """Store one job, or find the one that stands for it. What a new one waits for is tied afterwards."""
     options = job.options or PLAIN
+    if not options.durable and tx.bounds(row.name).durable:
+        options = msgspec.structs.replace(options, durable=True)
     if options.durable:
         tx.durable = True
     if job.custom_id is not None:
