@@ -28,7 +28,7 @@ WRITE: Final = "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)"
 class Identity:
     """Public ids and tokens of one hub."""
 
-    __slots__ = ("_ages", "_current", "_prefix", "_secret", "_since", "hub_id")
+    __slots__ = ("_ages", "_prefix", "_secret", "_since", "hub_id")
 
     def __init__(self, ages: list[tuple[int, str]], secret: bytes) -> None:
         """ages: (first seq, hub_id), oldest first."""
@@ -36,7 +36,6 @@ class Identity:
         self._secret = secret
         self._since, self.hub_id = ages[-1]
         self._prefix = self.hub_id + "-"
-        self._current = len(self._prefix)
 
     def public_id(self, seq: int) -> str:
         if seq >= self._since:
@@ -49,16 +48,11 @@ class Identity:
 
     def seq_of(self, id: str) -> int | None:
         """The seq of a public id of this hub; None for any other text."""
-        if id.startswith(self._prefix):
-            digits = id[self._current :]
-        else:
-            hub_id, dash, digits = id.rpartition("-")
-            if not dash or all(hub_id != age for _, age in self._ages):
-                return None
-        if not digits.isascii() or not digits.isdigit() or len(digits) > 16:
+        hub_id, dash, digits = id.rpartition("-")
+        if not dash or not digits.isascii() or not digits.isdigit() or len(digits) > 16 or digits[0] == "0":
             return None
         seq = int(digits)
-        return seq if self.public_id(seq) == id else None
+        return seq if hub_id == (self.hub_id if seq >= self._since else self.hub_id_of(seq)) else None
 
     def token(self, seq: int, lease_no: int) -> str:
         return f"{lease_no}.{self._mac(seq, lease_no)}"

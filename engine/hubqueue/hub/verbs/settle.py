@@ -50,6 +50,7 @@ def _complete(tx: Tx, done: Sequence[tuple[jobs.Grip, bytes | None, bool]]) -> N
     identified = []
     kept: list[int] = []
     results: list[bytes | None] = []
+    completed: dict[int, int] = {}
     removed: dict[int, list[tuple[int, int, int]]] = {}
     queues = tx.queues.by_id
     for grip, result, gone in done:
@@ -59,20 +60,22 @@ def _complete(tx: Tx, done: Sequence[tuple[jobs.Grip, bytes | None, bool]]) -> N
                 tx.durable = True
             if flags & ids.IDENTIFIED:
                 identified.append(grip.seq)
-        queue = queues[grip.queue]
-        if flags & Flag.DEPENDED:
-            flow.completed(tx, grip.seq, result)
+            if flags & Flag.DEPENDED:
+                flow.completed(tx, grip.seq, result)
         if gone:
             removed.setdefault(grip.queue, []).append((grip.seq, flags, grip.priority))
         else:
             kept.append(grip.seq)
             results.append(result)
-            tx.count(queue, State.ACTIVE, -1)
-            tx.count(queue, State.COMPLETED, 1)
+            completed[grip.queue] = completed.get(grip.queue, 0) + 1
         if tx.awaited:
             rows.notify(tx, grip.seq, State.COMPLETED)
-        if tx.watched(queue.name):
-            tx.emit("completed", queue.name, rows.id_of(tx, grip.seq, flags), data=result)
+        name = queues[grip.queue].name
+        if tx.watched(name):
+            tx.emit("completed", name, rows.id_of(tx, grip.seq, flags), data=result)
+    for queue_id, count in completed.items():
+        tx.count(queues[queue_id], State.ACTIVE, -count)
+        tx.count(queues[queue_id], State.COMPLETED, count)
     if identified:
         ids.finished(tx, identified, gone=False)
     if kept:
