@@ -24,8 +24,8 @@ from hubqueue.model.job import (
     options_blob,
 )
 from hubqueue.model.retry import Backoff
-from hubqueue.model.state import BY_LABEL, LABELS, State
 from hubqueue.model.schedule import Schedule
+from hubqueue.model.state import BY_LABEL, LABELS, State
 
 DEFAULT_ATTEMPTS: Final = 3  # what a job has that does not say
 UNDEFINED: Final = b"\xd4\x00\x00"  # ext 0: how the peer writes "absent"

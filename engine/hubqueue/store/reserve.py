@@ -39,7 +39,7 @@ class Reserve:
         self._set(self._free_bytes() < needed or not self._held)
 
     def give_up(self) -> bool:
-        """A write found no space: refuse new jobs, leave the reserve to those that free space; whether there was one."""
+        """A write found no space: refuse new jobs, leave the reserve to those that free some; whether there was one."""
         self._set(True)
         held, self._held = self._held, False
         self._path.unlink(missing_ok=True)
