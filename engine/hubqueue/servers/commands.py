@@ -6,15 +6,18 @@ A handler answers its call, or returns work whose result is the answer.
 
 from __future__ import annotations
 
+import logging
 from typing import Any, Final
 
-from hubqueue.errors import HubqueueError, NotAuthenticated
+from hubqueue.errors import HubqueueError, NotAuthenticated, StoreError
 from hubqueue.servers import consume, control, dlq, operate, produce, query, queues, schedules, sessions
 from hubqueue.servers.door import Call, Handlers, Work
 from hubqueue.wire.commands import Request
 from hubqueue.wire.commands import consume as wire_consume
 from hubqueue.wire.commands import query as wire_query
 from hubqueue.wire.commands.session import Auth
+
+log = logging.getLogger(__name__)
 
 COMMANDS: Final[Handlers] = {
     **produce.HANDLERS,
@@ -42,11 +45,28 @@ WEIGHTS: Final[dict[type[Any], int]] = {
 
 
 def dispatch(call: Call, command: Request) -> Work | None:
-    """Start a command. Its errors are its answer."""
+    """Start a command; what it returns is to be given to `finish`. Its errors are its answer."""
     try:
         if not call.session.authenticated and type(command) is not Auth:
             raise NotAuthenticated
         return COMMANDS[type(command)](call, command)
     except HubqueueError as error:
         call.answer(error)
-        return None
+    except Exception:
+        call.answer(_defect(command))
+    return None
+
+
+async def finish(call: Call, work: Work) -> None:
+    """Answer with the result of a command's work."""
+    try:
+        call.answer(await work)
+    except HubqueueError as error:
+        call.answer(error)
+    except Exception:
+        call.answer(_defect(work))
+
+
+def _defect(where: object) -> HubqueueError:
+    log.exception("A command failed: a defect. command=%s", getattr(where, "__qualname__", type(where).__name__))
+    return StoreError("Internal error", hint="this is a defect of hubqueue; the log has the details")

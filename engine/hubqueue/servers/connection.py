@@ -14,10 +14,10 @@ from typing import Final, cast
 
 import msgspec
 
-from hubqueue.errors import Busy, HubqueueError, Invalid, NotAuthenticated, StoreError
+from hubqueue.errors import Busy, HubqueueError, Invalid, NotAuthenticated
 from hubqueue.model.limits import MAX_FRAME_BYTES
 from hubqueue.model.verbs import Event
-from hubqueue.servers.commands import WEIGHTS, dispatch
+from hubqueue.servers.commands import WEIGHTS, dispatch, finish
 from hubqueue.servers.door import CALL_BYTES, Call, Door, Reply, Session, Work
 from hubqueue.servers.replies import EventWriter, write_reply
 from hubqueue.wire.fields import ABSENT
@@ -209,14 +209,7 @@ class Connection(asyncio.Protocol, Session):
             task.add_done_callback(self._tasks.discard)
 
     async def _work(self, call: Call, work: Work) -> None:
-        try:
-            reply: Reply = await work
-        except HubqueueError as error:
-            reply = error
-        except Exception:
-            log.exception("A command failed: a defect")
-            reply = StoreError("Internal error", hint="this is a defect of hubqueue; the log has the details")
-        self.answer(call, reply)
+        await finish(call, work)
         self._release(WORKING)
 
     def _hold(self, reason: str) -> None:

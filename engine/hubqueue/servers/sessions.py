@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 from typing import Any, Final
 
 import msgspec
@@ -32,6 +33,8 @@ CAPABILITIES: Final = (
 )
 EVERY_QUEUE: Final = "*"
 
+log = logging.getLogger(__name__)
+
 _text: Final = msgspec.msgpack.Decoder(str).decode
 
 
@@ -55,7 +58,9 @@ def auth(call: Call, command: wire.Auth) -> Work | None:
         call.session.welcome()
         call.answer(OK)
         return None
-    return _refuse(gate.failed(address))
+    delay_s = gate.failed(address)
+    log.warning("TCP token refused, the answer is held back. address=%s delay_s=%.1f", address, delay_s)
+    return _refuse(delay_s)
 
 
 async def _refuse(delay_s: float) -> dict[str, Any]:

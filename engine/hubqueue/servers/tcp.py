@@ -23,6 +23,7 @@ from hubqueue.servers.workers import Workers
 
 SWEEP_S: Final = 1.0  # how often connections are looked at for frames that never end
 FLUSH_S: Final = 1.0  # at the end the last replies get this long to leave
+BACKLOG: Final = 1024  # connections not yet accepted: a fleet that comes back all at once
 HANDSHAKE_S: Final = 10.0  # for TLS
 
 log = logging.getLogger(__name__)
@@ -75,6 +76,7 @@ class TcpServer:
                 self._settings.host,
                 self._settings.port,
                 ssl=self._context,
+                backlog=BACKLOG,
                 ssl_handshake_timeout=None if self._context is None else HANDSHAKE_S,
             )
         except OSError as error:

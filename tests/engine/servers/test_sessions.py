@@ -10,8 +10,13 @@ import pytest
 
 from hubqueue.errors import ConfigError
 from hubqueue.hub.hub import Hub
+from hubqueue.servers.commands import COMMANDS
+from hubqueue.servers.door import Call
 from hubqueue.servers.settings import TcpSettings
 from hubqueue.servers.tcp import TcpServer
+from hubqueue.wire.commands.base import Command
+from hubqueue.wire.commands.queues import Drain
+from hubqueue.wire.commands.session import Ping
 from support.waiting import until
 from support.wire import WireClient, frame
 
@@ -247,3 +252,23 @@ async def test_a_port_in_use_is_named(server: TcpServer, hub: Hub) -> None:
     second = TcpServer(hub, TcpSettings(port=server.port), "1")
     with pytest.raises(ConfigError, match=f"127.0.0.1:{server.port}"):
         await second.start()
+
+
+@pytest.mark.parametrize("command", [Ping, Drain], ids=["at once", "in several transactions"])
+async def test_a_defect_is_an_answer_and_a_line_in_the_log(
+    client: WireClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, command: type[Command]
+) -> None:
+    handler: Any = broken_at_once if command is Ping else broken_later
+    monkeypatch.setitem(COMMANDS, command, handler)
+    reply = await client.call(str(command.__struct_config__.tag), queue="q")
+    assert (reply["error"], reply["code"]) == ("Internal error", "store_error")
+    assert "a defect" in caplog.text
+    await client.good("ListQueues")
+
+
+def broken_at_once(call: Call, command: object) -> None:
+    raise KeyError("broken")
+
+
+async def broken_later(call: Call, command: object) -> dict[str, Any]:
+    raise KeyError("broken")
