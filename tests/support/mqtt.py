@@ -16,6 +16,12 @@ from hubqueue.mqtt.message import Message
 WAIT_S = 15.0
 
 
+def near(port: int, **more: object) -> Broker:
+    """A broker that is tried again at once, so that tests need not wait."""
+    settings = {"port": port, "backoff_first_s": 0.05, "backoff_max_s": 0.2, "timeout_s": 5.0, **more}
+    return Broker(**settings)  # type: ignore[arg-type]
+
+
 async def until(condition: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
     """Poll until the condition holds."""
     async with asyncio.timeout(timeout_s):

@@ -1,8 +1,8 @@
 """Results of invoked jobs, published where the sender asked for them.
 
 Each is a job in `_responses`, leased here until the job it belongs to has ended, then published with QoS 1 and
-completed: a crash of the hub or a link that is down delays an answer and does not lose it. Not answered: a job whose
-row is not kept (remove-on-complete) and that ends while the hub restarts, and what nobody fetched within a day.
+completed: a crash of the hub or a link that is down delays an answer and does not lose it. A job whose row is not
+kept (remove-on-complete) is answered without its result. What cannot be answered within a day is given up.
 """
 
 from __future__ import annotations

@@ -31,7 +31,7 @@ from hubqueue.mqtt.tasks import watched
 
 log = logging.getLogger(__name__)
 
-BATCH: Final = 1000  # messages in one transaction
+BATCH: Final = 500  # messages in one transaction: a few ms of the loop
 BATCH_BYTES: Final = 4_194_304
 SLICE: Final = 100  # messages routed before other work on the loop gets a turn: about 1 ms
 LINGER_BELOW: Final = 100  # a batch this large is worth a commit of its own; a smaller one may wait for company
