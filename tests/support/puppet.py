@@ -33,10 +33,10 @@ class Puppet:
     def __init__(self, hub: Hub) -> None:
         self._hub = hub
 
-    async def enqueue(self, ns: list[int], durable: bool, size: int) -> list[str]:
+    async def enqueue(self, ns: list[int], durable: bool, size: int, delay_ms: int = 0) -> list[str]:
         """Jobs with these numbers and data of that size."""
         pad = "x" * size
-        jobs = [NewJob(data=msgspec.msgpack.encode({"n": n, "pad": pad})) for n in ns]
+        jobs = [NewJob(data=msgspec.msgpack.encode({"n": n, "pad": pad}), delay_ms=delay_ms) for n in ns]
         return await self._hub.enqueue(QUEUE, jobs, durable=durable)
 
     async def lease(self, count: int, lease_ms: int) -> list[tuple[int, str, str]]:
@@ -66,6 +66,10 @@ class Puppet:
 
     async def miscounted(self) -> list[str]:
         return await self._hub.run(miscounted)
+
+    async def clocks_ms(self) -> tuple[int, int]:
+        """(hub time, system time)."""
+        return self._hub.now_ms(), time.time_ns() // 1_000_000
 
     async def latencies_ms(self, count: int) -> list[float]:
         """How long single enqueues take, one after the other, sorted."""
