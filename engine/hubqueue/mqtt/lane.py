@@ -16,7 +16,7 @@ from typing import Final
 import msgspec
 
 from hubqueue.client.backoff import Backoff
-from hubqueue.errors import HubqueueError, StoreError
+from hubqueue.errors import HubqueueError
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.verbs.intake import Dead, Placed, intake
 from hubqueue.model.outcome import Blob
@@ -158,7 +158,7 @@ class Lane:
                 try:
                     await self._hub.sync()
                     break
-                except StoreError:  # logged by the store; until it has repaired itself nothing is acknowledged
+                except HubqueueError:  # logged by the store; until it has repaired itself nothing is acknowledged
                     await asyncio.sleep(backoff.next_s())
             for delivery in batch:
                 self._inflight.store(delivery)

@@ -22,7 +22,7 @@ GUIDE = (Path(__file__).parents[3] / "docs" / "mqtt.md").read_text()
 
 def block(language: str, number: int = 0) -> str:
     """A code block of the guide."""
-    return re.findall(rf"```{language}\n(.*?)```", GUIDE, re.DOTALL)[number]
+    return str(re.findall(rf"```{language}\n(.*?)```", GUIDE, re.DOTALL)[number])
 
 
 def test_the_rules_of_the_guide_load_and_take_messages(tmp_path: Path) -> None:

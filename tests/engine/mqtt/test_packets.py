@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from paho.mqtt import client as paho
+from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
@@ -20,9 +21,9 @@ LARGE = 1 << 20
 
 def built(message: Message, *, five: bool, properties: Properties | None = None) -> bytes:
     """The bytes in which paho sends this message."""
-    client = paho.Client(paho.CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5 if five else paho.MQTTv311)
+    client = paho.Client(CallbackAPIVersion.VERSION2, protocol=paho.MQTTv5 if five else paho.MQTTv311)
     packets: list[bytes] = []
-    client._packet_queue = lambda kind, packet, *_: packets.append(bytes(packet))  # type: ignore[assignment, method-assign, misc]
+    client._packet_queue = lambda kind, packet, *_: packets.append(bytes(packet))  # type: ignore[assignment, method-assign]
     client._sock = cast(Any, packets)  # anything but None
     client._send_publish(
         message.mid,
