@@ -24,12 +24,15 @@ def forward(hub: Hub, as_json: bool) -> None:
     if as_json:
         output.print_json(statuses)
         return
-    columns = ("queue", "to", "link", "waiting", "oldest", "sent", "rejected", "jobs/s", "last error")
+    columns = ("queue", "to", "link", "waiting", "oldest", "sent", "rejected", "jobs/s")
     output.print_table(
-        output.table(columns, right=("waiting", "oldest", "sent", "rejected", "jobs/s")),
+        output.table(columns, right=columns[3:], whole=("queue", "link")),
         (_row(status) for status in statuses),
         empty="This hub has no forwarders; the section 'forwarders' of hubqueue.yaml makes them.",
     )
+    for status in statuses:
+        if status["link"] != "up" and status.get("error"):
+            click.echo(f"{status['queue']}: {status['error']}")
 
 
 def _decoded(reply: bytes) -> list[dict[str, Any]]:
@@ -56,5 +59,4 @@ def _row(status: dict[str, Any]) -> list[str]:
         number(status.get("forwarded", 0)),
         number(status.get("rejected", 0)),
         f"{status.get('rate_per_s', 0.0):.1f}",
-        escape(status.get("error") or "-"),
     ]
