@@ -24,9 +24,9 @@ def forward(hub: Hub, as_json: bool) -> None:
     if as_json:
         output.print_json(statuses)
         return
-    columns = ("queue", "to", "link", "waiting", "oldest", "sent", "rejected", "jobs/s")
+    columns = ("forwarder", "link", "waiting", "oldest", "sent", "rejected", "jobs/s")
     output.print_table(
-        output.table(columns, right=columns[3:], whole=("queue", "link")),
+        output.table(columns, right=columns[2:], whole=("link",)),
         (_row(status) for status in statuses),
         empty="This hub has no forwarders; the section 'forwarders' of hubqueue.yaml makes them.",
     )
@@ -51,9 +51,8 @@ def _row(status: dict[str, Any]) -> list[str]:
     since = ago(status["since_ms"]).removesuffix(" ago")
     oldest = status.get("oldest_ms")
     return [
-        escape(status["queue"]),
-        escape(status["target"]),
-        f"[{style}]{link}[/] for {since}",
+        f"{escape(status['queue'])}\n[dim]{escape(status['target'])}[/]",
+        f"[{style}]{link}[/]\n[dim]for {since}[/]",
         number(status.get("waiting", 0) + status.get("delayed", 0)),
         "-" if oldest is None else span(oldest / 1000),
         number(status.get("forwarded", 0)),
