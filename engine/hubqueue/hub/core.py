@@ -110,7 +110,9 @@ class Core:
 
     def bounds(self, queue: str) -> QueueBounds:
         """The bounds of a queue."""
-        return self.settings.queues.get(queue, self.settings.bounds)
+        bounds = self.settings.queues.get(queue, self.settings.bounds)
+        own = self.store.queues.settings
+        return own[queue].within(bounds) if own and queue in own else bounds
 
     def holder(self) -> Holder:
         """For each connection that leases: pass it to `lease_or_park`, and `lose` or `give_back` at its end."""

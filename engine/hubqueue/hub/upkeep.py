@@ -13,7 +13,7 @@ from typing import Final
 
 from hubqueue.errors import HubqueueError
 from hubqueue.hub.settings import HubSettings
-from hubqueue.hub.verbs import hold, rows, schedule
+from hubqueue.hub.verbs import change, hold, rows, schedule
 from hubqueue.hub.verbs.enqueue import evict
 from hubqueue.model.state import State
 from hubqueue.store import changes, delays, groups, ids, leases, lists, retention, schedules
@@ -93,6 +93,7 @@ class Upkeep:
             if row.refill_ms <= tx.now_ms:
                 row.refill_ms = NEVER
                 tx.available(row, min(row.n[State.WAITING], SLICE))
+        more |= change.retry_due(tx, SLICE) == SLICE
         more |= schedule.fire_due(tx, FIRES, self._served) == FIRES
         more |= self._outlive(tx) == SLICE
         return tx.now_ms if more else NEVER
@@ -171,7 +172,7 @@ class Upkeep:
             await self._repeat(lambda tx: ids.expire(tx, before, SLICE) >= SLICE)
 
     def _retain_slice(self, tx: Tx, row: QueueRow, ageing: bool) -> bool:
-        bounds = self._settings.queues.get(row.name, self._settings.bounds)
+        bounds = tx.bounds(row.name)
         more = False
         for state, kept, kept_ms in (
             (State.COMPLETED, bounds.keep_completed, bounds.keep_completed_ms),

@@ -162,7 +162,8 @@ class History(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """What went wrong so far, and what the worker said. One MessagePack BLOB of the row, NULL while empty.
 
     reason is set when the job entered the dead-letter queue: max_attempts_exceeded, rejected, timeout,
-    stalled, worker_lost, ttl_expired, discarded, unroutable.
+    stalled, worker_lost, ttl_expired, discarded, unroutable. retries: how often it left it by itself, the last time
+    at retried_at_ms; retry_at_ms: when it will again.
     """
 
     attempts: tuple[Attempt, ...] = ()
@@ -170,6 +171,9 @@ class History(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     error: str | None = None
     stack: tuple[str, ...] = ()
     progress_message: str | None = None
+    retries: int = 0
+    retried_at_ms: int | None = None
+    retry_at_ms: int | None = None
 
 
 NO_HISTORY: Final = History()

@@ -6,9 +6,10 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from typing import Any, Final
 
-from hubqueue.hub.verbs import hold, queues
-from hubqueue.model.bounds import QueueBounds
+from hubqueue.hub.verbs import configure, queues
 from hubqueue.model.job import Attempt, Job
+from hubqueue.model.limits import check_queue
+from hubqueue.model.queue_settings import DlqSettings, StallSettings
 from hubqueue.model.state import State
 from hubqueue.servers.door import Call, Handlers
 from hubqueue.servers.queues import retry_one
@@ -31,7 +32,7 @@ REASONS: Final = (
 
 
 async def dlq(call: Call, command: wire.Dlq) -> dict[str, Any]:
-    bounds = call.session.door.hub.bounds(command.queue)
+    keep_ms = call.session.door.hub.bounds(command.queue).keep_dead_ms
     found: list[Job] = []
     size = 0
     async for job in _matching(call, command.queue, command.filter, command.count):
@@ -39,7 +40,7 @@ async def dlq(call: Call, command: wire.Dlq) -> dict[str, Any]:
         size += 2 * len(job.data or b"")  # in `jobs` and in `entries`
         if len(found) >= MAX_LISTED or size > MAX_LISTED_BYTES:
             break
-    return {"jobs": [job_map(job) for job in found], "entries": [_entry(job, bounds) for job in found]}
+    return {"jobs": [job_map(job) for job in found], "entries": [_entry(job, keep_ms) for job in found]}
 
 
 async def _matching(call: Call, queue: str, filter: wire.DlqFilter | None, count: int | None) -> AsyncIterator[Job]:
@@ -72,8 +73,8 @@ def _matches(job: Job, filter: wire.DlqFilter) -> bool:
         (filter.reason is None or _reason(job) == filter.reason)
         and (filter.older_than is None or entered <= filter.older_than)
         and (filter.newer_than is None or entered >= filter.newer_than)
-        and not filter.retriable  # nothing is retried by itself, and nothing expired is still there
-        and not filter.expired
+        and (filter.retriable is None or filter.retriable is (job.history.retry_at_ms is not None))
+        and not filter.expired  # nothing expired is still there
     )
 
 
@@ -81,19 +82,23 @@ def _reason(job: Job) -> str:
     return job.history.reason or "unknown"
 
 
-def _entry(job: Job, bounds: QueueBounds) -> dict[str, Any]:
-    entered = float(job.finished_at_ms or 0)
+def _entry(job: Job, keep_ms: int | None) -> dict[str, Any]:
+    entered, history = float(job.finished_at_ms or 0), job.history
     return {
         "job": job_map(job),
         "enteredAt": entered,
         "reason": _reason(job),
-        "error": failed_reason(job.history),
-        "attempts": [_attempt(run) for run in job.history.attempts],
-        "retryCount": 0,
-        "lastRetryAt": None,
-        "nextRetryAt": None,
-        "expiresAt": None if bounds.keep_dead_ms is None else entered + bounds.keep_dead_ms,
+        "error": failed_reason(history),
+        "attempts": [_attempt(run) for run in history.attempts],
+        "retryCount": history.retries,
+        "lastRetryAt": _time(history.retried_at_ms),
+        "nextRetryAt": _time(history.retry_at_ms),
+        "expiresAt": None if keep_ms is None else entered + keep_ms,
     }
+
+
+def _time(at_ms: int | None) -> float | None:
+    return None if at_ms is None else float(at_ms)
 
 
 def _attempt(run: Attempt) -> dict[str, Any]:
@@ -110,16 +115,18 @@ def _attempt(run: Attempt) -> dict[str, Any]:
 async def dlq_stats(call: Call, command: wire.GetDlqStats) -> dict[str, Any]:
     reasons = Counter(dict.fromkeys(REASONS, 0))
     times: list[int] = []
+    pending = 0
     async for job in _matching(call, command.queue, None, None):
         reasons[_reason(job)] += 1
         times.append(job.finished_at_ms or 0)
+        pending += job.history.retry_at_ms is not None
     return {
         "data": {
             "stats": {
                 "total": len(times),
                 "byReason": dict(reasons),
                 "byQueue": {command.queue: len(times)} if times else {},
-                "pendingRetry": 0,
+                "pendingRetry": pending,
                 "expired": 0,
                 "oldestEntry": float(min(times)) if times else None,
                 "newestEntry": float(max(times)) if times else None,
@@ -149,32 +156,42 @@ def remove_dlq_job(call: Call, command: wire.RemoveDlqJob) -> None:
 
 
 def get_dlq_config(call: Call, command: wire.GetDlqConfig) -> None:
-    bounds = call.session.door.hub.bounds(command.queue)
-    call.answer(
-        {
+    def shape(found: DlqSettings) -> dict[str, Any]:
+        return {
             "config": {
-                "autoRetry": False,
-                "autoRetryInterval": 3_600_000,
-                "maxAutoRetries": 0,
-                "maxAge": bounds.keep_dead_ms,
-                "maxEntries": bounds.max_dead,
+                "autoRetry": found.auto_retry,
+                "autoRetryInterval": float(found.retry_every_ms),
+                "maxAutoRetries": found.max_retries,
+                "maxAge": None if found.keep_ms is None else float(found.keep_ms),
+                "maxEntries": found.max_dead,
             }
         }
-    )
+
+    call.run(lambda tx: configure.dlq_config(tx, command.queue), shape)
 
 
 def get_stall_config(call: Call, command: wire.GetStallConfig) -> None:
-    bounds = call.session.door.hub.bounds(command.queue)
-    call.answer(
-        {
+    def shape(found: StallSettings) -> dict[str, Any]:
+        return {
             "config": {
-                "enabled": True,
-                "stallInterval": hold.DEFAULT_LEASE_MS,
-                "maxStalls": bounds.max_stalls,
-                "gracePeriod": 0,
+                "enabled": found.enabled,
+                "stallInterval": float(found.interval_ms),
+                "maxStalls": found.max_stalls,
+                "gracePeriod": float(found.grace_ms),
             }
         }
-    )
+
+    call.run(lambda tx: configure.stall_config(tx, command.queue), shape)
+
+
+def set_dlq_config(call: Call, command: wire.SetDlqConfig) -> None:
+    queue = check_queue(command.queue)
+    call.run(lambda tx: configure.set_dlq_config(tx, queue, command.config))
+
+
+def set_stall_config(call: Call, command: wire.SetStallConfig) -> None:
+    queue = check_queue(command.queue)
+    call.run(lambda tx: configure.set_stall_config(tx, queue, command.config))
 
 
 HANDLERS: Final[Handlers] = {
@@ -183,6 +200,8 @@ HANDLERS: Final[Handlers] = {
     wire.RetryDlq: retry_dlq,
     wire.PurgeDlq: purge_dlq,
     wire.RemoveDlqJob: remove_dlq_job,
+    wire.SetDlqConfig: set_dlq_config,
+    wire.SetStallConfig: set_stall_config,
     wire.GetDlqConfig: get_dlq_config,
     wire.GetStallConfig: get_stall_config,
 }

@@ -44,7 +44,7 @@ def set_flags(tx: Tx, seq: int, flags: int) -> None:
 RESTART: Final = """
     UPDATE job
     SET state = 0, ord = ?, run_at_ms = ?, attempts = 0, stall_count = 0, lost_count = 0, progress = 0, result = NULL,
-        finished_at_ms = NULL, started_at_ms = NULL, lease_no = lease_no + 1, history = ?
+        finished_at_ms = NULL, started_at_ms = NULL, expires_at_ms = NULL, lease_no = lease_no + 1, history = ?
     WHERE seq = ?
 """
 
@@ -73,10 +73,28 @@ def outlived(tx: Tx, limit: int) -> list[tuple[int, int, int, int, int]]:
     return tx.execute(DUE_TTL, (tx.now_ms, limit)).fetchall()
 
 
-NEXT_TTL: Final = "SELECT min(expires_at_ms) FROM job WHERE expires_at_ms IS NOT NULL AND state IN (0, 1)"
+DUE_RETRY: Final = """
+    SELECT seq FROM job WHERE expires_at_ms IS NOT NULL AND expires_at_ms <= ? AND state = 5 ORDER BY seq LIMIT ?
+"""
+
+
+def due_retries(tx: Tx, limit: int) -> list[int]:
+    """Seqs of dead letters whose time to be tried again has come."""
+    return [seq for (seq,) in tx.execute(DUE_RETRY, (tx.now_ms, limit)).fetchall()]
+
+
+KEEP_DEAD: Final = "UPDATE job SET expires_at_ms = NULL, history = ? WHERE seq = ?"
+
+
+def keep_dead(tx: Tx, seq: int, history: bytes | None) -> None:
+    """A dead letter is not tried again by itself."""
+    tx.execute(KEEP_DEAD, (history, seq))
+
+
+NEXT_TTL: Final = "SELECT min(expires_at_ms) FROM job WHERE expires_at_ms IS NOT NULL AND state IN (0, 1, 5)"
 
 
 def next_ttl_ms(tx: Tx) -> int | None:
-    """When the next queued job outlives its time to live."""
+    """When the next queued job outlives its time to live, or the next dead letter is tried again."""
     value: int | None = tx.execute(NEXT_TTL).fetchone()[0]
     return value

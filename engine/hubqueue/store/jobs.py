@@ -241,14 +241,14 @@ def requeue(
 BURY: Final = """
     UPDATE job
     SET state = 5, attempts = ?, stall_count = ?, lost_count = ?, history = ?, lease_no = lease_no + ?,
-        finished_at_ms = ?, deadline_ms = NULL, expires_at_ms = NULL, lost = 0
+        finished_at_ms = ?, deadline_ms = NULL, expires_at_ms = ?, lost = 0
     WHERE seq = ?
 """
 
 
-def bury(tx: Tx, job: Job, history: bytes | None, *, fence: bool) -> None:
-    """A job becomes a dead letter."""
-    values = (job.attempts, job.stall_count, job.lost_count, history, int(fence), tx.now_ms, job.seq)
+def bury(tx: Tx, job: Job, history: bytes | None, *, fence: bool, retry_at_ms: int | None = None) -> None:
+    """A job becomes a dead letter; retry_at_ms: until then."""
+    values = (job.attempts, job.stall_count, job.lost_count, history, int(fence), tx.now_ms, retry_at_ms, job.seq)
     tx.execute(BURY, values)
 
 

@@ -9,6 +9,7 @@ import sqlite3
 from typing import Final
 
 from hubqueue.errors import QueueFull
+from hubqueue.model.queue_settings import QueueSettings
 from hubqueue.model.throttle import Bucket, QueueLimits, Window
 
 MAX_QUEUES: Final = 100_000  # each costs about 400 bytes of memory
@@ -85,6 +86,7 @@ class Queues:
         self._db = db
         self.by_name: dict[str, QueueRow] = {}
         self.by_id: dict[int, QueueRow] = {}
+        self.settings: dict[str, QueueSettings] = {}  # of the queues that have their own
         self._next_id = 1
         for id, name, paused, *counts in db.execute(LOAD).fetchall():
             row = QueueRow(id, name, bool(paused))

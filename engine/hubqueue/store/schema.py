@@ -43,7 +43,8 @@ _FIRST: Final = (
         id INTEGER PRIMARY KEY,
         name TEXT NOT NULL UNIQUE,
         paused INTEGER NOT NULL DEFAULT 0,
-        limits BLOB
+        limits BLOB,
+        settings BLOB
     ) STRICT
     """,
     # one row per queue, written once per group and touched queue, in the transaction that moves the jobs
@@ -96,7 +97,7 @@ _FIRST: Final = (
     "CREATE INDEX job_delayed ON job (queue, run_at_ms) WHERE state = 1",
     # the sweep of expired leases
     "CREATE INDEX job_active ON job (deadline_ms) WHERE state = 2",
-    # jobs with a time to live: pays only for those
+    # jobs with a time to live, and dead ones that are tried again by themselves: pays only for those
     "CREATE INDEX job_ttl ON job (expires_at_ms) WHERE expires_at_ms IS NOT NULL",
     # lists and retention: by queue, state and seq (the rowid), never a scan
     "CREATE INDEX job_list ON job (queue, state)",
@@ -207,6 +208,27 @@ _FIRST: Final = (
     ) STRICT, WITHOUT ROWID
     """,
     "CREATE INDEX dependency_of ON dependency (dependency)",
+    # where events are sent by HTTP
+    """
+    CREATE TABLE webhook (
+        id TEXT PRIMARY KEY,
+        spec BLOB NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        triggered_at_ms INTEGER,
+        succeeded INTEGER NOT NULL DEFAULT 0,
+        failed INTEGER NOT NULL DEFAULT 0
+    ) STRICT, WITHOUT ROWID
+    """,
+    # ended runs per queue and minute: kind 0 completed, 1 failed
+    """
+    CREATE TABLE metric (
+        queue INTEGER NOT NULL,
+        kind INTEGER NOT NULL,
+        minute INTEGER NOT NULL,
+        n INTEGER NOT NULL,
+        PRIMARY KEY (queue, kind, minute)
+    ) STRICT, WITHOUT ROWID
+    """,
     # queues whose name was obliterated: upkeep deletes their rows in slices
     "CREATE TABLE doomed (queue INTEGER PRIMARY KEY) STRICT",
 )

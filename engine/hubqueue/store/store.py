@@ -20,7 +20,7 @@ from typing import Any, Final, TypeVar
 from hubqueue.clock import Clock
 from hubqueue.errors import Busy, DamagedFile, DiskFull, Draining, HubqueueError, StoreError
 from hubqueue.model.verbs import Event
-from hubqueue.store import groups, identity, limits, meta, seqs
+from hubqueue.store import groups, identity, limits, meta, queue_settings, seqs
 from hubqueue.store.checkpointer import PASSIVE_BYTES, SOFT_BYTES, Checkpointer
 from hubqueue.store.file import FileLock, connect, translate
 from hubqueue.store.queues import NEVER, QueueRow, Queues
@@ -126,6 +126,7 @@ class Store:
         self.queues = Queues(db)
         limits.load(db, self.queues.by_id, self.clock.now_ms())
         groups.mark(db, self.queues.by_id)
+        queue_settings.load(db, self.queues)
         self.tx = Tx(db, self.queues, block, who)
 
     # verbs

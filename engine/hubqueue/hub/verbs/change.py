@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from hubqueue.errors import NotFound, WrongState
 from hubqueue.hub.verbs import rows
 from hubqueue.hub.verbs.available import queued
@@ -9,7 +11,7 @@ from hubqueue.hub.verbs.settle import bury
 from hubqueue.hub.verbs.tokens import check_token
 from hubqueue.model.job import Flag, Job, history_blob
 from hubqueue.model.state import LABELS, QUEUED, State
-from hubqueue.store import changes, ids, lists
+from hubqueue.store import changes, ids, jobs, lists
 from hubqueue.store.queues import PRIORITIZED, QueueRow
 from hubqueue.store.tx import Tx
 
@@ -162,6 +164,22 @@ def retry_some(
     return done, slice[-1][0] if slice else after_seq
 
 
+def retry_due(tx: Tx, limit: int) -> int:
+    """Retry the dead letters whose time has come by their queue's settings; how many were looked at."""
+    due = changes.due_retries(tx, limit)
+    for seq in due:
+        found = jobs.get(tx, seq)
+        if found is not None:
+            job, queue = found
+            history = msgspec.structs.replace(
+                job.history, retries=job.history.retries + 1, retried_at_ms=tx.now_ms, retry_at_ms=None
+            )
+            job.history_blob = history_blob(history)
+            if not _restart(tx, job, queue):
+                changes.keep_dead(tx, seq, job.history_blob)
+    return len(due)
+
+
 def _restart(tx: Tx, job: Job, queue: QueueRow) -> bool:
     """False: its custom id or deduplication key belongs to another job now."""
     if job.custom_id is not None:
@@ -177,7 +195,7 @@ def _restart(tx: Tx, job: Job, queue: QueueRow) -> bool:
         ids.claim_key(tx, queue.id, dedup, job.seq)
     _durable(tx, job)
     tx.count_job(queue, job.state, job.priority, -1)
-    history = job.history
+    history = msgspec.structs.replace(job.history, retry_at_ms=None)
     changes.restart(tx, job.seq, history_blob(history))
     queued(tx, queue, State.WAITING, job.priority, tx.now_ms)
     return True

@@ -9,6 +9,7 @@ from typing import Final, TypeVar
 
 from hubqueue.hub.verbs import rows
 from hubqueue.model.job import Flag, Job, Leased
+from hubqueue.model.limits import MAX_LEASE_MS, MIN_LEASE_MS
 from hubqueue.model.state import State
 from hubqueue.model.throttle import ANY, GroupLimits, Pull, Rate, Window
 from hubqueue.store import delays, groups, jobs, leases, limits
@@ -31,6 +32,8 @@ def lease(tx: Tx, queue: str, count: int, owner: str | None, lease_ms: int, pull
     if row is None or row.paused:
         return []
     delays.promote_due(tx, row, PROMOTED)
+    if owner is None:
+        lease_ms = _ownerless_ms(tx, queue, lease_ms)
     if row.limits is not None:
         count = limits.allowed(tx, row, count)
     taken: list[Job] = []
@@ -52,6 +55,14 @@ def lease(tx: Tx, queue: str, count: int, owner: str | None, lease_ms: int, pull
         return [Leased(job, "") for job in taken]
     token = tx.identity.token
     return [Leased(job, token(job.seq, job.lease_no)) for job in taken]
+
+
+def _ownerless_ms(tx: Tx, queue: str, lease_ms: int) -> int:
+    """A lease without an owner lasts as long as its queue's stall settings say."""
+    own = tx.queues.settings.get(queue)
+    if own is None or own.stall is None:
+        return lease_ms
+    return min(max(own.stall.interval_ms, MIN_LEASE_MS), MAX_LEASE_MS) if own.stall.enabled else MAX_LEASE_MS
 
 
 def _take_plain(tx: Tx, row: QueueRow, count: int, owner: str | None, lease_ms: int, taken: list[Job]) -> None:

@@ -9,7 +9,7 @@ from hubqueue.hub.verbs import rows
 from hubqueue.hub.verbs.settle import bound_dead
 from hubqueue.model.job import PLAIN, History, NewJob, flags_of, history_blob, options_blob
 from hubqueue.model.state import State
-from hubqueue.store import jobs, lists
+from hubqueue.store import jobs, lists, queue_settings
 from hubqueue.store import queues as store_queues
 from hubqueue.store.tx import Tx
 
@@ -83,6 +83,7 @@ def obliterate(tx: Tx, queue: str) -> None:
     tx.execute(store_queues.DOOM, (row.id,))
     tx.execute(store_queues.FORGET, (row.id,))
     tx.execute(store_queues.FORGET_COUNTER, (row.id,))
+    queue_settings.forget(tx, queue)
     tx.queues.drop(row)
     tx.undo.append(lambda: tx.queues.restore(row))
     tx.due(tx.now_ms)

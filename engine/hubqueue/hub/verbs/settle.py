@@ -9,6 +9,8 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+import msgspec
+
 from hubqueue.errors import LockLost, LockRequired, NotFound
 from hubqueue.hub.verbs import flow, rows
 from hubqueue.hub.verbs.available import queued
@@ -236,8 +238,14 @@ def _bury(
         tx.count(queue, State.FAILED, 1)
         rows.remove(tx, queue, State.FAILED, [(job.seq, job.flags, job.priority)])
         return
-    final = History(history.attempts, reason, error, history.stack, history.progress_message)
-    jobs.bury(tx, job, history_blob(final), fence=fence)
+    retry_at = None
+    own = tx.queues.settings.get(queue.name)
+    if own is not None and own.dlq is not None:
+        retry_at = own.dlq.next_retry_ms(tx.now_ms, history.retries, reason)
+        if retry_at is not None:
+            tx.due(retry_at)
+    final = msgspec.structs.replace(history, reason=reason, error=error, retry_at_ms=retry_at)
+    jobs.bury(tx, job, history_blob(final), fence=fence, retry_at_ms=retry_at)
     tx.count(queue, State.FAILED, 1)
     bound_dead(tx, queue)
 
@@ -312,12 +320,8 @@ def _with_attempt(tx: Tx, job: Job, reason: str, error: str | None, stack: tuple
     history = job.history
     attempt = Attempt(job.attempts, job.started_at_ms or job.created_at_ms, tx.now_ms, reason, error)
     lines = tuple(line[:MAX_ERROR_CHARS] for line in stack[:MAX_STACK_LINES])[: job.options.stack_trace_limit]
-    return History(
-        (*history.attempts, attempt)[-MAX_HISTORY:],
-        history.reason,
-        history.error,
-        lines or history.stack,
-        history.progress_message,
+    return msgspec.structs.replace(
+        history, attempts=(*history.attempts, attempt)[-MAX_HISTORY:], stack=lines or history.stack
     )
 
 

@@ -63,6 +63,8 @@ SINGLE_FORM: Final[tuple[type[Command], ...]] = (
     queues.PurgeDlq,
     queues.RemoveDlqJob,
     queues.RetryCompleted,
+    queues.SetStallConfig,
+    queues.SetDlqConfig,
     queues.GetStallConfig,
     queues.GetDlqConfig,
     schedules.Cron,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 
 from hubqueue.wire.commands.base import Command
@@ -102,6 +104,20 @@ class RetryCompleted(Command, tag="RetryCompleted", gc=False, kw_only=True):
     id: str | None = None
     count: Whole | None = None
     timestamp: TimeMs | None = None
+
+
+class SetStallConfig(Command, tag="SetStallConfig", gc=False, kw_only=True):
+    """Say when a silent worker counts as stalled."""
+
+    queue: str
+    config: dict[str, Any]
+
+
+class SetDlqConfig(Command, tag="SetDlqConfig", gc=False, kw_only=True):
+    """Bound the dead letters of a queue, and let them be tried again by themselves."""
+
+    queue: str
+    config: dict[str, Any]
 
 
 class GetStallConfig(Command, tag="GetStallConfig", gc=False, kw_only=True):
