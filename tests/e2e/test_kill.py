@@ -8,12 +8,21 @@ from pathlib import Path
 
 import pytest
 
+from hubqueue.client.address import LinkSettings
+from hubqueue.client.remote import RemoteHub
+from hubqueue.errors import LinkDown
+from hubqueue.hub.hub import Hub
 from support.child import Child
+from support.hub_process import HubProcess
 from support.ledger import Found, Ledger
+from support.load import Load, renew, send_again, survey
+from support.mixed import miscounted
 from support.torture import sized
 
 ROUNDS = sized(ci=200, full=2000)
+TCP_ROUNDS = sized(ci=25, full=250)
 LIFE_MS = (2.0, 120.0)  # of the load, before the kill
+TCP_LIFE_MS = (10.0, 400.0)
 
 
 @pytest.mark.slow
@@ -48,3 +57,55 @@ async def test_what_was_acknowledged_holds_after_each_of_many_kills(tmp_path: Pa
                 ledger.hear(event)
     print(f"{ledger.answers} answers kept over {ROUNDS} kills; slowest start with its survey {slowest_s * 1000:.0f} ms")
     assert ledger.answers > ROUNDS * 10
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(TCP_ROUNDS * 5)
+async def test_what_was_acknowledged_over_tcp_holds_after_each_of_many_kills_of_the_server(tmp_path: Path) -> None:
+    seed = random.randrange(1 << 32)
+    print(f"seed {seed}")
+    chance = random.Random(seed)
+    ledger = Ledger()
+    server = HubProcess(tmp_path)
+    for round in range(TCP_ROUNDS):
+        held = await _look(tmp_path / "hub.db", ledger, round)
+        await asyncio.to_thread(server.start)
+        remote = RemoteHub(LinkSettings.from_url(server.url))
+        try:
+            await remote.open()
+            assert all(await renew(remote, [(id, token) for _, id, token in held]))  # the tokens outlive the server
+            work = Load(remote, ledger.hear, round * 1_000_000, chance.randrange(1 << 32))
+            load = asyncio.create_task(work.run(held))
+            await asyncio.wait([load], timeout=chance.uniform(*TCP_LIFE_MS) / 1000)
+        finally:
+            await asyncio.to_thread(server.kill)
+        load.cancel()
+        await _ended(load)
+        await remote.close()
+    await _look(tmp_path / "hub.db", ledger, TCP_ROUNDS)
+    print(f"{ledger.answers} answers kept over {TCP_ROUNDS} kills of the server")
+    assert ledger.answers > TCP_ROUNDS * 10
+
+
+async def _look(path: Path, ledger: Ledger, round: int) -> list[tuple[int, str, str]]:
+    """Compare the file with the ledger; the leases that are still held."""
+    async with await Hub.open(path) as hub:
+        held, stale = ledger.held(), ledger.stale.copy()
+        renewed = await renew(hub, [(id, token) for _, id, token in held])
+        still_good = await renew(hub, stale)
+        await send_again(hub, ledger.hear, ledger.unanswered())
+        faults = ledger.settle_up(
+            await survey(hub),
+            [n for (n, _, _), good in zip(held, renewed, strict=True) if good],
+            [token for (_, token), good in zip(stale, still_good, strict=True) if good],
+        )
+        assert not faults + await hub.run(miscounted), f"round {round}"
+    return [lease for lease, good in zip(held, renewed, strict=True) if good]
+
+
+async def _ended(load: asyncio.Task[None]) -> None:
+    """The load ends because it was cancelled, or because its link is down; anything else is a fault."""
+    try:
+        await load
+    except* (asyncio.CancelledError, LinkDown):
+        pass

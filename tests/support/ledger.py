@@ -22,7 +22,7 @@ MAX_LOST: Final = 3  # a job whose worker vanished this often is a dead letter
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A job as the hub shows it. n: the number in its data."""
+    """A job as the hub has it. n: the number in its data."""
 
     n: int
     id: str
@@ -82,7 +82,9 @@ class Ledger:
         faults += [f"job {n} was never asked for: {job}" for n, job in seen.items() if n not in self.entries]
         for n, entry in self.entries.items():
             faults += self._compare(n, entry, seen.get(n), n in renewed)
-        self.entries = {n: self._afterwards(self.entries[n], job) for n, job in seen.items() if n in self.entries}
+        self.entries = {
+            n: self._afterwards(self.entries[n], job, n in renewed) for n, job in seen.items() if n in self.entries
+        }
         self.stale = self.stale[-200:]
         self.cleaning = False
         return faults
@@ -104,13 +106,15 @@ class Ledger:
             faults.append(f"job {n} counts {job.attempts} attempts, not {entry.counts}")
         if job.lease_no < entry.lease_no:
             faults.append(f"job {n} has lease number {job.lease_no} after {entry.lease_no}")
-        current = job.state == ACTIVE and job.lease_no == entry.lease_no
-        if entry.token is not None and current != renewed:
-            faults.append(f"job {n}: the lease is current: {current}, renewed: {renewed}: {entry} {job}")
+        if entry.token is not None:
+            # over the wire no lease number is seen
+            current = job.state == ACTIVE and (job.lease_no == entry.lease_no or (not entry.lease_no and renewed))
+            if current != renewed or (entry.may == {ACTIVE} and not renewed):
+                faults.append(f"job {n}: the lease is current: {current}, renewed: {renewed}: {entry} {job}")
         return faults
 
-    def _afterwards(self, entry: Entry, job: Found) -> Entry:
-        token = entry.token if job.state == ACTIVE and job.lease_no == entry.lease_no else None
+    def _afterwards(self, entry: Entry, job: Found, renewed: bool) -> Entry:
+        token = entry.token if renewed else None
         if entry.token is not None and token is None and entry.id is not None:
             self.stale.append((entry.id, entry.token))
         if job.state == ACTIVE:
