@@ -1,10 +1,8 @@
 """A process that enqueues and completes jobs, durable and not, until its power is cut.
 
-`python -m support.promised FILE`
-
-The first line in gives the first number to use and whether there are durable jobs: they sync for the others too.
-The first line out lists what the file has. From then on each answer is a line with the time it came:
-["enqueued", durable, time, numbers, ids] or ["completed", time, numbers].
+`python -m support.promised FILE`: the first line in gives the first number to use, and whether there are durable jobs
+(they sync for the others too). The first line out lists what the file has. From then on each answer is a line with the
+time it came: ["enqueued", durable, time, numbers, ids] or ["completed", time, numbers].
 """
 
 from __future__ import annotations

@@ -48,8 +48,7 @@ async def test_while_the_disk_takes_nothing_every_verb_is_refused(tmp_path: Path
                 await told("enqueue", [4], False, 10)
             with pytest.raises(Refused, match="store_error"):
                 await told("enqueue", [4], True, 10)
-        await told("close")
-        assert await told.child.process.wait() == 0 if told.child.process.stdin is None else True
+        await told("close")  # lets go of the file all the same
     fault.unlink()
     async with puppet(tmp_path / "hub.db") as told:
         found = (await told("numbers"))["waiting"]
