@@ -1,4 +1,4 @@
-"""Promise P2 with a hub that is killed: what the broker was told to forget is in the file, the rest comes again."""
+"""Promise P2 with a hub that is killed or loses power: what the broker was told to forget is in the file."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from hubqueue.hub.hub import Hub
+from support.disk import Powered, shim
 from support.mosquitto import Mosquitto
 from support.mqtt import publish, until
 
@@ -21,7 +22,7 @@ MESSAGES = 20_000
 KILLS = 5
 
 
-async def started(path: Path, port: int, *words: str) -> asyncio.subprocess.Process:
+async def started(path: Path, port: int, *words: str, **variables: str) -> asyncio.subprocess.Process:
     """A bridge process that is up."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
@@ -31,7 +32,7 @@ async def started(path: Path, port: int, *words: str) -> asyncio.subprocess.Proc
         str(port),
         *words,
         stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(TESTS)},
+        env={**os.environ, "PYTHONPATH": str(TESTS), **variables},
     )
     await told(process)
     return process
@@ -99,6 +100,47 @@ async def test_p2_twenty_thousand_messages_survive_five_kills(tmp_path: Path) ->
     assert set(counts) == set(range(-1, MESSAGES))
     assert list(dict.fromkeys(found)) == [*range(MESSAGES), -1]
     print(f"{len(found) - MESSAGES - 1} of {MESSAGES} messages became a second job")
+
+
+async def test_p2_power_cuts_lose_no_message_that_the_broker_was_told_to_forget(tmp_path: Path) -> None:
+    disk = Powered(tmp_path, "xfs")
+    async with Mosquitto(tmp_path, persistence=True) as broker:
+        numbers = range(12_000)
+        sending: asyncio.Task[None] | None = None
+        for _ in range(4):
+            with disk.on() as folder:
+                process = await started(folder / "hub.db", broker.port)
+                if sending is None:
+                    sending = asyncio.create_task(publish(broker.port, [("s/a", b"%d" % number) for number in numbers]))
+                first = await told(process)
+                while await told(process) < first + 1500:
+                    pass
+                disk.cut()
+                await kill(process)
+        assert sending is not None
+        await sending
+        with disk.on() as folder:
+            process = await started(folder / "hub.db", broker.port)
+            await publish(broker.port, [("s/last", b"-1")])
+            await stored(process, broker)
+            found = await payloads(folder / "hub.db")
+    assert set(found) == {-1, *numbers}
+
+
+async def test_p2_nothing_is_acknowledged_while_the_disk_cannot_sync(tmp_path: Path) -> None:
+    fault = tmp_path / "fault"
+    async with Mosquitto(tmp_path) as broker:
+        process = await started(tmp_path / "hub.db", broker.port, **shim(tmp_path, fault=fault))
+        fault.touch()
+        await publish(broker.port, [("s/a", b"%d" % number) for number in range(200)])
+        while await told(process) < 200:
+            pass
+        assert "Received PUBACK from hubqueue-" not in broker.log()
+        await kill(process)  # a hub whose disk fails asks to be restarted
+        fault.unlink()
+        process = await started(tmp_path / "hub.db", broker.port)
+        await stored(process, broker)
+        assert set(await payloads(tmp_path / "hub.db")) == set(range(200))
 
 
 async def stored(process: asyncio.subprocess.Process, broker: Mosquitto) -> None:
