@@ -53,6 +53,7 @@ class Core:
         tx.watched = self._events.watched
         tx.bounds = self.bounds
         tx.refusal = self._refusal
+        tx.zone = settings.timezone
         tx.make_room = self._cap.make_room
         self._awaited = tx.awaited
         self.store.publish = self._events.publish

@@ -12,8 +12,11 @@ from typing import Final, Protocol
 
 import msgspec
 
+from hubqueue.model.repeat import Repeat
 from hubqueue.model.retry import Backoff
 from hubqueue.model.state import State
+
+PENDING_PARENT: Final = "pending"  # older clients push children before their parent, with this instead of its id
 
 
 class OnFailure(Enum):
@@ -60,6 +63,7 @@ class Options(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     children_ids: tuple[str, ...] = ()
     parent_id: str | None = None
     on_failure: OnFailure | None = None
+    repeat: Repeat | None = None
 
 
 PLAIN: Final = Options()
@@ -86,6 +90,8 @@ class Flag:
     GROUPED = 4096
     DEPENDED = 8192  # a job waits, or has waited, for this one: look into `dependency` when it ends
     DEPENDENT = 16384  # this job waits, or has waited, for others
+    ORPHAN = 32768  # a child that still waits for its parent: it is kept when it completes
+    REPEAT = 65536  # its completion makes a successor
 
 
 def flags_of(options: Options, custom_id: str | None) -> int:
@@ -101,6 +107,8 @@ def flags_of(options: Options, custom_id: str | None) -> int:
         Flag.LIFO: options.lifo,
         Flag.STALL_TIMEOUT: options.stall_timeout_ms is not None,
         Flag.GROUPED: options.group is not None,
+        Flag.REPEAT: options.repeat is not None,
+        Flag.ORPHAN: options.parent_id == PENDING_PARENT,
     }
     return sum(flag for flag, is_held in held.items() if is_held)
 

@@ -20,7 +20,7 @@ def cron(call: Call, command: wire.Cron) -> None:
     if name is None:
         name, data = take_name(data)
     job = command.job_options or JobFields()
-    job = msgspec.structs.replace(job, unique_key=command.unique_key, dedup=command.dedup)
+    job = msgspec.structs.replace(job, unique_key=command.unique_key, dedup=command.dedup, repeat=None)
     wanted = call.session.door.hub.placed(
         Schedule(
             key=command.name,

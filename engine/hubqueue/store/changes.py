@@ -41,16 +41,24 @@ def set_flags(tx: Tx, seq: int, flags: int) -> None:
     tx.execute(SET_FLAGS, (flags, seq))
 
 
+CLEAR_FLAG: Final = "UPDATE job SET flags = flags & ~? WHERE seq = ?"
+
+
+def clear_flag(tx: Tx, seq: int, flag: int) -> None:
+    tx.execute(CLEAR_FLAG, (flag, seq))
+
+
 RESTART: Final = """
     UPDATE job
     SET state = 0, ord = ?, run_at_ms = ?, attempts = 0, stall_count = 0, lost_count = 0, progress = 0, result = NULL,
-        finished_at_ms = NULL, started_at_ms = NULL, expires_at_ms = NULL, lease_no = lease_no + 1, history = ?
+        finished_at_ms = NULL, started_at_ms = NULL, expires_at_ms = NULL, lease_no = lease_no + 1, history = ?,
+        flags = CASE WHEN state = 4 THEN flags & ~65536 ELSE flags END
     WHERE seq = ?
 """
 
 
 def restart(tx: Tx, seq: int, history: bytes | None) -> None:
-    """A finished job waits again, with all its attempts. Its old tokens are void."""
+    """A finished job waits again, with all its attempts. Its old tokens are void; it has had its successor."""
     tx.execute(RESTART, (tx.ord_ms, tx.now_ms, history, seq))
 
 

@@ -45,6 +45,7 @@ class Tx:
         "seqs",
         "undo",
         "watched",
+        "zone",
     )
 
     def __init__(self, db: sqlite3.Connection, queues: Queues, seqs: Seqs, identity: Identity) -> None:
@@ -63,6 +64,7 @@ class Tx:
         self.due_ms = NEVER  # the earliest time this group gave upkeep something to do
         self.evicted = 0  # jobs this group dropped because of a bound
         # set by the hub:
+        self.zone: str | None = None  # the time zone of patterns that name none; None is UTC
         self.watched: Callable[[str], bool] = lambda queue: False  # whether somebody subscribed to a queue
         self.bounds: Callable[[str], QueueBounds] = lambda queue: DEFAULT_BOUNDS
         self.refusal: Callable[[], HubqueueError | None] = lambda: None  # why new jobs are not taken now

@@ -29,8 +29,9 @@ from hubqueue.wire.fields import (
     Whole,
     value_bytes,
 )
+from hubqueue.wire.repeat import RepeatIn, to_repeat
 
-NOT_YET: Final = ("depends_on", "parent_id", "children_ids", "group_id", "group_max_size", "repeat")
+NOT_YET: Final = ("depends_on", "parent_id", "children_ids", "group_id", "group_max_size")
 
 
 class PlainJob(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -92,7 +93,7 @@ class JobFields(msgspec.Struct, rename="camel", gc=False, kw_only=True):
     parent_id: str | None = None
     group_id: str | None = None
     group_max_size: Whole | None = None
-    repeat: Raw = ABSENT
+    repeat: RepeatIn | None = None
 
 
 class JobIn(JobFields, rename="camel", gc=False, kw_only=True):
@@ -106,9 +107,11 @@ def to_new_job(job: JobFields, custom_id: str | None) -> NewJob:
 
     Errors: Invalid for options that this hub does not have, so that nothing is silently left out.
     """
+    if job.repeat is not None:
+        check_alone(job, custom_id)
     for option in NOT_YET:
         value = getattr(job, option)
-        if value is not None and value != [] and (option != "repeat" or value_bytes(value) not in (None, b"\xc0")):
+        if value is not None and value != []:
             wire_name = "".join(part.title() if at else part for at, part in enumerate(option.split("_")))
             raise Invalid(f"{wire_name} is not supported by this hub", hint="push the job without it")
     data = value_bytes(job.data)
@@ -128,6 +131,14 @@ def to_new_job(job: JobFields, custom_id: str | None) -> NewJob:
     )
 
 
+def check_alone(job: JobFields, custom_id: str | None) -> None:
+    """A repeated job has no id of its own choice and no relatives. Errors: Invalid."""
+    if custom_id:
+        raise Invalid("repeat jobs cannot use JobOptions.jobId; use repeat.jobId instead")
+    if job.depends_on or job.parent_id is not None or job.children_ids:
+        raise Invalid("repeat jobs cannot participate in parent or dependency relationships")
+
+
 def options_of(job: JobFields) -> Options:
     """The rare options of a job."""
     return Options(
@@ -142,6 +153,7 @@ def options_of(job: JobFields) -> Options:
         remove_on_fail=bool(job.remove_on_fail),
         tags=job.tags or (),
         stack_trace_limit=job.stack_trace_limit,
+        repeat=to_repeat(job.repeat),
     )
 
 

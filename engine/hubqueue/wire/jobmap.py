@@ -13,6 +13,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from hubqueue.model.job import NO_HISTORY, Flag, History, Job, Options
 from hubqueue.model.state import State, shown
+from hubqueue.wire.repeat import RepeatOut, repeat_out
 
 
 class Step(msgspec.Struct, omit_defaults=True, gc=False):
@@ -66,7 +67,7 @@ class JobMap(msgspec.Struct, rename="camel", gc=False):
     tags: tuple[str, ...] = ()
     progress_message: str | None = None
     stacktrace: tuple[str, ...] | None = None
-    repeat: None = None
+    repeat: RepeatOut | None = None
     durable: bool = False
     lifo: bool = False
     remove_on_complete: bool = False
@@ -192,6 +193,7 @@ def _add_options(found: JobMap, options: Options) -> None:
         found.deduplication_extend = options.dedup.extend
         found.deduplication_replace = options.dedup.replace
     found.tags = options.tags
+    found.repeat = repeat_out(options.repeat)
     found.durable = options.durable
     found.remove_on_complete = options.remove_on_complete
     found.remove_on_fail = options.remove_on_fail

@@ -18,6 +18,11 @@ _OWN: Final = {  # fields with a text of their own, whatever is wrong with them
     "name": "Job name must be a non-empty string of at most 256 characters",
     "queue": "Queue name is required",
     "backoff.type": "backoff.type must be 'fixed' or 'exponential'",
+    "repeat.every": "repeat.every must be a positive finite number",
+    "repeat.startDate": "repeat.startDate must be a finite timestamp",
+    "repeat.endDate": "repeat.endDate must be a finite timestamp",
+    "repeat.prevMillis": "repeat.prevMillis must be a finite timestamp",
+    "repeat.offset": "repeat.offset must be a finite timestamp",
     "tags": "tags must be an array of strings of at most 256 characters",
 }
 _WANTED: Final = (

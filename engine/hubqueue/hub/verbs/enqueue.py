@@ -14,14 +14,14 @@ from hubqueue.errors import Invalid, QueueFull
 from hubqueue.hub.verbs import flow, rows
 from hubqueue.hub.verbs.available import queued
 from hubqueue.model.bounds import QueueBounds
-from hubqueue.model.flow import FlowJob
-from hubqueue.model.job import PLAIN, Enqueueable, Flag, Job, Options, flags_of, options_blob
+from hubqueue.model.flow import FlowJob, in_order
+from hubqueue.model.job import PLAIN, Enqueueable, Flag, Job, NewJob, Options, flags_of, options_blob
 from hubqueue.model.state import State
 from hubqueue.store import groups, ids, jobs, lists
 from hubqueue.store.queues import PRIORITIZED, QueueRow
 from hubqueue.store.tx import Tx
 
-Tie = tuple[str, Options]  # a new job and what it waits for
+Tie = tuple[str, Options]  # a new job of a flow
 
 
 def enqueue(tx: Tx, queue: str, new: Sequence[Enqueueable]) -> list[str]:
@@ -66,7 +66,11 @@ def enqueue_flow(tx: Tx, flow_jobs: Sequence[FlowJob]) -> list[Job]:
     for each in flow_jobs:
         if tx.identity.seq_of(each.id) is not None or ids.owner_of(tx, each.id) is not None:
             raise Invalid(f"Flow job {each.id} already exists")
-    first = tx.seqs.take(len(flow_jobs)) if flow_jobs else 0
+    if not flow_jobs:
+        return []
+    tx.seqs.require(len(flow_jobs))
+    tx.make_room(tx, len(flow_jobs))
+    first = tx.seqs.take(len(flow_jobs))
     tx.durable = True
     with tx.savepoint():
         ties: list[Tie] = []
@@ -77,24 +81,36 @@ def enqueue_flow(tx: Tx, flow_jobs: Sequence[FlowJob]) -> list[Job]:
             row = rows.queue_row(tx, each.queue)
             _enqueue_one(tx, row, seq, msgspec.structs.replace(each.job, custom_id=each.id), ties)
         for id, options in ties:
-            flow.wait_for(tx, id, options.depends_on, options.children_ids)
+            if options.depends_on:
+                flow.wait_for(tx, id, options.depends_on, options.children_ids)
     return [rows.find(tx, each.id)[0] for each in flow_jobs]
+
+
+def admit(tx: Tx, row: QueueRow, job: NewJob) -> str:
+    """Store one checked job that follows from another; its id. It is not refused: it comes in place of that one."""
+    return _enqueue_one(tx, row, tx.seqs.take(1), job, [])
 
 
 def _enqueue_each(tx: Tx, row: QueueRow, first: int, new: Sequence[Enqueueable]) -> list[str]:
     ties: list[Tie] = []
     made = [_enqueue_one(tx, row, seq, job, ties) for seq, job in enumerate(new, first)]
-    for id, options in ties:
-        flow.wait_for(tx, id, options.depends_on, options.children_ids)
     if len(ties) > 1:
-        flow.refuse_cycles(tx, [id for id, _ in ties])
+        in_order({id: options.depends_on for id, options in ties})
+    for id, options in ties:
+        if options.depends_on:
+            flow.wait_for(tx, id, options.depends_on, options.children_ids)
+    for id, options in ties:
+        if options.parent_id is not None:
+            flow.join(tx, id)
     return made
 
 
 def _may_be_refused(job: Enqueueable) -> bool:
-    """A group may turn out to be full, or a dependency unknown, in the middle of the batch."""
+    """A group may turn out to be full, or a dependency or parent unknown, in the middle of the batch."""
     options = job.options
-    return options is not None and (options.group_max_size is not None or bool(options.depends_on))
+    return options is not None and (
+        options.group_max_size is not None or bool(options.depends_on) or options.parent_id is not None
+    )
 
 
 def enqueue_forwarded(tx: Tx, queue: str, new: Sequence[Enqueueable], floor: int) -> list[str]:
@@ -185,7 +201,7 @@ def _enqueue_one(tx: Tx, row: QueueRow, seq: int, job: Enqueueable, ties: list[T
     queued(tx, row, state, job.priority, run_at)
     if expires is not None:
         tx.due(expires)
-    if options.depends_on:
+    if options.depends_on or options.parent_id is not None:
         ties.append((id, options))
     tx.emit("pushed", row.name, id)
     return id

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from hubqueue.errors import LockLost, LockRequired, NotFound
-from hubqueue.hub.verbs import flow, rows
+from hubqueue.hub.verbs import flow, repeat, rows
 from hubqueue.hub.verbs.available import queued
 from hubqueue.hub.verbs.enqueue import enqueue, evict
 from hubqueue.model import retry
@@ -53,6 +53,7 @@ def _complete(tx: Tx, done: Sequence[tuple[jobs.Grip, bytes | None, bool]]) -> N
     kept: list[int] = []
     results: list[bytes | None] = []
     completed: dict[int, int] = {}
+    repeated = []
     removed: dict[int, list[tuple[int, int, int]]] = {}
     queues = tx.queues.by_id
     for grip, result, gone in done:
@@ -64,7 +65,9 @@ def _complete(tx: Tx, done: Sequence[tuple[jobs.Grip, bytes | None, bool]]) -> N
                 identified.append(grip.seq)
             if flags & Flag.DEPENDED:
                 flow.completed(tx, grip.seq, result)
-        if gone:
+            if flags & Flag.REPEAT:
+                repeated.append(grip.seq)
+        if gone and not flags & Flag.ORPHAN:
             removed.setdefault(grip.queue, []).append((grip.seq, flags, grip.priority))
         else:
             kept.append(grip.seq)
@@ -80,10 +83,14 @@ def _complete(tx: Tx, done: Sequence[tuple[jobs.Grip, bytes | None, bool]]) -> N
         tx.count(queues[queue_id], State.COMPLETED, count)
     if identified:
         ids.finished(tx, identified, gone=False)
+    instances = [jobs.get(tx, seq) for seq in repeated]
     if kept:
         jobs.complete(tx, kept, results)
     for queue_id, gone_rows in removed.items():
         rows.remove(tx, queues[queue_id], State.ACTIVE, gone_rows)
+    for instance in instances:
+        if instance is not None:
+            repeat.succeed(tx, *instance)
 
 
 def fail(tx: Tx, id: str, token: str | None, outcome: Outcome) -> bool:
@@ -192,7 +199,13 @@ def bury(
 ) -> None:
     """A job becomes a dead letter, and what waits for it is told; the oldest beyond the bound is dropped."""
     _bury(tx, job, queue, history, reason, error, fence=fence, remove=remove)
-    falling = [(job, error)] if job.flags & Flag.DEPENDED and job.options.on_failure is not None else []
+    if job.flags & Flag.DEPENDED and job.options.on_failure is not None:
+        tell_parents(tx, job, error)
+
+
+def tell_parents(tx: Tx, job: Job, error: str | None) -> None:
+    """A child with a failure policy has failed: apply it to those that wait for the child."""
+    falling = [(job, error)]
     while falling:  # a failure climbs as far as each parent asks for it; trees may be deep
         child, cause = falling.pop()
         for edge in flows.on(tx, child.seq):
