@@ -20,15 +20,15 @@ from typing import Any, Final, TypeVar
 from hubqueue.clock import Clock
 from hubqueue.errors import Busy, DamagedFile, DiskFull, Draining, HubqueueError, StoreError
 from hubqueue.model.verbs import Event
-from hubqueue.store import groups, identity, limits, meta, queue_settings, seqs
-from hubqueue.store.checkpointer import PASSIVE_BYTES, SOFT_BYTES, Checkpointer
-from hubqueue.store.file import FileLock, connect, translate
-from hubqueue.store.queues import NEVER, QueueRow, Queues
+from hubqueue.store import meta, seqs
+from hubqueue.store.checkpointer import Checkpointer
+from hubqueue.store.file import FileLock, translate
+from hubqueue.store.gate import Gate
+from hubqueue.store.opening import open_file
+from hubqueue.store.queues import NEVER, QueueRow
 from hubqueue.store.reserve import Reserve
-from hubqueue.store.schema import migrate
 from hubqueue.store.syncer import Syncer
 from hubqueue.store.tx import Tx
-from hubqueue.store.wal import Wal
 
 log = logging.getLogger(__name__)
 
@@ -60,18 +60,16 @@ class Store:
         self._lock = FileLock(path)
         try:
             self.reserve = Reserve(path)
-            try:
-                self._open_file(clock, adopt)
-            except DiskFull:
-                if not self.reserve.give_up():
-                    raise
-                self._open_file(clock, adopt)
-            self.reserve.check(self._wal.used_bytes())
+            opened = open_file(path, self.reserve, clock, adopt=adopt)
+            self.reserve.check(opened.wal.used_bytes())
         except BaseException:
             self._lock.release()
             raise
+        self._db, self._wal, self.clock, self.queues, self.tx, self.page_bytes, self._ord_ms = opened
+        self._saved_ms = 0
         self._syncer = Syncer(self._wal, sync_interval_s, self._sync_failed)
         self._checkpointer = Checkpointer(path)
+        self._gate = Gate(self._wal, self._checkpointer, self._run_gated)
         self._linger_s = linger_s
         self._replies: list[tuple[Reply[Any], Any, bool, int]] = []
         self._gated: deque[_Entry] = deque()
@@ -79,9 +77,6 @@ class Store:
         self._linger_timer: asyncio.TimerHandle | None = None
         self._relief: list[Callable[[], None]] = []
         self._open = False
-        self._gate_closed = False
-        self._checkpointing = False
-        self._checkpoint_from = PASSIVE_BYTES
         self._reserving = False
         self._looked_at = -1  # the group in which the free space was looked at
         self._closed = False
@@ -92,42 +87,6 @@ class Store:
         self.publish: Callable[[list[Event]], None] | None = None
         self.wake: Callable[[dict[QueueRow, int]], None] | None = None
         self.schedule: Callable[[int], None] | None = None
-
-    def _open_file(self, clock: type[Clock], adopt: bool) -> None:
-        self._db = connect(self.path)
-        try:
-            migrate(self._db)
-            self._load(clock, adopt)
-        except BaseException as error:
-            self._db.close()
-            if isinstance(error, sqlite3.Error):
-                raise translate(error, self.path) from error
-            if isinstance(error, OSError):
-                raise StoreError(f"{self.path} could not be opened: {error}", hint="look at the disk") from error
-            raise
-
-    def _load(self, clock: type[Clock], adopt: bool) -> None:
-        db = self._db
-        db.execute("BEGIN IMMEDIATE")
-        first = seqs.stored_end(db)
-        end = seqs.reserve(db)
-        who = identity.load(db, first, adopt=adopt)
-        last_ms, last_ord_ms = meta.stored_time(db)
-        db.execute("COMMIT")
-        (page_bytes,) = db.execute("PRAGMA page_size").fetchone()
-        self._wal = Wal(self.path, page_bytes)
-        self._wal.sync()  # the block is ours only once it is on the disk
-        block = seqs.Seqs(first)
-        block.end = end
-        self.clock = clock(last_ms)
-        self._ord_ms = last_ord_ms
-        self._saved_ms = 0
-        self.page_bytes = page_bytes
-        self.queues = Queues(db)
-        limits.load(db, self.queues.by_id, self.clock.now_ms())
-        groups.mark(db, self.queues.by_id)
-        queue_settings.load(db, self.queues)
-        self.tx = Tx(db, self.queues, block, who)
 
     # verbs
 
@@ -144,7 +103,7 @@ class Store:
             return
         self.backlog_bytes += size
         entry = (verb, reply, durable, size)
-        if self._gate_closed:
+        if self._gate.closed:
             self._gated.append(entry)
         elif linger and not self._open and self._linger_s > 0:
             self._lingering.append(entry)
@@ -210,13 +169,13 @@ class Store:
     def check_disk(self) -> None:
         """Upkeep: take new jobs again once there is space. A full disk gets a short log: that is space too."""
         self.reserve.check(self._wal.used_bytes())
-        self._watch_wal()
+        self._watch_log()
 
     async def close(self) -> None:
         """Finish what was submitted, sync, and close the file. Safe to call twice."""
         if self._closed:
             return
-        while self._gate_closed or self._checkpointing or self._lingering or self._open:
+        while self._gate.closed or self._gate.busy or self._lingering or self._open:
             self._linger_over()
             await asyncio.sleep(0.001)
         self._closed = True
@@ -320,7 +279,7 @@ class Store:
         if due_ms < NEVER and self.schedule is not None:
             self.schedule(due_ms)
         self.evicted += evicted
-        self._watch_wal()
+        self._watch_log()
 
     def _give_up(self, error: Exception) -> None:
         """Roll the whole group back and answer every verb of it with the same error."""
@@ -370,7 +329,7 @@ class Store:
             self._linger_timer = None
         entries, self._lingering = self._lingering, []
         for entry in entries:
-            if self._gate_closed:
+            if self._gate.closed:
                 self._gated.append(entry)
             else:
                 self._run(entry)
@@ -388,38 +347,13 @@ class Store:
 
         self.submit(lambda tx: seqs.reserve(tx.db), done, durable=True)
 
-    def _watch_wal(self) -> None:
-        if self._checkpointing:
-            return
-        used = self._wal.used_bytes()
-        soft = PASSIVE_BYTES if self.reserve.full else SOFT_BYTES
-        if used >= max(soft, self._checkpoint_from):
-            self._gate_closed = True
-            self._checkpointing = True
-            future = asyncio.wrap_future(self._checkpointer.restart(), loop=self._loop)
-            future.add_done_callback(lambda done: self._checkpointed(done, used, restarted=True))
-        elif used >= self._checkpoint_from:
-            self._checkpointing = True
-            future = asyncio.wrap_future(self._checkpointer.passive(), loop=self._loop)
-            future.add_done_callback(lambda done: self._checkpointed(done, used, restarted=False))
+    def _watch_log(self) -> None:
+        self._gate.watch(disk_full=self.reserve.full)
 
-    def _checkpointed(self, future: asyncio.Future[bool], used: int, *, restarted: bool) -> None:
-        self._checkpointing = False
-        error = future.exception()
-        if error is not None:
-            log.warning("A checkpoint failed and is tried again. error=%s", error)
-        done = error is None and future.result()
-        # after a restart count from zero; otherwise the next one after as much again has been written
-        self._checkpoint_from = PASSIVE_BYTES if restarted and done else used + PASSIVE_BYTES
-        if restarted:
-            self._open_gate()
-        else:
-            self._watch_wal()
-
-    def _open_gate(self) -> None:
-        self._gate_closed = False
+    def _run_gated(self) -> None:
+        """The gate is open again: run what queued up behind it, in order."""
         gated, self._gated = self._gated, deque()
-        while gated and not self._gate_closed:
+        while gated and not self._gate.closed:
             self._run(gated.popleft())
         self._gated.extendleft(reversed(gated))
 

@@ -1,0 +1,76 @@
+"""Opening the job file: what has to be read, reserved and migrated before the first verb."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import NamedTuple
+
+from hubqueue.clock import Clock
+from hubqueue.errors import DiskFull, StoreError
+from hubqueue.store import groups, identity, limits, meta, queue_settings, seqs
+from hubqueue.store.file import connect, translate
+from hubqueue.store.queues import Queues
+from hubqueue.store.reserve import Reserve
+from hubqueue.store.schema import migrate
+from hubqueue.store.tx import Tx
+from hubqueue.store.wal import Wal
+
+
+class Opened(NamedTuple):
+    """An open file. ord_ms: the last order number given out."""
+
+    db: sqlite3.Connection
+    wal: Wal
+    clock: Clock
+    queues: Queues
+    tx: Tx
+    page_bytes: int
+    ord_ms: int
+
+
+def open_file(path: Path, reserve: Reserve, clock: type[Clock], *, adopt: bool) -> Opened:
+    """Open or create the file; on a full disk with the space that is kept back for that.
+
+    Errors: NewerFile, DamagedFile, DiskFull, StoreError.
+    """
+    try:
+        return _open(path, clock, adopt)
+    except DiskFull:
+        if not reserve.give_up():
+            raise
+        return _open(path, clock, adopt)
+
+
+def _open(path: Path, clock: type[Clock], adopt: bool) -> Opened:
+    db = connect(path)
+    try:
+        migrate(db)
+        return _load(db, path, clock, adopt)
+    except BaseException as error:
+        db.close()
+        if isinstance(error, sqlite3.Error):
+            raise translate(error, path) from error
+        if isinstance(error, OSError):
+            raise StoreError(f"{path} could not be opened: {error}", hint="look at the disk") from error
+        raise
+
+
+def _load(db: sqlite3.Connection, path: Path, clock: type[Clock], adopt: bool) -> Opened:
+    db.execute("BEGIN IMMEDIATE")
+    first = seqs.stored_end(db)
+    end = seqs.reserve(db)
+    who = identity.load(db, first, adopt=adopt)
+    last_ms, last_ord_ms = meta.stored_time(db)
+    db.execute("COMMIT")
+    (page_bytes,) = db.execute("PRAGMA page_size").fetchone()
+    wal = Wal(path, page_bytes)
+    wal.sync()  # the block is ours only once it is on the disk
+    block = seqs.Seqs(first)
+    block.end = end
+    now = clock(last_ms)
+    queues = Queues(db)
+    limits.load(db, queues.by_id, now.now_ms())
+    groups.mark(db, queues.by_id)
+    queue_settings.load(db, queues)
+    return Opened(db, wal, now, queues, Tx(db, queues, block, who), page_bytes, last_ord_ms)
