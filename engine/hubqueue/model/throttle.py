@@ -19,6 +19,10 @@ class Rate(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     duration_ms: int = 1000
     until_ms: int | None = None
 
+    def over(self, now_ms: int) -> bool:
+        """Whether the limit has ended by itself."""
+        return self.until_ms is not None and self.until_ms <= now_ms
+
 
 class QueueLimits(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Limits of one queue; None means unlimited, 0 blocks it."""
@@ -81,12 +85,13 @@ class Bucket:
 
 
 class Window:
-    """A group's running window: the jobs handed out since `start_ms`; and how long the group is blocked by hand."""
+    """A group's running window: the jobs handed out since it began; and how long the group is blocked by hand."""
 
-    __slots__ = ("blocked_until_ms", "count", "start_ms")
+    __slots__ = ("blocked_until_ms", "count", "ends_ms", "start_ms")
 
     def __init__(self, start_ms: int) -> None:
         self.start_ms = start_ms
+        self.ends_ms = 0  # by the rate it was last looked at with
         self.count = 0
         self.blocked_until_ms = 0
 
@@ -98,4 +103,9 @@ class Window:
             return now_ms
         if now_ms >= self.start_ms + rate.duration_ms:
             self.start_ms, self.count = now_ms, 0
-        return now_ms if self.count < rate.max else self.start_ms + rate.duration_ms
+        self.ends_ms = self.start_ms + rate.duration_ms
+        return now_ms if self.count < rate.max else self.ends_ms
+
+    def over(self, now_ms: int) -> bool:
+        """Whether neither a window nor a block is running."""
+        return now_ms >= self.ends_ms and now_ms >= self.blocked_until_ms

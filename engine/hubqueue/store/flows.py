@@ -27,7 +27,11 @@ ON: Final = f"SELECT {FIELDS} FROM dependency WHERE dependency = ?"
 PENDING: Final = "SELECT count(*) FROM dependency WHERE dependent = ? AND outcome = 0"
 END: Final = "UPDATE dependency SET outcome = ?, value = ? WHERE dependent = ? AND dependency = ?"
 END_ALL: Final = "UPDATE dependency SET outcome = 1 WHERE dependent = ? AND outcome = 0"
-REOPEN: Final = "UPDATE dependency SET outcome = 0, value = NULL WHERE dependency = ? AND outcome <> 0"
+WAIT_AGAIN: Final = """
+    UPDATE dependency SET outcome = 0
+    WHERE dependent = ? AND outcome = 1
+      AND EXISTS (SELECT 1 FROM job WHERE job.seq = dependency.dependency AND job.state < 4)
+"""
 CUT: Final = "DELETE FROM dependency WHERE dependent = ? AND dependency = ?"
 
 
@@ -59,6 +63,11 @@ def end(tx: Tx, edge: Edge, outcome: Ended, value: bytes | None) -> None:
 def end_all(tx: Tx, dependent: int) -> None:
     """The job waits for nothing any more."""
     tx.execute(END_ALL, (dependent,))
+
+
+def wait_again(tx: Tx, dependent: int) -> None:
+    """The job waits for those it went on without, and which have not ended yet."""
+    tx.execute(WAIT_AGAIN, (dependent,))
 
 
 def cut(tx: Tx, edge: Edge) -> None:

@@ -127,5 +127,8 @@ def forget(tx: Tx, queue_id: int) -> None:
 
 
 def prune(tx: Tx) -> None:
-    """Forget groups that hold nothing."""
+    """Forget groups that hold nothing, and windows that are over."""
     tx.execute(PRUNE)
+    for row in tx.queues.by_id.values():
+        for name in [name for name, window in row.windows.items() if window.over(tx.now_ms)]:
+            del row.windows[name]

@@ -48,7 +48,7 @@ def allowed(tx: Tx, row: QueueRow, wanted: int) -> int:
     if limits.concurrency is not None:
         wanted = min(wanted, max(0, limits.concurrency - row.n[State.ACTIVE]))
     if limits.rate is not None and row.bucket is not None:
-        if limits.rate.until_ms is not None and limits.rate.until_ms <= tx.now_ms:
+        if limits.rate.over(tx.now_ms):
             store(tx, row, QueueLimits(None, limits.concurrency))
             return allowed(tx, row, wanted)
         tokens = row.bucket.available(tx.now_ms)
@@ -69,12 +69,17 @@ def took(tx: Tx, row: QueueRow, count: int) -> None:
 
 
 def refill(tx: Tx, row: QueueRow) -> None:
-    """Let upkeep look at the queue when it has its next token."""
-    if row.bucket is not None:
-        wait_ms = row.bucket.wait_ms()
-        if wait_ms:
-            row.refill_ms = tx.now_ms + wait_ms
-            tx.due(row.refill_ms)
+    """Let upkeep look at the queue when it has its next token, or when its rate ends by itself."""
+    rate = None if row.limits is None else row.limits.rate
+    if row.bucket is None or rate is None:
+        return
+    wait_ms = row.bucket.wait_ms()
+    ends = [] if rate.until_ms is None else [rate.until_ms]
+    if wait_ms is not None:
+        ends.append(tx.now_ms + wait_ms)
+    if wait_ms != 0 and ends:
+        row.refill_ms = min(ends)
+        tx.due(row.refill_ms)
 
 
 def _apply(row: QueueRow, limits: QueueLimits | None, now_ms: int) -> None:

@@ -60,6 +60,7 @@ class QueueRow:
         self.asked_ms += jump_ms
         for window in self.windows.values():
             window.start_ms += jump_ms
+            window.ends_ms += jump_ms
             window.blocked_until_ms += jump_ms
 
     def __repr__(self) -> str:

@@ -9,6 +9,7 @@ from hubqueue.hub.verbs import rows
 from hubqueue.hub.verbs.available import queued
 from hubqueue.hub.verbs.settle import bury
 from hubqueue.hub.verbs.tokens import check_token
+from hubqueue.model.flowdata import replaced
 from hubqueue.model.job import Flag, Job, history_blob
 from hubqueue.model.state import LABELS, QUEUED, State
 from hubqueue.store import changes, ids, jobs, lists
@@ -68,11 +69,14 @@ def promote_many(tx: Tx, queue: str, limit: int | None) -> int:
 
 
 def update(tx: Tx, id: str, data: bytes | None) -> None:
-    """Replace the data of a job that has not finished. Errors: NotFound."""
+    """Replace the data of a job that has not finished; what it says about a flow stays. Errors: NotFound, Invalid."""
     text = "Job not found or cannot be updated"
     job, _ = rows.find(tx, id, text)
     if job.state in (State.COMPLETED, State.FAILED):
         raise NotFound(text)
+    options = job.options
+    if options.parent_id is not None or options.children_ids:
+        data = replaced(job.data, data)
     _durable(tx, job)
     changes.set_data(tx, job.seq, data)
 

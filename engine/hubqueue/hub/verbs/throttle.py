@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from hubqueue.hub.verbs import rows
+from hubqueue.model.state import State
 from hubqueue.model.throttle import GroupLimits, QueueLimits, Rate, Window
 from hubqueue.store import groups, limits
 from hubqueue.store.tx import Tx
@@ -14,9 +15,11 @@ from hubqueue.store.tx import Tx
 NO_LIMIT: Final = -2  # what the protocol answers for the ttl of a limit that is not there
 
 
-def set_rate(tx: Tx, queue: str, rate: Rate | None) -> None:
-    """Set or clear the rate of a queue; its bucket starts full."""
+def set_rate(tx: Tx, queue: str, rate: Rate | None, ttl_ms: int | None = None) -> None:
+    """Set or clear the rate of a queue; its bucket starts full. ttl_ms: the rate clears itself after so long."""
     row = rows.queue_row(tx, queue)
+    if rate is not None and ttl_ms is not None:
+        rate = msgspec.structs.replace(rate, until_ms=tx.now_ms + ttl_ms)
     limits.store(tx, row, msgspec.structs.replace(row.limits or QueueLimits(), rate=rate))
 
 
@@ -27,8 +30,17 @@ def set_concurrency(tx: Tx, queue: str, concurrency: int | None) -> None:
 
 
 def queue_limits(tx: Tx, queue: str) -> QueueLimits:
+    """The limits of a queue as they are now."""
     row = tx.queues.find(queue)
-    return QueueLimits() if row is None or row.limits is None else row.limits
+    kept = QueueLimits() if row is None or row.limits is None else row.limits
+    return QueueLimits(None, kept.concurrency) if kept.rate is not None and kept.rate.over(tx.now_ms) else kept
+
+
+def is_maxed(tx: Tx, queue: str) -> bool:
+    """Whether as many jobs of a queue are active as may be."""
+    row = tx.queues.find(queue)
+    concurrency = None if row is None or row.limits is None else row.limits.concurrency
+    return row is not None and concurrency is not None and row.n[State.ACTIVE] >= concurrency
 
 
 def rate_wait_ms(tx: Tx, queue: str, max_jobs: int | None) -> int:
@@ -37,9 +49,9 @@ def rate_wait_ms(tx: Tx, queue: str, max_jobs: int | None) -> int:
     max_jobs: 0 while fewer than so many tokens are used.
     """
     row = tx.queues.find(queue)
-    if row is None or row.limits is None or row.limits.rate is None or row.bucket is None:
+    rate = queue_limits(tx, queue).rate
+    if row is None or row.bucket is None or rate is None:
         return NO_LIMIT
-    rate = row.limits.rate
     if rate.until_ms is not None:
         return max(0, rate.until_ms - tx.now_ms)
     free = row.bucket.available(tx.now_ms)
@@ -69,8 +81,10 @@ def group_limits(tx: Tx, queue: str, group: str) -> GroupLimits:
 
 def set_group_rate(tx: Tx, queue: str, group: str, rate: Rate | None) -> bool:
     """Set or clear a group's rate and end its running window; whether there was one before."""
-    row = rows.queue_row(tx, queue)
     before = group_limits(tx, queue, group)
+    if before.rate is None and rate is None:
+        return False
+    row = rows.queue_row(tx, queue)
     groups.store_limits(tx, row, group, msgspec.structs.replace(before, rate=rate))
     row.windows.pop(group, None)
     _open(tx, queue)
@@ -79,8 +93,10 @@ def set_group_rate(tx: Tx, queue: str, group: str, rate: Rate | None) -> bool:
 
 def set_group_concurrency(tx: Tx, queue: str, group: str, concurrency: int | None) -> bool:
     """Set or clear how many jobs of a group may be active at a time; whether there was a limit before."""
-    row = rows.queue_row(tx, queue)
     before = group_limits(tx, queue, group)
+    if before.concurrency is None and concurrency is None:
+        return False
+    row = rows.queue_row(tx, queue)
     groups.store_limits(tx, row, group, msgspec.structs.replace(before, concurrency=concurrency))
     _open(tx, queue)
     return before.concurrency is not None
@@ -103,17 +119,15 @@ def group_wait_ms(tx: Tx, queue: str, group: str, max_jobs: int | None) -> int:
         return NO_LIMIT
     if tx.now_ms < window.blocked_until_ms:
         return window.blocked_until_ms - tx.now_ms
-    if max_jobs is not None and window.count < max_jobs:
-        return 0
-    rate = group_limits(tx, queue, group).rate
-    if rate is None:
+    if window.over(tx.now_ms):
         return NO_LIMIT
-    left = window.start_ms + rate.duration_ms - tx.now_ms
-    return left if left > 0 else NO_LIMIT
+    return 0 if max_jobs is not None and window.count < max_jobs else window.ends_ms - tx.now_ms
 
 
 def pause_group(tx: Tx, queue: str, group: str, *, paused: bool) -> bool:
     """Hand out no jobs of a group, or again; whether that changed anything."""
+    if paused == is_group_paused(tx, queue, group):
+        return False
     row = rows.queue_row(tx, queue)
     row.grouped = True
     changed = groups.pause(tx, row, group, paused=paused)
@@ -131,5 +145,5 @@ def is_group_paused(tx: Tx, queue: str, group: str) -> bool:
 def _open(tx: Tx, queue: str) -> None:
     """Let whoever waits on the queue try again."""
     row = tx.queues.find(queue)
-    if row is not None and any(row.n[:1]):
-        tx.available(row, row.n[0])
+    if row is not None and row.n[State.WAITING]:
+        tx.available(row, row.n[State.WAITING])
