@@ -8,9 +8,11 @@ import os
 import signal
 import sys
 from collections import Counter
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from hubqueue.hub.hub import Hub
 from support.disk import Powered, shim
@@ -22,20 +24,39 @@ MESSAGES = 20_000
 KILLS = 5
 
 
-async def started(path: Path, port: int, *words: str, **variables: str) -> asyncio.subprocess.Process:
-    """A bridge process that is up."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "support.bridge_process",
-        str(path),
-        str(port),
-        *words,
-        stdout=asyncio.subprocess.PIPE,
-        env={**os.environ, "PYTHONPATH": str(TESTS), **variables},
-    )
-    await told(process)
-    return process
+class Bridges:
+    """Bridge processes; those still running at the end of the test are killed."""
+
+    def __init__(self) -> None:
+        self._running: list[asyncio.subprocess.Process] = []
+
+    async def start(self, path: Path, port: int, *words: str, **variables: str) -> asyncio.subprocess.Process:
+        """One more, and up."""
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            "support.bridge_process",
+            str(path),
+            str(port),
+            *words,
+            stdout=asyncio.subprocess.PIPE,
+            env={**os.environ, "PYTHONPATH": str(TESTS), **variables},
+        )
+        self._running.append(process)
+        await told(process)
+        return process
+
+    async def kill_all(self) -> None:
+        for process in self._running:
+            if process.returncode is None:
+                await kill(process)
+
+
+@pytest.fixture
+async def bridges() -> AsyncIterator[Bridges]:
+    made = Bridges()
+    yield made
+    await made.kill_all()
 
 
 async def told(process: asyncio.subprocess.Process) -> int:
@@ -66,32 +87,32 @@ async def payloads(path: Path) -> list[int]:
                 return found
 
 
-async def test_p2_messages_received_and_not_stored_come_again_after_a_kill(tmp_path: Path) -> None:
+async def test_p2_messages_received_and_not_stored_come_again_after_a_kill(tmp_path: Path, bridges: Bridges) -> None:
     path = tmp_path / "hub.db"
     async with Mosquitto(tmp_path) as broker:
-        process = await started(path, broker.port, "hold")
+        process = await bridges.start(path, broker.port, "hold")
         await publish(broker.port, [("s/a", b"%d" % number) for number in range(300)])
         while await told(process) < 300:
             pass
         await kill(process)
         assert await payloads(path) == []
-        process = await started(path, broker.port)
+        process = await bridges.start(path, broker.port)
         await publish(broker.port, [("s/b", b"300")])
         await stored(process, broker)
         assert await payloads(path) == list(range(301))
 
 
-async def test_p2_twenty_thousand_messages_survive_five_kills(tmp_path: Path) -> None:
+async def test_p2_twenty_thousand_messages_survive_five_kills(tmp_path: Path, bridges: Bridges) -> None:
     path = tmp_path / "hub.db"
     async with Mosquitto(tmp_path, persistence=True) as broker:
-        process = await started(path, broker.port)
+        process = await bridges.start(path, broker.port)
         sending = asyncio.create_task(publish(broker.port, [("s/a", b"%d" % number) for number in range(MESSAGES)]))
         for _ in range(KILLS):
             first = await told(process)
             while await told(process) < first + MESSAGES // (KILLS * 3):
                 pass
             await kill(process)
-            process = await started(path, broker.port)
+            process = await bridges.start(path, broker.port)
         await sending
         await publish(broker.port, [("s/last", b"-1")])
         await stored(process, broker)
@@ -102,14 +123,16 @@ async def test_p2_twenty_thousand_messages_survive_five_kills(tmp_path: Path) ->
     print(f"{len(found) - MESSAGES - 1} of {MESSAGES} messages became a second job")
 
 
-async def test_p2_power_cuts_lose_no_message_that_the_broker_was_told_to_forget(tmp_path: Path) -> None:
+async def test_p2_power_cuts_lose_no_message_that_the_broker_was_told_to_forget(
+    tmp_path: Path, bridges: Bridges
+) -> None:
     disk = Powered(tmp_path, "xfs")
     async with Mosquitto(tmp_path, persistence=True) as broker:
         numbers = range(12_000)
         sending: asyncio.Task[None] | None = None
         for _ in range(4):
             with disk.on() as folder:
-                process = await started(folder / "hub.db", broker.port)
+                process = await bridges.start(folder / "hub.db", broker.port)
                 if sending is None:
                     sending = asyncio.create_task(publish(broker.port, [("s/a", b"%d" % number) for number in numbers]))
                 first = await told(process)
@@ -120,17 +143,17 @@ async def test_p2_power_cuts_lose_no_message_that_the_broker_was_told_to_forget(
         assert sending is not None
         await sending
         with disk.on() as folder:
-            process = await started(folder / "hub.db", broker.port)
+            process = await bridges.start(folder / "hub.db", broker.port)
             await publish(broker.port, [("s/last", b"-1")])
             await stored(process, broker)
             found = await payloads(folder / "hub.db")
     assert set(found) == {-1, *numbers}
 
 
-async def test_p2_nothing_is_acknowledged_while_the_disk_cannot_sync(tmp_path: Path) -> None:
+async def test_p2_nothing_is_acknowledged_while_the_disk_cannot_sync(tmp_path: Path, bridges: Bridges) -> None:
     fault = tmp_path / "fault"
     async with Mosquitto(tmp_path) as broker:
-        process = await started(tmp_path / "hub.db", broker.port, **shim(tmp_path, fault=fault))
+        process = await bridges.start(tmp_path / "hub.db", broker.port, **shim(tmp_path, fault=fault))
         fault.touch()
         await publish(broker.port, [("s/a", b"%d" % number) for number in range(200)])
         while await told(process) < 200:
@@ -138,7 +161,7 @@ async def test_p2_nothing_is_acknowledged_while_the_disk_cannot_sync(tmp_path: P
         assert "Received PUBACK from hubqueue-" not in broker.log()
         await kill(process)  # a hub whose disk fails asks to be restarted
         fault.unlink()
-        process = await started(tmp_path / "hub.db", broker.port)
+        process = await bridges.start(tmp_path / "hub.db", broker.port)
         await stored(process, broker)
         assert set(await payloads(tmp_path / "hub.db")) == set(range(200))
 
