@@ -16,6 +16,7 @@ log = logging.getLogger(__name__)
 
 RESERVE_BYTES: Final = 8 * 1024 * 1024
 MARGIN_BYTES: Final = RESERVE_BYTES // 2  # what must be free beside the log
+UNKNOWN_BYTES: Final = 1 << 62
 
 
 class Reserve:
@@ -72,5 +73,8 @@ class Reserve:
         self._held = True
 
     def _free_bytes(self) -> int:
-        stat = os.statvfs(self._path.parent)
+        try:
+            stat = os.statvfs(self._path.parent)
+        except OSError:
+            return UNKNOWN_BYTES  # a disk that has failed is not full: writing to it says what it is
         return stat.f_bavail * stat.f_frsize

@@ -31,12 +31,15 @@ class Wal:
         SQLite overwrites the log from its start after a checkpoint, so the file's size says nothing; frames of
         the current generation carry the salt of the header.
         """
-        salt = os.pread(self._probe_fd, 8, 16)
-        if salt != self._salt:
-            self._salt = salt
-            self._frames = 0
-        while self._current(self._frames + STRIDE - 1):
-            self._frames += STRIDE
+        try:
+            salt = os.pread(self._probe_fd, 8, 16)
+            if salt != self._salt:
+                self._salt = salt
+                self._frames = 0
+            while self._current(self._frames + STRIDE - 1):
+                self._frames += STRIDE
+        except OSError:
+            pass  # a disk that has failed: what was seen last will do, writing to it says what it is
         return HEADER_BYTES + self._frames * self._frame_bytes
 
     def sync(self) -> None:
