@@ -1,7 +1,7 @@
 """One hub process: the only place that builds its parts and takes them down again.
 
-Parts start in the order hub, TCP door, forwarders, handlers, MQTT bridge, so that nothing takes work in before
-there is somewhere to put it. At a stop intake ends first, then work ends within `drain`, then the file is closed.
+Parts start in the order hub, TCP door, forwarders, webhooks, handlers, MQTT bridge, so that nothing takes work in
+before there is somewhere to put it. At a stop intake ends first, then work ends within `drain`, then the file is closed.
 `main` is what `hubqueue run` calls.
 """
 
@@ -26,6 +26,7 @@ from hubqueue.client.address import LinkSettings
 from hubqueue.config.settings import Config, Forward
 from hubqueue.forward.forwarder import Forwarder
 from hubqueue.forward.sinks.hub import HubSink
+from hubqueue.hooks.sender import Sender
 from hubqueue.hub.hub import Hub
 from hubqueue.servers.settings import TcpSettings, TlsFiles
 from hubqueue.servers.tcp import TcpServer
@@ -78,6 +79,7 @@ class App:
             await self._open_tcp()
             for forward in self.config.forwarders:
                 self._start_forwarder(forward)
+            await self._start_webhooks()
             await self._start_handlers()
             await self._start_bridge()
         except BaseException:
@@ -142,6 +144,11 @@ class App:
         forwarder.start()
         self.forwarders.append(forwarder)
         self._work.append(forwarder.stop)
+
+    async def _start_webhooks(self) -> None:
+        sender = Sender(self.hub)
+        self._work.append(sender.close)
+        await sender.start()
 
     async def _start_handlers(self) -> None:
         """Handlers come in by a door of their own: loopback, a fresh token, and no certificate to check."""

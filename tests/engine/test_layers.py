@@ -32,6 +32,7 @@ MAY_IMPORT = {
     "servers": OUTER,
     "mqtt": OUTER,
     "forward": OUTER,
+    "hooks": OUTER,
     "work": OUTER,
 }
 # 4: builds the process from the parts, or is what users see of it
@@ -43,6 +44,7 @@ PURE = {"msgspec", "cronsim"}
 # A third-party or storage library is imported in the places named, so that replacing it touches nothing else.
 HOMES = {
     "sqlite3": {"store"},
+    "aiohttp": {"hooks"},
     "aiomqtt": {"mqtt"},
     "paho": {"mqtt"},
     "amqtt": {"demo"},

@@ -35,6 +35,7 @@ def config(base: Path) -> Check:
             "queues": Queues(),
             "durability": durability(),
             "storage": storage(),
+            "webhooks": webhooks(),
             "log": log(),
             "timezone": _timezone,
             "drain": checks.duration_s(0, 600),
@@ -94,17 +95,25 @@ def handlers(base: Path) -> Check:
     )
 
 
+def webhooks() -> Check:
+    return checks.Section({"allow": checks.Each(checks.text)}, build=_webhooks)
+
+
 def log() -> Check:
     levels = checks.choice("debug", "info", "warning", "error")
     return checks.Section({"level": levels, "format": checks.choice("text", "json")}, build=_as(Log))
 
 
 def _config(clean: dict[str, Any]) -> Config:
-    sections = (clean.pop(key, {}) for key in ("durability", "storage", "queues"))
+    sections = (clean.pop(key, {}) for key in ("durability", "storage", "queues", "webhooks"))
     settings = {key: value for section in sections for key, value in section.items()}
     if "timezone" in clean:
         settings["timezone"] = clean.pop("timezone")
     return Config(**_renamed(clean, drain="drain_s"), hub=HubSettings(**settings))
+
+
+def _webhooks(clean: dict[str, Any]) -> dict[str, Any]:
+    return {"webhook_hosts": tuple(clean.get("allow", ()))}
 
 
 def _tcp(clean: dict[str, Any]) -> TcpDoor:

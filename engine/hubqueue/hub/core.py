@@ -19,9 +19,11 @@ from hubqueue.hub.upkeep import Upkeep
 from hubqueue.hub.verbs import hold
 from hubqueue.hub.verbs.lease import lease
 from hubqueue.hub.waiters import Parked, Reply, Waiters
+from hubqueue.hub.webhooks import Webhooks
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import Leased
 from hubqueue.model.state import State
+from hubqueue.model.throttle import ANY, Pull
 from hubqueue.store.queues import QueueRow
 from hubqueue.store.store import Store
 from hubqueue.store.tx import Tx
@@ -48,6 +50,7 @@ class Core:
         self._cap = SizeCap(self.store, settings)
         self._events = Events()
         self._holders = Holders()
+        self.webhooks = Webhooks(self.store, self._events, settings.webhook_hosts)
         self._waiters = Waiters()
         tx = self.store.tx
         tx.watched = self._events.watched
@@ -155,6 +158,7 @@ class Core:
         wait_ms: int,
         holder: Holder | None,
         reply: Reply,
+        pull: Pull = ANY,
     ) -> Parked | None:
         """Lease, waiting up to wait_ms for the first job. Returns the long-poll if it had to wait.
 
@@ -167,9 +171,11 @@ class Core:
             if self.draining:
                 reply([])
                 return None
-            self.submit(lambda tx: lease(tx, queue, count, owner, lease_ms), lambda got: self._hand(got, holder, reply))
+            self.submit(
+                lambda tx: lease(tx, queue, count, owner, lease_ms, pull), lambda got: self._hand(got, holder, reply)
+            )
             return None
-        parked = Parked(self._waiters, queue, count, owner, lease_ms, holder, reply, wait_ms / 1000)
+        parked = Parked(self._waiters, queue, count, owner, lease_ms, holder, reply, wait_ms / 1000, pull)
         if not self.draining and self._may_have(queue):
             self._try(parked, first=False)
         else:
@@ -187,7 +193,7 @@ class Core:
         def verb(tx: Tx) -> list[Leased]:
             if parked.answered:
                 return []
-            taken = lease(tx, parked.queue, parked.count, parked.owner, parked.lease_ms)
+            taken = lease(tx, parked.queue, parked.count, parked.owner, parked.lease_ms, parked.pull)
             if not taken:
                 self._waiters.park(parked, first=first)
             return taken

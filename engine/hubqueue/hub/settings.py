@@ -16,6 +16,7 @@ class HubSettings:
     durable: every verb that changes something answers after the disk has it.
     max_bytes caps pages in use plus log; on_full says what happens to new jobs then.
     timezone: of schedules that name none; None is UTC.
+    webhook_hosts: hosts and networks that are not public and may be sent to all the same.
     forward_kept_ms: how long a forwarded id is known after its job has finished.
     """
 
@@ -30,3 +31,4 @@ class HubSettings:
     queues: Mapping[str, QueueBounds] = field(default_factory=dict)
     adopt: bool = False
     timezone: str | None = None
+    webhook_hosts: tuple[str, ...] = ()

@@ -10,7 +10,7 @@ import logging
 from typing import Any, Final
 
 from hubqueue.errors import HubqueueError, NotAuthenticated, StoreError
-from hubqueue.servers import consume, control, dlq, operate, produce, query, queues, schedules, sessions
+from hubqueue.servers import consume, control, dlq, operate, produce, query, queues, schedules, sessions, webhooks
 from hubqueue.servers.door import Call, Handlers, Work
 from hubqueue.wire.commands import Request
 from hubqueue.wire.commands import consume as wire_consume
@@ -28,6 +28,7 @@ COMMANDS: Final[Handlers] = {
     **dlq.HANDLERS,
     **schedules.HANDLERS,
     **sessions.HANDLERS,
+    **webhooks.HANDLERS,
     **operate.HANDLERS,
 }
 

@@ -84,6 +84,7 @@ class Store:
         self.backlog_bytes = 0
         self.groups = 0
         self.evicted = 0
+        self.prepare: Callable[[Tx], None] | None = None
         self.publish: Callable[[list[Event]], None] | None = None
         self.wake: Callable[[dict[QueueRow, int]], None] | None = None
         self.schedule: Callable[[int], None] | None = None
@@ -246,6 +247,8 @@ class Store:
             return  # given up
         tx = self.tx
         try:
+            if tx.events and self.prepare is not None:
+                self.prepare(tx)
             tx.store_counters()
             if tx.now_ms - self._saved_ms >= SAVE_TIME_MS and tx.db.total_changes:
                 meta.store_time(self._db, tx.now_ms, self._ord_ms)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hubqueue.wire.commands import consume, control, operate, produce, query, queues, schedules, session
+from hubqueue.wire.commands import consume, control, operate, produce, query, queues, schedules, session, webhooks
 from hubqueue.wire.commands.base import Command
 
 # Every command that has one form. PUSH and PUSHB have two, see `produce`.
@@ -83,6 +83,10 @@ SINGLE_FORM: Final[tuple[type[Command], ...]] = (
     session.Stats,
     session.StorageStatus,
     session.CompactMemory,
+    webhooks.AddWebhook,
+    webhooks.RemoveWebhook,
+    webhooks.SetWebhookEnabled,
+    webhooks.ListWebhooks,
     operate.Forwarders,
     operate.Backup,
     operate.CheckFile,
