@@ -187,9 +187,9 @@ async def test_messages_that_the_broker_forgot_in_a_crash_are_stored_all_the_sam
         await until(lambda: bridge.links[""].up)
         hub.over_cap = False
         await publish(broker.port, [("s/hall", b"50")])
-        await until(lambda: bridge.stats.enqueued == 51)
+        await until(lambda: bridge.stats.enqueued == 51 and bridge.stats.acknowledged > 0)
         assert [data(job)["payload"] for job in await jobs(hub, "readings")] == list(range(51))
-        assert bridge.stats.acknowledged == 1
+        assert bridge.stats.acknowledged == 1  # of the others the broker knows nothing any more
 
 
 async def test_a_message_that_comes_again_while_it_is_held_becomes_one_job(tmp_path: Path) -> None:
