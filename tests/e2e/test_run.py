@@ -149,7 +149,7 @@ async def test_mqtt_rules_handlers_and_forwarder_work_together(tmp_path: Path) -
             config = edge_folder / "hubqueue.yaml"
             config.write_text(EVERYTHING.format(mqtt=broker.port, central=central.port))
             with HubProcess(edge_folder, "--log-level", "info", config=config) as edge:
-                await until(lambda: "mqtt" in edge.log())
+                await until(lambda: "MQTT link up" in edge.log())
                 for value in range(10):
                     await publish(broker.port, "sensors/temperature/attic", f'{{"value": {value}}}')
                 async with (

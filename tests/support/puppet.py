@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import resource
 import sys
 import time
 from pathlib import Path
@@ -82,14 +81,16 @@ class Puppet:
 
     async def memory_bytes(self) -> tuple[int, int]:
         """Resident memory: now, and at its highest."""
-        return resident_bytes(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+        return resident_bytes("VmRSS"), resident_bytes("VmHWM")
 
     async def close(self) -> None:
         await self._hub.close()
 
 
-def resident_bytes() -> int:
-    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * resource.getpagesize()
+def resident_bytes(line: str) -> int:
+    """A line of the process's status. Its ru_maxrss would be that of the parent it was forked from."""
+    status = Path("/proc/self/status").read_text("ascii")
+    return int(status.partition(f"{line}:")[2].split()[0]) * 1024
 
 
 async def main(path: Path, settings: dict[str, Any]) -> None:
