@@ -14,6 +14,7 @@ from hubqueue.errors import DiskFull, Draining, HubqueueError, QueueFull
 from hubqueue.hub.cap import SizeCap
 from hubqueue.hub.events import Events
 from hubqueue.hub.holders import Holder, Holders
+from hubqueue.hub.metrics import Metrics
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.upkeep import Upkeep
 from hubqueue.hub.verbs import hold
@@ -50,6 +51,7 @@ class Core:
         self._cap = SizeCap(self.store, settings)
         self._events = Events()
         self._holders = Holders()
+        self.metrics = Metrics()
         self.webhooks = Webhooks(self.store, self._events, settings.webhook_hosts)
         self._waiters = Waiters()
         tx = self.store.tx
@@ -60,8 +62,9 @@ class Core:
         tx.make_room = self._cap.make_room
         self._awaited = tx.awaited
         self.store.publish = self._events.publish
+        self.store.counted = self.metrics.count
         self.store.wake = self._wake
-        self.upkeep = Upkeep(self.store, settings, self._hold_cap, self.served)
+        self.upkeep = Upkeep(self.store, settings, self._hold_cap, self.write_metrics, self.served)
         self.store.schedule = self.upkeep.due_at
 
     @property
@@ -86,6 +89,11 @@ class Core:
     def disk_full(self) -> bool:
         """Whether new jobs are refused for want of disk."""
         return self.store.disk_full
+
+    @property
+    def used_bytes(self) -> int:
+        """Pages in use plus the log."""
+        return self.store.used_bytes()
 
     def relieved(self, callback: Callable[[], None]) -> None:
         self.store.relieved(callback)
@@ -244,6 +252,11 @@ class Core:
         if self.over_cap:
             return QueueFull("The job file has reached its configured size")
         return None
+
+    async def write_metrics(self) -> None:
+        """Write down what was counted for the statistics."""
+        if self.metrics.unwritten:
+            await self.store.run(self.metrics.write)
 
     async def _hold_cap(self) -> None:
         if self.settings.max_bytes is not None:

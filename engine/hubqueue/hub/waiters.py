@@ -12,6 +12,7 @@ from collections.abc import Callable
 from hubqueue.errors import HubqueueError
 from hubqueue.hub.holders import Holder
 from hubqueue.model.job import Leased
+from hubqueue.model.throttle import ANY, Pull
 
 Reply = Callable[[list[Leased] | HubqueueError], None]
 
@@ -19,7 +20,7 @@ Reply = Callable[[list[Leased] | HubqueueError], None]
 class Parked:
     """A long-poll. `cancel` ends it without an answer (its connection is gone)."""
 
-    __slots__ = ("_timer", "_waiters", "answered", "count", "holder", "lease_ms", "owner", "queue", "reply")
+    __slots__ = ("_timer", "_waiters", "answered", "count", "holder", "lease_ms", "owner", "pull", "queue", "reply")
 
     def __init__(
         self,
@@ -31,6 +32,7 @@ class Parked:
         holder: Holder | None,
         reply: Reply,
         wait_s: float,
+        pull: Pull = ANY,
     ) -> None:
         self._waiters = waiters
         self.queue = queue
@@ -39,6 +41,7 @@ class Parked:
         self.lease_ms = lease_ms
         self.holder = holder
         self.reply = reply
+        self.pull = pull
         self.answered = False
         self._timer = asyncio.get_running_loop().call_later(wait_s, self.answer, [])
 
@@ -76,11 +79,16 @@ class Waiters:
                 del self._by_queue[parked.queue]
 
     def wake(self, queue: str, jobs: int) -> list[Parked]:
-        """Take out those that shall try again, one per available job."""
+        """Take out those that shall try again, one per available job.
+
+        One that has wishes as to groups may not take the job: the next one is woken too.
+        """
         waiting = self._by_queue.get(queue)
         woken: list[Parked] = []
-        while waiting and len(woken) < jobs:
+        left = jobs
+        while waiting and left > 0:
             woken.append(waiting.popleft())
+            left -= woken[-1].pull is ANY
         if waiting is not None and not waiting:
             del self._by_queue[queue]
         return woken

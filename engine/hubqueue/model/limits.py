@@ -27,6 +27,8 @@ MAX_ERROR_CHARS: Final = 4096  # an error text is truncated at the door
 MAX_STACK_LINES: Final = 100
 MAX_HISTORY: Final = 20  # attempts remembered per job
 MAX_TAGS: Final = 100
+MAX_RELATIVES: Final = 10_000  # jobs one job may wait for
+MAX_GROUP_PRIORITY: Final = 2_097_151
 MAX_TIME_MS: Final = 253_402_300_799_999  # the last millisecond of the year 9999
 
 _QUEUE = re.compile(r"[A-Za-z0-9_.:-]{1,256}\Z")
@@ -64,6 +66,8 @@ def check_new_job(job: Enqueueable) -> None:
     check_size(job.data)
     if job.options is not None:
         check_options(job.options)
+        if job.options.group is not None and not 0 <= job.priority <= MAX_GROUP_PRIORITY:
+            raise Invalid(f"group.priority must be between 0 and {MAX_GROUP_PRIORITY}")
 
 
 def check_size(data: object) -> None:
@@ -76,6 +80,16 @@ def check_custom_id(custom_id: str) -> None:
     """A custom id: any well-formed text of 1 to 1024 characters."""
     if not custom_id or len(custom_id) > MAX_CUSTOM_ID_CHARS or not _well_formed(custom_id):
         raise Invalid("jobId must be a non-empty string of at most 1024 well-formed characters")
+
+
+def check_group(name: str) -> None:
+    """The name of a group: 1 to 256 characters."""
+    if not name:
+        raise Invalid("groupId must be a non-empty string")
+    if len(name) > MAX_NAME_CHARS:
+        raise Invalid("groupId must be at most 256 characters")
+    if "\0" in name or not _well_formed(name):
+        raise Invalid("groupId must be well-formed text")
 
 
 def check_options(options: Options) -> None:
@@ -93,6 +107,10 @@ def check_options(options: Options) -> None:
     check_int("stackTraceLimit", options.stack_trace_limit, 0, 10_000)
     if len(options.tags) > MAX_TAGS or any(len(tag) > MAX_NAME_CHARS or not _well_formed(tag) for tag in options.tags):
         raise Invalid("tags must be at most 100 strings of at most 256 characters")
+    if options.group is not None:
+        check_group(options.group)
+    if len(options.depends_on) > MAX_RELATIVES or len(options.children_ids) > MAX_RELATIVES:
+        raise Invalid(f"dependsOn and childrenIds must hold at most {MAX_RELATIVES} ids")
     if options.dedup is not None:
         if not options.dedup.key or len(options.dedup.key) > MAX_CUSTOM_ID_CHARS or not _well_formed(options.dedup.key):
             raise Invalid("uniqueKey must be a non-empty string of at most 1024 well-formed characters")

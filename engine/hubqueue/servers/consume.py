@@ -12,12 +12,14 @@ from hubqueue.hub.verbs.settle import complete, fail, settle
 from hubqueue.model.job import Leased
 from hubqueue.model.limits import MAX_LEASE_BATCH, check_queue, check_size
 from hubqueue.model.outcome import Blob, Complete, Fail, Outcome, Output, Reject, Release, Retry, Settlement
+from hubqueue.model.throttle import ANY
 from hubqueue.model.verbs import Renewal
 from hubqueue.servers.door import OK, Call, Handlers
 from hubqueue.servers.produce import known_queue, new_jobs
 from hubqueue.wire.commands import consume as wire
 from hubqueue.wire.fields import value_bytes
 from hubqueue.wire.jobmap import job_map
+from hubqueue.wire.loose import pull_of
 
 FINALIZED: Final = {"data": {"applied": False, "reason": "already-finalized"}}
 NOT_RENEWED: Final = "Job not found or not active (or invalid token)"
@@ -39,6 +41,7 @@ def pull_batch(call: Call, command: wire.PullB) -> None:
 def _lease(call: Call, command: wire.Pull | wire.PullB, count: int, shape: Any) -> None:
     queue = known_queue(command.queue)
     owner = command.owner or None
+    pull = ANY if command.group is None else pull_of(command.group)
     hub, holder = call.session.door.hub, call.session.holder
     detached = owner is None or command.detach
     if command.timeout:
@@ -52,7 +55,8 @@ def _lease(call: Call, command: wire.Pull | wire.PullB, count: int, shape: Any) 
             hub.settled([each.job.id for each in result])
         call.answer(shape(result))
 
-    parked = hub.lease_or_park(queue, count, owner, clamp_lease_ms(command.lock_ttl), command.timeout, holder, done)
+    lease_ms = clamp_lease_ms(command.lock_ttl)
+    parked = hub.lease_or_park(queue, count, owner, lease_ms, command.timeout, holder, done, pull)
     if parked is not None:
         call.session.park(call, parked.cancel)
 

@@ -60,6 +60,8 @@ def new_jobs(entries: list[JobIn], where: str = "jobs") -> list[NewJob]:
 def _new_job(entry: JobIn) -> NewJob:
     job = to_new_job(entry, entry.custom_id)
     check_new_job(job)
+    if job.custom_id is not None and job.options is not None and job.custom_id in job.options.depends_on:
+        raise Invalid(f"Job cannot depend on itself: {job.custom_id}")
     return job
 
 

@@ -7,13 +7,13 @@ without touching one of them. Any other job is read as `JobIn` and becomes a `Ne
 
 from __future__ import annotations
 
-from typing import ClassVar, Final, Literal
+from typing import Any, ClassVar, Final, Literal
 
 import msgspec
 from msgspec import Raw, field
 
 from hubqueue.errors import Invalid
-from hubqueue.model.job import Dedup, NewJob, Options
+from hubqueue.model.job import Dedup, NewJob, OnFailure, Options
 from hubqueue.model.retry import DEFAULT_BACKOFF, Backoff
 from hubqueue.wire.fields import (
     ABSENT,
@@ -29,9 +29,16 @@ from hubqueue.wire.fields import (
     Whole,
     value_bytes,
 )
+from hubqueue.wire.loose import positive
 from hubqueue.wire.repeat import RepeatIn, to_repeat
 
-NOT_YET: Final = ("depends_on", "parent_id", "children_ids", "group_id", "group_max_size")
+# the failure policies of a child, the strongest first: the first that is set counts
+POLICIES: Final = (
+    ("fail_parent_on_failure", OnFailure.FAIL),
+    ("continue_parent_on_failure", OnFailure.CONTINUE),
+    ("ignore_dependency_on_failure", OnFailure.IGNORE),
+    ("remove_dependency_on_failure", OnFailure.REMOVE),
+)
 
 
 class PlainJob(msgspec.Struct, forbid_unknown_fields=True, gc=False):
@@ -91,8 +98,12 @@ class JobFields(msgspec.Struct, rename="camel", gc=False, kw_only=True):
     depends_on: list[str] | None = None
     children_ids: list[str] | None = None
     parent_id: str | None = None
+    fail_parent_on_failure: bool | None = None
+    continue_parent_on_failure: bool | None = None
+    ignore_dependency_on_failure: bool | None = None
+    remove_dependency_on_failure: bool | None = None
     group_id: str | None = None
-    group_max_size: Whole | None = None
+    group_max_size: Any = None
     repeat: RepeatIn | None = None
 
 
@@ -103,17 +114,9 @@ class JobIn(JobFields, rename="camel", gc=False, kw_only=True):
 
 
 def to_new_job(job: JobFields, custom_id: str | None) -> NewJob:
-    """The job as the engine's own value.
-
-    Errors: Invalid for options that this hub does not have, so that nothing is silently left out.
-    """
+    """The job as the engine's own value. Errors: Invalid."""
     if job.repeat is not None:
         check_alone(job, custom_id)
-    for option in NOT_YET:
-        value = getattr(job, option)
-        if value is not None and value != []:
-            wire_name = "".join(part.title() if at else part for at, part in enumerate(option.split("_")))
-            raise Invalid(f"{wire_name} is not supported by this hub", hint="push the job without it")
     data = value_bytes(job.data)
     name = job.name
     if name is None:
@@ -127,7 +130,19 @@ def to_new_job(job: JobFields, custom_id: str | None) -> NewJob:
         run_at_ms=job.run_at,
         created_at_ms=job.timestamp,
         custom_id=custom_id or None,
-        options=options_of(job),
+        options=_with_relatives(options_of(job), job),
+    )
+
+
+def _with_relatives(options: Options, job: JobFields) -> Options:
+    if not job.depends_on and job.parent_id is None and not job.children_ids:
+        return options
+    return msgspec.structs.replace(
+        options,
+        depends_on=tuple(job.depends_on or ()),
+        children_ids=tuple(job.children_ids or ()),
+        parent_id=job.parent_id,
+        on_failure=next((policy for field, policy in POLICIES if getattr(job, field)), None),
     )
 
 
@@ -154,6 +169,8 @@ def options_of(job: JobFields) -> Options:
         tags=job.tags or (),
         stack_trace_limit=job.stack_trace_limit,
         repeat=to_repeat(job.repeat),
+        group=job.group_id,
+        group_max_size=None if job.group_max_size is None else positive("group.maxSize", job.group_max_size),
     )
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from hubqueue.model.job import NO_HISTORY, Flag, History, Job, Options
+from hubqueue.model.job import NO_HISTORY, Flag, History, Job, OnFailure, Options
 from hubqueue.model.state import State, shown
 from hubqueue.wire.repeat import RepeatOut, repeat_out
 
@@ -176,6 +176,8 @@ def _timeline(job: Job, history: History) -> tuple[Step, ...]:
 
 def _first_state(job: Job) -> str:
     """The state it was pushed in, as far as the row still tells."""
+    if job.flags & Flag.DEPENDENT:
+        return "waiting-children"
     if job.run_at_ms > job.created_at_ms and job.attempts == 0:
         return "delayed"
     return "prioritized" if job.priority > 0 else "waiting"
@@ -201,3 +203,12 @@ def _add_options(found: JobMap, options: Options) -> None:
     found.timeout = options.timeout_ms
     found.stall_timeout = options.stall_timeout_ms
     found.stack_trace_limit = options.stack_trace_limit
+    found.group_id = options.group
+    if options.depends_on or options.parent_id is not None or options.children_ids:
+        found.depends_on = options.depends_on
+        found.children_ids = options.children_ids
+        found.parent_id = options.parent_id
+        found.fail_parent_on_failure = options.on_failure is OnFailure.FAIL
+        found.continue_parent_on_failure = options.on_failure is OnFailure.CONTINUE
+        found.ignore_dependency_on_failure = options.on_failure is OnFailure.IGNORE
+        found.remove_dependency_on_failure = options.on_failure is OnFailure.REMOVE

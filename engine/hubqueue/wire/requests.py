@@ -18,7 +18,9 @@ from msgspec import Raw
 
 from hubqueue.errors import HubqueueError, Invalid, UnknownCommand
 from hubqueue.wire.commands import BY_NAME, FULL_FORM, PLAIN_FORM, SINGLE_FORM, Request
+from hubqueue.wire.commands.flows import PushF
 from hubqueue.wire.fields import ABSENT, NULL, UNDEFINED
+from hubqueue.wire.flowtexts import flow_error, flow_text
 from hubqueue.wire.lenient import canonical
 from hubqueue.wire.texts import protocol_text
 
@@ -66,9 +68,11 @@ def _decode_patiently(body: bytes) -> Request:
     try:
         return _full(canonical(struct, fields))  # type: ignore[no-any-return]
     except Invalid as error:
-        raise BadRequest(error, req_id) from None
+        refused = Invalid(flow_text(error.message), hint=error.hint) if struct is PushF else error
+        raise BadRequest(refused, req_id) from None
     except msgspec.ValidationError as error:
-        raise BadRequest(Invalid(protocol_text(str(error))), req_id) from None
+        text = (flow_error if struct is PushF else protocol_text)(str(error))
+        raise BadRequest(Invalid(text), req_id) from None
     except _MALFORMED:
         raise BadRequest(Invalid("Invalid command format"), req_id) from None
 

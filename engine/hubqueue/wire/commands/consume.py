@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 from msgspec import UNSET, Raw, UnsetType, field
@@ -20,6 +20,7 @@ class Pull(Command, tag="PULL", gc=False, kw_only=True):
     timeout: LongPollMs = 0
     lock_ttl: LeaseMs = 30_000
     detach: bool | None = None
+    group: Any = None
 
 
 class PullB(Command, tag="PULLB", gc=False, kw_only=True):
@@ -31,6 +32,7 @@ class PullB(Command, tag="PULLB", gc=False, kw_only=True):
     timeout: LongPollMs = 0
     lock_ttl: LeaseMs = 30_000
     detach: bool | None = None
+    group: Any = None
 
 
 class CancelPoll(Command, tag="CancelPoll", gc=False, kw_only=True):
