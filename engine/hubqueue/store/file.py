@@ -18,6 +18,7 @@ from hubqueue.store.schema import APPLICATION_ID
 # measured, one small job in three commits: 54 kB of log at 4096, 29 kB at 2048, 16 kB at 1024 (SD cards);
 # 2048 is as fast as 4096, 1024 is 10 to 20 % slower
 PAGE_BYTES: Final = 2048
+KEPT_LOG_BYTES: Final = 32 * 1024 * 1024  # a log that grew beyond it (a backup was reading) is cut when it begins anew
 CACHE_KIB: Final = 8000  # page cache of the write connection; flat whatever the backlog
 
 
@@ -85,6 +86,7 @@ def _set_up(db: sqlite3.Connection, path: Path) -> None:
         raise StoreError(f"{path} lies on a file system without WAL support", hint="use a local disk")
     db.execute("PRAGMA synchronous = NORMAL")
     db.execute("PRAGMA wal_autocheckpoint = 0")
+    db.execute(f"PRAGMA journal_size_limit = {KEPT_LOG_BYTES}")
     db.execute(f"PRAGMA cache_size = -{CACHE_KIB}")
     db.execute("PRAGMA temp_store = MEMORY")
     db.execute("PRAGMA foreign_keys = OFF")
@@ -103,6 +105,7 @@ def connect_aside(path: Path, *, read_only: bool = False, wait_s: float = 2.0) -
     try:
         db.execute("PRAGMA synchronous = NORMAL")
         db.execute("PRAGMA wal_autocheckpoint = 0")
+        db.execute(f"PRAGMA journal_size_limit = {KEPT_LOG_BYTES}")
         db.execute("PRAGMA cache_size = -1000")
     except BaseException:
         db.close()

@@ -53,8 +53,10 @@ class Gate:
         if error is not None:
             log.warning("A checkpoint failed and is tried again. error=%s", error)
         done = error is None and future.result()
-        # after a restart count from zero; otherwise the next one after as much again has been written
-        self._next_bytes = PASSIVE_BYTES if restart and done else used + PASSIVE_BYTES
+        # after a restart count from zero; otherwise the next one after as much again has been written. A restart that
+        # somebody held up (a backup reads for seconds) has cost the gate some time: the next one can wait longer
+        wait = SOFT_BYTES if restart else PASSIVE_BYTES
+        self._next_bytes = PASSIVE_BYTES if restart and done else used + wait
         if restart:
             self.closed = False
             self._opened()

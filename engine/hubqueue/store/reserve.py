@@ -43,12 +43,12 @@ class Reserve:
         """A write found no space: refuse new jobs, leave the reserve to those that free some; whether there was one."""
         self._set(True)
         held, self._held = self._held, False
-        self._path.unlink(missing_ok=True)
+        self._remove()
         return held
 
     def release(self) -> None:
         """At close: the space is not needed while nobody runs."""
-        self._path.unlink(missing_ok=True)
+        self._remove()
         self._held = False
 
     def _set(self, full: bool) -> None:
@@ -68,9 +68,15 @@ class Reserve:
             finally:
                 os.close(fd)
         except OSError:
-            self._path.unlink(missing_ok=True)
+            self._remove()
             return
         self._held = True
+
+    def _remove(self) -> None:
+        try:
+            self._path.unlink(missing_ok=True)
+        except OSError as error:
+            log.warning("The reserve could not be removed. file=%s error=%s", self._path.name, error)
 
     def _free_bytes(self) -> int:
         try:

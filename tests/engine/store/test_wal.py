@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from pathlib import Path
 
 import pytest
 
+from hubqueue.hub.hub import Hub
+from hubqueue.model.job import NewJob
+from hubqueue.store.file import KEPT_LOG_BYTES
 from support.child import Child
 from support.disk import shim
 from support.torture import sized
 
 SECONDS = sized(ci=15.0, full=60.0)
 HARD_BYTES = 64 * 1024 * 1024
+JOB = NewJob(data=b"\xc5\x27\x10" + bytes(10_000))
 DELAY_MS = 30  # of every fsync and fdatasync
 
 
@@ -33,3 +38,20 @@ async def test_the_log_stays_bounded_and_the_loop_quick_under_full_load_on_a_slo
     assert did["completed"] > SECONDS * 2000
     assert 4 * 1024 * 1024 < largest_bytes <= HARD_BYTES
     assert did["lag_ms"]["p99"] < 20
+
+
+async def test_a_log_that_grew_while_somebody_was_reading_is_cut_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "hub.db"
+    log = tmp_path / "hub.db-wal"
+    async with await Hub.open(path) as hub:
+        await hub.enqueue("q", [JOB])
+        reader = sqlite3.connect(path, isolation_level=None)
+        reader.execute("BEGIN")
+        assert reader.execute("SELECT count(*) FROM job").fetchone() == (1,)
+        while log.stat().st_size < 2 * KEPT_LOG_BYTES:  # nothing of it can be overwritten yet
+            await hub.enqueue("q", [JOB] * 50)
+        assert reader.execute("SELECT count(*) FROM job").fetchone() == (1,)
+        reader.close()
+        async with asyncio.timeout(30):
+            while log.stat().st_size > KEPT_LOG_BYTES:
+                await hub.enqueue("q", [JOB] * 50)
