@@ -10,7 +10,21 @@ import logging
 from typing import Any, Final
 
 from hubqueue.errors import HubqueueError, NotAuthenticated, StoreError
-from hubqueue.servers import consume, control, dlq, operate, produce, query, queues, schedules, sessions, webhooks
+from hubqueue.servers import (
+    consume,
+    control,
+    dlq,
+    flows,
+    groups,
+    limits,
+    operate,
+    produce,
+    query,
+    queues,
+    schedules,
+    sessions,
+    webhooks,
+)
 from hubqueue.servers.door import Call, Handlers, Work
 from hubqueue.wire.commands import Request
 from hubqueue.wire.commands import consume as wire_consume
@@ -26,6 +40,9 @@ COMMANDS: Final[Handlers] = {
     **control.HANDLERS,
     **queues.HANDLERS,
     **dlq.HANDLERS,
+    **flows.HANDLERS,
+    **groups.HANDLERS,
+    **limits.HANDLERS,
     **schedules.HANDLERS,
     **sessions.HANDLERS,
     **webhooks.HANDLERS,

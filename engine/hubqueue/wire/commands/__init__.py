@@ -7,7 +7,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from hubqueue.wire.commands import consume, control, operate, produce, query, queues, schedules, session, webhooks
+from hubqueue.wire.commands import (
+    consume,
+    control,
+    flows,
+    groups,
+    limits,
+    operate,
+    produce,
+    query,
+    queues,
+    schedules,
+    session,
+    webhooks,
+)
 from hubqueue.wire.commands.base import Command
 
 # Every command that has one form. PUSH and PUSHB have two, see `produce`.
@@ -71,6 +84,33 @@ SINGLE_FORM: Final[tuple[type[Command], ...]] = (
     schedules.CronDelete,
     schedules.CronGet,
     schedules.CronList,
+    flows.PushF,
+    flows.MoveToWaitingChildren,
+    flows.GetChildrenValues,
+    flows.GetFailedChildrenValues,
+    flows.GetIgnoredChildrenFailures,
+    flows.UpdateParent,
+    flows.RemoveChildDependency,
+    flows.RemoveUnprocessedChildren,
+    limits.RateLimit,
+    limits.RateLimitClear,
+    limits.SetConcurrency,
+    limits.ClearConcurrency,
+    limits.GetQueueLimits,
+    groups.GetGroupJobsCount,
+    groups.GetGroupActiveCount,
+    groups.GetGroupsJobsCount,
+    groups.SetGroupRateLimit,
+    groups.GetGroupRateLimit,
+    groups.RemoveGroupRateLimit,
+    groups.GetGroupRateLimitTtl,
+    groups.SetGroupConcurrency,
+    groups.GetGroupConcurrency,
+    groups.RemoveGroupConcurrency,
+    groups.RateLimitGroup,
+    groups.PauseGroup,
+    groups.ResumeGroup,
+    groups.IsGroupPaused,
     session.Hello,
     session.Auth,
     session.Ping,
