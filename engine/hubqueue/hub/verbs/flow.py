@@ -16,7 +16,7 @@ from hubqueue.hub.verbs import rows
 from hubqueue.hub.verbs.available import queued
 from hubqueue.model.flow import Ended
 from hubqueue.model.flowdata import claimed_queue, with_children
-from hubqueue.model.job import Flag, Job, Options, options_blob
+from hubqueue.model.job import PENDING_PARENT, Flag, Job, Options, options_blob
 from hubqueue.model.state import QUEUED, State
 from hubqueue.store import changes, flows, jobs
 from hubqueue.store.queues import QueueRow
@@ -44,8 +44,10 @@ def join(tx: Tx, id: str) -> None:
     """
     child, _ = rows.find(tx, id)
     parent_id = child.options.parent_id
-    wanted = None if parent_id is None else claimed_queue(parent_id, child.data)
-    if parent_id is None or wanted is None:
+    if parent_id in (None, PENDING_PARENT):
+        return
+    wanted = claimed_queue(parent_id, child.data)
+    if wanted is None:
         return
     if parent_id == id:
         raise Invalid("A job cannot be its own parent")
