@@ -6,6 +6,7 @@ Doors with a hot path use `submit` and `lease_or_park` of Core; everybody else t
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,8 @@ from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal
 from hubqueue.store import backup, blobs
 from hubqueue.store.logs import LogLine
 
+log = logging.getLogger(__name__)
+
 
 class Hub(Core):
     """See `model.verbs.Verbs` for what each verb does."""
@@ -62,6 +65,10 @@ class Hub(Core):
         """Answer who waits, finish what was accepted, close the file. Safe to call twice."""
         self.drain_off()
         await self.upkeep.stop()
+        try:
+            await self.write_metrics()
+        except HubqueueError as error:
+            log.warning("The statistics of the last seconds are lost. error=%s", error)
         await self.store.close()
 
     def drain_off(self) -> None:

@@ -38,12 +38,14 @@ class Upkeep:
         store: Store,
         settings: HubSettings,
         hold_cap: Callable[[], Awaitable[None]],
+        write_metrics: Callable[[], Awaitable[None]],
         served: Callable[[str], bool],
     ) -> None:
         """hold_cap keeps the file below its size cap; served says whether a queue has a worker."""
         self._store = store
         self._settings = settings
         self._hold_cap = hold_cap
+        self._write_metrics = write_metrics
         self._served = served
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
@@ -130,6 +132,7 @@ class Upkeep:
                 await self._hold_cap()
                 if beats % RETENTION_BEATS == 0:
                     await self._retain()
+                    await self._write_metrics()
             except (HubqueueError, OSError) as error:
                 log.warning("Upkeep could not be done and is tried again. error=%s", error)
             beats += 1

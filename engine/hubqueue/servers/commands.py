@@ -17,6 +17,7 @@ from hubqueue.servers import (
     flows,
     groups,
     limits,
+    monitor,
     operate,
     produce,
     query,
@@ -45,6 +46,7 @@ COMMANDS: Final[Handlers] = {
     **limits.HANDLERS,
     **schedules.HANDLERS,
     **sessions.HANDLERS,
+    **monitor.HANDLERS,
     **webhooks.HANDLERS,
     **operate.HANDLERS,
 }

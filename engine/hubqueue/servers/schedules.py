@@ -49,7 +49,7 @@ def cron_get(call: Call, command: wire.CronGet) -> None:
 
 
 def cron_list(call: Call, command: wire.CronList) -> None:
-    call.run(schedule.every, lambda found: {"crons": [_shown(each) for each in found]})
+    call.run(schedule.every, lambda found: {"crons": [shown_schedule(each) for each in found]})
 
 
 def cron_delete(call: Call, command: wire.CronDelete) -> None:
@@ -57,10 +57,11 @@ def cron_delete(call: Call, command: wire.CronDelete) -> None:
 
 
 def _cron(found: Schedule) -> dict[str, Any]:
-    return {"cron": _shown(found)}
+    return {"cron": shown_schedule(found)}
 
 
-def _shown(found: Schedule) -> dict[str, Any]:
+def shown_schedule(found: Schedule) -> dict[str, Any]:
+    """A schedule as the protocol shows it."""
     return {
         "name": found.key,
         "jobName": found.name,

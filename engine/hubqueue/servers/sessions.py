@@ -10,9 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from hubqueue.errors import NotAuthenticated
-from hubqueue.hub.verbs import query
 from hubqueue.model.limits import check_queue
-from hubqueue.model.verbs import QueueInfo
 from hubqueue.servers.door import OK, Call, Handlers, Work
 from hubqueue.servers.workers import worker_facts
 from hubqueue.wire.commands import session as wire
@@ -148,27 +146,6 @@ def list_workers(call: Call, command: wire.ListWorkers) -> None:
     )
 
 
-def stats(call: Call, command: wire.Stats) -> None:
-    door = call.session.door
-
-    def shape(infos: list[QueueInfo]) -> dict[str, Any]:
-        counts = [info.counts for info in infos]
-        return {
-            "stats": {
-                "waiting": sum(each.waiting + each.paused for each in counts),
-                "prioritized": sum(each.prioritized for each in counts),
-                "active": sum(each.active for each in counts),
-                "delayed": sum(each.delayed for each in counts),
-                "dlq": sum(each.failed for each in counts),
-                "completed": sum(each.completed for each in counts),
-                "failed": sum(each.failed for each in counts),
-                "uptime": float(door.uptime_ms()),
-            }
-        }
-
-    call.run(query.queues, shape)
-
-
 def storage_status(call: Call, command: wire.StorageStatus) -> None:
     call.answer({"data": {"diskFull": call.session.door.hub.disk_full, "error": None, "since": None}})
 
@@ -188,7 +165,6 @@ HANDLERS: Final[Handlers] = {
     wire.Heartbeat: worker_heartbeat,
     wire.UnregisterWorker: unregister_worker,
     wire.ListWorkers: list_workers,
-    wire.Stats: stats,
     wire.StorageStatus: storage_status,
     wire.CompactMemory: compact_memory,
 }

@@ -52,13 +52,16 @@ RESTART: Final = """
     UPDATE job
     SET state = 0, ord = ?, run_at_ms = ?, attempts = 0, stall_count = 0, lost_count = 0, progress = 0, result = NULL,
         finished_at_ms = NULL, started_at_ms = NULL, expires_at_ms = NULL, lease_no = lease_no + 1, history = ?,
-        flags = CASE WHEN state = 4 THEN flags & ~65536 ELSE flags END
+        flags = (CASE WHEN state = 4 THEN flags & ~65536 ELSE flags END) & ~512
     WHERE seq = ?
 """
 
 
 def restart(tx: Tx, seq: int, history: bytes | None) -> None:
-    """A finished job waits again, with all its attempts. Its old tokens are void; it has had its successor."""
+    """A finished job waits again, with all its attempts and not cancelled. Its old tokens are void.
+
+    A completed one has had its successor.
+    """
     tx.execute(RESTART, (tx.ord_ms, tx.now_ms, history, seq))
 
 

@@ -23,8 +23,9 @@ def promote_due(tx: Tx, queue: QueueRow, limit: int) -> int:
     rows = tx.execute(PROMOTE, (queue.id, tx.now_ms, limit)).fetchall()
     if len(rows) < limit:
         (due,) = tx.execute(NEXT_DUE, (queue.id,)).fetchone()
-        hint = NEVER if due is None else due
-        tx.after.append(lambda: _set_hint(queue, hint))
+        before = queue.next_due_ms
+        queue.next_due_ms = NEVER if due is None else due  # at once: jobs that come later in this group lower it
+        tx.undo.append(lambda: _lower_hint(queue, before))
     if rows:
         tx.count(queue, State.DELAYED, -len(rows))
         tx.count(queue, State.WAITING, len(rows))
@@ -35,5 +36,5 @@ def promote_due(tx: Tx, queue: QueueRow, limit: int) -> int:
     return len(rows)
 
 
-def _set_hint(queue: QueueRow, hint: int) -> None:
-    queue.next_due_ms = hint
+def _lower_hint(queue: QueueRow, at_ms: int) -> None:
+    queue.next_due_ms = min(queue.next_due_ms, at_ms)

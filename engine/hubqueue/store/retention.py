@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hubqueue.store import groups, ids, jobs, logs
+from hubqueue.store import groups, ids, jobs, logs, metrics
 from hubqueue.store.tx import Tx
 
 DOOMED: Final = "SELECT queue FROM doomed LIMIT 1"
@@ -22,6 +22,7 @@ def doomed_slice(tx: Tx, limit: int) -> bool:
     if not found:
         tx.execute(DOOMED_KEYS, row)
         groups.forget(tx, row[0])
+        metrics.forget(tx, row[0])
         tx.execute(DONE, row)
         return True
     seqs = [seq for seq, _ in found]

@@ -67,6 +67,7 @@ class Store:
             raise
         self._db, self._wal, self.clock, self.queues, self.tx, self.page_bytes, self._ord_ms = opened
         self._saved_ms = 0
+        self._changes = 0  # rows changed since the file was opened, when the group began
         self._syncer = Syncer(self._wal, sync_interval_s, self._sync_failed)
         self._checkpointer = Checkpointer(path)
         self._gate = Gate(self._wal, self._checkpointer, self._run_gated)
@@ -85,6 +86,7 @@ class Store:
         self.groups = 0
         self.evicted = 0
         self.prepare: Callable[[Tx], None] | None = None
+        self.counted: Callable[[dict[tuple[QueueRow, int], int], int], None] | None = None
         self.publish: Callable[[list[Event]], None] | None = None
         self.wake: Callable[[dict[QueueRow, int]], None] | None = None
         self.schedule: Callable[[int], None] | None = None
@@ -202,8 +204,9 @@ class Store:
             self._answer([(reply, self._broken, False, size)])
             return
         tx = self.tx
-        if not self._open and not self._begin(entry):
-            return
+        while not self._open:  # a verb that had lingered may fail, and take the new group with it
+            if not self._begin(entry):
+                return
         assert tx.db.in_transaction
         changes = tx.db.total_changes
         tx.durable = durable
@@ -234,6 +237,7 @@ class Store:
             self._answer([(entry[1], self._explain(error), False, entry[3])])
             return False
         self._open = True
+        self._changes = self._db.total_changes
         now = self.clock.now_ms()
         self.tx.now_ms = now
         self._ord_ms = self.tx.ord_ms = max(now, self._ord_ms)
@@ -250,7 +254,8 @@ class Store:
             if tx.events and self.prepare is not None:
                 self.prepare(tx)
             tx.store_counters()
-            if tx.now_ms - self._saved_ms >= SAVE_TIME_MS and tx.db.total_changes:
+            changed = tx.db.total_changes != self._changes
+            if changed and not 0 <= tx.now_ms - self._saved_ms < SAVE_TIME_MS:  # at once after a jump back
                 meta.store_time(self._db, tx.now_ms, self._ord_ms)
                 self._saved_ms = tx.now_ms
             self._db.execute("COMMIT")
@@ -263,11 +268,15 @@ class Store:
         events, tx.events = tx.events, []
         after, tx.after = tx.after, []
         ready, tx.ready = tx.ready, {}
+        tallies, tx.tallies = tx.tallies, {}
         due_ms, evicted = tx.due_ms, tx.evicted
         tx.committed()
-        self._syncer.committed()
+        if changed:
+            self._syncer.committed()
         for action in after:
             action()
+        if tallies and self.counted is not None:
+            self.counted(tallies, tx.now_ms)
         if events and self.publish is not None:
             self.publish(events)
         synced = [each for each in replies if each[2]]

@@ -103,9 +103,11 @@ async def test_a_lease_without_an_owner_lasts_as_long_as_the_stall_settings_say(
     await bench.add("a", "b")
     (leased,) = await bench.take(owner=None)
     job = leased.job
-    assert job.deadline_ms is not None and job.started_at_ms is not None
+    assert job.deadline_ms is not None
+    assert job.started_at_ms is not None
     assert job.deadline_ms - job.started_at_ms == 90_000
     await bench.hub.run(lambda tx: configure.set_stall_config(tx, "q", {"enabled": False}))
     (leased,) = await bench.take(owner=None)
-    assert leased.job.deadline_ms is not None and leased.job.started_at_ms is not None
+    assert leased.job.deadline_ms is not None
+    assert leased.job.started_at_ms is not None
     assert leased.job.deadline_ms - leased.job.started_at_ms == 86_400_000

@@ -19,7 +19,7 @@ from hubqueue.model.job import PLAIN, Enqueueable, Flag, Job, NewJob, Options, f
 from hubqueue.model.state import State
 from hubqueue.store import groups, ids, jobs, lists
 from hubqueue.store.queues import PRIORITIZED, QueueRow
-from hubqueue.store.tx import Tx
+from hubqueue.store.tx import Tally, Tx
 
 Tie = tuple[str, Options]  # a new job of a flow
 
@@ -135,6 +135,7 @@ def _is_plain(job: Enqueueable) -> bool:
 def _enqueue_plain(tx: Tx, row: QueueRow, first: int, new: Sequence[Enqueueable]) -> None:
     jobs.insert_plain(tx, row, first, new)
     tx.count(row, State.WAITING, len(new))
+    tx.tally(row, Tally.PUSHED, len(new))
     raised = sum(1 for job in new if job.priority > 0)
     if raised:
         tx.count(row, PRIORITIZED, raised)
@@ -199,6 +200,7 @@ def _enqueue_one(tx: Tx, row: QueueRow, seq: int, job: Enqueueable, ties: list[T
         ),
     )
     queued(tx, row, state, job.priority, run_at)
+    tx.tally(row, Tally.PUSHED, 1)
     if expires is not None:
         tx.due(expires)
     if options.depends_on or options.parent_id is not None:

@@ -14,7 +14,7 @@ from hubqueue.model.state import State
 from hubqueue.model.throttle import ANY, GroupLimits, Pull, Rate, Window
 from hubqueue.store import delays, groups, jobs, leases, limits
 from hubqueue.store.queues import PRIORITIZED, QueueRow
-from hubqueue.store.tx import Tx
+from hubqueue.store.tx import Tally, Tx
 
 PROMOTED: Final = 200  # due jobs that one lease moves to waiting; upkeep moves the rest
 LINE: Final = 100  # groups looked at in one query
@@ -45,6 +45,7 @@ def lease(tx: Tx, queue: str, count: int, owner: str | None, lease_ms: int, pull
         _take_grouped(tx, row, count, owner, lease_ms, pull, taken)
     if not taken:
         return []
+    tx.tally(row, Tally.PULLED, len(taken))
     if row.limits is not None:
         limits.took(tx, row, len(taken))
     tx.due(tx.now_ms + lease_ms)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from hubqueue.errors import LockLost, LockRequired, NotFound
+from hubqueue.errors import Invalid, LockLost, LockRequired, NotFound
 from hubqueue.hub.verbs import flow, repeat, rows
 from hubqueue.hub.verbs.available import queued
 from hubqueue.hub.verbs.enqueue import enqueue, evict
@@ -24,7 +24,7 @@ from hubqueue.model.state import QUEUED, State
 from hubqueue.store import blobs as store_blobs
 from hubqueue.store import flows, ids, jobs, lists
 from hubqueue.store.queues import QueueRow
-from hubqueue.store.tx import Tx
+from hubqueue.store.tx import Tally, Tx
 
 Completion = tuple[str, str | None, bytes | None, bool | None]
 """(id, token, result, remove); token None for a job leased without an owner; remove None: as the job says."""
@@ -81,6 +81,7 @@ def _complete(tx: Tx, done: Sequence[tuple[jobs.Grip, bytes | None, bool]]) -> N
     for queue_id, count in completed.items():
         tx.count(queues[queue_id], State.ACTIVE, -count)
         tx.count(queues[queue_id], State.COMPLETED, count)
+        tx.tally(queues[queue_id], Tally.COMPLETED, count)
     if identified:
         ids.finished(tx, identified, gone=False)
     instances = [jobs.get(tx, seq) for seq in repeated]
@@ -88,6 +89,7 @@ def _complete(tx: Tx, done: Sequence[tuple[jobs.Grip, bytes | None, bool]]) -> N
         jobs.complete(tx, kept, results)
     for queue_id, gone_rows in removed.items():
         rows.remove(tx, queues[queue_id], State.ACTIVE, gone_rows)
+        tx.tally(queues[queue_id], Tally.COMPLETED, len(gone_rows))
     for instance in instances:
         if instance is not None:
             repeat.succeed(tx, *instance)
@@ -113,6 +115,8 @@ def settle(
     A settlement that this very lease has made already makes the whole settle a repetition: nothing is done twice.
     Errors: NotFound, LockLost, LockRequired, QueueFull, DiskFull, Invalid.
     """
+    if len({each.id for each in settlements}) < len(settlements):
+        raise Invalid("A job is settled twice in one settle", hint="name each job once")
     found = _grips(tx, [each.id for each in settlements])
     held = [_holds(tx, each.id, each.token, grip) for each, grip in zip(settlements, found, strict=True)]
     if held and not any(held):
@@ -245,6 +249,7 @@ def _bury(
     remove: bool | None,
 ) -> None:
     rows.notify(tx, job.seq, State.FAILED)
+    tx.tally(queue, Tally.FAILED, 1)
     if job.flags & ids.IDENTIFIED:
         ids.finished(tx, [job.seq], gone=False)
     if bool(job.flags & Flag.REMOVE_ON_FAIL) if remove is None else remove:
