@@ -135,14 +135,15 @@ def to_new_job(job: JobFields, custom_id: str | None) -> NewJob:
 
 
 def _with_relatives(options: Options, job: JobFields) -> Options:
-    if not job.depends_on and job.parent_id is None and not job.children_ids:
+    on_failure = next((policy for field, policy in POLICIES if getattr(job, field)), None)
+    if not job.depends_on and not job.children_ids and job.parent_id is None and on_failure is None:
         return options
     return msgspec.structs.replace(
         options,
         depends_on=tuple(job.depends_on or ()),
         children_ids=tuple(job.children_ids or ()),
         parent_id=job.parent_id,
-        on_failure=next((policy for field, policy in POLICIES if getattr(job, field)), None),
+        on_failure=on_failure,
     )
 
 

@@ -204,10 +204,10 @@ def _add_options(found: JobMap, options: Options) -> None:
     found.stall_timeout = options.stall_timeout_ms
     found.stack_trace_limit = options.stack_trace_limit
     found.group_id = options.group
-    if options.depends_on or options.parent_id is not None or options.children_ids:
-        found.depends_on = options.depends_on
-        found.children_ids = options.children_ids
-        found.parent_id = options.parent_id
+    found.depends_on = options.depends_on
+    found.children_ids = options.children_ids
+    found.parent_id = options.parent_id
+    if options.on_failure is not None:
         found.fail_parent_on_failure = options.on_failure is OnFailure.FAIL
         found.continue_parent_on_failure = options.on_failure is OnFailure.CONTINUE
         found.ignore_dependency_on_failure = options.on_failure is OnFailure.IGNORE

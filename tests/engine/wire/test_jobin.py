@@ -1,4 +1,4 @@
-"""Jobs as they come in: names of older clients, options, what is not there yet."""
+"""Jobs as they come in: names of older clients, options, relatives and groups."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.msgpack import decode, encode
 
 from hubqueue.errors import Invalid
-from hubqueue.model.job import Dedup, NewJob, Options
+from hubqueue.model.job import Dedup, NewJob, OnFailure, Options
 from hubqueue.model.retry import Backoff
 from hubqueue.wire.jobin import JobIn, take_name, to_new_job
 
@@ -102,20 +102,29 @@ def test_zero_and_empty_mean_none() -> None:
     assert job.options == Options()
 
 
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"dependsOn": ["a"]},
-        {"parentId": "p"},
-        {"childrenIds": ["c"]},
-        {"groupId": "g"},
-        {"groupMaxSize": 5},
-    ],
-    ids=lambda fields: next(iter(fields)),
-)
-def test_options_that_would_be_left_out_are_refused(fields: dict[str, object]) -> None:
-    with pytest.raises(Invalid, match=f"{next(iter(fields))} is not supported"):
-        new_job(**fields)
+def test_relatives_and_group_become_options() -> None:
+    job = new_job(
+        dependsOn=["a", "b"],
+        childrenIds=["b"],
+        parentId="p",
+        removeDependencyOnFailure=True,
+        groupId="g",
+        groupMaxSize=5.0,
+    )
+    assert job.options == Options(
+        depends_on=("a", "b"),
+        children_ids=("b",),
+        parent_id="p",
+        on_failure=OnFailure.REMOVE,
+        group="g",
+        group_max_size=5,
+    )
+
+
+def test_the_strongest_of_several_failure_policies_counts() -> None:
+    job = new_job(parentId="p", ignoreDependencyOnFailure=True, continueParentOnFailure=True)
+    assert job.options is not None
+    assert job.options.on_failure is OnFailure.CONTINUE
 
 
 def test_a_repeat_that_is_null_is_no_repeat() -> None:
