@@ -1,4 +1,4 @@
-"""The tests that the authors of the Python client ship with it, against a hub."""
+"""The tests that the authors of the Python client ship with it, against a hub: 103 of their 112 pass."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ SUITE_S = 100
 
 # How many of theirs must pass in each suite.
 SUITES = {
-    "e2e_admin": 5,
-    "e2e_audit_fixes": 19,
+    "e2e_admin": 9,
+    "e2e_audit_fixes": 20,
     "e2e_auth": 3,
     "e2e_control": 10,
     "e2e_edge": 12,
-    "e2e_flow": 1,
+    "e2e_flow": 2,
     "e2e_hardening": 3,
     "e2e_query": 7,
     "e2e_realistic": 5,
@@ -45,20 +45,12 @@ PROTOCOL_2 = (
     "e2e_simple_extras.simple_ttl_expires_jobs",
     "e2e_spec_align.spec_protocol_version_matches_server",
 )
-# Not run: what the hub does not have yet.
-NOT_YET = (
-    "e2e_admin.global_concurrency_enforced",
-    "e2e_admin.rate_limit_and_concurrency",
-    "e2e_admin.stats_metrics_queues",
-    "e2e_admin.webhooks_crud",
-    "e2e_audit_fixes.test_h4_get_flow_survives_removed_child",
-    "e2e_flow.get_flow_reconstructs_tree",
-)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suite", SUITES)
 def test_the_clients_own_tests_pass(suite: str) -> None:
-    left_out = [name for name in (*PROTOCOL_2, *NOT_YET) if name.startswith(f"{suite}.")]
+    left_out = [name for name in PROTOCOL_2 if name.startswith(f"{suite}.")]
     done = subprocess.run(
         [sys.executable, str(RUNNER), str(fetch()), suite, *left_out],
         capture_output=True,

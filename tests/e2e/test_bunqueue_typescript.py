@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from support.bun_program import run_program
+from support import certificates
+from support.bun_program import run_program, start_program, what_it_saw
 from support.hub_process import HubProcess
 
 
@@ -77,3 +78,65 @@ def test_forward_moves_jobs_from_one_hub_to_another_once(tmp_path: Path) -> None
     assert seen["names"] == ["reading: a name in the data"]
     assert seen["ids"] is True
     assert seen["once"] == [True, 20]
+
+
+def test_flows_run_children_first_and_failures_reach_the_parent_as_asked(tmp_path: Path) -> None:
+    with HubProcess(tmp_path) as hub:
+        seen = run_program("flows.mjs", tmp_path / "client", hub.port)
+    assert (seen["children"], seen["state"]) == (["rice", "sauce"], "waiting-children")
+    assert seen["read"] == ["dish", {"table": 4}, [["rice", 0], ["sauce", 1]]]
+    assert (seen["waits"], seen["waiting_children"]) == ({"processed": 0, "unprocessed": 2}, 1)
+    assert (seen["values"], seen["keys"]) == (["rice done", "sauce done"], ["cellar", "kitchen"])
+    assert seen["fan"] == ["left done", "right done"]
+    assert seen["ordered"] == [True, True, True]
+    assert seen["result"] == "dish done"
+    assert seen["outcomes"] == ["failed", "completed", "completed", "completed"]
+    assert seen["reason"] is True
+    assert seen["refused"].endswith("already exists")
+    assert seen["added"] == 0
+
+
+def test_limits_hold_and_groups_take_turns(tmp_path: Path) -> None:
+    with HubProcess(tmp_path) as hub:
+        seen = run_program("limits.mjs", tmp_path / "client", hub.port)
+    assert (seen["concurrency"], seen["most"], seen["unlimited"]) == (2, 2, None)
+    assert (seen["rate"], seen["paced"], seen["unpaced"]) == ({"max": 3, "duration": 600}, True, None)
+    assert seen["group_count"] == [3, 5]
+    assert seen["turns"] == ["plain", "a1", "b1", "c1", "a2", "a3"]
+    assert (seen["pause"], seen["paused"], seen["held"]) == (True, [True, False], ["free"])
+    assert (seen["resume"], seen["released"]) == (True, ["free", "held"])
+    assert seen["settings"] == [2, {"max": 5, "duration": 1000}]
+    assert seen["gone"] == [1, 1]
+    assert seen["full"] == "Group small has reached its maximum size of 1"
+
+
+def test_producer_and_worker_go_on_when_the_hub_is_killed_and_started_again(tmp_path: Path) -> None:
+    hub = HubProcess(tmp_path).start()
+    port = hub.port
+    program = start_program("restart.mjs", tmp_path / "client", port)
+    assert program.stdout is not None
+    assert program.stdout.readline() == "READY\n"
+    hub.kill()
+    with HubProcess(tmp_path, "--tcp-port", str(port)):
+        seen = what_it_saw(program, "AGAIN\n")
+    assert seen["done"] == list(range(6))
+    assert (seen["counts"]["completed"], seen["workers"]) == (6, 1)
+
+
+def test_tls_and_tokens_are_spoken(tmp_path: Path) -> None:
+    files = certificates.make(tmp_path / "tls")
+    arguments = (
+        "--tcp-port",
+        "0",
+        "--tls-cert",
+        str(files.cert),
+        "--tls-key",
+        str(files.key),
+        "--auth-tokens",
+        "right",
+    )
+    with HubProcess(tmp_path, *arguments) as hub:
+        seen = run_program("secure.mjs", tmp_path / "client", hub.port, files.ca)
+    assert seen["right"] == "hush"
+    assert seen["wrong"].startswith("refused")
+    assert seen["none"].startswith("refused")

@@ -13,21 +13,40 @@ PROGRAMS: Final = Path(__file__).parents[1] / "e2e" / "clients"
 PROGRAM_S: Final = 60
 
 
-def run_program(name: str, folder: Path, *arguments: object) -> dict[str, Any]:
-    """The JSON object it prints last; `folder` is empty and its own."""
-    installed = install()
+def link_client(folder: Path) -> None:
+    """A new folder in which `import 'bunqueue/client'` works."""
     folder.mkdir()
-    (folder / "node_modules").symlink_to(installed / "node_modules")
+    (folder / "node_modules").symlink_to(install() / "node_modules")
+
+
+def start_program(name: str, folder: Path, *arguments: object) -> subprocess.Popen[str]:
+    """It runs in `folder`, which is new; its input and output are pipes."""
+    link_client(folder)
     for source in PROGRAMS.glob("*.mjs"):
         (folder / source.name).write_text(source.read_text())
-    done = subprocess.run(
-        [bun(installed), name, *map(str, arguments)],
+    return subprocess.Popen(
+        [bun(install()), name, *map(str, arguments)],
         cwd=folder,
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=PROGRAM_S,
-        check=False,
     )
-    assert done.returncode == 0, done.stderr
-    seen: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+
+
+def what_it_saw(program: subprocess.Popen[str], told: str = "") -> dict[str, Any]:
+    """The JSON object it prints last, once it has ended."""
+    with program:
+        try:
+            output, errors = program.communicate(told, timeout=PROGRAM_S)
+        except subprocess.TimeoutExpired:
+            program.kill()
+            raise
+    assert program.returncode == 0, errors
+    seen: dict[str, Any] = json.loads(output.splitlines()[-1])
     return seen
+
+
+def run_program(name: str, folder: Path, *arguments: object) -> dict[str, Any]:
+    """Start it, and wait for what it saw."""
+    return what_it_saw(start_program(name, folder, *arguments))

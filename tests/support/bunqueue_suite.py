@@ -53,7 +53,7 @@ class HubServer:
 
     def stop(self) -> None:
         if self.proc is not None:
-            self._hub.stop()
+            self._hub.kill()  # stopping would wait for leases that a test left open
             self.proc = None
         shutil.rmtree(self._folder, ignore_errors=True)
 
