@@ -19,7 +19,7 @@ from hubqueue.model.outcome import Complete, Settlement
 from hubqueue.model.schedule import Schedule
 from hubqueue.model.state import State
 from hubqueue.model.verbs import Renewal
-from hubqueue.store import schedules
+from hubqueue.store import meta, schedules
 from support.waiting import until
 
 HOUR_MS = 3_600_000
@@ -174,3 +174,11 @@ async def test_a_clock_that_is_a_little_off_is_left_alone(hub: Hub) -> None:
     assert hub.now_ms() - before_ms < 60_000
     assert hub.store.clock.jump_ms() == 0
     assert abs(hub.store.clock.wall_ms() - hub.now_ms() - 1500) < 500
+
+
+async def test_after_a_jump_back_the_stored_time_is_the_new_one_at_once(hub: Hub) -> None:
+    """Else a hub that is killed now would take the difference for another jump, and shift everything twice."""
+    await hub.enqueue("q", [NewJob(delay_ms=HOUR_MS)])
+    await _jump(hub, -DAY_MS)
+    stored_ms, _ = await hub.run(lambda tx: meta.stored_time(tx.db))
+    assert await _near(hub, stored_ms)

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
 from hubqueue.errors import LockLost, LockRequired, NotFound
-from hubqueue.model.job import Options
+from hubqueue.hub.verbs.enqueue import enqueue
+from hubqueue.hub.verbs.lease import lease
+from hubqueue.model.job import NewJob, Options
 from hubqueue.model.outcome import Complete, Fail, Release
 from hubqueue.model.retry import Backoff
 from hubqueue.model.state import State
@@ -244,3 +247,29 @@ def _settlement(id: str, token: str | None):  # type: ignore[no-untyped-def]
     from hubqueue.model.outcome import Settlement
 
     return Settlement(id, token, Complete())
+
+
+async def test_a_job_delayed_in_the_group_that_promotes_another_comes_when_it_is_due(bench: Bench) -> None:
+    hub = bench.hub
+    await bench.add("due", delay_ms=2)
+    time.sleep(0.005)  # noqa: ASYNC251 - the loop stands still: the lease promotes it, not upkeep
+    taken = hub.run(lambda tx: lease(tx, "q", 1, "w", 30_000))
+    made = hub.run(lambda tx: enqueue(tx, "q", [NewJob(name="later", delay_ms=30)]))
+    assert [each.job.name for each in await taken] == ["due"]
+    await made
+    await bench.until(lambda: _hands_out(bench, "later"))
+
+
+async def _hands_out(bench: Bench, name: str) -> bool:
+    return name in await bench.take_names()
+
+
+async def test_a_cancelled_job_that_is_retried_is_not_cancelled_any_more(bench: Bench) -> None:
+    (id,) = await bench.add("a")
+    (leased,) = await bench.take()
+    await bench.hub.cancel(id, active=True)
+    await bench.end(leased, Fail("stopped"))
+    assert (await bench.get(id)).history.reason == "cancelled"
+    await bench.hub.retry(id)
+    (leased,) = await bench.take()
+    assert await bench.hub.extend([(id, leased.token)]) == [Renewal.RENEWED]

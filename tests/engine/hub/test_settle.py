@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hubqueue.errors import LockLost, NotFound, PayloadTooLarge
+from hubqueue.errors import Invalid, LockLost, NotFound, PayloadTooLarge
 from hubqueue.hub.verbs.settle import complete
 from hubqueue.model.job import Flag, NewJob, Options
 from hubqueue.model.limits import MAX_DATA_BYTES
@@ -236,3 +236,13 @@ async def test_a_durable_job_is_flagged_for_its_whole_life(bench: Bench) -> None
     await bench.end(leased, Complete())
     assert bench.hub.store._syncer.count > syncs
     assert (await bench.get(id)).options.durable
+
+
+async def test_a_job_named_twice_in_one_settle_is_refused(bench: Bench) -> None:
+    (id,) = await bench.add("a")
+    (leased,) = await bench.take()
+    for second in (Complete(), Fail("no")):
+        twice = [Settlement(id, leased.token, Complete()), Settlement(id, leased.token, second)]
+        with pytest.raises(Invalid, match="twice"):
+            await bench.hub.settle(twice)
+    assert (await bench.get(id)).state is State.ACTIVE

@@ -138,3 +138,31 @@ async def test_whatever_fails_at_random_the_file_holds_what_was_answered(tmp_pat
         assert taken > 100
     async with await Hub.open(tmp_path / "hub.db") as hub:
         assert await hub.run(_rows) == taken
+
+
+async def test_a_lingering_verb_that_fails_does_not_harm_the_one_that_ends_its_wait(tmp_path: Path) -> None:
+    def broken(tx: Tx) -> None:
+        raise ZeroDivisionError
+
+    async with await Hub.open(tmp_path / "hub.db", HubSettings(linger_s=60)) as hub:
+        await hub.sync()
+        replies: list[Any] = []
+        hub.submit(broken, replies.append, linger=True)
+        assert replies == []
+        assert len(await hub.run(_add(0))) == 1
+        assert [reply.code for reply in replies] == ["store_error"]
+        assert hub.store.backlog_bytes == 0
+
+
+async def test_reading_writes_and_syncs_nothing(tmp_path: Path) -> None:
+    async with await Hub.open(tmp_path / "hub.db", HubSettings(sync_interval_s=0.01)) as hub:
+        await hub.enqueue("q", [NewJob()])
+        await hub.sync()
+        synced = await hub.run(lambda tx: tx.db.total_changes)
+        hub.store.clock.rebase(3_600_000)  # long after hub time was stored last
+        for _ in range(3):
+            assert (await hub.counts("q")).waiting == 1
+        assert await hub.run(lambda tx: tx.db.total_changes) == synced
+        asked = hub.sync()
+        assert asked.done()  # nothing is dirty
+        await asked
