@@ -13,14 +13,19 @@ from hubqueue.hub.verbs.enqueue import enqueue_flow
 from hubqueue.model.flow import check_flow
 from hubqueue.model.flowdata import check_metadata
 from hubqueue.model.job import Job
+from hubqueue.model.limits import MAX_FRAME_BYTES
 from hubqueue.servers.door import Call, Handlers
 from hubqueue.wire.commands import flows as wire
 from hubqueue.wire.flowin import flow_of
 from hubqueue.wire.flowtexts import flow_text
 from hubqueue.wire.jobmap import job_map
 
+MAP_BYTES: Final = 1000  # what a job in a reply has beside its data and options
+
 
 def push_flow(call: Call, command: wire.PushF) -> None:
+    if call.size + len(command.jobs) * MAP_BYTES > MAX_FRAME_BYTES:  # the reply has every job again
+        raise PayloadTooLarge("flow data is too large (max 64MB per atomic batch)")
     flow = flow_of(command.jobs)
     try:
         check_flow(flow)

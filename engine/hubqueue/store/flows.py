@@ -9,7 +9,7 @@ from hubqueue.store.tx import Tx, padded
 
 
 class Edge(NamedTuple):
-    """One dependency of one job. label: `<queue>:<id>` of what is waited for."""
+    """One dependency of one job. label: `<queue>:<id>` of what is waited for; valued: its result or error is kept."""
 
     dependent: int
     dependency: int
@@ -17,11 +17,14 @@ class Edge(NamedTuple):
     outcome: int
     place: int
     label: str
-    value: bytes | None
+    valued: int = 0
 
 
-FIELDS: Final = "dependent, dependency, child, outcome, place, label, value"
-ADD: Final = f"INSERT OR IGNORE INTO dependency ({FIELDS}) VALUES (?, ?, ?, ?, ?, ?, ?)"
+FIELDS: Final = "dependent, dependency, child, outcome, place, label, value IS NOT NULL"
+ADD: Final = """
+    INSERT OR IGNORE INTO dependency (dependent, dependency, child, outcome, place, label, value)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
 OF: Final = f"SELECT {FIELDS} FROM dependency WHERE dependent = ? ORDER BY place"
 ON: Final = f"SELECT {FIELDS} FROM dependency WHERE dependency = ?"
 PENDING: Final = "SELECT count(*) FROM dependency WHERE dependent = ? AND outcome = 0"
@@ -35,9 +38,9 @@ WAIT_AGAIN: Final = """
 CUT: Final = "DELETE FROM dependency WHERE dependent = ? AND dependency = ?"
 
 
-def add(tx: Tx, edge: Edge) -> bool:
-    """False: the edge is there already."""
-    return tx.execute(ADD, edge).rowcount == 1
+def add(tx: Tx, edge: Edge, value: bytes | None) -> None:
+    """Nothing happens if the edge is there already."""
+    tx.execute(ADD, (*edge[:-1], value))
 
 
 def of(tx: Tx, dependent: int) -> list[Edge]:
@@ -48,6 +51,25 @@ def of(tx: Tx, dependent: int) -> list[Edge]:
 def on(tx: Tx, dependency: int) -> list[Edge]:
     """Who waits for a job."""
     return [Edge._make(row) for row in tx.execute(ON, (dependency,)).fetchall()]
+
+
+VALUES: Final = """
+    SELECT label, value FROM dependency
+    WHERE dependent = ? AND child = 1 AND outcome = ? AND value IS NOT NULL
+    ORDER BY place
+"""
+VALUE_BYTES: Final = f"SELECT coalesce(sum(length(value)), 0) FROM ({VALUES})"
+
+
+def value_bytes(tx: Tx, dependent: int, outcome: Ended) -> int:
+    """How large the kept values of its children are together."""
+    size: int = tx.execute(VALUE_BYTES, (dependent, outcome)).fetchone()[0]
+    return size
+
+
+def values(tx: Tx, dependent: int, outcome: Ended) -> dict[str, bytes]:
+    """Kept results or errors of the children that ended so, by label."""
+    return dict(tx.execute(VALUES, (dependent, outcome)).fetchall())
 
 
 def pending(tx: Tx, dependent: int) -> int:

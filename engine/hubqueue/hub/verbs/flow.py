@@ -17,6 +17,7 @@ from hubqueue.hub.verbs.available import queued
 from hubqueue.model.flow import Ended
 from hubqueue.model.flowdata import claimed_queue, with_children
 from hubqueue.model.job import PENDING_PARENT, Flag, Job, Options, options_blob
+from hubqueue.model.limits import MAX_RELATIVES
 from hubqueue.model.state import QUEUED, State
 from hubqueue.store import changes, flows, jobs
 from hubqueue.store.queues import QueueRow
@@ -62,6 +63,8 @@ def check_adoption(tx: Tx, parent: Job, child: Job) -> None:
     """Whether a job may get one more child to wait for. Errors: Invalid, WrongState."""
     if parent.state not in (*QUEUED, State.WAITING_CHILDREN):
         raise WrongState(f"Parent job {parent.id} is not linkable")
+    if len(parent.options.children_ids) >= MAX_RELATIVES:
+        raise Invalid(f"Parent job {parent.id} has {MAX_RELATIVES} children already")
     if _reaches(tx, child.seq, parent.seq):
         raise Invalid("flow contains a dependency cycle")
 
@@ -85,7 +88,7 @@ def completed(tx: Tx, seq: int, result: bytes | None) -> None:
         if edge.outcome == Ended.PENDING:
             flows.end(tx, edge, Ended.DONE, result)
             let_go(tx, edge.dependent)
-        elif edge.outcome == Ended.DONE and edge.value is None:  # the dependent went on without it, or it ran again
+        elif edge.outcome == Ended.DONE and not edge.valued:  # the dependent went on without it, or it ran again
             flows.end(tx, edge, Ended.DONE, result)
 
 
@@ -132,7 +135,7 @@ def tie(tx: Tx, dependent: Job, other: str, place: int, *, child: bool) -> None:
     done = dependency.state is State.COMPLETED
     outcome = Ended.DONE if done else Ended.PENDING
     label = f"{queue.name}:{other}"
-    flows.add(tx, flows.Edge(dependent.seq, dependency.seq, int(child), outcome, place, label, dependency.result))
+    flows.add(tx, flows.Edge(dependent.seq, dependency.seq, int(child), outcome, place, label), dependency.result)
     flows.mark(tx, dependency.seq, Flag.DEPENDED)
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
-from hubqueue.errors import Invalid, NotFound, WrongState
+from hubqueue.errors import Invalid, NotFound, PayloadTooLarge, WrongState
 from hubqueue.hub.verbs import flow, rows
 from hubqueue.hub.verbs.settle import tell_parents
 from hubqueue.hub.verbs.tokens import check_token
@@ -15,6 +17,8 @@ from hubqueue.model.state import QUEUED, State
 from hubqueue.store import changes, flows, jobs
 from hubqueue.store.queues import QueueRow
 from hubqueue.store.tx import Tx
+
+MAX_VALUES_BYTES: Final = 32 * 1024 * 1024  # read at once: they are held in memory, and must fit into a frame
 
 
 def update_parent(tx: Tx, child_id: str, parent_id: str) -> None:
@@ -113,7 +117,7 @@ def remove_unprocessed_children(tx: Tx, parent_id: str) -> None:
 
 
 def children_values(tx: Tx, id: str) -> dict[str, bytes]:
-    """Results of the completed children of a job, by `<queue>:<id>`."""
+    """Results of the completed children of a job, by `<queue>:<id>`. Errors: PayloadTooLarge."""
     return _values(tx, id, Ended.DONE)
 
 
@@ -129,7 +133,8 @@ def ignored_failures(tx: Tx, id: str) -> dict[str, bytes]:
 
 def _values(tx: Tx, id: str, outcome: Ended) -> dict[str, bytes]:
     seq = rows.seq_of(tx, id)
-    edges = [] if seq is None else flows.of(tx, seq)
-    return {
-        edge.label: edge.value for edge in edges if edge.child and edge.outcome == outcome and edge.value is not None
-    }
+    if seq is None:
+        return {}
+    if flows.value_bytes(tx, seq, outcome) > MAX_VALUES_BYTES:
+        raise PayloadTooLarge("The values of the children are too large", hint="read the children one by one")
+    return flows.values(tx, seq, outcome)
