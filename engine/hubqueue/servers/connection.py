@@ -19,7 +19,7 @@ from hubqueue.model.limits import MAX_FRAME_BYTES
 from hubqueue.model.verbs import Event
 from hubqueue.servers.commands import WEIGHTS, dispatch, finish
 from hubqueue.servers.door import CALL_BYTES, Call, Door, Reply, Session, Work
-from hubqueue.servers.replies import EventWriter, write_reply
+from hubqueue.servers.replies import EventWriter, gap_frame, write_reply
 from hubqueue.wire.fields import ABSENT
 from hubqueue.wire.frames import FrameReader
 from hubqueue.wire.requests import BadRequest, decode_request
@@ -27,6 +27,7 @@ from hubqueue.wire.requests import BadRequest, decode_request
 MAX_OPEN_BYTES: Final = 4 * 1024 * 1024  # of requests without a reply; then reading pauses
 MAX_PARKED: Final = 1000  # long-polls waiting at a time
 MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024  # replies and events the client does not take; then it is cut
+MAX_UNTOLD_BYTES: Final = 4 * 1024 * 1024  # events and replies it has not taken; further events are left out
 PAUSE_UNSENT_BYTES: Final = 1024 * 1024  # from here on no more of its requests are read
 MAX_STRANGER_BYTES: Final = 64 * 1024  # a frame of somebody who has not shown a token
 
@@ -63,6 +64,7 @@ class Connection(asyncio.Protocol, Session):
         self._tasks: set[asyncio.Task[None]] = set()
         self._out = bytearray()
         self._flushing = False
+        self._missed = 0  # events that were not told, since it does not take what it has
         self._reading = True
         self._ending = False  # no more commands; the last replies still leave
         self.stopping = False
@@ -123,9 +125,20 @@ class Connection(asyncio.Protocol, Session):
             self._flush_soon()
 
     def tell(self, event: Event) -> None:
-        if self._transport is not None:
-            self._out += self._events.frame(event)
-            self._flush_soon()
+        if self._transport is None:
+            return
+        if len(self._out) + self._transport.get_write_buffer_size() > MAX_UNTOLD_BYTES:
+            self._missed += 1
+            return
+        self._tell_gap(event)
+        self._out += self._events.frame(event)
+        self._flush_soon()
+
+    def _tell_gap(self, event: Event) -> None:
+        """Before the first event after a gap: how many are missing."""
+        if self._missed:
+            self._out += gap_frame(event, self._missed)
+            self._missed = 0
 
     def check_room(self) -> None:
         if len(self._parked) >= MAX_PARKED:

@@ -90,7 +90,7 @@ class Session(ABC):
             self.unsubscribe()
             self.unsubscribe = None
         for id in self.workers:
-            self.door.workers.forget(id)
+            self.door.workers.forget(id, self)
         said_goodbye = bool(self.workers) and all(self.workers.values())
         if stopping or said_goodbye:
             self.door.hub.give_back(self.holder)

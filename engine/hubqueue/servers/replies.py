@@ -61,6 +61,19 @@ class EventWriter:
         return self._frame
 
 
+def gap_frame(event: Event, missed: int) -> bytes:
+    """Tells a slow client, before an event, that so many were left out."""
+    fields = {
+        "eventType": "gap",
+        "queue": event.queue,
+        "jobId": "",
+        "timestamp": float(event.at_ms),
+        "missed": missed,
+    }
+    body = _encoder.encode({"type": "event", "event": fields})
+    return len(body).to_bytes(4, "big") + body
+
+
 def _event(event: Event) -> dict[str, Any]:
     fields: dict[str, Any] = {
         "eventType": event.kind,

@@ -31,7 +31,7 @@ def cron(call: Call, command: wire.Cron) -> None:
             every_ms=command.repeat_every if command.schedule is None else None,
             cron=command.schedule,
             timezone=command.timezone,
-            limit=command.max_limit or None,
+            limit=command.max_limit if command.max_limit is not None and command.max_limit > 0 else None,
             immediately=bool(command.immediately),
             overlap=command.prevent_overlap is False,
             skip_missed=command.skip_missed_on_restart is not False,
@@ -41,7 +41,8 @@ def cron(call: Call, command: wire.Cron) -> None:
             options=options_of(job),
         )
     )
-    call.run(lambda tx: schedule.upsert(tx, wanted), _cron)
+    afresh = command.prevent_overlap is True
+    call.run(lambda tx: schedule.upsert(tx, wanted, afresh=afresh), _cron)
 
 
 def cron_get(call: Call, command: wire.CronGet) -> None:

@@ -108,6 +108,7 @@ def register_worker(call: Call, command: wire.RegisterWorker) -> None:
         command.hostname,
         command.pid,
         command.started_at,
+        session,
     )
     session.workers[worker.id] = False
     call.answer({"data": {"workerId": worker.id, **worker_facts(worker, workers.now_ms())}})
@@ -127,7 +128,8 @@ def unregister_worker(call: Call, command: wire.UnregisterWorker) -> None:
 
 
 def list_workers(call: Call, command: wire.ListWorkers) -> None:
-    shown = call.session.door.workers.shown()
+    workers = call.session.door.workers
+    shown = workers.shown()
     active = [worker for worker in shown if worker["status"] == "active"]
     call.answer(
         {
@@ -136,8 +138,8 @@ def list_workers(call: Call, command: wire.ListWorkers) -> None:
                 "stats": {
                     "total": len(shown),
                     "active": len(active),
-                    "totalProcessed": sum(worker["processedJobs"] for worker in shown),
-                    "totalFailed": sum(worker["failedJobs"] for worker in shown),
+                    "totalProcessed": workers.processed,
+                    "totalFailed": workers.failed,
                     "activeJobs": sum(worker["activeJobs"] for worker in shown),
                     "concurrencySlots": sum(worker["concurrency"] for worker in active),
                 },

@@ -32,13 +32,16 @@ class Worker:
     active_jobs: int = 0
     processed: int = 0
     failed: int = 0
+    owner: object = None  # the session that registered it last
 
 
 @dataclass(slots=True)
 class Workers:
-    """All of them, by id."""
+    """All of them, by id. `processed` and `failed` are sums over all there ever were."""
 
     now_ms: Callable[[], int]
+    processed: int = 0
+    failed: int = 0
     _known: dict[str, Worker] = field(default_factory=dict)
 
     def register(
@@ -50,8 +53,9 @@ class Workers:
         hostname: str,
         pid: int,
         started_at_ms: int | None,
+        owner: object,
     ) -> Worker:
-        """A new worker, or new facts about a known one.
+        """A new worker, or new facts about a known one. It goes with its owner, unless another has taken it over.
 
         Errors: Busy when there are too many.
         """
@@ -67,6 +71,7 @@ class Workers:
         else:
             worker.queues, worker.concurrency = queues, concurrency
             worker.hostname, worker.pid, worker.last_seen_ms = hostname, pid, now
+        worker.owner = owner
         return worker
 
     def heartbeat(self, id: str, active: int | None, processed: int | None, failed: int | None) -> None:
@@ -74,17 +79,23 @@ class Workers:
         worker = self._find(id)
         worker.last_seen_ms = self.now_ms()
         worker.active_jobs = worker.active_jobs if active is None else active
-        worker.processed = worker.processed if processed is None else processed
-        worker.failed = worker.failed if failed is None else failed
+        if processed is not None:
+            self.processed += _grown(worker.processed, processed)
+            worker.processed = processed
+        if failed is not None:
+            self.failed += _grown(worker.failed, failed)
+            worker.failed = failed
 
     def remove(self, id: str) -> None:
         """The worker goes. Errors: NotFound."""
         self._find(id)
         del self._known[id]
 
-    def forget(self, id: str) -> None:
-        """The worker's connection ended."""
-        self._known.pop(id, None)
+    def forget(self, id: str, owner: object) -> None:
+        """A connection that registered the worker ended: it goes, unless it has come back by another."""
+        worker = self._known.get(id)
+        if worker is not None and worker.owner is owner:
+            del self._known[id]
 
     def shown(self) -> list[dict[str, Any]]:
         """Every worker as the protocol lists it."""
@@ -104,6 +115,11 @@ class Workers:
     def _sweep(self, now: int) -> None:
         for worker in [each for each in self._known.values() if now - each.last_seen_ms > GONE_MS]:
             del self._known[worker.id]
+
+
+def _grown(before: int, now: int) -> int:
+    """By how much a worker's own count has grown; one that was restarted counts from 0 again."""
+    return now - before if now >= before else now
 
 
 def worker_facts(worker: Worker, now_ms: int) -> dict[str, Any]:

@@ -14,10 +14,13 @@ _RANGE = re.compile(r"Expected `(?:int|float)[^`]*` (?P<sign>>=|<=) (?P<bound>-?
 _TYPE = re.compile(r"Expected `(?P<wanted>[^`]+)`")
 _PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`\Z")
 
+REPEAT_EVERY: Final = "Cron repeatEvery must be a positive safe integer number of milliseconds"
+
 _OWN: Final = {  # fields with a text of their own, whatever is wrong with them
     "name": "Job name must be a non-empty string of at most 256 characters",
     "queue": "Queue name is required",
     "backoff.type": "backoff.type must be 'fixed' or 'exponential'",
+    "repeatEvery": REPEAT_EVERY,
     "repeat.every": "repeat.every must be a positive finite number",
     "repeat.startDate": "repeat.startDate must be a finite timestamp",
     "repeat.endDate": "repeat.endDate must be a finite timestamp",

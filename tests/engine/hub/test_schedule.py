@@ -171,3 +171,13 @@ async def test_a_bad_schedule_is_refused(bench: Bench) -> None:
 
 async def _is_ahead(bench: Bench) -> bool:
     return ((await found(bench)).next_run_at_ms or 0) > bench.hub.store.clock.now_ms()
+
+
+async def test_a_schedule_that_is_put_afresh_withdraws_the_job_it_has_queued(bench: Bench) -> None:
+    spec = Schedule(key="k", queue="q", every_ms=60_000, immediately=True)
+    await bench.hub.upsert_schedule(spec)
+    await bench.until(lambda: bench.hub.store.queues.by_name.get("q") and bench.hub.store.queues.by_name["q"].n[0])
+    await bench.hub.run(lambda tx: schedule.upsert(tx, spec))
+    assert (await bench.hub.counts("q")).waiting == 1
+    await bench.hub.run(lambda tx: schedule.upsert(tx, spec, afresh=True))
+    assert (await bench.hub.counts("q")).waiting == 0

@@ -161,7 +161,8 @@ def _enqueue_one(tx: Tx, row: QueueRow, seq: int, job: Enqueueable, ties: list[T
             _forget_generation(tx, owner.seq)
     existing = _deduplicate(tx, row, options)
     if existing is not None:
-        tx.emit("duplicated", row.name, existing)
+        if options.dedup is not None and not options.dedup.extend:
+            tx.emit("duplicated", row.name, existing)
         return existing
     if options.group is not None:
         row.grouped = True

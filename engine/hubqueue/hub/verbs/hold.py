@@ -161,10 +161,19 @@ def _expire(tx: Tx, job: Job, queue: QueueRow, lost: bool) -> None:
         job.stall_count += 1
         stalled = job.stall_count >= tx.bounds(queue.name).max_stalls
         last = stalled or job.attempts + 1 >= job.max_attempts
-        tx.emit("stalled", queue.name, job.id, data=_stalled(job, last))
+        tx.emit("stalled", queue.name, job.id, data=_stalled(job) if last else None)
         error = f"Lock expired at max attempts ({job.max_attempts})" if last and not stalled else "Lock expired"
-        final = "stalled" if stalled else None
-        attempt_failed(tx, job, queue, reason="stalled", error=error, delay_ms=0, final=final, fence=True)
+        attempt_failed(
+            tx,
+            job,
+            queue,
+            reason="stalled",
+            error=error,
+            delay_ms=0,
+            final="stalled" if stalled else None,
+            fence=True,
+            lapsed=f"Lock expired (max {'stalls' if stalled else 'attempts'} reached)",
+        )
 
 
 def _worker_lost(tx: Tx, job: Job, queue: QueueRow) -> None:
@@ -180,6 +189,5 @@ def _worker_lost(tx: Tx, job: Job, queue: QueueRow) -> None:
         put_back(tx, job, queue, 0, job.history, fence=True, keep_place=True)
 
 
-def _stalled(job: Job, last: bool) -> bytes:
-    action = "move_to_dlq" if last else "retry"
-    return msgspec.msgpack.encode({"stallCount": job.stall_count, "action": action})
+def _stalled(job: Job) -> bytes:
+    return msgspec.msgpack.encode({"stallCount": job.stall_count, "action": "move_to_dlq"})

@@ -13,10 +13,11 @@ from typing import Final
 import msgspec
 
 from hubqueue.errors import HubqueueError, NotFound
+from hubqueue.hub.verbs import rows
 from hubqueue.hub.verbs.enqueue import enqueue
 from hubqueue.model.job import NewJob
 from hubqueue.model.schedule import Schedule, first_run_ms, next_run_ms
-from hubqueue.model.state import TERMINAL
+from hubqueue.model.state import QUEUED, TERMINAL
 from hubqueue.store import jobs, schedules
 from hubqueue.store.tx import Tx
 
@@ -26,10 +27,15 @@ LATE_MS: Final = 60_000  # a fire that is later than this was missed: the hub wa
 SMALL_JUMP_MS: Final = 3 * 3_600_000  # a clock set back by less fires no time of day again (as Debian's cron)
 
 
-def upsert(tx: Tx, schedule: Schedule) -> Schedule:
-    """Put a checked schedule; the runs of an older one with this key go on. The schedule as it is now."""
+def upsert(tx: Tx, schedule: Schedule, *, afresh: bool = False) -> Schedule:
+    """Put a checked schedule; the runs of an older one with this key go on. The schedule as it is now.
+
+    afresh: the job that the older one has queued is removed.
+    """
     old = schedules.get(tx, schedule.key)
     if old is not None:
+        if afresh and old.last_seq is not None:
+            _withdraw(tx, old.last_seq)
         schedule = msgspec.structs.replace(schedule, immediately=False, runs=old.schedule.runs)
     due = first_run_ms(schedule, tx.now_ms)
     schedule = msgspec.structs.replace(schedule, next_run_at_ms=due)
@@ -37,6 +43,13 @@ def upsert(tx: Tx, schedule: Schedule) -> Schedule:
     if due is not None:
         tx.due(due)
     return schedule
+
+
+def _withdraw(tx: Tx, seq: int) -> None:
+    found = jobs.get(tx, seq)
+    if found is not None and found[0].state in QUEUED:
+        job, queue = found
+        rows.remove(tx, queue, job.state, [(seq, job.flags, job.priority)])
 
 
 def get(tx: Tx, key: str) -> Schedule:

@@ -153,11 +153,13 @@ def attempt_failed(
     final: str | None = None,
     fence: bool = False,
     remove: bool | None = None,
+    lapsed: str | None = None,
 ) -> None:
     """Count a failed run of an active job: it is tried again later, or becomes a dead letter.
 
     reason: of this attempt, for the history; final: the dead letter's reason if it must not be tried again;
-    delay_ms: None as the back-off says; fence: void the worker's token (it did not say so itself).
+    delay_ms: None as the back-off says; fence: void the worker's token (it did not say so itself);
+    lapsed: its lease ran out, which has been told, and only the end of the job is told besides, in these words.
     """
     job.attempts += 1
     history = _with_attempt(tx, job, reason, error, stack)
@@ -169,13 +171,17 @@ def attempt_failed(
         tx.durable = True
     tx.count(queue, State.ACTIVE, -1)
     if final is not None:
-        tx.emit("failed", queue.name, job.id, error=error, data=job.data, terminal=True)
+        if lapsed is None:
+            tx.emit("failed", queue.name, job.id, error=error, data=job.data, terminal=True)
+        else:
+            tx.emit("failed", queue.name, job.id, error=lapsed)
         bury(tx, job, queue, history, final, error, fence=fence, remove=remove)
         return
     if delay_ms is None:
         delay_ms = retry.delay_ms(job.options.backoff or retry.DEFAULT_BACKOFF, job.attempts, random.random())
-    tx.emit("failed", queue.name, job.id, error=error, data=job.data, terminal=False)
-    tx.emit("retried", queue.name, job.id, prev="failed")
+    if lapsed is None:
+        tx.emit("failed", queue.name, job.id, error=error, data=job.data, terminal=False)
+        tx.emit("retried", queue.name, job.id, prev="failed")
     put_back(tx, job, queue, delay_ms, history, fence=fence)
 
 

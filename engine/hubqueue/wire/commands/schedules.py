@@ -5,7 +5,7 @@ from __future__ import annotations
 from msgspec import Raw
 
 from hubqueue.wire.commands.base import Command
-from hubqueue.wire.fields import ABSENT, Count, JobId, JobName, Priority
+from hubqueue.wire.fields import ABSENT, JobId, JobName, Priority, RepeatMs, Whole
 from hubqueue.wire.jobin import DedupIn, JobFields
 
 
@@ -17,9 +17,9 @@ class Cron(Command, tag="Cron", gc=False, kw_only=True):
     job_name: JobName | None = None
     data: Raw = ABSENT
     schedule: str | None = None
-    repeat_every: Count | None = None
+    repeat_every: RepeatMs | None = None
     priority: Priority = 0
-    max_limit: Count | None = None
+    max_limit: Whole | None = None
     timezone: str | None = None
     unique_key: JobId | None = None
     dedup: DedupIn | None = None
