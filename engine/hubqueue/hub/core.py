@@ -199,7 +199,10 @@ class Core:
 
     def _try(self, parked: Parked, *, first: bool) -> None:
         def verb(tx: Tx) -> list[Leased]:
-            if parked.answered:
+            if parked.answered:  # it gave up behind the gate: the job it was woken for is the next one's
+                row = tx.queues.find(parked.queue)
+                if row is not None and row.n[State.WAITING] > 0:
+                    tx.available(row)
                 return []
             taken = lease(tx, parked.queue, parked.count, parked.owner, parked.lease_ms, parked.pull)
             if not taken:

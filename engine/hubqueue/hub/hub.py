@@ -243,16 +243,28 @@ class Hub(Core):
     ) -> int:
         """Retry completed or dead jobs, oldest first; how many."""
         started_ms = self.store.clock.now_ms() if before_ms is None else before_ms
-        done, last = 0, -1
-        while limit is None or done < limit:
+        done = 0
+        last: int | None = -1
+        while last is not None and (limit is None or done < limit):
             size = queues.SLICE if limit is None else min(queues.SLICE, limit - done)
-            count, reached = await self.run(
+            count, last = await self.run(
                 partial(change.retry_some, queue=queue, state=state, after_seq=last, limit=size, before_ms=started_ms)
             )
             done += count
-            if reached == last:
+        return done
+
+    async def promote_all(self, queue: str, *, limit: int | None = None) -> int:
+        """Let the oldest delayed jobs of a queue wait at once; how many."""
+        row = self.store.queues.find(queue)
+        there = 0 if row is None else row.n[State.DELAYED]
+        wanted = there if limit is None else min(there, limit)
+        done = 0
+        while done < wanted:
+            size = min(queues.SLICE, wanted - done)
+            count = await self.run(partial(change.promote_some, queue=queue, limit=size))
+            if not count:
                 break
-            last = reached
+            done += count
         return done
 
     async def purge(self, queue: str) -> int:

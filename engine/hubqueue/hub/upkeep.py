@@ -94,6 +94,7 @@ class Upkeep:
                 more |= delays.promote_due(tx, row, SLICE) == SLICE
             if row.refill_ms <= tx.now_ms:
                 row.refill_ms = NEVER
+                tx.undo.append(lambda row=row: setattr(row, "refill_ms", 0))  # type: ignore[misc]
                 tx.available(row, min(row.n[State.WAITING], SLICE))
         more |= change.retry_due(tx, SLICE) == SLICE
         more |= schedule.fire_due(tx, FIRES, self._served) == FIRES
@@ -110,7 +111,9 @@ class Upkeep:
             self._store.submit(_next_due, self._plan)
 
     def _plan(self, at_ms: int | HubqueueError) -> None:
-        if not isinstance(at_ms, HubqueueError) and at_ms < NEVER:
+        if isinstance(at_ms, HubqueueError):
+            self.due_at(self._store.clock.now_ms() + 1000)
+        elif at_ms < NEVER:
             # at least a millisecond on: what is due now was just looked at
             self.due_at(max(at_ms, self._store.clock.now_ms() + 1))
 

@@ -45,8 +45,9 @@ def promote(call: Call, command: wire.Promote) -> None:
     call.run(lambda tx: change.promote(tx, command.id))
 
 
-def promote_jobs(call: Call, command: wire.PromoteJobs) -> None:
-    call.run(lambda tx: change.promote_many(tx, command.queue, command.count), lambda count: {"count": count})
+async def promote_jobs(call: Call, command: wire.PromoteJobs) -> dict[str, Any]:
+    limit = None if command.count is None else max(0, command.count)
+    return {"count": await call.session.door.hub.promote_all(command.queue, limit=limit)}
 
 
 def remove_deduplication_key(call: Call, command: wire.RemoveDeduplicationKey) -> None:

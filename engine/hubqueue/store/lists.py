@@ -87,18 +87,28 @@ def aged(tx: Tx, queue: QueueRow, state: State, before_ms: int, limit: int) -> l
     return old
 
 
-ALL_AGED: Final = """
-    SELECT seq, flags, priority FROM job
-    WHERE queue = ? AND state = ? AND coalesce(finished_at_ms, created_at_ms) <= ? AND seq > ?
-    ORDER BY seq LIMIT ?
+LOOKED_AT: Final = 2000  # rows of one step, whether they are old enough or not
+ENDED: Final = """
+    SELECT seq, flags, priority, coalesce(finished_at_ms, created_at_ms) FROM job
+    WHERE queue = ? AND state = ? AND seq > ? ORDER BY seq LIMIT ?
 """
 
 
 def all_aged(
     tx: Tx, queue: QueueRow, state: State, before_ms: int, after_seq: int, limit: int
-) -> list[tuple[int, int, int]]:
-    """All of a state that ended (or, unfinished, were created) by `before_ms`, a slice at a time: for `clean`."""
-    return tx.execute(ALL_AGED, (queue.id, state, before_ms, after_seq, limit)).fetchall()
+) -> tuple[list[tuple[int, int, int]], int | None]:
+    """At most `limit` of those of a state that ended (or, unfinished, were created) by `before_ms`, in order of seq.
+
+    A step at a time: also the seq to go on after, None at the end.
+    """
+    old: list[tuple[int, int, int]] = []
+    looked_at = tx.execute(ENDED, (queue.id, state, after_seq, LOOKED_AT)).fetchall()
+    for seq, flags, priority, ended_ms in looked_at:
+        if ended_ms <= before_ms:
+            old.append((seq, flags, priority))
+            if len(old) == limit:
+                return old, seq
+    return old, looked_at[-1][0] if len(looked_at) == LOOKED_AT else None
 
 
 RECOUNT: Final = """

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from hubqueue.store import groups, ids, jobs, logs, metrics
+from hubqueue.model.job import Flag
+from hubqueue.store import flows, groups, ids, jobs, logs, metrics
 from hubqueue.store.tx import Tx
 
 DOOMED: Final = "SELECT queue FROM doomed LIMIT 1"
@@ -30,6 +31,7 @@ def doomed_slice(tx: Tx, limit: int) -> bool:
     if identified:
         ids.finished(tx, identified, gone=True)
     logs.delete(tx, seqs)
+    flows.forget(tx, [seq for seq, flags in found if flags & Flag.DEPENDENT])
     jobs.delete(tx, seqs)
     return True
 

@@ -181,6 +181,8 @@ class Store:
         while self._gate.closed or self._gate.busy or self._lingering or self._open:
             self._linger_over()
             await asyncio.sleep(0.001)
+            if self._closed:
+                return  # by another who waited here
         self._closed = True
         if self._broken is None:
             try:
@@ -274,7 +276,10 @@ class Store:
         if changed:
             self._syncer.committed()
         for action in after:
-            action()
+            try:
+                action()
+            except Exception:
+                log.exception("What follows a commit failed: a defect")
         if tallies and self.counted is not None:
             self.counted(tallies, tx.now_ms)
         if events and self.publish is not None:

@@ -154,7 +154,8 @@ class Tx:
 
     def store_counters(self) -> None:
         """Write the counters this group moved: one row per touched queue."""
-        touched = {queue for (queue, _), change in self._deltas.items() if change}
+        there = self.queues.by_id  # a queue that was obliterated in this group has no row any more
+        touched = {queue for (queue, _), change in self._deltas.items() if change and queue.id in there}
         for queue in touched:
             self.execute(STORE_COUNTER, (queue.id, *queue.n))
 

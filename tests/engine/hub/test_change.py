@@ -8,8 +8,9 @@ from functools import partial
 import pytest
 
 from hubqueue.errors import NotFound, WrongState
+from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
-from hubqueue.hub.verbs import change, query
+from hubqueue.hub.verbs import change, query, queues
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import Dedup, NewJob, Options
 from hubqueue.model.outcome import Complete, Fail, Reject
@@ -64,7 +65,7 @@ async def test_promote_makes_a_delayed_job_available_at_once(bench: Bench) -> No
 
 async def test_promoting_many_takes_the_oldest(bench: Bench) -> None:
     await bench.add("a", "b", "c", delay_ms=60_000)
-    assert await bench.hub.run(lambda tx: change.promote_many(tx, "q", 2)) == 2
+    assert await bench.hub.promote_all("q", limit=2) == 2
     assert await bench.take_names() == ["a", "b"]
 
 
@@ -304,3 +305,47 @@ async def test_retention_deletes_what_is_too_old(bench: Bench) -> None:
     await bench.hub.upkeep._retain()
     counts = await bench.hub.counts("q")
     assert (counts.completed, counts.failed) == (0, 0)
+
+
+async def test_long_work_looks_at_a_bounded_number_of_jobs_in_one_step(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A clean of a long queue in which nothing is old enough must not hold the loop."""
+    monkeypatch.setattr(lists, "LOOKED_AT", 3)
+    ids = await bench.add(*"abcdefgh")
+    for leased in await bench.take(8):
+        await bench.end(leased, Reject("no"))
+    hub = bench.hub
+    assert await hub.clean("q", 3_600_000, 10, State.FAILED) == []
+    assert await hub.run(lambda tx: queues.clean_slice(tx, "q", State.FAILED, 0, -1, 10)) == ([], _seq(hub, ids[2]))
+    assert await hub.retry_dead("q", limit=5) == 5
+    assert await hub.clean("q", 0, 2, State.FAILED) == ids[5:7]
+    assert await hub.retry_dead("q") == 1
+    assert await bench.take_names() == ["a", "b", "c", "d", "e", "h"]
+
+
+def _seq(hub: Hub, id: str) -> int | None:
+    return hub.store.tx.identity.seq_of(id)
+
+
+async def test_all_delayed_jobs_are_promoted_in_slices(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queues, "SLICE", 2)
+    await bench.add(*"abcde", delay_ms=60_000)
+    assert await bench.hub.promote_all("q") == 5
+    assert await bench.hub.promote_all("q") == 0
+    assert await bench.take_names() == list("abcde")
+
+
+async def test_an_obliterated_queue_leaves_no_dependencies_and_no_counter(bench: Bench) -> None:
+    hub = bench.hub
+    (child,) = await bench.add("child", queue="other")
+    await bench.add("parent", options=Options(depends_on=(child,)))
+    added = bench.add("last")
+    gone = hub.obliterate("q")
+    await asyncio.gather(added, gone)
+    left = "SELECT (SELECT count(*) FROM dependency), (SELECT count(*) FROM job), (SELECT count(*) FROM counter)"
+    await bench.until(lambda: _is(hub, left, (0, 1, 1)))
+
+
+async def _is(hub: Hub, sql: str, wanted: tuple[int, ...]) -> bool:
+    return bool(await hub.run(lambda tx: tx.execute(sql).fetchone()) == wanted)

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from hubqueue.errors import LockLost, LockRequired, NotFound
+from hubqueue.hub.verbs import lease as lease_verb
 from hubqueue.hub.verbs.enqueue import enqueue
 from hubqueue.hub.verbs.lease import lease
 from hubqueue.model.job import NewJob, Options
@@ -15,6 +16,8 @@ from hubqueue.model.outcome import Complete, Fail, Release
 from hubqueue.model.retry import Backoff
 from hubqueue.model.state import State
 from hubqueue.model.verbs import Renewal
+from hubqueue.store.queues import NEVER
+from hubqueue.store.tx import Tx
 
 from .conftest import Bench
 
@@ -273,3 +276,57 @@ async def test_a_cancelled_job_that_is_retried_is_not_cancelled_any_more(bench: 
     await bench.hub.retry(id)
     (leased,) = await bench.take()
     assert await bench.hub.extend([(id, leased.token)]) == [Renewal.RENEWED]
+
+
+async def test_one_lease_removes_a_bounded_number_of_outlived_jobs_and_a_waiting_worker_still_gets_its_job(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """After a long stop many jobs may have outlived their time: the loop must not stand still to remove them."""
+    monkeypatch.setattr(lease_verb, "OUTLIVED", 3)
+    mortal = [NewJob(name=name, options=Options(ttl_ms=1)) for name in "abcdefghij"]
+    await bench.hub.enqueue("q", [*mortal, NewJob(name="alive")])
+    time.sleep(0.003)  # noqa: ASYNC251 - the loop stands still: upkeep removes none of them
+    waits = asyncio.create_task(bench.hub.lease("q", owner="w", wait_ms=10_000))
+    polled = bench.hub.run(lambda tx: lease(tx, "q", 1, "v", 30_000))
+    assert await polled == []
+    assert [each.job.name for each in await asyncio.wait_for(waits, 5)] == ["alive"]
+
+
+async def test_a_worker_that_gave_up_behind_the_gate_leaves_its_job_to_the_next(bench: Bench) -> None:
+    hub = bench.hub
+    first, second = (asyncio.create_task(hub.lease("q", owner=name, wait_ms=60_000)) for name in "ab")
+    await bench.until(lambda: len(hub._waiters.everyone()) == 2)
+    added = hub.enqueue("q", [NewJob(name="a")])
+    task = asyncio.create_task(added)
+    await asyncio.sleep(0)
+    hub.store._gate.closed = True  # as when a checkpoint begins in that very group
+    await task
+    first.cancel()
+    await asyncio.gather(first, return_exceptions=True)
+    hub.store._gate.closed = False
+    hub.store._run_gated()
+    assert [each.job.name for each in await asyncio.wait_for(second, 5)] == ["a"]
+
+
+async def test_upkeep_goes_on_when_its_plan_was_taken_back_with_a_group(bench: Bench) -> None:
+    def broken(tx: Tx) -> None:
+        raise ZeroDivisionError
+
+    hub, upkeep = bench.hub, bench.hub.upkeep
+    (id,) = await bench.add("a")
+    await bench.take(lease_ms=200)
+    assert upkeep._timer is not None
+    upkeep._timer.cancel()
+    upkeep._due()  # as the timer would: now, while nothing is due
+    await hub.store.run(lambda tx: None)
+    upkeep._due_done(NEVER)
+    replies: list[object] = []
+    hub.submit(broken, replies.append)
+    assert len(replies) == 1
+    if upkeep._timer is not None:
+        assert upkeep._timer_ms < hub.now_ms() + 2000
+    await bench.until(lambda: _stalled(bench, id))
+
+
+async def _stalled(bench: Bench, id: str) -> bool:
+    return (await bench.get(id)).stall_count == 1

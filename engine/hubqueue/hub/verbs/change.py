@@ -54,12 +54,12 @@ def promote(tx: Tx, id: str) -> None:
     _move(tx, job, queue, tx.now_ms)
 
 
-def promote_many(tx: Tx, queue: str, limit: int | None) -> int:
-    """The oldest delayed jobs of a queue wait at once; how many."""
+def promote_some(tx: Tx, queue: str, limit: int) -> int:
+    """A slice of the oldest delayed jobs of a queue waits at once; how many."""
     row = tx.queues.find(queue)
     if row is None:
         return 0
-    promoted = lists.heads(tx, row.id, State.DELAYED, -1 if limit is None else max(0, limit))
+    promoted = lists.heads(tx, row.id, State.DELAYED, limit)
     for seq, flags, priority in promoted:
         tx.count_job(row, State.DELAYED, priority, -1)
         ord = -seq if flags & Flag.LIFO else tx.ord_ms
@@ -154,18 +154,18 @@ def retry(tx: Tx, id: str) -> bool:
 
 def retry_some(
     tx: Tx, queue: str, state: State, after_seq: int, limit: int, before_ms: int | None = None
-) -> tuple[int, int]:
-    """Retry a slice of the completed or dead jobs of a queue, oldest first: (how many, last seq looked at)."""
+) -> tuple[int, int | None]:
+    """Retry a slice of the completed or dead jobs of a queue, oldest first: (how many, last seq looked at or None)."""
     row = tx.queues.find(queue)
     if row is None:
-        return 0, after_seq
+        return 0, None
     before = tx.now_ms if before_ms is None else before_ms
-    slice = lists.all_aged(tx, row, state, before, after_seq, limit)
+    slice, last = lists.all_aged(tx, row, state, before, after_seq, limit)
     done = 0
     for seq, _, _ in slice:
         job, _ = rows.find(tx, tx.identity.public_id(seq))
         done += _restart(tx, job, row)
-    return done, slice[-1][0] if slice else after_seq
+    return done, last
 
 
 def retry_due(tx: Tx, limit: int) -> int:

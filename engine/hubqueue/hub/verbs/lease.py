@@ -17,6 +17,7 @@ from hubqueue.store.queues import PRIORITIZED, QueueRow
 from hubqueue.store.tx import Tally, Tx
 
 PROMOTED: Final = 200  # due jobs that one lease moves to waiting; upkeep moves the rest
+OUTLIVED: Final = 100  # jobs beyond their time to live that one lease removes; it tries again for the rest
 LINE: Final = 100  # groups looked at in one query
 FEW: Final = 4  # so many fit into a reply however large they are
 MAX_BYTES: Final = 16 * 1024 * 1024  # of data in one lease: it is held in memory, and must fit into a frame
@@ -67,12 +68,18 @@ def _ownerless_ms(tx: Tx, queue: str, lease_ms: int) -> int:
 
 
 def _take_plain(tx: Tx, row: QueueRow, count: int, owner: str | None, lease_ms: int, taken: list[Job]) -> None:
+    outlived = 0
     while len(taken) < count and row.n[State.WAITING] > 0:
         batch = jobs.lease(tx, row, count - len(taken), owner, lease_ms)
         if not batch:
             return
         _count(tx, row, batch)
-        taken += [job for job in batch if not job.flags & SPECIAL or _start(tx, row, job, lease_ms)]
+        started = [job for job in batch if not job.flags & SPECIAL or _start(tx, row, job, lease_ms)]
+        taken += started
+        outlived += len(batch) - len(started)
+        if outlived >= OUTLIVED:
+            tx.available(row)  # who waits tries again, in a step of its own
+            return
 
 
 def _take_grouped(

@@ -67,12 +67,10 @@ def clean_slice(
     row = tx.queues.find(queue)
     if row is None:
         return [], None
-    old = lists.all_aged(tx, row, state, before_ms, after_seq, limit)
-    if not old:
-        return [], None
+    old, last = lists.all_aged(tx, row, state, before_ms, after_seq, limit)
     removed = [rows.id_of(tx, seq, flags) for seq, flags, _ in old]
     rows.remove(tx, row, state, old)
-    return removed, old[-1][0]
+    return removed, last
 
 
 def obliterate(tx: Tx, queue: str) -> None:
