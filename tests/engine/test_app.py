@@ -13,7 +13,10 @@ from hubqueue.app import App
 from hubqueue.config.settings import Config, Forward, Handlers, TcpDoor
 from hubqueue.errors import ConfigError, LinkDown
 from hubqueue.hub.hub import Hub
+from hubqueue.hub.settings import HubSettings
+from support.receiver import receiver
 from support.waiting import until
+from support.wire import WireClient
 
 HANDLER = """
 import asyncio
@@ -98,3 +101,13 @@ async def test_a_forwarder_with_nothing_to_do_does_not_hold_up_the_end(tmp_path:
             await until(up)
             began = asyncio.get_running_loop().time()
         assert asyncio.get_running_loop().time() - began < 2.0
+
+
+async def test_webhooks_that_were_added_over_the_wire_are_delivered(tmp_path: Path) -> None:
+    async with receiver() as target, App(config(tmp_path, hub=HubSettings(webhook_hosts=("127.0.0.1",)))) as app:
+        client = await WireClient.open(app.tcp.port)
+        await client.good("AddWebhook", url=target.url, events=["job.pushed"], queue="q")
+        id = (await client.good("PUSH", queue="q", name="n", data=1))["id"]
+        await until(lambda: bool(target.bodies))
+        assert target.messages[0]["jobId"] == id
+        await client.close()

@@ -1,34 +1,27 @@
 """Works off the queue of webhook deliveries: one signed POST each, tried again by the queue's own back-off.
 
-Built by app.py. The address that was checked is the one that is connected to: names are looked up here, once, and
-redirects are not followed.
+Built by app.py. A delivery whose webhook is gone or disabled is done.
 """
 
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import hmac
-import ipaddress
 import logging
-import socket
-from typing import Any, Final
+from typing import TYPE_CHECKING, Final
 
-import aiohttp
 import msgspec
-from aiohttp.abc import AbstractResolver, ResolveResult
-from yarl import URL
 
-from hubqueue.errors import Draining, HubqueueError, Invalid
-from hubqueue.hooks.body import body
+from hubqueue.errors import HubqueueError
 from hubqueue.hub.hub import Hub
 from hubqueue.model.job import Leased
 from hubqueue.model.outcome import Fail, Reject
-from hubqueue.model.webhook import QUEUE, Delivery, Guard, Webhook
+from hubqueue.model.webhook import QUEUE, Delivery
+
+if TYPE_CHECKING:
+    from hubqueue.hooks.post import Post
 
 log = logging.getLogger(__name__)
 
-TIMEOUT_S: Final = 10.0  # of one request, the lookup of the name included
 AT_ONCE: Final = 16
 OWNER: Final = "webhooks"
 LEASE_MS: Final = 60_000
@@ -59,98 +52,36 @@ class Sender:
             await self._hub.reclaim(QUEUE, OWNER)
 
     async def _run(self) -> None:
-        connector = aiohttp.TCPConnector(resolver=Resolver(self._hub.webhooks.guard), use_dns_cache=False)
-        timeout = aiohttp.ClientTimeout(total=TIMEOUT_S)
-        async with aiohttp.ClientSession(connector=connector, timeout=timeout) as session:
-            while True:
-                try:
-                    leased = await self._hub.lease(QUEUE, AT_ONCE, owner=OWNER, lease_ms=LEASE_MS, wait_ms=POLL_MS)
-                    await asyncio.gather(*(self._deliver(session, each) for each in leased))
-                except Draining:
-                    return
-                except HubqueueError as error:
-                    log.warning("Webhooks wait for the hub. error=%s", error)
-                    await asyncio.sleep(PAUSE_S)
+        leased: list[Leased] = []
+        while not leased:
+            leased = await self._lease()
+        from hubqueue.hooks.post import Post  # a hub without webhooks does not carry its libraries
 
-    async def _deliver(self, session: aiohttp.ClientSession, leased: Leased) -> None:
+        async with Post(self._hub.webhooks.guard) as post:
+            while True:
+                ended = await asyncio.gather(*(self._deliver(post, each) for each in leased), return_exceptions=True)
+                for error in ended:
+                    if isinstance(error, HubqueueError):
+                        log.warning("A delivery could not be settled; it is made again. error=%s", error)
+                    elif error is not None:
+                        log.error("A delivery failed: a defect", exc_info=error)
+                leased = await self._lease()
+
+    async def _lease(self) -> list[Leased]:
+        while True:
+            try:
+                return await self._hub.lease(QUEUE, AT_ONCE, owner=OWNER, lease_ms=LEASE_MS, wait_ms=POLL_MS)
+            except HubqueueError as error:
+                log.warning("Webhooks wait for the hub. error=%s", error)
+                await asyncio.sleep(PAUSE_S)
+
+    async def _deliver(self, post: Post, leased: Leased) -> None:
         webhook = self._hub.webhooks.find(leased.job.name)
         failure: Fail | Reject | None = None
         try:
             delivery = _read(leased.job.data or b"")
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
             failure = Reject(f"not a delivery: {error}")
         if failure is None and webhook is not None and webhook.enabled:
-            failure = await self._post(session, webhook, delivery)
+            failure = await post.send(webhook, delivery)
         await self._hub.run(lambda tx: self._hub.webhooks.delivered(tx, leased, failure))
-
-    async def _post(self, session: aiohttp.ClientSession, webhook: Webhook, delivery: Delivery) -> Fail | Reject | None:
-        """Send it; why it could not be delivered, or None."""
-        content = body(delivery)
-        try:
-            url = URL(webhook.url)
-            self._hub.webhooks.guard.check_host(url.host or "")
-            async with session.post(
-                url, data=content, headers=_headers(webhook, delivery, content), allow_redirects=False
-            ) as response:
-                return None if 200 <= response.status < 300 else Fail(f"HTTP {response.status}")
-        except (Invalid, Refused) as error:
-            return Reject(str(error))
-        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
-            refused = _refusal(error)
-            return Reject(str(refused)) if refused is not None else Fail(str(error) or type(error).__name__)
-
-
-class Refused(OSError):
-    """A name resolved to an address that webhooks may not be sent to."""
-
-
-class Resolver(AbstractResolver):
-    """Looks names up, and gives out none of the addresses if one of them is not allowed."""
-
-    def __init__(self, guard: Guard) -> None:
-        self._guard = guard
-
-    async def resolve(
-        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
-    ) -> list[ResolveResult]:
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM, family=family)
-        results: list[ResolveResult] = []
-        for kind, _, proto, _, where in found:
-            address = str(where[0])
-            if not self._guard.names(host):
-                try:
-                    self._guard.check_address(ipaddress.ip_address(address))
-                except Invalid as error:
-                    raise Refused(str(error)) from None
-            results.append(
-                ResolveResult(
-                    hostname=host, host=address, port=port, family=kind, proto=proto, flags=socket.AI_NUMERICHOST
-                )
-            )
-        return results
-
-    async def close(self) -> None:
-        """Nothing is kept."""
-
-
-def _headers(webhook: Webhook, delivery: Delivery, content: bytes) -> dict[str, str]:
-    headers = {
-        "Content-Type": "application/json",
-        "X-Webhook-Event": delivery.event,
-        "X-Webhook-Timestamp": str(delivery.timestamp),
-    }
-    if webhook.secret is not None:
-        headers["X-Webhook-Signature"] = hmac.new(webhook.secret.encode(), content, hashlib.sha256).hexdigest()
-    return headers
-
-
-def _refusal(error: BaseException | None) -> Refused | None:
-    """The guard's refusal behind an error of the HTTP library."""
-    seen: Any = error
-    while seen is not None:
-        if isinstance(seen, Refused):
-            return seen
-        inner = getattr(seen, "os_error", None)
-        seen = inner if inner is not None and inner is not seen else seen.__cause__
-    return None

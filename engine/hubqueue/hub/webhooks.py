@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 MAX_WEBHOOKS: Final = 1000
 MAX_PENDING: Final = 10_000  # deliveries that wait; beyond it new ones are dropped and counted
+MAX_DATA_BYTES: Final = 1024 * 1024  # of the user's data; more is left out of a delivery
 ATTEMPTS: Final = 8  # with the back-off: after 1, 2, 4 ... 64 s
 OPTIONS: Final = Options(backoff=Backoff(delay_ms=500, jitter=0.2), remove_on_complete=True)
 
@@ -105,7 +106,8 @@ class Webhooks:
             if self.dropped % MAX_PENDING == 1:
                 log.warning("Webhooks are not delivered for want of room. dropped=%d", self.dropped)
             return
-        told = Delivery(name, event.at_ms, event.job_id, event.queue, event.data, event.error, event.progress)
+        data = event.data if len(event.data or b"") <= MAX_DATA_BYTES else None
+        told = Delivery(name, event.at_ms, event.job_id, event.queue, data, event.error, event.progress)
         admit(tx, row, NewJob(name=webhook.id, data=_encode(told), max_attempts=ATTEMPTS, options=OPTIONS))
 
     def _must_know(self, id: str) -> Webhook:

@@ -11,7 +11,8 @@ import msgspec
 import pytest
 
 from hubqueue.errors import Draining
-from hubqueue.hooks.sender import Refused, Resolver, Sender
+from hubqueue.hooks.post import Refused, Resolver
+from hubqueue.hooks.sender import Sender
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.model.job import NewJob
@@ -160,6 +161,15 @@ async def test_a_name_that_resolves_to_an_address_in_the_house_is_not_connected_
     assert found["host"] == "127.0.0.1"
     (found, *_) = await Resolver(Guard(["127.0.0.0/8"])).resolve("localhost", 80)
     assert (found["host"], found["port"]) == ("127.0.0.1", 80)
+
+
+async def test_data_that_is_too_large_for_a_message_is_left_out(hub: Hub, sender: Sender, target: Receiver) -> None:
+    await add(hub, target.url, "job.completed")
+    id = await push(hub)
+    (leased,) = await hub.lease("q", owner="w")
+    await hub.settle([Settlement(id, leased.token, Complete(msgspec.msgpack.encode(bytes(2**20))))])
+    await until(lambda: bool(target.bodies))
+    assert set(target.messages[0]) == {"event", "timestamp", "jobId", "queue"}
 
 
 async def test_what_is_no_delivery_becomes_a_dead_letter(hub: Hub, sender: Sender) -> None:
