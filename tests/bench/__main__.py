@@ -113,4 +113,4 @@ def main(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(prog_name="script/bench"))
