@@ -5,13 +5,15 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from hubqueue.errors import HubqueueError, Invalid, NotFound, WrongState
-from hubqueue.hub.verbs import kinship
+from hubqueue.errors import HubqueueError, Invalid, NotFound, PayloadTooLarge, WrongState
+from hubqueue.hub.verbs import flow, kinship, rows
 from hubqueue.hub.verbs.enqueue import enqueue_flow
 from hubqueue.model.flow import FlowJob, check_flow
 from hubqueue.model.job import Job, NewJob, OnFailure, Options
+from hubqueue.model.limits import MAX_RELATIVES
 from hubqueue.model.outcome import Complete, Fail
 from hubqueue.model.state import State
+from hubqueue.store.tx import Tx
 
 from .conftest import Bench
 
@@ -315,3 +317,33 @@ async def test_a_removed_dependent_leaves_nothing_behind(bench: Bench) -> None:
     await finish(bench, "leaf")
     count = await bench.hub.run(lambda tx: tx.execute("SELECT count(*) FROM dependency").fetchone()[0])
     assert count == 0
+
+
+async def test_no_parent_takes_children_without_bound(bench: Bench) -> None:
+    (parent, child) = await bench.add("parent", "child")
+
+    def crowd(tx: Tx) -> None:
+        job, _ = rows.find(tx, parent)
+        flow.set_options(tx, job, Options(children_ids=tuple(str(n) for n in range(MAX_RELATIVES))))
+
+    await bench.hub.run(crowd)
+    with pytest.raises(Invalid, match="has 10000 children already"):
+        await bench.hub.run(lambda tx: kinship.update_parent(tx, child, parent))
+
+
+async def test_values_of_children_that_fit_into_no_reply_are_refused(bench: Bench) -> None:
+    ids = [f"c{n}" for n in range(4)]
+    await push_flow(bench, node("root", *ids), *[node(id, parent="root") for id in ids])
+    await finish(bench, *ids, result=b"\xc6" + (9 * 2**20).to_bytes(4, "big") + bytes(9 * 2**20))
+    with pytest.raises(PayloadTooLarge):
+        await bench.hub.run(lambda tx: kinship.children_values(tx, "root"))
+
+
+async def test_a_child_that_is_gone_but_ended_may_still_be_given_to_the_parent_that_names_it(bench: Bench) -> None:
+    await bench.add("kid", custom_id="kid", options=Options(remove_on_complete=True))
+    await bench.add("root", custom_id="root", options=Options(depends_on=("kid",), children_ids=("kid",)))
+    await finish(bench, "kid", result=b"\x05")
+    with pytest.raises(NotFound):
+        await bench.get("kid")
+    await bench.hub.run(lambda tx: kinship.update_parent(tx, "kid", "root"))
+    assert await bench.hub.run(lambda tx: kinship.children_values(tx, "root")) == {"q:kid": b"\x05"}
