@@ -1,8 +1,8 @@
 """One hub process: the only place that builds its parts and takes them down again.
 
 Parts start in the order hub, TCP door, forwarders, webhooks, handlers, MQTT bridge, so that nothing takes work in
-before there is somewhere to put it. At a stop intake ends first, then work ends within `drain`, then the file is closed.
-`main` is what `hubqueue run` calls.
+before there is somewhere to put it. At a stop intake ends first, then work ends within `drain`, then the file is
+closed. `main` is what `hubqueue run` calls.
 """
 
 from __future__ import annotations

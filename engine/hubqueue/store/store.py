@@ -176,13 +176,11 @@ class Store:
 
     async def close(self) -> None:
         """Finish what was submitted, sync, and close the file. Safe to call twice."""
-        if self._closed:
-            return
-        while self._gate.closed or self._gate.busy or self._lingering or self._open:
+        while not self._closed and (self._gate.closed or self._gate.busy or self._lingering or self._open):
             self._linger_over()
             await asyncio.sleep(0.001)
-            if self._closed:
-                return  # by another who waited here
+        if self._closed:  # before, or by another who waited here
+            return
         self._closed = True
         if self._broken is None:
             try:
