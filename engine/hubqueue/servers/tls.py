@@ -15,6 +15,9 @@ def server_context(files: TlsFiles) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    # No session tickets: connections last, and a client that reads in one thread while it writes in another (as
+    # bunqueue's Python client) loses its first reply now and then while OpenSSL takes them in.
+    context.num_tickets = 0
     for path in (files.cert, files.key, files.client_ca):
         if path is not None and not path.is_file():
             raise ConfigError(f"The TLS file {path} does not exist", hint="give the path of a PEM file")

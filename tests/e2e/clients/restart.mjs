@@ -19,7 +19,7 @@ for (let i = 1; i <= 5; i += 1) {
     if (added) break;
   }
 }
-await until(() => done.size === 6);
+await until(async () => done.size === 6 && (await queue.getJobCountsAsync()).completed === 6);
 seen.done = [...done].sort();
 seen.counts = await queue.getJobCountsAsync();
 seen.workers = (await queue.getWorkers()).length;

@@ -15,7 +15,7 @@ from hubqueue.servers.settings import TcpSettings, TlsFiles
 from hubqueue.servers.tcp import TcpServer
 from support import certificates
 from support.certificates import Certificates
-from support.wire import WireClient
+from support.wire import WireClient, frame
 
 
 @pytest.fixture
@@ -32,6 +32,16 @@ async def test_a_client_that_trusts_the_private_ca_is_served(server: TcpServer, 
     client = await WireClient.open(server.port, context=ssl.create_default_context(cafile=str(files.ca)))
     await client.good("PUSH", queue="q", name="n", data=b"x" * 300_000)
     await client.close()
+
+
+async def test_no_session_tickets_follow_the_handshake(server: TcpServer, files: Certificates) -> None:
+    context = ssl.create_default_context(cafile=str(files.ca))
+    reader, writer = await asyncio.open_connection("127.0.0.1", server.port, ssl=context)
+    writer.write(frame(b"not MessagePack"))
+    await reader.readexactly(4)  # tickets would have come before this answer
+    session = writer.get_extra_info("ssl_object").session
+    assert not session.has_ticket
+    writer.transport.abort()
 
 
 async def test_a_client_with_another_ca_refuses_the_server(server: TcpServer, files: Certificates) -> None:
