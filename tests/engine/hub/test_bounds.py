@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hubqueue.errors import QueueFull
+from hubqueue.errors import NotFound, QueueFull
 from hubqueue.hub import upkeep
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
@@ -164,3 +164,13 @@ async def _rows_are(hub: Hub, count: int) -> bool:
         return there
 
     return await hub.run(rows) == count
+
+
+async def test_a_refused_job_drops_no_other_to_make_room(tmp_path: Path) -> None:
+    settings = HubSettings(queues={"q": QueueBounds(max_jobs=2, on_full="drop-oldest")})
+    async with await Hub.open(tmp_path / "hub.db", settings) as hub:
+        kept = await hub.enqueue("q", [NewJob(name="a"), NewJob(name="b")])
+        with pytest.raises(NotFound, match="Dependency"):
+            await hub.enqueue("q", [NewJob(options=Options(depends_on=("nobody",)))])
+        assert [job.id for job in (await hub.list_jobs("q")).jobs] == kept
+        assert hub.store.evicted == 0

@@ -35,24 +35,20 @@ def enqueue(tx: Tx, queue: str, new: Sequence[Enqueueable]) -> list[str]:
     for job in new:
         if job.custom_id is not None and tx.identity.seq_of(job.custom_id) is not None:
             raise Invalid(f"jobId {job.custom_id} has the form of this hub's own ids", hint="choose another id")
-    tx.seqs.require(len(new))
-    known = tx.queues.find(queue)
-    bounds = tx.bounds(queue)
-    if bounds.max_jobs is not None:
-        _make_room(tx, known, queue, bounds, len(new))
     if not new:
         return []
-    tx.make_room(tx, len(new))
-    row = known or rows.queue_row(tx, queue)
-    first = tx.seqs.take(len(new))
+    tx.seqs.require(len(new))
+    bounds = tx.bounds(queue)
     if not bounds.durable and all(map(_is_plain, new)):
+        row = _with_room(tx, queue, bounds, len(new))
+        first = tx.seqs.take(len(new))
         _enqueue_plain(tx, row, first, new)
         public_id = tx.identity.public_id
         return [public_id(seq) for seq in range(first, first + len(new))]
     if any(map(_may_be_refused, new)):
-        with tx.savepoint():
-            return _enqueue_each(tx, row, first, new)
-    return _enqueue_each(tx, row, first, new)
+        with tx.savepoint():  # with what is dropped to make room
+            return _enqueue_each(tx, _with_room(tx, queue, bounds, len(new)), new)
+    return _enqueue_each(tx, _with_room(tx, queue, bounds, len(new)), new)
 
 
 def enqueue_flow(tx: Tx, flow_jobs: Sequence[FlowJob]) -> list[Job]:
@@ -91,7 +87,8 @@ def admit(tx: Tx, row: QueueRow, job: NewJob) -> str:
     return _enqueue_one(tx, row, tx.seqs.take(1), job, [])
 
 
-def _enqueue_each(tx: Tx, row: QueueRow, first: int, new: Sequence[Enqueueable]) -> list[str]:
+def _enqueue_each(tx: Tx, row: QueueRow, new: Sequence[Enqueueable]) -> list[str]:
+    first = tx.seqs.take(len(new))
     ties: list[Tie] = []
     made = [_enqueue_one(tx, row, seq, job, ties) for seq, job in enumerate(new, first)]
     if len(ties) > 1:
@@ -238,6 +235,16 @@ def _forget_generation(tx: Tx, seq: int) -> None:
     if found is not None:
         job, queue = found
         rows.remove(tx, queue, job.state, [(seq, job.flags, job.priority)])
+
+
+def _with_room(tx: Tx, name: str, bounds: QueueBounds, wanted: int) -> QueueRow:
+    """The queue, made if it is new, with room for so many jobs. Errors: QueueFull, before anything is written."""
+    known = tx.queues.find(name)
+    if bounds.max_jobs is not None:
+        _make_room(tx, known, name, bounds, wanted)
+    row = known or rows.queue_row(tx, name)
+    tx.make_room(tx, wanted)
+    return row
 
 
 def _make_room(tx: Tx, row: QueueRow | None, name: str, bounds: QueueBounds, wanted: int) -> None:
