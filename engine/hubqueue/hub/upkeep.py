@@ -24,6 +24,7 @@ from hubqueue.store.tx import Tx
 log = logging.getLogger(__name__)
 
 SLICE: Final = 500
+PAGES: Final = 200  # given back in one step: they may have to be moved
 FIRES: Final = 50  # schedules fired in one step
 BEAT_S: Final = 1.0
 RETENTION_BEATS: Final = 10
@@ -173,6 +174,7 @@ class Upkeep:
             if row.n[State.COMPLETED] or row.n[State.FAILED]:
                 await self._repeat(lambda tx, row=row: self._retain_slice(tx, row, ageing))  # type: ignore[misc]
         await self._store.run(groups.prune)
+        await self._repeat(lambda tx: retention.give_back_pages(tx, PAGES))
         if ageing:
             before = self._store.clock.now_ms() - self._settings.forward_kept_ms
             await self._repeat(lambda tx: ids.expire(tx, before, SLICE) >= SLICE)

@@ -36,6 +36,15 @@ def doomed_slice(tx: Tx, limit: int) -> bool:
     return True
 
 
-def give_back_pages(tx: Tx, pages: int) -> None:
-    """Return free pages to the file system (auto_vacuum is incremental)."""
-    tx.execute(f"PRAGMA incremental_vacuum({int(pages)})").fetchall()
+SPARE_PAGES: Final = 8192  # kept for what comes next; and never less than a third of the file
+GIVE_BACK: Final = "PRAGMA incremental_vacuum(1)"  # one at a time: Python takes but one step of this statement
+
+
+def give_back_pages(tx: Tx, limit: int) -> bool:
+    """Return at most `limit` of the pages that are free beyond the spare ones; whether there are more."""
+    (pages,) = tx.execute("PRAGMA page_count").fetchone()
+    (free,) = tx.execute("PRAGMA freelist_count").fetchone()
+    beyond = free - max(SPARE_PAGES, pages // 3)
+    for _ in range(min(beyond, limit)):
+        tx.execute(GIVE_BACK)
+    return beyond > limit

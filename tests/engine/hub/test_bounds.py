@@ -17,6 +17,7 @@ from hubqueue.model.job import NewJob, Options
 from hubqueue.model.outcome import Complete, Reject, Settlement
 from hubqueue.model.state import State
 from hubqueue.model.verbs import Event
+from hubqueue.store import retention
 from hubqueue.store.tx import Tx
 from support.mixed import miscounted
 from support.waiting import until
@@ -174,3 +175,23 @@ async def test_a_refused_job_drops_no_other_to_make_room(tmp_path: Path) -> None
             await hub.enqueue("q", [NewJob(options=Options(depends_on=("nobody",)))])
         assert [job.id for job in (await hub.list_jobs("q")).jobs] == kept
         assert hub.store.evicted == 0
+
+
+async def test_space_that_is_not_needed_any_more_is_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "SPARE_PAGES", 100)
+    async with await Hub.open(tmp_path / "hub.db") as hub:
+        await hub.enqueue("q", [NewJob(data=b"\xc5\x13\x88" + bytes(5000)) for _ in range(1000)])
+        full = await hub.run(_pages)
+        assert full > 2000
+        await hub.drain("q")
+        await until(lambda: _shrunk(hub, full // 10))
+        assert await hub.run(miscounted) == []
+
+
+def _pages(tx: Tx) -> int:
+    count: int = tx.execute("PRAGMA page_count").fetchone()[0]
+    return count
+
+
+async def _shrunk(hub: Hub, pages: int) -> bool:
+    return await hub.run(_pages) < pages
