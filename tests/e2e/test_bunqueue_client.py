@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -246,9 +247,14 @@ def test_tls_and_tokens_are_spoken(tmp_path: Path) -> None:
     )
     with HubProcess(tmp_path, *arguments) as hub:
         where: dict[str, Any] = {"host": "127.0.0.1", "port": hub.port, "tls": {"ca_file": str(files.ca)}}
-        with Queue("secret", token="right", **where) as queue:
-            assert queue.get_state(queue.add("hush", {}).id) == "waiting"
-        with Queue("secret", token="wrong", **where) as queue, pytest.raises(AuthError):
-            queue.ping()
-        with Queue("secret", **where) as queue, pytest.raises(CommandError, match="Not authenticated"):
-            queue.add("hush", {})
+        # All stay open to the end: the client's reader outlives a close and may read from the next socket.
+        with ExitStack() as still_open:
+            for _ in range(40):  # session tickets after the handshake would break the first call of some
+                queue = still_open.enter_context(Queue("secret", token="right", **where))
+                assert queue.get_state(queue.add("hush", {}).id) == "waiting"
+            without = still_open.enter_context(Queue("secret", **where))
+            with pytest.raises(CommandError, match="Not authenticated"):
+                without.add("hush", {})
+            wrong = still_open.enter_context(Queue("secret", token="wrong", **where))
+            with pytest.raises(AuthError):
+                wrong.wait_until_ready()
