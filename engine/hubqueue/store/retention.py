@@ -44,7 +44,7 @@ def give_back_pages(tx: Tx, limit: int) -> bool:
     """Return at most `limit` of the pages that are free beyond the spare ones; whether there are more."""
     (pages,) = tx.execute("PRAGMA page_count").fetchone()
     (free,) = tx.execute("PRAGMA freelist_count").fetchone()
-    beyond = free - max(SPARE_PAGES, pages // 3)
+    beyond: int = free - max(SPARE_PAGES, pages // 3)
     for _ in range(min(beyond, limit)):
         tx.execute(GIVE_BACK)
     return beyond > limit
