@@ -11,6 +11,7 @@ from typing import Any, Final, Literal
 
 import msgspec
 
+from hubqueue.client.relatives import policy_of, relative_fields
 from hubqueue.model.job import (
     PLAIN,
     Attempt,
@@ -126,7 +127,7 @@ def _option_fields(options: Options) -> dict[str, Any]:
         fields["dedup"] = {name: True for name, wanted in rules.items() if wanted}
         if options.dedup.ttl_ms is not None:
             fields["dedup"]["ttl"] = number(options.dedup.ttl_ms)
-    return fields
+    return fields | relative_fields(options)
 
 
 class WireBackoff(msgspec.Struct, rename="camel"):
@@ -190,6 +191,14 @@ class WireJob(msgspec.Struct, rename="camel"):
     deduplication_ttl: float | None = None
     deduplication_extend: bool = False
     deduplication_replace: bool = False
+    group_id: str | None = None
+    depends_on: tuple[str, ...] = ()
+    children_ids: tuple[str, ...] = ()
+    parent_id: str | None = None
+    fail_parent_on_failure: bool = False
+    continue_parent_on_failure: bool = False
+    ignore_dependency_on_failure: bool = False
+    remove_dependency_on_failure: bool = False
 
 
 def job_of(wire: WireJob, state: State | None = None) -> Job:
@@ -240,6 +249,16 @@ def _options_of(wire: WireJob) -> Options:
         remove_on_fail=wire.remove_on_fail,
         tags=wire.tags,
         stack_trace_limit=int(wire.stack_trace_limit),
+        group=wire.group_id,
+        depends_on=wire.depends_on,
+        children_ids=wire.children_ids,
+        parent_id=wire.parent_id,
+        on_failure=policy_of(
+            wire.fail_parent_on_failure,
+            wire.continue_parent_on_failure,
+            wire.ignore_dependency_on_failure,
+            wire.remove_dependency_on_failure,
+        ),
     )
 
 
