@@ -190,7 +190,7 @@ def main(config: Config) -> None:
 async def _run(config: Config) -> None:
     stopping = asyncio.Event()
     loop = asyncio.get_running_loop()
-    for number in (signal.SIGTERM, signal.SIGINT):
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, _told_to_stop, number, stopping)
     if config.http.port is not None:
         log.warning("the HTTP door is not there yet, its port is not opened port=%d", config.http.port)

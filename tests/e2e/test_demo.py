@@ -64,12 +64,15 @@ def test_the_demo_plays_and_leaves_nothing_behind(tmp_path: Path, mark: str) -> 
     assert left_over(mark) == []
 
 
-def test_ctrl_c_ends_the_demo_in_order(tmp_path: Path, mark: str) -> None:
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGHUP], ids=["ctrl-c", "closed terminal"])
+def test_ctrl_c_and_a_closed_terminal_end_the_demo_in_order(
+    tmp_path: Path, mark: str, signal_number: signal.Signals
+) -> None:
     with demo(mark, tmp_path) as process:
         assert process.stdout is not None
         assert "edge hub at" in process.stdout.readline()
         assert len(left_over(mark)) == 3  # itself, the broker, the central hub
-        process.send_signal(signal.SIGINT)
+        process.send_signal(signal_number)
         _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
     assert left_over(mark) == []

@@ -59,7 +59,7 @@ def _play(script: Script, plain: bool) -> None:
         from hubqueue.demo.stage import play
 
         stopping = asyncio.Event()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):  # the last: its terminal was closed
             asyncio.get_running_loop().add_signal_handler(number, stopping.set)
         return await play(script, stage.show, stopping)
 
