@@ -46,6 +46,7 @@ HOMES = {
     "sqlite3": {"store"},
     "aiohttp": {"hooks"},
     "aiomqtt": {"mqtt"},
+    "prometheus_client": {"servers"},
     "paho": {"mqtt"},
     "amqtt": {"demo"},
     "click": {"cli"},

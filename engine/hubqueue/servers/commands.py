@@ -14,6 +14,7 @@ from hubqueue.servers import (
     consume,
     control,
     dlq,
+    exposition,
     flows,
     groups,
     limits,
@@ -47,6 +48,7 @@ COMMANDS: Final[Handlers] = {
     **schedules.HANDLERS,
     **sessions.HANDLERS,
     **monitor.HANDLERS,
+    **exposition.HANDLERS,
     **webhooks.HANDLERS,
     **operate.HANDLERS,
 }

@@ -125,6 +125,7 @@ SINGLE_FORM: Final[tuple[type[Command], ...]] = (
     session.StorageStatus,
     session.CompactMemory,
     monitor.Metrics,
+    monitor.Prometheus,
     monitor.TrimEvents,
     monitor.DashboardOverview,
     monitor.DashboardQueues,

@@ -15,6 +15,10 @@ class Metrics(Command, tag="Metrics", gc=False, kw_only=True):
     end: Whole = -1
 
 
+class Prometheus(Command, tag="Prometheus", gc=False, kw_only=True):
+    """The hub's figures in Prometheus' text format."""
+
+
 class TrimEvents(Command, tag="TrimEvents", gc=False, kw_only=True):
     """Keep at most `maxLength` old events of a queue; a hub keeps none."""
 
