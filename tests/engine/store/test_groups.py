@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from pathlib import Path
 from typing import Any
@@ -163,6 +164,6 @@ async def test_reading_writes_and_syncs_nothing(tmp_path: Path) -> None:
         for _ in range(3):
             assert (await hub.counts("q")).waiting == 1
         assert await hub.run(lambda tx: tx.db.total_changes) == synced
-        asked = hub.sync()
+        asked = asyncio.ensure_future(hub.sync())
         assert asked.done()  # nothing is dirty
         await asked
