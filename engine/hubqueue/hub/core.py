@@ -64,7 +64,7 @@ class Core:
         self.store.publish = self._events.publish
         self.store.counted = self.metrics.count
         self.store.wake = self._wake
-        self.upkeep = Upkeep(self.store, settings, self._hold_cap, self.write_metrics, self.served)
+        self.upkeep = Upkeep(self.store, settings, self._hold_cap, self.write_metrics, self.served, self.settled)
         self.store.schedule = self.upkeep.due_at
 
     @property

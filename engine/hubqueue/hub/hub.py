@@ -38,6 +38,7 @@ from hubqueue.model.state import TERMINAL, State
 from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal
 from hubqueue.store import backup, blobs
 from hubqueue.store.logs import LogLine
+from hubqueue.store.tx import Tx
 
 log = logging.getLogger(__name__)
 
@@ -136,9 +137,13 @@ class Hub(Core):
         durable: bool = False,
     ) -> list[str]:
         check_settle(settlements, outputs)
-        made = await self.run(lambda tx: settle(tx, settlements, outputs, blobs), durable=durable)
-        self.settled([each.id for each in settlements])
-        return made
+
+        def verb(tx: Tx) -> list[str]:
+            made = settle(tx, settlements, outputs, blobs)
+            tx.after.append(lambda: self.settled([each.id for each in settlements]))  # before anybody may lease again
+            return made
+
+        return await self.run(verb, durable=durable)
 
     async def extend(self, leases: Sequence[tuple[str, str | None]], lease_ms: int | None = None) -> list[Renewal]:
         length = None if lease_ms is None else hold.clamp_lease_ms(lease_ms)

@@ -41,13 +41,18 @@ class Upkeep:
         hold_cap: Callable[[], Awaitable[None]],
         write_metrics: Callable[[], Awaitable[None]],
         served: Callable[[str], bool],
+        ended: Callable[[list[str]], None],
     ) -> None:
-        """hold_cap keeps the file below its size cap; served says whether a queue has a worker."""
+        """hold_cap keeps the file below its size cap; served says whether a queue has a worker.
+
+        ended is told the jobs whose leases have run out.
+        """
         self._store = store
         self._settings = settings
         self._hold_cap = hold_cap
         self._write_metrics = write_metrics
         self._served = served
+        self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         self._timer_ms = NEVER
@@ -89,7 +94,10 @@ class Upkeep:
     def _due_slice(self, tx: Tx) -> int:
         """One slice of everything that is due; when the next is."""
         more = retention.doomed_slice(tx, SLICE)
-        more |= hold.sweep(tx, SLICE) == SLICE
+        ended = hold.sweep(tx, SLICE)
+        if ended:
+            tx.after.append(lambda: self._ended(ended))
+        more |= len(ended) == SLICE
         for row in list(tx.queues.by_id.values()):
             if row.n[State.DELAYED] and row.next_due_ms <= tx.now_ms:
                 more |= delays.promote_due(tx, row, SLICE) == SLICE

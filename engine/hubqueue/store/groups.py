@@ -71,7 +71,9 @@ LEASE: Final = f"""
     RETURNING {COLUMNS}
 """
 NEXT_TURN: Final = """
-    UPDATE job_group SET turn = 1 + (SELECT max(turn) FROM job_group WHERE queue = ?1) WHERE queue = ?1 AND grp = ?2
+    UPDATE job_group
+    SET turn = 1 + max(turn, (SELECT coalesce(max(turn), 0) FROM job_group WHERE queue = ?1 AND waiting > 0))
+    WHERE queue = ?1 AND grp = ?2
 """
 
 

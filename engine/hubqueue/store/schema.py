@@ -29,7 +29,7 @@ LOSE: Final = """
 GAIN: Final = """
     INSERT INTO job_group (queue, grp, waiting, delayed, active, turn)
     VALUES (NEW.queue, NEW.grp, NEW.state = 0, NEW.state = 1, NEW.state = 2,
-            1 + (SELECT coalesce(max(turn), 0) FROM job_group WHERE queue = NEW.queue))
+            1 + (SELECT coalesce(max(turn), 0) FROM job_group WHERE queue = NEW.queue AND waiting > 0))
     ON CONFLICT (queue, grp) DO UPDATE
     SET waiting = waiting + excluded.waiting, delayed = delayed + excluded.delayed, active = active + excluded.active,
         turn = CASE WHEN waiting = 0 AND excluded.waiting = 1 THEN excluded.turn ELSE turn END
@@ -115,7 +115,7 @@ _FIRST: Final = (
         PRIMARY KEY (queue, grp)
     ) STRICT, WITHOUT ROWID
     """,
-    "CREATE INDEX job_group_turn ON job_group (queue, turn)",
+    "CREATE INDEX job_group_turn ON job_group (queue, turn) WHERE waiting > 0",
     # the counts of a group follow its jobs whatever moves them; plain jobs only pass the WHEN
     f"CREATE TRIGGER group_gains AFTER INSERT ON job WHEN NEW.grp IS NOT NULL BEGIN {GAIN}; END",
     f"CREATE TRIGGER group_loses AFTER DELETE ON job WHEN OLD.grp IS NOT NULL BEGIN {LOSE}; END",

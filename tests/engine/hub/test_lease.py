@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from typing import Any
 
 import pytest
 
@@ -148,6 +149,17 @@ async def test_a_job_that_stalls_too_often_is_a_dead_letter(bench: Bench) -> Non
     await bench.until(lambda: _is(bench, id, State.FAILED))
     job = await bench.get(id)
     assert (job.history.reason, job.stall_count) == ("stalled", 3)
+
+
+async def test_a_lease_that_ran_out_is_held_by_no_connection_any_more(bench: Bench) -> None:
+    holder = bench.hub.holder()
+    await bench.add("a", "b", "c", max_attempts=1)
+    got: list[Any] = []
+    bench.hub.lease_or_park("q", 3, "w", 10, 0, holder, got.append)
+    await bench.until(lambda: got)
+    assert bench.hub.held_count == 3
+    await bench.until(lambda: bench.hub.held_count == 0)
+    assert holder.leases == {}
 
 
 async def test_extending_keeps_a_lease(bench: Bench) -> None:

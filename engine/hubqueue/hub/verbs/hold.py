@@ -142,12 +142,12 @@ def reclaim(tx: Tx, queue: str, owner: str) -> int:
     return len(held)
 
 
-def sweep(tx: Tx, limit: int) -> int:
-    """End the leases whose deadline has passed; how many were looked at."""
+def sweep(tx: Tx, limit: int) -> list[str]:
+    """End the leases whose deadline has passed; the ids of their jobs."""
     expired = leases.expired(tx, limit)
     for job, queue, lost in expired:
         _expire(tx, job, queue, lost)
-    return len(expired)
+    return [job.id for job, _, _ in expired]
 
 
 def _expire(tx: Tx, job: Job, queue: QueueRow, lost: bool) -> None:
