@@ -187,8 +187,8 @@ COMPLETE: Final = """
     UPDATE job SET state = 4, finished_at_ms = ?, deadline_ms = NULL, progress = 100, expires_at_ms = NULL, result = ?
     WHERE seq = ?
 """
-COMPLETE_PLAIN: Final = """
-    UPDATE job SET state = 4, finished_at_ms = ?, deadline_ms = NULL, progress = 100, expires_at_ms = NULL
+COMPLETE_ALIKE: Final = """
+    UPDATE job SET state = 4, finished_at_ms = ?, deadline_ms = NULL, progress = 100, expires_at_ms = NULL, result = ?
     WHERE seq IN
 """
 
@@ -196,12 +196,11 @@ COMPLETE_PLAIN: Final = """
 def complete(tx: Tx, seqs: Sequence[int], results: Sequence[bytes | None]) -> None:
     """Active jobs become completed. Their tokens have been checked in this transaction."""
     now = tx.now_ms
-    if len(seqs) > 1 and not any(results):
+    if len(set(results)) == 1:  # no result, or the same null for all: a statement for many
         for marks, values in padded(seqs):
-            tx.execute(f"{COMPLETE_PLAIN} ({marks})", [now, *values])
+            tx.execute(f"{COMPLETE_ALIKE} ({marks})", [now, results[0], *values])
     else:
-        for seq, result in zip(seqs, results, strict=True):
-            tx.execute(COMPLETE, (now, result, seq))
+        tx.db.executemany(COMPLETE, [(now, result, seq) for seq, result in zip(seqs, results, strict=True)])
 
 
 def delete(tx: Tx, seqs: Sequence[int]) -> None:
