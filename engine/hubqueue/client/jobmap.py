@@ -27,6 +27,7 @@ from hubqueue.model.job import (
 from hubqueue.model.retry import Backoff
 from hubqueue.model.schedule import Schedule
 from hubqueue.model.state import BY_LABEL, LABELS, State
+from hubqueue.wire.fields import number
 
 DEFAULT_ATTEMPTS: Final = 3  # what a job has that does not say
 UNDEFINED: Final = b"\xd4\x00\x00"  # ext 0: how the peer writes "absent"
@@ -77,11 +78,6 @@ def schedule_fields(schedule: Schedule) -> dict[str, Any]:
         },
     }
     return {name: value for name, value in fields.items() if value is not None}
-
-
-def number(value: int) -> int | float:
-    """An integer as JavaScript can read it: beyond 32 bits as a float."""
-    return value if -0x8000_0000 <= value <= 0xFFFF_FFFF else float(value)
 
 
 def raw(data: bytes) -> msgspec.Raw:

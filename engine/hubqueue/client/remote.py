@@ -15,7 +15,7 @@ from uuid import uuid4
 from hubqueue.client import replies
 from hubqueue.client.address import LinkSettings
 from hubqueue.client.connection import Connection
-from hubqueue.client.jobmap import fields_of, job_of, number, raw, schedule_fields
+from hubqueue.client.jobmap import fields_of, job_of, raw, schedule_fields
 from hubqueue.client.polls import Polls
 from hubqueue.client.replies import R, event_of, read
 from hubqueue.client.settling import settle_fields
@@ -25,6 +25,7 @@ from hubqueue.model.outcome import Blob, Complete, Output, Release, Settlement
 from hubqueue.model.schedule import Schedule
 from hubqueue.model.state import LABELS, TERMINAL, State
 from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal
+from hubqueue.wire.fields import number
 
 ONCE: Final = "once:"  # custom ids made here; a hub keeps them idempotent for an hour after the job has finished
 EVERY_QUEUE: Final = "*"

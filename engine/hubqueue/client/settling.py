@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hubqueue.client.jobmap import fields_of, number, raw
+from hubqueue.client.jobmap import fields_of, raw
 from hubqueue.model.outcome import Blob, Complete, Fail, Outcome, Output, Reject, Release, Retry, Settlement
+from hubqueue.wire.fields import number
 
 
 def settle_fields(

@@ -11,6 +11,7 @@ from hubqueue.model.throttle import Rate
 from hubqueue.servers.door import Call, Handlers
 from hubqueue.servers.limits import rate_map
 from hubqueue.wire.commands import groups as wire
+from hubqueue.wire.fields import number
 from hubqueue.wire.loose import positive
 
 
@@ -58,7 +59,10 @@ def remove_rate_limit(call: Call, command: wire.RemoveGroupRateLimit) -> None:
 
 def get_rate_limit_ttl(call: Call, command: wire.GetGroupRateLimitTtl) -> None:
     queue, group = _named(command)
-    call.run(lambda tx: throttle.group_wait_ms(tx, queue, group, command.max_jobs), lambda ttl: {"data": {"ttl": ttl}})
+    call.run(
+        lambda tx: throttle.group_wait_ms(tx, queue, group, command.max_jobs),
+        lambda ttl: {"data": {"ttl": number(ttl)}},
+    )
 
 
 def set_concurrency(call: Call, command: wire.SetGroupConcurrency) -> None:
@@ -71,7 +75,7 @@ def get_concurrency(call: Call, command: wire.GetGroupConcurrency) -> None:
     queue, group = _named(command)
     call.run(
         lambda tx: throttle.group_limits(tx, queue, group),
-        lambda limits: {"data": {"concurrency": limits.concurrency}},
+        lambda limits: {"data": {"concurrency": None if limits.concurrency is None else number(limits.concurrency)}},
     )
 
 

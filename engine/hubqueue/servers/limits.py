@@ -9,6 +9,7 @@ from hubqueue.model.limits import check_queue
 from hubqueue.model.throttle import Rate
 from hubqueue.servers.door import Call, Handlers
 from hubqueue.wire.commands import limits as wire
+from hubqueue.wire.fields import number
 from hubqueue.wire.loose import finite, given
 
 DEFAULT_DURATION_MS: Final = 1000
@@ -49,8 +50,8 @@ def get_queue_limits(call: Call, command: wire.GetQueueLimits) -> None:
         limits = throttle.queue_limits(tx, command.queue)
         return {
             "rateLimit": rate_map(limits.rate),
-            "rateLimitTtl": throttle.rate_wait_ms(tx, command.queue, command.max_jobs),
-            "concurrencyLimit": limits.concurrency,
+            "rateLimitTtl": number(throttle.rate_wait_ms(tx, command.queue, command.max_jobs)),
+            "concurrencyLimit": None if limits.concurrency is None else number(limits.concurrency),
             "maxed": throttle.is_maxed(tx, command.queue),
         }
 
@@ -59,7 +60,7 @@ def get_queue_limits(call: Call, command: wire.GetQueueLimits) -> None:
 
 def rate_map(rate: Rate | None) -> dict[str, Any] | None:
     """A rate as the protocol shows it."""
-    return None if rate is None else {"max": rate.max, "duration": rate.duration_ms}
+    return None if rate is None else {"max": number(rate.max), "duration": number(rate.duration_ms)}
 
 
 HANDLERS: Final[Handlers] = {

@@ -13,7 +13,7 @@ from hubqueue.errors import HubqueueError, PayloadTooLarge
 from hubqueue.model.limits import MAX_FRAME_BYTES
 from hubqueue.model.verbs import Event
 from hubqueue.servers.door import Reply
-from hubqueue.wire.fields import ABSENT
+from hubqueue.wire.fields import ABSENT, number
 
 _encoder: Final = msgspec.msgpack.Encoder()
 _HEADER: Final = bytes(4)
@@ -85,6 +85,6 @@ def _event(event: Event) -> dict[str, Any]:
         "data": None if event.data is None else msgspec.Raw(event.data),
         "terminal": event.terminal,
         "progress": event.progress,
-        "delay": event.delay_ms,
+        "delay": None if event.delay_ms is None else number(event.delay_ms),
     }
     return {name: value for name, value in fields.items() if value is not None}

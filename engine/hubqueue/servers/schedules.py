@@ -10,7 +10,7 @@ from hubqueue.hub.verbs import schedule
 from hubqueue.model.schedule import Schedule
 from hubqueue.servers.door import Call, Handlers
 from hubqueue.wire.commands import schedules as wire
-from hubqueue.wire.fields import value_bytes
+from hubqueue.wire.fields import number, value_bytes
 from hubqueue.wire.jobin import JobFields, options_of, take_name
 
 
@@ -70,8 +70,8 @@ def shown_schedule(found: Schedule) -> dict[str, Any]:
         "schedule": found.cron,
         "repeatEvery": None if found.every_ms is None else float(found.every_ms),
         "nextRun": None if found.next_run_at_ms is None else float(found.next_run_at_ms),
-        "executions": found.runs,
-        "maxLimit": found.limit,
+        "executions": number(found.runs),
+        "maxLimit": None if found.limit is None else number(found.limit),
         "timezone": found.timezone,
         "priority": found.priority,
     }

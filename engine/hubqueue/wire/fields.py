@@ -50,6 +50,11 @@ UNDEFINED: Final = b"\xd4\x00\x00"  # MessagePack ext 0, which JavaScript client
 NULL: Final = b"\xc0"
 
 
+def number(value: int) -> int | float:
+    """An integer as JavaScript can read it: beyond 32 bits as a float, where it would become a BigInt."""
+    return value if -0x8000_0000 <= value <= 0xFFFF_FFFF else float(value)
+
+
 def value_bytes(raw: msgspec.Raw) -> bytes | None:
     """The user's value as bytes; None when it is absent. An explicit null stays b"\\xc0"."""
     if raw is ABSENT:

@@ -13,6 +13,7 @@ from msgspec import UNSET, Raw, UnsetType
 
 from hubqueue.model.job import NO_HISTORY, Flag, History, Job, OnFailure, Options
 from hubqueue.model.state import State, shown
+from hubqueue.wire.fields import number
 from hubqueue.wire.repeat import RepeatOut, repeat_out
 
 
@@ -72,12 +73,12 @@ class JobMap(msgspec.Struct, rename="camel", gc=False):
     lifo: bool = False
     remove_on_complete: bool = False
     remove_on_fail: bool = False
-    ttl: int | None = None
+    ttl: float | None = None
     timeout: int | None = None
     stall_timeout: int | None = None
     keep_logs: int | None = None
     size_limit: int | None = None
-    deduplication_ttl: int | None = None
+    deduplication_ttl: float | None = None
     deduplication_extend: bool = False
     deduplication_replace: bool = False
     unique_key: str | None = None
@@ -191,7 +192,7 @@ def _add_options(found: JobMap, options: Options) -> None:
         )
     if options.dedup is not None:
         found.unique_key = options.dedup.key
-        found.deduplication_ttl = options.dedup.ttl_ms
+        found.deduplication_ttl = None if options.dedup.ttl_ms is None else number(options.dedup.ttl_ms)
         found.deduplication_extend = options.dedup.extend
         found.deduplication_replace = options.dedup.replace
     found.tags = options.tags
@@ -199,7 +200,7 @@ def _add_options(found: JobMap, options: Options) -> None:
     found.durable = options.durable
     found.remove_on_complete = options.remove_on_complete
     found.remove_on_fail = options.remove_on_fail
-    found.ttl = options.ttl_ms
+    found.ttl = None if options.ttl_ms is None else number(options.ttl_ms)
     found.timeout = options.timeout_ms
     found.stall_timeout = options.stall_timeout_ms
     found.stack_trace_limit = options.stack_trace_limit

@@ -13,7 +13,7 @@ from msgspec import UNSET, UnsetType
 from hubqueue.errors import Invalid
 from hubqueue.model.repeat import Repeat, check_every
 from hubqueue.model.schedule import next_match_ms
-from hubqueue.wire.fields import Count, TimeMs
+from hubqueue.wire.fields import Count, TimeMs, number
 
 BAD_PATTERN: Final = "Invalid cron expression: "
 
@@ -37,10 +37,10 @@ class RepeatIn(msgspec.Struct, rename="camel", gc=False, kw_only=True):
 class RepeatOut(msgspec.Struct, rename="camel", gc=False, kw_only=True):
     """The same as it is shown: what was not set is left out."""
 
-    count: int
+    count: float
     every: float | UnsetType = UNSET
     pattern: str | UnsetType = UNSET
-    limit: int | UnsetType = UNSET
+    limit: float | UnsetType = UNSET
     start_date: float | UnsetType = UNSET
     end_date: float | UnsetType = UNSET
     tz: str | UnsetType = UNSET
@@ -84,10 +84,10 @@ def repeat_out(repeat: Repeat | None) -> RepeatOut | None:
     if repeat is None:
         return None
     return RepeatOut(
-        count=repeat.count,
+        count=number(repeat.count),
         every=UNSET if repeat.every_ms is None else float(repeat.every_ms),
         pattern=_or_unset(repeat.pattern),
-        limit=UNSET if repeat.limit is None else repeat.limit,
+        limit=UNSET if repeat.limit is None else number(repeat.limit),
         start_date=_time(repeat.start_ms),
         end_date=_time(repeat.end_ms),
         tz=_or_unset(repeat.timezone),
