@@ -60,7 +60,6 @@ class Core:
         tx.refusal = self._refusal
         tx.zone = settings.timezone
         tx.make_room = self._cap.make_room
-        self._awaited = tx.awaited
         self.store.publish = self._events.publish
         self.store.counted = self.metrics.count
         self.store.wake = self._wake
