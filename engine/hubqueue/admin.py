@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,25 +16,24 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hubqueue.hub.hub import Hub
+from hubqueue.servers.door import Operation
 from hubqueue.store.audit import audit
 
 if TYPE_CHECKING:
     from hubqueue.app import App
 
-Operation = Callable[[], Coroutine[Any, Any, dict[str, Any]]]
-
 
 def operations(app: App) -> Mapping[str, Operation]:
     """The commands of this process by their name on the wire."""
 
-    async def forwarders() -> dict[str, Any]:
+    async def forwarders(command: object) -> dict[str, Any]:
         statuses = [msgspec.to_builtins(await forwarder.status()) for forwarder in app.forwarders]
         return {"forwarders": statuses}
 
     return {
         "Forwarders": forwarders,
-        "Backup": lambda: write_backup(app.hub, app.config.data_path),
-        "CheckFile": lambda: check_file(app.hub, app.config.data_path),
+        "Backup": lambda command: write_backup(app.hub, app.config.data_path),
+        "CheckFile": lambda command: check_file(app.hub, app.config.data_path),
     }
 
 

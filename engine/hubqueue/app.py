@@ -28,8 +28,11 @@ from hubqueue.forward.forwarder import Forwarder
 from hubqueue.forward.sinks.hub import HubSink
 from hubqueue.hooks.sender import Sender
 from hubqueue.hub.hub import Hub
+from hubqueue.servers.auth import Gate
+from hubqueue.servers.door import Door
 from hubqueue.servers.settings import TcpSettings, TlsFiles
 from hubqueue.servers.tcp import TcpServer
+from hubqueue.servers.workers import Workers
 from hubqueue.work.parent import HandlerParent
 from hubqueue.work.settings import HandlerSettings
 
@@ -47,6 +50,7 @@ class App:
 
     hub: Hub
     tcp: TcpServer
+    workers: Workers
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -101,6 +105,7 @@ class App:
         self.config.data_path.parent.mkdir(parents=True, exist_ok=True)
         self.hub = await Hub.open(self.config.data_path, self.config.hub)
         self._base.push_async_callback(self.hub.close)
+        self.workers = Workers(self.hub.now_ms)
         self._intake.callback(self.hub.drain_off)
 
     async def _open_tcp(self) -> None:
@@ -109,16 +114,17 @@ class App:
         settings = TcpSettings(
             host=door.host,
             port=door.port,
-            tokens=door.tokens,
             tls=tls,
             max_connections=door.max_connections,
             drain_s=self.config.drain_s,
         )
-        self.tcp = await self._open_door(settings)
+        self.tcp = await self._open_door(settings, door.tokens)
         self._work.append(self.tcp.close)
 
-    async def _open_door(self, settings: TcpSettings) -> TcpServer:
-        server = TcpServer(self.hub, settings, __version__, operations(self))
+    async def _open_door(self, settings: TcpSettings, tokens: tuple[str, ...]) -> TcpServer:
+        gate = Gate(tokens, asyncio.get_running_loop().time)
+        door = Door(self.hub, gate, self.workers, __version__, operations(self))
+        server = TcpServer(door, settings)
         await server.start()
         self._base.push_async_callback(server.close)
         return server
@@ -156,7 +162,7 @@ class App:
         if wanted is None:
             return
         token = secrets.token_urlsafe(24)
-        door = await self._open_door(TcpSettings(host=LOOPBACK, port=0, tokens=(token,), drain_s=self.config.drain_s))
+        door = await self._open_door(TcpSettings(host=LOOPBACK, port=0, drain_s=self.config.drain_s), (token,))
         self.handlers = HandlerParent(
             self.hub,
             HandlerSettings(

@@ -34,6 +34,7 @@ MAY_IMPORT = {
     "forward": OUTER,
     "hooks": OUTER,
     "work": OUTER,
+    "ui": OUTER,
 }
 # 4: builds the process from the parts, or is what users see of it
 ANYTHING = {"__init__", "__main__", "admin", "api", "app", "cli", "config", "demo", "logs"}
@@ -44,7 +45,8 @@ PURE = {"msgspec", "cronsim"}
 # A third-party or storage library is imported in the places named, so that replacing it touches nothing else.
 HOMES = {
     "sqlite3": {"store"},
-    "aiohttp": {"hooks"},
+    "aiohttp": {"hooks", "servers", "ui"},
+    "jinja2": {"mqtt", "ui"},
     "aiomqtt": {"mqtt"},
     "prometheus_client": {"servers"},
     "paho": {"mqtt"},

@@ -10,7 +10,6 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from hubqueue import __version__
 from hubqueue.hub.hub import Hub
 from hubqueue.model import payload
 from hubqueue.model.job import Job, NewJob
@@ -18,6 +17,7 @@ from hubqueue.servers.settings import TcpSettings
 from hubqueue.servers.tcp import TcpServer
 from hubqueue.work.parent import HandlerParent
 from hubqueue.work.settings import HandlerSettings
+from support.doors import door_of
 from support.waiting import until
 
 TOKEN = "handlers-only"
@@ -75,6 +75,7 @@ class Stand:
 PREAMBLE = """
 import asyncio, os, pathlib, time
 from hubqueue import Reject, Release, Retry, task
+from support.doors import door_of
 _flags = pathlib.Path({flags!r})
 def say(name): (_flags / name).touch()
 def wait(name):
@@ -89,7 +90,7 @@ async def stand(path: Path, tasks: str | None = None, **options: Any) -> AsyncIt
     """A stand whose folder holds these tasks, served already if there are any."""
     (path / "flags").mkdir()
     async with await Hub.open(path / "jobs.db") as hub:
-        server = TcpServer(hub, TcpSettings(host="127.0.0.1", port=0, tokens=(TOKEN,)), __version__)
+        server = TcpServer(door_of(hub, (TOKEN,)), TcpSettings(host="127.0.0.1", port=0))
         await server.start()
         settings: dict[str, Any] = {
             "token": TOKEN,

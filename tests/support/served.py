@@ -12,6 +12,7 @@ from hubqueue.hub.settings import HubSettings
 from hubqueue.servers.settings import TcpSettings, TlsFiles
 from hubqueue.servers.tcp import TcpServer
 from support.certificates import Certificates
+from support.doors import door_of
 
 
 @dataclass(frozen=True)
@@ -39,7 +40,7 @@ async def served(
     """Open the hub and its door on a free port; close both at the end."""
     tls = None if certificates is None else TlsFiles(cert=certificates.cert, key=certificates.key)
     async with await Hub.open(path, settings) as hub:
-        door = TcpServer(hub, TcpSettings(port=port, tokens=tokens, tls=tls, drain_s=0.5), version="test")
+        door = TcpServer(door_of(hub, tokens), TcpSettings(port=port, tls=tls, drain_s=0.5))
         await door.start()
         try:
             yield Served(hub, door, f"{'tls' if tls else 'tcp'}://127.0.0.1:{door.port}")

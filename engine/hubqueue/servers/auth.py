@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from hashlib import sha256
 from typing import Final
 
+from hubqueue.model.access import EVERYTHING, Grant
+
 FIRST_DELAY_S: Final = 0.1
 MAX_DELAY_S: Final = 5.0
 FORGET_S: Final = 600.0  # an address that failed is forgotten after this long without another failure
@@ -30,13 +32,13 @@ class Gate:
         """Whether everybody may come in."""
         return not self._digests
 
-    def admits(self, token: str) -> bool:
-        """Whether this is one of the tokens. Takes the same time for every token, right or wrong."""
+    def grant(self, token: str) -> Grant | None:
+        """What this token is good for, None when it is not one of ours. Takes the same time for every token."""
         shown = sha256(token.encode("utf-8", "surrogatepass")).digest()
         found = False
         for digest in self._digests:
             found |= hmac.compare_digest(digest, shown)
-        return found
+        return EVERYTHING if found else None
 
     def failed(self, address: str) -> float:
         """Note a failure; how long its answer is to be held back.

@@ -69,7 +69,7 @@ WEIGHTS: Final[dict[type[Any], int]] = {
 def dispatch(call: Call, command: Request) -> Work | None:
     """Start a command; what it returns is to be given to `finish`. Its errors are its answer."""
     try:
-        if not call.session.authenticated and type(command) is not Auth:
+        if call.session.grant is None and type(command) is not Auth:
             raise NotAuthenticated
         return COMMANDS[type(command)](call, command)
     except HubqueueError as error:

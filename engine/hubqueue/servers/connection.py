@@ -15,6 +15,7 @@ from typing import Final, cast
 import msgspec
 
 from hubqueue.errors import Busy, HubqueueError, Invalid, NotAuthenticated
+from hubqueue.model.access import Grant
 from hubqueue.model.limits import MAX_FRAME_BYTES
 from hubqueue.model.verbs import Event
 from hubqueue.servers.commands import WEIGHTS, dispatch, finish
@@ -56,7 +57,7 @@ class Connection(asyncio.Protocol, Session):
         self._opened = opened
         self._closed = closed
         self._transport: asyncio.Transport | None = None
-        self._reader = FrameReader(MAX_FRAME_BYTES if self.authenticated else MAX_STRANGER_BYTES)
+        self._reader = FrameReader(MAX_FRAME_BYTES if self.grant is not None else MAX_STRANGER_BYTES)
         self._bodies: deque[bytes] = deque()
         self._holds: set[str] = set()
         self._open_bytes = 0
@@ -157,8 +158,8 @@ class Connection(asyncio.Protocol, Session):
                 return True
         return False
 
-    def welcome(self) -> None:
-        self.authenticated = True
+    def welcome(self, grant: Grant) -> None:
+        super().welcome(grant)
         self._reader.limit = MAX_FRAME_BYTES
 
     # what the server calls
@@ -209,7 +210,7 @@ class Connection(asyncio.Protocol, Session):
             command = decode_request(body)
         except BadRequest as bad:
             self._open_bytes += size
-            self.answer(Call(self, bad.req_id, size), bad.error if self.authenticated else NotAuthenticated())
+            self.answer(Call(self, bad.req_id, size), bad.error if self.grant is not None else NotAuthenticated())
             return
         size += WEIGHTS.get(type(command), 0)
         call = Call(self, command.req_id, size)

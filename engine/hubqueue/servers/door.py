@@ -15,6 +15,7 @@ import msgspec
 
 from hubqueue.errors import HubqueueError
 from hubqueue.hub.hub import Hub
+from hubqueue.model.access import EVERYTHING, Grant
 from hubqueue.model.verbs import Event
 from hubqueue.servers.auth import Gate
 from hubqueue.servers.workers import Workers
@@ -28,6 +29,8 @@ Work = Coroutine[Any, Any, dict[str, Any]]
 
 Handler = Callable[["Call", Any], Work | None]
 Handlers = dict[type[Any], Handler]
+# What the process lends to its operator (admin.py): gets the command.
+Operation = Callable[[Any], Work]
 
 OK: Final[dict[str, Any]] = {}
 CALL_BYTES: Final = 256  # what a request costs beside its bytes
@@ -41,8 +44,11 @@ class Door:
     gate: Gate
     workers: Workers
     version: str
-    started_ms: int
-    operations: Mapping[str, Callable[[], Work]] = field(default_factory=dict)  # what the process lends: see operate
+    operations: Mapping[str, Operation] = field(default_factory=dict)  # what the process lends: see operate
+    started_ms: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.started_ms = self.workers.now_ms()
 
     def uptime_ms(self) -> int:
         """How long the door has been open."""
@@ -55,7 +61,7 @@ class Session(ABC):
     def __init__(self, door: Door, address: str) -> None:
         self.door = door
         self.address = address
-        self.authenticated = door.gate.open
+        self.grant: Grant | None = EVERYTHING if door.gate.open else None  # None: a stranger
         self.holder = door.hub.holder()
         self.workers: dict[str, bool] = {}  # registered here by id -> has said goodbye
         self.unsubscribe: Callable[[], None] | None = None
@@ -80,9 +86,9 @@ class Session(ABC):
     def unpark(self, req_id: msgspec.Raw) -> bool:
         """The call that waits under this reqId is cancelled, without an answer; whether there was one."""
 
-    @abstractmethod
-    def welcome(self) -> None:
+    def welcome(self, grant: Grant) -> None:
         """The client has proved who it is."""
+        self.grant = grant
 
     def end(self, *, stopping: bool) -> None:
         """The client is gone. stopping: because the hub stops, which counts nothing."""

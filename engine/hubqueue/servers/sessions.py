@@ -10,6 +10,7 @@ from typing import Any, Final
 import msgspec
 
 from hubqueue.errors import NotAuthenticated
+from hubqueue.model.access import EVERYTHING
 from hubqueue.model.limits import check_queue
 from hubqueue.servers.door import OK, Call, Handlers, Work
 from hubqueue.servers.workers import worker_facts
@@ -51,9 +52,10 @@ def hello(call: Call, command: wire.Hello) -> None:
 
 def auth(call: Call, command: wire.Auth) -> Work | None:
     gate, address = call.session.door.gate, call.session.address
-    if gate.open or gate.admits(_shown(command.token)):
+    grant = EVERYTHING if gate.open else gate.grant(_shown(command.token))
+    if grant is not None:
         gate.succeeded(address)
-        call.session.welcome()
+        call.session.welcome(grant)
         call.answer(OK)
         return None
     delay_s = gate.failed(address)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 
@@ -17,14 +17,13 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TcpSettings:
-    """Where the TCP door listens and who may come in. No tokens means that everybody may.
+    """Where the TCP door listens, and what its clients may cost.
 
     Units: *_s seconds.
     """
 
     host: str = "127.0.0.1"
     port: int = 6789
-    tokens: tuple[str, ...] = field(default=(), repr=False)
     tls: TlsFiles | None = None
     max_connections: int = 1000
     partial_frame_s: float = 60.0  # a frame that takes longer to arrive is an attack or a dead peer

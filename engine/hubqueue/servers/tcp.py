@@ -7,19 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
-from types import MappingProxyType
 from typing import Final
 
 from hubqueue.errors import ConfigError
-from hubqueue.hub.hub import Hub
-from hubqueue.servers.auth import Gate
 from hubqueue.servers.connection import Connection
-from hubqueue.servers.door import Door, Work
+from hubqueue.servers.door import Door
 from hubqueue.servers.replies import EventWriter
 from hubqueue.servers.settings import TcpSettings
 from hubqueue.servers.tls import server_context
-from hubqueue.servers.workers import Workers
 
 SWEEP_S: Final = 1.0  # how often connections are looked at for frames that never end
 FLUSH_S: Final = 1.0  # at the end the last replies get this long to leave
@@ -32,23 +27,12 @@ log = logging.getLogger(__name__)
 class TcpServer:
     """One listening port."""
 
-    def __init__(
-        self,
-        hub: Hub,
-        settings: TcpSettings,
-        version: str,
-        operations: Mapping[str, Callable[[], Work]] = MappingProxyType({}),
-    ) -> None:
-        """operations: what the process lends to its operator, see servers.operate.
-
-        Errors: ConfigError when the TLS files are no good.
-        """
+    def __init__(self, door: Door, settings: TcpSettings) -> None:
+        """Errors: ConfigError when the TLS files are no good."""
         self._settings = settings
         self._context = None if settings.tls is None else server_context(settings.tls)
         self._loop = asyncio.get_running_loop()
-        workers = Workers(hub.now_ms)
-        gate = Gate(settings.tokens, self._loop.time)
-        self._door = Door(hub, gate, workers, version, hub.now_ms(), operations)
+        self._door = door
         self._events = EventWriter()
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
@@ -83,7 +67,7 @@ class TcpServer:
             hint = "stop the other program, or choose another port (0 takes a free one)"
             raise ConfigError(f"Cannot listen on {where}: {error.strerror or error}", hint=hint) from error
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
-        log.info("TCP door open port=%d tls=%s tokens=%d", self.port, bool(self._context), len(self._settings.tokens))
+        log.info("TCP door open port=%d tls=%s open=%s", self.port, bool(self._context), self._door.gate.open)
 
     async def close(self) -> None:
         """Take no more clients, let running work end within the settings' drain_s, then end every connection.
@@ -137,6 +121,6 @@ class TcpServer:
             since = connection.partial_since
             if since is not None and now - since > self._settings.partial_frame_s:
                 connection.cut("a frame takes too long to arrive")
-            elif not connection.authenticated and now - connection.since > self._settings.auth_s:
+            elif connection.grant is None and now - connection.since > self._settings.auth_s:
                 connection.cut("it does not authenticate")
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)

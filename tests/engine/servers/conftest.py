@@ -11,6 +11,7 @@ from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.servers.settings import TcpSettings
 from hubqueue.servers.tcp import TcpServer
+from support.doors import door_of
 from support.wire import WireClient
 
 Connect = Callable[[], Awaitable[WireClient]]
@@ -29,8 +30,13 @@ def settings() -> TcpSettings:
 
 
 @pytest.fixture
-async def server(hub: Hub, settings: TcpSettings) -> AsyncIterator[TcpServer]:
-    server = TcpServer(hub, settings, "1.2.3")
+def tokens() -> tuple[str, ...]:
+    return ()
+
+
+@pytest.fixture
+async def server(hub: Hub, settings: TcpSettings, tokens: tuple[str, ...]) -> AsyncIterator[TcpServer]:
+    server = TcpServer(door_of(hub, tokens, version="1.2.3"), settings)
     await server.start()
     yield server
     await server.close()

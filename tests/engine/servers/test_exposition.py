@@ -9,8 +9,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from hubqueue.hub.hub import Hub
 from hubqueue.model.job import NewJob
 from hubqueue.servers.exposition import _text
-from hubqueue.servers.settings import TcpSettings
-from hubqueue.servers.tcp import TcpServer
+from support.doors import door_of
 
 
 async def test_the_figures_are_those_of_the_hub(tmp_path: Path) -> None:
@@ -18,7 +17,7 @@ async def test_the_figures_are_those_of_the_hub(tmp_path: Path) -> None:
         await hub.enqueue("a", [NewJob(), NewJob(priority=3), NewJob(delay_ms=60_000)])
         await hub.enqueue("b.quoted", [NewJob()])
         await hub.lease("a", owner="w")
-        door = TcpServer(hub, TcpSettings(port=0), "1")._door
+        door = door_of(hub)
         found = {
             (sample.name, sample.labels.get("queue")): sample.value
             for family in text_string_to_metric_families(_text(door, await hub.queues()))

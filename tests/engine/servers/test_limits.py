@@ -13,6 +13,7 @@ from hubqueue.hub.hub import Hub
 from hubqueue.servers.connection import MAX_UNTOLD_BYTES
 from hubqueue.servers.settings import TcpSettings
 from hubqueue.servers.tcp import TcpServer
+from support.doors import door_of
 from support.waiting import until
 from support.wire import WireClient, frame
 
@@ -24,7 +25,7 @@ BAD_FORMAT = {"ok": False, "error": "Invalid command format", "code": "invalid",
 @pytest.fixture
 async def hurried(hub: Hub) -> AsyncIterator[TcpServer]:
     """A server that waits for nobody, with room for two."""
-    server = TcpServer(hub, TcpSettings(port=0, partial_frame_s=0.2, max_connections=2, drain_s=0.1), "1")
+    server = TcpServer(door_of(hub), TcpSettings(port=0, partial_frame_s=0.2, max_connections=2, drain_s=0.1))
     await server.start()
     yield server
     await server.close()

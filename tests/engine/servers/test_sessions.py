@@ -17,6 +17,7 @@ from hubqueue.servers.tcp import TcpServer
 from hubqueue.wire.commands.base import Command
 from hubqueue.wire.commands.queues import Drain
 from hubqueue.wire.commands.session import Ping
+from support.doors import door_of
 from support.waiting import until
 from support.wire import WireClient, frame
 
@@ -249,7 +250,7 @@ async def test_work_that_does_not_end_in_time_is_given_back_uncounted(
 
 
 async def test_a_port_in_use_is_named(server: TcpServer, hub: Hub) -> None:
-    second = TcpServer(hub, TcpSettings(port=server.port), "1")
+    second = TcpServer(door_of(hub), TcpSettings(port=server.port))
     with pytest.raises(ConfigError, match=f"127.0.0.1:{server.port}"):
         await second.start()
 

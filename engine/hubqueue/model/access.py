@@ -1,0 +1,38 @@
+"""Who may do what: scopes, and the grant that a token stands for.
+
+Pure values. Every door turns what its client shows into a grant (servers/auth); the command table says which scope
+a command needs (servers/scopes).
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Final
+
+import msgspec
+
+
+class Scope(StrEnum):
+    """What a token is good for. ADMIN includes the others."""
+
+    READ = "read"
+    ENQUEUE = "enqueue"
+    WORK = "work"
+    ADMIN = "admin"
+
+
+class Grant(msgspec.Struct, frozen=True):
+    """What its holder may do. queues: only these; None means all of them."""
+
+    name: str
+    scopes: frozenset[Scope]
+    queues: frozenset[str] | None = None
+
+    def allows(self, scope: Scope) -> bool:
+        return scope in self.scopes or Scope.ADMIN in self.scopes
+
+    def covers(self, queue: str) -> bool:
+        return self.queues is None or queue in self.queues
+
+
+EVERYTHING: Final = Grant("", frozenset(Scope))

@@ -1,0 +1,70 @@
+"""The HTTP door: one listening port. REST and WebSocket below /api/v1; what is mounted serves pages for people."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable
+
+from aiohttp import web
+
+from hubqueue.errors import ConfigError
+from hubqueue.servers.door import Door
+from hubqueue.servers.http.guard import SETTINGS, guard
+from hubqueue.servers.http.problem import problems
+from hubqueue.servers.http.reach import DOOR
+from hubqueue.servers.http.settings import HttpSettings
+from hubqueue.servers.tls import server_context
+
+log = logging.getLogger(__name__)
+
+Mount = Callable[[web.Application], None]
+
+
+class HttpServer:
+    """Serves one port from `start` to `close`."""
+
+    def __init__(self, door: Door, settings: HttpSettings, mounts: Iterable[Mount] = ()) -> None:
+        """mounts: add routes to the application. Errors: ConfigError when the TLS files are no good."""
+        self._settings = settings
+        self._context = None if settings.tls is None else server_context(settings.tls)
+        self.app = web.Application(middlewares=[problems, guard], client_max_size=settings.max_body_bytes)
+        self.app[DOOR] = door
+        self.app[SETTINGS] = settings
+        for mount in mounts:
+            mount(self.app)
+        self._runner: web.AppRunner | None = None
+
+    @property
+    def port(self) -> int:
+        """The port that is listened on; with port 0 in the settings the one that was free."""
+        assert self._runner is not None, "the server has not been started"
+        port: int = self._runner.addresses[0][1]
+        return port
+
+    async def start(self) -> None:
+        """Listen. Errors: ConfigError when the address cannot be had."""
+        settings = self._settings
+        runner = web.AppRunner(
+            self.app,
+            access_log=None,
+            handler_cancellation=True,
+            shutdown_timeout=settings.drain_s,
+            handle_signals=False,
+        )
+        await runner.setup()
+        try:
+            await web.TCPSite(runner, settings.host, settings.port, ssl_context=self._context).start()
+        except OSError as error:
+            await runner.cleanup()
+            hint = "stop the other program, or choose another port (0 takes a free one)"
+            where = f"{settings.host}:{settings.port}"
+            raise ConfigError(f"Cannot listen on {where}: {error.strerror or error}", hint=hint) from error
+        self._runner = runner
+        log.info("HTTP door open port=%d tls=%s ingress=%s", self.port, bool(self._context), settings.trusted_proxy)
+
+    async def close(self) -> None:
+        """Take no more requests, let running ones end within the settings' drain_s. Safe to call twice."""
+        runner, self._runner = self._runner, None
+        if runner is not None:
+            await runner.cleanup()
+            log.info("HTTP door closed")

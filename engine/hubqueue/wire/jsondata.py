@@ -1,0 +1,76 @@
+"""User data between MessagePack and JSON, for every door and page that speaks JSON.
+
+Rule: what is stored never makes a reader fail. What JSON cannot say is marked or cut (`readable`); what comes in as
+JSON is checked before it is stored (`packed`). Source: engine-rules 27.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+
+from hubqueue.errors import Invalid, ProtocolError
+from hubqueue.model.payload import decode, encode
+
+MAX_DEPTH: Final = 64
+SAFE: Final = 2**53  # JavaScript reads larger integers wrongly
+
+_json: Final = msgspec.json.Decoder()
+
+
+def packed(text: bytes) -> bytes:
+    """The MessagePack bytes of a JSON text. Errors: Invalid."""
+    try:
+        return encode(_json.decode(text))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        raise Invalid(f"This is not valid JSON: {error}") from error
+
+
+def readable(data: bytes | msgspec.Raw | None) -> Any:
+    """The value of these MessagePack bytes as JSON can carry it; bytes that are no MessagePack as `$bytes`."""
+    if data is None:
+        return None
+    raw = bytes(data)
+    try:
+        return plain(decode(raw))
+    except ProtocolError:
+        return {"$bytes": _text(raw)}
+
+
+def plain(value: Any, depth: int = 0) -> Any:
+    """A decoded value as JSON can carry it; Raw values in it are decoded too."""
+    match value:
+        case None | bool():
+            return value
+        case str():
+            return value.encode(errors="replace").decode()
+        case int():
+            return value if -SAFE <= value <= SAFE else str(value)
+        case float():
+            return value if math.isfinite(value) else str(value)
+        case bytes():
+            return {"$bytes": _text(value)}
+        case msgspec.Raw():
+            return readable(value)
+        case list() | tuple():
+            return None if depth >= MAX_DEPTH else [plain(item, depth + 1) for item in value]
+        case dict():
+            return None if depth >= MAX_DEPTH else {_key(key): plain(item, depth + 1) for key, item in value.items()}
+        case datetime():
+            return value.isoformat()
+        case msgspec.msgpack.Ext():
+            return {"$ext": value.code, "$bytes": _text(bytes(value.data))}
+        case _:
+            return str(value)
+
+
+def _key(key: object) -> str:
+    return key.encode(errors="replace").decode() if isinstance(key, str) else str(key)
+
+
+def _text(data: bytes) -> str:
+    return base64.b64encode(data).decode()
