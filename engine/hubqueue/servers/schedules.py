@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import Any, Final
 
 import msgspec
+from msgspec import Raw
 
 from hubqueue.hub.verbs import schedule
+from hubqueue.model.job import PLAIN
 from hubqueue.model.schedule import Schedule
 from hubqueue.servers.door import Call, Handlers
 from hubqueue.wire.commands import schedules as wire
 from hubqueue.wire.fields import number, value_bytes
 from hubqueue.wire.jobin import JobFields, options_of, take_name
+from hubqueue.wire.joboptions import dedup_out, options_out
 
 
 def cron(call: Call, command: wire.Cron) -> None:
@@ -46,11 +49,15 @@ def cron(call: Call, command: wire.Cron) -> None:
 
 
 def cron_get(call: Call, command: wire.CronGet) -> None:
-    call.run(lambda tx: schedule.get(tx, command.name), _cron)
+    call.run(lambda tx: schedule.get(tx, command.name), lambda found: {"cron": _whole(found)})
 
 
 def cron_list(call: Call, command: wire.CronList) -> None:
     call.run(schedule.every, lambda found: {"crons": [shown_schedule(each) for each in found]})
+
+
+def cron_run(call: Call, command: wire.CronRun) -> None:
+    call.run(lambda tx: schedule.run_now(tx, command.name), lambda id: {"id": id})
 
 
 def cron_delete(call: Call, command: wire.CronDelete) -> None:
@@ -74,12 +81,26 @@ def shown_schedule(found: Schedule) -> dict[str, Any]:
         "maxLimit": None if found.limit is None else number(found.limit),
         "timezone": found.timezone,
         "priority": found.priority,
+        "zone": found.zone,
+        "maxAttempts": found.max_attempts,
+        "preventOverlap": not found.overlap,
+        "skipMissedOnRestart": found.skip_missed,
+        "skipIfNoWorker": found.worker_only,
     }
+
+
+def _whole(found: Schedule) -> dict[str, Any]:
+    """A schedule with everything that would be needed to put it again."""
+    options = found.options or PLAIN
+    jobs = options_out(options) | {"maxAttempts": found.max_attempts, "delay": number(found.delay_ms)}
+    shown = shown_schedule(found) | {"jobOptions": jobs} | dedup_out(options)
+    return shown if found.data is None else {**shown, "data": Raw(found.data)}
 
 
 HANDLERS: Final[Handlers] = {
     wire.Cron: cron,
     wire.CronGet: cron_get,
     wire.CronList: cron_list,
+    wire.CronRun: cron_run,
     wire.CronDelete: cron_delete,
 }

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hubqueue.clock import Clock
-from hubqueue.errors import Invalid, NotFound
+from hubqueue.errors import Invalid, NotFound, WrongState
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.verbs import schedule
 from hubqueue.model.job import Options
@@ -181,3 +181,29 @@ async def test_a_schedule_that_is_put_afresh_withdraws_the_job_it_has_queued(ben
     assert (await bench.hub.counts("q")).waiting == 1
     await bench.hub.run(lambda tx: schedule.upsert(tx, spec, afresh=True))
     assert (await bench.hub.counts("q")).waiting == 0
+
+
+async def test_a_run_besides_leaves_the_next_fire_and_the_count_as_they_are(bench: Bench) -> None:
+    before = await put(bench, every_ms=HOUR_MS, name="tick", data=b"\x07")
+    id = await bench.hub.run(lambda tx: schedule.run_now(tx, "s"))
+    job = await bench.hub.get(id)
+    assert (job.queue, job.name, job.data) == ("q", "tick", b"\x07")
+    assert await found(bench) == before
+
+
+async def test_a_run_besides_is_refused_while_the_last_job_has_not_ended(bench: Bench) -> None:
+    await put(bench, every_ms=HOUR_MS)
+    await bench.hub.run(lambda tx: schedule.run_now(tx, "s"))
+    with pytest.raises(WrongState, match="has not ended"):
+        await bench.hub.run(lambda tx: schedule.run_now(tx, "s"))
+    await put(bench, every_ms=HOUR_MS, overlap=True)
+    await bench.hub.run(lambda tx: schedule.run_now(tx, "s"))
+    assert (await bench.hub.counts("q")).waiting == 2
+
+
+async def test_the_job_of_a_run_besides_holds_the_next_fire_back(bench: Bench) -> None:
+    await put(bench, every_ms=HOUR_MS)
+    await bench.hub.run(lambda tx: schedule.run_now(tx, "s"))
+    await due_now(bench)
+    await fire(bench)
+    assert (await bench.hub.counts("q")).waiting == 1

@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from hubqueue.errors import HubqueueError, NotFound
+from hubqueue.errors import HubqueueError, NotFound, WrongState
 from hubqueue.hub.verbs import rows
 from hubqueue.hub.verbs.enqueue import enqueue
 from hubqueue.model.job import NewJob
@@ -71,6 +71,19 @@ def delete(tx: Tx, key: str) -> None:
         raise NotFound("Cron job not found")
 
 
+def run_now(tx: Tx, key: str) -> str:
+    """Enqueue its job at once, besides; the id. Errors: NotFound, WrongState while the last job has not ended."""
+    stored = schedules.get(tx, key)
+    if stored is None:
+        raise NotFound("Cron job not found")
+    schedule = stored.schedule
+    if _is_held(tx, stored):
+        raise WrongState("The job of the last run has not ended", hint="let it end, or allow overlap")
+    (id,) = enqueue(tx, schedule.queue, [_job(schedule)])
+    schedules.fired(tx, key, schedule.next_run_at_ms, schedule.runs, tx.identity.seq_of(id))
+    return id
+
+
 def fire_due(tx: Tx, limit: int, served: Callable[[str], bool]) -> int:
     """Fire what is due; how many were looked at. served: whether a worker is there for a queue."""
     due = schedules.due(tx, limit)
@@ -111,11 +124,26 @@ def _fire(tx: Tx, stored: schedules.Stored, served: Callable[[str], bool]) -> No
 def _run(tx: Tx, stored: schedules.Stored) -> int | None:
     """Enqueue the job of one fire; the seq of the last job made."""
     schedule, last = stored.schedule, stored.last_seq
-    if not schedule.overlap and last is not None:
-        grip = jobs.grips(tx, [last]).get(last)
-        if grip is not None and grip.state not in TERMINAL:
-            return last
-    job = NewJob(
+    if _is_held(tx, stored):
+        return last
+    try:
+        (id,) = enqueue(tx, schedule.queue, [_job(schedule)])
+    except HubqueueError as error:  # full queue, full disk: the next fire comes by itself
+        log.warning("A schedule could not enqueue. key=%s queue=%s code=%s", schedule.key, schedule.queue, error.code)
+        return last
+    return tx.identity.seq_of(id)
+
+
+def _is_held(tx: Tx, stored: schedules.Stored) -> bool:
+    """Whether its last job has not ended and it allows no second one beside it."""
+    if stored.schedule.overlap or stored.last_seq is None:
+        return False
+    grip = jobs.grips(tx, [stored.last_seq]).get(stored.last_seq)
+    return grip is not None and grip.state not in TERMINAL
+
+
+def _job(schedule: Schedule) -> NewJob:
+    return NewJob(
         name=schedule.name,
         data=schedule.data,
         priority=schedule.priority,
@@ -123,9 +151,3 @@ def _run(tx: Tx, stored: schedules.Stored) -> int | None:
         delay_ms=schedule.delay_ms,
         options=schedule.options,
     )
-    try:
-        (id,) = enqueue(tx, schedule.queue, [job])
-    except HubqueueError as error:  # full queue, full disk: the next fire comes by itself
-        log.warning("A schedule could not enqueue. key=%s queue=%s code=%s", schedule.key, schedule.queue, error.code)
-        return last
-    return tx.identity.seq_of(id)

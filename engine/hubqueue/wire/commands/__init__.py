@@ -85,6 +85,7 @@ SINGLE_FORM: Final[tuple[type[Command], ...]] = (
     schedules.CronDelete,
     schedules.CronGet,
     schedules.CronList,
+    schedules.CronRun,
     flows.PushF,
     flows.MoveToWaitingChildren,
     flows.GetChildrenValues,

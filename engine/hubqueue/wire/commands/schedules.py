@@ -40,6 +40,12 @@ class CronList(Command, tag="CronList", gc=False, kw_only=True):
     """All schedules."""
 
 
+class CronRun(Command, tag="CronRun", gc=False, kw_only=True):
+    """Enqueue the job of a schedule now, ours; when it fires next stays as it is."""
+
+    name: str
+
+
 class CronDelete(Command, tag="CronDelete", gc=False, kw_only=True):
     """Take a schedule away."""
 
