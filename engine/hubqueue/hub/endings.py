@@ -31,9 +31,11 @@ class Group:
 class Awaited:
     """One who waits. `stop` gives up; the reply comes at most once."""
 
-    def __init__(self, store: Store, id: str, reply: Reply) -> None:
+    def __init__(self, store: Store, id: str, reply: Reply, check: Callable[[Tx], None] | None = None) -> None:
+        """check: refuses in the transaction that looks the job up."""
         self._store = store
         self._id = id
+        self._check = check
         self._reply: Reply | None = reply
         self._job: Job | None = None
         store.submit(self._look, self._looked)
@@ -58,6 +60,8 @@ class Awaited:
         )
 
     def _look(self, tx: Tx) -> Job:
+        if self._check is not None:
+            self._check(tx)
         job = query.get(tx, self._id)
         if job.state not in TERMINAL and self._reply is not None:
             self._job = job

@@ -208,9 +208,17 @@ class Hub(Core):
         finally:
             stop()
 
-    def when_ended(self, id: str, reply: Callable[[Job | HubqueueError], None]) -> Callable[[], None]:
-        """Call reply once the job has completed or failed (NotFound if it was removed). Returns what stops it."""
-        return Awaited(self.store, id, reply).stop
+    def when_ended(
+        self,
+        id: str,
+        reply: Callable[[Job | HubqueueError], None],
+        check: Callable[[Tx], None] | None = None,
+    ) -> Callable[[], None]:
+        """Call reply once the job has completed or failed (NotFound if it was removed). Returns what stops it.
+
+        check: refuses in the transaction that looks the job up.
+        """
+        return Awaited(self.store, id, reply, check).stop
 
     # single jobs
 

@@ -22,11 +22,15 @@ class Scope(StrEnum):
 
 
 class Grant(msgspec.Struct, frozen=True):
-    """What its holder may do. queues: only these; None means all of them."""
+    """What its holder may do. queues: only these; None means all of them. unlimited follows from both."""
 
     name: str
     scopes: frozenset[Scope]
     queues: frozenset[str] | None = None
+    unlimited: bool = False  # read with every command: whether its scope need not be looked up
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "unlimited", self.queues is None and Scope.ADMIN in self.scopes)
 
     def allows(self, scope: Scope) -> bool:
         return scope in self.scopes or Scope.ADMIN in self.scopes

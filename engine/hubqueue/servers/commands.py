@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from typing import Any, Final
 
-from hubqueue.errors import HubqueueError, NotAuthenticated, StoreError
+from hubqueue.errors import HubqueueError, StoreError
 from hubqueue.servers import (
     consume,
     control,
@@ -28,10 +28,10 @@ from hubqueue.servers import (
     webhooks,
 )
 from hubqueue.servers.door import Call, Handlers, Work
+from hubqueue.servers.scopes import admit
 from hubqueue.wire.commands import Request
 from hubqueue.wire.commands import consume as wire_consume
 from hubqueue.wire.commands import query as wire_query
-from hubqueue.wire.commands.session import Auth
 
 log = logging.getLogger(__name__)
 
@@ -69,8 +69,9 @@ WEIGHTS: Final[dict[type[Any], int]] = {
 def dispatch(call: Call, command: Request) -> Work | None:
     """Start a command; what it returns is to be given to `finish`. Its errors are its answer."""
     try:
-        if call.session.grant is None and type(command) is not Auth:
-            raise NotAuthenticated
+        grant = call.session.grant
+        if grant is None or not grant.unlimited:
+            admit(call, command, grant)
         return COMMANDS[type(command)](call, command)
     except HubqueueError as error:
         call.answer(error)

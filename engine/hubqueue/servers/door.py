@@ -105,23 +105,31 @@ class Session(ABC):
 
 
 class Call:
-    """One request, to be answered once."""
+    """One request, to be answered once. check: refuses in the transaction of its verb; only limited tokens have it."""
 
-    __slots__ = ("req_id", "session", "size")
+    __slots__ = ("check", "req_id", "session", "size")
 
     def __init__(self, session: Session, req_id: msgspec.Raw, size: int) -> None:
         self.session = session
         self.req_id = req_id
         self.size = size
+        self.check: Callable[[Any], None] | None = None
 
     def answer(self, reply: Reply) -> None:
         self.session.answer(self, reply)
+
+    def sees(self, queue: str | None) -> bool:
+        """Whether a list of all queues may show this one to the client. None: what belongs to no queue."""
+        grant = self.session.grant
+        return grant is not None and (grant.queues is None or queue in grant.queues)
 
     def run(
         self, verb: Callable[[Any], R], shape: Callable[[R], dict[str, Any]] | None = None, *, durable: bool = False
     ) -> None:
         """Run a verb and answer with its shaped result, or plainly ok, once it is committed."""
         answer = self.session.answer
+        if self.check is not None:
+            verb = _checked(self.check, verb)
 
         def done(result: R | HubqueueError) -> None:
             if isinstance(result, HubqueueError):
@@ -130,3 +138,11 @@ class Call:
                 answer(self, OK if shape is None else shape(result))
 
         self.session.door.hub.submit(verb, done, durable=durable, size=self.size)
+
+
+def _checked(check: Callable[[Any], None], verb: Callable[[Any], R]) -> Callable[[Any], R]:
+    def checked(tx: Any) -> R:
+        check(tx)
+        return verb(tx)
+
+    return checked

@@ -131,6 +131,7 @@ def all_queues(call: Call, command: wire.DashboardQueues) -> None:
                 "paused": info.paused,
             }
             for info in infos
+            if call.sees(info.name)
         ]
         return {"data": {"queues": shown, "timestamp": float(call.session.door.hub.now_ms())}}
 

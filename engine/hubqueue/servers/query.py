@@ -119,7 +119,7 @@ def count(call: Call, command: wire.CountJobs) -> None:
 
 
 def list_queues(call: Call, command: wire.ListQueues) -> None:
-    call.run(query.queues, lambda infos: {"queues": [info.name for info in infos]})
+    call.run(query.queues, lambda infos: {"queues": [info.name for info in infos if call.sees(info.name)]})
 
 
 def get_logs(call: Call, command: wire.GetLogs) -> None:

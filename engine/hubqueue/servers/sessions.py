@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import gc
 import logging
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import msgspec
 
-from hubqueue.errors import NotAuthenticated
+from hubqueue.errors import Forbidden, NotAuthenticated
 from hubqueue.model.access import EVERYTHING
 from hubqueue.model.limits import check_queue
 from hubqueue.servers.door import OK, Call, Handlers, Work
@@ -82,9 +83,27 @@ def ping(call: Call, command: wire.Ping) -> None:
 def subscribe(call: Call, command: wire.SubscribeEvents) -> None:
     session = call.session
     queue = None if command.queue == EVERY_QUEUE else check_queue(command.queue)
+    listening = _listen(call, queue)
     _unsubscribe(call)
-    session.unsubscribe = session.door.hub.listen(queue, session.tell)
+    session.unsubscribe = listening
     call.answer(OK)
+
+
+def _listen(call: Call, queue: str | None) -> Callable[[], None]:
+    """Subscribe to a queue, or to all that the client may see."""
+    session = call.session
+    listen, own = session.door.hub.listen, session.grant.queues if session.grant is not None else frozenset()
+    if own is None:
+        return listen(queue, session.tell)
+    if queue is not None and queue not in own:
+        raise Forbidden("This token may not see the events of that queue", hint=f"its queues: {', '.join(sorted(own))}")
+    ends = [listen(each, session.tell) for each in (own if queue is None else (queue,))]
+
+    def end() -> None:
+        for each in ends:
+            each()
+
+    return end
 
 
 def unsubscribe(call: Call, command: wire.UnsubscribeEvents) -> None:
@@ -131,7 +150,7 @@ def unregister_worker(call: Call, command: wire.UnregisterWorker) -> None:
 
 def list_workers(call: Call, command: wire.ListWorkers) -> None:
     workers = call.session.door.workers
-    shown = workers.shown()
+    shown = [worker for worker in workers.shown() if _sees_worker(call, worker)]
     active = [worker for worker in shown if worker["status"] == "active"]
     call.answer(
         {
@@ -148,6 +167,10 @@ def list_workers(call: Call, command: wire.ListWorkers) -> None:
             }
         }
     )
+
+
+def _sees_worker(call: Call, worker: Mapping[str, Any]) -> bool:
+    return any(call.sees(queue) for queue in worker["queues"] or (None,))
 
 
 def storage_status(call: Call, command: wire.StorageStatus) -> None:

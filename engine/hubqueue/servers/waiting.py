@@ -34,7 +34,7 @@ class _Wait:
         self._call = call
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(command.timeout / 1000, self._time_over)
-        self._stop = call.session.door.hub.when_ended(command.id, self._job_ended)
+        self._stop = call.session.door.hub.when_ended(command.id, self._job_ended, call.check)
 
     def cancel(self) -> None:
         self._timer.cancel()

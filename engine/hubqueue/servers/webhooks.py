@@ -56,6 +56,7 @@ def list_webhooks(call: Call, command: wire.ListWebhooks) -> None:
                 "enabled": each.webhook.enabled,
             }
             for each in found
+            if call.sees(each.webhook.queue)
         ]
         enabled = sum(each["enabled"] for each in shown)
         return {"data": {"webhooks": shown, "stats": {"total": len(shown), "enabled": enabled}}}
