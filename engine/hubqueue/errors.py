@@ -92,6 +92,13 @@ class Duplicate(HubqueueError):
     status = 409
 
 
+class KeyReused(Invalid):
+    """This idempotency key was used for another request."""
+
+    code = "key_reused"
+    default_hint = "make a new key for each new request; send a request again unchanged"
+
+
 class NotAuthenticated(HubqueueError):
     """Not authenticated"""
 
