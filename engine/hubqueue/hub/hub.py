@@ -91,7 +91,8 @@ class Hub(Core):
         check_int("jobs", len(jobs), 0, MAX_BATCH)
         for job in jobs:
             check_new_job(job)
-        return await self.run(lambda tx: enqueue(tx, queue, jobs), durable=durable)
+        size = sum(len(job.data) for job in jobs if job.data is not None)
+        return await self.run(lambda tx: enqueue(tx, queue, jobs), durable=durable, size=size)
 
     async def bury(self, queue: str, dead: Sequence[tuple[NewJob, str, str | None]]) -> list[str]:
         """Keep messages that cannot become jobs as dead letters: (job, reason, error). Errors: DiskFull."""
@@ -334,6 +335,11 @@ class Hub(Core):
     def listen(self, queue: str | None, receive: Callable[[Event], Any]) -> Callable[[], None]:
         """`subscribe` for callers in this process."""
         return self._events.subscribe(queue, receive)
+
+    def tell(self, kind: str, queue: str, job_id: str, *, error: str | None = None, data: bytes | None = None) -> None:
+        """Publish an event that no transaction makes, as a link that went down; nothing is built if nobody listens."""
+        if self._events.watched(queue):
+            self._events.publish([Event(kind, queue, job_id, self.now_ms(), error=error, data=data)])
 
     async def backup(self, target: str | Path) -> int:
         """Write a consistent copy beside the running work; its size in bytes. Errors: Invalid, StoreError."""

@@ -15,7 +15,8 @@ from hubqueue.model.job import Job
 from hubqueue.model.state import State
 from hubqueue.model.throttle import GroupLimits
 from hubqueue.store.jobs import COLUMNS, as_job
-from hubqueue.store.queues import QueueRow
+from hubqueue.store.queues import QueueRow, Queues
+from hubqueue.store.schema import GROUP_TRIGGERS
 from hubqueue.store.tx import Tx
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -45,6 +46,16 @@ IN_LINE: Final = f"""
 """
 GET: Final = f"SELECT {FIELDS} FROM job_group WHERE queue = ? AND grp = ?"
 SUMS: Final = "SELECT coalesce(sum(waiting + delayed), 0), count(*) FROM job_group WHERE queue = ?"
+
+
+def begin(tx: Tx, queue: QueueRow) -> None:
+    """A queue is about to get a job with a group; the first one in this file brings the triggers."""
+    queue.grouped = True
+    if not tx.queues.counts_groups:
+        for statement in GROUP_TRIGGERS:
+            tx.execute(statement)
+        tx.queues.counts_groups = True
+        tx.undo.append(lambda: setattr(tx.queues, "counts_groups", False))
 
 
 def in_line(tx: Tx, queue: QueueRow, after_turn: int, limit: int) -> list[GroupRow]:
@@ -107,13 +118,15 @@ def store_limits(tx: Tx, queue: QueueRow, name: str, limits: GroupLimits) -> Non
 
 
 HAS_GROUPS: Final = "SELECT DISTINCT queue FROM job_group"
+HAS_TRIGGERS: Final = "SELECT count(*) FROM sqlite_schema WHERE type = 'trigger'"
 
 
-def mark(db: sqlite3.Connection, queues: dict[int, QueueRow]) -> None:
-    """Tell the queue rows which of them have groups, at open."""
+def load(db: sqlite3.Connection, queues: Queues) -> None:
+    """Tell which queues have groups, at open."""
+    queues.counts_groups = db.execute(HAS_TRIGGERS).fetchone()[0] == len(GROUP_TRIGGERS)
     for (id,) in db.execute(HAS_GROUPS).fetchall():
-        if id in queues:
-            queues[id].grouped = True
+        if id in queues.by_id:
+            queues.by_id[id].grouped = True
 
 
 PRUNE: Final = """

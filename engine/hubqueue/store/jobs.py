@@ -196,7 +196,9 @@ COMPLETE_ALIKE: Final = """
 def complete(tx: Tx, seqs: Sequence[int], results: Sequence[bytes | None]) -> None:
     """Active jobs become completed. Their tokens have been checked in this transaction."""
     now = tx.now_ms
-    if len(set(results)) == 1:  # no result, or the same null for all: a statement for many
+    if len(seqs) == 1:
+        tx.execute(COMPLETE, (now, results[0], seqs[0]))
+    elif len(set(results)) == 1:  # no result, or the same null for all: a statement for many
         for marks, values in padded(seqs):
             tx.execute(f"{COMPLETE_ALIKE} ({marks})", [now, results[0], *values])
     else:

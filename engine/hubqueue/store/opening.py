@@ -71,6 +71,6 @@ def _load(db: sqlite3.Connection, path: Path, clock: type[Clock], adopt: bool) -
     now = clock(last_ms)
     queues = Queues(db)
     limits.load(db, queues.by_id, now.now_ms())
-    groups.mark(db, queues.by_id)
+    groups.load(db, queues)
     queue_settings.load(db, queues)
     return Opened(db, wal, now, queues, Tx(db, queues, block, who), page_bytes, last_ord_ms)

@@ -88,6 +88,7 @@ class Queues:
         self.by_name: dict[str, QueueRow] = {}
         self.by_id: dict[int, QueueRow] = {}
         self.settings: dict[str, QueueSettings] = {}  # of the queues that have their own
+        self.counts_groups = False  # whether the file has the triggers of groups
         self._next_id = 1
         for id, name, paused, *counts in db.execute(LOAD).fetchall():
             row = QueueRow(id, name, bool(paused))

@@ -12,10 +12,14 @@ import os
 from pathlib import Path
 from typing import Final
 
+from hubqueue.store.wal import Wal
+
 log = logging.getLogger(__name__)
 
 RESERVE_BYTES: Final = 8 * 1024 * 1024
 MARGIN_BYTES: Final = RESERVE_BYTES // 2  # what must be free beside the log
+LOOK_MS: Final = 10  # at full speed about 2 MB are written in this time
+LOOK_BYTES: Final = 1024 * 1024
 UNKNOWN_BYTES: Final = 1 << 62
 
 
@@ -25,11 +29,15 @@ class Reserve:
     def __init__(self, path: Path) -> None:
         self._path = path.with_name(path.name + ".reserve")
         self._held = self._path.exists() and self._path.stat().st_size >= RESERVE_BYTES  # after a kill
+        self._looked_ms = 0
         self.full = False
 
-    def look(self, log_bytes: int) -> None:
-        """Before a group takes new jobs: is there space for a log so full?"""
-        if not self.full and self._free_bytes() < MARGIN_BYTES + log_bytes:
+    def look(self, log: Wal, now_ms: int, size: int) -> None:
+        """Before new jobs of so many bytes are taken: is there space for the log once more? Seldom really looks."""
+        if 0 <= now_ms - self._looked_ms < LOOK_MS and size < LOOK_BYTES:
+            return
+        self._looked_ms = now_ms
+        if not self.full and self._free_bytes() < MARGIN_BYTES + log.used_bytes():
             self._set(True)
 
     def check(self, log_bytes: int) -> None:

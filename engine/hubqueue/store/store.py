@@ -37,6 +37,8 @@ Verb = Callable[[Tx], R]
 Reply = Callable[[R | HubqueueError], None]
 
 MAX_BACKLOG_BYTES: Final = 32 * 1024 * 1024  # verbs not yet answered, hub-wide; beyond it doors stop reading
+WATCH_ROWS: Final = 8  # the log is measured after so many rows: it can tell no less than 64 pages anyway
+WATCH_BYTES: Final = 64 * 1024  # and after a group that holds more
 SAVE_TIME_MS: Final = 1000  # hub time is stored with a commit, at most this often
 
 _Entry = tuple[Verb[Any], Reply[Any], bool, int]  # verb, reply, durable, size in bytes
@@ -79,7 +81,7 @@ class Store:
         self._relief: list[Callable[[], None]] = []
         self._open = False
         self._reserving = False
-        self._looked_at = -1  # the group in which the free space was looked at
+        self._unwatched = 0  # rows written since the log was measured
         self._closed = False
         self._broken: HubqueueError | None = None
         self.backlog_bytes = 0
@@ -164,15 +166,13 @@ class Store:
     @property
     def disk_full(self) -> bool:
         """Whether new jobs must be refused for want of disk. Asked in each group that takes some."""
-        if self._looked_at != self.groups:
-            self._looked_at = self.groups
-            self.reserve.look(self._wal.used_bytes())
+        self.reserve.look(self._wal, self.tx.now_ms, self.backlog_bytes)
         return self.reserve.full
 
     def check_disk(self) -> None:
         """Upkeep: take new jobs again once there is space. A full disk gets a short log: that is space too."""
         self.reserve.check(self._wal.used_bytes())
-        self._watch_log()
+        self._gate.watch(disk_full=self.reserve.full)
 
     async def close(self) -> None:
         """Finish what was submitted, sync, and close the file. Safe to call twice."""
@@ -254,7 +254,7 @@ class Store:
             if tx.events and self.prepare is not None:
                 self.prepare(tx)
             tx.store_counters()
-            changed = tx.db.total_changes != self._changes
+            changed = tx.db.total_changes - self._changes
             if changed and not 0 <= tx.now_ms - self._saved_ms < SAVE_TIME_MS:  # at once after a jump back
                 meta.store_time(self._db, tx.now_ms, self._ord_ms)
                 self._saved_ms = tx.now_ms
@@ -264,6 +264,7 @@ class Store:
             return
         self._open = False
         self.groups += 1
+        heavy = self.backlog_bytes > WATCH_BYTES
         replies, self._replies = self._replies, []
         events, tx.events = tx.events, []
         after, tx.after = tx.after, []
@@ -294,7 +295,10 @@ class Store:
         if due_ms < NEVER and self.schedule is not None:
             self.schedule(due_ms)
         self.evicted += evicted
-        self._watch_log()
+        self._unwatched += changed
+        if self._unwatched >= WATCH_ROWS or heavy:
+            self._unwatched = 0
+            self._gate.watch(disk_full=self.reserve.full)
 
     def _give_up(self, error: Exception) -> None:
         """Roll the whole group back and answer every verb of it with the same error."""
@@ -361,9 +365,6 @@ class Store:
                 self.tx.seqs.end = result
 
         self.submit(lambda tx: seqs.reserve(tx.db), done, durable=True)
-
-    def _watch_log(self) -> None:
-        self._gate.watch(disk_full=self.reserve.full)
 
     def _run_gated(self) -> None:
         """The gate is open again: run what queued up behind it, in order."""

@@ -162,7 +162,7 @@ def _enqueue_one(tx: Tx, row: QueueRow, seq: int, job: Enqueueable, ties: list[T
             tx.emit("duplicated", row.name, existing)
         return existing
     if options.group is not None:
-        row.grouped = True
+        groups.begin(tx, row)
         _check_group(tx, row, options.group, options.group_max_size)
     id = job.custom_id or tx.identity.public_id(seq)
     if job.custom_id is not None:
