@@ -10,6 +10,7 @@ from hubqueue.errors import StoreError
 from hubqueue.hub.hub import Hub
 from hubqueue.model.job import NewJob, Options
 from hubqueue.store import groups
+from hubqueue.store.tx import Tx
 
 
 def grouped(group: str) -> NewJob:
@@ -21,7 +22,7 @@ async def triggers(hub: Hub) -> int:
 
 
 async def waiting(hub: Hub, group: str) -> int:
-    def verb(tx: groups.Tx) -> int:
+    def verb(tx: Tx) -> int:
         row = tx.queues.find("q")
         assert row is not None
         found = groups.get(tx, row, group)
@@ -46,7 +47,7 @@ async def test_a_group_whose_transaction_failed_gets_its_triggers_the_next_time(
     async with await Hub.open(tmp_path / "hub.db") as hub:
         await hub.enqueue("q", [NewJob()])
 
-        def fails(tx: groups.Tx) -> None:
+        def fails(tx: Tx) -> None:
             row = tx.queues.find("q")
             assert row is not None
             groups.begin(tx, row)
