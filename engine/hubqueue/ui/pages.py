@@ -1,0 +1,53 @@
+"""The dashboard as the HTTP door mounts it: every page's routes, who may see them, and how their errors look."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from aiohttp import web
+
+from hubqueue.ui import assets, overview, visitor
+from hubqueue.ui.failures import failures, for_people
+from hubqueue.ui.text import LANGUAGES
+
+A_YEAR_S: Final = 365 * 24 * 3600
+CHOICES: Final = {"lang": (visitor.LANGUAGE, LANGUAGES), "theme": (visitor.THEME, visitor.THEMES)}
+OPEN: Final = ("/login", "/static/")  # what a stranger may see
+
+ROUTES: Final = (*assets.ROUTES, *overview.ROUTES)
+
+
+def routes(app: web.Application) -> None:
+    """Add the pages to an application whose guard gives every request its session."""
+    app.middlewares.insert(0, failures)  # outermost: it shows the guard's errors too
+    app.middlewares.append(visit)  # innermost: the guard has been passed
+    app.add_routes(ROUTES)
+
+
+@web.middleware
+async def visit(request: web.Request, handler: Any) -> web.StreamResponse:
+    """Keep a visitor's choice of language and theme; send strangers to the login page."""
+    if not for_people(request) or request.path.startswith(OPEN[1]):
+        return await handler(request)  # type: ignore[no-any-return]
+    if request.method == "GET" and not CHOICES.keys().isdisjoint(request.query):
+        return _chosen(request)
+    if visitor.session_of(request).grant is None and not request.path.startswith(OPEN):
+        return _to_login(request)
+    return await handler(request)  # type: ignore[no-any-return]
+
+
+def _chosen(request: web.Request) -> web.Response:
+    rest = {name: value for name, value in request.query.items() if name not in CHOICES}
+    answer = web.Response(status=303, headers={"Location": visitor.url(request, request.path, rest)})
+    for name, (cookie, known) in CHOICES.items():
+        if request.query.get(name) in known:
+            visitor.remember(request, answer, cookie, request.query[name], max_age_s=A_YEAR_S)
+    return answer
+
+
+def _to_login(request: web.Request) -> web.Response:
+    came_for = None if request.path == "/" or request.method != "GET" else request.path_qs
+    login = visitor.url(request, "/login", {"next": came_for})
+    if visitor.swaps(request):
+        return web.Response(status=401, headers={"HX-Redirect": login})
+    return web.Response(status=303, headers={"Location": login})
