@@ -10,22 +10,24 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Final, TypeVar
 
 from hubqueue.clock import Clock
-from hubqueue.errors import Busy, DamagedFile, DiskFull, Draining, HubqueueError, StoreError
+from hubqueue.errors import Busy, DiskFull, Draining, HubqueueError, StoreError
 from hubqueue.model.verbs import Event
 from hubqueue.store import meta, seqs
 from hubqueue.store.checkpointer import Checkpointer
+from hubqueue.store.commits import Commits
 from hubqueue.store.file import FileLock, translate
 from hubqueue.store.gate import Gate
 from hubqueue.store.opening import open_file
 from hubqueue.store.queues import NEVER, QueueRow
+from hubqueue.store.recovery import Recovery, not_synced
 from hubqueue.store.reserve import Reserve
 from hubqueue.store.syncer import Syncer
 from hubqueue.store.tx import Tx
@@ -70,8 +72,10 @@ class Store:
         self._db, self._wal, self.clock, self.queues, self.tx, self.page_bytes, self._ord_ms = opened
         self._saved_ms = 0
         self._changes = 0  # rows changed since the file was opened, when the group began
-        self._syncer = Syncer(self._wal, sync_interval_s, self._sync_failed)
         self._checkpointer = Checkpointer(path)
+        self._recovery = Recovery(self._checkpointer)
+        self._syncer = Syncer(self._wal, sync_interval_s, self._recovery.begin)
+        self._recovery.done = self._syncer.recovered
         self._gate = Gate(self._wal, self._checkpointer, self._run_gated)
         self._linger_s = linger_s
         self._replies: list[tuple[Reply[Any], Any, bool, int]] = []
@@ -83,7 +87,7 @@ class Store:
         self._reserving = False
         self._unwatched = 0  # rows written since the log was measured
         self._closed = False
-        self._broken: HubqueueError | None = None
+        self.commits = Commits()
         self.backlog_bytes = 0
         self.groups = 0
         self.evicted = 0
@@ -142,7 +146,7 @@ class Store:
             if error is None:
                 future.set_result(None)
             else:
-                future.set_exception(_sync_error(error))
+                future.set_exception(not_synced(error))
 
         self._syncer.request(done)
         return future
@@ -182,13 +186,14 @@ class Store:
         if self._closed:  # before, or by another who waited here
             return
         self._closed = True
-        if self._broken is None:
+        if self._recovery.broken is None:
             try:
                 meta.store_time(self._db, self.clock.now_ms(), self._ord_ms)
                 self._syncer.committed()
                 await self.sync()
             except (sqlite3.Error, StoreError) as error:  # what was accepted is in the log, as after a kill
                 log.warning("The job file could not be put in order at its end. error=%s", error)
+        self._recovery.stop()
         self._syncer.close()
         self._checkpointer.close()
         self._wal.close()
@@ -200,8 +205,8 @@ class Store:
 
     def _run(self, entry: _Entry) -> None:
         verb, reply, durable, size = entry
-        if self._broken is not None:
-            self._answer([(reply, self._broken, False, size)])
+        if self._recovery.broken is not None:
+            self._answer([(reply, self._recovery.broken, False, size)])
             return
         tx = self.tx
         while not self._open:  # a verb that had lingered may fail, and take the new group with it
@@ -258,6 +263,7 @@ class Store:
             if changed and not 0 <= tx.now_ms - self._saved_ms < SAVE_TIME_MS:  # at once after a jump back
                 meta.store_time(self._db, tx.now_ms, self._ord_ms)
                 self._saved_ms = tx.now_ms
+            began_s = perf_counter()
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             self._give_up(error)
@@ -266,6 +272,7 @@ class Store:
         self.groups += 1
         heavy = self.backlog_bytes > WATCH_BYTES
         replies, self._replies = self._replies, []
+        self.commits.count(len(replies), perf_counter() - began_s)
         events, tx.events = tx.events, []
         after, tx.after = tx.after, []
         ready, tx.ready = tx.ready, {}
@@ -339,7 +346,7 @@ class Store:
 
     def _answer_synced(self, replies: list[tuple[Reply[Any], Any, bool, int]], error: OSError | None) -> None:
         if error is not None:
-            replies = [(reply, _sync_error(error), False, size) for reply, _, _, size in replies]
+            replies = [(reply, not_synced(error), False, size) for reply, _, _, size in replies]
         self._answer(replies)
 
     def _linger_over(self) -> None:
@@ -372,29 +379,3 @@ class Store:
         while gated and not self._gate.closed:
             self._run(gated.popleft())
         self._gated.extendleft(reversed(gated))
-
-    def _sync_failed(self, error: OSError) -> None:
-        """fdatasync failed: what the kernel dropped is unknown. Move all of the log into the database, or stop."""
-        log.error("The log could not be synced; the file is checked before more is taken. error=%s", error)
-        self._broken = _sync_error(error)
-        self._loop.create_task(self._recover())
-
-    async def _recover(self) -> None:
-        done = False
-        while not done and not self._closed:
-            try:  # the checkpoint thread does one thing at a time: a running checkpoint ends first
-                done = await asyncio.wrap_future(self._checkpointer.recover(), loop=self._loop)
-            except (sqlite3.Error, DamagedFile) as error:
-                log.error("The job file is not usable; restart the hub when its disk is sound. error=%s", error)
-                return
-        if done:
-            self._broken = None
-            self._syncer.recovered()
-            log.warning("The job file was checked and is in use again.")
-
-
-def _sync_error(error: OSError) -> StoreError:
-    return StoreError(
-        f"The disk did not take the data: {os.strerror(error.errno or 0)}",
-        hint="look at the disk and the hub's log; it may have been stored all the same: ask for it, or use a job id",
-    )
