@@ -35,6 +35,28 @@ class Invalid(HubqueueError):
     status = 422
 
 
+class Malformed(Invalid):
+    """The body cannot be read."""
+
+    code = "malformed"
+    status = 400
+
+
+class UnsupportedMedia(Invalid):
+    """A body of this type is not taken here."""
+
+    code = "unsupported_media_type"
+    status = 415
+
+
+class NotAcceptable(Invalid):
+    """There is no answer of the type that is asked for."""
+
+    code = "not_acceptable"
+    status = 406
+    default_hint = "answers are application/json"
+
+
 class UnknownCommand(Invalid):
     """The command is not known."""
 

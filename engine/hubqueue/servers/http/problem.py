@@ -15,21 +15,44 @@ from hubqueue.servers.http.reach import is_api
 log = logging.getLogger(__name__)
 
 CONTENT_TYPE: Final = "application/problem+json"
+RETRY_AFTER_S: Final = "1"  # what a client that may try again should wait at least
+PASSED_ON: Final = ("Allow", "Location")  # headers of aiohttp's own refusals that belong to the answer
+
+
+class Problem(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """What went wrong (RFC 9457). `code` is stable; `retryable`: the same request may succeed later."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    code: str
+    retryable: bool
+    hint: str = ""
 
 
 def problem(error: HubqueueError) -> web.Response:
     """The answer that tells of this error."""
-    fields: dict[str, Any] = {
-        "type": f"urn:hubqueue:problem:{error.code}",
-        "title": HTTPStatus(error.status).phrase,
-        "status": error.status,
-        "detail": error.message,
-        "code": error.code,
-        "retryable": error.retryable,
-    }
-    if error.hint:
-        fields["hint"] = error.hint
-    return web.Response(body=msgspec.json.encode(fields), status=error.status, content_type=CONTENT_TYPE)
+    return _answer(error.status, error.code, error.message, retryable=error.retryable, hint=error.hint)
+
+
+def _answer(status: int, code: str, detail: str, *, retryable: bool = False, hint: str = "") -> web.Response:
+    document = Problem(
+        type=f"urn:hubqueue:problem:{code}",
+        title=HTTPStatus(status).phrase,
+        status=status,
+        detail=detail,
+        code=code,
+        retryable=retryable,
+        hint=hint,
+    )
+    headers: dict[str, str] = {}
+    if status == HTTPStatus.UNAUTHORIZED:
+        headers["WWW-Authenticate"] = "Bearer"
+    if retryable:
+        headers["Retry-After"] = RETRY_AFTER_S
+    body = msgspec.json.encode(document)
+    return web.Response(body=body, status=status, content_type=CONTENT_TYPE, headers=headers)
 
 
 @web.middleware
@@ -42,22 +65,16 @@ async def problems(request: web.Request, handler: Any) -> web.StreamResponse:
     except HubqueueError as error:
         return problem(error)
     except web.HTTPException as error:
-        answer = problem(_of_http(error))
-        for name in ("Allow", "Location"):
-            if name in error.headers:
-                answer.headers[name] = error.headers[name]
-        return answer
+        return _refused(error)
     except Exception:
         log.exception("A request failed: a defect. path=%s", request.path)
         return problem(StoreError("Internal error", hint="this is a defect of hubqueue; the log has the details"))
 
 
-def _of_http(error: web.HTTPException) -> HubqueueError:
-    wrapped = _HttpError(error.reason, hint="")
-    wrapped.status = error.status  # type: ignore[misc]
-    wrapped.code = error.reason.lower().replace(" ", "_")  # type: ignore[misc]
-    return wrapped
-
-
-class _HttpError(HubqueueError):
-    """What aiohttp itself refuses: an unknown path, a method that is not allowed, a body that is too large."""
+def _refused(error: web.HTTPException) -> web.Response:
+    """What aiohttp refuses by itself: an unknown path, a method that is not allowed, a body that is too large."""
+    answer = _answer(error.status, error.reason.lower().replace(" ", "_"), error.reason)
+    for name in PASSED_ON:
+        if name in error.headers:
+            answer.headers[name] = error.headers[name]
+    return answer

@@ -13,14 +13,14 @@ import msgspec
 
 from hubqueue.errors import HubqueueError, Invalid
 from hubqueue.model.access import Grant
-from hubqueue.model.verbs import Event
+from hubqueue.model.payload import encode
 from hubqueue.servers.commands import WEIGHTS, dispatch, finish
 from hubqueue.servers.door import CALL_BYTES, Call, Door, Reply, Session
+from hubqueue.servers.http.once import Once, OnceCall
+from hubqueue.servers.told import Told
 from hubqueue.wire.commands import Request
 from hubqueue.wire.fields import ABSENT
 from hubqueue.wire.requests import BadRequest, decode_request
-
-_encode = msgspec.msgpack.Encoder().encode
 
 
 class HttpSession(Session):
@@ -37,15 +37,24 @@ class HttpSession(Session):
 
         Errors: those of the command.
         """
+        return await self.ask_once(None, name, **fields)
+
+    async def ask_once(self, once: Once | None, name: str, **fields: Any) -> dict[str, Any]:
+        """As `ask`, but what was done before under the same key is only answered again; `once` says whether it was.
+
+        Errors: KeyReused, and those of the command.
+        """
+        body = encode({"cmd": name, **fields})
         try:
-            command = decode_request(_encode({"cmd": name, **fields}))
+            command = decode_request(body)
         except BadRequest as bad:
             raise bad.error from None
-        return await self.run(command)
+        return await self.run(command, len(body), once)
 
-    async def run(self, command: Request) -> dict[str, Any]:
-        """Run a command; a caller that is cancelled cancels its long-poll too."""
-        call = Call(self, ABSENT, CALL_BYTES + WEIGHTS.get(type(command), 0))
+    async def run(self, command: Request, size: int = 0, once: Once | None = None) -> dict[str, Any]:
+        """Run a command; a caller that is cancelled cancels its long-poll too. size: bytes that it brought."""
+        cost = CALL_BYTES + size + WEIGHTS.get(type(command), 0)
+        call = Call(self, ABSENT, cost) if once is None else OnceCall(self, cost, once)
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._answers[call] = answer
         try:
@@ -78,5 +87,5 @@ class HttpSession(Session):
     def check_room(self) -> None:
         """One request is one call; the server bounds the requests."""
 
-    def tell(self, event: Event) -> None:
-        raise Invalid("Events need a WebSocket", hint="connect to /api/v1/ws")
+    def tell(self, told: Told) -> None:
+        raise Invalid("This needs a connection that stays", hint="use /api/v1/ws or /api/v1/events")

@@ -1,0 +1,106 @@
+"""One line of the table of routes: a path, what it asks of the command table, and how that becomes an answer.
+
+Handlers (serve) and the OpenAPI document (openapi) are made of routes; only odd ones have a function of their own.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import msgspec
+from aiohttp import web
+
+from hubqueue.errors import HubqueueError
+from hubqueue.servers.http.once import Once
+from hubqueue.servers.http.reach import session_of
+
+PREFIX: Final = "/api/v1"
+_NAMES: Final = re.compile(r"{(\w+)}")
+
+Fields = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request that has been read and checked."""
+
+    route: Route
+    request: web.Request
+    path: Mapping[str, str]
+    query: Any = None  # of the type of the route, as `body`
+    body: Any = None
+    once: Once | None = None
+
+    async def ask(self, command: str, **fields: Any) -> Fields:
+        """The reply of a command."""
+        return await session_of(self.request).ask(command, **fields)
+
+    async def ask_once(self, command: str, **fields: Any) -> Fields:
+        """The reply of a command that enqueues: under an idempotency key the first one."""
+        return await session_of(self.request).ask_once(self.once, command, **fields)
+
+
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A result with a status that is not the usual one of its route."""
+
+    result: Any
+    status: int
+
+
+def _as_it_is(reply: Fields) -> Any:
+    return reply
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Route:
+    """See the module. `enqueues`: takes an idempotency key. `rename`: names in the path that the command calls otherwise.
+
+    reply None: there is nothing to tell (204). media: what the body may be where it is not JSON of type `body`.
+    """
+
+    method: str
+    path: str
+    name: str  # the operation's id
+    summary: str
+    tag: str
+    command: str
+    query: type[msgspec.Struct] | None = None
+    body: Any = None
+    body_optional: bool = False
+    media: tuple[str, ...] = ()
+    headers: type[msgspec.Struct] | None = None
+    example: Any = None
+    reply: Any = None
+    status: int = 200
+    also: Mapping[int, str] = field(default_factory=dict)  # other good statuses and what they mean
+    pick: Callable[[Fields], Any] = _as_it_is
+    fixed: Mapping[str, Any] = field(default_factory=dict)  # fields of the command that the path stands for
+    rename: Mapping[str, str] = field(default_factory=dict)
+    errors: tuple[type[HubqueueError], ...] = ()
+    enqueues: bool = False
+    run: Callable[[Asked], Awaitable[Any]] | None = None
+
+    @property
+    def parameters(self) -> list[str]:
+        """The names in the path."""
+        return _NAMES.findall(self.path)
+
+
+def sent(struct: msgspec.Struct | None) -> Fields:
+    """The fields of a request that were given, by their names on the wire."""
+    if struct is None:
+        return {}
+    names = zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True)
+    return {wire: value for name, wire in names if (value := getattr(struct, name)) is not msgspec.UNSET}
+
+
+async def ask(asked: Asked) -> Any:
+    """What a route without a function of its own does: path, query and body are the fields of its command."""
+    route = asked.route
+    path = {route.rename.get(name, name): value for name, value in asked.path.items()}
+    fields = {**route.fixed, **sent(asked.query), **sent(asked.body), **path}
+    return route.pick(await asked.ask_once(route.command, **fields))
