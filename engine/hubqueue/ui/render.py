@@ -10,6 +10,7 @@ import base64
 import binascii
 import json
 import time
+from collections.abc import Mapping
 from functools import cache, partial
 from http import HTTPStatus
 from pathlib import Path
@@ -187,16 +188,25 @@ def confirm(
     *,
     action: str,
     count: int | None = None,
-    fields: dict[str, str] | None = None,
+    fields: Mapping[str, str | list[str]] | None = None,
     back: str = "/",
+    tone: str = "danger",
     **values: str | int,
 ) -> web.Response:
     """Ask before something is done: `confirm.<what>.{title,text,button}` of the texts.
 
     action: where the form goes. count: how many jobs it touches, counted now. fields: hidden ones of the form.
-    back: where "cancel" leads without scripts.
+    back: where "cancel" leads without scripts. tone: the button's, danger or primary.
     """
     given = values if count is None else {**values, "count": count}
     return page(
-        request, "confirm.html", what=what, action=action, fields=fields or {}, back=back, values=given, count=count
+        request,
+        "confirm.html",
+        what=what,
+        action=action,
+        fields=fields or {},
+        back=back,
+        tone=tone,
+        values=given,
+        count=count,
     )
