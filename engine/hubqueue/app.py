@@ -1,6 +1,6 @@
 """One hub process: the only place that builds its parts and takes them down again.
 
-Parts start in the order hub, TCP door, forwarders, webhooks, handlers, MQTT bridge, so that nothing takes work in
+Parts start in the order hub, forwarders, doors, webhooks, handlers, MQTT bridge, so that nothing takes work in
 before there is somewhere to put it. At a stop intake ends first, then work ends within `drain`, then the file is
 closed. `main` is what `hubqueue run` calls.
 """
@@ -17,20 +17,19 @@ from contextlib import AsyncExitStack
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, NoReturn, Self
 
-import msgspec
 import uvloop
 
 from hubqueue import __version__, logs
 from hubqueue.admin import operations
-from hubqueue.client.address import LinkSettings
-from hubqueue.config.settings import Config, Forward
-from hubqueue.forward.forwarder import Forwarder
-from hubqueue.forward.sinks.hub import HubSink
+from hubqueue.config.settings import Config
+from hubqueue.doors import Doors
+from hubqueue.forward.fleet import Fleet
 from hubqueue.hooks.sender import Sender
 from hubqueue.hub.hub import Hub
+from hubqueue.model.access import EVERYTHING
 from hubqueue.servers.auth import Gate
 from hubqueue.servers.door import Door
-from hubqueue.servers.settings import TcpSettings, TlsFiles
+from hubqueue.servers.settings import TcpSettings
 from hubqueue.servers.tcp import TcpServer
 from hubqueue.servers.workers import Workers
 from hubqueue.work.parent import HandlerParent
@@ -38,6 +37,7 @@ from hubqueue.work.settings import HandlerSettings
 
 if TYPE_CHECKING:
     from hubqueue.mqtt.bridge import Bridge
+    from hubqueue.servers.http.server import Mount
 
 log = logging.getLogger(__name__)
 
@@ -49,12 +49,12 @@ class App:
     """The parts of one hub process, from `start` to `stop`. Also usable as `async with App(config) as app`."""
 
     hub: Hub
-    tcp: TcpServer
+    fleet: Fleet
+    doors: Doors
     workers: Workers
 
     def __init__(self, config: Config) -> None:
         self.config = config
-        self.forwarders: list[Forwarder] = []
         self.handlers: HandlerParent | None = None
         self.bridge: Bridge | None = None
         # how it ends: what takes work in, then what works (side by side), then what both need
@@ -76,13 +76,17 @@ class App:
         scheme = "tls" if self.config.tcp.cert_file else "tcp"
         return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.tcp.port}"
 
+    @property
+    def tcp(self) -> TcpServer:
+        """The TCP door."""
+        return self.doors.tcp
+
     async def start(self) -> None:
         """Build and start every part; if one cannot start, the others are stopped again and its error is raised."""
         try:
             await self._open_hub()
-            await self._open_tcp()
-            for forward in self.config.forwarders:
-                self._start_forwarder(forward)
+            await self._start_forwarders()
+            await self._open_doors()
             await self._start_webhooks()
             await self._start_handlers()
             await self._start_bridge()
@@ -108,48 +112,17 @@ class App:
         self.workers = Workers(self.hub.now_ms)
         self._intake.callback(self.hub.drain_off)
 
-    async def _open_tcp(self) -> None:
-        door = self.config.tcp
-        tls = TlsFiles(cert=door.cert_file, key=door.key_file) if door.cert_file and door.key_file else None
-        settings = TcpSettings(
-            host=door.host,
-            port=door.port,
-            tls=tls,
-            max_connections=door.max_connections,
-            drain_s=self.config.drain_s,
-        )
-        self.tcp = await self._open_door(settings, door.tokens)
-        self._work.append(self.tcp.close)
+    async def _open_doors(self) -> None:
+        self.doors = Doors(self.hub, self.config.tcp, self.config.http, self.config.drain_s)
+        self._base.push_async_callback(self.doors.close)
+        await self.doors.open(self.workers, operations(self), _mounts)
+        self._work.append(self.doors.close)
 
-    async def _open_door(self, settings: TcpSettings, tokens: tuple[str, ...]) -> TcpServer:
-        gate = Gate(tokens, asyncio.get_running_loop().time)
-        door = Door(self.hub, gate, self.workers, __version__, operations(self))
-        server = TcpServer(door, settings)
-        await server.start()
-        self._base.push_async_callback(server.close)
-        return server
-
-    def _start_forwarder(self, forward: Forward) -> None:
-        link = LinkSettings.from_url(
-            forward.to,
-            token=forward.token,
-            ca_file=str(forward.ca_file) if forward.ca_file else None,
-            cert_file=str(forward.cert_file) if forward.cert_file else None,
-            key_file=str(forward.key_file) if forward.key_file else None,
-            connect_timeout_s=forward.settings.connect_timeout_s,
-        )
-        sink = HubSink(
-            link,
-            self.hub.hub_id_of,
-            queue=forward.target,
-            durable=forward.durable,
-            write_timeout_s=forward.write_timeout_s,
-        )
-        settings = msgspec.structs.replace(forward.settings, stop_grace_s=self.config.drain_s)
-        forwarder = Forwarder(self.hub, forward.queue, sink, settings)
-        forwarder.start()
-        self.forwarders.append(forwarder)
-        self._work.append(forwarder.stop)
+    async def _start_forwarders(self) -> None:
+        plans = [forward.plan(self.config.hub.timezone) for forward in self.config.forwarders]
+        self.fleet = Fleet(self.hub, plans, grace_s=self.config.drain_s)
+        self._work.append(self.fleet.stop)
+        await self.fleet.start()
 
     async def _start_webhooks(self) -> None:
         sender = Sender(self.hub)
@@ -162,7 +135,13 @@ class App:
         if wanted is None:
             return
         token = secrets.token_urlsafe(24)
-        door = await self._open_door(TcpSettings(host=LOOPBACK, port=0, drain_s=self.config.drain_s), (token,))
+        gate = Gate({token: EVERYTHING}, asyncio.get_running_loop().time)
+        door = TcpServer(
+            Door(self.hub, gate, self.workers, __version__, operations(self)),
+            TcpSettings(host=LOOPBACK, port=0, drain_s=self.config.drain_s),
+        )
+        await door.start()
+        self._base.push_async_callback(door.close)
         self.handlers = HandlerParent(
             self.hub,
             HandlerSettings(
@@ -187,6 +166,13 @@ class App:
         await self.bridge.start()
 
 
+def _mounts() -> list[Mount]:
+    """What the HTTP doors serve. Asked for only when there is one: these carry libraries that others do without."""
+    from hubqueue.ui.pages import routes as pages
+
+    return [pages]
+
+
 def main(config: Config) -> None:
     """Run a hub until a signal ends it. Errors: those of App.start."""
     logs.configure(config.log.level, config.log.format)
@@ -198,12 +184,11 @@ async def _run(config: Config) -> None:
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         loop.add_signal_handler(number, _told_to_stop, number, stopping)
-    if config.http.port is not None:
-        log.warning("the HTTP door is not there yet, its port is not opened port=%d", config.http.port)
     app = App(config)
     await app.start()
     log.info("started version=%s hub=%s url=%s file=%s", __version__, app.hub.hub_id, app.url, config.data_path)
-    print(f"ready tcp={app.config.tcp.host}:{app.tcp.port} hub={app.hub.hub_id} pid={os.getpid()}", flush=True)
+    http = f" http={config.http.host}:{app.doors.http.port}" if app.doors.http is not None else ""
+    print(f"ready tcp={config.tcp.host}:{app.tcp.port}{http} hub={app.hub.hub_id} pid={os.getpid()}", flush=True)
     await stopping.wait()
     log.info("stopping: running work may end within drain_s=%g", config.drain_s)
     await app.stop()

@@ -128,7 +128,19 @@ class Hubqueue(Server):
 
     def command(self) -> list[str]:
         data = str(self.folder / "hub.db")
-        return [sys.executable, "-m", "hubqueue", "run", "--data-path", data, "--tcp-port", "0", *self.arguments]
+        return [
+            sys.executable,
+            "-m",
+            "hubqueue",
+            "run",
+            "--data-path",
+            data,
+            "--tcp-port",
+            "0",
+            "--http-port",
+            "0",
+            *self.arguments,
+        ]
 
     def environment(self) -> dict[str, str]:
         return {"PYTHONUNBUFFERED": "1"}

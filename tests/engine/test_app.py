@@ -10,7 +10,7 @@ import pytest
 
 import hubqueue
 from hubqueue.app import App
-from hubqueue.config.settings import Config, Forward, Handlers, TcpDoor
+from hubqueue.config.settings import Config, Forward, Handlers, HttpDoor, TcpDoor
 from hubqueue.errors import ConfigError, LinkDown
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
@@ -31,7 +31,7 @@ async def slow(job):
 
 
 def config(folder: Path, **changes: object) -> Config:
-    base = Config(data_path=folder / "data" / "hub.db", tcp=TcpDoor(port=0), drain_s=2.0)
+    base = Config(data_path=folder / "data" / "hub.db", tcp=TcpDoor(port=0), http=HttpDoor(port=0), drain_s=2.0)
     return dataclasses.replace(base, **changes)  # type: ignore[arg-type]
 
 
@@ -83,8 +83,8 @@ async def test_handlers_that_end_in_time_are_completed_and_the_others_given_back
 async def test_a_forwarder_that_finds_nobody_does_not_hold_up_the_end(tmp_path: Path) -> None:
     nobody = Forward(queue="q", to="tcp://127.0.0.1:1", target="q")
     async with App(config(tmp_path, forwarders=(nobody,))) as app:
-        (forwarder,) = app.forwarders
-        assert (await forwarder.status()).forwarded == 0
+        (status,) = await app.fleet.statuses()
+        assert status.now.forwarded == 0
         began = asyncio.get_running_loop().time()
     assert asyncio.get_running_loop().time() - began < 2.0
 
@@ -93,10 +93,9 @@ async def test_a_forwarder_with_nothing_to_do_does_not_hold_up_the_end(tmp_path:
     async with App(config(tmp_path / "central")) as central:
         idle = Forward(queue="q", to=central.url, target="q")
         async with App(config(tmp_path / "edge", forwarders=(idle,))) as edge:
-            (forwarder,) = edge.forwarders
 
             async def up() -> bool:
-                return (await forwarder.status()).link.value == "up"
+                return (await edge.fleet.statuses())[0].now.link.value == "up"
 
             await until(up)
             began = asyncio.get_running_loop().time()

@@ -37,7 +37,7 @@ MAY_IMPORT = {
     "ui": OUTER,
 }
 # 4: builds the process from the parts, or is what users see of it
-ANYTHING = {"__init__", "__main__", "admin", "api", "app", "cli", "config", "demo", "logs"}
+ANYTHING = {"__init__", "__main__", "admin", "api", "app", "cli", "config", "demo", "doors", "logs"}
 
 # What layer 0 has beside the standard library: values and calendar rules, which do no I/O either.
 PURE = {"msgspec", "cronsim"}

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 
 from hubqueue.hub.hub import Hub
+from hubqueue.model.access import EVERYTHING
 from hubqueue.servers.auth import Gate
 from hubqueue.servers.door import Door, Operation
 from hubqueue.servers.workers import Workers
@@ -20,4 +21,5 @@ def door_of(
     operations: Mapping[str, Operation] = MappingProxyType({}),
 ) -> Door:
     """A door to this hub."""
-    return Door(hub, Gate(tokens, asyncio.get_running_loop().time), Workers(hub.now_ms), version, operations)
+    gate = Gate(dict.fromkeys(tokens, EVERYTHING), asyncio.get_running_loop().time, hub.access)
+    return Door(hub, gate, Workers(hub.now_ms), version, operations)

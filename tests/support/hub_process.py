@@ -16,9 +16,9 @@ STOP_S = 30.0
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Ours without HUBQUEUE_*: what the developer has set must not change a test."""
+    """Ours without HUBQUEUE_*: what the developer has set must not change a test. HTTP takes a free port."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HUBQUEUE_")}
-    return {**kept, **(extra or {})}
+    return {**kept, "HUBQUEUE_HTTP_PORT": "0", **(extra or {})}  # several hubs run side by side
 
 
 class HubProcess:
@@ -29,6 +29,7 @@ class HubProcess:
     ) -> None:
         self.folder = folder
         self.port = 0
+        self.http_port = 0
         self.hub_id = ""
         self.pid = 0
         self._environ = clean_environment(environ)
@@ -58,6 +59,7 @@ class HubProcess:
             )
         words = dict(word.split("=", 1) for word in self._first_line().split()[1:])
         self.port = int(words["tcp"].rpartition(":")[2])
+        self.http_port = int(words["http"].rpartition(":")[2]) if "http" in words else 0
         self.hub_id = words["hub"]
         self.pid = int(words["pid"])
         return self

@@ -21,7 +21,7 @@ def scratch_hub(data_path: Path, extra: Sequence[str] = ()) -> Iterator[tuple[in
     Errors: StoreError when it does not start; its own words stand on standard error.
     """
     command = [sys.executable, "-m", "hubqueue", "run", "--config", "/dev/null", "--data-path", str(data_path)]
-    command += ["--host", "127.0.0.1", "--tcp-port", "0", "--log-level", "warning", *extra]
+    command += ["--host", "127.0.0.1", "--tcp-port", "0", "--http-port", "0", "--log-level", "warning", *extra]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True) as process:
         try:
             assert process.stdout is not None

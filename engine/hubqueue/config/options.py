@@ -34,9 +34,10 @@ class Option:
 
 OPTIONS: Final = (
     Option("--data-path", ("data_path",), "The job file; it is made where it does not exist.", metavar="FILE"),
-    Option("--host", ("tcp", "host"), "Address to listen on. Any but loopback needs tokens.", metavar="HOST"),
+    Option("--host", ("tcp", "host"), "Address of the TCP door. Any but loopback needs tokens.", metavar="HOST"),
     Option("--tcp-port", ("tcp", "port"), "TCP port; 0 takes a free one and prints it.", int, "PORT"),
-    Option("--http-port", ("http", "port"), "Kept for the HTTP door, which is not there yet.", int, "PORT"),
+    Option("--http-host", ("http", "host"), "Address of the HTTP door. Any but loopback needs tokens.", metavar="HOST"),
+    Option("--http-port", ("http", "port"), "HTTP port; 0 takes a free one and prints it.", int, "PORT"),
     Option("--auth-tokens", ("tcp", "tokens"), "Tokens clients may show, comma-separated.", list[str], "TOKENS"),
     Option("--tls-cert", ("tcp", "tls", "cert_file"), "Certificate chain (PEM): serve TLS only.", metavar="FILE"),
     Option("--tls-key", ("tcp", "tls", "key_file"), "Key of the certificate (PEM).", metavar="FILE"),

@@ -17,9 +17,12 @@ from hubqueue.config.checks import Check
 from hubqueue.config.mistakes import Wrong
 from hubqueue.config.mqtt import mqtt
 from hubqueue.config.queues import Queues, durability, queue_name, storage
-from hubqueue.config.settings import Config, Forward, Handlers, HttpDoor, Log, TcpDoor
+from hubqueue.config.settings import Config, Forward, Handlers, HttpDoor, Ingress, Log, TcpDoor
+from hubqueue.config.tokens import Tokens
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.hub.settings import HubSettings
+from hubqueue.model.forwarding import check_forwarder_name
+from hubqueue.model.hours import Hours, check_window
 
 
 def config(base: Path) -> Check:
@@ -28,9 +31,9 @@ def config(base: Path) -> Check:
         {
             "data_path": checks.file_path(base),
             "tcp": tcp(base),
-            "http": checks.Section({"port": checks.port}, build=_as(HttpDoor)),
+            "http": http(base),
             "mqtt": mqtt(base),
-            "forwarders": checks.Each(forwarder(base)),
+            "forwarders": Forwarders(base),
             "handlers": handlers(base),
             "queues": Queues(),
             "durability": durability(),
@@ -45,23 +48,62 @@ def config(base: Path) -> Check:
 
 
 def tcp(base: Path) -> Check:
-    tls = {"cert_file": checks.existing_file(base), "key_file": checks.existing_file(base)}
     return checks.Section(
         {
             "host": checks.text,
             "port": checks.port,
-            "tokens": checks.Each(checks.text),
+            "tokens": Tokens(base),
             "token_file": checks.secret_file(base),
             "max_connections": checks.integer(1, 100_000),
-            "tls": checks.Section(tls, required=tls),
+            "tls": tls(base),
         },
         build=_tcp,
     )
 
 
+def http(base: Path) -> Check:
+    ingress = {"host": checks.text, "port": checks.port, "trusted": _address}
+    return checks.Section(
+        {
+            "enabled": checks.boolean,
+            "host": checks.text,
+            "port": checks.port,
+            "tls": tls(base),
+            "names": checks.Each(checks.text),
+            "max_connections": checks.integer(1, 100_000),
+            "ingress": checks.Section(ingress, build=_as(Ingress)),
+        },
+        build=lambda clean: HttpDoor(**(clean.pop("tls", None) or {}), **clean),
+    )
+
+
+def tls(base: Path) -> Check:
+    files = {"cert_file": checks.existing_file(base), "key_file": checks.existing_file(base)}
+    return checks.Section(files, required=files)
+
+
+class Forwarders(checks.Each):
+    """The list of forwarders: each name is one's only, and each queue."""
+
+    def __init__(self, base: Path) -> None:
+        super().__init__(forwarder(base))
+
+    def __call__(self, value: Any) -> tuple[Forward, ...]:
+        made: tuple[Forward, ...] = super().__call__(value)
+        names, queues = [each.name or each.queue for each in made], [each.queue for each in made]
+        for index, (name, queue) in enumerate(zip(names, queues, strict=True)):
+            if queue in queues[:index]:
+                hint = "a queue has one forwarder: a batch whose answer was lost must go to the same place again"
+                raise Wrong("is another forwarder's queue already", queue, hint=hint, path=[index, "queue"])
+            if name in names[:index]:
+                raise Wrong("is another forwarder's name already", name, path=[index, "name"])
+        return made
+
+
 def forwarder(base: Path) -> Check:
     return checks.Section(
         {
+            "name": checks.from_engine(check_forwarder_name),
             "queue": queue_name,
             "to": checks.url("tls", "tcp"),
             "target": queue_name,
@@ -77,9 +119,18 @@ def forwarder(base: Path) -> Check:
             "backoff": checks.duration_s(0.001, 3600),
             "backoff_cap": checks.duration_s(0.001, 3600),
             "write_timeout": checks.duration_s(0.01, 3600),
+            "schedule": schedule(),
         },
         required=("queue", "to"),
         build=_forward,
+    )
+
+
+def schedule() -> Check:
+    return checks.Section(
+        {"windows": checks.Each(checks.from_engine(check_window)), "timezone": _timezone},
+        required=("windows",),
+        build=_hours,
     )
 
 
@@ -112,6 +163,12 @@ def _config(clean: dict[str, Any]) -> Config:
     return Config(**_renamed(clean, drain="drain_s"), hub=HubSettings(**settings))
 
 
+def _hours(clean: dict[str, Any]) -> Hours:
+    made = Hours(**clean)
+    made.calendar()
+    return made
+
+
 def _webhooks(clean: dict[str, Any]) -> dict[str, Any]:
     return {"webhook_hosts": tuple(clean.get("allow", ()))}
 
@@ -119,15 +176,7 @@ def _webhooks(clean: dict[str, Any]) -> dict[str, Any]:
 def _tcp(clean: dict[str, Any]) -> TcpDoor:
     tls = clean.pop("tls", None) or {}
     tokens = _one_secret(clean, "tokens", "token_file")
-    door = TcpDoor(**clean, **tls, tokens=tuple(tokens.splitlines()) if isinstance(tokens, str) else tokens or ())
-    if not door.tokens and not _is_loopback(door.host):
-        raise Wrong(
-            "must be a loopback address while no tokens are set",
-            door.host,
-            hint="set tcp.tokens or HUBQUEUE_AUTH_TOKENS, or listen on 127.0.0.1",
-            path=["host"],
-        )
-    return door
+    return TcpDoor(**clean, **tls, tokens=tuple(tokens.splitlines()) if isinstance(tokens, str) else tokens or ())
 
 
 def _forward(clean: dict[str, Any]) -> Forward:
@@ -150,7 +199,8 @@ def _forward(clean: dict[str, Any]) -> Forward:
             raise Wrong("makes no sense without encryption", hint="write tls:// instead of tcp:// in 'to'", path=[key])
     if ("key_file" in clean) and "cert_file" not in clean:
         raise Wrong("needs cert_file beside it", path=["key_file"])
-    return Forward(**_renamed(clean, write_timeout="write_timeout_s"), settings=ForwardSettings(**tuning))
+    renamed = _renamed(clean, write_timeout="write_timeout_s", schedule="hours")
+    return Forward(**renamed, settings=ForwardSettings(**tuning))
 
 
 def _one_secret(clean: dict[str, Any], key: str, file_key: str) -> Any:
@@ -167,13 +217,11 @@ def _timezone(value: Any) -> str:
         raise Wrong("is not a time zone that is known here", value, hint="as in Europe/Berlin or UTC") from error
 
 
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
+def _address(value: Any) -> str:
     try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
+        return str(ipaddress.ip_address(checks.text(value)))
+    except ValueError as error:
+        raise Wrong("must be an address", value, hint="as in 172.30.32.2") from error
 
 
 def _renamed(clean: Mapping[str, Any], **names: str) -> dict[str, Any]:

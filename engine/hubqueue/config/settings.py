@@ -6,34 +6,73 @@ that app.py passes them on without translating again.
 
 from __future__ import annotations
 
+import ipaddress
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from hubqueue.client.address import DEFAULT_PORT
+from hubqueue.client.address import DEFAULT_PORT, LinkSettings
+from hubqueue.forward.plan import Plan
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.hub.settings import HubSettings
+from hubqueue.model.access import Grant
+from hubqueue.model.hours import Hours
 from hubqueue.mqtt.broker import Broker
 from hubqueue.mqtt.rules import Rule
 
 
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach that address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class GivenToken:
+    """A token of the configuration that is not good for everything, or has a name."""
+
+    secret: str = field(repr=False)
+    grant: Grant
+
+
 @dataclass(frozen=True, slots=True)
 class TcpDoor:
-    """Where the hub listens. No tokens: nobody is asked, and only loopback is served."""
+    """Where the TCP door listens. The tokens are those of all doors; without any, loopback needs none."""
 
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
-    tokens: tuple[str, ...] = field(default=(), repr=False)
+    tokens: tuple[str | GivenToken, ...] = field(default=(), repr=False)
     cert_file: Path | None = None
     key_file: Path | None = None
     max_connections: int = 1000
 
 
 @dataclass(frozen=True, slots=True)
-class HttpDoor:
-    """Kept for the HTTP door; nothing listens yet."""
+class Ingress:
+    """A second HTTP port for Home Assistant's Supervisor: it alone is answered, and its users need no token."""
 
-    port: int | None = None
+    port: int = 8099
+    host: str = "0.0.0.0"  # the Supervisor comes by the containers' network; all others are refused
+    trusted: str = "172.30.32.2"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpDoor:
+    """Where the HTTP door listens. names: what browsers may call it, beside loopback and its address."""
+
+    enabled: bool = True
+    host: str = "127.0.0.1"
+    port: int = 6790
+    cert_file: Path | None = None
+    key_file: Path | None = None
+    names: tuple[str, ...] = ()
+    max_connections: int = 4000
+    ingress: Ingress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +85,7 @@ class Mqtt:
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """One forwarder: which queue goes where, and how. Units: seconds."""
+    """One forwarder: which queue goes where, when and how; name None: as its queue. Units: seconds."""
 
     queue: str
     to: str
@@ -58,6 +97,31 @@ class Forward:
     durable: bool = True
     write_timeout_s: float = 30.0
     settings: ForwardSettings = field(default_factory=ForwardSettings)
+    name: str | None = None
+    hours: Hours | None = None
+
+    def plan(self, zone: str | None) -> Plan:
+        """What the hub's fleet runs; `zone` is the hub's. Errors: Invalid."""
+        link = LinkSettings.from_url(
+            self.to,
+            token=self.token,
+            ca_file=_text(self.ca_file),
+            cert_file=_text(self.cert_file),
+            key_file=_text(self.key_file),
+            connect_timeout_s=self.settings.connect_timeout_s,
+        )
+        return Plan(
+            name=self.name or self.queue,
+            queue=self.queue,
+            target=self.target,
+            link=link,
+            declared="config",
+            durable=self.durable,
+            hours=self.hours,
+            calendar=None if self.hours is None else self.hours.calendar(zone),
+            write_timeout_s=self.write_timeout_s,
+            settings=self.settings,
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +141,10 @@ class Log:
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """Everything a hub process is told. `drain_s`: how long running work may take to end at a shutdown."""
+    """Everything a hub process is told. `drain_s`: how long running work may take to end at a shutdown.
+
+    origins: where each value that is no default came from, by its path: a flag, a variable, or file and line.
+    """
 
     data_path: Path = Path("hub.db")
     tcp: TcpDoor = TcpDoor()
@@ -88,3 +155,8 @@ class Config:
     hub: HubSettings = field(default_factory=HubSettings)
     log: Log = Log()
     drain_s: float = 10.0
+    origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+
+
+def _text(file: Path | None) -> str | None:
+    return None if file is None else str(file)

@@ -28,7 +28,7 @@ async def broker() -> AsyncIterator[str]:
 async def central_hub(data_path: Path, log_file: Path) -> AsyncIterator[int]:
     """A second hub, `hubqueue run` as anybody would start it; gives its TCP port."""
     arguments = ["-m", "hubqueue", "run", "--config", os.devnull, "--data-path", str(data_path)]
-    arguments += ["--host", "127.0.0.1", "--tcp-port", "0", "--log-level", "warning"]
+    arguments += ["--host", "127.0.0.1", "--tcp-port", "0", "--http-port", "0", "--log-level", "warning"]
     hint = f"its log is {log_file}"
     async with _child(arguments, "the demo's central hub did not start", hint, log_file) as words:
         yield int(words["tcp"].rpartition(":")[2])

@@ -17,13 +17,12 @@ from typing import Final
 from hubqueue.app import App
 from hubqueue.client.address import LinkSettings
 from hubqueue.client.remote import RemoteHub
-from hubqueue.config.settings import Config, Forward, Mqtt, TcpDoor
+from hubqueue.config.settings import Config, Forward, HttpDoor, Mqtt, TcpDoor
 from hubqueue.demo import children, workers
 from hubqueue.demo.sensors import House, hour_of
 from hubqueue.demo.uplink import Uplink
 from hubqueue.demo.view import Happening, Picture, told
 from hubqueue.forward.settings import ForwardSettings
-from hubqueue.forward.status import LinkChanged
 from hubqueue.model.job import Options
 from hubqueue.model.retry import Backoff
 from hubqueue.model.verbs import Event
@@ -121,6 +120,7 @@ def _edge(folder: Path, broker: Broker, uplink_port: int) -> Config:
     return Config(
         data_path=folder / "edge.db",
         tcp=TcpDoor(port=0),
+        http=HttpDoor(port=0),
         mqtt=Mqtt(broker, RULES),
         forwarders=(Forward(UPLINK, f"tcp://127.0.0.1:{uplink_port}", CENTRAL, settings=quick),),
         drain_s=3.0,
@@ -148,8 +148,6 @@ class Scene:
     async def watch(self) -> None:
         """Note from now on what happens."""
         await self.edge.hub.subscribe(None, self._event)
-        for forwarder in self.edge.forwarders:
-            forwarder.listen(lambda event: self._link(event) if isinstance(event, LinkChanged) else None)
 
     async def publish(self, sensors: Link) -> None:
         """Publish what the house says, once a tick; while the broker is away the sensors' readings are lost."""
@@ -185,7 +183,7 @@ class Scene:
     async def picture(self) -> Picture:
         """Everything as it is now."""
         queues = sorted(await self.edge.hub.queues(), key=lambda info: info.name)
-        status = await self.edge.forwarders[0].status()
+        status = (await self.edge.fleet.statuses())[0].now
         central = await self._central.counts(CENTRAL)
         rates = {info.name: self._rate(info.name, info.counts.completed) for info in queues}
         return Picture(
@@ -213,10 +211,6 @@ class Scene:
     def _event(self, event: Event) -> None:
         if (happening := told(event)) is not None:
             self._happenings.append(happening)
-
-    def _link(self, event: LinkChanged) -> None:
-        why = f" ({event.down.reason.value})" if event.down is not None else ""
-        self._tell("link", f"the forwarder's link is {event.state.value}{why}")
 
     def _tell(self, kind: str, text: str) -> None:
         self._happenings.append(Happening(time.time_ns() // 1_000_000, kind, text))

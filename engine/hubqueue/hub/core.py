@@ -11,11 +11,16 @@ from typing import Final, TypeVar
 
 from hubqueue.clock import Clock
 from hubqueue.errors import DiskFull, Draining, HubqueueError, QueueFull
+from hubqueue.hub.access import Access
 from hubqueue.hub.cap import SizeCap
+from hubqueue.hub.channels import Channels
 from hubqueue.hub.events import Events
+from hubqueue.hub.history import History
 from hubqueue.hub.holders import Holder, Holders
 from hubqueue.hub.metrics import Metrics
+from hubqueue.hub.recent import Recent
 from hubqueue.hub.settings import HubSettings
+from hubqueue.hub.summaries import Watch
 from hubqueue.hub.upkeep import Upkeep
 from hubqueue.hub.verbs import hold
 from hubqueue.hub.verbs.lease import lease
@@ -50,8 +55,13 @@ class Core:
         self.over_cap = False
         self._cap = SizeCap(self.store, settings)
         self._events = Events()
+        self.recent = Recent(self._events)
+        self.channels = Channels(self.now_ms)
+        self.summaries = Watch(self.store.queues, self.store.run, self.now_ms)
         self._holders = Holders()
         self.metrics = Metrics()
+        self.history = History(self.store.queues, self.store.run, self.now_ms)
+        self.access = Access(self.store)
         self.webhooks = Webhooks(self.store, self._events, settings.webhook_hosts)
         self._waiters = Waiters()
         tx = self.store.tx
@@ -61,9 +71,11 @@ class Core:
         tx.zone = settings.timezone
         tx.make_room = self._cap.make_room
         self.store.publish = self._events.publish
-        self.store.counted = self.metrics.count
+        self.store.counted = self._counted
         self.store.wake = self._wake
-        self.upkeep = Upkeep(self.store, settings, self._hold_cap, self.write_metrics, self.served, self.settled)
+        self.upkeep = Upkeep(
+            self.store, settings, self._hold_cap, self.write_metrics, self.history.beat, self.served, self.settled
+        )
         self.store.schedule = self.upkeep.due_at
 
     @property
@@ -242,6 +254,12 @@ class Core:
         for row, jobs in ready.items():
             for parked in self._waiters.wake(row.name, jobs):
                 self._try(parked, first=True)
+
+    def _counted(self, tallies: dict[tuple[QueueRow, int], int], now_ms: int) -> None:
+        self.metrics.count(tallies, now_ms)
+        self.history.count(tallies)
+        if self.summaries.watching:
+            self.summaries.count(tallies)
 
     def _refusal(self) -> HubqueueError | None:
         """Why new jobs are not taken now."""

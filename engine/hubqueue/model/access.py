@@ -6,10 +6,16 @@ a command needs (servers/scopes).
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Final
 
 import msgspec
+
+from hubqueue.errors import Invalid
+
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 
 
 class Scope(StrEnum):
@@ -40,3 +46,20 @@ class Grant(msgspec.Struct, frozen=True):
 
 
 EVERYTHING: Final = Grant("", frozenset(Scope))
+
+
+def check_name(name: str) -> str:
+    """The name of a token, or Invalid."""
+    if _NAME.match(name) is None:
+        raise Invalid("This is no name for a token", hint="1 to 64 letters, digits and . _ - are allowed")
+    return name
+
+
+def scopes_of(words: Iterable[str]) -> frozenset[Scope]:
+    """Scopes by name; at least one. Errors: Invalid."""
+    given = frozenset(words)
+    unknown = given - set(Scope)
+    if unknown or not given:
+        hint = f"scopes are {', '.join(Scope)}"
+        raise Invalid(f"Unknown scope '{min(unknown)}'" if unknown else "A token needs at least one scope", hint=hint)
+    return frozenset(Scope(word) for word in given)

@@ -11,13 +11,16 @@ from typing import Any, Final
 
 from hubqueue.errors import HubqueueError, StoreError
 from hubqueue.servers import (
+    access,
     consume,
     control,
     dlq,
+    explore,
     exposition,
     flows,
     groups,
     limits,
+    listening,
     monitor,
     operate,
     produce,
@@ -31,6 +34,7 @@ from hubqueue.servers.door import Call, Handlers, Work
 from hubqueue.servers.scopes import admit
 from hubqueue.wire.commands import Request
 from hubqueue.wire.commands import consume as wire_consume
+from hubqueue.wire.commands import explore as wire_explore
 from hubqueue.wire.commands import query as wire_query
 
 log = logging.getLogger(__name__)
@@ -39,6 +43,7 @@ COMMANDS: Final[Handlers] = {
     **produce.HANDLERS,
     **consume.HANDLERS,
     **query.HANDLERS,
+    **explore.HANDLERS,
     **control.HANDLERS,
     **queues.HANDLERS,
     **dlq.HANDLERS,
@@ -47,14 +52,16 @@ COMMANDS: Final[Handlers] = {
     **limits.HANDLERS,
     **schedules.HANDLERS,
     **sessions.HANDLERS,
+    **listening.HANDLERS,
     **monitor.HANDLERS,
     **exposition.HANDLERS,
     **webhooks.HANDLERS,
+    **access.HANDLERS,
     **operate.HANDLERS,
 }
 
 # What a command's reply may hold in memory until it is sent, counted against the client's bound of open bytes
-# (connection.MAX_OPEN_BYTES) like its requests. Data may be 10 MiB a job, so these are guesses on the safe side:
+# (connected.MAX_OPEN_BYTES) like its requests. Data may be 10 MiB a job, so these are guesses on the safe side:
 # some dozens of single jobs, and one page, at a time.
 WEIGHTS: Final[dict[type[Any], int]] = {
     wire_consume.Pull: 64 * 1024,
@@ -63,6 +70,7 @@ WEIGHTS: Final[dict[type[Any], int]] = {
     wire_query.GetJobByCustomId: 128 * 1024,
     wire_query.GetResult: 128 * 1024,
     wire_query.GetJobs: 4 * 1024 * 1024,
+    wire_explore.FindJobs: 4 * 1024 * 1024,
 }
 
 

@@ -16,8 +16,8 @@ import msgspec
 from hubqueue.errors import HubqueueError
 from hubqueue.hub.hub import Hub
 from hubqueue.model.access import EVERYTHING, Grant
-from hubqueue.model.verbs import Event
 from hubqueue.servers.auth import Gate
+from hubqueue.servers.told import Told
 from hubqueue.servers.workers import Workers
 
 R = TypeVar("R")
@@ -56,7 +56,7 @@ class Door:
 
 
 class Session(ABC):
-    """One client: its leases, its subscription, its workers."""
+    """One client: its leases, what it listens to, its workers."""
 
     def __init__(self, door: Door, address: str) -> None:
         self.door = door
@@ -64,15 +64,17 @@ class Session(ABC):
         self.grant: Grant | None = EVERYTHING if door.gate.open else None  # None: a stranger
         self.holder = door.hub.holder()
         self.workers: dict[str, bool] = {}  # registered here by id -> has said goodbye
-        self.unsubscribe: Callable[[], None] | None = None
+        self.listening: dict[tuple[str, str | None], Callable[[], None]] = {}  # see listening.py
+        self.told_seq = 0  # the newest event it was told
+        self._unwatch: Callable[[], None] | None = None
 
     @abstractmethod
     def answer(self, call: Call, reply: Reply) -> None:
         """Send the reply of a call."""
 
     @abstractmethod
-    def tell(self, event: Event) -> None:
-        """Send an event."""
+    def tell(self, told: Told) -> None:
+        """Send what it listens to; a client that is behind is told of a gap later."""
 
     @abstractmethod
     def check_room(self) -> None:
@@ -89,19 +91,34 @@ class Session(ABC):
     def welcome(self, grant: Grant) -> None:
         """The client has proved who it is."""
         self.grant = grant
+        self._watch(None if grant is EVERYTHING else self.door.gate.watch(grant, self.expel))
 
-    def end(self, *, stopping: bool) -> None:
-        """The client is gone. stopping: because the hub stops, which counts nothing."""
-        if self.unsubscribe is not None:
-            self.unsubscribe()
-            self.unsubscribe = None
+    def expel(self) -> None:
+        """The client's token was revoked: it is a stranger again, and is told nothing more."""
+        self.grant = None
+        self._silence()
+
+    def end(self, *, clean: bool) -> None:
+        """The client is gone. clean: it said goodbye, or the hub stops: its jobs are given back, nothing is counted."""
+        self._watch(None)
+        self._silence()
         for id in self.workers:
             self.door.workers.forget(id, self)
         said_goodbye = bool(self.workers) and all(self.workers.values())
-        if stopping or said_goodbye:
+        if clean or said_goodbye:
             self.door.hub.give_back(self.holder)
         else:
             self.door.hub.lose(self.holder)
+
+    def _watch(self, unwatch: Callable[[], None] | None) -> None:
+        if self._unwatch is not None:
+            self._unwatch()
+        self._unwatch = unwatch
+
+    def _silence(self) -> None:
+        for end in self.listening.values():
+            end()
+        self.listening.clear()
 
 
 class Call:

@@ -15,8 +15,11 @@ from hubqueue.hub.verbs import reach
 from hubqueue.model.access import Grant, Scope
 from hubqueue.servers.door import Call
 from hubqueue.wire.commands import (
+    access,
+    channels,
     consume,
     control,
+    explore,
     flows,
     groups,
     limits,
@@ -63,6 +66,11 @@ def _queue_or_all(command: Any) -> Touched:
     if command.queue is None:
         raise Forbidden("This token is limited to queues", hint="name one of its queues")
     return Touched(queues=(command.queue,))
+
+
+def _queue_if_named(command: Any) -> Touched:
+    """Without one it is a list of all queues, and FILTERED."""
+    return NOTHING if command.queue is None else Touched(queues=(command.queue,))
 
 
 def _job(command: Any) -> Touched:
@@ -185,6 +193,8 @@ ROWS: Final[dict[type[Any], Row]] = {
     query.ListQueues: Row(READ, FILTERED),
     query.GetLogs: Row(READ, _job),
     query.GetDeduplicationJobId: Row(READ, _queue),
+    explore.FindJobs: Row(READ, _queue_if_named),
+    explore.DeadReasons: Row(READ, _queue_if_named),
     queues.IsPaused: Row(READ, _queue),
     queues.Dlq: Row(READ, _queue),
     queues.GetDlqStats: Row(READ, _queue),
@@ -202,6 +212,11 @@ ROWS: Final[dict[type[Any], Row]] = {
     groups.IsGroupPaused: Row(READ, _queue),
     session.SubscribeEvents: Row(READ, FILTERED),
     session.UnsubscribeEvents: Row(ANYBODY, _nothing),
+    channels.SubscribeSummaries: Row(READ, FILTERED),
+    channels.UnsubscribeSummaries: Row(ANYBODY, _nothing),
+    channels.SubscribeChannel: Row(READ, WHOLE),
+    channels.UnsubscribeChannel: Row(ANYBODY, _nothing),
+    channels.Publish: Row(ENQUEUE, WHOLE),
     session.ListWorkers: Row(READ, FILTERED),
     session.Stats: Row(READ, WHOLE),
     session.StorageStatus: Row(READ, _nothing),
@@ -211,6 +226,7 @@ ROWS: Final[dict[type[Any], Row]] = {
     monitor.DashboardQueues: Row(READ, FILTERED),
     monitor.DashboardQueue: Row(READ, _queue),
     operate.Forwarders: Row(READ, WHOLE),
+    operate.Rules: Row(READ, WHOLE),
     session.Hello: Row(ANYBODY, _nothing),
     session.Auth: Row(ANYBODY, _nothing),
     session.Ping: Row(ANYBODY, _nothing),
@@ -250,6 +266,16 @@ ROWS: Final[dict[type[Any], Row]] = {
     webhooks.RemoveWebhook: Row(ADMIN, lambda command: Touched(webhooks=(command.webhook_id,))),
     webhooks.SetWebhookEnabled: Row(ADMIN, lambda command: Touched(webhooks=(command.id,))),
     webhooks.ListWebhooks: Row(ADMIN, FILTERED),
+    access.TokenAdd: Row(ADMIN, WHOLE),
+    access.TokenList: Row(ADMIN, WHOLE),
+    access.TokenRevoke: Row(ADMIN, WHOLE),
+    operate.ForwarderPut: Row(ADMIN, WHOLE),
+    operate.ForwarderDelete: Row(ADMIN, WHOLE),
+    operate.ForwarderPause: Row(ADMIN, WHOLE),
+    operate.ForwarderResume: Row(ADMIN, WHOLE),
+    operate.ForwarderDrain: Row(ADMIN, WHOLE),
+    operate.RuleTest: Row(ADMIN, WHOLE),
+    operate.Config: Row(ADMIN, WHOLE),
     operate.Backup: Row(ADMIN, WHOLE),
     operate.CheckFile: Row(ADMIN, WHOLE),
 }

@@ -1,18 +1,14 @@
-"""Handlers of the client's own affairs: who it is, its events, its workers, the state of the hub."""
+"""Handlers of the client's own affairs: who it is, its workers, the state of the hub."""
 
 from __future__ import annotations
 
-import asyncio
 import gc
-import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
 
-from hubqueue.errors import Forbidden, NotAuthenticated
 from hubqueue.model.access import EVERYTHING
-from hubqueue.model.limits import check_queue
 from hubqueue.servers.door import OK, Call, Handlers, Work
 from hubqueue.servers.workers import worker_facts
 from hubqueue.wire.commands import session as wire
@@ -30,10 +26,10 @@ CAPABILITIES: Final = (
     "cursor",
     "all-queues",
     "forward-floor",
+    "resume",
+    "summaries",
+    "channels",
 )
-EVERY_QUEUE: Final = "*"
-
-log = logging.getLogger(__name__)
 
 _text: Final = msgspec.msgpack.Decoder(str).decode
 
@@ -47,26 +43,21 @@ def hello(call: Call, command: wire.Hello) -> None:
             "server": SERVER,
             "version": door.version,
             "hubId": door.hub.hub_id,
+            "epoch": door.hub.recent.epoch,
         }
     )
 
 
 def auth(call: Call, command: wire.Auth) -> Work | None:
     gate, address = call.session.door.gate, call.session.address
+    gate.check_room(address)
     grant = EVERYTHING if gate.open else gate.grant(_shown(command.token))
-    if grant is not None:
-        gate.succeeded(address)
-        call.session.welcome(grant)
-        call.answer(OK)
-        return None
-    delay_s = gate.failed(address)
-    log.warning("TCP token refused, the answer is held back. address=%s delay_s=%.1f", address, delay_s)
-    return _refuse(delay_s)
-
-
-async def _refuse(delay_s: float) -> dict[str, Any]:
-    await asyncio.sleep(delay_s)
-    raise NotAuthenticated("Invalid token")
+    if grant is None:
+        return gate.refuse(address, "TCP")
+    gate.succeeded(address)
+    call.session.welcome(grant)
+    call.answer(OK)
+    return None
 
 
 def _shown(token: msgspec.Raw) -> str:
@@ -78,44 +69,6 @@ def _shown(token: msgspec.Raw) -> str:
 
 def ping(call: Call, command: wire.Ping) -> None:
     call.answer({"data": {"pong": True, "time": float(call.session.door.workers.now_ms())}})
-
-
-def subscribe(call: Call, command: wire.SubscribeEvents) -> None:
-    session = call.session
-    queue = None if command.queue == EVERY_QUEUE else check_queue(command.queue)
-    listening = _listen(call, queue)
-    _unsubscribe(call)
-    session.unsubscribe = listening
-    call.answer(OK)
-
-
-def _listen(call: Call, queue: str | None) -> Callable[[], None]:
-    """Subscribe to a queue, or to all that the client may see."""
-    session = call.session
-    listen, own = session.door.hub.listen, session.grant.queues if session.grant is not None else frozenset()
-    if own is None:
-        return listen(queue, session.tell)
-    if queue is not None and queue not in own:
-        raise Forbidden("This token may not see the events of that queue", hint=f"its queues: {', '.join(sorted(own))}")
-    ends = [listen(each, session.tell) for each in (own if queue is None else (queue,))]
-
-    def end() -> None:
-        for each in ends:
-            each()
-
-    return end
-
-
-def unsubscribe(call: Call, command: wire.UnsubscribeEvents) -> None:
-    _unsubscribe(call)
-    call.answer(OK)
-
-
-def _unsubscribe(call: Call) -> None:
-    session = call.session
-    if session.unsubscribe is not None:
-        session.unsubscribe()
-        session.unsubscribe = None
 
 
 def register_worker(call: Call, command: wire.RegisterWorker) -> None:
@@ -186,8 +139,6 @@ HANDLERS: Final[Handlers] = {
     wire.Hello: hello,
     wire.Auth: auth,
     wire.Ping: ping,
-    wire.SubscribeEvents: subscribe,
-    wire.UnsubscribeEvents: unsubscribe,
     wire.RegisterWorker: register_worker,
     wire.Heartbeat: worker_heartbeat,
     wire.UnregisterWorker: unregister_worker,

@@ -243,6 +243,16 @@ _FIRST: Final = (
         created_at_ms INTEGER NOT NULL
     ) STRICT, WITHOUT ROWID
     """,
+    # who may come in: digest is the SHA-256 of the token, which itself is nowhere
+    """
+    CREATE TABLE token (
+        name TEXT PRIMARY KEY,
+        digest BLOB NOT NULL UNIQUE,
+        spec BLOB NOT NULL,
+        created_at_ms INTEGER NOT NULL,
+        used_at_ms INTEGER
+    ) STRICT, WITHOUT ROWID
+    """,
     # ended runs per queue and minute: kind 0 completed, 1 failed
     """
     CREATE TABLE metric (

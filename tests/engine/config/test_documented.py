@@ -34,7 +34,7 @@ def known_keys(check: Any, path: str = "") -> Iterator[str]:
 
 
 def test_the_example_is_a_configuration_that_works(tmp_path: Path) -> None:
-    for name in ("tls/hub.pem", "tls/hub.key", "tls/ca.pem", "secrets/mqtt", "secrets/central"):
+    for name in ("tls/hub.pem", "tls/hub.key", "tls/ca.pem", "secrets/mqtt", "secrets/central", "secrets/grafana"):
         file = tmp_path / name
         file.parent.mkdir(exist_ok=True)
         file.write_text("x", encoding="utf-8")

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from hubqueue.config.load import load
-from hubqueue.config.mistakes import ConfigMistakes
+from hubqueue.config.settings import Config, GivenToken, is_loopback
+from hubqueue.model.access import Grant, Scope
 from hubqueue.model.job import Dedup
 from hubqueue.model.retry import Backoff
 
@@ -133,16 +134,40 @@ def test_an_empty_list_of_tokens_turns_authentication_off(tmp_path: Path) -> Non
     assert load(file, environ={"HUBQUEUE_AUTH_TOKENS": ""}).tcp.tokens == ()
 
 
-def test_only_loopback_is_served_without_tokens(tmp_path: Path) -> None:
-    file = write(tmp_path, "tcp: {tokens: []}\n")
-    for host in ("localhost", "127.0.0.1", "127.9.9.9", "::1"):
-        assert load(file, environ={"HUBQUEUE_HOST": host}).tcp.host == host
-    for host in ("0.0.0.0", "::", "192.168.1.2", "hub.example"):
-        with pytest.raises(ConfigMistakes, match="no tokens") as caught:
-            load(file, environ={"HUBQUEUE_HOST": host})
-        (mistake,) = caught.value.mistakes
-        assert (mistake.path, mistake.source) == (("tcp", "host"), "HUBQUEUE_HOST")
-        assert "HUBQUEUE_AUTH_TOKENS" in mistake.hint
+@pytest.mark.parametrize("host", ["localhost", "127.0.0.1", "127.9.9.9", "::1"])
+def test_loopback_is_known(host: str) -> None:
+    assert is_loopback(host)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.2", "hub.example", ""])
+def test_what_others_can_reach_is_no_loopback(host: str) -> None:
+    assert not is_loopback(host)
+
+
+def test_tokens_may_have_a_name_scopes_and_queues(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("filed\n", encoding="utf-8")
+    file = write(
+        tmp_path,
+        """
+        tcp:
+          tokens:
+            - plain
+            - {name: grafana, token_file: secret, scopes: [read], queues: [a, b]}
+            - {name: phone, token: shown}
+        """,
+    )
+    plain, grafana, phone = load(file, environ={}).tcp.tokens
+    assert plain == "plain"
+    assert isinstance(grafana, GivenToken)
+    assert isinstance(phone, GivenToken)
+    assert (grafana.secret, grafana.grant) == ("filed", Grant("grafana", frozenset({Scope.READ}), frozenset("ab")))
+    assert phone.grant.unlimited
+    assert "filed" not in repr(load(file, environ={}))
+
+
+def test_http_is_on_by_default_on_loopback() -> None:
+    door = Config().http
+    assert (door.enabled, door.host, door.port, door.ingress) == (True, "127.0.0.1", 6790, None)
 
 
 def test_paths_of_the_file_start_from_its_folder_and_flags_from_the_working_folder(

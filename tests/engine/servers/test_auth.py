@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from hubqueue.hub.hub import Hub
+from hubqueue.model.access import EVERYTHING
 from hubqueue.servers.auth import FIRST_DELAY_S, FORGET_S, MAX_DELAY_S, Gate
 from hubqueue.servers.settings import TcpSettings
 from hubqueue.servers.tcp import TcpServer
@@ -108,7 +109,7 @@ async def test_who_does_not_authenticate_is_cut(hub: Hub) -> None:
 
 def test_delays_grow_to_a_bound_and_are_forgotten() -> None:
     now = [0.0]
-    gate = Gate(("secret",), lambda: now[0])
+    gate = Gate({"secret": EVERYTHING}, lambda: now[0])
     delays = [gate.failed("1.2.3.4") for _ in range(20)]
     assert delays[:3] == [FIRST_DELAY_S, 2 * FIRST_DELAY_S, 4 * FIRST_DELAY_S]
     assert delays == sorted(delays)
@@ -122,7 +123,7 @@ def test_delays_grow_to_a_bound_and_are_forgotten() -> None:
 
 
 def test_remembered_addresses_are_bounded() -> None:
-    gate = Gate(("secret",), lambda: 0.0)
+    gate = Gate({"secret": EVERYTHING}, lambda: 0.0)
     for number in range(10_050):
         gate.failed(f"address {number}")
     assert gate.failed("address 0") == FIRST_DELAY_S

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from typing import Any, Final
 
 from aiohttp import web
 
 from hubqueue.errors import Forbidden, NotAuthenticated
 from hubqueue.model.access import EVERYTHING, Grant
-from hubqueue.servers.http.reach import BASE, DOOR, SESSION, is_api
+from hubqueue.servers.http.reach import BASE, DOOR, SESSION, WEBSOCKET, is_api
 from hubqueue.servers.http.session import HttpSession
 from hubqueue.servers.http.settings import HttpSettings
-
-log = logging.getLogger(__name__)
 
 SETTINGS: Final = web.AppKey("settings", HttpSettings)
 
@@ -35,7 +31,7 @@ async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
     else:
         grant = await _shown(request, address)
     request[SESSION] = HttpSession(door, address, grant)
-    if grant is None and is_api(request):
+    if grant is None and is_api(request) and request.path != WEBSOCKET:
         raise NotAuthenticated
     return await handler(request)  # type: ignore[no-any-return]
 
@@ -45,11 +41,9 @@ async def _shown(request: web.Request, address: str) -> Grant | None:
     if not token or scheme.lower() != "bearer":
         return None
     gate = request.app[DOOR].gate
+    gate.check_room(address)
     grant = gate.grant(token.strip())
-    if grant is not None:
-        gate.succeeded(address)
-        return grant
-    delay_s = gate.failed(address)
-    log.warning("HTTP token refused, the answer is held back. address=%s delay_s=%.1f", address, delay_s)
-    await asyncio.sleep(delay_s)
-    raise NotAuthenticated("Invalid token")
+    if grant is None:
+        await gate.refuse(address, "HTTP")
+    gate.succeeded(address)
+    return grant
