@@ -1,10 +1,15 @@
-"""Who wants to hear what happens. Events are built only for queues that somebody listens to."""
+"""Who wants to hear what happens. Events are built only for queues that somebody listens to.
+
+Each gets its number here, when it is published: numbers only grow while a hub is open, in the order of events.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable
 from typing import Any
+
+from msgspec.structs import force_setattr
 
 from hubqueue.model.verbs import Event
 
@@ -14,9 +19,10 @@ Receive = Callable[[Event], Any]
 
 
 class Events:
-    """Subscriptions by queue, and to all queues (None)."""
+    """Subscriptions by queue, and to all queues (None). seq: the number of the newest event."""
 
     def __init__(self) -> None:
+        self.seq = 0
         self._by_queue: dict[str | None, list[Receive]] = {}
 
     def watched(self, queue: str) -> bool:
@@ -37,6 +43,8 @@ class Events:
 
     def publish(self, events: list[Event]) -> None:
         for event in events:
+            self.seq += 1
+            force_setattr(event, "seq", self.seq)  # nobody has seen it before
             for receive in (*self._by_queue.get(event.queue, ()), *self._by_queue.get(None, ())):
                 try:
                     receive(event)

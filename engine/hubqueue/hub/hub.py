@@ -65,6 +65,7 @@ class Hub(Core):
     async def close(self) -> None:
         """Answer who waits, finish what was accepted, close the file. Safe to call twice."""
         self.drain_off()
+        self.summaries.stop()
         await self.upkeep.stop()
         try:
             await self.write_metrics()

@@ -49,7 +49,10 @@ class QueueInfo(msgspec.Struct, frozen=True, gc=False):
 
 
 class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """Something that happened to a job, after its commit. kind: the protocol's eventType. data: MessagePack bytes."""
+    """Something that happened to a job, after its commit. kind: the protocol's eventType. data: MessagePack bytes.
+
+    seq: its number among the events of this opening of the hub, given when it is published.
+    """
 
     kind: str
     queue: str
@@ -61,6 +64,7 @@ class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     terminal: bool | None = None
     progress: float | None = None
     delay_ms: int | None = None
+    seq: int = 0
 
 
 class Page(msgspec.Struct, frozen=True, gc=False):

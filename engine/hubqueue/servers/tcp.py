@@ -12,9 +12,10 @@ from typing import Final
 from hubqueue.errors import ConfigError
 from hubqueue.servers.connection import Connection
 from hubqueue.servers.door import Door
-from hubqueue.servers.replies import EventWriter
+from hubqueue.servers.replies import told_frame
 from hubqueue.servers.settings import TcpSettings
 from hubqueue.servers.tls import server_context
+from hubqueue.servers.told import Teller
 
 SWEEP_S: Final = 1.0  # how often connections are looked at for frames that never end
 FLUSH_S: Final = 1.0  # at the end the last replies get this long to leave
@@ -33,7 +34,7 @@ class TcpServer:
         self._context = None if settings.tls is None else server_context(settings.tls)
         self._loop = asyncio.get_running_loop()
         self._door = door
-        self._events = EventWriter()
+        self._teller = Teller(told_frame)
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -56,7 +57,7 @@ class TcpServer:
         where = f"{self._settings.host}:{self._settings.port}"
         try:
             self._server = await self._loop.create_server(
-                lambda: Connection(self._door, self._events, self._opened, self._closed),
+                lambda: Connection(self._door, self._teller, self._opened, self._closed),
                 self._settings.host,
                 self._settings.port,
                 ssl=self._context,

@@ -20,6 +20,8 @@ MAX_DEPTH: Final = 64
 SAFE: Final = 2**53  # JavaScript reads larger integers wrongly
 
 _json: Final = msgspec.json.Decoder()
+_encode: Final = msgspec.msgpack.Encoder().encode
+_fields: Final = msgspec.msgpack.Decoder(dict[str, msgspec.Raw]).decode
 
 
 def packed(text: bytes) -> bytes:
@@ -56,6 +58,8 @@ def plain(value: Any, depth: int = 0) -> Any:
             return {"$bytes": _text(value)}
         case msgspec.Raw():
             return readable(value)
+        case msgspec.Struct():  # field by field, so that odd user data in one harms no other
+            return plain(_fields(_encode(value)), depth)
         case list() | tuple():
             return None if depth >= MAX_DEPTH else [plain(item, depth + 1) for item in value]
         case dict():

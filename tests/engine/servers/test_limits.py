@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from hubqueue.hub.hub import Hub
-from hubqueue.servers.connection import MAX_UNTOLD_BYTES
+from hubqueue.servers.connected import MAX_UNTOLD_BYTES
 from hubqueue.servers.settings import TcpSettings
 from hubqueue.servers.tcp import TcpServer
 from support.doors import door_of
@@ -257,14 +257,14 @@ async def test_a_subscriber_that_does_not_listen_misses_events_and_hurts_nobody(
     pulled = await worker.good("PULLB", queue="q", owner="w", count=100)
     for job, token in zip(pulled["jobs"], pulled["tokens"], strict=True):
         await worker.good("ACK", id=job["id"], token=token, result=b"x" * 1_000_000)
-    (subscriber,) = [each for each in server._connections if each.unsubscribe is not None]
+    (subscriber,) = [each for each in server._connections if each.listening]
     assert subscriber._transport is not None
     held = subscriber._transport.get_write_buffer_size() + len(subscriber._out)
     assert held < MAX_UNTOLD_BYTES + 2_000_000
     assert (await worker.good("GetJobCounts", queue="q"))["counts"]["completed"] == 100
     deaf.close()
     await until(lambda: server.connections == 1)
-    assert not hub.store.tx.watched("q")
+    assert hub.recent._topics["q"].followers == 0
 
 
 async def test_a_hub_with_too_much_to_commit_reads_on_when_it_is_relieved(client: WireClient, hub: Hub) -> None:

@@ -10,6 +10,7 @@ from hubqueue.servers.door import Door
 from hubqueue.servers.http.session import HttpSession
 
 API: Final = "/api/"
+WEBSOCKET: Final = "/api/v1/ws"  # open to strangers: their first message shows the token
 DOOR: Final = web.AppKey("door", Door)
 SESSION: Final = "session"
 BASE: Final = "base"  # what every link starts with: "" or the ingress path

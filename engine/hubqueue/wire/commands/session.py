@@ -26,13 +26,19 @@ class Ping(Command, tag="Ping", gc=False, kw_only=True):
 
 
 class SubscribeEvents(Command, tag="SubscribeEvents", gc=False, kw_only=True):
-    """Send events of one queue on this connection, instead of those asked for before."""
+    """Send events of one queue, or of all (`*`), on this connection; ours: how, and since when."""
 
     queue: str
+    kinds: list[str] | None = None
+    add: bool = False
+    since: Count | None = None
+    epoch: str | None = None
 
 
 class UnsubscribeEvents(Command, tag="UnsubscribeEvents", gc=False, kw_only=True):
-    """Send no more events."""
+    """Send no more events; ours: of this queue, by the name it was asked for."""
+
+    queue: str | None = None
 
 
 class RegisterWorker(Command, tag="RegisterWorker", gc=False, kw_only=True):

@@ -1,0 +1,211 @@
+"""A client that stays connected, whatever carries it: commands in order, replies collected, bounds on both ways.
+
+Commands are executed in the order they came. Only parked long-polls run beside; their replies may be overtaken.
+Nothing is read while the client's requests, or what it has not taken off us, outgrow their bounds. A transport's
+class below says how bytes become commands and replies bytes, and how reading is paused.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from abc import abstractmethod
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Final
+
+import msgspec
+
+from hubqueue.errors import Busy, NotAuthenticated
+from hubqueue.hub.summaries import Summaries
+from hubqueue.servers.commands import WEIGHTS, dispatch, finish
+from hubqueue.servers.door import CALL_BYTES, Call, Door, Reply, Session, Work
+from hubqueue.servers.told import Gap, Teller, Told
+from hubqueue.wire.commands import Request
+from hubqueue.wire.requests import BadRequest
+
+MAX_OPEN_BYTES: Final = 4 * 1024 * 1024  # of requests without a reply; then reading pauses
+MAX_PARKED: Final = 1000  # long-polls waiting at a time
+MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024  # replies and events the client does not take; then it is cut
+MAX_UNTOLD_BYTES: Final = 4 * 1024 * 1024  # events and replies it has not taken; further events are left out
+MAX_UNSUMMED_BYTES: Final = 64 * 1024  # the same for summaries: the next one says it all
+PAUSE_UNSENT_BYTES: Final = 1024 * 1024  # from here on no more of its requests are read
+
+# what holds a client's next command back
+WORKING: Final = "working"  # a command in several transactions
+LOADED: Final = "loaded"  # too much of it is not committed yet
+CONGESTED: Final = "congested"  # too much of all connections is not committed yet
+UNSENT: Final = "unsent"  # it does not take its replies
+
+log = logging.getLogger(__name__)
+
+
+class Connected(Session):
+    """From the moment there is a transport until it is gone."""
+
+    # how bytes become a command (errors: BadRequest), and how a reply is appended to what leaves
+    _decode: Callable[[Any], Request]
+    _write: Callable[[bytearray, Reply, msgspec.Raw], None]
+
+    def __init__(self, door: Door, address: str) -> None:
+        super().__init__(door, address)
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._bodies: deque[Any] = deque()
+        self._holds: set[str] = set()
+        self._open_bytes = 0
+        self._parked: dict[Call, Callable[[], None]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._out = bytearray()
+        self._flushing = False
+        self._missed = 0  # what was not told, since it does not take what it has
+        self._ending = False  # no more commands; the last replies still leave
+        self.stopping = False
+        self.since = self._loop.time()
+
+    # what a transport must give
+
+    @property
+    @abstractmethod
+    def _teller(self) -> Teller:
+        """Frames of what is told."""
+
+    @abstractmethod
+    def _balance(self) -> None:
+        """Commands were taken or are held back: read on, or pause."""
+
+    # what commands call
+
+    def answer(self, call: Call, reply: Reply) -> None:
+        if self._parked.pop(call, None) is None:
+            self._open_bytes -= call.size
+            if LOADED in self._holds and self._open_bytes < MAX_OPEN_BYTES // 2:
+                self._release(LOADED)
+        if self._transport is not None:
+            self._write(self._out, reply, call.req_id)
+            self._flush_soon()
+
+    def tell(self, told: Told) -> None:
+        if self._transport is None:
+            return
+        unsent = len(self._out) + self._transport.get_write_buffer_size()
+        if isinstance(told, Summaries):
+            if unsent > MAX_UNSUMMED_BYTES:
+                return
+        elif unsent > MAX_UNTOLD_BYTES:
+            self._missed += 1
+            return
+        elif self._missed:
+            queue = getattr(told, "queue", "")
+            self._out += self._teller.once(Gap(queue, told.at_ms, self._missed))
+            self._missed = 0
+        self._out += self._teller.frame(told)
+        self._flush_soon()
+
+    def check_room(self) -> None:
+        if len(self._parked) >= MAX_PARKED:
+            raise Busy("Too many requests are waiting on this connection")
+
+    def park(self, call: Call, cancel: Callable[[], None]) -> None:
+        self._open_bytes -= call.size
+        self._parked[call] = cancel
+
+    def unpark(self, req_id: msgspec.Raw) -> bool:
+        wanted = bytes(req_id)
+        for call, cancel in self._parked.items():
+            if bytes(call.req_id) == wanted:
+                del self._parked[call]
+                cancel()
+                return True
+        return False
+
+    def expel(self) -> None:
+        super().expel()
+        self.cut("its token was revoked")
+
+    # what its server calls
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing of this client is under way: no request, no leased job."""
+        return not (self._bodies or self._tasks or self._open_bytes or self.holder.leases)
+
+    def cut(self, reason: str) -> None:
+        """End the connection now, whatever is under way."""
+        if self._transport is not None:
+            log.warning("connection cut: %s address=%s", reason, self.address)
+            self._transport.abort()
+
+    def gone(self, *, clean: bool) -> None:
+        """The connection has ended. Safe to call twice."""
+        if self._transport is None:
+            return
+        self._transport = None
+        self._ending = True
+        self._bodies.clear()
+        self._out.clear()
+        for cancel in tuple(self._parked.values()):
+            cancel()
+        self._parked.clear()
+        self.end(clean=clean)
+
+    # commands
+
+    def _advance(self) -> None:
+        bodies, holds = self._bodies, self._holds
+        while bodies and not holds and not self._ending and len(self._out) < PAUSE_UNSENT_BYTES:
+            self._command(bodies.popleft())
+            if self._open_bytes >= MAX_OPEN_BYTES:
+                self._hold(LOADED)
+            if self.door.hub.congested:
+                self._hold(CONGESTED)
+                self.door.hub.relieved(lambda: self._release(CONGESTED))
+        self._balance()
+
+    def _command(self, body: Any) -> None:
+        size = len(body) + CALL_BYTES
+        try:
+            command = self._decode(body)
+        except BadRequest as bad:
+            self._open_bytes += size
+            self.answer(Call(self, bad.req_id, size), bad.error if self.grant is not None else NotAuthenticated())
+            return
+        size += WEIGHTS.get(type(command), 0)
+        call = Call(self, command.req_id, size)
+        self._open_bytes += size
+        work = dispatch(call, command)
+        if work is not None:
+            self._hold(WORKING)
+            task = self._loop.create_task(self._work(call, work))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _work(self, call: Call, work: Work) -> None:
+        await finish(call, work)
+        self._release(WORKING)
+
+    def _hold(self, reason: str) -> None:
+        self._holds.add(reason)
+
+    def _release(self, reason: str) -> None:
+        self._holds.discard(reason)
+        if self._transport is not None:
+            self._advance()
+
+    # bytes out
+
+    def _flush_soon(self) -> None:
+        if not self._flushing:
+            self._flushing = True
+            self._loop.call_soon(self._flush)
+
+    def _flush(self) -> None:
+        self._flushing = False
+        if self._transport is None or not self._out:
+            return
+        out, self._out = self._out, bytearray()
+        self._transport.write(out)
+        if self._transport.get_write_buffer_size() > MAX_UNSENT_BYTES:
+            self.cut("it does not take its replies")
+        elif self._bodies:
+            self._advance()

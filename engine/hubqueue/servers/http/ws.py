@@ -1,0 +1,199 @@
+"""The WebSocket `/api/v1/ws`: the commands and events of the TCP door, as one JSON object a message.
+
+aiohttp does the handshake, reads, and notices dead peers; what leaves is written straight to the transport, since
+one encoded frame is shared by all who are told the same. Binary messages are MessagePack; replies and events come in
+the encoding of the client's last message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from typing import Final
+
+import msgspec
+from aiohttp import WSCloseCode, WSMsgType, web
+
+from hubqueue.errors import Invalid, PayloadTooLarge
+from hubqueue.model.access import Grant
+from hubqueue.servers.connected import PAUSE_UNSENT_BYTES, UNSENT, Connected
+from hubqueue.servers.door import Door, Reply
+from hubqueue.servers.http.frames import binary_reply, binary_told, text_reply, text_told
+from hubqueue.servers.http.guard import SETTINGS
+from hubqueue.servers.http.reach import DOOR, WEBSOCKET, session_of
+from hubqueue.servers.http.settings import HttpSettings
+from hubqueue.servers.told import Teller
+from hubqueue.wire.commands import Request
+from hubqueue.wire.fields import ABSENT
+from hubqueue.wire.jsondata import packed
+from hubqueue.wire.requests import BadRequest, decode_request
+
+MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+CLOSE_S: Final = 1.0  # how long a client may take to answer a close
+LOOK_S: Final = 0.1  # how often it is looked at whether a slow client has taken something
+POLL_S: Final = 0.05  # at shutdown, how often it is looked at whether clients are idle
+
+NOT_AUTHENTICATED: Final = 4401  # close code: no token within auth_s
+GOODBYE: Final = (0, WSCloseCode.OK, WSCloseCode.GOING_AWAY, 1005)  # close codes of a client that leaves cleanly
+
+log = logging.getLogger(__name__)
+
+
+def websocket(app: web.Application) -> None:
+    """Mount the WebSocket."""
+    clients = Clients(app[DOOR], app[SETTINGS])
+    app.router.add_get(WEBSOCKET, clients.serve)
+    app.on_shutdown.append(clients.close)
+
+
+class Client(Connected):
+    """One WebSocket client."""
+
+    def __init__(
+        self,
+        door: Door,
+        address: str,
+        grant: Grant | None,
+        transport: asyncio.Transport,
+        tellers: tuple[Teller, Teller],
+    ) -> None:
+        super().__init__(door, address)
+        self.grant = grant
+        self.binary = False
+        self._transport = transport
+        self._tellers = tellers
+        self._room = asyncio.Event()
+
+    async def take(self, body: str | bytes) -> None:
+        """Do what a message says; returns when the next one may be read."""
+        self.binary = isinstance(body, bytes)
+        self._bodies.append(body)
+        self._advance()
+        await self._room.wait()
+
+    def refuse_size(self) -> None:
+        """A message was too large; nothing more is understood on this connection."""
+        hint = "send fewer jobs at a time, or large data by HTTP"
+        self._write(self._out, PayloadTooLarge("Message too large (max 16MB)", hint=hint), ABSENT)
+        self._flush()
+
+    def _decode(self, body: str | bytes) -> Request:
+        if isinstance(body, str):
+            try:
+                body = packed(body.encode())
+            except Invalid as error:
+                raise BadRequest(error) from None
+        return decode_request(body)
+
+    def _write(self, out: bytearray, reply: Reply, req_id: msgspec.Raw) -> None:
+        out += (binary_reply if self.binary else text_reply)(reply, req_id)
+
+    @property
+    def _teller(self) -> Teller:
+        return self._tellers[self.binary]
+
+    def _balance(self) -> None:
+        if self._bodies:
+            self._room.clear()
+        else:
+            self._room.set()
+
+    def _flush(self) -> None:
+        super()._flush()
+        if self._unsent > PAUSE_UNSENT_BYTES and UNSENT not in self._holds:
+            self._hold(UNSENT)
+            self._loop.call_later(LOOK_S, self._look)
+
+    def _look(self) -> None:
+        """aiohttp has the callbacks that would tell when the client takes its replies again."""
+        if self._unsent > PAUSE_UNSENT_BYTES // 2:
+            self._loop.call_later(LOOK_S, self._look)
+        else:
+            self._release(UNSENT)
+
+    @property
+    def _unsent(self) -> int:
+        return 0 if self._transport is None else self._transport.get_write_buffer_size()
+
+
+class Clients:
+    """All WebSocket clients of one port."""
+
+    def __init__(self, door: Door, settings: HttpSettings) -> None:
+        self._door = door
+        self._settings = settings
+        self._tellers = (Teller(text_told), Teller(binary_told))
+        self._open: dict[Client, web.WebSocketResponse] = {}
+
+    def __len__(self) -> int:
+        return len(self._open)
+
+    async def serve(self, request: web.Request) -> web.StreamResponse:
+        """One connection, from its handshake to its end."""
+        socket = _Socket(
+            heartbeat=self._settings.heartbeat_s, max_msg_size=MAX_MESSAGE_BYTES, compress=False, timeout=CLOSE_S
+        )
+        await socket.prepare(request)
+        transport = request.transport
+        if transport is None:
+            return socket
+        if len(self._open) >= self._settings.max_connections:
+            await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"Too many connections")
+            return socket
+        shown = session_of(request)
+        client = Client(self._door, shown.address, shown.grant, transport, self._tellers)
+        socket.too_large = client.refuse_size
+        self._open[client] = socket
+        clean = False
+        try:
+            async with asyncio.timeout(None) as limit:
+                clean = await self._read(client, socket, limit)
+        except TimeoutError:
+            await socket.close(code=NOT_AUTHENTICATED, message=b"No token was shown in time")
+        finally:
+            del self._open[client]
+            client.gone(clean=clean or client.stopping)
+        return socket
+
+    async def _read(self, client: Client, socket: web.WebSocketResponse, limit: asyncio.Timeout) -> bool:
+        """Take messages until the end; whether the client said goodbye. limit: for showing a token."""
+        while True:
+            if client.grant is None and limit.when() is None:
+                limit.reschedule(asyncio.get_running_loop().time() + self._settings.auth_s)
+            elif client.grant is not None and limit.when() is not None:
+                limit.reschedule(None)
+            message = await socket.receive()
+            if message.type in (WSMsgType.TEXT, WSMsgType.BINARY):
+                await client.take(message.data)
+            else:
+                return message.type is WSMsgType.CLOSE and message.data in GOODBYE
+
+    async def close(self, app: web.Application) -> None:
+        """Let running work end within drain_s, then close every connection; its jobs are given back."""
+        try:
+            async with asyncio.timeout(self._settings.drain_s):
+                while not all(client.idle for client in self._open):  # noqa: ASYNC110
+                    await asyncio.sleep(POLL_S)
+        except TimeoutError:
+            log.warning("WebSockets are closed with work under way connections=%d", len(self._open))
+        for client in self._open:
+            client.stopping = True
+        await asyncio.gather(
+            *(
+                socket.close(code=WSCloseCode.GOING_AWAY, message=b"the hub stops")
+                for socket in tuple(self._open.values())
+            )
+        )
+
+
+class _Socket(web.WebSocketResponse):
+    """Says why before it is closed for a message that is too large."""
+
+    too_large: Callable[[], None] | None = None
+
+    async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
+        if code == WSCloseCode.MESSAGE_TOO_BIG and self.too_large is not None and not self.closed:
+            self.too_large()
+            message = b"Message too large (max 16MB)"
+        return await super().close(code=code, message=message, drain=drain)
