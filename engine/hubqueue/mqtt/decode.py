@@ -7,7 +7,6 @@ the dead-letter queue of `_unroutable`. What comes out can always be carried as 
 from __future__ import annotations
 
 import csv
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
@@ -16,19 +15,12 @@ import msgspec
 
 from hubqueue.errors import Invalid, Undecodable
 from hubqueue.model import payload as carried
+from hubqueue.model.cells import read_column, read_number
 
 Decode = Callable[[bytes], object]
 
 KINDS: Final = ("json", "text", "number", "csv", "msgpack", "bytes")
-COLUMN_KINDS: Final = ("auto", "number", "text")
 DELIMITERS: Final = (",", ";", "\t", "|", " ")
-
-# Decimal notation as devices print it; Python's own float() would take "1_000", "nan" and "infinity" as well.
-_NUMBER = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\Z", re.ASCII)
-# What is surely a quantity: "007" and "+49" may be codes and stay text.
-_PLAIN_NUMBER = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?\Z", re.ASCII)
-_INTEGER = re.compile(r"[+-]?\d+\Z", re.ASCII)
-_MAX_DIGITS: Final = 400  # longer numbers are no readings, and int() takes quadratic time
 
 _json: Final = msgspec.json.Decoder()
 _msgpack: Final = msgspec.msgpack.Decoder()
@@ -80,9 +72,10 @@ def decode_text(payload: bytes) -> str:
 def decode_number(payload: bytes) -> int | float:
     """One number in decimal notation; white space around it is allowed."""
     text = decode_text(payload).strip()
-    if _NUMBER.match(text) is None:
+    found = read_number(text)
+    if found is None:
         raise Undecodable("not a number: empty payload" if not text else "not a number")
-    return _number(text)
+    return found
 
 
 def decode_msgpack(payload: bytes) -> object:
@@ -117,10 +110,9 @@ def _csv_decoder(columns: tuple[str, ...], delimiter: str) -> Decode:
         raise Invalid(
             "decoder 'csv' needs columns", hint='name them in order, as in columns: ["temperature", "id:text"]'
         )
-    names, kinds = zip(*(_column(column) for column in columns), strict=True)
-    if len(set(names)) != len(names):
+    read = [read_column(column) for column in columns]
+    if len({column.name for column in read}) != len(read):
         raise Invalid("csv columns must have different names")
-    read = [_CELLS[kind] for kind in kinds]
 
     def decode(payload: bytes) -> dict[str, object]:
         lines = decode_text(payload).splitlines()
@@ -130,55 +122,11 @@ def _csv_decoder(columns: tuple[str, ...], delimiter: str) -> Decode:
             (cells,) = csv.reader(lines, delimiter=delimiter, strict=True)
         except (csv.Error, ValueError) as error:
             raise Undecodable(f"not csv: {error}") from error
-        if len(cells) != len(names):
-            raise Undecodable(f"csv line has {len(cells)} values, its rule names {len(names)} columns")
-        return {name: cell(text.strip()) for name, cell, text in zip(names, read, cells, strict=True)}
+        if len(cells) != len(read):
+            raise Undecodable(f"csv line has {len(cells)} values, its rule names {len(read)} columns")
+        return {column.name: column.read(text.strip()) for column, text in zip(read, cells, strict=True)}
 
     return decode
-
-
-def _column(column: str) -> tuple[str, str]:
-    name, _, kind = column.partition(":")
-    kind = kind or "auto"
-    if not name or kind not in COLUMN_KINDS:
-        raise Invalid(f"csv column {column!r} is not valid", hint="write a name, name:number or name:text")
-    return name, kind
-
-
-def _auto_cell(text: str) -> object:
-    if not text:
-        return None
-    return _number(text) if _PLAIN_NUMBER.match(text) else text
-
-
-def _number_cell(text: str) -> object:
-    if not text:
-        return None
-    if _NUMBER.match(text) is None:
-        raise Undecodable("a value in a number column is not a number")
-    return _number(text)
-
-
-def _text_cell(text: str) -> object:
-    return text
-
-
-_CELLS: Final[dict[str, Callable[[str], object]]] = {"auto": _auto_cell, "number": _number_cell, "text": _text_cell}
-
-
-def _number(text: str) -> int | float:
-    """Text that _NUMBER takes, as an int where it is written as one."""
-    if len(text) > _MAX_DIGITS:
-        raise Undecodable("number has too many digits")
-    if _INTEGER.match(text):
-        value = int(text)
-        if -(2**63) <= value < 2**64:
-            return value
-        raise Undecodable("number is beyond 64 bits", hint="read it as text")
-    real = float(text)
-    if real in (float("inf"), float("-inf")):
-        raise Undecodable("number is beyond the range of a double", hint="read it as text")
-    return real
 
 
 def _check_carried(value: object) -> None:
