@@ -44,6 +44,8 @@ class Metrics:
             self._seconds.append((second, [0] * Tally.SIZE))
         recent = self._seconds[-1][1]
         for (row, tally), n in tallies.items():
+            if tally >= Tally.SIZE:
+                continue
             self.totals[tally] += n
             recent[tally] += n
             kind = KINDS.get(tally)

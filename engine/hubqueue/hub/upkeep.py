@@ -40,10 +40,11 @@ class Upkeep:
         settings: HubSettings,
         hold_cap: Callable[[], Awaitable[None]],
         write_metrics: Callable[[], Awaitable[None]],
+        sample: Callable[[], Awaitable[None]],
         served: Callable[[str], bool],
         ended: Callable[[list[str]], None],
     ) -> None:
-        """hold_cap keeps the file below its size cap; served says whether a queue has a worker.
+        """hold_cap keeps the file below its size cap; sample is for the history; served: has a queue a worker?
 
         ended is told the jobs whose leases have run out.
         """
@@ -51,6 +52,7 @@ class Upkeep:
         self._settings = settings
         self._hold_cap = hold_cap
         self._write_metrics = write_metrics
+        self._sample = sample
         self._served = served
         self._ended = ended
         self._loop = asyncio.get_running_loop()
@@ -142,6 +144,7 @@ class Upkeep:
                 await self._follow_clock()
                 self._store.check_disk()
                 await self._hold_cap()
+                await self._sample()
                 if beats % RETENTION_BEATS == 0:
                     await self._retain()
                     await self._write_metrics()

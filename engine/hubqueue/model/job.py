@@ -187,6 +187,11 @@ class History(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 NO_HISTORY: Final = History()
 
 
+def failed_reason(history: History) -> str | None:
+    """The error of the newest failed run that had one."""
+    return history.error or next((run.error for run in reversed(history.attempts) if run.error), None)
+
+
 class Job(msgspec.Struct, gc=False):
     """A stored job, as every reader gets it. The fields after `queue` are the columns the store reads, in order.
 

@@ -7,14 +7,14 @@ from collections.abc import AsyncIterator
 from typing import Any, Final
 
 from hubqueue.hub.verbs import configure, queues
-from hubqueue.model.job import Attempt, Job
+from hubqueue.model.job import Attempt, Job, failed_reason
 from hubqueue.model.limits import check_queue
 from hubqueue.model.queue_settings import DlqSettings, StallSettings
 from hubqueue.model.state import State
 from hubqueue.servers.door import Call, Handlers
 from hubqueue.servers.queues import retry_one
 from hubqueue.wire.commands import queues as wire
-from hubqueue.wire.jobmap import failed_reason, job_map
+from hubqueue.wire.jobmap import job_map
 
 STEP: Final = 200  # dead letters read in one transaction
 MAX_LISTED: Final = 10_000

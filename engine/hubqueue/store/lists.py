@@ -49,13 +49,17 @@ def by_priority(tx: Tx, queue: QueueRow) -> dict[int, int]:
     return dict(tx.execute(PRIORITIES, (queue.id,)).fetchall())
 
 
-OLDEST_WAITING: Final = (
-    "SELECT min(created_at_ms) FROM (SELECT created_at_ms FROM job WHERE queue = ? AND state = 0 ORDER BY seq LIMIT 1)"
-)
+OLDEST_WAITING: Final = """
+    SELECT min(CASE WHEN ord > 0 THEN ord ELSE run_at_ms END)
+    FROM (SELECT ord, run_at_ms FROM job WHERE queue = ? AND state = 0 ORDER BY seq LIMIT 8)
+"""
 
 
 def oldest_waiting_ms(tx: Tx, queue: QueueRow) -> int | None:
-    """When the first waiting job was created; None if there is none."""
+    """Since when the first in line waits: when it became due, by the hub's clock; None if there is none.
+
+    The longest of those accepted first: a retry does not hide what is behind it. (`ord` is that time, but for LIFO.)
+    """
     value: int | None = tx.execute(OLDEST_WAITING, (queue.id,)).fetchone()[0]
     return value
 

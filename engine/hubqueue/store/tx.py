@@ -13,6 +13,7 @@ from typing import Any
 
 from hubqueue.errors import HubqueueError
 from hubqueue.model.bounds import DEFAULT_BOUNDS, QueueBounds
+from hubqueue.model.histogram import BUCKETS
 from hubqueue.model.state import State
 from hubqueue.model.verbs import Event
 from hubqueue.store.identity import Identity
@@ -28,6 +29,9 @@ class Tally:
     COMPLETED = 2
     FAILED = 3
     SIZE = 4
+    # beyond: durations by their bucket (model/histogram), for hub/history only
+    WAITED = 4
+    RAN = WAITED + BUCKETS
 
 
 class Tx:

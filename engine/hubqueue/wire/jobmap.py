@@ -11,7 +11,7 @@ from __future__ import annotations
 import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
-from hubqueue.model.job import NO_HISTORY, Flag, History, Job, OnFailure, Options
+from hubqueue.model.job import NO_HISTORY, Flag, History, Job, OnFailure, Options, failed_reason
 from hubqueue.model.state import State, shown
 from hubqueue.wire.fields import number
 from hubqueue.wire.repeat import RepeatOut, repeat_out
@@ -147,11 +147,6 @@ def queried_job(job: Job) -> JobMap:
     if history.reason:
         found.reason = history.reason
     return found
-
-
-def failed_reason(history: History) -> str | None:
-    """The error of the newest failed run that had one."""
-    return history.error or next((run.error for run in reversed(history.attempts) if run.error), None)
 
 
 def _completed_at(job: Job) -> float | None:

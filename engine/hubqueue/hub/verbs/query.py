@@ -17,7 +17,7 @@ from hubqueue.store.tx import Tx
 def get(tx: Tx, id: str) -> Job:
     """The job. A due one is shown as waiting before it is promoted. Errors: NotFound."""
     job, _ = rows.find(tx, id)
-    return _as_shown(tx, job)
+    return as_shown(tx, job)
 
 
 def find(tx: Tx, id: str) -> Job | None:
@@ -46,7 +46,7 @@ def list_jobs(
     wanted = tuple(dict.fromkeys(states)) or tuple(State)
     found = lists.page(tx, row, wanted, limit=limit, cursor=cursor, offset=offset, ascending=ascending)
     cursor = found[-1].seq if len(found) == limit else None
-    return Page([_as_shown(tx, job) for job in found], cursor)
+    return Page([as_shown(tx, job) for job in found], cursor)
 
 
 def counts(tx: Tx, queue: str) -> Counts:
@@ -101,7 +101,8 @@ def free_key_of(tx: Tx, id: str) -> bool:
     return owner is not None and owner.seq == job.seq and ids.free_key(tx, queue.id, dedup.key)
 
 
-def _as_shown(tx: Tx, job: Job) -> Job:
+def as_shown(tx: Tx, job: Job) -> Job:
+    """A due job is shown as waiting before it is promoted."""
     if job.state is State.DELAYED and job.run_at_ms <= tx.now_ms:
         job.state = State.WAITING
     return job
