@@ -168,9 +168,10 @@ class App:
 
 def _mounts() -> list[Mount]:
     """What the HTTP doors serve. Asked for only when there is one: these carry libraries that others do without."""
+    from hubqueue.servers.http.login import login_routes
     from hubqueue.ui.pages import routes as pages
 
-    return [pages]
+    return [login_routes, pages]
 
 
 def main(config: Config) -> None:

@@ -135,9 +135,13 @@ async def _look(remote: RemoteHub) -> list[Finding]:
             hint = f"'hubqueue resume {info.name}' lets it go on"
             found.append(Finding(NOTE, f"queue {info.name} is paused", hint))
     for status in msgspec.msgpack.decode(await remote.link.request("Forwarders", {}))["forwarders"]:
-        if status["link"] != "up":
-            text = f"the link of forwarder {status['queue']} to {status['target']} is {status['link']}"
-            found.append(Finding(PROBLEM, text, status.get("error") or ""))
+        if status["paused"]:
+            found.append(
+                Finding(NOTE, f"forwarder {status['name']} is paused", "'hubqueue forward resume' lets it go on")
+            )
+        elif status["link"] not in ("up", "idle"):
+            text = f"the link of forwarder {status['name']} to {status['to']} is {status['link']}"
+            found.append(Finding(PROBLEM, text, status["error"] or ""))
     reply = await remote.link.request("CheckFile", {})
     faults: list[str] = msgspec.msgpack.decode(reply)["faults"]
     if not faults:

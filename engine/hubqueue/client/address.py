@@ -13,12 +13,13 @@ DEFAULT_PORT: Final = 6789
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """How the other side's certificate is checked. It always is; a private CA file takes the system's place."""
+    """How the other side's certificate is checked. It always is; a private CA (file or text) replaces the system's."""
 
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = field(default=None, repr=False)
     check_hostname: bool = True
+    ca_text: str | None = field(default=None, repr=False)  # PEM
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,9 +14,10 @@ def client_context(tls: Tls) -> ssl.SSLContext:
     Errors: Invalid names the file that cannot be used.
     """
     try:
-        context = ssl.create_default_context(cafile=tls.ca_file)
-    except (OSError, ssl.SSLError) as error:
-        raise Invalid(f"the CA file {tls.ca_file} cannot be used: {error}") from error
+        context = ssl.create_default_context(cafile=tls.ca_file, cadata=tls.ca_text)
+    except (OSError, ValueError) as error:  # ssl.SSLError is an OSError
+        which = "certificate of the CA" if tls.ca_file is None else f"CA file {tls.ca_file}"
+        raise Invalid(f"the {which} cannot be used: {error}", hint="it must be PEM text") from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.check_hostname = tls.check_hostname
     if tls.key_file and not tls.cert_file:

@@ -81,7 +81,7 @@ def duration_ms(low_ms: int = 0, high_ms: int = 31_536_000_000) -> Check:
     def check(value: Any) -> int:
         amount = _amount(value, _UNIT_MS, "a duration", "as in 500ms, 10s, 5m, 2h or 7d")
         if not low_ms <= amount <= high_ms:
-            raise Wrong(f"must be from {_short(low_ms)} to {_short(high_ms)}", value)
+            raise Wrong(f"must be from {duration_text(low_ms)} to {duration_text(high_ms)}", value)
         return round(amount)
 
     return check
@@ -265,7 +265,8 @@ def _amount(value: Any, units: Mapping[str, int], what: str, example: str) -> fl
     return float(match.group(1)) * units[match.group(2).lower()]
 
 
-def _short(milliseconds: int) -> str:
+def duration_text(milliseconds: int) -> str:
+    """Milliseconds as the configuration writes them, in the largest unit that says it exactly."""
     for unit in ("d", "h", "m", "s"):
         if milliseconds and milliseconds % _UNIT_MS[unit] == 0:
             return f"{milliseconds // _UNIT_MS[unit]}{unit}"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -15,7 +16,7 @@ import voluptuous as vol
 from hubqueue.config import schema
 from hubqueue.config.mistakes import ConfigMistakes, Mistake, flatten
 from hubqueue.config.options import OPTIONS, from_variables, put
-from hubqueue.config.path import Path
+from hubqueue.config.path import Path, dotted
 from hubqueue.config.settings import Config
 from hubqueue.config.yamlfile import YamlFile, read
 
@@ -49,7 +50,17 @@ def load(
     if mistakes:
         raise ConfigMistakes(sorted(mistakes, key=lambda mistake: mistake.line or 0))
     assert isinstance(config, Config)
-    return config
+    return replace(config, origins=_told(found, origins))
+
+
+def _told(found: YamlFile, origins: Mapping[Path, str]) -> dict[str, str]:
+    """Where each value came from, by its path: of a list or map only the parts."""
+    told = {}
+    for path, line in found.lines.items():
+        if path and not any(path == known[: len(path)] and path != known for known in found.lines):
+            told[dotted(path)] = f"{found.name}:{line}"
+    told.update((dotted(path), name) for path, name in origins.items())
+    return told
 
 
 def _source(file: FilePath | None, environ: Mapping[str, str]) -> FilePath | None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import voluptuous as vol
+
 from hubqueue.config import checks
 from hubqueue.config.checks import Check
-from hubqueue.config.mistakes import Wrong
-from hubqueue.errors import HubqueueError
+from hubqueue.config.mistakes import Wrong, flatten
+from hubqueue.config.path import dotted
+from hubqueue.errors import HubqueueError, Invalid
 from hubqueue.model import limits
+from hubqueue.model.cells import COLUMN_KINDS
 from hubqueue.model.job import Dedup, Options
 from hubqueue.model.retry import Backoff
 from hubqueue.model.topic import TopicFilter
-from hubqueue.mqtt.decode import COLUMN_KINDS, DELIMITERS, KINDS, Payload
+from hubqueue.mqtt.decode import DELIMITERS, KINDS, Payload
 from hubqueue.mqtt.expression import Condition, Text
 from hubqueue.mqtt.routing import Routing
 from hubqueue.mqtt.rules import Rule
@@ -59,6 +63,49 @@ def rule() -> Check:
         required=("topic", "queue"),
         build=_rule,
     )
+
+
+def read_rule(given: object) -> Rule:
+    """A rule by itself. Errors: Invalid with every mistake, its path from `rule` on, and what to do."""
+    try:
+        made = rule()(given)
+    except vol.Invalid as error:
+        mistakes = flatten(error)
+        texts = [f"{dotted(('rule', *path))}: {message}" for path, message, _, _ in mistakes]
+        hints = [hint for _, _, _, hint in mistakes if hint]
+        raise Invalid("; ".join(texts), hint="; ".join(hints)) from error
+    assert isinstance(made, Rule)
+    return made
+
+
+def words(rule: Rule) -> dict[str, Any]:
+    """A rule as the configuration would write it, every key that has a value: what `rule()` reads back."""
+    options = rule.options
+    given: dict[str, Any] = {
+        "topic": rule.topic,
+        "queue": rule.queue,
+        "name": rule.name,
+        "payload": _payload_words(rule.payload),
+        "shape": rule.shape,
+        "where": rule.where,
+        "retained": rule.retained,
+        "qos": rule.qos,
+        "lane": rule.lane or None,
+        "on_full": rule.on_full,
+        "priority": rule.priority,
+        "delay": checks.duration_text(rule.delay_ms),
+        "attempts": rule.max_attempts,
+        "backoff": None if options.backoff is None else _backoff_words(options.backoff),
+        "timeout": None if options.timeout_ms is None else checks.duration_text(options.timeout_ms),
+        "ttl": None if options.ttl_ms is None else checks.duration_text(options.ttl_ms),
+        "lifo": options.lifo,
+        "durable": options.durable,
+        "dedup": None if options.dedup is None else _dedup_words(options.dedup),
+        "remove_on_complete": options.remove_on_complete,
+        "remove_on_fail": options.remove_on_fail,
+        "tags": list(options.tags),
+    }
+    return {key: value for key, value in given.items() if value is not None}
 
 
 class PayloadCheck:
@@ -109,6 +156,22 @@ def dedup() -> Check:
         required=("key",),
         build=lambda clean: Dedup(**_renamed(clean, ttl="ttl_ms")),
     )
+
+
+def _payload_words(payload: Payload) -> str | dict[str, Any]:
+    if payload.kind != "csv":
+        return payload.kind
+    return {"kind": payload.kind, "columns": list(payload.columns), "delimiter": payload.delimiter}
+
+
+def _backoff_words(made: Backoff) -> dict[str, Any]:
+    times = {"delay": checks.duration_text(round(made.delay_ms)), "max": checks.duration_text(round(made.max_ms))}
+    return {"kind": made.kind, **times, "jitter": made.jitter}
+
+
+def _dedup_words(made: Dedup) -> dict[str, Any]:
+    ttl = {} if made.ttl_ms is None else {"ttl": checks.duration_text(made.ttl_ms)}
+    return {"key": made.key, **ttl, "extend": made.extend, "replace": made.replace}
 
 
 def _payload(clean: dict[str, Any]) -> Payload:

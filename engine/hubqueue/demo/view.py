@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from hubqueue.cli.output import escape, number, table
 from hubqueue.cli.times import clock_ms, span
 from hubqueue.model.verbs import Event, QueueInfo
@@ -115,7 +117,11 @@ def _happenings(picture: Picture) -> RenderableType:
 
 
 def told(event: Event) -> Happening | None:
-    """The event as a line, if a person wants to see it: failures and retries, not every success."""
+    """The event as a line, if a person wants to see it: failures, retries and links, not every success."""
+    if event.kind == "forwarder:link":
+        link = msgspec.msgpack.decode(event.data or b"\x80")
+        why = f" ({link['reason']})" if link.get("reason") else ""
+        return Happening(event.at_ms, "link", f"the forwarder's link is {link.get('link')}{why}")
     if event.kind not in ("failed", "delayed", "retried", "stalled"):
         return None
     text = event.error or f"{event.job_id} waits for its next try"

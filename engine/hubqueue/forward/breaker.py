@@ -18,11 +18,12 @@ from hubqueue.forward.verdict import Down
 
 
 class LinkState(Enum):
-    """What a link is good for now."""
+    """What a link is good for now. IDLE: not used on purpose (paused, or outside its hours); no breaker is idle."""
 
     DOWN = "down"
     PROBING = "probing"
     UP = "up"
+    IDLE = "idle"
 
 
 class Breaker:
@@ -85,6 +86,10 @@ class Breaker:
         self.retry_at_s = now_s + max(wait_s, down.retry_after_s or 0.0)
         self._enter(LinkState.DOWN, now_s)
         return True
+
+    def hurry(self, now_s: float) -> None:
+        """Somebody asks for the next try at once; if it fails too, the wait grows as ever."""
+        self.retry_at_s = min(self.retry_at_s, now_s)
 
     def _enter(self, state: LinkState, now_s: float) -> None:
         if state is not self.state:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any, Final, Self
 
 from hubqueue.errors import HubqueueError
+from hubqueue.forward.backlog import backlog
 from hubqueue.forward.breaker import LinkState
 from hubqueue.forward.deliver import deliver
 from hubqueue.forward.leases import Leases
@@ -26,7 +27,6 @@ from hubqueue.forward.status import Event, Forwarded, ForwardStatus, LinkChanged
 from hubqueue.forward.verdict import Down, Reason, Rejected
 from hubqueue.model.job import Leased
 from hubqueue.model.outcome import Complete, Reject, Settlement
-from hubqueue.model.state import State
 from hubqueue.model.verbs import Verbs
 
 log = logging.getLogger(__name__)
@@ -37,15 +37,25 @@ RESTART_S: Final = 1.0  # before a part that failed, mostly because of the local
 class Forwarder:
     """Forwards `queue` of the hub `local` to `sink`, from `start` until `stop`, or inside `async with`."""
 
-    def __init__(self, local: Verbs, queue: str, sink: Sink, settings: ForwardSettings | None = None) -> None:
+    def __init__(
+        self,
+        local: Verbs,
+        queue: str,
+        sink: Sink,
+        settings: ForwardSettings | None = None,
+        *,
+        owner: str | None = None,
+        tally: Tally | None = None,
+    ) -> None:
+        """owner: of its leases, which no other forwarder may have; tally: counters that outlive this forwarder."""
         self.queue = queue
         self.settings = settings or ForwardSettings()
         self._local = local
         self._sink = sink
         self._link = Link(sink, self.settings, self._link_changed)
-        self._leases = Leases(local, queue, f"forward:{queue}:{sink.target}", self.settings.lease_ms)
+        self._leases = Leases(local, queue, owner or f"forward:{queue}:{sink.target}", self.settings.lease_ms)
         self._pace = Pace(self.settings.rate_per_s, time.monotonic())
-        self._tally = Tally(time.monotonic())
+        self._tally = tally or Tally(time.monotonic())
         self._listeners: list[Callable[[Event], None]] = []
         self._keepers: list[asyncio.Task[None]] = []
         self._lanes: list[asyncio.Task[None]] = []
@@ -76,6 +86,10 @@ class Forwarder:
             await _cancel(late)
         await _cancel(self._keepers)
 
+    def hurry(self) -> None:
+        """Try a link that is down again now."""
+        self._link.hurry()
+
     def listen(self, receive: Callable[[Event], None]) -> Callable[[], None]:
         """Call `receive` for every event of this forwarder. Returns what ends it."""
         self._listeners.append(receive)
@@ -83,8 +97,7 @@ class Forwarder:
 
     async def status(self) -> ForwardStatus:
         """How it goes now, and how far it is behind."""
-        counts = await self._local.counts(self.queue)
-        oldest = await self._local.list_jobs(self.queue, (State.WAITING,), limit=1)
+        behind = await backlog(self._local, self.queue)
         breaker, now_s, now_ms = self._link.breaker, time.monotonic(), time.time_ns() // 1_000_000
         down = breaker.last if breaker.state is not LinkState.UP else None
         return ForwardStatus(
@@ -96,10 +109,10 @@ class Forwarder:
             error=breaker.last.error if breaker.last else None,
             alert=down is not None and down.alert,
             retry_in_s=max(0.0, breaker.retry_at_s - now_s) if breaker.state is LinkState.DOWN else None,
-            waiting=counts.waiting + counts.prioritized + counts.paused,
-            delayed=counts.delayed,
+            waiting=behind.waiting,
+            delayed=behind.delayed,
             in_flight=self._leases.count,
-            oldest_ms=max(0, now_ms - oldest.jobs[0].created_at_ms) if oldest.jobs else None,
+            oldest_ms=None if behind.oldest_at_ms is None else max(0, now_ms - behind.oldest_at_ms),
             forwarded=self._tally.forwarded,
             rejected=self._tally.rejected,
             released=self._tally.released,

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 import msgspec
 
@@ -41,6 +41,7 @@ class Link:
         self._changed = changed
         self._usable = asyncio.Event()
         self._broken = asyncio.Event()
+        self._hurried = asyncio.Event()
         self._probe = asyncio.Lock()
         self.breaker = Breaker(
             settings.backoff_s,
@@ -54,13 +55,18 @@ class Link:
         """Hold the connection until cancelled."""
         try:
             while True:
-                await asyncio.sleep(self.breaker.retry_at_s - time.monotonic())
+                await self._back_off()
                 await self._connect()
                 if self.breaker.state is not LinkState.DOWN:
                     await self._watch(self.breaker.epoch)
                 await self._sink.close()
         finally:
             await self._sink.close()
+
+    def hurry(self) -> None:
+        """Try a link that is down again now instead of after its back-off."""
+        self.breaker.hurry(time.monotonic())
+        self._hurried.set()
 
     @asynccontextmanager
     async def admit(self) -> AsyncIterator[Permit]:
@@ -93,6 +99,12 @@ class Link:
 
     def _permit(self, *, probe: bool) -> Permit:
         return Permit(self.breaker.limit, probe, self.breaker.epoch)
+
+    async def _back_off(self) -> None:
+        while (wait_s := self.breaker.retry_at_s - time.monotonic()) > 0:
+            self._hurried.clear()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._hurried.wait(), wait_s)
 
     async def _connect(self) -> None:
         epoch = self.breaker.epoch

@@ -33,6 +33,22 @@ class Reason(Enum):
     UNKNOWN = "unknown"
 
 
+# What a person can do about it. Jobs wait meanwhile, whatever it is.
+HINTS: Final = {
+    Reason.UNREACHABLE: "nothing to do if the other side or the network is away: it goes on by itself",
+    Reason.TIMEOUT: "the other side accepts and does not answer: look at its load, or raise the write timeout",
+    Reason.TLS: "give the certificate of the other side's CA, check the host name in it, and both clocks",
+    Reason.AUTH: "give a token that the other side knows and that may enqueue there",
+    Reason.QUOTA: "the other side asks to slow down: lower rate or concurrency",
+    Reason.QUEUE_FULL: "let workers of the other side catch up, or raise the bound of its queue",
+    Reason.DISK_FULL: "free some space on the other side",
+    Reason.DRAINING: "the other side is stopping: it goes on when that is back",
+    Reason.STORE: "look at the disk and the log of the other side",
+    Reason.PROTOCOL: "check that a hub answers at this address, and whether it is as new as this one",
+    Reason.UNKNOWN: "look at the log of the other side",
+}
+
+
 class Down(msgspec.Struct, frozen=True):
     """The whole link takes nothing now. retry_after_s: what the other side asked for, if it did. Units: seconds."""
 

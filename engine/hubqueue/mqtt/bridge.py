@@ -19,9 +19,10 @@ from hubqueue.mqtt.broker import Broker
 from hubqueue.mqtt.connection import Status
 from hubqueue.mqtt.lane import Lane
 from hubqueue.mqtt.link import LinkState
-from hubqueue.mqtt.routing import Routing
+from hubqueue.mqtt.routing import lanes_of
 from hubqueue.mqtt.rules import MAIN_LANE, Rule
 from hubqueue.mqtt.stats import Stats
+from hubqueue.mqtt.tallies import Tallies
 
 STATUS_TOPIC: Final = "hubqueue/{hub_id}/status"
 
@@ -43,17 +44,18 @@ class Bridge:
         changed: Callable[[str, LinkState], None] = lambda lane, state: None,
     ) -> None:
         self.stats = Stats()
+        self.tallies = Tallies(rules)
         self._lanes: dict[str, Lane] = {}
-        for name in dict.fromkeys((MAIN_LANE, *(rule.lane for rule in rules))):
-            main = name == MAIN_LANE
+        for name, routing in lanes_of(rules, invoke=invoke).items():
             self._lanes[name] = Lane(
                 hub,
                 broker,
                 client_id(hub.hub_id, name),
-                Routing([rule for rule in rules if rule.lane == name], invoke=main and invoke),
+                routing,
                 self.stats,
+                counted=self.tallies.count,
                 changed=partial(changed, name),
-                status=_status(hub.hub_id, version) if main else None,
+                status=_status(hub.hub_id, version) if name == MAIN_LANE else None,
             )
         self._answers = Answers(hub, self._publish, self.stats) if invoke else None
 

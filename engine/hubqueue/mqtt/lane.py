@@ -51,6 +51,7 @@ class Lane:
         routing: Routing,
         stats: Stats,
         *,
+        counted: Callable[[Routed, int], None] = lambda routed, now_ms: None,
         changed: Callable[[LinkState], None] = lambda state: None,
         status: Status | None = None,
     ) -> None:
@@ -59,6 +60,7 @@ class Lane:
         self._client_id = client_id
         self._routing = routing
         self._stats = stats
+        self._counted = counted
         self._changed = changed
         self._inflight = Inflight()
         self._arrived: deque[Delivery] = deque()
@@ -182,6 +184,7 @@ class Lane:
         for delivery in batch:
             passed = True
             for routed in self._routed(delivery.message, now_ms):
+                self._counted(routed, now_ms)
                 if isinstance(routed, Taken):
                     taken.append(routed)
                 elif isinstance(routed, Passed):

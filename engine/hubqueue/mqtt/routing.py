@@ -1,7 +1,7 @@
 """From messages to jobs: the rules of one lane, compiled, and what each makes of a message.
 
-Pure and synchronous; the lane calls `route` for every message, the rules tester for one. What a topic leads to is
-remembered, because devices send on the same topics again and again.
+Pure and synchronous; the lane calls `route` for every message, the rules tester (`trial`) for one. What a topic
+leads to is remembered, because devices send on the same topics again and again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from hubqueue.model.topic import TopicFilter, widest
 from hubqueue.mqtt.expression import Condition, ExpressionFailed, Text
 from hubqueue.mqtt.invoke import INVOKE, invoked, read_invoke
 from hubqueue.mqtt.message import Message, encoded, envelope, unread_job
-from hubqueue.mqtt.rules import Rule, check_rule, name_of, queue_of
+from hubqueue.mqtt.rules import MAIN_LANE, Rule, check_rule, name_of, queue_of
 
 _REMEMBERED: Final = 10_000  # topics; a few hundred bytes each
 
@@ -136,11 +136,13 @@ class Routing:
         return ways
 
 
-def try_message(
-    rules: Sequence[Rule], topic: str, payload: bytes, *, now_ms: int, retain: bool = False
-) -> list[Routed]:
-    """What these rules would make of a message. For the rules tester; nothing is enqueued."""
-    return Routing(rules).route(Message(topic, payload, qos=1, retain=retain), now_ms)
+def lanes_of(rules: Sequence[Rule], *, invoke: bool) -> dict[str, Routing]:
+    """The rules by lane, the main one first; that takes the invoke topics. Errors: Invalid."""
+    names = dict.fromkeys((MAIN_LANE, *(rule.lane for rule in rules)))
+    return {
+        name: Routing([rule for rule in rules if rule.lane == name], invoke=invoke and name == MAIN_LANE)
+        for name in names
+    }
 
 
 def _follow(way: _Way, message: Message, now_ms: int) -> Routed:

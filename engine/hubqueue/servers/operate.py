@@ -9,24 +9,28 @@ from hubqueue.servers.door import Call, Handlers, Work
 from hubqueue.wire.commands import operate as wire
 
 
-def forwarders(call: Call, command: wire.Forwarders) -> Work:
-    return _operation(call, command)
-
-
-def backup(call: Call, command: wire.Backup) -> Work:
-    return _operation(call, command)
-
-
-def check_file(call: Call, command: wire.CheckFile) -> Work:
-    return _operation(call, command)
-
-
-def _operation(call: Call, command: Any) -> Work:
+def operation(call: Call, command: Any) -> Work:
+    """Whatever the process has under the command's name. Errors: UnknownCommand."""
     name = type(command).__name__
-    operation = call.session.door.operations.get(name)
-    if operation is None:
+    lent = call.session.door.operations.get(name)
+    if lent is None:
         raise UnknownCommand(f"Unknown command: {name}", hint="this hub is embedded; ask the program it lives in")
-    return operation(command)
+    return lent(command)
 
 
-HANDLERS: Final[Handlers] = {wire.Forwarders: forwarders, wire.Backup: backup, wire.CheckFile: check_file}
+HANDLERS: Final[Handlers] = dict.fromkeys(
+    (
+        wire.Forwarders,
+        wire.ForwarderPut,
+        wire.ForwarderDelete,
+        wire.ForwarderPause,
+        wire.ForwarderResume,
+        wire.ForwarderDrain,
+        wire.Rules,
+        wire.RuleTest,
+        wire.Config,
+        wire.Backup,
+        wire.CheckFile,
+    ),
+    operation,
+)

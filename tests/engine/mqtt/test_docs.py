@@ -14,8 +14,9 @@ from hubqueue.mqtt.bridge import STATUS_TOPIC, client_id
 from hubqueue.mqtt.decode import KINDS
 from hubqueue.mqtt.invoke import Invoke
 from hubqueue.mqtt.message import Envelope
-from hubqueue.mqtt.routing import Passed, Refused, Taken, try_message
+from hubqueue.mqtt.routing import Passed, Refused, Taken
 from hubqueue.mqtt.stats import Stats
+from hubqueue.mqtt.trial import try_message
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "mqtt.md").read_text()
 

@@ -12,8 +12,9 @@ from hubqueue.model.job import Dedup, Options
 from hubqueue.model.limits import MAX_DATA_BYTES
 from hubqueue.mqtt.decode import Payload
 from hubqueue.mqtt.message import MAX_KEPT_BYTES, Extras, Message
-from hubqueue.mqtt.routing import Passed, Refused, Routed, Routing, Taken, try_message
+from hubqueue.mqtt.routing import Passed, Refused, Routed, Routing, Taken
 from hubqueue.mqtt.rules import Rule
+from hubqueue.mqtt.trial import try_message
 
 NOW = 1_700_000_000_000
 

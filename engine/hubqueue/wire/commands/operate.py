@@ -1,15 +1,94 @@
-"""Commands for the operator of a hub process, ours: forwarders, backup, check of the file.
+"""Commands for the operator of a hub process, ours: forwarders, rules, configuration, backup, check of the file.
 
-None takes a field: a client never names a path on the hub's machine.
+None takes a path: a client never names a file on the hub's machine.
 """
 
 from __future__ import annotations
 
+from typing import Annotated, Any
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
 from hubqueue.wire.commands.base import Command
+from hubqueue.wire.fields import ABSENT, WHOLE
+
+MAX_TEXT = 100_000  # of a certificate or a topic's rule: more is no honest mistake
+
+_Text = Annotated[str, Meta(max_length=MAX_TEXT)]
+_Milliseconds = Annotated[int, Meta(ge=1, le=3_600_000)]
+
+
+class Schedule(msgspec.Struct):
+    """When a forwarder may run: windows as in `22:00-06:00`."""
+
+    windows: list[str]
+    timezone: str | None = None
 
 
 class Forwarders(Command, tag="Forwarders", gc=False, kw_only=True):
     """How the forwarders of this process are doing."""
+
+
+class ForwarderPut(Command, tag="ForwarderPut", kw_only=True):
+    """Make a forwarder, or let the one of this name be another. Its token is never shown again."""
+
+    name: str = ""
+    queue: str = ""
+    to: str
+    target: str | None = None
+    token: _Text | UnsetType | None = UNSET
+    ca_cert: _Text | UnsetType | None = UNSET
+    durable: bool = True
+    schedule: Schedule | None = None
+    rate: Annotated[float, Meta(ge=0.001, le=1_000_000)] | None = None
+    batch: Annotated[int, Meta(ge=1, le=1000, extra=WHOLE)] = 100
+    concurrency: Annotated[int, Meta(ge=1, le=64, extra=WHOLE)] = 1
+    backoff: _Milliseconds = 500
+    backoff_cap: _Milliseconds = 60_000
+    write_timeout: _Milliseconds = 30_000
+
+
+class ForwarderDelete(Command, tag="ForwarderDelete", gc=False, kw_only=True):
+    """End and forget a forwarder; its queue keeps the jobs."""
+
+    name: str = ""
+
+
+class ForwarderPause(Command, tag="ForwarderPause", gc=False, kw_only=True):
+    """Forward nothing until it is resumed, over restarts too."""
+
+    name: str = ""
+
+
+class ForwarderResume(Command, tag="ForwarderResume", gc=False, kw_only=True):
+    """Go on."""
+
+    name: str = ""
+
+
+class ForwarderDrain(Command, tag="ForwarderDrain", gc=False, kw_only=True):
+    """Try what waits now at once, whatever its schedule and back-off say."""
+
+    name: str = ""
+
+
+class Rules(Command, tag="Rules", gc=False, kw_only=True):
+    """The MQTT rules of this process, what each has done, and the link to the broker."""
+
+
+class RuleTest(Command, tag="RuleTest", kw_only=True):
+    """What the rules would make of a message; with `rule`, what that rule would. Nothing is enqueued."""
+
+    topic: _Text
+    payload: msgspec.Raw = ABSENT  # binary, or text for those who write JSON
+    qos: Annotated[int, Meta(ge=0, le=2, extra=WHOLE)] = 1
+    retain: bool = False
+    rule: dict[str, Any] | None = None
+
+
+class Config(Command, tag="Config", gc=False, kw_only=True):
+    """What this process was told at its start, without secrets."""
 
 
 class Backup(Command, tag="Backup", gc=False, kw_only=True):

@@ -1,8 +1,4 @@
-"""What an operator asks of a running hub process beyond the verbs: `Forwarders`, `Backup`, `CheckFile`.
-
-The command line asks for these over TCP, since nobody but the hub may touch its live file. They take no fields: a
-client never names a path on the hub's machine. app.py hands them to the TCP door.
-"""
+"""The job file of a running hub: `Backup` and `CheckFile`."""
 
 from __future__ import annotations
 
@@ -13,8 +9,6 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from hubqueue.hub.hub import Hub
 from hubqueue.servers.door import Operation
 from hubqueue.store.audit import audit
@@ -24,14 +18,7 @@ if TYPE_CHECKING:
 
 
 def operations(app: App) -> Mapping[str, Operation]:
-    """The commands of this process by their name on the wire."""
-
-    async def forwarders(command: object) -> dict[str, Any]:
-        statuses = [msgspec.to_builtins(await forwarder.status()) for forwarder in app.forwarders]
-        return {"forwarders": statuses}
-
     return {
-        "Forwarders": forwarders,
         "Backup": lambda command: write_backup(app.hub, app.config.data_path),
         "CheckFile": lambda command: check_file(app.hub, app.config.data_path),
     }

@@ -1,0 +1,48 @@
+"""The configuration of a running hub as it was loaded. What hides in a repr hides here too: that is what makes a
+value of the configuration a secret, wherever it stands."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from enum import Enum
+from pathlib import PurePath
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from hubqueue.servers.door import Operation
+from hubqueue.wire.commands import operate as wire
+
+if TYPE_CHECKING:
+    from hubqueue.app import App
+
+HIDDEN: Final = "********"
+
+
+def operations(app: App) -> Mapping[str, Operation]:
+    async def config(command: wire.Config) -> dict[str, Any]:
+        told = shown(app.config)
+        del told["origins"]
+        return {"config": told, "origins": dict(app.config.origins)}
+
+    return {"Config": config}
+
+
+def shown(value: Any) -> Any:
+    """A frozen value and all it holds, as maps, lists and plain values."""
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {each.name: _field(each, getattr(value, each.name)) for each in dataclasses.fields(value) if each.init}
+    if isinstance(value, msgspec.Struct):
+        return {name: shown(getattr(value, name)) for name in value.__struct_fields__}
+    if isinstance(value, Mapping):
+        return {str(key): shown(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [shown(item) for item in value]
+    if isinstance(value, Enum):
+        return value.value
+    return str(value) if isinstance(value, PurePath) else value
+
+
+def _field(field: dataclasses.Field[Any], value: Any) -> Any:
+    return shown(value) if field.repr or not value else HIDDEN

@@ -1,0 +1,118 @@
+"""The forwarders of a running hub: listed, made, removed, paused, resumed and drained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from msgspec import UNSET
+
+from hubqueue.forward.uplink import UplinkStatus
+from hubqueue.forward.verdict import HINTS
+from hubqueue.model.forwarding import ForwardSpec
+from hubqueue.model.hours import Hours
+from hubqueue.servers.door import Operation
+from hubqueue.wire.commands import operate as wire
+
+if TYPE_CHECKING:
+    from hubqueue.app import App
+
+
+def operations(app: App) -> Mapping[str, Operation]:
+    async def forwarders(command: wire.Forwarders) -> dict[str, Any]:
+        return {"forwarders": [shown(status) for status in await app.fleet.statuses()]}
+
+    async def put(command: wire.ForwarderPut) -> dict[str, Any]:
+        keep_token, keep_ca = command.token is UNSET, command.ca_cert is UNSET
+        await app.fleet.put(spec_of(command), keep_token=keep_token, keep_ca=keep_ca)
+        return {}
+
+    async def delete(command: wire.ForwarderDelete) -> dict[str, Any]:
+        await app.fleet.delete(command.name)
+        return {}
+
+    async def pause(command: wire.ForwarderPause) -> dict[str, Any]:
+        await app.fleet.pause(command.name, paused=True)
+        return {}
+
+    async def resume(command: wire.ForwarderResume) -> dict[str, Any]:
+        await app.fleet.pause(command.name, paused=False)
+        return {}
+
+    async def drain(command: wire.ForwarderDrain) -> dict[str, Any]:
+        return {"waiting": await app.fleet.drain(command.name)}
+
+    return {
+        "Forwarders": forwarders,
+        "ForwarderPut": put,
+        "ForwarderDelete": delete,
+        "ForwarderPause": pause,
+        "ForwarderResume": resume,
+        "ForwarderDrain": drain,
+    }
+
+
+def spec_of(command: wire.ForwarderPut) -> ForwardSpec:
+    """What is to be kept; secrets that were not given are the fleet's to find."""
+    schedule = command.schedule
+    return ForwardSpec(
+        name=command.name or command.queue,
+        queue=command.queue,
+        to=command.to,
+        target=command.target or None,
+        token=None if command.token is UNSET else command.token or None,
+        ca_cert=None if command.ca_cert is UNSET else command.ca_cert or None,
+        durable=command.durable,
+        hours=None if schedule is None else Hours(tuple(schedule.windows), schedule.timezone),
+        rate_per_s=command.rate,
+        batch=command.batch,
+        concurrency=command.concurrency,
+        backoff_ms=command.backoff,
+        backoff_cap_ms=command.backoff_cap,
+        write_timeout_ms=command.write_timeout,
+    )
+
+
+def shown(status: UplinkStatus) -> dict[str, Any]:
+    """A forwarder as `Forwarders` answers it: never its token. Units: milliseconds."""
+    plan, now, span, trouble = status.plan, status.now, status.hours, status.trouble
+    tls = plan.link.tls
+    return {
+        "name": plan.name,
+        "declared": plan.declared,
+        "queue": plan.queue,
+        "to": plan.link.url,
+        "target": plan.target,
+        "paused": status.paused,
+        "draining": status.draining,
+        "link": now.link.value,
+        "linkSince": float(now.since_ms),
+        "reason": now.reason,
+        "error": now.error,
+        "hint": None if trouble is None else HINTS.get(trouble.reason),
+        "alert": now.alert,
+        "retryIn": None if now.retry_in_s is None else int(now.retry_in_s * 1000),
+        "open": span is None or span.open,
+        "opensAt": None if span is None or span.open or span.until_ms is None else float(span.until_ms),
+        "closesAt": None if span is None or not span.open or span.until_ms is None else float(span.until_ms),
+        "waiting": now.waiting,
+        "delayed": now.delayed,
+        "inFlight": now.in_flight,
+        "oldestMs": None if now.oldest_ms is None else float(now.oldest_ms),
+        "forwarded": now.forwarded,
+        "rejected": now.rejected,
+        "released": now.released,
+        "ratePerS": now.rate_per_s,
+        "hasToken": plan.link.token is not None,
+        "hasCaCert": tls is not None and (tls.ca_file is not None or tls.ca_text is not None),
+        "durable": plan.durable,
+        "schedule": None
+        if plan.hours is None
+        else {"windows": list(plan.hours.windows), "timezone": plan.hours.timezone},
+        "rate": plan.settings.rate_per_s,
+        "batch": plan.settings.batch,
+        "concurrency": plan.settings.concurrency,
+        "backoff": int(plan.settings.backoff_s * 1000),
+        "backoffCap": int(plan.settings.backoff_cap_s * 1000),
+        "writeTimeout": int(plan.write_timeout_s * 1000),
+    }

@@ -1,0 +1,134 @@
+"""The MQTT rules of a running hub: what each has done, and what they would make of a message."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from hubqueue.config.rules import read_rule, words
+from hubqueue.errors import Invalid
+from hubqueue.model.job import PLAIN, NewJob
+from hubqueue.model.topic import check_topic
+from hubqueue.mqtt.routing import Passed, Routed, Taken
+from hubqueue.mqtt.rules import Rule
+from hubqueue.mqtt.tallies import RuleTally
+from hubqueue.mqtt.trial import try_message
+from hubqueue.servers.door import Operation
+from hubqueue.wire.commands import operate as wire
+from hubqueue.wire.fields import value_bytes
+from hubqueue.wire.joboptions import dedup_out, options_out
+
+if TYPE_CHECKING:
+    from hubqueue.app import App
+    from hubqueue.mqtt.bridge import Bridge
+
+
+def operations(app: App) -> Mapping[str, Operation]:
+    async def rules(command: wire.Rules) -> dict[str, Any]:
+        bridge = app.bridge
+        found = [
+            {"index": index, "settings": words(rule), **_counted(bridge, rule)}
+            for index, rule in enumerate(_rules(app))
+        ]
+        return {"rules": found, "broker": None if app.config.mqtt is None else _broker(app)}
+
+    async def rule_test(command: wire.RuleTest) -> dict[str, Any]:
+        check_topic(command.topic)
+        own = command.rule is None
+        rules = _rules(app) if command.rule is None else [read_rule(command.rule)]
+        routed = try_message(
+            rules,
+            command.topic,
+            _payload(command.payload),
+            now_ms=app.hub.now_ms(),
+            qos=command.qos,
+            retain=command.retain,
+            invoke=own and app.config.mqtt is not None,
+        )
+        unroutable = any(not isinstance(each, Taken | Passed) and each.reason == "no_rule" for each in routed)
+        matches = [] if unroutable else [_match(each, rules, own=own) for each in routed]
+        return {"matches": matches, "unroutable": unroutable}
+
+    return {"Rules": rules, "RuleTest": rule_test}
+
+
+def _payload(raw: msgspec.Raw) -> bytes:
+    """Errors: Invalid."""
+    sent = value_bytes(raw)
+    value = b"" if sent is None else msgspec.msgpack.decode(sent)
+    if isinstance(value, str):
+        return value.encode()
+    if not isinstance(value, bytes):
+        raise Invalid("payload must be binary or text", hint="send JSON as the text that a device would publish")
+    return value
+
+
+def _rules(app: App) -> Sequence[Rule]:
+    return () if app.config.mqtt is None else app.config.mqtt.rules
+
+
+def _counted(bridge: Bridge | None, rule: Rule) -> dict[str, Any]:
+    tally = RuleTally() if bridge is None else bridge.tallies.of(rule)
+    return {
+        "matched": tally.matched,
+        "passed": tally.passed,
+        "failed": tally.failed,
+        "lastAt": _time(tally.last_at_ms),
+        "failedAt": _time(tally.failed_at_ms),
+        "error": tally.error,
+    }
+
+
+def _broker(app: App) -> dict[str, Any]:
+    assert app.config.mqtt is not None
+    broker, bridge = app.config.mqtt.broker, app.bridge
+    if bridge is None:  # the doors open before the bridge
+        return {"url": broker.url, "links": [], "unacknowledged": 0, "counts": {}}
+    links = [
+        {
+            "lane": lane,
+            "up": state.up,
+            "version": state.version,
+            "error": None if state.error is None else state.error.message,
+            "hint": None if state.error is None else state.error.hint or None,
+        }
+        for lane, state in bridge.links.items()
+    ]
+    counts = asdict(bridge.stats)
+    return {"url": broker.url, "links": links, "unacknowledged": bridge.unacknowledged, "counts": counts}
+
+
+def _match(routed: Routed, rules: Sequence[Rule], *, own: bool) -> dict[str, Any]:
+    """One answer of one rule. rule: its place in the configuration; None for the invoke topics and for a given rule."""
+    rule = routed.rule
+    place = next((index for index, each in enumerate(rules) if each is rule), None) if own else None
+    found: dict[str, Any] = {"rule": place, "topic": None if rule is None else rule.topic}
+    if isinstance(routed, Passed):
+        return {**found, "outcome": "passed"}
+    if isinstance(routed, Taken):
+        return {**found, "outcome": "enqueued", "queue": routed.queue, "job": _job(routed.job)}
+    return {**found, "outcome": "unroutable", "reason": routed.reason, "error": routed.error}
+
+
+def _job(job: NewJob) -> dict[str, Any]:
+    """The job under the names of PUSH."""
+    options = job.options or PLAIN
+    found: dict[str, Any] = {
+        "name": job.name,
+        "data": None if job.data is None else msgspec.Raw(job.data),
+        "priority": job.priority,
+        "delay": job.delay_ms,
+        "maxAttempts": job.max_attempts,
+        **options_out(options),
+        **dedup_out(options),
+    }
+    if job.custom_id is not None:
+        found["jobId"] = job.custom_id
+    return found
+
+
+def _time(at_ms: int | None) -> float | None:
+    return None if at_ms is None else float(at_ms)

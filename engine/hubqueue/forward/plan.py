@@ -1,0 +1,69 @@
+"""What one forwarder of a hub is to do, wherever it was declared: the configuration and the job file both end here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from hubqueue.client.address import LinkSettings
+from hubqueue.client.tls import client_context
+from hubqueue.errors import Invalid
+from hubqueue.forward.settings import ForwardSettings
+from hubqueue.model.forwarding import ForwardSpec, check_forwarder_name
+from hubqueue.model.hours import Calendar, Hours
+from hubqueue.model.limits import check_number, check_queue
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Units: seconds."""
+
+    name: str
+    queue: str
+    target: str
+    link: LinkSettings
+    declared: Literal["config", "runtime"]
+    durable: bool = True
+    hours: Hours | None = None
+    calendar: Calendar | None = field(default=None, repr=False, compare=False)
+    write_timeout_s: float = 30.0
+    settings: ForwardSettings = field(default_factory=ForwardSettings)
+
+
+def plan_of(spec: ForwardSpec, *, zone: str | None) -> Plan:
+    """The plan of a forwarder from the job file; `zone` is the hub's. Errors: Invalid names the first mistake."""
+    check_forwarder_name(spec.name)
+    check_queue(spec.queue)
+    if spec.target is not None:
+        check_queue(spec.target)
+    check_number("writeTimeout", spec.write_timeout_ms, 10, 3_600_000)
+    settings = ForwardSettings(
+        concurrency=spec.concurrency,
+        batch=spec.batch,
+        rate_per_s=spec.rate_per_s,
+        backoff_s=spec.backoff_ms / 1000,
+        backoff_cap_s=spec.backoff_cap_ms / 1000,
+    )
+    return Plan(
+        name=spec.name,
+        queue=spec.queue,
+        target=spec.target or spec.queue,
+        link=_link(spec, settings.connect_timeout_s),
+        declared="runtime",
+        durable=spec.durable,
+        hours=spec.hours,
+        calendar=None if spec.hours is None else spec.hours.calendar(zone),
+        write_timeout_s=spec.write_timeout_ms / 1000,
+        settings=settings,
+    )
+
+
+def _link(spec: ForwardSpec, connect_timeout_s: float) -> LinkSettings:
+    link = LinkSettings.from_url(spec.to, token=spec.token, connect_timeout_s=connect_timeout_s)
+    if spec.ca_cert is None:
+        return link
+    if link.tls is None:
+        raise Invalid("caCert makes no sense without encryption", hint="write tls:// instead of tcp:// in 'to'")
+    tls = replace(link.tls, ca_text=spec.ca_cert)
+    client_context(tls)
+    return replace(link, tls=tls)

@@ -1,0 +1,55 @@
+"""A forwarder as somebody asked for it while the hub runs: the value that the job file keeps."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import msgspec
+
+from hubqueue.errors import Invalid
+from hubqueue.model.hours import Hours
+
+MAX_FORWARDERS: Final = 100  # kept in the job file: each holds a connection
+
+_NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,256}\Z")  # as queues, whose names they have by default
+
+
+class ForwardSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """target None: the queue of the same name; ca_cert: PEM text of a private CA. The token never shows in a repr.
+
+    Units: *_ms milliseconds, rate_per_s jobs.
+    """
+
+    name: str
+    queue: str
+    to: str
+    target: str | None = None
+    token: str | None = None
+    ca_cert: str | None = None
+    durable: bool = True
+    hours: Hours | None = None
+    rate_per_s: float | None = None
+    batch: int = 100
+    concurrency: int = 1
+    backoff_ms: int = 500
+    backoff_cap_ms: int = 60_000
+    write_timeout_ms: int = 30_000
+
+    def __repr__(self) -> str:
+        return f"ForwardSpec(name={self.name!r}, queue={self.queue!r}, to={self.to!r})"
+
+
+class KeptForwarder(msgspec.Struct, frozen=True):
+    """What the job file knows of one name. spec None: a forwarder of the configuration, which is paused."""
+
+    name: str
+    spec: ForwardSpec | None
+    paused: bool
+
+
+def check_forwarder_name(name: str) -> str:
+    """Errors: Invalid."""
+    if _NAME.match(name) is None:
+        raise Invalid(f"{name!r} cannot name a forwarder", hint="1 to 256 letters, digits and . _ : - are allowed")
+    return name
