@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -17,6 +16,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from hubqueue.errors import Invalid, PayloadTooLarge
 from hubqueue.model.access import Grant
+from hubqueue.model.limits import MAX_FRAME_BYTES
 from hubqueue.servers.connected import PAUSE_UNSENT_BYTES, UNSENT, Connected
 from hubqueue.servers.door import Door, Reply
 from hubqueue.servers.http.frames import binary_reply, binary_told, text_reply, text_told
@@ -25,11 +25,10 @@ from hubqueue.servers.http.reach import DOOR, WEBSOCKET, session_of
 from hubqueue.servers.http.settings import HttpSettings
 from hubqueue.servers.told import Teller
 from hubqueue.wire.commands import Request
-from hubqueue.wire.fields import ABSENT
 from hubqueue.wire.jsondata import packed
 from hubqueue.wire.requests import BadRequest, decode_request
 
-MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024
+MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024  # a larger one is refused; beyond a frame of TCP the connection ends
 CLOSE_S: Final = 1.0  # how long a client may take to answer a close
 LOOK_S: Final = 0.1  # how often it is looked at whether a slow client has taken something
 POLL_S: Final = 0.05  # at shutdown, how often it is looked at whether clients are idle
@@ -72,13 +71,10 @@ class Client(Connected):
         self._advance()
         await self._room.wait()
 
-    def refuse_size(self) -> None:
-        """A message was too large; nothing more is understood on this connection."""
-        hint = "send fewer jobs at a time, or large data by HTTP"
-        self._write(self._out, PayloadTooLarge("Message too large (max 16MB)", hint=hint), ABSENT)
-        self._flush()
-
     def _decode(self, body: str | bytes) -> Request:
+        if len(body) > MAX_MESSAGE_BYTES:
+            hint = "send fewer jobs at a time, or large data by HTTP"
+            raise BadRequest(PayloadTooLarge("Message too large (max 16MB)", hint=hint))
         if isinstance(body, str):
             try:
                 body = packed(body.encode())
@@ -131,8 +127,8 @@ class Clients:
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """One connection, from its handshake to its end."""
-        socket = _Socket(
-            heartbeat=self._settings.heartbeat_s, max_msg_size=MAX_MESSAGE_BYTES, compress=False, timeout=CLOSE_S
+        socket = web.WebSocketResponse(
+            heartbeat=self._settings.heartbeat_s, max_msg_size=MAX_FRAME_BYTES, compress=False, timeout=CLOSE_S
         )
         await socket.prepare(request)
         transport = request.transport
@@ -143,7 +139,6 @@ class Clients:
             return socket
         shown = session_of(request)
         client = Client(self._door, shown.address, shown.grant, transport, self._tellers)
-        socket.too_large = client.refuse_size
         self._open[client] = socket
         clean = False
         try:
@@ -185,15 +180,3 @@ class Clients:
                 for socket in tuple(self._open.values())
             )
         )
-
-
-class _Socket(web.WebSocketResponse):
-    """Says why before it is closed for a message that is too large."""
-
-    too_large: Callable[[], None] | None = None
-
-    async def close(self, *, code: int = WSCloseCode.OK, message: bytes = b"", drain: bool = True) -> bool:
-        if code == WSCloseCode.MESSAGE_TOO_BIG and self.too_large is not None and not self.closed:
-            self.too_large()
-            message = b"Message too large (max 16MB)"
-        return await super().close(code=code, message=message, drain=drain)
