@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Final, cast
 
 from aiohttp import web
@@ -14,11 +15,22 @@ WEBSOCKET: Final = "/api/v1/ws"  # open to strangers: their first message shows 
 DOOR: Final = web.AppKey("door", Door)
 SESSION: Final = "session"
 BASE: Final = "base"  # what every link starts with: "" or the ingress path
+CSRF: Final = "csrf"  # what forms send along, "" where nothing is needed
+PROGRAMS: Final = (API, "/metrics", "/health", "/ready")
+OPEN: Final = (WEBSOCKET, "/health", "/ready")  # answered to strangers too
+
+# The keys are words, so that the pages read them too without importing this layer; aiohttp would rather see objects.
+warnings.filterwarnings("ignore", category=web.NotAppKeyWarning)
 
 
 def is_api(request: web.BaseRequest) -> bool:
     """Whether this is for programs; everything else is for people."""
-    return request.path.startswith(API)
+    return request.path.startswith(PROGRAMS)
+
+
+def is_open(request: web.BaseRequest) -> bool:
+    """Whether strangers get an answer; what it tells them is the handler's care."""
+    return request.path in OPEN
 
 
 def session_of(request: web.Request) -> HttpSession:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable, Iterable
 
 from aiohttp import web
 
 from hubqueue.errors import ConfigError
 from hubqueue.servers.door import Door
-from hubqueue.servers.http.guard import SETTINGS, guard
+from hubqueue.servers.http.guard import LOGINS, SETTINGS, guard
+from hubqueue.servers.http.headers import security_headers
+from hubqueue.servers.http.logins import Logins
 from hubqueue.servers.http.problem import problems
 from hubqueue.servers.http.reach import DOOR
 from hubqueue.servers.http.settings import HttpSettings
@@ -30,6 +33,8 @@ class HttpServer:
         self.app = web.Application(middlewares=[problems, guard], client_max_size=settings.max_body_bytes)
         self.app[DOOR] = door
         self.app[SETTINGS] = settings
+        self.app[LOGINS] = Logins(door.gate, time.monotonic, f"hubqueue_{door.hub.hub_id}")
+        self.app.on_response_prepare.append(security_headers(framed=settings.trusted_proxy is not None))
         for mount in mounts:
             mount(self.app)
         self._runner: web.AppRunner | None = None

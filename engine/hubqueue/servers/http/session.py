@@ -24,22 +24,23 @@ from hubqueue.wire.requests import BadRequest, decode_request
 
 
 class HttpSession(Session):
-    """Asks commands for one request, with the grant of who sent it."""
+    """Asks commands for one request, with the grant of who sent it. user: a name for it that people know."""
 
-    def __init__(self, door: Door, address: str, grant: Grant | None) -> None:
+    def __init__(self, door: Door, address: str, grant: Grant | None, user: str | None = None) -> None:
         super().__init__(door, address)
         self.grant = grant
+        self.user = user
         self._answers: dict[Call, asyncio.Future[dict[str, Any]]] = {}
         self._parked: dict[Call, Callable[[], None]] = {}
 
-    async def ask(self, name: str, **fields: Any) -> dict[str, Any]:
+    async def ask(self, name: str, /, **fields: Any) -> dict[str, Any]:
         """Run the command of this name; the fields of its reply. Values may be msgspec.Raw (MessagePack).
 
         Errors: those of the command.
         """
         return await self.ask_once(None, name, **fields)
 
-    async def ask_once(self, once: Once | None, name: str, **fields: Any) -> dict[str, Any]:
+    async def ask_once(self, once: Once | None, name: str, /, **fields: Any) -> dict[str, Any]:
         """As `ask`, but what was done before under the same key is only answered again; `once` says whether it was.
 
         Errors: KeyReused, and those of the command.
