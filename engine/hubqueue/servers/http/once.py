@@ -41,7 +41,9 @@ class OnceCall(Call):
         super().__init__(session, ABSENT, size)
         self._once = once
 
-    def run(self, verb: Callable[[Any], R], shape: Callable[[R], Fields] | None = None, *, durable: bool = False) -> None:
+    def run(
+        self, verb: Callable[[Any], R], shape: Callable[[R], Fields] | None = None, *, durable: bool = False
+    ) -> None:
         def remembered(tx: Any) -> tuple[bytes, bool]:
             def run() -> bytes:
                 result = verb(tx)

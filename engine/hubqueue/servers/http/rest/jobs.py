@@ -9,19 +9,16 @@ from msgspec import UNSET, Meta, UnsetType
 
 from hubqueue.errors import DiskFull, Draining, KeyReused, NotFound, PayloadTooLarge, QueueFull, WrongState
 from hubqueue.model.limits import MAX_BATCH
-from hubqueue.servers.http.rest.fields import Limit, Name, QueueName, Ref, Text
+from hubqueue.servers.http.rest.fields import Limit, Name, QueueName, Text
 from hubqueue.servers.http.rest.newjob import NewJob
 from hubqueue.servers.http.rest.route import Answered, Asked, Fields, Route, sent
-from hubqueue.wire.commands.query import MAX_WAIT_JOB_MS
-from hubqueue.wire.fields import AnyDelayMs, Priority
+from hubqueue.wire.fields import MAX_WAIT_JOB_MS, AnyDelayMs, Priority
 from hubqueue.wire.jobmap import JobMap
 
 ENQUEUE_ERRORS: Final = (QueueFull, DiskFull, Draining, KeyReused, PayloadTooLarge)
 
 Words = Annotated[str, Meta(min_length=1, max_length=256, description="Part of id, name, error or data")]
-StateWord = Literal[
-    "waiting", "prioritized", "delayed", "active", "waiting-children", "paused", "completed", "failed"
-]
+StateWord = Literal["waiting", "prioritized", "delayed", "active", "waiting-children", "paused", "completed", "failed"]
 
 
 class Job(JobMap):

@@ -38,7 +38,7 @@ async def read(route: Route, request: web.Request) -> Asked:
     _check_accept(request)
     path = {name: convert(value, IN_PATH[name], name) for name, value in request.match_info.items()}
     query = None if route.query is None else _query(request, route.query)
-    if route.query is None and request.query_string:
+    if route.query is None and route.headers is None and request.query_string:
         raise Invalid("There are no query parameters here")
     asked = Asked(route, request, path, query)
     if route.body is not None:
@@ -98,7 +98,10 @@ def is_json(content_type: str) -> bool:
 
 
 def decode_json(content: bytes, kind: Any = Any) -> Any:
-    """A JSON text as a value of this type. Of equal keys in an object the last one counts. Errors: Malformed, Invalid."""
+    """A JSON text as a value of this type. Of equal keys in an object the last one counts.
+
+    Errors: Malformed, Invalid.
+    """
     try:
         return _decoder(kind)(content)
     except msgspec.ValidationError as error:
@@ -159,6 +162,8 @@ def _fields(kind: type[msgspec.Struct]) -> Mapping[str, Callable[[str, list[str]
 def _reader(kind: inspect.Type) -> Callable[[str, list[str]], Any]:
     parts = kind.types if isinstance(kind, inspect.UnionType) else (kind,)
     for part in parts:
+        while isinstance(part, inspect.Metadata):
+            part = part.type
         if isinstance(part, inspect.ListType):
             return lambda name, given: [item for text in given for item in text.split(",")]
         if isinstance(part, inspect.IntType):

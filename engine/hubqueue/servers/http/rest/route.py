@@ -34,11 +34,11 @@ class Asked:
     body: Any = None
     once: Once | None = None
 
-    async def ask(self, command: str, **fields: Any) -> Fields:
+    async def ask(self, command: str, /, **fields: Any) -> Fields:
         """The reply of a command."""
         return await session_of(self.request).ask(command, **fields)
 
-    async def ask_once(self, command: str, **fields: Any) -> Fields:
+    async def ask_once(self, command: str, /, **fields: Any) -> Fields:
         """The reply of a command that enqueues: under an idempotency key the first one."""
         return await session_of(self.request).ask_once(self.once, command, **fields)
 
@@ -57,9 +57,10 @@ def _as_it_is(reply: Fields) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
-    """See the module. `enqueues`: takes an idempotency key. `rename`: names in the path that the command calls otherwise.
+    """See the module.
 
     reply None: there is nothing to tell (204). media: what the body may be where it is not JSON of type `body`.
+    enqueues: takes an idempotency key. rename: names in the path that the command calls otherwise.
     """
 
     method: str

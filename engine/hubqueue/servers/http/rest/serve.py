@@ -7,9 +7,10 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from hubqueue.servers.http.reach import DOOR
 from hubqueue.servers.http.rest.answers import answer
 from hubqueue.servers.http.rest.openapi import document
-from hubqueue.servers.http.rest.reading import read
+from hubqueue.servers.http.rest.reading import JSON, read
 from hubqueue.servers.http.rest.route import PREFIX, Answered, Route, ask
 from hubqueue.servers.http.rest.routes import ROUTES
 
@@ -60,4 +61,5 @@ def _options(methods: list[str]) -> Handle:
 
 
 async def _openapi(request: web.Request) -> web.StreamResponse:
-    return answer(document(), 200)
+    body = document(request.app[DOOR].version)
+    return web.Response(body=body, content_type=JSON)

@@ -1,0 +1,190 @@
+"""Routes of dead letters: failed jobs that are not tried again by themselves."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from hubqueue.servers.http.rest.fields import Many, QueueName, Ref
+from hubqueue.servers.http.rest.jobs import Job
+from hubqueue.servers.http.rest.queues import Changed
+from hubqueue.servers.http.rest.route import Asked, Route, sent
+from hubqueue.wire.fields import TimeMs
+
+Reason = Annotated[str, Meta(min_length=1, max_length=256)]
+
+
+class DeadFilter(msgspec.Struct, rename="camel", kw_only=True):
+    """Which dead letters; times are when they died, in Unix milliseconds."""
+
+    reason: Reason | UnsetType = UNSET
+    older_than: TimeMs | UnsetType = UNSET
+    newer_than: TimeMs | UnsetType = UNSET
+    offset: Annotated[int, Meta(ge=0, le=10_000_000)] = 0
+    limit: Annotated[int, Meta(ge=1, le=200)] = 50
+
+
+class Death(msgspec.Struct, rename="camel", kw_only=True):
+    """A dead letter: the job, when and why it died, its failed runs."""
+
+    job: Job
+    entered_at: int
+    reason: str
+    error: str | None
+    attempts: list[dict[str, Any]]
+    retry_count: int
+    last_retry_at: int | None
+    next_retry_at: int | None
+    expires_at: int | None
+
+
+class DeadLetters(msgspec.Struct):
+    """Dead letters, oldest first."""
+
+    entries: list[Death]
+
+
+class DeadStats(msgspec.Struct, rename="camel", kw_only=True):
+    """How many dead letters there are, and why."""
+
+    total: int
+    by_reason: dict[str, int]
+    pending_retry: int
+    oldest_entry: int | None
+    newest_entry: int | None
+
+
+class Which(msgspec.Struct, kw_only=True):
+    """Of this queue; of all without one."""
+
+    queue: QueueName | UnsetType = UNSET
+
+
+class DeadGroup(msgspec.Struct, rename="camel", kw_only=True):
+    """Dead letters that died of the same: reason and error text, numbers and names in it left out."""
+
+    queue: str
+    reason: str
+    error: str
+    count: int
+    oldest_at: int
+    newest_at: int
+    sample_id: str
+
+
+class DeadGroups(msgspec.Struct, kw_only=True):
+    """Groups of dead letters; how many were looked at, of how many."""
+
+    reasons: list[DeadGroup]
+    counted: int
+    total: int
+
+
+class Group(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """Which dead letters: of a reason, of an error as `reasons` groups them; all without either."""
+
+    reason: Reason | UnsetType = UNSET
+    error: Annotated[str, Meta(max_length=4096)] | UnsetType = UNSET
+
+
+class Again(Group, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """Which dead letters: these, or of a group, or the oldest so many, or all."""
+
+    ids: Annotated[list[Ref], Meta(min_length=1, max_length=1000)] | UnsetType = UNSET
+    count: Many | UnsetType = UNSET
+
+
+async def _list(asked: Asked) -> Any:
+    reply = await asked.ask("Dlq", queue=asked.path["queue"], filter=sent(asked.query))
+    return {"entries": reply["entries"]}
+
+
+async def _retry(asked: Asked) -> Any:
+    queue, again = asked.path["queue"], asked.body or Again()
+    if again.ids is not UNSET:
+        replies = [await asked.ask("RetryDlq", queue=queue, jobId=id) for id in again.ids]
+        return {"count": sum(reply["count"] for reply in replies)}
+    count = {} if again.count is UNSET else {"count": again.count}
+    return await asked.ask("RetryDlq", queue=queue, **count, **_group(again))
+
+
+async def _purge(asked: Asked) -> Any:
+    return await asked.ask("PurgeDlq", queue=asked.path["queue"], **_group(asked.body or Group()))
+
+
+def _group(wanted: Group) -> dict[str, Any]:
+    chosen = {name: value for name in ("reason", "error") if (value := getattr(wanted, name)) is not UNSET}
+    return {"filter": chosen} if chosen else {}
+
+
+ROUTES: Final = (
+    Route(
+        method="GET",
+        path="/dlq/reasons",
+        name="listDeathReasons",
+        summary="Why jobs died, in groups",
+        tag="dead letters",
+        command="DeadReasons",
+        query=Which,
+        reply=DeadGroups,
+    ),
+    Route(
+        method="GET",
+        path="/queues/{queue}/dlq",
+        name="listDeadLetters",
+        summary="The dead letters of a queue, oldest first",
+        tag="dead letters",
+        command="Dlq",
+        query=DeadFilter,
+        reply=DeadLetters,
+        run=_list,
+    ),
+    Route(
+        method="GET",
+        path="/queues/{queue}/dlq/stats",
+        name="countDeadLetters",
+        summary="How many dead letters a queue has, and why",
+        tag="dead letters",
+        command="GetDlqStats",
+        reply=DeadStats,
+        pick=lambda reply: reply["data"]["stats"],
+    ),
+    Route(
+        method="POST",
+        path="/queues/{queue}/dlq/retry",
+        name="retryDeadLetters",
+        summary="Run dead letters again: some, those of a group, or all",
+        tag="dead letters",
+        command="RetryDlq",
+        body=Again,
+        body_optional=True,
+        example={"reason": "timeout"},
+        reply=Changed,
+        run=_retry,
+    ),
+    Route(
+        method="POST",
+        path="/queues/{queue}/dlq/purge",
+        name="purgeDeadLetters",
+        summary="Delete dead letters: those of a group, or all",
+        tag="dead letters",
+        command="PurgeDlq",
+        body=Group,
+        body_optional=True,
+        example={"reason": "explicit_fail"},
+        reply=Changed,
+        run=_purge,
+    ),
+    Route(
+        method="DELETE",
+        path="/queues/{queue}/dlq/{id}",
+        name="deleteDeadLetter",
+        summary="Delete one dead letter",
+        tag="dead letters",
+        command="RemoveDlqJob",
+        rename={"id": "jobId"},
+        reply=None,
+    ),
+)

@@ -1,0 +1,176 @@
+"""Routes for devices that can only POST: `feed` makes jobs of whatever they send, `invoke` asks a named handler."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any, Final
+
+import msgspec
+from aiohttp import web
+from msgspec import UNSET, Meta, UnsetType
+
+from hubqueue.errors import Invalid, NotFound, UnsupportedMedia
+from hubqueue.model.limits import MAX_BATCH
+from hubqueue.servers.http.rest.fields import Name, Ref
+from hubqueue.servers.http.rest.formats import MEDIA, Layout, values_of
+from hubqueue.servers.http.rest.jobs import ENQUEUE_ERRORS, Ending, JobIds, ending
+from hubqueue.servers.http.rest.reading import body_of, once_of, read_texts
+from hubqueue.servers.http.rest.route import Answered, Asked, Fields, Route, sent
+from hubqueue.wire.fields import Attempts, DelayMs, Priority, TimeoutMs
+
+NAME: Final = "feed"
+HEADER: Final = "x-hubqueue-"
+UNITS_MS: Final = {"ms": 1, "s": 1000, "m": 60_000}
+WAIT_PATTERN: Final = r"^[0-9]{1,5}(ms|s|m)$"
+MAX_WAIT_MS: Final = 600_000
+
+Wait = Annotated[str, Meta(pattern=WAIT_PATTERN, description="Longest wait, as in 500ms, 5s or 2m; at most 10m")]
+
+
+class FeedOptions(msgspec.Struct, kw_only=True):
+    """Options of the jobs, in the query or as X-Hubqueue-* headers; the query goes first. Times in milliseconds.
+
+    dedup: a deduplication key, kept for dedupttl. explode: a JSON list, or the lines of a text, are a job each.
+    columns: of CSV without a header row, as in `temperature,id:text`.
+    """
+
+    name: Name = NAME
+    priority: Priority | UnsetType = UNSET
+    delay: DelayMs | UnsetType = UNSET
+    attempts: Attempts | UnsetType = UNSET
+    durable: bool | UnsetType = UNSET
+    id: Ref | UnsetType = UNSET
+    dedup: Ref | UnsetType = UNSET
+    dedupttl: DelayMs | UnsetType = UNSET
+    explode: bool = False
+    columns: Annotated[list[Annotated[str, Meta(min_length=1, max_length=256)]], Meta(max_length=1000)] | UnsetType = (
+        UNSET
+    )
+    delimiter: Annotated[str, Meta(pattern=r"^[,;|\t ]$")] = ","
+
+
+class Invocation(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """What a handler gets, and how. Times in milliseconds. id: under which the same invocation runs once at a time."""
+
+    data: Any = UNSET
+    id: Ref | UnsetType = UNSET
+    priority: Priority | UnsetType = UNSET
+    delay: DelayMs | UnsetType = UNSET
+    attempts: Attempts | UnsetType = UNSET
+    timeout: TimeoutMs | UnsetType = UNSET
+    ttl: DelayMs | UnsetType = UNSET
+    durable: bool | UnsetType = UNSET
+
+
+class Patience(msgspec.Struct, kw_only=True):
+    """How long to wait for the result; without it the answer is the job's id."""
+
+    wait: Wait | UnsetType = UNSET
+
+
+def _options(request: web.Request) -> FeedOptions:
+    texts: dict[str, list[str]] = {}
+    for name, value in request.headers.items():
+        if name.lower().startswith(HEADER):
+            texts.setdefault(name.lower().removeprefix(HEADER).replace("-", ""), []).append(value)
+    texts |= {name: request.query.getall(name) for name in request.query}
+    found: FeedOptions = read_texts(FeedOptions, texts)
+    return found
+
+
+async def _feed(asked: Asked) -> Any:
+    request = asked.request
+    options = _options(request)
+    content = await body_of(request)
+    asked.once = once_of(asked, content)
+    columns = () if options.columns is UNSET else tuple(options.columns)
+    layout = Layout(request.content_type, request.charset, options.explode, columns, options.delimiter)
+    if "Content-Type" not in request.headers:
+        layout = msgspec.structs.replace(layout, media="application/octet-stream")
+    values = values_of(content, layout)
+    if len(values) > MAX_BATCH:
+        raise Invalid(f"This makes more than {MAX_BATCH} jobs", hint="send it in several requests")
+    if len(values) != 1 and (options.id is not UNSET or options.dedup is not UNSET):
+        raise Invalid("id and dedup are for a single job", hint="leave them out, or do not explode")
+    shared = _shared(options)
+    return await asked.ask_once("PUSHB", queue=asked.path["queue"], jobs=[shared | {"data": each} for each in values])
+
+
+def _shared(options: FeedOptions) -> Fields:
+    wanted = {
+        "name": options.name,
+        "priority": options.priority,
+        "delay": options.delay,
+        "maxAttempts": options.attempts,
+        "durable": options.durable,
+        "customId": options.id,
+        "uniqueKey": options.dedup,
+    }
+    if options.dedup is not UNSET and options.dedupttl is not UNSET:
+        wanted["dedup"] = {"ttl": options.dedupttl}
+    return {name: value for name, value in wanted.items() if value is not UNSET}
+
+
+async def _invoke(asked: Asked) -> Any:
+    queue = asked.path["queue"]
+    if queue.startswith("_"):
+        raise Invalid(f"queue {queue!r} is internal")
+    wait_ms = _wait_ms(asked.query.wait)
+    job = sent(asked.body)
+    for name, wire in (("id", "jobId"), ("attempts", "maxAttempts")):
+        if name in job:
+            job[wire] = job.pop(name)
+    reply = await asked.ask_once("PUSH", queue=queue, **({"data": None} | job), name=asked.path["method"])
+    if wait_ms is None:
+        return Answered({"id": reply["id"], "state": "waiting"}, 202)
+    found = await ending(asked, reply["id"], wait_ms)
+    return found if found["state"] in ("completed", "failed") else Answered(found, 202)
+
+
+def _wait_ms(text: str | UnsetType) -> int | None:
+    if text is UNSET:
+        return None
+    found = re.match(r"(\d+)(\w+)", str(text))
+    assert found is not None
+    wait_ms = int(found[1]) * UNITS_MS[found[2]]
+    if wait_ms > MAX_WAIT_MS:
+        raise Invalid("wait is at most 10m", hint="ask for the result of the job again")
+    return wait_ms
+
+
+ROUTES: Final = (
+    Route(
+        method="POST",
+        path="/queues/{queue}/feed",
+        name="feed",
+        summary="Make jobs of whatever a device sends",
+        tag="devices",
+        command="PUSHB",
+        query=None,
+        headers=FeedOptions,
+        media=MEDIA,
+        example={"temperature": 21.5},
+        reply=JobIds,
+        status=202,
+        errors=(*ENQUEUE_ERRORS, UnsupportedMedia),
+        enqueues=True,
+        run=_feed,
+    ),
+    Route(
+        method="POST",
+        path="/queues/{queue}/invoke/{method}",
+        name="invoke",
+        summary="Queue a task for a named handler; with `wait` the answer is its result",
+        tag="devices",
+        command="PUSH",
+        query=Patience,
+        body=Invocation,
+        body_optional=True,
+        example={"data": {"room": "kitchen", "on": True}},
+        reply=Ending,
+        also={202: "It has not ended yet"},
+        errors=(*ENQUEUE_ERRORS, NotFound),
+        enqueues=True,
+        run=_invoke,
+    ),
+)

@@ -1,0 +1,153 @@
+"""Routes of flows: a tree of jobs in, a tree of jobs out. A parent waits for its children."""
+
+from __future__ import annotations
+
+import secrets
+from typing import Annotated, Any, Final
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from hubqueue.errors import Invalid, NotFound
+from hubqueue.servers.http.rest.fields import Name, QueueName
+from hubqueue.servers.http.rest.jobs import ENQUEUE_ERRORS, Job, JobIds
+from hubqueue.servers.http.rest.newjob import Options
+from hubqueue.servers.http.rest.route import Asked, Fields, Route, sent
+
+MAX_SHOWN: Final = 1000  # jobs of a tree that one answer shows
+MAX_DEPTH: Final = 50
+PLANNED_ID: Final = r"^[^:]*$"
+
+
+class FlowJob(Options, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """A job of a flow, with the jobs it waits for. A failure policy belongs to a child and speaks of its parent."""
+
+    queue: QueueName
+    data: dict[str, Any] | UnsetType = UNSET
+    custom_id: Annotated[str, Meta(min_length=1, max_length=1024, pattern=PLANNED_ID)] | UnsetType = UNSET
+    group_id: Name | UnsetType = UNSET
+    fail_parent_on_failure: bool | UnsetType = UNSET
+    continue_parent_on_failure: bool | UnsetType = UNSET
+    ignore_dependency_on_failure: bool | UnsetType = UNSET
+    remove_dependency_on_failure: bool | UnsetType = UNSET
+    children: Annotated[list[FlowJob], Meta(max_length=1000)] | UnsetType = UNSET
+
+
+class FlowShown(msgspec.Struct):
+    """A job of a flow with its children. truncated: there are more than are shown."""
+
+    job: Job
+    children: list[FlowShown]
+    truncated: bool
+
+
+class Entry(msgspec.Struct):
+    """A job of a flow as PUSHF takes it."""
+
+    id: str
+    queue: str
+    input: Fields
+
+
+def planned(root: FlowJob) -> list[Entry]:
+    """The jobs of a tree, parents first, each with the ties that PUSHF asks for. Errors: Invalid."""
+    entries: list[Entry] = []
+    left: list[tuple[FlowJob, str, Entry | None]] = [(root, _id_of(root), None)]
+    while left:
+        job, id, parent = left.pop()
+        children = job.children or []
+        named = [(child, _id_of(child)) for child in children]
+        entry = Entry(id, job.queue, _input(job, [name for _, name in named], parent))
+        entries.append(entry)
+        left += [(child, name, entry) for child, name in reversed(named)]
+    return entries
+
+
+def _id_of(job: FlowJob) -> str:
+    return secrets.token_hex(12) if job.custom_id is UNSET else job.custom_id
+
+
+def _input(job: FlowJob, children: list[str], parent: Entry | None) -> Fields:
+    fields = sent(job)
+    for name in ("queue", "children", "customId"):
+        fields.pop(name, None)
+    data = dict(fields.get("data", {}))
+    taken = [name for name in data if name.startswith("__")]
+    if taken:
+        raise Invalid(f"data may not have {taken[0][:100]!r}", hint="names that begin with __ tie the jobs of a flow")
+    if parent is not None:
+        data |= {"__parentId": parent.id, "__parentQueue": parent.queue}
+        fields["parentId"] = parent.id
+    if children:
+        data["__childrenIds"] = children
+        fields |= {"dependsOn": children, "childrenIds": children}
+    return fields | {"data": data}
+
+
+async def _push(asked: Asked) -> Any:
+    reply = await asked.ask_once("PUSHF", jobs=planned(asked.body))
+    if "ids" in reply:
+        return reply
+    return {"ids": [job.id for job in reply["data"]["jobs"]]}
+
+
+async def _tree(asked: Asked) -> Any:
+    left = MAX_SHOWN
+
+    async def grown(id: str, depth: int) -> dict[str, Any] | None:
+        nonlocal left
+        left -= 1
+        try:
+            job = (await asked.ask("GetJob", id=id))["job"]
+        except NotFound:
+            if depth == 0:
+                raise
+            return None  # it has been removed since
+        ids = job.children_ids if depth < MAX_DEPTH else ()
+        children = []
+        for child in ids:
+            if left <= 0:
+                break
+            children.append(await grown(child, depth + 1))
+        cut = left <= 0 and len(children) < len(job.children_ids)
+        return {
+            "job": job,
+            "children": [child for child in children if child is not None],
+            "truncated": cut or len(ids) < len(job.children_ids),
+        }
+
+    return await grown(asked.path["id"], 0)
+
+
+ROUTES: Final = (
+    Route(
+        method="POST",
+        path="/flows",
+        name="enqueueFlow",
+        summary="Enqueue a tree of jobs, whole or not at all; the ids, parents first",
+        tag="flows",
+        command="PUSHF",
+        body=FlowJob,
+        example={
+            "queue": "reports",
+            "name": "report",
+            "children": [{"queue": "parts", "name": "part", "data": {"n": 1}}],
+        },
+        reply=JobIds,
+        status=201,
+        errors=ENQUEUE_ERRORS,
+        enqueues=True,
+        run=_push,
+    ),
+    Route(
+        method="GET",
+        path="/flows/{id}",
+        name="getFlow",
+        summary="A job with its children and theirs",
+        tag="flows",
+        command="GetJob",
+        reply=FlowShown,
+        errors=(NotFound,),
+        run=_tree,
+    ),
+)

@@ -1,0 +1,379 @@
+"""Routes of who operates a hub: how it is, its forwarders and rules, its configuration, backups and tokens."""
+
+from __future__ import annotations
+
+import base64
+from typing import Annotated, Any, Final, Literal
+
+import msgspec
+from msgspec import UNSET, Meta, UnsetType
+
+from hubqueue.errors import Duplicate, Invalid, NotFound, UnknownCommand, WrongState
+from hubqueue.servers.http.rest.fields import Name, QueueName
+from hubqueue.servers.http.rest.route import Asked, Route, sent
+
+EMBEDDED: Final = (UnknownCommand,)  # a hub that lives in another program has no operator's commands
+
+Loose = dict[str, Any]
+
+
+class Info(msgspec.Struct, rename="camel", kw_only=True):
+    """Which hub this is, and what it speaks."""
+
+    server: str
+    version: str
+    hub_id: str
+    protocol_version: int
+    capabilities: list[str]
+
+
+class Overview(msgspec.Struct, rename="camel", kw_only=True):
+    """The hub and its queues at this moment."""
+
+    queues: list[Loose]
+    totals: Loose
+    rates: Loose
+    storage: Loose
+    hub: Loose
+
+
+class Span(msgspec.Struct, kw_only=True):
+    """Which queue, all without one; how far back."""
+
+    queue: QueueName | UnsetType = UNSET
+    span: Literal["15m", "1h", "6h", "24h"] = "15m"
+
+
+class History(msgspec.Struct, kw_only=True):
+    """Figures over time: lists as long as `times` (Unix seconds), null where nothing is known."""
+
+    times: list[float]
+    series: dict[str, list[float | None]]
+
+
+class Workers(msgspec.Struct, kw_only=True):
+    """Workers that have made themselves known."""
+
+    workers: list[Loose]
+    stats: Loose
+
+
+class Schedule(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """When a forwarder may run, as in `22:00-06:00`."""
+
+    windows: Annotated[
+        list[Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$")]],
+        Meta(min_length=1, max_length=50),
+    ]
+    timezone: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
+
+
+class NewForwarder(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """From which queue, to where, how."""
+
+    queue: QueueName
+    to: Annotated[str, Meta(min_length=1, max_length=2048)]
+    target: QueueName | UnsetType = UNSET
+    token: Annotated[str, Meta(min_length=1, max_length=4096)] | UnsetType = UNSET
+    ca_cert: Annotated[str, Meta(min_length=1, max_length=100_000)] | UnsetType = UNSET
+    durable: bool | UnsetType = UNSET
+    schedule: Schedule | UnsetType = UNSET
+    rate: Annotated[float, Meta(ge=0.001, le=1_000_000)] | UnsetType = UNSET
+    batch: Annotated[int, Meta(ge=1, le=1000)] | UnsetType = UNSET
+    concurrency: Annotated[int, Meta(ge=1, le=64)] | UnsetType = UNSET
+
+
+class Forwarders(msgspec.Struct):
+    """How the forwarders are doing."""
+
+    forwarders: list[Loose]
+
+
+class Rules(msgspec.Struct):
+    """The MQTT rules, what each has done, and the link to the broker."""
+
+    rules: list[Loose]
+    broker: Loose | None
+
+
+class Sample(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """A message: its payload as text or in base64. With `rule` that one is tried instead of the hub's own."""
+
+    topic: Annotated[str, Meta(min_length=1, max_length=65_535)]
+    payload: Annotated[str, Meta(max_length=1_048_576)] | UnsetType = UNSET
+    payload_base64: Annotated[str, Meta(max_length=1_400_000)] | UnsetType = UNSET
+    qos: Annotated[int, Meta(ge=0, le=2)] | UnsetType = UNSET
+    retain: bool | UnsetType = UNSET
+    rule: Loose | UnsetType = UNSET
+
+
+class Tested(msgspec.Struct):
+    """What the rules make of it; nothing was enqueued."""
+
+    matches: list[Loose]
+    unroutable: bool
+
+
+class Config(msgspec.Struct):
+    """What the process was told at its start, without secrets."""
+
+    config: Loose
+
+
+class BackedUp(msgspec.Struct):
+    """Where the backup is, on the hub's machine, and how large."""
+
+    path: str
+    bytes: int
+
+
+class Backup(msgspec.Struct, rename="camel"):
+    """A backup on the hub's machine."""
+
+    path: str
+    bytes: int
+    created_at: int
+
+
+class Backups(msgspec.Struct):
+    """Backups beside the job file, newest first."""
+
+    backups: list[Backup]
+
+
+class NewToken(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """Who it is for, what it is good for, and for which queues alone."""
+
+    name: Name
+    scopes: Annotated[list[Literal["read", "enqueue", "work", "admin"]], Meta(min_length=1, max_length=4)]
+    queues: Annotated[list[QueueName], Meta(min_length=1, max_length=1000)] | UnsetType = UNSET
+
+
+class Secret(msgspec.Struct):
+    """The token. It is shown this once."""
+
+    token: str
+
+
+class Token(msgspec.Struct, kw_only=True):
+    """A token without what it is."""
+
+    name: str
+    scopes: list[str]
+    queues: list[str] | None
+
+
+class Tokens(msgspec.Struct):
+    """All tokens."""
+
+    tokens: list[Token]
+
+
+class Receivers(msgspec.Struct):
+    """How many listened here at this moment."""
+
+    receivers: int
+
+
+async def _test(asked: Asked) -> Any:
+    fields = sent(asked.body)
+    text, coded = fields.pop("payload", ""), fields.pop("payloadBase64", None)
+    if coded is not None and text:
+        raise Invalid("A message has one payload", hint="send payload or payloadBase64")
+    return await asked.ask("RuleTest", payload=text.encode() if coded is None else _bytes(coded), **fields)
+
+
+def _bytes(coded: str) -> bytes:
+    try:
+        return base64.b64decode(coded, validate=True)
+    except ValueError as error:
+        raise Invalid(f"payloadBase64 is not base64: {error}") from error
+
+
+async def _publish(asked: Asked) -> Any:
+    return await asked.ask("Publish", channel=asked.path["channel"], data=asked.body)
+
+
+def _forwarder(deed: str, summary: str) -> Route:
+    return Route(
+        method="POST",
+        path=f"/forwarders/{{name}}/{deed}",
+        name=f"{deed}Forwarder",
+        summary=summary,
+        tag="forwarders",
+        command=f"Forwarder{deed.capitalize()}",
+        errors=(NotFound, *EMBEDDED),
+    )
+
+
+ROUTES: Final = (
+    Route(
+        method="GET",
+        path="/info",
+        name="getInfo",
+        summary="Which hub this is",
+        tag="hub",
+        command="Hello",
+        reply=Info,
+    ),
+    Route(
+        method="GET",
+        path="/overview",
+        name="getOverview",
+        summary="The hub at a glance",
+        tag="hub",
+        command="Overview",
+        reply=Overview,
+    ),
+    Route(
+        method="GET",
+        path="/history",
+        name="getHistory",
+        summary="Figures of the last minutes and hours",
+        tag="hub",
+        command="History",
+        query=Span,
+        reply=History,
+    ),
+    Route(
+        method="GET",
+        path="/workers",
+        name="listWorkers",
+        summary="Who works",
+        tag="hub",
+        command="ListWorkers",
+        reply=Workers,
+        pick=lambda reply: reply["data"],
+    ),
+    Route(
+        method="GET",
+        path="/config",
+        name="getConfig",
+        summary="The configuration as it was loaded",
+        tag="hub",
+        command="Config",
+        reply=Config,
+        pick=lambda reply: {"config": reply["config"]},
+        errors=EMBEDDED,
+    ),
+    Route(
+        method="GET",
+        path="/backups",
+        name="listBackups",
+        summary="Backups beside the job file",
+        tag="hub",
+        command="Backups",
+        reply=Backups,
+        errors=EMBEDDED,
+    ),
+    Route(
+        method="POST",
+        path="/backups",
+        name="makeBackup",
+        summary="Write a backup beside the job file",
+        tag="hub",
+        command="Backup",
+        reply=BackedUp,
+        status=201,
+        errors=EMBEDDED,
+    ),
+    Route(
+        method="GET",
+        path="/forwarders",
+        name="listForwarders",
+        summary="How the forwarders are doing",
+        tag="forwarders",
+        command="Forwarders",
+        reply=Forwarders,
+        errors=EMBEDDED,
+    ),
+    Route(
+        method="PUT",
+        path="/forwarders/{name}",
+        name="putForwarder",
+        summary="Make a forwarder, or let the one of this name be another",
+        tag="forwarders",
+        command="ForwarderPut",
+        body=NewForwarder,
+        example={"queue": "readings", "to": "tls://central.example.com:6789", "token": "hq_example"},
+        errors=(WrongState, Duplicate, *EMBEDDED),
+    ),
+    Route(
+        method="DELETE",
+        path="/forwarders/{name}",
+        name="deleteForwarder",
+        summary="End and forget a forwarder; its queue keeps the jobs",
+        tag="forwarders",
+        command="ForwarderDelete",
+        errors=(NotFound, WrongState, *EMBEDDED),
+    ),
+    _forwarder("pause", "Forward nothing until it is resumed"),
+    _forwarder("resume", "Forward again"),
+    _forwarder("drain", "Try what waits now at once"),
+    Route(
+        method="GET",
+        path="/rules",
+        name="listRules",
+        summary="The MQTT rules",
+        tag="rules",
+        command="Rules",
+        reply=Rules,
+        errors=EMBEDDED,
+    ),
+    Route(
+        method="POST",
+        path="/rules/test",
+        name="testRules",
+        summary="What the rules would make of a message",
+        tag="rules",
+        command="RuleTest",
+        body=Sample,
+        example={"topic": "sensors/temperature/kitchen", "payload": "21.5"},
+        reply=Tested,
+        errors=EMBEDDED,
+        run=_test,
+    ),
+    Route(
+        method="POST",
+        path="/channels/{channel}/messages",
+        name="publish",
+        summary="Tell everybody who listens to a channel; kept nowhere",
+        tag="channels",
+        command="Publish",
+        body=Any,
+        example={"scene": "evening"},
+        reply=Receivers,
+        run=_publish,
+    ),
+    Route(
+        method="GET",
+        path="/tokens",
+        name="listTokens",
+        summary="All tokens, without what they are",
+        tag="tokens",
+        command="TokenList",
+        reply=Tokens,
+    ),
+    Route(
+        method="POST",
+        path="/tokens",
+        name="addToken",
+        summary="Make a token; it is shown this once",
+        tag="tokens",
+        command="TokenAdd",
+        body=NewToken,
+        example={"name": "greenhouse", "scopes": ["enqueue"], "queues": ["readings"]},
+        reply=Secret,
+        status=201,
+        errors=(Duplicate, WrongState),
+    ),
+    Route(
+        method="DELETE",
+        path="/tokens/{name}",
+        name="revokeToken",
+        summary="Revoke a token, at once",
+        tag="tokens",
+        command="TokenRevoke",
+        errors=(NotFound, WrongState),
+    ),
+)
