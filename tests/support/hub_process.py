@@ -18,7 +18,8 @@ STOP_S = 30.0
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """Ours without HUBQUEUE_*: what the developer has set must not change a test. HTTP takes a free port."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HUBQUEUE_")}
-    return {**kept, "HUBQUEUE_HTTP_PORT": "0", **(extra or {})}  # several hubs run side by side
+    ours = {"HUBQUEUE_HTTP_PORT": "0", "PYTHONFAULTHANDLER": "1"}  # several run side by side; a crash says where
+    return {**kept, **ours, **(extra or {})}
 
 
 class HubProcess:

@@ -91,14 +91,15 @@ class Connection(Stream):
 
         Errors: VersionRefused, NotAuthenticated, LinkDown.
         """
-        opening = asyncio.ensure_future(self.__aenter__())
         try:
-            await asyncio.shield(opening)
+            await self.log_in()
         except asyncio.CancelledError:
-            opening.add_done_callback(self._abandon)
+            self.abort()
             raise
         except aiomqtt.MqttError as error:
             failure = self._translated(error, opening=True)
+        except OSError as error:
+            failure = self._translated(aiomqtt.MqttError(str(error)), opening=True)
         else:
             self.timeout = self._broker.timeout_s
             return
@@ -182,12 +183,6 @@ class Connection(Stream):
             return task.result()
         finally:
             task.cancel()
-
-    def _abandon(self, opening: asyncio.Future[Any]) -> None:
-        """Nobody waits for this connection any more."""
-        if not opening.cancelled():
-            opening.exception()
-        self.abort()
 
     def _on_connect(
         self,

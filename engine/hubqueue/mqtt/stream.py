@@ -1,8 +1,10 @@
 """The socket side of a connection: bytes between the loop and paho, and messages out of them.
 
 It differs from aiomqtt.Client in that it reads and splits the stream itself (`packets`; paho takes four recv calls a
-packet), and hands messages over at once instead of through a queue with a task per message. The parts of paho this
-leans on (`_create_socket`, `_packet_handle`, `_loop_rc_handle`, `_sock_close`, `_ping_t`) are pinned by the tests.
+packet), hands messages over at once instead of through a queue with a task per message, and lets a thread do no more
+than dial: a connection that is given up half open leaves nothing behind that touches the loop later (a socket that is
+closed while it is registered ends the process: epoll refuses it, libuv aborts). The parts of paho this leans on
+(`_create_socket`, `_packet_handle`, `_loop_rc_handle`, `_sock_close`, `_ping_t`) are pinned by the tests.
 """
 
 from __future__ import annotations
@@ -47,7 +49,6 @@ class Stream(aiomqtt.Client):
         self._five = five
         self._paused = False
         self._splitter = Splitter(broker.max_packet_bytes)
-        self._client._create_socket = self._connect_socket  # type: ignore[method-assign]
 
     @property
     def ended(self) -> bool:
@@ -74,8 +75,24 @@ class Stream(aiomqtt.Client):
             self._paused = False
             self._loop.add_reader(sock.fileno(), self._readable)
 
-    def _connect_socket(self) -> Any:
-        """TCP, then TLS; in the thread that connects. paho would give the handshake the keep-alive's time."""
+    async def log_in(self) -> None:
+        """Dial, send CONNECT and wait for its answer. Errors: aiomqtt.MqttError, OSError."""
+        dialled = self._loop.run_in_executor(None, self._dial)
+        try:
+            sock = await asyncio.shield(dialled)
+        except asyncio.CancelledError:
+            dialled.add_done_callback(_hang_up)
+            raise
+        self._client._create_socket = lambda: sock  # type: ignore[method-assign]
+        self._client_connect()
+        try:  # not asyncio.wait_for, which up to Python 3.11 may swallow a cancellation
+            async with asyncio.timeout(self.timeout):
+                await asyncio.shield(self._connected)
+        except TimeoutError:
+            raise aiomqtt.MqttError("Operation timed out") from None
+
+    def _dial(self) -> socket.socket:
+        """TCP, then TLS; in a thread of its own, since it blocks."""
         try:
             plain = socket.create_connection((self._broker.host, self._broker.port), self._broker.timeout_s)
         except UnicodeError as error:
@@ -93,14 +110,8 @@ class Stream(aiomqtt.Client):
         return secured
 
     def _on_socket_open(self, client: paho.Client, userdata: Any, sock: Any) -> None:
-        """Called in the thread that connects."""
-        self._loop.call_soon_threadsafe(self._start, sock)
-
-    def _start(self, sock: Any) -> None:
-        number = sock.fileno()
-        if number >= 0:  # it is -1 where the connection ended at once
-            self._loop.add_reader(number, self._readable)
-            self._misc_task = self._loop.create_task(self._misc_loop())
+        self._loop.add_reader(sock.fileno(), self._readable)
+        self._misc_task = self._loop.create_task(self._misc_loop())
 
     def _readable(self) -> None:
         """Take what has come. Whatever goes wrong here ends the connection, never the loop."""
@@ -152,13 +163,8 @@ class Stream(aiomqtt.Client):
             self._disconnected.set_exception(aiomqtt.MqttError(str(error)))
 
     def _on_socket_register_write(self, client: paho.Client, userdata: Any, sock: Any) -> None:
-        """aiomqtt takes the number of the socket now and uses it later, when it may be another's."""
-        self._loop.call_soon_threadsafe(self._await_writable, sock)
-
-    def _await_writable(self, sock: Any) -> None:
-        number = sock.fileno()
-        if number >= 0:
-            self._loop.add_writer(number, self._writable)
+        """At once: aiomqtt takes the number of the socket now and uses it later, when it may be another's."""
+        self._loop.add_writer(sock.fileno(), self._writable)
 
     def _writable(self) -> None:
         try:
@@ -178,3 +184,9 @@ class Stream(aiomqtt.Client):
             if self._client.loop_misc() != paho.MQTT_ERR_SUCCESS:
                 return
             await asyncio.sleep(1)
+
+
+def _hang_up(dialled: asyncio.Future[socket.socket]) -> None:
+    """Nobody waits for this socket any more."""
+    if not dialled.cancelled() and dialled.exception() is None:
+        dialled.result().close()

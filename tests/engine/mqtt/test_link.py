@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from amqtt.broker import Broker as OldBroker
 from hubqueue.errors import LinkDown
 from hubqueue.mqtt.connection import Status
 from hubqueue.mqtt.link import GOODBYE_S
+from support import hasty_links
+from support.hub_process import clean_environment
 from support.mosquitto import Mosquitto, free_port
 from support.mqtt import Collecting, client, near, publish, until
 from support.proxy import Proxy, Uplink
@@ -264,3 +267,17 @@ async def old_broker(**plugins: object) -> AsyncIterator[int]:
         yield port
     finally:
         await broker.shutdown()
+
+
+async def test_links_closed_at_any_moment_of_their_opening_leave_no_trace(tmp_path: Path) -> None:
+    async with Mosquitto(tmp_path) as broker:
+        program = await asyncio.create_subprocess_exec(
+            sys.executable,
+            str(Path(hasty_links.__file__)),
+            str(broker.port),
+            "150",
+            stderr=asyncio.subprocess.PIPE,
+            env=clean_environment(),
+        )
+        _, err = await program.communicate()
+    assert (program.returncode, err.decode()) == (0, "")
