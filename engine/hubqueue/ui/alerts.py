@@ -71,7 +71,7 @@ def _forwarders(forwarders: Sequence[Mapping[str, Any]]) -> Iterator[Alert]:
                 yield Alert("warn", "forwarder_paused", values, "/forwarders", "resume")
         elif one["link"] == "down":
             key = "uplink_refused" if one["alert"] else "uplink_down"
-            yield Alert("bad", key, {**values, "since": Moment(one["sinceMs"])}, "/forwarders")
+            yield Alert("bad", key, {**values, "since": Moment(one["linkSince"])}, "/forwarders")
 
 
 def _queues(queues: Sequence[Mapping[str, Any]], forwarded: set[str]) -> Iterator[Alert]:

@@ -21,7 +21,6 @@ IN_OVERVIEW: Final = {"waiting-children": "waitingChildren"}  # what `Overview` 
 COLUMNS: Final = (
     "name",
     "waiting",
-    "prioritized",
     "delayed",
     "active",
     "failed",
@@ -51,8 +50,11 @@ CHARTS: Final = (
 
 async def show(request: web.Request) -> web.Response:
     """The page, or its live part for htmx."""
-    overview = await session_of(request).ask("Overview")
+    overview = msgspec.to_builtins(await session_of(request).ask("Overview"))
+    known = alerts(overview)
     overview["totals"] = {state: overview["totals"][IN_OVERVIEW.get(state, state)] for state in STATES}
+    for queue in overview["queues"]:
+        queue["waiting"] += queue.pop("prioritized")  # one column: what is ready to be taken
     sort = Sort.of(request.query.get("sort", ""))
     wanted = request.query.get("q", "").strip()
     queues = sort.sorted([queue for queue in overview["queues"] if wanted.lower() in queue["name"].lower()])
@@ -61,11 +63,11 @@ async def show(request: web.Request) -> web.Response:
         request,
         "overview_state.html" if swaps(request) else "overview.html",
         overview=overview,
-        alerts=alerts(overview),
+        alerts=known,
         states=STATES,
         queues=queues[:MOST_QUEUES],
         more=max(0, len(queues) - MOST_QUEUES),
-        total=len(overview["queues"]),
+        total=overview["queueCount"],
         columns=[{"name": name, "link": sort.toggled(name), "now": sort.now(name)} for name in COLUMNS],
         sort=sort.text,
         q=wanted,
@@ -79,7 +81,7 @@ async def show(request: web.Request) -> web.Response:
 async def history(request: web.Request) -> web.Response:
     """The samples of a span for the charts; what JSON cannot say is unknown."""
     span = request.query.get("span", "")
-    found = await session_of(request).ask("History", span=span if span in SPANS else SPANS[1])
+    found = msgspec.to_builtins(await session_of(request).ask("History", span=span if span in SPANS else SPANS[1]))
     known = {name: [_known(value) for value in values] for name, values in found["series"].items()}
     body = msgspec.json.encode({"times": found["times"], "series": known})
     return web.Response(body=body, content_type="application/json", headers={"Cache-Control": "no-store"})

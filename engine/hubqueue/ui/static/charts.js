@@ -14,6 +14,8 @@
 
   const UNITS = [["d", 86400000], ["h", 3600000], ["min", 60000], ["s", 1000], ["ms", 1]];
 
+  const TIME_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 3e4, 6e4, 12e4, 3e5, 6e5, 12e5, 18e5, 36e5, 72e5, 216e5, 432e5, 864e5, 1728e5];
+
   function written(kind, value) {
     if (value === null || value === undefined) return "–";
     if (kind !== "time") return seconds.format(value);
@@ -35,8 +37,8 @@
       cursor: { y: false, points: { size: 6 } },
       scales: { y: { range: (_, low, high) => [0, high > 0 ? high * 1.1 : 1] } },
       axes: [
-        { ...axis, space: 70, values: (_, ticks) => ticks.map((at) => clock.format(at * 1000)) },
-        { ...axis, size: 64, values: (_, ticks) => ticks.map((value) => written(kind, value)) },
+        { ...axis, space: 70, size: 30, values: (_, ticks) => ticks.map((at) => clock.format(at * 1000)) },
+        { ...axis, size: 64, incrs: kind === "time" ? TIME_STEPS : undefined, values: (_, ticks) => ticks.map((value) => written(kind, value)) },
       ],
       series: [{}, ...names.map((_, place) => ({ stroke: colour(`--series-${place + 1}`), width: 2, points: { show: false }, spanGaps: false }))],
       hooks: { setCursor: [(plot) => showValues(figure, names, plot.cursor.idx)] },
