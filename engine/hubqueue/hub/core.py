@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
+from shutil import disk_usage
 from typing import Final, TypeVar
 
 from hubqueue.clock import Clock
@@ -60,7 +61,7 @@ class Core:
         self.summaries = Watch(self.store.queues, self.store.run, self.now_ms)
         self._holders = Holders()
         self.metrics = Metrics()
-        self.history = History(self.store.queues, self.store.run, self.now_ms)
+        self.history = History(self.store.tx, self.store.run, self.now_ms)
         self.access = Access(self.store)
         self.webhooks = Webhooks(self.store, self._events, settings.webhook_hosts)
         self._waiters = Waiters()
@@ -105,6 +106,19 @@ class Core:
     def used_bytes(self) -> int:
         """Pages in use plus the log."""
         return self.store.used_bytes()
+
+    @property
+    def log_bytes(self) -> int:
+        """The size of the log beside the file."""
+        try:
+            return self.store.path.with_name(f"{self.store.path.name}-wal").stat().st_size
+        except OSError:
+            return 0
+
+    @property
+    def free_bytes(self) -> int:
+        """What the disk has left."""
+        return disk_usage(self.store.path.parent).free
 
     def relieved(self, callback: Callable[[], None]) -> None:
         self.store.relieved(callback)

@@ -1,9 +1,9 @@
 """How the hub and its queues have done in the last day: a sample every ten seconds, kept in memory.
 
-Fed by what each commit counts (`count`), sampled by upkeep (`beat`). Bounded: the hub and at most MAX_TRACKS queues have
-a track of 10 kB; when they are all in use, queues that are empty and have been idle longest give theirs up, and what
-goes through queues without one is in the history of the hub only. The jobs that ended before this process come from the
-minutes in the file (hub/metrics.py).
+Fed by what each commit counts (`count`), sampled by upkeep (`beat`). Bounded: the hub and at most MAX_TRACKS queues
+have a track of 10 kB; when they are all in use, queues that are empty and have been idle longest give theirs up, and
+what goes through queues without one is in the history of the hub only. The jobs that ended before this process come
+from the minutes in the file (hub/metrics.py).
 """
 
 from __future__ import annotations
@@ -17,16 +17,19 @@ import msgspec
 
 from hubqueue.hub.metrics import MINUTE_MS
 from hubqueue.hub.track import LEVELS, Series, Track
+from hubqueue.hub.verbs import query
 from hubqueue.model.state import State
-from hubqueue.store import history, lists
-from hubqueue.store.queues import QueueRow, Queues
-from hubqueue.store.tx import Tx
+from hubqueue.store import history
+from hubqueue.store.queues import QueueRow
+from hubqueue.store.tx import Tally, Tx
 
 SPANS: Final = ("15m", "1h", "6h", "24h")  # one for each of LEVELS
 MAX_TRACKS: Final = 200  # 2 MB
 MAX_COUNTS: Final = 20_000  # of one sample; beyond it queues are not told apart
 IDLE_S: Final = 600  # a queue so long without a job in or out gives its track up when another needs it
 QUEUES_READ: Final = 25  # whose oldest job, or minutes, are read in one step
+MANY: Final = 2_000  # jobs leased in one sample; beyond it the times of one in eight are taken
+ONE_IN_EIGHT: Final = 7
 SAMPLE: Final = 0  # the level of the samples
 DAY_S: Final = 86_400
 
@@ -34,7 +37,7 @@ Counts = dict[tuple[QueueRow | None, int], int]
 Run = Callable[[Callable[[Tx], None]], Awaitable[None]]
 
 
-class Past(msgspec.Struct, frozen=True):
+class Past(msgspec.Struct, frozen=True, rename="camel"):
     """Lists of equal length, None where nothing is known. times: when each slot began.
 
     Units: times Unix seconds; enqueued, completed, failed jobs per second; *_ms milliseconds.
@@ -64,9 +67,10 @@ class PerMinute(NamedTuple):
 class History:
     """One per hub. `uplinks` names the queues that forwarders empty: the age of their oldest job is the lag."""
 
-    def __init__(self, queues: Queues, run: Run, now_ms: Callable[[], int]) -> None:
+    def __init__(self, tx: Tx, run: Run, now_ms: Callable[[], int]) -> None:
         self.uplinks: Callable[[], Iterable[str]] = tuple
-        self._queues = queues
+        self._tx = tx
+        self._queues = tx.queues
         self._run = run
         self._now_ms = now_ms
         self._hub = Track()
@@ -136,6 +140,7 @@ class History:
                 track.count(tally, n)
         for tally, n in whole.items():
             self._hub.count(tally, n)
+        self._tx.timed = ONE_IN_EIGHT if whole.get(Tally.PULLED, 0) > MANY else 0
         return new
 
     def _idle(self, now_s: int) -> list[int]:
@@ -154,13 +159,13 @@ class History:
 
     def _look(self, tx: Tx, row: QueueRow) -> None:
         track = self._tracks[row.id]
-        age_ms = _age_ms(tx, row)
+        age_ms = query.oldest_ms(tx, row) or 0
         track.gauge(Series.WAITING, row.n[State.WAITING])
         track.gauge(Series.OLDEST_MS, age_ms)
         self._hub.gauge(Series.OLDEST_MS, age_ms)
 
     def _look_at_uplink(self, tx: Tx, row: QueueRow) -> None:
-        self._lag.gauge(Series.OLDEST_MS, _age_ms(tx, row))
+        self._lag.gauge(Series.OLDEST_MS, query.oldest_ms(tx, row) or 0)
 
     def _turn(self, now_s: int) -> None:
         """Close the slots that are over. A clock that was put far back begins anew."""
@@ -260,8 +265,3 @@ class History:
 
 def _jobs(row: QueueRow) -> int:
     return sum(row.n)
-
-
-def _age_ms(tx: Tx, row: QueueRow) -> int:
-    since_ms = lists.oldest_waiting_ms(tx, row) if row.n[State.WAITING] else None
-    return 0 if since_ms is None else max(0, tx.now_ms - since_ms)

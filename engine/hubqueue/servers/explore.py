@@ -1,17 +1,21 @@
-"""Handlers that look into the backlog: find jobs, and what dead letters died of."""
+"""Handlers that look into the backlog and back in time: for pages and lists."""
 
 from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from hubqueue.errors import Invalid
-from hubqueue.hub.verbs import explore
+from hubqueue.hub.verbs import explore, overview
 from hubqueue.servers.door import Call, Handlers
 from hubqueue.wire.commands import explore as wire
+from hubqueue.wire.commands import operate
 from hubqueue.wire.fields import number
 from hubqueue.wire.jobmap import queried_job
 
 MAX_CURSOR_DIGITS: Final = 16
+RATES: Final = ("enqueued", "leased", "completed", "failed")  # per second
 
 
 def find_jobs(call: Call, command: wire.FindJobs) -> None:
@@ -69,7 +73,72 @@ async def dead_reasons(call: Call, command: wire.DeadReasons) -> dict[str, Any]:
     return {"reasons": shown, "counted": groups.counted, "total": number(groups.total)}
 
 
+async def show_overview(call: Call, command: wire.Overview) -> dict[str, Any]:
+    door = call.session.door
+    hub, whole = door.hub, call.sees(None)
+    now = await hub.run(lambda tx: overview.overview(tx, hub.history, call.sees, command.limit))
+    per_s = hub.metrics.rates(hub.now_ms())
+    return {
+        "queues": [_queue(each) for each in now.queues],
+        "queueCount": now.queue_count,
+        "totals": now.totals,
+        "rates": dict(zip(RATES, per_s, strict=True)) if whole else None,
+        "storage": {
+            "usedBytes": number(hub.used_bytes),
+            "walBytes": number(hub.log_bytes),
+            "freeBytes": number(hub.free_bytes),
+            "diskFull": hub.disk_full,
+        },
+        "hub": {
+            "hubId": hub.hub_id,
+            "version": door.version,
+            "uptimeMs": float(door.uptime_ms()),
+            "startedAt": float(door.started_ms),
+        },
+        "mqtt": _mqtt(await _lent(call, operate.Rules())) if whole else None,
+        "forwarders": [
+            each for each in (await _lent(call, operate.Forwarders())).get("forwarders", ()) if call.sees(each["queue"])
+        ],
+    }
+
+
+def _queue(found: overview.QueueNow) -> dict[str, Any]:
+    enqueued, completed, failed = found.per_minute or (None, None, None)
+    return {
+        "name": found.name,
+        "paused": found.paused,
+        **msgspec.to_builtins(found.standing),
+        "oldestMs": None if found.oldest_ms is None else number(found.oldest_ms),
+        "enqueuedPerMinute": enqueued,
+        "completedPerMinute": completed,
+        "failedPerMinute": failed,
+    }
+
+
+def _mqtt(rules: dict[str, Any]) -> dict[str, Any] | None:
+    """How the broker's links are, of what the process says about its rules."""
+    broker = rules.get("broker")
+    if broker is None:
+        return None
+    links = [{"sinceMs": None, **link} for link in broker["links"]]
+    return {"broker": broker["url"], "links": links, "dropped": broker["counts"].get("dropped", 0)}
+
+
+async def _lent(call: Call, command: Any) -> dict[str, Any]:
+    """What the process says to one of its operator's commands; nothing when the hub is embedded."""
+    lent = call.session.door.operations.get(type(command).__name__)
+    return {} if lent is None else await lent(command)
+
+
+def show_history(call: Call, command: wire.History) -> None:
+    past = call.session.door.hub.history.past(command.span, command.queue)
+    series = msgspec.to_builtins(past)
+    call.answer({"times": series.pop("times"), "series": series})
+
+
 HANDLERS: Final[Handlers] = {
     wire.FindJobs: find_jobs,
     wire.DeadReasons: dead_reasons,
+    wire.Overview: show_overview,
+    wire.History: show_history,
 }

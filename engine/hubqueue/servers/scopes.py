@@ -195,6 +195,8 @@ ROWS: Final[dict[type[Any], Row]] = {
     query.GetDeduplicationJobId: Row(READ, _queue),
     explore.FindJobs: Row(READ, _queue_if_named),
     explore.DeadReasons: Row(READ, _queue_if_named),
+    explore.Overview: Row(READ, FILTERED),
+    explore.History: Row(READ, _queue_or_all),
     queues.IsPaused: Row(READ, _queue),
     queues.Dlq: Row(READ, _queue),
     queues.GetDlqStats: Row(READ, _queue),

@@ -167,9 +167,10 @@ class Grip(NamedTuple):
     lease_no: int
     owner: str | None
     priority: int
+    started_at_ms: int | None
 
 
-GRIPS: Final = "SELECT seq, queue, state, flags, lease_no, owner, priority FROM job WHERE seq IN "
+GRIPS: Final = "SELECT seq, queue, state, flags, lease_no, owner, priority, started_at_ms FROM job WHERE seq IN "
 
 
 def grips(tx: Tx, seqs: Sequence[int]) -> dict[int, Grip]:

@@ -58,6 +58,7 @@ class Tx:
         "refusal",
         "seqs",
         "tallies",
+        "timed",
         "undo",
         "watched",
         "zone",
@@ -85,6 +86,7 @@ class Tx:
         self.bounds: Callable[[str], QueueBounds] = lambda queue: DEFAULT_BOUNDS
         self.refusal: Callable[[], HubqueueError | None] = lambda: None  # why new jobs are not taken now
         self.make_room: Callable[[Tx, int], None] = lambda tx, wanted: None  # drops old jobs where a bound says so
+        self.timed = 0  # the times of jobs whose seq has none of these bits are taken: all, or one in some
         self.awaited: dict[int, Callable[[State | None], None]] = {}  # seq -> who waits for the end of that job
         self._deltas: dict[tuple[QueueRow, int], int] = {}
         self._clean_changes = 0

@@ -70,9 +70,15 @@ def by_priority(tx: Tx, queue: str) -> dict[int, int]:
 
 
 def oldest_waiting_ms(tx: Tx, queue: str) -> int | None:
-    """When the first waiting job was created; None if none waits."""
+    """Since when the first in line waits, Unix milliseconds; None if none waits."""
     row = tx.queues.find(queue)
-    return None if row is None else lists.oldest_waiting_ms(tx, row)
+    return None if row is None or not row.n[State.WAITING] else lists.oldest_waiting_ms(tx, row)
+
+
+def oldest_ms(tx: Tx, row: QueueRow) -> int | None:
+    """How long the first in line has been waiting; None if none waits. An index entry and eight rows."""
+    since_ms = lists.oldest_waiting_ms(tx, row) if row.n[State.WAITING] else None
+    return None if since_ms is None else max(0, tx.now_ms - since_ms)
 
 
 def key_owner(tx: Tx, queue: str, key: str) -> str | None:

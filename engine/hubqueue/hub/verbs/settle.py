@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from hubqueue.errors import Invalid, LockLost, LockRequired, NotFound
-from hubqueue.hub.verbs import flow, repeat, rows
+from hubqueue.hub.verbs import flow, repeat, rows, times
 from hubqueue.hub.verbs.available import queued
 from hubqueue.hub.verbs.enqueue import enqueue, evict
 from hubqueue.model import retry
@@ -82,6 +82,7 @@ def _complete(tx: Tx, done: Sequence[tuple[jobs.Grip, bytes | None, bool]]) -> N
         tx.count(queues[queue_id], State.ACTIVE, -count)
         tx.count(queues[queue_id], State.COMPLETED, count)
         tx.tally(queues[queue_id], Tally.COMPLETED, count)
+    times.ran(tx, done)
     if identified:
         ids.finished(tx, identified, gone=False)
     instances = [jobs.get(tx, seq) for seq in repeated]

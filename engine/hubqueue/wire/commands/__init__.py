@@ -57,6 +57,8 @@ SINGLE_FORM: Final[tuple[type[Command], ...]] = (
     query.GetDeduplicationJobId,
     explore.FindJobs,
     explore.DeadReasons,
+    explore.Overview,
+    explore.History,
     control.Cancel,
     control.Discard,
     control.Update,

@@ -1,0 +1,30 @@
+"""How long jobs waited and ran, for the history: a few of a batch, and at high rates a few of all (`tx.timed`)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from hubqueue.model.histogram import bucket_of
+from hubqueue.model.job import Job
+from hubqueue.store.jobs import Grip
+from hubqueue.store.queues import QueueRow
+from hubqueue.store.tx import Tally, Tx
+
+TAKEN: Final = 8  # of one batch, evenly; each stands for as many as are left out
+
+
+def waited(tx: Tx, row: QueueRow, leased: Sequence[Job]) -> None:
+    """From when they were due until now."""
+    every = 1 + len(leased) // TAKEN
+    for job in leased[::every]:
+        if not job.seq & tx.timed:
+            tx.tally(row, Tally.WAITED + bucket_of(tx.now_ms - job.run_at_ms), every)
+
+
+def ran(tx: Tx, completed: Sequence[tuple[Grip, object, object]]) -> None:
+    """From their lease until now."""
+    every = 1 + len(completed) // TAKEN
+    for grip, _, _ in completed[::every]:
+        if not grip.seq & tx.timed and grip.started_at_ms is not None:
+            tx.tally(tx.queues.by_id[grip.queue], Tally.RAN + bucket_of(tx.now_ms - grip.started_at_ms), every)
