@@ -169,11 +169,12 @@ class App:
 def _mounts() -> list[Mount]:
     """What the HTTP doors serve. Asked for only when there is one: these carry libraries that others do without."""
     from hubqueue.servers.http.login import login_routes
+    from hubqueue.servers.http.rest.serve import rest
     from hubqueue.servers.http.sse import streams
     from hubqueue.servers.http.ws import websocket
     from hubqueue.ui.pages import routes as pages
 
-    return [websocket, streams, login_routes, pages]
+    return [rest, websocket, streams, login_routes, pages]
 
 
 def main(config: Config) -> None:
