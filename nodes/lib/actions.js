@@ -1,0 +1,110 @@
+'use strict';
+/**
+ * What the control node can do: a table from action to commands of the hub. Only these; nothing is passed through.
+ * Each takes ask(cmd, fields) and the arguments, and answers what becomes msg.payload. `destroys` needs a confirmation.
+ */
+
+const { toMs } = require('./duration');
+const { HubqueueError } = require('./errors');
+
+const PURGES = {
+  dead: ['PurgeDlq', () => ({})],
+  waiting: ['Drain', () => ({})],
+  completed: ['Clean', ({ olderThan, limit }) => ({ state: 'completed', grace: toMs(olderThan, 'olderThan') ?? 0, limit: limit ?? 1000 })],
+  everything: ['Obliterate', () => ({})],
+};
+
+const ACTIONS = {
+  stats: {
+    run: async (ask, { queue }) => (queue ? { queue, ...(await ask('GetJobCounts', { queue })).counts } : (await ask('Stats')).stats),
+  },
+  queues: { run: async (ask) => (await ask('DashboardQueues')).data.queues },
+  list: {
+    needs: ['queue'],
+    run: async (ask, { queue, state, limit = 100, cursor, newestFirst = false }) => {
+      const { jobs, cursor: next } = await ask('GetJobs', { queue, state, limit, cursor: cursor ?? undefined, asc: !newestFirst });
+      return { jobs, cursor: next };
+    },
+  },
+  get: { needs: ['id'], run: async (ask, { id }) => (await ask('GetJob', { id })).job },
+  dead: {
+    needs: ['queue'],
+    run: async (ask, { queue, limit = 100, reason }) => (await ask('Dlq', { queue, count: limit, filter: reason ? { reason } : undefined })).entries,
+  },
+  pause: { needs: ['queue'], run: (ask, { queue }) => ask('Pause', { queue }).then(() => ({ queue, paused: true })) },
+  resume: { needs: ['queue'], run: (ask, { queue }) => ask('Resume', { queue }).then(() => ({ queue, paused: false })) },
+  cancel: { needs: ['id'], run: (ask, { id, active = true }) => ask('Cancel', { id, active }).then(() => ({ id, cancelled: true })) },
+  retry: { needs: ['id'], run: (ask, { id }) => ask('MoveToWait', { id }).then(() => ({ id, state: 'waiting' })) },
+  retryDead: {
+    needs: ['queue'],
+    run: async (ask, { queue, id, limit, reason }) => {
+      const { count } = await ask('RetryDlq', { queue, jobId: id, count: limit, filter: reason ? { reason } : undefined });
+      return { queue, count };
+    },
+  },
+  promote: {
+    run: async (ask, { id, queue, limit }) => {
+      if (id) {
+        await ask('Promote', { id });
+        return { id, count: 1 };
+      }
+      required('promote', { queue }, ['queue']);
+      return { queue, count: (await ask('PromoteJobs', { queue, count: limit })).count };
+    },
+  },
+  purge: {
+    needs: ['queue'],
+    destroys: true,
+    run: async (ask, args) => {
+      const [command, fields] = PURGES[args.what ?? 'dead'] || [];
+      if (command === undefined) {
+        throw invalid(`what to purge is one of ${Object.keys(PURGES).join(', ')}, not ${args.what}`);
+      }
+      const { count } = await ask(command, { queue: args.queue, ...fields(args) });
+      return { queue: args.queue, count };
+    },
+  },
+  setConcurrency: {
+    needs: ['queue'],
+    run: async (ask, { queue, limit = null }) => {
+      await (limit === null ? ask('ClearConcurrency', { queue }) : ask('SetConcurrency', { queue, limit }));
+      return { queue, concurrency: limit };
+    },
+  },
+  setRate: {
+    needs: ['queue'],
+    run: async (ask, { queue, limit = null, per = 1000 }) => {
+      const duration = toMs(per, 'per');
+      await (limit === null ? ask('RateLimitClear', { queue }) : ask('RateLimit', { queue, limit, duration }));
+      return { queue, rate: limit, per: duration };
+    },
+  },
+};
+
+/** Do it. Errors: HQ_INVALID for an unknown action or missing argument, HQ_CONFIRM, and what the hub answers. */
+async function act(ask, action, args, { confirmed = false } = {}) {
+  const entry = Object.hasOwn(ACTIONS, action) ? ACTIONS[action] : undefined;
+  if (entry === undefined) {
+    throw invalid(`there is no action ${action}`, Object.keys(ACTIONS).join(', '));
+  }
+  required(action, args, entry.needs || []);
+  if (entry.destroys && !confirmed && args.confirm !== true) {
+    const hint = 'set confirm: true in the message, or allow it in the node';
+    throw new HubqueueError('HQ_CONFIRM', `${action} deletes jobs and needs a confirmation`, { hint });
+  }
+  return entry.run(ask, args);
+}
+
+function required(action, args, names) {
+  for (const name of names) {
+    if (typeof args[name] !== 'string' || args[name] === '') {
+      throw invalid(`${action} needs ${name}`);
+    }
+  }
+}
+
+function invalid(message, hint) {
+  return new HubqueueError('HQ_INVALID', message, { hint });
+}
+
+module.exports = { act, ACTIONS };

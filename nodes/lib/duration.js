@@ -1,0 +1,45 @@
+'use strict';
+/** Durations as people write them: 500ms, 30s, 5m, 2h, 1d. */
+
+const { HubqueueError } = require('./errors');
+
+const UNITS_MS = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
+const FORM = /^\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?\s*$/;
+
+/**
+ * Milliseconds, or undefined for nothing. In dialogs a bare number is seconds (bare: 's'); in messages a number is
+ * milliseconds and a text needs a unit. Errors: HQ_INVALID naming `what`.
+ */
+function toMs(value, what, { bare = null } = {}) {
+  if (value === undefined || value === null || value === '') {
+    return undefined;
+  }
+  if (typeof value === 'number' && Number.isFinite(value) && value >= 0) {
+    return bare === null ? value : value * UNITS_MS[bare];
+  }
+  const [, amount, unit = bare] = FORM.exec(value) || [];
+  if (amount === undefined || unit === null) {
+    throw new HubqueueError('HQ_INVALID', `${what} is no duration: ${value}`, { hint: 'write 500ms, 30s, 5m, 2h or 1d' });
+  }
+  return Math.round(Number(amount) * UNITS_MS[unit]);
+}
+
+/** A moment as Unix milliseconds: a number, a Date or a text that Date reads. Errors: HQ_INVALID. */
+function toMoment(value, what) {
+  if (value === undefined || value === null || value === '') {
+    return undefined;
+  }
+  const ms = typeof value === 'number' ? value : new Date(value).getTime();
+  if (!Number.isFinite(ms)) {
+    throw new HubqueueError('HQ_INVALID', `${what} is no time: ${value}`, { hint: 'milliseconds, a Date or an ISO text' });
+  }
+  return ms;
+}
+
+/** A duration for a status line, in at most four characters. */
+function brief(ms) {
+  const [unit, size] = Object.entries({ d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000 }).find(([, each]) => ms >= each) || ['ms', 1];
+  return `${Math.round(ms / size)}${unit}`;
+}
+
+module.exports = { toMs, toMoment, brief };

@@ -1,0 +1,255 @@
+'use strict';
+/**
+ * All that one config node owns: the link, the leases, the outbox, the events, the workers' consumers. The nodes only
+ * use it; it outlives a node that is deployed anew. Emits `state` after every change of the link, `lost` (a lease) when
+ * a job is not ours any more, `freed` (a worker's id) when there is room for another job.
+ */
+
+const { EventEmitter } = require('node:events');
+const { Consumer } = require('./consumer');
+const { HubqueueError } = require('./errors');
+const { LeaseTable } = require('./leases');
+const { Link } = require('./link');
+const { Outbox } = require('./outbox');
+const { commandOf } = require('./settlement');
+const { Subscriptions } = require('./subscriptions');
+
+const LEASE_MS = 30_000;
+const RENEW_MS = 10_000;
+const RENEW_BATCH = 1000;
+const AGAIN_MS = 1000; // after an answer that says "later"
+const DEFAULT_MESSAGES = 1000;
+const DEFAULT_BYTES = 8 * 1024 * 1024;
+
+class Hub extends EventEmitter {
+  constructor({ maxMessages = DEFAULT_MESSAGES, maxBytes = DEFAULT_BYTES, leaseMs = LEASE_MS, renewMs = RENEW_MS, ...where }) {
+    super();
+    this.setMaxListeners(0); // every node of the runtime may listen
+    this.leaseMs = leaseMs;
+    this.link = new Link(where);
+    this.leases = new LeaseTable();
+    this.subscriptions = new Subscriptions(this.link);
+    this.consumers = new Map();
+    this.settling = new Set();
+    this.identity = null; // what the hub said of itself
+    this.closing = false;
+    this.outbox = new Outbox({
+      send: (frame) => this.link.send(frame),
+      online: () => this.link.up,
+      maxEntries: maxMessages,
+      maxBytes,
+    });
+    this.leases.on('freed', (worker) => this.emit('freed', worker));
+    this.link.on('connecting', () => this.emit('state'));
+    this.link.on('down', () => this.emit('state'));
+    this.link.on('up', (hello) => this.onUp(hello));
+    this.renewing = setInterval(() => this.renew(), renewMs);
+    this.renewing.unref();
+  }
+
+  get up() {
+    return this.link.up;
+  }
+
+  start() {
+    this.link.start();
+  }
+
+  onUp(hello) {
+    this.identity = { hubId: hello.hubId, version: hello.version, server: hello.server };
+    this.renew(); // first: the hub gives jobs of a broken link away after ten seconds
+    this.subscriptions.renew();
+    this.outbox.flush();
+    this.emit('state');
+  }
+
+  /** Any command; its reply. Errors: HQ_OFFLINE at once, and what the hub answers. */
+  ask(cmd, fields = {}, timeoutMs = 30_000) {
+    return this.link.request(cmd, fields, { timeoutMs });
+  }
+
+  /** Store a job, now or when the hub is back; the reply. Errors: HQ_BUFFER_FULL, HQ_UNENCODABLE, the hub's. */
+  async enqueue(fields) {
+    return this.outbox.add(this.link.frame('PUSH', fields));
+  }
+
+  /** The consumer of a worker node. Its leases are those of the worker's id, also from before it was deployed anew. */
+  consume(options) {
+    const consumer = new Consumer(this, options);
+    this.consumers.set(options.worker, consumer);
+    return consumer;
+  }
+
+  /**
+   * Settle a job once. Answers 'settled' for the first, 'repeated' for the same outcome again, 'contradicted' for another
+   * one. While the link is down it waits for it. Errors: HQ_LEASE_LOST, HQ_OFFLINE at the end, and what the hub answers.
+   */
+  async settle({ id, token }, outcome) {
+    const lease = this.leases.find(id, token) || this.leases.add({ id, token, queue: '', worker: '', timeoutMs: 0 });
+    if (lease.state === 'lost' || lease.timedOut) {
+      throw leaseLost(id);
+    }
+    if (lease.state !== 'held') {
+      await lease.settled;
+      return lease.outcome.kind === outcome.kind ? 'repeated' : 'contradicted';
+    }
+    return this.end(lease, outcome);
+  }
+
+  async end(lease, outcome) {
+    const frame = this.link.frame(...commandOf(lease, outcome)); // a result that cannot be encoded leaves the job held
+    this.leases.settling(lease, outcome);
+    lease.settled = this.deliver(frame).catch((error) => {
+      throw isGone(error) ? leaseLost(lease.id, error) : error;
+    });
+    lease.settled.catch(() => {}); // heard below
+    this.settling.add(lease.settled);
+    try {
+      await lease.settled;
+      this.leases.end(lease, 'settled');
+      return 'settled';
+    } catch (error) {
+      if (error.code === 'HQ_LEASE_LOST' || error.code === 'HQ_OFFLINE') {
+        this.leases.end(lease, 'lost');
+      } else {
+        this.leases.hold(lease); // refused, a result that is too large for instance: it can still be settled otherwise
+      }
+      throw error;
+    } finally {
+      this.settling.delete(lease.settled);
+    }
+  }
+
+  /** Send a frame until it is answered with something final. */
+  async deliver(frame) {
+    for (;;) {
+      await this.linkUp();
+      try {
+        return await this.link.send(frame);
+      } catch (error) {
+        if (error.code !== 'HQ_OFFLINE' && !error.retryable) {
+          throw error;
+        }
+        if (error.code !== 'HQ_OFFLINE') {
+          await pause(AGAIN_MS);
+        }
+      }
+    }
+  }
+
+  linkUp() {
+    if (this.link.up) {
+      return Promise.resolve();
+    }
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        if (this.link.up) {
+          this.off('state', look);
+          resolve();
+        } else if (!this.link.wanted) {
+          this.off('state', look);
+          reject(this.link.offline());
+        }
+      };
+      this.on('state', look);
+      look();
+    });
+  }
+
+  /** How far a job is; it also starts its timeout anew. Errors: HQ_LEASE_LOST, HQ_OFFLINE. */
+  async progress({ id, token }, progress, message) {
+    const lease = this.leases.find(id, token);
+    if (lease !== undefined && lease.state !== 'held') {
+      throw leaseLost(id);
+    }
+    if (lease !== undefined) {
+      this.leases.touch(lease);
+    }
+    try {
+      await this.ask('Progress', { id, token, progress, message });
+    } catch (error) {
+      throw isGone(error) ? leaseLost(id, error) : error;
+    }
+  }
+
+  /** Give back every job of a worker whose flow is gone; nothing is counted. */
+  release(worker) {
+    return Promise.allSettled(this.leases.of(worker).map((lease) => this.giveBack(lease)));
+  }
+
+  giveBack(lease) {
+    return lease.state === 'held' ? this.end(lease, { kind: 'release' }) : lease.settled;
+  }
+
+  /** The flow did not settle the job in time: it failed. */
+  expire(lease) {
+    lease.timedOut = true;
+    const seconds = lease.timeoutMs / 1000;
+    return this.end(lease, { kind: 'retry', error: `Node-RED: no result within ${seconds} s` }).catch(() => {});
+  }
+
+  async renew() {
+    const leases = this.leases.all();
+    for (let start = 0; start < leases.length && this.link.up; start += RENEW_BATCH) {
+      const batch = leases.slice(start, start + RENEW_BATCH);
+      const fields = { ids: batch.map((lease) => lease.id), tokens: batch.map((lease) => lease.token) };
+      try {
+        const { data } = await this.ask('JobHeartbeatB', fields);
+        data.renewals.forEach((renewal, index) => this.renewed(batch[index], renewal));
+      } catch {
+        return; // the next round, or the new link, does it again
+      }
+    }
+  }
+
+  renewed(lease, renewal) {
+    if (lease.state !== 'held' || renewal === 'renewed') {
+      return;
+    }
+    if (renewal === 'cancelled') {
+      this.giveBack(lease).catch(() => {}); // the hub knows that somebody wants it ended
+    } else {
+      this.leases.end(lease, 'lost');
+    }
+    this.emit('lost', lease, renewal);
+  }
+
+  /**
+   * The end: no new jobs, a moment for what is being settled, everything else back to its queue. Answers the messages
+   * that were not stored. Units: graceMs for the settlements, then as long again for the rest.
+   */
+  async close(graceMs = 2000) {
+    this.closing = true;
+    clearInterval(this.renewing);
+    await Promise.race([Promise.allSettled([...this.consumers.values()].map((consumer) => consumer.close())), pause(graceMs)]);
+    if (this.link.up) {
+      await Promise.race([Promise.allSettled([...this.settling]), pause(graceMs)]);
+      const rest = this.leases.all().map((lease) => this.giveBack(lease));
+      await Promise.race([Promise.allSettled([...rest, ...[...this.outbox.entries].map((entry) => entry.stored)]), pause(graceMs)]);
+    }
+    const left = this.outbox.close();
+    this.link.stop();
+    this.emit('state');
+    for (const lease of this.leases.all()) {
+      this.leases.end(lease, 'lost');
+    }
+    return left;
+  }
+}
+
+function isGone(error) {
+  return error.code === 'HQ_LEASE_LOST' || error.code === 'HQ_NOT_FOUND';
+}
+
+function leaseLost(id, cause) {
+  const hint = 'it took longer than its timeout, or somebody else settled it; it may run again';
+  return new HubqueueError('HQ_LEASE_LOST', `job ${id} is not ours any more`, { hint, cause });
+}
+
+function pause(ms) {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
+}
+
+module.exports = { Hub, LEASE_MS };

@@ -1,0 +1,228 @@
+'use strict';
+/**
+ * One connection to the hub, kept up for as long as it is wanted: connect, handshake, requests matched by reqId, pings
+ * that notice a silent peer, a new try after a jittered back-off. Emits `up` (what the hub said of itself), `down` (the
+ * error), `event` (an event of a queue). Requests fail with HQ_OFFLINE when the link breaks; who may repeat them does.
+ */
+
+const { EventEmitter } = require('node:events');
+const net = require('node:net');
+const tls = require('node:tls');
+const { Backoff } = require('./backoff');
+const { HubqueueError, fromReply } = require('./errors');
+const { encodeFrame, FrameReader } = require('./frames');
+
+const DEFAULT_PORT = 6789;
+const PING_AFTER_MS = 15_000; // of silence
+const SILENT_MS = 10_000; // without a byte after a ping: the peer is gone
+const REFUSED_WAIT_MS = 30_000; // after a wrong token: a person has to do something
+
+let nextId = 0; // over all links: unsent frames may move from one to the next
+
+class Link extends EventEmitter {
+  /**
+   * hosts: an async function that gives the host names to try in turn. tlsOptions: null for plain TCP.
+   * Units: connectMs is for the connection and the handshake each.
+   */
+  constructor({ hosts, port = DEFAULT_PORT, tlsOptions = null, token = '', connectMs = 10_000, pingMs = PING_AFTER_MS }) {
+    super();
+    Object.assign(this, { hosts, port, tlsOptions, token, connectMs, pingMs });
+    this.state = 'down';
+    this.trouble = null; // why it is down
+    this.backoff = new Backoff();
+    this.turn = 0;
+    this.pending = new Map();
+    this.wanted = false;
+    this.socket = null;
+    this.timer = null;
+  }
+
+  get up() {
+    return this.state === 'up';
+  }
+
+  /** Keep a connection from now on. */
+  start() {
+    if (!this.wanted) {
+      this.wanted = true;
+      this.connect();
+    }
+  }
+
+  /** End the connection and make no new one. What is unanswered fails with HQ_OFFLINE. */
+  stop() {
+    this.wanted = false;
+    clearTimeout(this.timer);
+    this.lose(new HubqueueError('HQ_OFFLINE', 'the connection was closed'), this.socket);
+  }
+
+  /** The frame of a request that may be sent more than once, and the key of its answer. Errors: see encodeFrame. */
+  frame(cmd, fields) {
+    const reqId = nextId++;
+    return { cmd, reqId, bytes: encodeFrame({ cmd, reqId, ...fields }) };
+  }
+
+  /** Send a command; its reply. Errors: HQ_OFFLINE, HQ_SILENT after timeoutMs, and what the hub answers. */
+  request(cmd, fields = {}, options = {}) {
+    return this.up ? this.send(this.frame(cmd, fields), options) : Promise.reject(this.offline());
+  }
+
+  send(frame, { timeoutMs = 0 } = {}) {
+    if (!this.up && this.state !== 'greeting') {
+      return Promise.reject(this.offline());
+    }
+    return new Promise((resolve, reject) => {
+      const waiting = { resolve, reject, timer: null };
+      if (timeoutMs > 0) {
+        waiting.timer = setTimeout(() => {
+          this.pending.delete(frame.reqId);
+          reject(new HubqueueError('HQ_SILENT', `the hub did not answer ${frame.cmd} within ${timeoutMs / 1000} s`));
+        }, timeoutMs);
+      }
+      this.pending.set(frame.reqId, waiting);
+      this.socket.write(frame.bytes);
+    });
+  }
+
+  /** Nobody waits for a long-poll any more: it is answered with nothing. A job that was quicker still arrives. */
+  cancel(frame) {
+    const nothing = { ok: true, reqId: frame.reqId, jobs: [], tokens: [] };
+    return this.request('CancelPoll', { poll: frame.reqId }).then(
+      (reply) => reply.cancelled && this.take(nothing),
+      () => {}, // the link broke, and the poll with it
+    );
+  }
+
+  offline() {
+    const why = this.trouble ? `: ${this.trouble.message}` : '';
+    return new HubqueueError('HQ_OFFLINE', `the hub is not connected${why}`, { cause: this.trouble || undefined });
+  }
+
+  async connect() {
+    this.state = 'connecting';
+    this.emit('connecting');
+    let socket = null;
+    try {
+      const hosts = await this.hosts();
+      if (!this.wanted) {
+        return;
+      }
+      this.host = hosts[this.turn++ % hosts.length];
+      socket = this.open(this.host);
+      await this.greet(socket);
+    } catch (error) {
+      this.lose(error, socket);
+    }
+  }
+
+  open(host) {
+    const reader = new FrameReader();
+    const options = { host, port: this.port };
+    const secure = this.tlsOptions !== null;
+    const socket = secure ? tls.connect({ servername: net.isIP(host) ? '' : host, ...options, ...this.tlsOptions }) : net.connect(options);
+    this.socket = socket;
+    this.ready = new Promise((resolve, reject) => {
+      socket.once(secure ? 'secureConnect' : 'connect', resolve);
+      socket.once('close', () => reject(new HubqueueError('HQ_OFFLINE', 'the hub closed the connection')));
+    });
+    this.ready.catch(() => {}); // heard by greet, if it still listens
+    socket.setNoDelay(true);
+    socket.setKeepAlive(true, 30_000);
+    socket.setTimeout(this.connectMs, () => this.lose(silence(this.host, this.port, this.connectMs), socket));
+    socket.on('error', (error) => this.lose(error, socket));
+    socket.on('close', () => this.lose(new HubqueueError('HQ_OFFLINE', 'the hub closed the connection'), socket));
+    socket.on('data', (chunk) => this.receive(reader, chunk, socket));
+    return socket;
+  }
+
+  async greet(socket) {
+    await this.ready;
+    this.state = 'greeting';
+    const limit = { timeoutMs: this.connectMs };
+    if (this.token) {
+      await this.send(this.frame('Auth', { token: this.token }), limit);
+    }
+    const hello = await this.send(this.frame('Hello', { protocolVersion: 3 }), limit);
+    if (this.socket !== socket) {
+      return;
+    }
+    this.state = 'up';
+    this.trouble = null;
+    this.since = Date.now();
+    this.watch(socket);
+    this.emit('up', hello);
+  }
+
+  /** Ping after a silence; a second silence ends the link. */
+  watch(socket) {
+    socket.removeAllListeners('timeout');
+    socket.setTimeout(this.pingMs, () => {
+      this.request('Ping', {}, { timeoutMs: SILENT_MS }).catch((error) => this.lose(error, socket));
+    });
+  }
+
+  receive(reader, chunk, socket) {
+    try {
+      for (const message of reader.feed(chunk)) {
+        this.take(message);
+      }
+    } catch (error) {
+      this.lose(error, socket);
+    }
+  }
+
+  take(message) {
+    if (message.type === 'event' && message.reqId === undefined) {
+      this.emit('event', message.event);
+      return;
+    }
+    const waiting = this.pending.get(message.reqId);
+    if (waiting === undefined) {
+      if (message.ok === false && message.reqId === undefined) {
+        throw fromReply(message); // the last word of a hub that ends the connection
+      }
+      return; // nobody waits for it any more
+    }
+    this.pending.delete(message.reqId);
+    clearTimeout(waiting.timer);
+    if (message.ok) {
+      waiting.resolve(message);
+    } else {
+      waiting.reject(fromReply(message));
+    }
+  }
+
+  lose(error, socket) {
+    if (socket !== this.socket || (socket === null && this.state === 'down')) {
+      return;
+    }
+    this.socket = null;
+    if (socket !== null) {
+      socket.removeAllListeners('data');
+      socket.destroy();
+    }
+    if (this.state === 'up') {
+      this.backoff.lasted(Date.now() - this.since);
+    }
+    this.state = 'down';
+    this.trouble = error;
+    const broken = new HubqueueError('HQ_OFFLINE', 'the connection broke', { cause: error });
+    const pending = [...this.pending.values()];
+    this.pending.clear();
+    for (const waiting of pending) {
+      clearTimeout(waiting.timer);
+      waiting.reject(broken);
+    }
+    if (this.wanted) {
+      const wait = error.code === 'HQ_NOT_AUTHENTICATED' ? REFUSED_WAIT_MS : this.backoff.next();
+      this.timer = setTimeout(() => this.connect(), wait);
+    }
+    this.emit('down', error);
+  }
+}
+
+function silence(host, port, ms) {
+  return new HubqueueError('HQ_OFFLINE', `${host}:${port} did not answer within ${ms / 1000} s`);
+}
+
+module.exports = { Link, DEFAULT_PORT };

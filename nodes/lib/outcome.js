@@ -1,0 +1,68 @@
+'use strict';
+/** Which outcome a message stands for: what the result node is set to, or what the message itself says. */
+
+const { toMs } = require('./duration');
+
+const RETRYABLE = new Set([408, 425, 429]); // besides 5xx
+const MAX_ERROR = 4000; // characters; the hub cuts at 4096
+
+/** The outcome (settlement.js) of a message, without the result. rule: complete, retry, dead, release or message. */
+function outcomeOf(msg, { rule, error, delay }) {
+  const kind = rule === 'message' ? kindOf(msg) : rule;
+  const delayMs = toMs(delay, 'delay', { bare: 's' });
+  switch (kind) {
+    case 'complete':
+      return { kind };
+    case 'retry':
+      return { kind, error: errorText(msg, error), delayMs: delayMs ?? (rule === 'message' ? retryAfterMs(msg) : undefined) };
+    case 'dead':
+      return { kind, error: errorText(msg, error) };
+    case 'release':
+      return { kind, delayMs };
+    default:
+      throw new Error(`unknown outcome ${kind}`);
+  }
+}
+
+/** msg.error: retry. msg.statusCode: 2xx and 3xx complete; 408, 425, 429, 5xx and no number (ECONNREFUSED): retry; else dead. */
+function kindOf({ error, statusCode }) {
+  if (error !== undefined && error !== null) {
+    return 'retry';
+  }
+  if (statusCode === undefined || statusCode === null) {
+    return 'complete';
+  }
+  const status = Number(statusCode);
+  if (!Number.isInteger(status) || status >= 500 || RETRYABLE.has(status)) {
+    return 'retry';
+  }
+  return status < 400 ? 'complete' : 'dead';
+}
+
+/** The header retry-after, in seconds or as a date; undefined without it. */
+function retryAfterMs(msg, nowMs = Date.now()) {
+  const value = msg.headers?.['retry-after'];
+  if (value === undefined || value === '') {
+    return undefined;
+  }
+  const seconds = Number(value);
+  const ms = Number.isFinite(seconds) ? seconds * 1000 : new Date(value).getTime() - nowMs;
+  return Number.isFinite(ms) ? Math.max(0, Math.round(ms)) : undefined;
+}
+
+/** What went wrong, in words: the given text, msg.error (a text, an Error, what Catch makes of one), or the status. */
+function errorText(msg, given) {
+  const found = given ?? msg.error;
+  let text;
+  if (typeof found === 'string') {
+    text = found;
+  } else if (found !== undefined && found !== null && typeof found === 'object') {
+    const code = typeof found.code === 'string' && found.code ? `${found.code}: ` : '';
+    text = typeof found.message === 'string' ? code + found.message : JSON.stringify(found);
+  } else if (msg.statusCode !== undefined) {
+    text = typeof msg.statusCode === 'number' ? `HTTP ${msg.statusCode}` : String(msg.statusCode);
+  }
+  return (text || 'the flow failed').slice(0, MAX_ERROR);
+}
+
+module.exports = { outcomeOf, kindOf, retryAfterMs, errorText };

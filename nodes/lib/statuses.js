@@ -1,0 +1,88 @@
+'use strict';
+/**
+ * Every word and colour a node shows, in one place. A ring asks for attention or says "not there", a dot says "there".
+ * `t` translates; texts stay below twenty characters. Lamp keeps a node from showing more than four a second.
+ */
+
+const { brief } = require('./duration');
+
+const SPACING_MS = 250;
+
+const ring = (fill, text) => ({ fill, shape: 'ring', text });
+const dot = (fill, text) => ({ fill, shape: 'dot', text });
+
+/** The statuses of all nodes in the language of `t`. */
+function statuses(t) {
+  const word = (key, values) => t(`hubqueue.status.${key}`, values);
+  return {
+    unconfigured: () => ring('red', word('unconfigured')),
+    link: ({ state, trouble }) => {
+      if (trouble?.code === 'HQ_NOT_AUTHENTICATED') {
+        return ring('red', word('refused'));
+      }
+      return state === 'down' && trouble ? ring('red', word('disconnected')) : ring('yellow', word('connecting'));
+    },
+    offline: () => ring('grey', word('notConnected')),
+    buffered: (n) => ring('yellow', word('buffered', { n })),
+    stored: (n) => dot('green', word('stored', { n })),
+    error: () => ring('red', word('error')),
+    idle: () => dot('green', word('idle')),
+    running: (n, of) => dot('blue', `${n}/${of}`),
+    paused: () => ring('yellow', word('paused')),
+    unwired: () => ring('yellow', word('unwired')),
+    timeout: () => dot('red', word('timeout')),
+    cancelled: () => dot('grey', word('cancelled')),
+    completed: () => dot('green', word('completed')),
+    retry: (delayMs) => ring('yellow', delayMs === undefined ? word('retry') : `${word('retry')} ${brief(delayMs)}`),
+    dead: () => dot('red', word('dead')),
+    released: () => dot('grey', word('released')),
+    progress: (percent) => dot('blue', `${Math.round(percent)} %`),
+    settled: () => ring('grey', word('settled')),
+    leaseLost: () => ring('red', word('leaseLost')),
+    noJob: () => ring('red', word('noJob')),
+    waiting: (n) => (n > 0 ? ring('yellow', word('waiting', { n })) : dot('green', word('waiting', { n }))),
+    targetOffline: (n) => ring('red', word('targetOffline', { n })),
+    done: (action) => dot('green', action),
+    listening: (n) => dot('green', word('events', { n })),
+    counts: ({ ready, active, dead }) => (dead > 0 ? ring('red', `${ready}/${active}/${dead}`) : dot('green', `${ready}/${active}/${dead}`)),
+  };
+}
+
+/** Shows the newest status of a node, at most every 250 ms. */
+class Lamp {
+  constructor(node) {
+    this.node = node;
+    this.timer = null;
+    this.next = null;
+    this.shown = '';
+  }
+
+  show(status) {
+    this.next = status;
+    if (this.timer === null) {
+      this.flash();
+    }
+  }
+
+  flash() {
+    const text = JSON.stringify(this.next);
+    if (this.next !== null && text !== this.shown) {
+      this.shown = text;
+      this.node.status(this.next);
+    }
+    this.next = null;
+    this.timer = setTimeout(() => {
+      this.timer = null;
+      if (this.next !== null) {
+        this.flash();
+      }
+    }, SPACING_MS);
+    this.timer.unref();
+  }
+
+  close() {
+    clearTimeout(this.timer);
+  }
+}
+
+module.exports = { statuses, Lamp };

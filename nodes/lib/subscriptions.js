@@ -1,0 +1,53 @@
+'use strict';
+/** Events of queues for many listeners over one link, which has one subscription: of a queue, or of all (`*`). */
+
+class Subscriptions {
+  constructor(link) {
+    this.link = link;
+    this.listeners = new Set();
+    this.current = null;
+    link.on('event', (event) => this.tell(event));
+    link.on('down', () => {
+      this.current = null;
+    });
+  }
+
+  /** Hear the events of a queue, or of all with `*`; refused(error) when the hub will not tell. Returns what ends it. */
+  add(queue, receive, refused) {
+    const listener = { queue, receive, refused };
+    this.listeners.add(listener);
+    this.renew();
+    return () => {
+      this.listeners.delete(listener);
+      this.renew();
+    };
+  }
+
+  /** Ask for what is wanted now. */
+  renew() {
+    const queues = new Set([...this.listeners].map((listener) => listener.queue));
+    const wanted = queues.size === 0 ? null : queues.size === 1 ? [...queues][0] : '*';
+    if (!this.link.up || wanted === this.current) {
+      return;
+    }
+    this.current = wanted;
+    const asked = wanted === null ? this.link.request('UnsubscribeEvents') : this.link.request('SubscribeEvents', { queue: wanted });
+    asked.catch((error) => {
+      for (const { refused } of this.listeners) {
+        if (error.code !== 'HQ_OFFLINE') {
+          refused(error);
+        }
+      }
+    });
+  }
+
+  tell(event) {
+    for (const { queue, receive } of this.listeners) {
+      if (queue === '*' || queue === event.queue || event.eventType === 'gap') {
+        receive(event);
+      }
+    }
+  }
+}
+
+module.exports = { Subscriptions };

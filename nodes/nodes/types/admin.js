@@ -1,0 +1,62 @@
+'use strict';
+/** What the dialogs ask the runtime: is the hub there, which queues has it; and the button of the worker node. */
+
+const { toMs } = require('../../lib/duration');
+const { hostsOf } = require('../../lib/hosts');
+const { Link } = require('../../lib/link');
+const { tlsOptions } = require('./server');
+
+const UNCHANGED = '__PWRD__'; // what the editor shows of a stored password
+const TEST_MS = 8000;
+
+module.exports = function register(RED) {
+  const allowed = (permission) => RED.auth.needsPermission(permission);
+
+  RED.httpAdmin.post('/hubqueue/test', allowed('hubqueue.write'), async (request, response) => {
+    const { id, host, port, tls, token, connectTimeout } = request.body || {};
+    const known = RED.nodes.getCredentials(id) || {};
+    const began = Date.now();
+    try {
+      const link = new Link({
+        hosts: () => hostsOf(host),
+        port: Number(port) || undefined,
+        tlsOptions: tlsOptions(RED, tls),
+        token: token === UNCHANGED ? known.token : token,
+        connectMs: Math.min(TEST_MS, toMs(connectTimeout, 'connect timeout', { bare: 's' }) ?? TEST_MS),
+      });
+      const hello = await firstWord(link);
+      response.json({ ok: true, host: link.host, hubId: hello.hubId, version: hello.version, ms: Date.now() - began });
+    } catch (error) {
+      response.json({ ok: false, code: error.code || 'HQ_OFFLINE', message: error.message });
+    }
+  });
+
+  RED.httpAdmin.get('/hubqueue/:id/queues', allowed('hubqueue.read'), async (request, response) => {
+    const node = RED.nodes.getNode(request.params.id);
+    try {
+      const queues = node?.hub?.up ? (await node.hub.ask('ListQueues', {}, TEST_MS)).queues : [];
+      response.json({ queues: queues.filter((name) => !name.startsWith('_')).sort() });
+    } catch (error) {
+      response.json({ queues: [], code: error.code, message: error.message });
+    }
+  });
+
+  RED.httpAdmin.post('/hubqueue/worker/:id/toggle', allowed('hubqueue.write'), (request, response) => {
+    const node = RED.nodes.getNode(request.params.id);
+    if (!node?.pause) {
+      response.sendStatus(404);
+      return;
+    }
+    node.pause(!node.paused());
+    response.json({ paused: node.paused() });
+  });
+};
+
+/** What the hub says of itself, or why there is no connection. */
+function firstWord(link) {
+  return new Promise((resolve, reject) => {
+    link.once('up', resolve);
+    link.once('down', reject);
+    link.start();
+  }).finally(() => link.stop());
+}

@@ -1,0 +1,107 @@
+'use strict';
+/** hubqueue-enqueue: stores a message as a job. It is done when the hub has the job on its disk. */
+
+const { toMs } = require('../../lib/duration');
+const { pushFields, receipt } = require('../../lib/pushing');
+const { statuses, Lamp } = require('../../lib/statuses');
+const { messageToWire, toWire } = require('../../lib/values');
+const { plain, read, InOrder } = require('./fields');
+
+module.exports = function register(RED) {
+  function HubqueueEnqueue(config) {
+    RED.nodes.createNode(this, config);
+    const node = this;
+    const show = statuses(RED._);
+    const server = RED.nodes.getNode(config.server);
+    if (!server) {
+      node.status(show.unconfigured());
+      return;
+    }
+    const { hub } = server;
+    const lamp = new Lamp(node);
+    const order = new InOrder();
+    let stored = 0;
+    let failed = false;
+    let closed = false;
+
+    const refresh = () => {
+      if (hub.outbox.size > 0 && !hub.up) {
+        lamp.show(show.buffered(hub.outbox.size));
+      } else if (!hub.up) {
+        lamp.show(hub.link.trouble?.code === 'HQ_NOT_AUTHENTICATED' ? show.link(hub.link) : show.offline());
+      } else {
+        lamp.show(failed ? show.error() : show.stored(stored));
+      }
+    };
+
+    const prepare = async (msg) => {
+      const whole = config.store === 'message';
+      let data;
+      if (whole) {
+        data = messageToWire(msg);
+      } else if (config.store === 'jsonata') {
+        data = toWire(await read(RED, node, msg, config.expression, 'jsonata'), 'the result of the expression');
+      } else {
+        data = toWire(msg.payload);
+      }
+      const set = {
+        queue: await read(RED, node, msg, config.queue, config.queueType),
+        key: await read(RED, node, msg, config.key, config.keyType),
+        priority: plain(config.priority),
+        delay: toMs(config.delay, 'delay', { bare: 's' }),
+        maxAttempts: plain(config.maxAttempts),
+        backoff: toMs(config.backoff, 'back-off', { bare: 's' }),
+        ttl: toMs(config.ttl, 'expiry', { bare: 's' }),
+        dedupe: plain(config.dedupe),
+        parent: config.parent === true,
+      };
+      return pushFields({ set, asked: msg.enqueue, data, topic: msg.topic, whole, job: msg.job });
+    };
+
+    const store = async (msg) => {
+      const fields = await order.run(() => prepare(msg));
+      const asked = hub.enqueue(fields);
+      refresh();
+      const reply = await asked;
+      return receipt(fields, reply);
+    };
+
+    server.register(node);
+    hub.on('state', refresh);
+    refresh();
+
+    node.on('input', (msg, send, done) => {
+      store(msg).then(
+        (enqueued) => {
+          if (closed) {
+            return; // stored all the same, but this flow is gone
+          }
+          stored += 1;
+          failed = false;
+          refresh();
+          delete msg.enqueue; // it was for this job: the next enqueue node must not take its id
+          msg.enqueued = enqueued;
+          send(msg);
+          done();
+        },
+        (error) => {
+          if (!closed) {
+            failed = true;
+            refresh();
+            done(error);
+          }
+        },
+      );
+    });
+
+    node.on('close', (removed, done) => {
+      closed = true;
+      lamp.close();
+      hub.off('state', refresh);
+      server.deregister(node);
+      done();
+    });
+  }
+
+  RED.nodes.registerType('hubqueue-enqueue', HubqueueEnqueue);
+};

@@ -1,0 +1,183 @@
+'use strict';
+/** hubqueue-events: what happens in queues, as it happens, or their figures every few seconds. Best effort: no replay. */
+
+const { toMs } = require('../../lib/duration');
+const { crossings, eventMessage, kindOf, levelsOf } = require('../../lib/kinds');
+const { statuses, Lamp } = require('../../lib/statuses');
+const { patternOf } = require('../../lib/consumer');
+
+const SETTLE_MS = 500; // after an event, before the figures are read for empty and threshold
+const LEAST_INTERVAL_MS = 1000;
+
+module.exports = function register(RED) {
+  function HubqueueEvents(config) {
+    RED.nodes.createNode(this, config);
+    const node = this;
+    const show = statuses(RED._);
+    const server = RED.nodes.getNode(config.server);
+    if (!server) {
+      node.status(show.unconfigured());
+      return;
+    }
+    const { hub } = server;
+    const lamp = new Lamp(node);
+    const queue = String(RED.util.evaluateNodeProperty(config.queue || '*', config.queueType || 'str', node, {}) || '*').trim();
+    const single = !queue.includes('*');
+    const pattern = patternOf(queue);
+    const mine = (name) => (single ? name === queue : pattern.test(name) && (!name.startsWith('_') || queue.startsWith('_')));
+    const mode = config.mode === 'stats' ? statsMode : eventsMode;
+
+    /** The figures of the queues that are meant. */
+    const levels = async () => {
+      const { queues } = await hub.ask('Overview', { limit: 10_000 });
+      const found = queues.map(levelsOf).filter((each) => mine(each.queue));
+      return single && found.length === 0 ? [emptyLevels(queue)] : found;
+    };
+    const emit = (msg) => {
+      if (server.flowing) {
+        node.send(msg);
+      }
+    };
+    const trouble = (error) => {
+      lamp.show(show.error());
+      node.error(error);
+    };
+    const refresh = () => {
+      if (!hub.up) {
+        lamp.show(show.link(hub.link));
+      } else {
+        running.refresh();
+      }
+    };
+    const running = mode({ config, hub, server, show, lamp, queue: single ? queue : '*', mine, levels, emit, trouble });
+    hub.on('state', refresh);
+    server.register(node);
+    refresh();
+
+    node.on('close', (removed, done) => {
+      running.stop();
+      lamp.close();
+      hub.off('state', refresh);
+      server.deregister(node);
+      done();
+    });
+  }
+
+  RED.nodes.registerType('hubqueue-events', HubqueueEvents);
+};
+
+function eventsMode({ config, hub, server, show, lamp, queue, mine, levels, emit, trouble }) {
+  const wanted = new Set(config.kinds || []);
+  const all = wanted.size === 0;
+  const threshold = Number(config.threshold) || 0;
+  const watches = all || wanted.has('empty') || wanted.has('threshold');
+  const before = new Map();
+  let seq = 0;
+  let count = 0;
+  let timer = null;
+  let wasUp = hub.up;
+
+  const tell = (event, kind) => {
+    if (all || wanted.has(kind) || kind === 'gap') {
+      count += 1;
+      emit(eventMessage(event, { kind, seq, server: server.id }));
+      lamp.show(show.listening(count));
+    }
+  };
+  const receive = (event) => {
+    const kind = kindOf(event);
+    if (kind === undefined || (kind !== 'gap' && !mine(event.queue))) {
+      return;
+    }
+    seq += 1 + (event.missed || 0);
+    tell(event, kind);
+    if (watches && timer === null) {
+      timer = setTimeout(look, SETTLE_MS);
+    }
+  };
+  const look = async () => {
+    timer = null;
+    try {
+      for (const now of await levels()) {
+        for (const { kind, ...facts } of crossings(before.get(now.queue), now, threshold)) {
+          seq += 1;
+          if (all || wanted.has(kind)) {
+            count += 1;
+            emit({ topic: kind, payload: { kind, at: Date.now(), seq, ...facts } });
+          }
+        }
+        before.set(now.queue, now);
+      }
+    } catch (error) {
+      if (error.code !== 'HQ_OFFLINE') {
+        trouble(error);
+      }
+    }
+  };
+  const onState = () => {
+    if (hub.up && wasUp === false && seq > 0) {
+      seq += 1; // whatever happened meanwhile is not told again
+      tell({ queue: queue === '*' ? '' : queue, timestamp: Date.now(), error: 'the link was down' }, 'gap');
+    }
+    wasUp = hub.up;
+    if (hub.up && watches) {
+      look();
+    }
+  };
+  hub.on('state', onState);
+  onState();
+  const unsubscribe = hub.subscriptions.add(queue, receive, trouble);
+  return {
+    refresh: () => lamp.show(show.listening(count)),
+    stop: () => {
+      clearTimeout(timer);
+      hub.off('state', onState);
+      unsubscribe();
+    },
+  };
+}
+
+function statsMode({ config, hub, show, lamp, queue, levels, emit, trouble }) {
+  const every = Math.max(LEAST_INTERVAL_MS, toMs(config.interval, 'interval', { bare: 's' }) ?? 10_000);
+  let last = '';
+  const look = async () => {
+    if (!hub.up) {
+      return;
+    }
+    try {
+      const found = await levels();
+      const now = JSON.stringify(found.map(({ oldestMs, perMin, ...counts }) => counts)); // ages change all the time
+      if (config.onChange !== true || now !== last) {
+        emit({ topic: queue, payload: queue === '*' ? found : found[0] });
+      }
+      last = now;
+      lamp.show(show.counts(total(found)));
+    } catch (error) {
+      if (error.code !== 'HQ_OFFLINE') {
+        trouble(error);
+      }
+    }
+  };
+  const timer = setInterval(look, every);
+  timer.unref();
+  hub.on('state', look);
+  hub.on('flowing', look);
+  return {
+    refresh: () => {},
+    stop: () => {
+      clearInterval(timer);
+      hub.off('state', look);
+      hub.off('flowing', look);
+    },
+  };
+}
+
+function total(found) {
+  const sum = (name) => found.reduce((all, each) => all + each[name], 0);
+  return { ready: sum('ready'), active: sum('active'), dead: sum('dead') };
+}
+
+function emptyLevels(name) {
+  const none = { paused: false, waiting: 0, prioritized: 0, delayed: 0, active: 0, waitingChildren: 0, failed: 0, completed: 0 };
+  return levelsOf({ name, ...none, oldestMs: null, completedPerMinute: 0 });
+}

@@ -1,0 +1,46 @@
+'use strict';
+/** How nodes read their typed fields: a text, a property of the message, an environment variable, an expression. */
+
+/** The value of a typed field; undefined when the field is blank. */
+function read(RED, node, msg, value, type = 'str') {
+  if (value === undefined || value === null || (value === '' && type !== 'date')) {
+    return Promise.resolve(undefined);
+  }
+  if (type === 'jsonata') {
+    return evaluate(RED, node, msg, value);
+  }
+  return new Promise((resolve, reject) => {
+    RED.util.evaluateNodeProperty(value, type, node, msg, (error, found) => (error ? reject(error) : resolve(blank(found))));
+  });
+}
+
+function evaluate(RED, node, msg, source) {
+  return new Promise((resolve, reject) => {
+    const expression = RED.util.prepareJSONataExpression(source, node);
+    RED.util.evaluateJSONataExpression(expression, msg, (error, found) => (error ? reject(error) : resolve(found)));
+  });
+}
+
+function blank(value) {
+  return value === '' ? undefined : value;
+}
+
+/** A field of a dialog that holds a text or number: undefined when it is blank. */
+function plain(value) {
+  return value === undefined || value === null || value === '' ? undefined : value;
+}
+
+/** Runs async steps of one node one after another, so that messages keep their order. */
+class InOrder {
+  constructor() {
+    this.last = Promise.resolve();
+  }
+
+  run(step) {
+    const turn = this.last.then(step);
+    this.last = turn.catch(() => {});
+    return turn;
+  }
+}
+
+module.exports = { read, plain, InOrder };

@@ -1,0 +1,102 @@
+'use strict';
+/** hubqueue-result: settles the job of a message, like http response answers a request. It finds the server in msg.job. */
+
+const { HubqueueError } = require('../../lib/errors');
+const { outcomeOf } = require('../../lib/outcome');
+const { STATES } = require('../../lib/settlement');
+const { statuses, Lamp } = require('../../lib/statuses');
+const { toWire } = require('../../lib/values');
+const { plain, read, InOrder } = require('./fields');
+
+module.exports = function register(RED) {
+  function HubqueueResult(config) {
+    RED.nodes.createNode(this, config);
+    const node = this;
+    const show = statuses(RED._);
+    const lamp = new Lamp(node);
+    const order = new InOrder();
+    const rule = config.outcome || 'complete';
+
+    const outcome = async (msg) => {
+      const error = plain(await read(RED, node, msg, config.error, config.errorType || 'str'));
+      const delay = plain(await read(RED, node, msg, config.delay, config.delayType || 'str'));
+      const end = outcomeOf(msg, { rule, error, delay });
+      if (end.kind === 'complete' && config.resultType !== 'none') {
+        end.result = toWire(await read(RED, node, msg, config.result || 'payload', config.resultType || 'msg'), 'the result');
+      }
+      return end;
+    };
+
+    const progress = async (msg, hub, job) => {
+      const percent = Number(await read(RED, node, msg, config.progress || 'payload', config.progressType || 'msg'));
+      const value = Number.isFinite(percent) ? percent : 0;
+      await hub.progress(job, value, typeof msg.topic === 'string' ? msg.topic : undefined);
+      lamp.show(show.progress(value));
+      return true;
+    };
+
+    const settle = async (msg, hub, job) => {
+      const end = await order.run(() => outcome(msg));
+      const how = await hub.settle(job, end);
+      if (how !== 'settled') {
+        node.debug(`job ${job.id} was already settled (${how})`);
+        if (how === 'contradicted') {
+          lamp.show(show.settled());
+        }
+        return false;
+      }
+      lamp.show(endStatus(show, end));
+      const { lease, ...rest } = msg.job;
+      msg.job = { ...rest, state: STATES[end.kind] };
+      return true;
+    };
+
+    node.on('input', (msg, send, done) => {
+      const work = async () => {
+        const { hub, job } = jobOf(RED, msg);
+        return rule === 'progress' ? progress(msg, hub, job) : settle(msg, hub, job);
+      };
+      work().then(
+        (passOn) => {
+          if (passOn) {
+            send(msg);
+          }
+          done();
+        },
+        (error) => {
+          lamp.show(errorStatus(show, error));
+          done(error);
+        },
+      );
+    });
+
+    node.on('close', (removed, done) => {
+      lamp.close();
+      done();
+    });
+  }
+
+  RED.nodes.registerType('hubqueue-result', HubqueueResult);
+};
+
+/** The hub and the leased job of a message. Errors: HQ_NO_JOB, HQ_UNKNOWN_SERVER. */
+function jobOf(RED, msg) {
+  const { id, lease, server } = msg.job || {};
+  if (!id || !lease) {
+    const hint = msg.job?.state ? `it is ${msg.job.state} already` : 'msg.job comes from a worker node and has to be kept';
+    throw new HubqueueError('HQ_NO_JOB', 'the message has no job to settle', { hint });
+  }
+  const node = RED.nodes.getNode(server);
+  if (!node?.hub) {
+    throw new HubqueueError('HQ_UNKNOWN_SERVER', 'the server of this job is not configured any more');
+  }
+  return { hub: node.hub, job: { id, token: lease } };
+}
+
+function endStatus(show, { kind, delayMs }) {
+  return { complete: show.completed, retry: () => show.retry(delayMs), dead: show.dead, release: show.released }[kind]();
+}
+
+function errorStatus(show, { code }) {
+  return { HQ_LEASE_LOST: show.leaseLost, HQ_NO_JOB: show.noJob }[code]?.() || show.error();
+}
