@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from hubqueue.ui import assets, login, overview, visitor
+from hubqueue.ui import assets, dead, forwarders, job, login, overview, queue, rules, schedules, settings, visitor
 from hubqueue.ui.failures import failures, for_people
 from hubqueue.ui.text import LANGUAGES
 
@@ -14,7 +14,18 @@ A_YEAR_S: Final = 365 * 24 * 3600
 CHOICES: Final = {"lang": (visitor.LANGUAGE, LANGUAGES), "theme": (visitor.THEME, visitor.THEMES)}
 OPEN: Final = ("/login", "/static/")  # what a stranger may see
 
-ROUTES: Final = (*assets.ROUTES, *login.ROUTES, *overview.ROUTES)
+ROUTES: Final = (
+    *assets.ROUTES,
+    *login.ROUTES,
+    *overview.ROUTES,
+    *queue.ROUTES,
+    *job.ROUTES,
+    *dead.ROUTES,
+    *schedules.ROUTES,
+    *forwarders.ROUTES,
+    *rules.ROUTES,
+    *settings.ROUTES,
+)
 
 
 def routes(app: web.Application) -> None:

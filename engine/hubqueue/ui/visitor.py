@@ -24,7 +24,7 @@ class Session(Protocol):
     def grant(self) -> Grant | None:
         """What it may do; None: a stranger."""
 
-    async def ask(self, name: str, **fields: Any) -> dict[str, Any]:
+    async def ask(self, name: str, /, **fields: Any) -> dict[str, Any]:
         """Run the command of this name; the fields of its reply. Errors: those of the command."""
 
 
