@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -89,10 +90,12 @@ def _refuse(value: object) -> object:
 async def test_a_transcript_of_tcp_is_answered_alike(path: Path, client: WsClient, *, binary: bool) -> None:
     known: dict[str, Any] = {}
     carried = 0
-    for number, line in enumerate(lines(path), 1):
+    transcript = lines(path)
+    for number, line in enumerate(transcript, 1):
         if "send" in line:
             message = to_send(line["send"], known)
-            text = None if binary else as_text(message)
+            odd = '"$bytes"' in json.dumps(transcript[number : number + 1])  # the answer is more than JSON can say
+            text = None if binary or odd else as_text(message)
             if text is None:
                 await client.socket.send_bytes(msgspec.msgpack.encode(message))
             else:
@@ -158,7 +161,7 @@ async def test_a_message_that_is_too_large_is_refused_with_a_reason(client: WsCl
 
 
 async def test_a_message_beyond_all_bounds_ends_the_connection(client: WsClient) -> None:
-    with contextlib.suppress(aiohttp.ClientError):
+    with contextlib.suppress(aiohttp.ClientError, ConnectionError):
         await client.socket.send_bytes(bytes(65 * MB))
     assert await client.ended() in (aiohttp.WSCloseCode.MESSAGE_TOO_BIG, aiohttp.WSCloseCode.ABNORMAL_CLOSURE)
 
