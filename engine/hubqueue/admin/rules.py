@@ -91,6 +91,7 @@ def _broker(app: App) -> dict[str, Any]:
         {
             "lane": lane,
             "up": state.up,
+            "since": float(state.since_ms),
             "version": state.version,
             "error": None if state.error is None else state.error.message,
             "hint": None if state.error is None else state.error.hint or None,

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from hubqueue.client.backoff import Backoff
@@ -31,11 +32,15 @@ HEALTHY_S: Final = 30.0  # a connection that held this long starts the back-off 
 
 @dataclass(frozen=True, slots=True)
 class LinkState:
-    """Whether the link is up, and if not why. `version` is the MQTT version spoken while up."""
+    """Whether the link is up, and if not why. `version` is the MQTT version spoken while up.
+
+    Units: since_ms Unix milliseconds, of the last change between up and down.
+    """
 
     up: bool
     version: Version | None = None
     error: HubqueueError | None = None
+    since_ms: int = 0
 
 
 class Link:
@@ -55,7 +60,7 @@ class Link:
         changed: Callable[[LinkState], None] = lambda state: None,
         status: Status | None = None,
     ) -> None:
-        self.state = LinkState(up=False)
+        self.state = LinkState(up=False, since_ms=_now_ms())
         self._broker = broker
         self._client_id = client_id
         self._subscriptions = dict(subscriptions)
@@ -211,7 +216,9 @@ class Link:
 
     def _set(self, state: LinkState) -> None:
         """Tell the change, once: a link that is down stays so however often it is tried."""
-        former, self.state = self.state, state
+        former = self.state
+        state = replace(state, since_ms=former.since_ms if former.up == state.up else _now_ms())
+        self.state = state
         if former.up == state.up and str(former.error) == str(state.error):
             return
         if state.up:
@@ -219,3 +226,8 @@ class Link:
         elif state.error is not None:
             log.warning("MQTT link down, trying again client=%s: %s", self._client_id, state.error)
         self._changed(state)
+
+
+def _now_ms() -> int:
+    """For people to read, so the wall clock does."""
+    return int(time.time() * 1000)

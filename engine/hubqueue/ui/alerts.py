@@ -57,7 +57,7 @@ def _broker(mqtt: Mapping[str, Any] | None) -> Iterator[Alert]:
         return
     for link in mqtt["links"]:
         if not link["up"]:
-            yield Alert("bad", "broker_down", {"since": Moment(link["sinceMs"]), "broker": mqtt["broker"]}, "/rules")
+            yield Alert("bad", "broker_down", {"since": Moment(link["since"]), "broker": mqtt["broker"]}, "/rules")
     if mqtt["dropped"]:
         yield Alert("bad", "dropped", {"count": mqtt["dropped"]}, "/rules")
 

@@ -64,6 +64,19 @@ def test_a_full_disk_is_told_before_everything_else_and_little_space_before_it_i
     assert told(storage={"diskFull": False, "freeBytes": 5_000_000})[0].startswith("warn: Only 5.0 MB are free")
 
 
+def test_a_broker_that_is_away_is_told_with_its_address() -> None:
+    link = {"lane": "main", "up": False, "since": SINCE}
+    mqtt = {"broker": "mqtt://broker:1883", "links": [{**link, "up": True}], "dropped": 0}
+    assert told(mqtt=mqtt) == []
+    assert told(mqtt={**mqtt, "links": [link]})[0].startswith(
+        "bad: MQTT broker mqtt://broker:1883 away since 08:00 UTC."
+    )
+
+
+def test_messages_that_were_lost_are_never_kept_quiet() -> None:
+    assert told(mqtt={"broker": "b", "links": [], "dropped": 3})[0].startswith("bad: 3 MQTT messages were dropped")
+
+
 def test_dead_letters_are_named_by_queue_and_led_to() -> None:
     (alert,) = found(queues=[queue("mail", failed=37)])
     assert words(alert) == "37 dead letters in mail."
