@@ -58,6 +58,10 @@ class Fleet:
             self._uplinks.clear()
             await asyncio.gather(*(uplink.stop() for uplink in ending))
 
+    def queues(self) -> list[str]:
+        """The queues that have a forwarder."""
+        return [uplink.plan.queue for uplink in self._uplinks.values()]
+
     async def statuses(self) -> list[UplinkStatus]:
         """How each goes, by name."""
         return [await uplink.status() for _, uplink in sorted(self._uplinks.items())]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from typing import Any, Final
 
-from hubqueue.hub.verbs import configure, queues
+from hubqueue.hub.verbs import change, configure, query, queues
+from hubqueue.model.errortext import pattern
 from hubqueue.model.job import Attempt, Job, failed_reason
 from hubqueue.model.limits import check_queue
 from hubqueue.model.queue_settings import DlqSettings, StallSettings
@@ -31,6 +32,9 @@ REASONS: Final = (
 )
 
 
+Act = Callable[[Any, Job], bool]
+
+
 async def dlq(call: Call, command: wire.Dlq) -> dict[str, Any]:
     keep_ms = call.session.door.hub.bounds(command.queue).keep_dead_ms
     found: list[Job] = []
@@ -45,26 +49,65 @@ async def dlq(call: Call, command: wire.Dlq) -> dict[str, Any]:
 
 async def _matching(call: Call, queue: str, filter: wire.DlqFilter | None, count: int | None) -> AsyncIterator[Job]:
     """Dead letters that match, oldest first, at most `count`."""
-    filter = filter or wire.DlqFilter()
-    limits = [limit for limit in (count, filter.limit) if limit is not None]
-    left = max(0, min(limits)) if limits else None
-    to_skip, cursor = filter.offset, None
-    while left is None or left > 0:
-        page = await call.session.door.hub.list_jobs(queue, (State.FAILED,), limit=STEP, cursor=cursor)
-        for job in page.jobs:
-            if not _matches(job, filter):
-                continue
-            if to_skip > 0:
-                to_skip -= 1
-                continue
+    hub, wanted = call.session.door.hub, _Wanted(filter or wire.DlqFilter(), count)
+    cursor = None
+    while not wanted.satisfied:
+        page = await hub.list_jobs(queue, (State.FAILED,), limit=STEP, cursor=cursor)
+        for job in wanted.of(page.jobs):
             yield job
-            if left is not None:
-                left -= 1
-                if left <= 0:
-                    return
         cursor = page.cursor
         if cursor is None:
             return
+
+
+async def _do(call: Call, queue: str, filter: wire.DlqFilter, count: int | None, act: Act) -> int:
+    """Do something to the dead letters that match and are there now, each step in one transaction; to how many."""
+    hub, wanted = call.session.door.hub, _Wanted(filter, count)
+    until_ms, cursor, done = hub.now_ms(), None, 0
+
+    def step(tx: Any) -> int | None:
+        nonlocal done
+        page = query.list_jobs(tx, queue, (State.FAILED,), limit=STEP, cursor=cursor)
+        there = [job for job in page.jobs if (job.finished_at_ms or 0) <= until_ms]
+        done += sum([act(tx, job) for job in wanted.of(there)])
+        return page.cursor
+
+    while not wanted.satisfied:
+        cursor = await hub.run(step)
+        if cursor is None:
+            break
+    return done
+
+
+class _Wanted:
+    """A filter with its offset and limit, over pages."""
+
+    def __init__(self, filter: wire.DlqFilter, count: int | None) -> None:
+        limits = [limit for limit in (count, filter.limit) if limit is not None]
+        self._filter = filter
+        self._left = max(0, min(limits)) if limits else None
+        self._to_skip = filter.offset
+        self._pattern = None if filter.error is None else pattern(filter.error)
+
+    @property
+    def satisfied(self) -> bool:
+        return self._left == 0
+
+    def of(self, jobs: Sequence[Job]) -> Iterator[Job]:
+        """Those of a page that belong."""
+        for job in jobs:
+            if self.satisfied:
+                return
+            if not _matches(job, self._filter):
+                continue
+            if self._pattern is not None and pattern(failed_reason(job.history)) != self._pattern:
+                continue
+            if self._to_skip > 0:
+                self._to_skip -= 1
+                continue
+            if self._left is not None:
+                self._left -= 1
+            yield job
 
 
 def _matches(job: Job, filter: wire.DlqFilter) -> bool:
@@ -137,8 +180,7 @@ async def dlq_stats(call: Call, command: wire.GetDlqStats) -> dict[str, Any]:
 
 async def retry_dlq(call: Call, command: wire.RetryDlq) -> dict[str, Any]:
     if command.filter is not None:
-        ids = [job.id async for job in _matching(call, command.queue, command.filter, None)]
-        return {"count": sum([await retry_one(call, command.queue, id, State.FAILED) for id in ids])}
+        return {"count": await _do(call, command.queue, command.filter, None, lambda tx, job: change.retry(tx, job.id))}
     if command.job_id is not None:
         return {"count": int(await retry_one(call, command.queue, command.job_id, State.FAILED))}
     limit = None if command.count is None else max(0, command.count)
@@ -146,7 +188,12 @@ async def retry_dlq(call: Call, command: wire.RetryDlq) -> dict[str, Any]:
 
 
 async def purge_dlq(call: Call, command: wire.PurgeDlq) -> dict[str, Any]:
-    return {"count": await call.session.door.hub.purge(command.queue)}
+    if command.filter is None:
+        return {"count": await call.session.door.hub.purge(command.queue)}
+    removed = await _do(
+        call, command.queue, command.filter, None, lambda tx, job: queues.remove_dead(tx, command.queue, job.id)
+    )
+    return {"count": removed}
 
 
 def remove_dlq_job(call: Call, command: wire.RemoveDlqJob) -> None:

@@ -50,9 +50,10 @@ class Clean(Command, tag="Clean", gc=False, kw_only=True):
 
 
 class DlqFilter(msgspec.Struct, rename="camel", gc=False, kw_only=True):
-    """Which dead letters; times are when they died."""
+    """Which dead letters; times are when they died. error (ours): what they died of, as DeadReasons groups it."""
 
     reason: str | None = None
+    error: str | None = None
     older_than: TimeMs | None = None
     newer_than: TimeMs | None = None
     retriable: bool | None = None
@@ -85,9 +86,10 @@ class RetryDlq(Command, tag="RetryDlq", gc=False, kw_only=True):
 
 
 class PurgeDlq(Command, tag="PurgeDlq", gc=False, kw_only=True):
-    """Delete all dead letters of a queue."""
+    """Delete the dead letters of a queue: those of a filter, or all."""
 
     queue: str
+    filter: DlqFilter | None = None
 
 
 class RemoveDlqJob(Command, tag="RemoveDlqJob", gc=False, kw_only=True):
