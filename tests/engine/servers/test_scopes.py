@@ -46,6 +46,7 @@ NAMED: dict[str, dict[str, Any]] = {
     "PUSH": {"name": "n", "data": 1},
     "PULLB": {"count": 1},
     "CancelPoll": {"poll": 1},
+    "WaitJob": {"timeout": 1},
     "ACKB": {"ids": ["$job"]},
     "Settle": {"settlements": [{"id": "$job", "outcome": "complete"}]},
     "JobHeartbeatB": {"ids": ["$job"]},
