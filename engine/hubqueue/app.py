@@ -162,14 +162,17 @@ class App:
             return
         from hubqueue.mqtt.bridge import Bridge  # a hub without MQTT does not carry its libraries
 
-        self.bridge = Bridge(self.hub, self.config.mqtt.broker, self.config.mqtt.rules, version=__version__)
+        mqtt = self.config.mqtt
+        self.bridge = Bridge(self.hub, mqtt.broker, mqtt.rules, version=__version__, channels=mqtt.channels)
         self._intake.push_async_callback(self.bridge.close)
         await self.bridge.start()
 
 
 def _mounts() -> list[Mount]:
     """What the HTTP doors serve. Asked for only when there is one: these carry libraries that others do without."""
+    from hubqueue.servers.http.health import health_routes
     from hubqueue.servers.http.login import login_routes
+    from hubqueue.servers.http.metrics import metrics_route
     from hubqueue.servers.http.rest.serve import rest
     from hubqueue.servers.http.sse import streams
     from hubqueue.servers.http.ws import websocket

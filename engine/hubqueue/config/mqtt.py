@@ -26,6 +26,7 @@ def mqtt(base: Path) -> Check:
             "cert_file": checks.existing_file(base),
             "key_file": checks.existing_file(base),
             "protocol": checks.choice("auto", "5", "3.1.1"),
+            "channels": checks.boolean,
             "rules": checks.Each(rule()),
         },
         required=("url",),
@@ -53,7 +54,7 @@ def _mqtt(clean: dict[str, Any]) -> Mqtt:
     ca, cert, key = (_name(clean.get(name)) for name in ("ca_file", "cert_file", "key_file"))
     tls = Tls(ca, cert, key) if broker.tls else None
     broker = replace(broker, username=username, password=password, tls=tls, version=clean.get("protocol", "auto"))
-    return Mqtt(broker, clean.get("rules", ()))
+    return Mqtt(broker, clean.get("rules", ()), clean.get("channels", True))
 
 
 def _name(file: Path | None) -> str | None:

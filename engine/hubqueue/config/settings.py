@@ -77,10 +77,11 @@ class HttpDoor:
 
 @dataclass(frozen=True, slots=True)
 class Mqtt:
-    """The broker and what becomes of its messages."""
+    """The broker and what becomes of its messages. channels: whether channels are heard and told there."""
 
     broker: Broker
     rules: tuple[Rule, ...] = ()
+    channels: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """The MQTT bridge of a hub: its lanes, the answers to invokes, and what was counted. Built and closed by app.
 
 The main lane has the client id `hubqueue-<hub_id>`, says on `hubqueue/<hub_id>/status` whether the hub is there, and
-takes the invoke topics; each lane that a rule names is one more client of the broker.
+takes the invoke topics and the channels; each lane that a rule names is one more client of the broker.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import msgspec
 from hubqueue.hub.hub import Hub
 from hubqueue.mqtt.answers import Answers
 from hubqueue.mqtt.broker import Broker
+from hubqueue.mqtt.channels import ChannelBridge
 from hubqueue.mqtt.connection import Status
 from hubqueue.mqtt.lane import Lane
 from hubqueue.mqtt.link import LinkState
@@ -41,10 +42,12 @@ class Bridge:
         *,
         version: str,
         invoke: bool = True,
+        channels: bool = True,
         changed: Callable[[str, LinkState], None] = lambda lane, state: None,
     ) -> None:
         self.stats = Stats()
         self.tallies = Tallies(rules)
+        self._channels = ChannelBridge(hub.channels, self._say, lambda: self.links[MAIN_LANE]) if channels else None
         self._lanes: dict[str, Lane] = {}
         for name, routing in lanes_of(rules, invoke=invoke).items():
             self._lanes[name] = Lane(
@@ -56,6 +59,7 @@ class Bridge:
                 counted=self.tallies.count,
                 changed=partial(changed, name),
                 status=_status(hub.hub_id, version) if name == MAIN_LANE else None,
+                aside=self._channels if name == MAIN_LANE else None,
             )
         self._answers = Answers(hub, self._publish, self.stats) if invoke else None
 
@@ -65,9 +69,13 @@ class Bridge:
             await lane.start()
         if self._answers is not None:
             self._answers.start()
+        if self._channels is not None:
+            self._channels.start()
 
     async def close(self) -> None:
         """Store what was received, say goodbye, leave the sessions to the broker."""
+        if self._channels is not None:
+            await self._channels.close()
         if self._answers is not None:
             await self._answers.close()
         await asyncio.gather(*(lane.close() for lane in self._lanes.values()))
@@ -84,6 +92,9 @@ class Bridge:
 
     async def _publish(self, topic: str, payload: bytes, correlation: bytes | None) -> None:
         await self._lanes[MAIN_LANE].link.publish(topic, payload, correlation=correlation)
+
+    async def _say(self, topic: str, payload: bytes) -> None:
+        await self._lanes[MAIN_LANE].link.publish(topic, payload, qos=0)
 
 
 def client_id(hub_id: str, lane: str) -> str:

@@ -11,7 +11,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, Protocol
 
 import msgspec
 
@@ -40,6 +40,16 @@ CLOSE_S: Final = 5.0  # how long `close` waits for what was received
 BLOBS: Final = "mqtt"
 
 
+class Aside(Protocol):
+    """Takes messages of a topic that become no jobs."""
+
+    subscription: str
+
+    def received(self, message: Message) -> bool:
+        """Take a message; whether it was one of them."""
+        ...
+
+
 class Lane:
     """One client of the broker. `start` until `close`."""
 
@@ -54,7 +64,9 @@ class Lane:
         counted: Callable[[Routed, int], None] = lambda routed, now_ms: None,
         changed: Callable[[LinkState], None] = lambda state: None,
         status: Status | None = None,
+        aside: Aside | None = None,
     ) -> None:
+        """aside: takes messages that become no jobs."""
         self._hub = hub
         self._broker = broker
         self._client_id = client_id
@@ -72,7 +84,10 @@ class Lane:
         self._subscribed = asyncio.Event()
         self._closing = False
         self._tasks: list[asyncio.Task[None]] = []
+        self._aside = aside
         self._subscriptions = routing.subscriptions()
+        if aside is not None:
+            self._subscriptions |= {aside.subscription: 0}
         self.link = Link(
             broker,
             client_id,
@@ -113,6 +128,8 @@ class Lane:
     def _received(self, message: Message) -> None:
         if self._closing:
             return
+        if self._aside is not None and self._aside.received(message) and not message.mid:
+            return  # with an id it came by a rule's subscription, too
         delivery = self._inflight.take(message)
         if delivery is None:
             self._stats.redelivered += 1

@@ -115,13 +115,13 @@ class Link:
             self._connection.acknowledge(mids)
 
     async def publish(
-        self, topic: str, payload: bytes, *, retain: bool = False, correlation: bytes | None = None
+        self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, correlation: bytes | None = None
     ) -> None:
-        """Publish with QoS 1 and wait for the broker. Errors: LinkDown."""
+        """Publish, and with QoS 1 wait for the broker. Errors: LinkDown."""
         connection = self._connection
         if connection is None or connection.ended or not self.state.up:
             raise LinkDown(f"MQTT broker {self._broker.url}: not connected")
-        await connection.send(topic, payload, retain=retain, correlation=correlation)
+        await connection.send(topic, payload, qos=qos, retain=retain, correlation=correlation)
 
     def pause(self) -> None:
         """Read no more messages until `resume`, over reconnects too."""
