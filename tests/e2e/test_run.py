@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -98,10 +99,21 @@ def test_a_port_that_is_taken_is_told(tmp_path: Path) -> None:
         assert "Traceback" not in other.stderr
 
 
-def test_another_host_without_tokens_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    ended = refused(tmp_path, "--host", "0.0.0.0")
-    assert ended.returncode == 3
-    assert "HUBQUEUE_AUTH_TOKENS" in ended.stderr
+@pytest.mark.parametrize("flags", [("--host", "0.0.0.0"), ("--http-host", "0.0.0.0")], ids=str)
+async def test_a_hub_that_others_can_reach_makes_its_first_token_and_shows_it_once(
+    tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    with HubProcess(tmp_path, "--tcp-port", "0", *flags) as hub:
+        (secret,) = re.findall(r"\bhq_\S+", hub.log())
+        with pytest.raises(NotAuthenticated):
+            await hubqueue.Client(hub.url).open()
+        async with hubqueue.Client(hub.url, token=secret) as client:
+            await client.queue("q").add("x")
+        hub.stop()
+        hub.start()
+        assert hub.log().count("hq_") == 1
+        async with hubqueue.Client(hub.url, token=secret) as client:
+            assert (await client.queue("q").counts()).waiting == 1
 
 
 async def test_tokens_and_tls_guard_the_door(tmp_path: Path) -> None:

@@ -49,6 +49,7 @@ COMMANDS: Final = {
     "dlq": "dlq",
     "forward": "forward",
     "tail": "tail",
+    "token": "token",
     "check-config": "check_config",
     "backup": "backup",
     "restore": "restore",

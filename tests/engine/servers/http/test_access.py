@@ -15,6 +15,7 @@ import pytest
 from hubqueue.app import App
 from hubqueue.config.settings import Config, GivenToken, HttpDoor, Ingress, TcpDoor
 from hubqueue.model.access import Grant, Scope
+from support.waiting import until
 
 ADMIN, READER = "admin-secret", "reader-secret"
 TOKENS = (ADMIN, GivenToken(READER, Grant("reader", frozenset({Scope.READ}))))
@@ -118,7 +119,7 @@ async def test_wrong_tokens_by_http_slow_the_same_address_down_on_tcp(guarded: A
         for _ in range(3):
             async with session.get("/api/v1/queues") as answer:
                 assert answer.status == 401
-    door = guarded.tcp._door  # noqa: SLF001
+    door = guarded.tcp._door
     assert door.gate.failed("127.0.0.1") >= 0.8
 
 
@@ -201,8 +202,7 @@ async def test_what_runs_with_a_token_ends_when_it_is_revoked(guarded: App) -> N
     secret = await hub.run(lambda tx: hub.access.add(tx, "worker", (Scope.WORK,)))
     async with browser(base_of(guarded), {"Authorization": f"Bearer {secret}"}) as session:
         poll = asyncio.ensure_future(session.post("/api/v1/queues/q/lease", json={"owner": "w", "timeout": 30000}))
-        while not hub.served("q"):
-            await asyncio.sleep(0.01)
+        await until(lambda: hub.served("q"))
         await hub.run(lambda tx: hub.access.revoke(tx, "worker"))
         with pytest.raises(aiohttp.ClientError):
             await asyncio.wait_for(poll, 5)
