@@ -128,8 +128,8 @@ class Lane:
     def _received(self, message: Message) -> None:
         if self._closing:
             return
-        if self._aside is not None and self._aside.received(message) and not message.mid:
-            return  # with an id it came by a rule's subscription, too
+        if self._aside is not None and not message.mid and self._aside.received(message):
+            return  # what a rule subscribed to with QoS 1 comes besides, with an id
         delivery = self._inflight.take(message)
         if delivery is None:
             self._stats.redelivered += 1

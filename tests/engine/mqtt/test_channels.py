@@ -16,6 +16,7 @@ from hubqueue.model.channel import ChannelMessage
 from hubqueue.model.payload import decode, encode
 from hubqueue.mqtt.bridge import Bridge
 from hubqueue.mqtt.rules import Rule
+from support import waiting
 from support.mosquitto import Mosquitto
 from support.mqtt import client, near, publish, until
 
@@ -25,8 +26,7 @@ Heard = list[tuple[str, Any]]
 @asynccontextmanager
 async def bridged(folder: Path, port: int, *rules: Rule, channels: bool = True, **more: object) -> AsyncIterator[Hub]:
     """A hub whose link to the broker is up."""
-    folder.mkdir(exist_ok=True)
-    async with await Hub.open(folder / "hub.db") as hub:
+    async with await Hub.open(folder.with_suffix(".db")) as hub:
         bridge = Bridge(hub, near(port, **more), rules, version="1", channels=channels)
         await bridge.start()
         try:
@@ -45,6 +45,15 @@ def listen(hub: Hub) -> Heard:
 
     hub.channels.subscribe("*", hear)
     return heard
+
+
+async def queued(hub: Hub) -> None:
+    """A job waits in queue q."""
+
+    async def waits() -> bool:
+        return bool((await hub.counts("q")).waiting)
+
+    await waiting.until(waits, 10)
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
@@ -105,10 +114,9 @@ async def test_messages_of_channels_become_no_jobs_unless_a_rule_takes_them(tmp_
         heard = listen(hub)
         await publish(broker.port, [("hubqueue/left/messages", b"1"), ("hubqueue/taken/messages", b"2")])
         await until(lambda: len(heard) == 2)
-        async with asyncio.timeout(10):
-            while not (await hub.counts("q")).waiting:
-                await asyncio.sleep(0.02)
+        await queued(hub)
         assert [info.name for info in await hub.queues()] == ["q"]
+        assert sorted(heard) == [("left", 1), ("taken", 2)]
 
 
 async def test_a_retained_message_is_not_said_again(tmp_path: Path) -> None:
@@ -127,9 +135,7 @@ async def test_switched_off_channels_stay_in_the_hub(tmp_path: Path) -> None:
     async with Mosquitto(tmp_path) as broker, bridged(tmp_path, broker.port, rule, channels=False) as hub:
         heard = listen(hub)
         await publish(broker.port, [("hubqueue/c/messages", b"1"), ("marker", b"1")])
-        async with asyncio.timeout(10):
-            while not (await hub.counts("q")).waiting:
-                await asyncio.sleep(0.02)
+        await queued(hub)
         assert heard == []
 
 
