@@ -14,7 +14,7 @@ from hubqueue.model.limits import check_queue
 from hubqueue.model.state import State
 from hubqueue.model.verbs import Counts, QueueInfo
 from hubqueue.servers.door import Call, Door, Handlers
-from hubqueue.servers.query import counts_map
+from hubqueue.servers.query import counts_map, counts_per_priority
 from hubqueue.servers.schedules import shown_schedule
 from hubqueue.wire.commands import monitor as wire
 from hubqueue.wire.commands.session import Stats
@@ -138,9 +138,10 @@ def all_queues(call: Call, command: wire.DashboardQueues) -> None:
     call.run(query.queues, shape)
 
 
-def one_queue(call: Call, command: wire.DashboardQueue) -> None:
+async def one_queue(call: Call, command: wire.DashboardQueue) -> dict[str, Any]:
     hub, queue = call.session.door.hub, command.queue
     limit = min(command.jobs_limit, MAX_JOBS)
+    priorities = await counts_per_priority(hub, queue)
 
     def verb(tx: Any) -> dict[str, Any]:
         counts = query.counts(tx, queue)
@@ -153,7 +154,7 @@ def one_queue(call: Call, command: wire.DashboardQueue) -> None:
                 "totalFailed": hub.metrics.failed_of(tx, queue).total,
             },
             "paused": query.is_paused(tx, queue),
-            "priorityCounts": {str(priority): n for priority, n in query.by_priority(tx, queue).items()},
+            "priorityCounts": priorities,
             "dlqPreview": [_dead(job) for job in dead],
             "timestamp": float(hub.now_ms()),
         }
@@ -161,7 +162,7 @@ def one_queue(call: Call, command: wire.DashboardQueue) -> None:
             data["jobs"] = _first_jobs(tx, queue, limit, paused=data["paused"])
         return data
 
-    call.run(verb, lambda data: {"data": data})
+    return {"data": await hub.run(verb)}
 
 
 def _first_jobs(tx: Any, queue: str, limit: int, *, paused: bool) -> dict[str, list[dict[str, Any]]]:

@@ -7,7 +7,9 @@ from typing import Any, Final
 from msgspec import UNSET, Raw
 
 from hubqueue.errors import NotFound, WrongState
+from hubqueue.hub.hub import Hub
 from hubqueue.hub.verbs import hold, query
+from hubqueue.hub.verbs.priorities import Priorities
 from hubqueue.model.job import Job
 from hubqueue.model.state import LABELS, TERMINAL, State, shown
 from hubqueue.model.verbs import Counts
@@ -104,11 +106,16 @@ def counts_map(counts: Counts) -> dict[str, int]:
     }
 
 
-def get_counts_per_priority(call: Call, command: wire.GetCountsPerPriority) -> None:
-    def shape(by_priority: dict[int, int]) -> dict[str, Any]:
-        return {"queue": command.queue, "counts": {str(priority): n for priority, n in by_priority.items()}}
+async def get_counts_per_priority(call: Call, command: wire.GetCountsPerPriority) -> dict[str, Any]:
+    return {"queue": command.queue, "counts": await counts_per_priority(call.session.door.hub, command.queue)}
 
-    call.run(lambda tx: query.by_priority(tx, command.queue), shape)
+
+async def counts_per_priority(hub: Hub, queue: str) -> dict[str, int]:
+    """Queued jobs by priority, counted in steps."""
+    counting = Priorities(queue)
+    while await hub.run(counting.step):
+        pass
+    return counting.shown()
 
 
 def count(call: Call, command: wire.CountJobs) -> None:

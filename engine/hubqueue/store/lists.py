@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -39,14 +40,39 @@ def page(
     return [as_job(tx, row, queue.name) for row in rows]
 
 
-PRIORITIES: Final = """
-    SELECT priority, count(*) FROM job WHERE queue = ? AND state IN (0, 1) GROUP BY priority ORDER BY priority
+PLAIN_PRIORITIES: Final = """
+    SELECT priority, count(*) FROM job
+    WHERE queue = ? AND state = 0 AND grp IS NULL AND priority {} 0
+    GROUP BY priority
+"""
+GROUPED_PRIORITIES: Final = """
+    SELECT priority, count(*) FROM job WHERE queue = ? AND state = 0 AND grp IS NOT NULL AND priority <> 0
+    GROUP BY priority
+"""
+RAISED: Final = PLAIN_PRIORITIES.format(">")
+LOWERED: Final = PLAIN_PRIORITIES.format("<")
+
+
+def raised_and_lowered(tx: Tx, queue: QueueRow) -> Counter[int]:
+    """Waiting jobs by priority, but those of priority 0. Reads an index entry for each."""
+    found: Counter[int] = Counter()
+    for sql in (RAISED, LOWERED, *((GROUPED_PRIORITIES,) if queue.grouped else ())):
+        found.update(dict(tx.execute(sql, (queue.id,)).fetchall()))
+    return found
+
+
+DELAYED: Final = """
+    SELECT priority, count(*), max(seq)
+    FROM (SELECT priority, seq FROM job WHERE queue = ? AND state = 1 AND seq > ? ORDER BY seq LIMIT ?)
+    GROUP BY priority
 """
 
 
-def by_priority(tx: Tx, queue: QueueRow) -> dict[int, int]:
-    """Queued jobs (waiting and delayed) by priority. Reads an index entry per job: for people, not for loops."""
-    return dict(tx.execute(PRIORITIES, (queue.id,)).fetchall())
+def delayed_by_priority(tx: Tx, queue: QueueRow, after: int, limit: int) -> tuple[Counter[int], int]:
+    """The next delayed jobs by priority, and the seq of the last. Reads a row for each."""
+    rows = tx.execute(DELAYED, (queue.id, after, limit)).fetchall()
+    counts = Counter({priority: n for priority, n, _ in rows})
+    return counts, max((last for _, _, last in rows), default=after)
 
 
 OLDEST_WAITING: Final = """

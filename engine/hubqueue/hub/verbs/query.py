@@ -64,11 +64,6 @@ def queues(tx: Tx) -> list[QueueInfo]:
     return [QueueInfo(row.name, row.paused, _counts(row)) for row in tx.queues.by_name.values()]
 
 
-def by_priority(tx: Tx, queue: str) -> dict[int, int]:
-    row = tx.queues.find(queue)
-    return {} if row is None else lists.by_priority(tx, row)
-
-
 def oldest_waiting_ms(tx: Tx, queue: str) -> int | None:
     """Since when the first in line waits, Unix milliseconds; None if none waits."""
     row = tx.queues.find(queue)
