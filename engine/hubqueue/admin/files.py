@@ -1,4 +1,4 @@
-"""The job file of a running hub: `Backup` and `CheckFile`."""
+"""The job file of a running hub: `Backup`, `Backups` and `CheckFile`."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from hubqueue.hub.hub import Hub
 from hubqueue.servers.door import Operation
@@ -20,13 +20,36 @@ if TYPE_CHECKING:
 def operations(app: App) -> Mapping[str, Operation]:
     return {
         "Backup": lambda command: write_backup(app.hub, app.config.data_path),
+        "Backups": lambda command: list_backups(app.config.data_path),
         "CheckFile": lambda command: check_file(app.hub, app.config.data_path),
     }
 
 
+FOLDER: Final = "backups"
+MAX_LISTED: Final = 1000
+
+
+async def list_backups(data_path: Path) -> dict[str, Any]:
+    """The backups in the folder beside the job file, newest first."""
+    found = await asyncio.to_thread(_found, data_path.parent / FOLDER)
+    newest = sorted(found, key=lambda each: each["createdAt"], reverse=True)
+    return {"backups": newest[:MAX_LISTED]}
+
+
+def _found(folder: Path) -> list[dict[str, Any]]:
+    shown = []
+    for path in folder.glob("*.db"):
+        try:
+            stat = path.stat()
+        except FileNotFoundError:
+            continue  # taken away meanwhile
+        shown.append({"path": str(path.absolute()), "bytes": stat.st_size, "createdAt": stat.st_mtime * 1000})
+    return shown
+
+
 async def write_backup(hub: Hub, data_path: Path) -> dict[str, Any]:
     """A backup in the folder `backups` beside the job file, named by the time; its path and size."""
-    folder = data_path.parent / "backups"
+    folder = data_path.parent / FOLDER
     folder.mkdir(exist_ok=True)
     name = f"{data_path.stem}-{time.strftime('%Y%m%d-%H%M%S')}"
     target = next(path for path in _numbered(folder / name) if not path.exists())

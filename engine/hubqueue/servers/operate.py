@@ -30,6 +30,7 @@ HANDLERS: Final[Handlers] = dict.fromkeys(
         wire.RuleTest,
         wire.Config,
         wire.Backup,
+        wire.Backups,
         wire.CheckFile,
     ),
     operation,

@@ -95,5 +95,9 @@ class Backup(Command, tag="Backup", gc=False, kw_only=True):
     """Write a backup into the folder `backups` beside the job file."""
 
 
+class Backups(Command, tag="Backups", gc=False, kw_only=True):
+    """The backups in that folder, newest first."""
+
+
 class CheckFile(Command, tag="CheckFile", gc=False, kw_only=True):
     """Look a copy of the job file over."""
