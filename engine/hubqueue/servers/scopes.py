@@ -279,6 +279,7 @@ ROWS: Final[dict[type[Any], Row]] = {
     operate.RuleTest: Row(ADMIN, WHOLE),
     operate.Config: Row(ADMIN, WHOLE),
     operate.Backup: Row(ADMIN, WHOLE),
+    operate.Backups: Row(ADMIN, WHOLE),
     operate.CheckFile: Row(ADMIN, WHOLE),
 }
 

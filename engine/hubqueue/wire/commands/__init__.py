@@ -160,6 +160,7 @@ SINGLE_FORM: Final[tuple[type[Command], ...]] = (
     operate.RuleTest,
     operate.Config,
     operate.Backup,
+    operate.Backups,
     operate.CheckFile,
 )
 PLAIN_FORM: Final = (produce.PlainPush, produce.PlainPushB)
