@@ -17,16 +17,16 @@ if TYPE_CHECKING:
     from hubqueue.app import App
 
 
+FOLDER: Final = "backups"  # beside the job file
+MAX_LISTED: Final = 1000
+
+
 def operations(app: App) -> Mapping[str, Operation]:
     return {
         "Backup": lambda command: write_backup(app.hub, app.config.data_path),
         "Backups": lambda command: list_backups(app.config.data_path),
         "CheckFile": lambda command: check_file(app.hub, app.config.data_path),
     }
-
-
-FOLDER: Final = "backups"
-MAX_LISTED: Final = 1000
 
 
 async def list_backups(data_path: Path) -> dict[str, Any]:

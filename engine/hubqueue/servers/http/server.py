@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable
+from typing import Final
 
 from aiohttp import web
 
@@ -19,6 +20,8 @@ from hubqueue.servers.http.settings import HttpSettings
 from hubqueue.servers.tls import server_context
 
 log = logging.getLogger(__name__)
+
+MAX_LINE_BYTES: Final = 64 * 1024  # of a request's first line: an id may be 1024 characters, twelve bytes each in a URL
 
 Mount = Callable[[web.Application], None]
 
@@ -55,6 +58,7 @@ class HttpServer:
             handler_cancellation=True,
             shutdown_timeout=settings.drain_s,
             handle_signals=False,
+            max_line_size=MAX_LINE_BYTES,
         )
         await runner.setup()
         try:

@@ -27,6 +27,9 @@ MAX_WAIT_MS: Final = 600_000
 Wait = Annotated[str, Meta(pattern=WAIT_PATTERN, description="Longest wait, as in 500ms, 5s or 2m; at most 10m")]
 
 
+Cell = Annotated[str, Meta(min_length=1, max_length=64)]
+
+
 class FeedOptions(msgspec.Struct, kw_only=True):
     """Options of the jobs, in the query or as X-Hubqueue-* headers; the query goes first. Times in milliseconds.
 
@@ -43,9 +46,7 @@ class FeedOptions(msgspec.Struct, kw_only=True):
     dedup: Ref | UnsetType = UNSET
     dedupttl: DelayMs | UnsetType = UNSET
     explode: bool = False
-    columns: Annotated[list[Annotated[str, Meta(min_length=1, max_length=256)]], Meta(max_length=1000)] | UnsetType = (
-        UNSET
-    )
+    columns: Annotated[list[Cell], Meta(max_length=100)] | UnsetType = UNSET
     delimiter: Annotated[str, Meta(pattern=r"^[,;|\t ]$")] = ","
 
 

@@ -21,8 +21,10 @@ Words = Annotated[str, Meta(min_length=1, max_length=256, description="Part of i
 StateWord = Literal["waiting", "prioritized", "delayed", "active", "waiting-children", "paused", "completed", "failed"]
 
 
-class Job(JobMap):
+class Job(JobMap, rename="camel", kw_only=True):
     """A job. Data and results are the user's own; times are Unix milliseconds."""
+
+    data: Any = UNSET
 
 
 class JobId(msgspec.Struct):

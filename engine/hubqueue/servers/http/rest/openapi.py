@@ -73,15 +73,19 @@ class _Schemas:
 
     def of(self, kind: Any) -> Node:
         (schema,), found = msgspec.json.schema_components([kind], ref_template=REF)
-        self.components |= found
+        self._gather(found)
         return schema
 
     def fields(self, struct: type[msgspec.Struct]) -> Iterable[tuple[str, Node]]:
         """The fields of a struct as parameters of their own."""
         _, found = msgspec.json.schema_components([struct], ref_template=REF)
         properties: Node = found.pop(struct.__name__)["properties"]
-        self.components |= found
+        self._gather(found)
         return properties.items()
+
+    def _gather(self, found: Node) -> None:
+        for name, schema in found.items():
+            assert self.components.setdefault(name, schema) == schema, f"two types are named {name}"
 
 
 def _operation(route: Route, schemas: _Schemas) -> Node:

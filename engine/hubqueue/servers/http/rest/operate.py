@@ -58,7 +58,7 @@ class Workers(msgspec.Struct, kw_only=True):
     stats: Loose
 
 
-class Schedule(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+class Hours(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """When a forwarder may run, as in `22:00-06:00`."""
 
     windows: Annotated[
@@ -77,7 +77,7 @@ class NewForwarder(msgspec.Struct, rename="camel", forbid_unknown_fields=True, o
     token: Annotated[str, Meta(min_length=1, max_length=4096)] | UnsetType = UNSET
     ca_cert: Annotated[str, Meta(min_length=1, max_length=100_000)] | UnsetType = UNSET
     durable: bool | UnsetType = UNSET
-    schedule: Schedule | UnsetType = UNSET
+    schedule: Hours | UnsetType = UNSET
     rate: Annotated[float, Meta(ge=0.001, le=1_000_000)] | UnsetType = UNSET
     batch: Annotated[int, Meta(ge=1, le=1000)] | UnsetType = UNSET
     concurrency: Annotated[int, Meta(ge=1, le=64)] | UnsetType = UNSET
