@@ -79,7 +79,11 @@ class Dashboard:
 
 def seed(ask: Asker) -> None:
     """Something of everything: readings and a camera that wait, a mail queue with dead letters, a paused queue."""
-    push(ask, "readings", [{"name": "reading", "data": {"kind": "temperature", "value": 20 + n / 10}} for n in range(120)])
+    push(
+        ask,
+        "readings",
+        [{"name": "reading", "data": {"kind": "temperature", "value": 20 + n / 10}} for n in range(120)],
+    )
     push(ask, "camera", [{"name": "frame", "data": {"path": f"/frames/{n}.jpg"}, "delay": 3_600_000} for n in range(3)])
     push(ask, "garden", [{"name": "water", "data": {"valve": n, "minutes": 5}} for n in range(20)])
     ask("Pause", queue="garden")
@@ -96,7 +100,9 @@ def push(ask: Asker, queue: str, jobs: list[Mapping[str, Any]]) -> list[str]:
 
 def die(ask: Asker, queue: str, count: int, error: str) -> list[str]:
     """So many dead letters of one cause; their ids."""
-    jobs = [{"name": "send", "data": {"to": f"user{n}@example.org"}, "maxAttempts": 1, "priority": 1} for n in range(count)]
+    jobs = [
+        {"name": "send", "data": {"to": f"user{n}@example.org"}, "maxAttempts": 1, "priority": 1} for n in range(count)
+    ]
     ids = push(ask, queue, list(jobs))
     for job, token in _leased(ask, queue, count):
         ask("FAIL", id=job["id"], token=token, error=error)

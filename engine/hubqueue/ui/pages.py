@@ -57,7 +57,7 @@ def _chosen(request: web.Request) -> web.Response:
 
 
 def _to_login(request: web.Request) -> web.Response:
-    came_for = None if request.path == "/" or request.method != "GET" else request.path_qs
+    came_for = None if request.path_qs == "/" or request.method != "GET" else request.path_qs
     login = visitor.url(request, "/login", {"next": came_for})
     if visitor.swaps(request):
         return web.Response(status=401, headers={"HX-Redirect": login})

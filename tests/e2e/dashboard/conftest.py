@@ -6,29 +6,15 @@ is how a broken script or a refused inline style shows.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
+from support.browser import ACTION_MS, ARGUMENTS, CHROMIUM, DESKTOP, Visit
 from support.dashboard import Dashboard, seed
-
-CHROMIUM = "/usr/bin/chromium"  # of Debian: script/setup --tests
-ARGUMENTS = [
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"),
-    *("--disable-background-networking", "--disable-component-update", "--disable-sync"),
-]
-ACTION_MS = 15_000.0
-
-DESKTOP = {"viewport": {"width": 1280, "height": 900}, "locale": "en-US", "color_scheme": "light"}
-DARK = {**DESKTOP, "color_scheme": "dark"}
-PHONE = {**DESKTOP, "viewport": {"width": 390, "height": 844}, "is_mobile": True, "has_touch": True}
-GERMAN = {**DESKTOP, "locale": "de-DE"}
-LOOKS = {"light": DESKTOP, "dark": DARK, "phone": PHONE}
-
-Visit = Callable[..., Page]
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
