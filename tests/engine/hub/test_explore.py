@@ -1,0 +1,240 @@
+"""Finding jobs, and what dead letters died of."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from hubqueue.errors import Invalid
+from hubqueue.hub.verbs import explore
+from hubqueue.hub.verbs.priorities import Priorities
+from hubqueue.model.job import NewJob, Options
+from hubqueue.model.outcome import Fail, Reject
+
+from .conftest import Bench
+
+encode = msgspec.msgpack.encode
+
+
+async def found(
+    bench: Bench, queue: str | None = "q", states: tuple[str, ...] = (), **question: Any
+) -> list[tuple[str, str]]:
+    """(name, state) of every job found, page by page."""
+    asked = {"name": None, "text": None, "reason": None, "limit": 3, "after": None, "ascending": True}
+    asked |= {"sees": lambda queue: True, **question}
+    names = []
+    while True:
+        page = await bench.hub.run(lambda tx: explore.find(tx, queue, states, **asked))
+        names += [(job.name, word) for job, word in page.jobs]
+        if page.cursor is None:
+            return names
+        asked["after"] = page.cursor
+
+
+async def test_jobs_of_all_queues_come_in_order_of_acceptance(bench: Bench) -> None:
+    for queue, name in (("a", "1"), ("b", "2"), ("a", "3"), ("c", "4"), ("b", "5")):
+        await bench.add(name, queue=queue)
+    assert [name for name, _ in await found(bench, None)] == ["1", "2", "3", "4", "5"]
+    assert [name for name, _ in await found(bench, None, ascending=False)] == ["5", "4", "3", "2", "1"]
+    assert [name for name, _ in await found(bench, None, sees=lambda queue: queue != "b")] == ["1", "3", "4"]
+
+
+async def test_more_queues_than_are_merged_are_walked_in_the_same_order(bench: Bench) -> None:
+    names = [str(n) for n in range(2 * explore.search.MAX_STREAMS + 7)]
+    for n, name in enumerate(names):
+        await bench.add(name, queue=f"q{n % (explore.search.MAX_STREAMS + 5)}")
+    assert [name for name, _ in await found(bench, None, limit=50)] == names
+    assert [name for name, _ in await found(bench, None, limit=50, ascending=False)] == names[::-1]
+    assert [name for name, _ in await found(bench, None, ("delayed",))] == []
+
+
+async def test_states_are_those_of_the_protocol(bench: Bench) -> None:
+    await bench.add("plain")
+    await bench.add("raised", priority=1)
+    await bench.add("later", delay_ms=60_000)
+    assert await found(bench, states=("waiting",)) == [("plain", "waiting")]
+    assert await found(bench, states=("prioritized", "delayed")) == [("raised", "prioritized"), ("later", "delayed")]
+    assert await found(bench, states=("paused",)) == []
+    await bench.hub.pause("q")
+    assert await found(bench, states=("waiting", "prioritized")) == []
+    assert await found(bench, states=("paused",)) == [("plain", "paused"), ("raised", "paused")]
+    assert await found(bench, None, ("paused", "delayed")) == [
+        ("plain", "paused"),
+        ("raised", "paused"),
+        ("later", "delayed"),
+    ]
+
+
+async def test_an_unknown_state_is_refused(bench: Bench) -> None:
+    with pytest.raises(Invalid, match="Unknown state: lost"):
+        await found(bench, states=("lost",))
+
+
+async def test_text_is_found_in_ids_names_errors_and_data(bench: Bench) -> None:
+    await bench.add("Alpha")
+    await bench.add("b", custom_id="order-ALPHA-1")
+    await bench.add("c", data=encode({"room": "alphabet"}))
+    await bench.add("d", data=encode({"pad": "\0" * 300, "room": "alpha"}))  # behind a zero byte too
+    await bench.add("e", max_attempts=1)
+    await bench.add("f", data=encode({"room": "beta"}))
+    leased = {each.job.name: each for each in await bench.take(10)}
+    await bench.end(leased["e"], Fail("No alpha here"))
+    assert [name for name, _ in await found(bench, text="aLPHa")] == ["Alpha", "b", "c", "d", "e"]
+    assert await found(bench, text="gamma") == []
+
+
+async def test_the_names_of_stored_fields_are_not_found(bench: Bench) -> None:
+    await bench.add("e", max_attempts=1)
+    (leased,) = await bench.take()
+    await bench.end(leased, Fail("broke"))
+    assert await found(bench, text="attempts") == []
+    assert await found(bench, text="explicit_fail") == []
+    assert [name for name, _ in await found(bench, text="broke")] == ["e"]
+
+
+async def test_odd_letters_and_signs_are_taken_as_they_are(bench: Bench) -> None:
+    await bench.add("Grüße %_?")
+    await bench.add("x", data=b"\xa1\xff")  # a text that is no UTF-8
+    assert [name for name, _ in await found(bench, text="grüße %_")] == ["Grüße %_?"]
+    assert await found(bench, text="GRÜSSE") == []
+
+
+async def test_large_data_is_not_looked_into(bench: Bench) -> None:
+    await bench.add("x", data=encode("alpha" + "x" * explore.search.MAX_SEARCHED_BYTES))
+    assert await found(bench, text="alpha") == []
+
+
+async def test_an_id_finds_its_job_if_the_rest_fits(bench: Bench) -> None:
+    (id,) = await bench.add("x")
+    await bench.add("y", queue="other")
+    assert [name for name, _ in await found(bench, None, text=id)] == ["x"]
+    assert await found(bench, "other", text=id) == []
+    assert await found(bench, "q", ("delayed",), text=id) == []
+    assert await found(bench, "q", name="y", text=id) == []
+
+
+async def test_name_and_reason_are_the_very_words(bench: Bench) -> None:
+    await bench.add("mail", "mailer", "mail", max_attempts=1)
+    leased = await bench.take(3)
+    await bench.end(leased[0], Reject("bad address"))
+    await bench.end(leased[1], Fail("rejected"))
+    assert await found(bench, name="mail") == [("mail", "failed"), ("mail", "active")]
+    assert await found(bench, reason="rejected") == [("mail", "failed")]
+    assert await found(bench, reason="max_attempts_exceeded", text="rej") == [("mailer", "failed")]
+    assert await found(bench, reason="rejected", states=("waiting",)) == []
+
+
+async def test_a_search_without_end_answers_in_steps(bench: Bench) -> None:
+    for _ in range(12):
+        await bench.hub.enqueue("q", [NewJob(name="n") for _ in range(5000)])
+    looked_at, steps, after = 0, 0, None
+    while True:
+        page = await bench.hub.run(
+            lambda tx: explore.find(
+                tx,
+                "q",
+                (),
+                name=None,
+                text="nothing",
+                reason=None,
+                limit=50,
+                after=after,
+                ascending=False,
+                sees=lambda queue: True,
+            )
+        )
+        looked_at, steps, after = looked_at + page.looked_at, steps + 1, page.cursor
+        assert page.jobs == []
+        if after is None:
+            break
+    assert looked_at == 60_000
+    assert steps > 1
+
+
+async def test_a_page_ends_when_its_data_is_large(bench: Bench) -> None:
+    for _ in range(4):
+        await bench.add("x", data=encode(b"x" * (explore.MAX_FOUND_BYTES // 2)))
+    page = await bench.hub.run(
+        lambda tx: explore.find(
+            tx,
+            "q",
+            (),
+            name=None,
+            text=None,
+            reason=None,
+            limit=50,
+            after=None,
+            ascending=True,
+            sees=lambda queue: True,
+        )
+    )
+    assert len(page.jobs) == 2
+    assert page.cursor is not None
+
+
+async def test_jobs_of_an_obliterated_queue_are_not_found(bench: Bench) -> None:
+    await bench.add("gone")
+    await bench.hub.obliterate("q")
+    await bench.add("here", queue="r")
+    assert [name for name, _ in await found(bench, None)] == ["here"]
+
+
+async def reasons(bench: Bench, queue: str | None = None) -> list[tuple[str, str, str, int]]:
+    groups = explore.Reasons(queue, lambda name: name != "hidden")
+    while await bench.hub.run(groups.step):
+        pass
+    assert groups.counted <= groups.total
+    return [(each.queue, each.reason, each.pattern, each.count) for each in groups.largest_first()]
+
+
+async def test_dead_letters_are_grouped_by_queue_reason_and_what_their_errors_share(bench: Bench) -> None:
+    for queue in ("q", "r", "hidden"):
+        await bench.add("a", "b", "c", queue=queue, max_attempts=1)
+        leased = await bench.take(3, queue=queue)
+        await bench.end(leased[0], Fail("no route to 10.0.0.1\nat 5"))
+        await bench.end(leased[1], Fail("no route to 10.0.0.2"))
+        await bench.end(leased[2], Reject("no route to 10.0.0.2"))
+    assert sorted(await reasons(bench)) == [
+        ("q", "max_attempts_exceeded", "no route to #", 2),
+        ("q", "rejected", "no route to #", 1),
+        ("r", "max_attempts_exceeded", "no route to #", 2),
+        ("r", "rejected", "no route to #", 1),
+    ]
+    assert await reasons(bench, "r") == [
+        ("r", "max_attempts_exceeded", "no route to #", 2),
+        ("r", "rejected", "no route to #", 1),
+    ]
+    assert await reasons(bench, "nobody") == []
+
+
+async def test_the_newest_of_a_group_is_its_sample(bench: Bench) -> None:
+    for n in (1, 2):
+        await bench.add("a", max_attempts=1, custom_id=f"mine-{n}")
+        (leased,) = await bench.take()
+        await bench.end(leased, Fail(f"try {n}"))
+    groups = explore.Reasons("q", lambda name: True)
+    await bench.hub.run(groups.step)
+    (group,) = groups.largest_first()
+    assert (group.error, group.sample_id, group.count) == ("try 2", "mine-2", 2)
+    assert group.oldest_ms <= group.newest_ms <= bench.hub.now_ms()
+
+
+async def test_dead_letters_without_an_error_are_a_group(bench: Bench) -> None:
+    (id,) = await bench.add("a")
+    await bench.hub.discard(id)
+    assert await reasons(bench) == [("q", "discarded", "", 1)]
+
+
+async def test_priorities_are_counted_whatever_the_state_and_group(bench: Bench) -> None:
+    await bench.add("a", "b")
+    await bench.add("c", priority=5)
+    await bench.add("d", priority=-2)
+    await bench.add("e", priority=5, delay_ms=60_000)
+    await bench.add("f", priority=7, options=Options(group="g"))
+    await bench.add("g", options=Options(group="g"))
+    counting = Priorities("q")
+    while await bench.hub.run(counting.step):
+        pass
+    assert counting.shown() == {"-2": 1, "0": 3, "5": 2, "7": 1}
