@@ -14,7 +14,7 @@ import pytest
 from hubqueue.errors import NotFound
 from hubqueue.hub.access import digest_of
 from hubqueue.hub.hub import Hub
-from hubqueue.hub.verbs import query
+from hubqueue.hub.verbs import change, query
 from hubqueue.model.access import Grant, Scope
 from hubqueue.model.job import NewJob
 from hubqueue.model.state import State
@@ -294,6 +294,18 @@ async def test_tokens_outlive_a_restart_and_the_file_does_not_hold_them(tmp_path
         used_at_ms = token.used_at_ms
     async with await Hub.open(path) as hub:
         assert hub.access.tokens[0].used_at_ms == used_at_ms
+
+
+async def test_searches_without_a_queue_find_only_its_own(known: Known, connect: Connect) -> None:
+    client = await as_token(connect, await known.token(*Scope, queues=("mine",)))
+    own = (await client.good("PUSH", queue="mine", name="n", data=1))["id"]
+    assert [job["id"] for job in (await client.good("FindJobs"))["jobs"]] == [own]
+    for id in (known.ids["$job"], own):
+        await known.hub.run(lambda tx, id=id: change.discard(tx, id, None))
+    assert [reason["queue"] for reason in (await client.good("DeadReasons"))["reasons"]] == ["mine"]
+    overview = await client.good("Overview")
+    assert [queue["name"] for queue in overview["queues"]] == ["mine"]
+    assert overview["totals"]["failed"] == 1
 
 
 def content_of(folder: Path) -> bytes:
