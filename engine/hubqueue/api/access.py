@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from typing import Any, overload
 
+from hubqueue.api.channel import Channel
 from hubqueue.api.jobs import JobHandle
 from hubqueue.api.queue import Queue
 from hubqueue.api.units import Duration, duration_ms
@@ -36,6 +37,14 @@ class Access(ABC):
     def job(self, id: str) -> JobHandle:
         """The handle of a job whose id is known; ids are unique across queues."""
         return JobHandle(self.verbs, id)
+
+    def channel(self, name: str) -> Channel:
+        """A channel by its name: `async for said in hub.channel("doors")`; `*` listens to all of them."""
+        return Channel(self.verbs, name)
+
+    async def publish(self, channel: str, data: Any = None) -> int:
+        """Tell everybody who listens to a channel now; how many listeners there are."""
+        return await self.channel(channel).publish(data)
 
     async def subscribe(self, receive: Callable[[Event], Any]) -> Callable[[], None]:
         """Call `receive` for everything that happens to jobs of any queue. Returns what ends it."""

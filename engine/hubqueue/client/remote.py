@@ -8,18 +8,21 @@ lease whose answer was lost is given back by the hub. Verbs for which that is no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final, Self
 from uuid import uuid4
+
+import msgspec
 
 from hubqueue.client import replies
 from hubqueue.client.address import LinkSettings
 from hubqueue.client.connection import Connection
 from hubqueue.client.jobmap import fields_of, job_of, raw, schedule_fields
 from hubqueue.client.polls import Polls
-from hubqueue.client.replies import R, event_of, read
+from hubqueue.client.replies import R, event_of, message_of, read
 from hubqueue.client.settling import settle_fields
 from hubqueue.errors import AnswerLost, LockLost, NotFound, ProtocolError, WrongState
+from hubqueue.model.channel import ChannelMessage
 from hubqueue.model.job import Enqueueable, Job, Leased
 from hubqueue.model.outcome import Blob, Complete, Output, Release, Settlement
 from hubqueue.model.schedule import Schedule
@@ -29,6 +32,7 @@ from hubqueue.wire.fields import number
 
 ONCE: Final = "once:"  # custom ids made here; a hub keeps them idempotent for an hour after the job has finished
 EVERY_QUEUE: Final = "*"
+Greeting = tuple[str, Mapping[str, object]]  # what a link of its own asks for, after each connect
 UNKNOWN: Final = "unknown"  # the state of a job that is not there
 
 
@@ -228,11 +232,20 @@ class RemoteHub:
 
     async def subscribe(self, queue: str | None, receive: Callable[[Event], Any]) -> Callable[[], None]:
         """As Verbs; on a link of its own. What happens while that link is down is not told."""
-        link = Connection(
-            self.link.settings,
-            greeting=[("SubscribeEvents", {"queue": EVERY_QUEUE if queue is None else queue})],
-            receive=lambda event: receive(event_of(event)),
+        greeting: Greeting = ("SubscribeEvents", {"queue": EVERY_QUEUE if queue is None else queue})
+        return await self._listen(greeting, lambda event: receive(event_of(event)))
+
+    async def publish(self, channel: str, data: bytes) -> int:
+        return read(await self._once("Publish", channel=channel, data=raw(data)), replies.PublishReply).receivers
+
+    async def hear(self, channel: str, receive: Callable[[ChannelMessage], Any]) -> Callable[[], None]:
+        """As Verbs; on a link of its own. What is said while that link is down is not heard."""
+        return await self._listen(
+            ("SubscribeChannel", {"channel": channel}), lambda message: receive(message_of(message))
         )
+
+    async def _listen(self, greeting: Greeting, receive: Callable[[msgspec.Raw], Any]) -> Callable[[], None]:
+        link = Connection(self.link.settings, greeting=[greeting], receive=receive)
         await link.open()
         self._subscriptions.add(link)
         return lambda: self._end(link)

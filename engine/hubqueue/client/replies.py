@@ -8,6 +8,7 @@ import msgspec
 
 from hubqueue.client.jobmap import WireJob, present, text
 from hubqueue.errors import ProtocolError
+from hubqueue.model.channel import ChannelMessage
 from hubqueue.model.verbs import Counts, Event
 
 R = TypeVar("R", bound=msgspec.Struct)
@@ -123,6 +124,26 @@ def read(reply: bytes, kind: type[R]) -> R:
     except (msgspec.MsgspecError, UnicodeDecodeError) as error:
         raise ProtocolError(f"an answer of another shape: {error}") from error
     return answer
+
+
+class WireMessage(msgspec.Struct):
+    """What follows SubscribeChannel. Units: milliseconds."""
+
+    channel: str
+    data: msgspec.Raw
+    timestamp: float
+
+
+class PublishReply(msgspec.Struct):
+    """Publish."""
+
+    receivers: int
+
+
+def message_of(data: msgspec.Raw) -> ChannelMessage:
+    """The channel message in a pushed message."""
+    wire = read(bytes(data), WireMessage)
+    return ChannelMessage(wire.channel, bytes(wire.data), int(wire.timestamp))
 
 
 def event_of(data: msgspec.Raw) -> Event:

@@ -59,6 +59,7 @@ class Envelope(msgspec.Struct, rename="camel"):
     code: str | None = None
     hint: str | None = None
     event: msgspec.Raw = msgspec.Raw()
+    type: str | None = None
 
 
 _decode_envelope = msgspec.msgpack.Decoder(Envelope).decode
@@ -66,7 +67,10 @@ _decode_peer = msgspec.msgpack.Decoder(Peer).decode
 
 
 class Session(asyncio.Protocol):
-    """A connected, greeted and authenticated link. Made by `Session.open`."""
+    """A connected, greeted and authenticated link. Made by `Session.open`.
+
+    receive: gets events (the map in them) and channel messages (as they came).
+    """
 
     def __init__(self, settings: LinkSettings, receive: Callable[[msgspec.Raw], None] | None = None) -> None:
         self.peer = Peer()
@@ -203,6 +207,8 @@ class Session(asyncio.Protocol):
         if not key:
             if self._receive is not None and bytes(envelope.event):
                 self._receive(envelope.event)
+            elif self._receive is not None and envelope.type == "message":
+                self._receive(msgspec.Raw(payload))
             elif envelope.error is not None:
                 raise ProtocolError(envelope.error)
             return

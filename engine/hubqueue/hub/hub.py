@@ -22,6 +22,7 @@ from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import change, hold, query, queues, schedule
 from hubqueue.hub.verbs.enqueue import enqueue
 from hubqueue.hub.verbs.settle import settle
+from hubqueue.model.channel import ChannelMessage
 from hubqueue.model.job import Enqueueable, Job, Leased, NewJob
 from hubqueue.model.limits import (
     MAX_BATCH,
@@ -341,6 +342,12 @@ class Hub(Core):
         """Publish an event that no transaction makes, as a link that went down; nothing is built if nobody listens."""
         if self._events.watched(queue):
             self._events.publish([Event(kind, queue, job_id, self.now_ms(), error=error, data=data)])
+
+    async def publish(self, channel: str, data: bytes) -> int:
+        return self.channels.publish(channel, data)
+
+    async def hear(self, channel: str, receive: Callable[[ChannelMessage], Any]) -> Callable[[], None]:
+        return self.channels.subscribe(channel, receive)
 
     async def backup(self, target: str | Path) -> int:
         """Write a consistent copy beside the running work; its size in bytes. Errors: Invalid, StoreError."""

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from hubqueue.model.channel import ChannelMessage
 from hubqueue.model.job import Enqueueable, Job, Leased
 from hubqueue.model.outcome import Blob, Output, Settlement
 from hubqueue.model.schedule import Schedule
@@ -144,4 +145,12 @@ class Verbs(Protocol):
 
     async def subscribe(self, queue: str | None, receive: Callable[[Event], Any]) -> Callable[[], None]:
         """Call `receive` for every event of the queue (None: of all queues). Returns what ends it."""
+        ...
+
+    async def publish(self, channel: str, data: bytes) -> int:
+        """Tell everybody who listens to the channel now; how many listeners there are."""
+        ...
+
+    async def hear(self, channel: str, receive: Callable[[ChannelMessage], Any]) -> Callable[[], None]:
+        """Call `receive` for every message of the channel (`*`: of all channels). Returns what ends it."""
         ...

@@ -1,7 +1,7 @@
 """A leased job as its handler sees it: what it is, and what the handler may tell the hub meanwhile.
 
-`progress`, `log` and `extend` are awaited in an async handler and simply called in a plain one, which runs in
-a thread of its own: there they return when it is done.
+`progress`, `log`, `publish` and `extend` are awaited in an async handler and simply called in a plain one, which runs
+in a thread of its own: there they return when it is done.
 """
 
 from __future__ import annotations
@@ -70,6 +70,13 @@ class RunningJob:
     def log(self, text: str, level: str = "info") -> Awaitable[None]:
         """Add a line to the job's log."""
         return self._do(self._verbs.log(self.id, text, level))
+
+    def publish(self, channel: str, data: Any = None) -> Awaitable[None]:
+        """Tell everybody who listens to a channel now. Not part of the job's outcome: a run that fails has said it."""
+        return self._do(self._publish(channel, payload.encode(data)))
+
+    async def _publish(self, channel: str, data: bytes) -> None:
+        await self._verbs.publish(channel, data)
 
     def extend(self, lease_ms: int) -> Awaitable[None]:
         """Lease the job for so long from now on, so that a handler that holds up everything keeps it.
