@@ -17,7 +17,7 @@ class HubSettings:
     max_bytes caps pages in use plus log; on_full says what happens to new jobs then.
     timezone: of schedules that name none; None is UTC.
     webhook_hosts: hosts and networks that are not public and may be sent to all the same.
-    forward_kept_ms: how long a forwarded id is known after its job has finished.
+    forward_kept_ms, forward_kept: how long a forwarded id is known after its job has finished, and at most how many.
     """
 
     durable: bool = False
@@ -27,6 +27,7 @@ class HubSettings:
     max_bytes: int | None = None
     on_full: Literal["reject", "drop-oldest"] = "reject"
     forward_kept_ms: int = 7 * DAY_MS
+    forward_kept: int = 10_000_000  # about 500 MB of the file
     bounds: QueueBounds = DEFAULT_BOUNDS
     queues: Mapping[str, QueueBounds] = field(default_factory=dict)
     adopt: bool = False

@@ -188,7 +188,7 @@ class Upkeep:
         await self._repeat(lambda tx: retention.give_back_pages(tx, PAGES))
         if ageing:
             before = self._store.clock.now_ms() - self._settings.forward_kept_ms
-            await self._repeat(lambda tx: ids.expire(tx, before, SLICE) >= SLICE)
+            await self._repeat(lambda tx: ids.expire(tx, before, self._settings.forward_kept, SLICE) >= SLICE)
 
     def _retain_slice(self, tx: Tx, row: QueueRow, ageing: bool) -> bool:
         bounds = tx.bounds(row.name)

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from hubqueue.errors import DamagedFile, Invalid, StoreError
-from hubqueue.store.file import FileLock, connect_aside, translate
+from hubqueue.store.file import FileLock, connect_aside, create_private, translate
 from hubqueue.store.schema import APPLICATION_ID, migrate
 from hubqueue.store.seqs import LAST, RESTORE_GAP
 
@@ -29,6 +29,7 @@ def copy_to(path: Path, target: Path) -> int:
         raise Invalid(f"{target} exists already", hint="choose another name, or delete it first")
     part = target.with_name(target.name + ".part")
     part.unlink(missing_ok=True)
+    create_private(part)
     db = connect_aside(path, read_only=True)
     try:
         db.execute("VACUUM INTO ?", (str(part),))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import sqlite3
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +20,7 @@ from hubqueue.store.schema import APPLICATION_ID
 # 2048 is as fast as 4096, 1024 is 10 to 20 % slower
 PAGE_BYTES: Final = 2048
 KEPT_LOG_BYTES: Final = 32 * 1024 * 1024  # a log that grew beyond it (a backup was reading) is cut when it begins anew
+PRIVATE: Final = 0o600  # the file holds tokens of forwarders, and what people's devices say
 CACHE_KIB: Final = 8000  # page cache of the write connection; flat whatever the backlog
 
 
@@ -61,6 +63,7 @@ def connect(path: Path) -> sqlite3.Connection:
 
     Errors: DamagedFile for what is no job file (it is left as it is), StoreError, DiskFull.
     """
+    create_private(path)
     try:
         db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.0, cached_statements=256)
         try:
@@ -70,7 +73,15 @@ def connect(path: Path) -> sqlite3.Connection:
             raise
     except sqlite3.DatabaseError as error:
         raise translate(error, path) from error
+    with suppress(OSError):  # somebody else's file, or a file system without owners
+        path.chmod(PRIVATE)
     return db
+
+
+def create_private(path: Path) -> None:
+    """Make an empty file that nobody else may read, where there is none. SQLite gives its log the same rights."""
+    with suppress(OSError):  # it is there, or cannot be made: SQLite says why
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
 
 
 def _set_up(db: sqlite3.Connection, path: Path) -> None:

@@ -11,11 +11,12 @@ from typing import Final, NamedTuple
 
 from hubqueue.model.job import Dedup, Flag, decode_options
 from hubqueue.model.state import TERMINAL
+from hubqueue.store import forwarded
+from hubqueue.store.forwarded import ForwardId, parse_forward
 from hubqueue.store.tx import Tx, padded
 
 ONCE: Final = "once:"
 ONCE_KEPT_MS: Final = 3_600_000
-FORWARD: Final = "fwd:"
 
 
 class Owner(NamedTuple):
@@ -31,36 +32,11 @@ class Owner(NamedTuple):
         return self.state is not None and self.state not in TERMINAL
 
 
-class ForwardId(NamedTuple):
-    """The parts of a forwarder's id."""
-
-    hub_id: str
-    queue: str
-    seq: int
-
-
-def parse_forward(custom_id: str) -> ForwardId | None:
-    """The parts of `fwd:<hub_id>:<queue>:<seq>`; None for any other id (queue names may hold colons)."""
-    if not custom_id.startswith(FORWARD):
-        return None
-    hub_id, _, rest = custom_id[len(FORWARD) :].partition(":")
-    queue, _, digits = rest.rpartition(":")
-    if not hub_id or not queue or not digits.isascii() or not digits.isdigit() or len(digits) > 16:
-        return None
-    return ForwardId(hub_id, queue, int(digits)) if str(int(digits)) == digits else None
-
-
 CUSTOM: Final = """
     SELECT custom_id.seq, job.state, custom_id.id, custom_id.expires_at_ms, job.queue
     FROM custom_id LEFT JOIN job ON job.seq = custom_id.seq
     WHERE custom_id.id = ?
 """
-FORWARDED: Final = """
-    SELECT forward_id.seq, job.state, job.queue
-    FROM forward_id LEFT JOIN job ON job.seq = forward_id.seq
-    WHERE source = ? AND source_seq = ?
-"""
-SOURCE: Final = "SELECT id, floor FROM forward_source WHERE hub_id = ? AND queue = ?"
 
 
 def owner_of(tx: Tx, custom_id: str) -> Owner | None:
@@ -73,21 +49,11 @@ def owner_of(tx: Tx, custom_id: str) -> Owner | None:
         remembered = row[3] is not None and row[3] > tx.now_ms
         there = row[4] in tx.queues.by_id  # else its queue was obliterated, and the row only waits to be deleted
         return Owner(row[0], row[1] if there else None, row[2], remembered)
-    source = tx.execute(SOURCE, (forward.hub_id, forward.queue)).fetchone()
-    if source is None:
-        return None
-    row = tx.execute(FORWARDED, (source[0], forward.seq)).fetchone()
-    if row is not None:
-        return Owner(row[0], row[1] if row[2] in tx.queues.by_id else None, custom_id, True)
-    return Owner(-1, None, custom_id, True) if forward.seq < source[1] else None
+    found = forwarded.find(tx, forward)
+    return None if found is None else Owner(found[0], found[1], custom_id, True)
 
 
 CLAIM_CUSTOM: Final = "INSERT OR REPLACE INTO custom_id (id, seq, expires_at_ms) VALUES (?, ?, NULL)"
-NEW_SOURCE: Final = "INSERT OR IGNORE INTO forward_source (hub_id, queue) VALUES (?, ?)"
-CLAIM_FORWARD: Final = """
-    INSERT OR REPLACE INTO forward_id (source, source_seq, seq)
-    SELECT id, ?3, ?4 FROM forward_source WHERE hub_id = ?1 AND queue = ?2
-"""
 
 
 def claim(tx: Tx, custom_id: str, seq: int) -> None:
@@ -95,49 +61,11 @@ def claim(tx: Tx, custom_id: str, seq: int) -> None:
     forward = parse_forward(custom_id)
     if forward is None:
         tx.execute(CLAIM_CUSTOM, (custom_id, seq))
-        return
-    values = (forward.hub_id, forward.queue, forward.seq, seq)
-    if tx.execute(CLAIM_FORWARD, values).rowcount == 0:
-        tx.execute(NEW_SOURCE, values[:2])
-        tx.execute(CLAIM_FORWARD, values)
-
-
-FLOOR_SLICE: Final = 2000  # ids passed by the floor in one go, so that no step is long; the next batch goes on
-BEYOND_SLICE: Final = """
-    SELECT source_seq FROM forward_id
-    WHERE source = ? AND source_seq >= ? AND source_seq < ?
-    ORDER BY source_seq LIMIT 1 OFFSET ?
-"""
-RAISE_FLOOR: Final = "UPDATE forward_source SET floor = ? WHERE id = ?"
-BELOW_FLOOR: Final = """
-    DELETE FROM forward_id
-    WHERE source = ? AND source_seq >= ? AND source_seq < ? AND gone_at_ms IS NOT NULL
-"""
-
-
-def raise_floor(tx: Tx, hub_id: str, queue: str, floor: int) -> None:
-    """The sender has settled everything below `floor`: ids below it are known without being kept.
-
-    Those of jobs that are still here are kept as long as their row: callers name the job by its id.
-    """
-    source = tx.execute(SOURCE, (hub_id, queue)).fetchone()
-    if source is None or floor <= source[1]:
-        return
-    beyond = tx.execute(BEYOND_SLICE, (*source, floor, FLOOR_SLICE)).fetchone()
-    reached = floor if beyond is None else beyond[0]
-    tx.execute(RAISE_FLOOR, (reached, source[0]))
-    tx.execute(BELOW_FLOOR, (*source, reached))
+    else:
+        forwarded.claim(tx, forward, seq)
 
 
 REMEMBER_ONCE: Final = "UPDATE custom_id SET expires_at_ms = ? WHERE id = ? AND seq = ?"
-FORGET_FORWARD: Final = """
-    DELETE FROM forward_id
-    WHERE source = (SELECT id FROM forward_source WHERE hub_id = ?1 AND queue = ?2 AND floor > ?3) AND source_seq = ?3
-"""
-REMEMBER_FORWARD: Final = """
-    UPDATE forward_id SET gone_at_ms = ?4
-    WHERE source = (SELECT id FROM forward_source WHERE hub_id = ?1 AND queue = ?2) AND source_seq = ?3
-"""
 FREE_CUSTOM: Final = "DELETE FROM custom_id WHERE id = ? AND seq = ? AND expires_at_ms IS NULL"
 HOLDINGS: Final = "SELECT seq, queue, flags, custom_id, options, finished_at_ms FROM job WHERE seq IN "
 IDENTIFIED: Final = Flag.CUSTOM_ID | Flag.DEDUP
@@ -145,6 +73,7 @@ IDENTIFIED: Final = Flag.CUSTOM_ID | Flag.DEDUP
 
 def finished(tx: Tx, seqs: list[int], *, gone: bool) -> None:
     """These jobs (with Flag.CUSTOM_ID or DEDUP) have finished, or their rows are about to be deleted."""
+    forwards: list[tuple[ForwardId, int]] = []
     for marks, values in padded(seqs):
         held = tx.execute(f"{HOLDINGS} ({marks})", values).fetchall()
         for seq, queue, flags, custom_id, options, finished_at_ms in held:
@@ -153,19 +82,15 @@ def finished(tx: Tx, seqs: list[int], *, gone: bool) -> None:
                 if dedup is not None:
                     _finish_key(tx, queue, dedup.key, seq)
             if custom_id is not None:
-                if gone:
-                    _free_custom(tx, custom_id, seq, finished_at_ms)
-                elif custom_id.startswith(ONCE):
-                    tx.execute(REMEMBER_ONCE, (tx.now_ms + ONCE_KEPT_MS, custom_id, seq))
-
-
-def _free_custom(tx: Tx, custom_id: str, seq: int, finished_at_ms: int | None) -> None:
-    """The row goes: a forwarder's id is remembered from when the job finished, unless its floor has passed it."""
-    forward = parse_forward(custom_id)
-    if forward is None:
-        tx.execute(FREE_CUSTOM, (custom_id, seq))
-    elif not tx.execute(FORGET_FORWARD, forward).rowcount:
-        tx.execute(REMEMBER_FORWARD, (*forward, tx.now_ms if finished_at_ms is None else finished_at_ms))
+                if not gone:
+                    if custom_id.startswith(ONCE):
+                        tx.execute(REMEMBER_ONCE, (tx.now_ms + ONCE_KEPT_MS, custom_id, seq))
+                elif (forward := parse_forward(custom_id)) is None:
+                    tx.execute(FREE_CUSTOM, (custom_id, seq))
+                else:
+                    forwards.append((forward, tx.now_ms if finished_at_ms is None else finished_at_ms))
+    if forwards:
+        forwarded.release(tx, forwards)
 
 
 KEY: Final = """
@@ -225,13 +150,9 @@ DUE_KEYS: Final = """
     WHERE dedup.expires_at_ms IS NOT NULL AND dedup.expires_at_ms <= ? LIMIT ?
 """
 UNREMEMBER_KEY: Final = "UPDATE dedup SET expires_at_ms = NULL WHERE queue = ? AND key = ?"
-EXPIRE_FORWARD: Final = """
-    DELETE FROM forward_id
-    WHERE (source, source_seq) IN (SELECT source, source_seq FROM forward_id WHERE gone_at_ms <= ? LIMIT ?)
-"""
 
 
-def expire(tx: Tx, forward_before_ms: int, limit: int) -> int:
+def expire(tx: Tx, forward_before_ms: int, forward_kept: int, limit: int) -> int:
     """Forget ids and keys whose retention is over, oldest first, at most `limit` of each kind; how many."""
     customs = tx.execute(DUE_CUSTOM, (tx.now_ms, limit)).fetchall()
     for custom_id, kept in customs:  # while its row is there, the id stays with it
@@ -239,4 +160,4 @@ def expire(tx: Tx, forward_before_ms: int, limit: int) -> int:
     keys = tx.execute(DUE_KEYS, (tx.now_ms, limit)).fetchall()
     for queue, key, held in keys:  # an unfinished job holds its key beyond the ttl
         tx.execute(UNREMEMBER_KEY if held else FREE_KEY, (queue, key))
-    return len(customs) + len(keys) + tx.execute(EXPIRE_FORWARD, (forward_before_ms, limit)).rowcount
+    return len(customs) + len(keys) + forwarded.expire(tx, forward_before_ms, forward_kept, limit)

@@ -144,6 +144,7 @@ _FIRST: Final = (
         hub_id TEXT NOT NULL,
         queue TEXT NOT NULL,
         floor INTEGER NOT NULL DEFAULT 0,
+        gone INTEGER NOT NULL DEFAULT 0, -- how many of its ids have outlived their jobs' rows
         UNIQUE (hub_id, queue)
     ) STRICT
     """,

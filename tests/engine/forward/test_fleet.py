@@ -24,7 +24,6 @@ from hubqueue.model.hours import Hours
 from hubqueue.model.job import NewJob
 from hubqueue.model.limits import MAX_DATA_BYTES
 from hubqueue.model.verbs import Event
-from support import central
 from support.certificates import make
 from support.proxy import Proxy, Uplink
 from support.served import Served, served

@@ -14,7 +14,7 @@ from hubqueue.model.job import Dedup, NewJob, Options
 from hubqueue.model.limits import MAX_DATA_BYTES
 from hubqueue.model.outcome import Complete, Fail, Reject
 from hubqueue.model.state import State
-from hubqueue.store import ids
+from hubqueue.store import forwarded, ids
 
 from .conftest import Bench
 
@@ -140,7 +140,7 @@ async def test_p6_forwarded_and_once_ids_stay_idempotent_after_the_job_has_finis
 async def test_p6_a_forwarded_id_is_known_below_the_floor_of_its_sender(bench: Bench) -> None:
     await bench.add("a", custom_id="fwd:aa:q1:5")
     await bench.end((await bench.take())[0], Complete(remove=True))
-    await bench.hub.run(lambda tx: ids.raise_floor(tx, "aa", "q1", 6))
+    await bench.hub.run(lambda tx: forwarded.raise_floor(tx, "aa", "q1", 6))
     await bench.add("x", custom_id="fwd:aa:q1:5")
     await bench.add("x", custom_id="fwd:aa:q1:4")
     assert await bench.take() == []
@@ -150,7 +150,7 @@ async def test_p6_a_forwarded_id_is_known_below_the_floor_of_its_sender(bench: B
 
 async def test_p6_a_forwarded_job_that_the_floor_has_passed_is_still_called_by_its_id(bench: Bench) -> None:
     await bench.add("a", "b", custom_id="fwd:aa:q1:5")
-    await bench.hub.run(lambda tx: ids.raise_floor(tx, "aa", "q1", 100))
+    await bench.hub.run(lambda tx: forwarded.raise_floor(tx, "aa", "q1", 100))
     await bench.end((await bench.take())[0], Reject("no"))
     assert (await bench.get("fwd:aa:q1:5")).state is State.FAILED
     await bench.hub.retry("fwd:aa:q1:5")
@@ -173,7 +173,7 @@ async def test_p6_the_floor_is_raised_in_steps_that_are_never_long(bench: Bench)
 
     remembered = []
     for _ in range(3):
-        await bench.hub.run(lambda tx: ids.raise_floor(tx, "aa", "q1", 5000))
+        await bench.hub.run(lambda tx: forwarded.raise_floor(tx, "aa", "q1", 5000))
         remembered.append(await left())
     assert remembered == [3000, 1000, 0]
 
@@ -185,11 +185,44 @@ async def test_p6_a_forwarded_id_is_forgotten_after_its_time_but_never_while_its
     await bench.end(gone, Complete(remove=True))
     await bench.end(there, Complete())
     soon = bench.hub.store.clock.now_ms() + 1000
-    assert await bench.hub.run(lambda tx: ids.expire(tx, soon, 100)) == 1
+    assert await bench.hub.run(lambda tx: ids.expire(tx, soon, 1000, 100)) == 1
     assert (await bench.get("fwd:aa:q1:2")).state is State.COMPLETED
     assert await bench.add("x", "y", custom_id="fwd:aa:q1:2") == ["fwd:aa:q1:2"] * 2
     await bench.add("new", custom_id="fwd:aa:q1:1")
     assert await bench.take_names() == ["new"]
+
+
+async def test_p6_only_so_many_forwarded_ids_are_kept_and_the_oldest_go_first(bench: Bench) -> None:
+    async def remembered() -> list[tuple[str, int]]:
+        rows: list[tuple[str, int]] = await bench.hub.run(
+            lambda tx: tx.execute(
+                "SELECT queue, source_seq FROM forward_id JOIN forward_source ON source = id ORDER BY 1, 2"
+            ).fetchall()
+        )
+        return rows
+
+    async def counted() -> int:
+        total: int = await bench.hub.run(lambda tx: tx.execute("SELECT sum(gone) FROM forward_source").fetchone()[0])
+        return total
+
+    for seq in range(6):
+        await bench.add(f"{seq}", custom_id=f"fwd:aa:q{seq % 2}:{seq}")
+        (leased,) = await bench.take(1)
+        await bench.end(leased, Complete(remove=True))
+        await asyncio.sleep(0.002)  # each has its own millisecond, so that there is an oldest
+    await bench.add("there", custom_id="fwd:aa:q0:100")
+    assert await counted() == 6
+    assert await bench.hub.run(lambda tx: ids.expire(tx, 0, 6, 100)) == 0
+    assert await bench.hub.run(lambda tx: ids.expire(tx, 0, 3, 2)) == 2
+    assert await bench.hub.run(lambda tx: ids.expire(tx, 0, 3, 2)) == 1
+    assert await bench.hub.run(lambda tx: ids.expire(tx, 0, 3, 2)) == 0
+    assert await remembered() == [("q0", 4), ("q0", 100), ("q1", 3), ("q1", 5)]
+    await bench.hub.run(lambda tx: forwarded.raise_floor(tx, "aa", "q1", 5))
+    assert await counted() == 2
+    assert await bench.add("x", custom_id="fwd:aa:q1:3") == ["fwd:aa:q1:3"]
+    assert await bench.hub.run(lambda tx: ids.expire(tx, tx.now_ms, 0, 100)) == 2
+    assert await counted() == 0
+    assert await remembered() == [("q0", 100)]
 
 
 async def test_a_dedup_key_is_held_while_its_job_waits_runs_and_is_retried(bench: Bench) -> None:

@@ -123,3 +123,21 @@ async def test_a_refused_open_can_be_tried_again_at_once(tmp_path: Path) -> None
     (tmp_path / "none").mkdir()
     async with puppet(tmp_path / "none" / "hub.db") as told:
         await told("close")
+
+
+async def test_nobody_else_may_read_the_file_its_log_or_a_backup(tmp_path: Path) -> None:
+    def rights() -> dict[str, str]:
+        return {path.name: oct(path.stat().st_mode & 0o777) for path in tmp_path.iterdir()}
+
+    former = os.umask(0)
+    try:
+        async with await Hub.open(tmp_path / "hub.db") as hub:
+            await hub.enqueue("q", [NewJob()])
+            await hub.backup(tmp_path / "copy.db")
+            assert {"hub.db", "hub.db-wal", "hub.db-shm", "copy.db"} <= set(rights())
+            assert set(rights().values()) == {"0o600"}
+        (tmp_path / "hub.db").chmod(0o644)
+        async with await Hub.open(tmp_path / "hub.db"):
+            assert rights()["hub.db"] == "0o600"
+    finally:
+        os.umask(former)

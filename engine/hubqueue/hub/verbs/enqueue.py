@@ -17,7 +17,7 @@ from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.flow import FlowJob, in_order
 from hubqueue.model.job import PLAIN, Enqueueable, Flag, Job, NewJob, Options, flags_of, options_blob
 from hubqueue.model.state import State
-from hubqueue.store import groups, ids, jobs, lists
+from hubqueue.store import forwarded, groups, ids, jobs, lists
 from hubqueue.store.queues import PRIORITIZED, QueueRow
 from hubqueue.store.tx import Tally, Tx
 
@@ -113,9 +113,9 @@ def _may_be_refused(job: Enqueueable) -> bool:
 def enqueue_forwarded(tx: Tx, queue: str, new: Sequence[Enqueueable], floor: int) -> list[str]:
     """`enqueue` for a forwarder that has settled every job of its own below seq `floor`: those ids are not kept."""
     known = enqueue(tx, queue, new)
-    source = next((forward for job in new if (forward := ids.parse_forward(job.custom_id or ""))), None)
+    source = next((forward for job in new if (forward := forwarded.parse_forward(job.custom_id or ""))), None)
     if source is not None:
-        ids.raise_floor(tx, source.hub_id, source.queue, floor)
+        forwarded.raise_floor(tx, source.hub_id, source.queue, floor)
     return known
 
 
