@@ -3,11 +3,11 @@ several kinds, odd payloads, a flow, schedules, a paused queue."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 
-from support.wire import WireClient
+from support.dashboard import Asker
 
 ODD: Final[dict[str, bytes]] = {  # name of the job -> what is stored; engine-rules 27
     "bytes": msgspec.msgpack.encode({"raw": b"\x00\xff"}),
@@ -28,59 +28,49 @@ REFUSED: Final = "cannot reach mail.example: no route to host (attempt {})"
 REJECTED: Final = "550 no such mailbox"
 
 
-async def furnish(port: int) -> dict[str, Any]:
-    """Fill the hub behind this TCP port; ids by what they are for."""
-    client = await WireClient.open(port)
-    try:
-        return await _fill(client)
-    finally:
-        await client.close()
+def furnish(ask: Asker) -> dict[str, str]:
+    """Fill a hub; ids by what they are for."""
+    ids: dict[str, str] = {}
 
+    def push(queue: str, name: str, **fields: object) -> str:
+        return str(ask("PUSH", queue=queue, name=name, **fields)["id"])
 
-async def _fill(client: WireClient) -> dict[str, Any]:
-    ids: dict[str, Any] = {}
-
-    async def push(queue: str, name: str, **fields: object) -> str:
-        return str((await client.good("PUSH", queue=queue, name=name, **fields))["id"])
-
-    async def take(queue: str) -> tuple[str, str]:
-        reply = await client.good("PULL", queue=queue, owner="worker-1", detach=True, lockTtl=3_600_000)
+    def take(queue: str) -> tuple[str, str]:
+        reply = ask("PULL", queue=queue, owner="worker-1", detach=True, lockTtl=3_600_000)
         return reply["job"]["id"], reply["token"]
 
     for number in range(8):
-        await push("mail", "welcome", data={"to": f"guest{number}@example.org"}, maxAttempts=1)
-        id, token = await take("mail")
+        push("mail", "welcome", data={"to": f"guest{number}@example.org"}, maxAttempts=1)
+        id, token = take("mail")
         error, reject = (REJECTED, True) if number >= 5 else (REFUSED.format(number), False)
         stack = ["MailError: " + error, "  at send (mailer.js:12:3)", "  at run (worker.js:40:9)"]
-        await client.good("FAIL", id=id, token=token, error=error, stack=stack, unrecoverable=reject)
+        ask("FAIL", id=id, token=token, error=error, stack=stack, unrecoverable=reject)
         ids.setdefault("dead", id)
     for number in range(3):
-        await push("mail", "digest", data={"week": number})
-        id, token = await take("mail")
-        await client.good("ACK", id=id, token=token, result={"sent": True, "size": 1204})
+        push("mail", "digest", data={"week": number})
+        id, token = take("mail")
+        ask("ACK", id=id, token=token, result={"sent": True, "size": 1204})
         ids["completed"] = id
-    ids["active"] = await push("mail", "newsletter", data={"to": 1200}, priority=9)
-    _, token = await take("mail")
-    await client.good("AddLog", id=ids["active"], message="connected to mail.example")
-    await client.good("AddLog", id=ids["active"], message="half of it is sent", level="warn")
-    await client.good("Progress", id=ids["active"], token=token, progress=50, message="600 of 1200 sent")
-    ids["retried"] = await push("mail", "reminder", backoff={"type": "fixed", "delay": 3_600_000}, priority=8)
-    id, token = await take("mail")
-    await client.good("FAIL", id=id, token=token, error=REFUSED.format(1))
-    ids["waiting"] = await push("mail", "welcome", data={"to": "anna@example.org", "copies": [1, 2.5, None]})
-    await push("mail", "urgent", priority=5, data="now")
-    ids["delayed"] = await push("mail", "later", delay=7_200_000)
-    ids["odd_id"] = await push("mail", "parcel", jobId=ODD_ID, data={"shelf": 17})
-    ids["child"] = await push("flows", "scan", data={"page": 1})
-    ids["parent"] = await push("flows", "book", dependsOn=[ids["child"]])
+    ids["active"] = push("mail", "newsletter", data={"to": 1200}, priority=9)
+    _, token = take("mail")
+    ask("AddLog", id=ids["active"], message="connected to mail.example")
+    ask("AddLog", id=ids["active"], message="half of it is sent", level="warn")
+    ask("Progress", id=ids["active"], token=token, progress=50, message="600 of 1200 sent")
+    ids["retried"] = push("mail", "reminder", backoff={"type": "fixed", "delay": 3_600_000}, priority=8)
+    id, token = take("mail")
+    ask("FAIL", id=id, token=token, error=REFUSED.format(1))
+    ids["waiting"] = push("mail", "welcome", data={"to": "anna@example.org", "copies": [1, 2.5, None]})
+    push("mail", "urgent", priority=5, data="now")
+    ids["delayed"] = push("mail", "later", delay=7_200_000)
+    ids["odd_id"] = push("mail", "parcel", jobId=ODD_ID, data={"shelf": 17})
+    ids["child"] = push("flows", "scan", data={"page": 1})
+    ids["parent"] = push("flows", "book", dependsOn=[ids["child"]])
     for name, data in ODD.items():
-        await client.good("PUSH", queue="odd", name=name, data=msgspec.Raw(data))
-    await push("slow", "tick")
-    await client.good("Pause", queue="slow")
-    await client.good("SetConcurrency", queue="mail", limit=4)
-    await client.good(
-        "Cron", name="morning", queue="reports", jobName="daily", schedule="0 7 * * *", data={"kind": "day"}
-    )
-    await client.good("Cron", name="poll", queue="reports", jobName="poll", repeatEvery=900_000)
-    await push("uplink", "reading", data={"t": 21.5})
+        ask("PUSH", queue="odd", name=name, data=msgspec.Raw(data))
+    push("slow", "tick")
+    ask("Pause", queue="slow")
+    ask("SetConcurrency", queue="mail", limit=4)
+    ask("Cron", name="morning", queue="reports", jobName="daily", schedule="0 7 * * *", data={"kind": "day"})
+    ask("Cron", name="poll", queue="reports", jobName="poll", repeatEvery=900_000)
+    push("uplink", "reading", data={"t": 21.5})
     return ids
