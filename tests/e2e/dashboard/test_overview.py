@@ -78,6 +78,16 @@ def test_a_lost_connection_is_told_and_so_is_its_return(dashboard: Dashboard, vi
     expect(page.get_by_role("status")).not_to_contain_text("is lost")
 
 
+def test_what_htmx_cannot_get_is_told_and_can_be_dismissed(dashboard: Dashboard, visit: Visit) -> None:
+    page = visit(dashboard.url, allow=("404", "htmx:"))
+    page.evaluate("htmx.ajax('GET', '/nothing', '#live')")
+    status = page.get_by_role("status")
+    expect(status).to_contain_text("There is nothing here")
+    status.get_by_role("button", name="Dismiss").click()
+    expect(status).to_be_empty()
+    expect(page.locator("table.queues")).to_be_visible()
+
+
 def test_columns_sort_by_mouse_and_keyboard_and_survive_a_reload(dashboard: Dashboard, visit: Visit) -> None:
     page = visit(dashboard.url)
     assert names(page) == ["camera", "garden", "mail", "readings"]

@@ -55,6 +55,14 @@ async def test_the_search_finds_queues_by_a_part_of_their_name(pages: Pages) -> 
     assert "No queue is named like “&lt;b&gt;”" in await pages.html("/?q=<b>")
 
 
+async def test_of_many_queues_the_first_are_shown_and_the_search_finds_the_others(pages: Pages) -> None:
+    await fill(pages.hub, **{f"q{number:04}": 1 for number in range(1100)})
+    html = await pages.html("/")
+    assert len(rows(html)) == 100
+    assert "and 1,000 more queues: search to see them" in html
+    assert rows(await pages.html("/?q=q1099")) == ["q1099"]
+
+
 async def test_the_piece_for_htmx_has_the_title_and_no_frame(pages: Pages) -> None:
     await fill(pages.hub, mail=1)
     html = await pages.html("/?sort=-waiting", swap=True)

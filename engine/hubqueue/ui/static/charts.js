@@ -40,7 +40,7 @@
         { ...axis, space: 70, size: 30, values: (_, ticks) => ticks.map((at) => clock.format(at * 1000)) },
         { ...axis, size: 64, incrs: kind === "time" ? TIME_STEPS : undefined, values: (_, ticks) => ticks.map((value) => written(kind, value)) },
       ],
-      series: [{}, ...names.map((_, place) => ({ stroke: colour(`--series-${place + 1}`), width: 2, points: { show: false }, spanGaps: false }))],
+      series: [{}, ...names.map((_, place) => ({ stroke: colour(`--series-${place + 1}`), width: 2, points: { size: 5 }, spanGaps: false }))],
       hooks: { setCursor: [(plot) => showValues(figure, names, plot.cursor.idx)] },
     };
   }
