@@ -13,6 +13,7 @@ from aiohttp import hdrs, web
 
 from hubqueue.errors import Forbidden, Invalid, NotAuthenticated
 from hubqueue.model.access import EVERYTHING, Grant
+from hubqueue.servers.http.listener import Listener
 from hubqueue.servers.http.logins import Login, Logins
 from hubqueue.servers.http.origin import changes, check_host, check_site
 from hubqueue.servers.http.reach import BASE, CSRF, DOOR, SESSION, is_api, is_open
@@ -21,6 +22,7 @@ from hubqueue.servers.http.settings import HttpSettings
 
 SETTINGS: Final = web.AppKey("settings", HttpSettings)
 LOGINS: Final = web.AppKey("logins", Logins)
+LISTENER: Final = web.AppKey("listener", Listener)
 
 CSRF_HEADER: Final = "X-CSRF-Token"
 CSRF_FIELD: Final = "csrf"
@@ -48,6 +50,7 @@ STRANGER: Final = Visitor(None)
 async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
     """Give the request its session. Errors: NotAuthenticated, Forbidden, Busy, Invalid."""
     door = request.app[DOOR]
+    request.app[LISTENER].heard(request)
     address = _plain(request.remote or "local")
     request[BASE] = ""
     visitor = await _visitor(request, address)

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Final
 from urllib.parse import parse_qs, quote
 
 from aiohttp import web
 
-from hubqueue.errors import NotAuthenticated, PayloadTooLarge
+from hubqueue.errors import NotAuthenticated, PayloadTooLarge, TimedOut
 from hubqueue.servers.http.guard import LOGINS, admit_token
 from hubqueue.servers.http.logins import MAX_AGE_S
 from hubqueue.servers.http.reach import BASE, DOOR, session_of
 
 MAX_FORM_BYTES: Final = 16 * 1024  # a stranger sends it
+FORM_S: Final = 30.0
 
 
 def login_routes(app: web.Application) -> None:
@@ -70,9 +72,13 @@ def _inside(path: str) -> str:
 
 async def _small_form(request: web.Request) -> dict[str, str]:
     body = bytearray()
-    async for chunk in request.content.iter_chunked(MAX_FORM_BYTES):
-        body += chunk
-        if len(body) > MAX_FORM_BYTES:
-            raise PayloadTooLarge("The form is too large")
+    try:
+        async with asyncio.timeout(FORM_S):
+            async for chunk in request.content.iter_chunked(MAX_FORM_BYTES):
+                body += chunk
+                if len(body) > MAX_FORM_BYTES:
+                    raise PayloadTooLarge("The form is too large")
+    except TimeoutError:
+        raise TimedOut("The form takes too long to arrive") from None
     fields = parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=20)
     return {name: values[0] for name, values in fields.items()}

@@ -11,8 +11,9 @@ from aiohttp import web
 
 from hubqueue.errors import ConfigError
 from hubqueue.servers.door import Door
-from hubqueue.servers.http.guard import LOGINS, SETTINGS, guard
+from hubqueue.servers.http.guard import LISTENER, LOGINS, SETTINGS, guard
 from hubqueue.servers.http.headers import security_headers
+from hubqueue.servers.http.listener import Listener
 from hubqueue.servers.http.logins import Logins
 from hubqueue.servers.http.problem import problems
 from hubqueue.servers.http.reach import DOOR
@@ -22,6 +23,7 @@ from hubqueue.servers.tls import server_context
 log = logging.getLogger(__name__)
 
 MAX_LINE_BYTES: Final = 64 * 1024  # of a request's first line: an id may be 1024 characters, twelve bytes each in a URL
+IDLE_S: Final = 75.0  # a connection that is kept open for more requests
 
 Mount = Callable[[web.Application], None]
 
@@ -32,10 +34,12 @@ class HttpServer:
     def __init__(self, door: Door, settings: HttpSettings, mounts: Iterable[Mount] = ()) -> None:
         """mounts: add routes to the application. Errors: ConfigError when the TLS files are no good."""
         self._settings = settings
-        self._context = None if settings.tls is None else server_context(settings.tls)
+        context = None if settings.tls is None else server_context(settings.tls)
+        self._listener = Listener(settings, context)
         self.app = web.Application(middlewares=[problems, guard], client_max_size=settings.max_body_bytes)
         self.app[DOOR] = door
         self.app[SETTINGS] = settings
+        self.app[LISTENER] = self._listener
         self.app[LOGINS] = Logins(door.gate, time.monotonic, f"hubqueue_{door.hub.hub_id}")
         self.app.on_response_prepare.append(security_headers(framed=settings.trusted_proxy is not None))
         for mount in mounts:
@@ -46,8 +50,13 @@ class HttpServer:
     def port(self) -> int:
         """The port that is listened on; with port 0 in the settings the one that was free."""
         assert self._runner is not None, "the server has not been started"
-        port: int = self._runner.addresses[0][1]
-        return port
+        return self._listener.port
+
+    @property
+    def connections(self) -> int:
+        """How many there are."""
+        server = None if self._runner is None else self._runner.server
+        return 0 if server is None else len(server.connections)
 
     async def start(self) -> None:
         """Listen. Errors: ConfigError when the address cannot be had."""
@@ -59,21 +68,24 @@ class HttpServer:
             shutdown_timeout=settings.drain_s,
             handle_signals=False,
             max_line_size=MAX_LINE_BYTES,
+            keepalive_timeout=IDLE_S,
         )
         await runner.setup()
+        assert runner.server is not None
         try:
-            await web.TCPSite(runner, settings.host, settings.port, ssl_context=self._context).start()
+            await self._listener.start(runner.server)
         except OSError as error:
             await runner.cleanup()
             hint = "stop the other program, or choose another port (0 takes a free one)"
             where = f"{settings.host}:{settings.port}"
             raise ConfigError(f"Cannot listen on {where}: {error.strerror or error}", hint=hint) from error
         self._runner = runner
-        log.info("HTTP door open port=%d tls=%s ingress=%s", self.port, bool(self._context), settings.trusted_proxy)
+        log.info("HTTP door open port=%d tls=%s ingress=%s", self.port, bool(settings.tls), settings.trusted_proxy)
 
     async def close(self) -> None:
         """Take no more requests, let running ones end within the settings' drain_s. Safe to call twice."""
         runner, self._runner = self._runner, None
         if runner is not None:
+            self._listener.close()
             await runner.cleanup()
             log.info("HTTP door closed")

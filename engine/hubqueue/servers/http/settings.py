@@ -21,6 +21,7 @@ class HttpSettings:
     trusted_proxy: str | None = None  # ingress: only this address may connect, it needs no token, X-Ingress-Path counts
     max_body_bytes: int = 64 * 1024 * 1024
     max_connections: int = 4000
+    request_s: float = 60.0  # a connection that has sent no whole request by then is cut
     heartbeat_s: float = 20.0  # a WebSocket that was silent so long is pinged; without an answer in half of it, cut
     auth_s: float = 60.0  # a WebSocket that has not shown a token by then is closed
     drain_s: float = 10.0  # at shutdown running requests get this long

@@ -4,46 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 import pytest
 
 from hubqueue.app import App
-from hubqueue.config.settings import Config, GivenToken, HttpDoor, Ingress, TcpDoor
+from hubqueue.config.settings import GivenToken, Ingress
 from hubqueue.model.access import Grant, Scope
+from support.http import app_of, base_of, browser
 from support.waiting import until
 
 ADMIN, READER = "admin-secret", "reader-secret"
 TOKENS = (ADMIN, GivenToken(READER, Grant("reader", frozenset({Scope.READ}))))
 PAGES = ("/", "/login", "/nowhere", "/api/v1/queues", "/api/v1/nothing", "/static/nothing.js", "/health")
-
-
-@asynccontextmanager
-async def app_of(folder: Path, *, tokens: tuple[Any, ...] = (), **http: Any) -> AsyncIterator[App]:
-    config = Config(
-        data_path=folder / "hub.db",
-        tcp=TcpDoor(port=0, tokens=tokens),
-        http=HttpDoor(port=0, **http),
-        drain_s=0.5,
-    )
-    async with App(config) as app:
-        yield app
-
-
-def base_of(app: App) -> str:
-    assert app.doors.http is not None
-    return f"http://127.0.0.1:{app.doors.http.port}"
-
-
-@asynccontextmanager
-async def browser(base: str, headers: Mapping[str, str] | None = None) -> AsyncIterator[aiohttp.ClientSession]:
-    jar = aiohttp.CookieJar(unsafe=True)  # cookies of an address
-    async with aiohttp.ClientSession(base, headers=headers, cookie_jar=jar) as session:
-        yield session
 
 
 @pytest.fixture
@@ -206,6 +182,30 @@ async def test_what_runs_with_a_token_ends_when_it_is_revoked(guarded: App) -> N
         await hub.run(lambda tx: hub.access.revoke(tx, "worker"))
         with pytest.raises(aiohttp.ClientError):
             await asyncio.wait_for(poll, 5)
+
+
+async def test_websockets_and_streams_end_with_their_token(guarded: App) -> None:
+    hub = guarded.hub
+    secret = await hub.run(lambda tx: hub.access.add(tx, "page", (Scope.READ,)))
+    async with browser(base_of(guarded)) as session:
+        await log_in(session, secret)
+        async with (
+            session.ws_connect("/api/v1/ws") as by_cookie,
+            session.ws_connect("/api/v1/ws", headers={"Authorization": f"Bearer {secret}"}) as by_header,
+            browser(base_of(guarded)) as other,
+            other.ws_connect("/api/v1/ws") as by_message,
+            session.get("/api/v1/events") as stream,
+        ):
+            await by_message.send_json({"cmd": "Auth", "token": secret})
+            assert (await by_message.receive_json())["ok"]
+            assert stream.status == 200
+            await hub.run(lambda tx: hub.access.revoke(tx, "page"))
+            for socket in (by_cookie, by_header, by_message):
+                message = await socket.receive(timeout=5)
+                assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
+            with pytest.raises(aiohttp.ClientError):
+                async with asyncio.timeout(5):
+                    await stream.read()
 
 
 # other sites
