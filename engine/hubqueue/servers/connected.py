@@ -29,6 +29,7 @@ MAX_PARKED: Final = 1000  # long-polls waiting at a time
 MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024  # replies and events the client does not take; then it is cut
 MAX_UNTOLD_BYTES: Final = 4 * 1024 * 1024  # events and replies it has not taken; further events are left out
 MAX_UNSUMMED_BYTES: Final = 64 * 1024  # the same for summaries: the next one says it all
+LINGER_S: Final = 0.005  # what is told waits so long for more, unless a reply leaves: one write for a burst
 PAUSE_UNSENT_BYTES: Final = 1024 * 1024  # from here on no more of its requests are read
 
 # what holds a client's next command back
@@ -58,6 +59,7 @@ class Connected(Session):
         self._tasks: set[asyncio.Task[None]] = set()
         self._out = bytearray()
         self._flushing = False
+        self._lingering = False
         self._missed = 0  # what was not told, since it does not take what it has
         self._ending = False  # no more commands; the last replies still leave
         self.stopping = False
@@ -100,7 +102,9 @@ class Connected(Session):
             self._out += self._teller.once(Gap(queue, told.at_ms, self._missed))
             self._missed = 0
         self._out += self._teller.frame(told)
-        self._flush_soon()
+        if not self._lingering and not self._flushing:
+            self._lingering = True
+            self._loop.call_later(LINGER_S, self._flush_told)
 
     def check_room(self) -> None:
         if len(self._parked) >= MAX_PARKED:
@@ -198,6 +202,11 @@ class Connected(Session):
         if not self._flushing:
             self._flushing = True
             self._loop.call_soon(self._flush)
+
+    def _flush_told(self) -> None:
+        self._lingering = False
+        if not self._flushing:
+            self._flush()
 
     def _flush(self) -> None:
         self._flushing = False
