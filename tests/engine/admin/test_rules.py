@@ -1,0 +1,207 @@
+"""Rules over the wire: what each has done, and a test that makes what a real message makes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from hubqueue.app import App
+from hubqueue.config.load import load
+from hubqueue.config.rules import read_rule, words
+from hubqueue.errors import Invalid
+from hubqueue.hub.verbs.intake import UNROUTABLE
+from hubqueue.model.job import Job
+from hubqueue.model.state import State
+from support.mosquitto import Mosquitto
+from support.mqtt import publish
+from support.waiting import until
+from support.wire import WireClient
+
+CONFIG = """
+data_path: hub.db
+tcp: {{port: 0}}
+http: {{port: 0}}
+mqtt:
+  url: mqtt://127.0.0.1:{port}
+  rules:
+    - {{topic: "sensors/{{kind}}/{{room}}", queue: "{{kind}}", name: reading, where: payload.v > 3,
+       priority: 7, attempts: 5}}
+    - {{topic: "sensors/+/attic", queue: attic, shape: payload, ttl: 1h, tags: [hot], delay: 90s}}
+    - {{topic: "meters/#", queue: meters, payload: {{kind: csv, columns: [time, "v:number"], delimiter: ";"}},
+       lane: slow, qos: 0}}
+    - {{topic: "doors/{{id}}", queue: doors, payload: text, dedup: {{key: "{{{{ id }}}}", ttl: 10s}},
+       timeout: 30s, lifo: true}}
+"""
+MESSAGES = [
+    ("sensors/climate/hall", b'{"v": 4.5}'),
+    ("sensors/climate/hall", b'{"v": 1}'),
+    ("sensors/climate/attic", b'{"v": 9}'),
+    ("sensors/climate/attic", b"no json"),
+    ("meters/1", b"2026;4.5"),
+    ("meters/1", b"2026;much"),
+    ("doors/front", b"open"),
+    ("hubqueue/lights/invoke", b'{"method": "on", "data": {"room": "hall"}}'),
+    ("hubqueue/lights/invoke", b'{"data": 1}'),
+]
+
+
+@dataclass
+class Bridged:
+    app: App
+    client: WireClient
+    port: int
+
+
+@pytest.fixture
+async def bridged(tmp_path: Path) -> AsyncIterator[Bridged]:
+    async with Mosquitto(tmp_path) as broker:
+        (tmp_path / "hubqueue.yaml").write_text(CONFIG.format(port=broker.port))
+        async with App(load(tmp_path / "hubqueue.yaml", environ={})) as app:
+            assert app.bridge is not None
+            bridge = app.bridge
+            await until(lambda: all(state.up for state in bridge.links.values()))
+            client = await WireClient.open(app.tcp.port)
+            yield Bridged(app, client, broker.port)
+            await client.close()
+
+
+def seen(job: Job) -> dict[str, Any]:
+    """What a message made of a job, without what only the moment decides."""
+    data = msgspec.msgpack.decode(job.data or b"\xc0")
+    if isinstance(data, dict):
+        data.pop("receivedAt", None)
+    options = job.options
+    return {
+        "queue": job.queue,
+        "name": job.name,
+        "data": data,
+        "priority": job.priority,
+        "maxAttempts": job.max_attempts,
+        "options": {
+            "ttl": options.ttl_ms,
+            "tags": list(options.tags),
+            "timeout": options.timeout_ms,
+            "lifo": options.lifo,
+            "uniqueKey": None if options.dedup is None else options.dedup.key,
+        },
+    }
+
+
+def tried(match: dict[str, Any]) -> dict[str, Any]:
+    job = match["job"]
+    data = job["data"]
+    if isinstance(data, dict):
+        data.pop("receivedAt", None)
+    options: dict[str, Any] = {"ttl": None, "tags": [], "timeout": None, "lifo": False, "uniqueKey": None}
+    return {
+        "queue": match["queue"],
+        **{key: job[key] for key in ("name", "priority", "maxAttempts")},
+        "data": data,
+        "options": {key: job.get(key, default) for key, default in options.items()},
+    }
+
+
+async def jobs_of(app: App) -> list[dict[str, Any]]:
+    queues = [info.name for info in await app.hub.queues() if not info.name.startswith("_")]
+    return [seen(job) for queue in queues for job in (await app.hub.list_jobs(queue)).jobs]
+
+
+@pytest.mark.parametrize(("topic", "payload"), MESSAGES)
+@pytest.mark.parametrize("qos", [0, 1, 2])
+async def test_a_test_makes_exactly_what_a_message_makes(
+    bridged: Bridged, topic: str, payload: bytes, qos: int
+) -> None:
+    told = await bridged.client.good("RuleTest", topic=topic, payload=payload, qos=qos)
+    assert not told["unroutable"]
+    assert await jobs_of(bridged.app) == []  # nothing was enqueued
+    await publish(bridged.port, [(topic, payload)], qos=qos)
+    bridge = bridged.app.bridge
+    assert bridge is not None
+    wanted = [tried(match) for match in told["matches"] if match["outcome"] == "enqueued"]
+    dead = [match["error"] for match in told["matches"] if match["outcome"] == "unroutable"]
+    done = bridge.stats
+    await until(lambda: done.received >= 1 and done.enqueued + done.unroutable + done.passed >= 1)
+    await until(lambda: done.enqueued >= len(wanted) and done.unroutable >= len(dead))
+    ordered = sorted(await jobs_of(bridged.app), key=str)
+    assert ordered == sorted(wanted, key=str)
+    buried = (await bridged.app.hub.list_jobs(UNROUTABLE, (State.FAILED,))).jobs
+    assert [job.history.error for job in buried] == dead
+
+
+async def test_a_rule_counts_what_it_did(bridged: Bridged) -> None:
+    before = (await bridged.client.good("Rules"))["rules"]
+    assert [(rule["matched"], rule["failed"], rule["lastAt"]) for rule in before] == [(0, 0, None)] * 4
+    await publish(bridged.port, MESSAGES[:6])
+
+    async def counted() -> bool:
+        rules = (await bridged.client.good("Rules"))["rules"]
+        return [(rule["matched"], rule["passed"], rule["failed"]) for rule in rules] == [
+            (2, 1, 1),
+            (1, 0, 1),
+            (1, 0, 1),
+            (0, 0, 0),
+        ]
+
+    await until(counted)
+    told = await bridged.client.good("Rules")
+    first = told["rules"][0]
+    assert first["settings"]["where"] == "payload.v > 3"
+    assert first["settings"]["attempts"] == 5
+    assert first["lastAt"] >= first["failedAt"] > 0
+    assert "not JSON" in first["error"]
+    assert told["broker"]["url"] == f"mqtt://127.0.0.1:{bridged.port}"
+    assert [(link["lane"], link["up"]) for link in told["broker"]["links"]] == [("", True), ("slow", True)]
+    assert told["broker"]["counts"]["received"] >= 6
+
+
+async def test_a_rule_in_the_request_is_tried_by_itself(bridged: Bridged) -> None:
+    rule = {"topic": "sensors/#", "queue": "mine", "where": "payload.v < 2", "delay": "10s"}
+    told = await bridged.client.good("RuleTest", topic="sensors/a/b", payload='{"v": 1}', rule=rule)
+    (match,) = told["matches"]
+    assert (match["rule"], match["topic"], match["outcome"], match["queue"]) == (None, "sensors/#", "enqueued", "mine")
+    assert (match["job"]["delay"], match["job"]["data"]["payload"]) == (10_000, {"v": 1})
+    told = await bridged.client.good("RuleTest", topic="sensors/a/b", payload='{"v": 5}', rule=rule)
+    assert [match["outcome"] for match in told["matches"]] == ["passed"]
+    told = await bridged.client.good("RuleTest", topic="other", payload="1", rule=rule)
+    assert told == {"ok": True, "matches": [], "unroutable": True}
+
+
+async def test_mistakes_of_a_rule_are_told_with_path_and_hint(bridged: Bridged) -> None:
+    rule = {"topic": "a/{x", "quee": "q", "delay": 10}
+    refused = await bridged.client.call("RuleTest", topic="a", payload="1", rule=rule)
+    assert refused["code"] == "invalid"
+    for part in (
+        "rule.quee: is not a known key",
+        "rule.delay: must be a duration",
+        "rule.topic",
+        "rule.queue: is missing",
+    ):
+        assert part in refused["error"]
+    assert "did you mean 'queue'?" in refused["hint"]
+    for fields in ({"topic": "a/#"}, {"topic": ""}, {"topic": "a", "payload": 5}):
+        assert (await bridged.client.call("RuleTest", **{"payload": b"1", **fields}))["code"] == "invalid"
+
+
+def test_the_words_of_a_rule_are_read_back_as_the_rule() -> None:
+    for given in (
+        {"topic": "a", "queue": "q"},
+        {"topic": "s/{k}", "queue": "{k}", "name": "{k}", "payload": "text", "shape": "payload", "retained": "skip"},
+        {"topic": "s", "queue": "q", "payload": {"kind": "csv", "columns": ["a", "b:text"], "delimiter": ";"}},
+        {"topic": "s", "queue": "q", "delay": "90s", "ttl": "1h", "timeout": "1500ms", "attempts": 9, "priority": -4},
+        {"topic": "s", "queue": "q", "backoff": {"kind": "fixed", "delay": "2s", "max": "10m", "jitter": 0.25}},
+        {"topic": "s", "queue": "q", "dedup": {"key": "{{ topic }}", "ttl": "1d", "replace": True}, "lane": "slow"},
+        {"topic": "s", "queue": "q", "lifo": True, "durable": True, "remove_on_fail": True, "tags": ["x", "y"]},
+        {"topic": "s", "queue": "q", "qos": 0, "on_full": "drop", "where": "payload > 3", "remove_on_complete": True},
+    ):
+        rule = read_rule(given)
+        assert read_rule(words(rule)) == rule
+        assert (
+            words(rule).items() >= {key: value for key, value in given.items() if isinstance(value, str | int)}.items()
+        )
+    with pytest.raises(Invalid, match="rule: must hold keys and values"):
+        read_rule("x")
