@@ -126,29 +126,33 @@ async def test_name_and_reason_are_the_very_words(bench: Bench) -> None:
     assert await found(bench, reason="rejected", states=("waiting",)) == []
 
 
+async def one_step(bench: Bench, after: int | None = None, text: str | None = None) -> explore.Found:
+    """A question over the whole queue, oldest first, as one step answers it."""
+    return await bench.hub.run(
+        lambda tx: explore.find(
+            tx,
+            "q",
+            (),
+            name=None,
+            text=text,
+            reason=None,
+            limit=50,
+            after=after,
+            ascending=True,
+            sees=lambda queue: True,
+        )
+    )
+
+
 async def test_a_search_without_end_answers_in_steps(bench: Bench) -> None:
     for _ in range(12):
         await bench.hub.enqueue("q", [NewJob(name="n") for _ in range(5000)])
-    looked_at, steps, after = 0, 0, None
-    while True:
-        page = await bench.hub.run(
-            lambda tx: explore.find(
-                tx,
-                "q",
-                (),
-                name=None,
-                text="nothing",
-                reason=None,
-                limit=50,
-                after=after,
-                ascending=False,
-                sees=lambda queue: True,
-            )
-        )
-        looked_at, steps, after = looked_at + page.looked_at, steps + 1, page.cursor
+    page = await one_step(bench, text="nothing")
+    looked_at, steps = page.looked_at, 1
+    while page.cursor is not None:
+        page = await one_step(bench, page.cursor, text="nothing")
         assert page.jobs == []
-        if after is None:
-            break
+        looked_at, steps = looked_at + page.looked_at, steps + 1
     assert looked_at == 60_000
     assert steps > 1
 
@@ -156,20 +160,7 @@ async def test_a_search_without_end_answers_in_steps(bench: Bench) -> None:
 async def test_a_page_ends_when_its_data_is_large(bench: Bench) -> None:
     for _ in range(4):
         await bench.add("x", data=encode(b"x" * (explore.MAX_FOUND_BYTES // 2)))
-    page = await bench.hub.run(
-        lambda tx: explore.find(
-            tx,
-            "q",
-            (),
-            name=None,
-            text=None,
-            reason=None,
-            limit=50,
-            after=None,
-            ascending=True,
-            sees=lambda queue: True,
-        )
-    )
+    page = await one_step(bench)
     assert len(page.jobs) == 2
     assert page.cursor is not None
 
