@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -32,11 +32,16 @@ class Answer:
 
 @dataclass(frozen=True)
 class Rest:
-    """The hub, its port, and a way to ask."""
+    """The port of a door, and a way to ask."""
 
-    hub: Hub
     port: int
     client: ClientSession
+    served: Hub | None = None  # where it lives in this process
+
+    @property
+    def hub(self) -> Hub:
+        assert self.served is not None
+        return self.served
 
     @property
     def url(self) -> str:
@@ -64,6 +69,14 @@ class Rest:
 
 
 @asynccontextmanager
+async def client_of(port: int, token: str | None = None) -> AsyncIterator[Rest]:
+    """A client for a door on this port."""
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    async with ClientSession(headers=headers) as client:
+        yield Rest(port, client)
+
+
+@asynccontextmanager
 async def serving(
     path: Path,
     *,
@@ -76,9 +89,8 @@ async def serving(
         door = door_of(hub, tokens, operations=operations)
         server = HttpServer(door, HttpSettings(port=0, drain_s=0.5), [rest])
         await server.start()
-        headers = {"Authorization": f"Bearer {tokens[0]}"} if tokens else {}
         try:
-            async with ClientSession(headers=headers) as client:
-                yield Rest(hub, server.port, client)
+            async with client_of(server.port, next(iter(tokens), None)) as client:
+                yield replace(client, served=hub)
         finally:
             await server.close()

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 import msgspec
 
-from hubqueue.errors import Invalid, Malformed, UnsupportedMedia
+from hubqueue.errors import Invalid, Malformed, ProtocolError, UnsupportedMedia
 from hubqueue.model.cells import Column, read_column
 from hubqueue.model.payload import decode
 from hubqueue.servers.http.rest.reading import JSON, decode_json, is_json
@@ -76,7 +76,10 @@ def _json_lines(content: bytes) -> list[Any]:
 
 
 def _packed(content: bytes) -> msgspec.Raw:
-    decode(content)  # errors: ProtocolError
+    try:
+        decode(content)
+    except ProtocolError as error:
+        raise Malformed("This is not valid MessagePack") from error
     return msgspec.Raw(content)
 
 

@@ -96,7 +96,7 @@ def _operation(route: Route, schemas: _Schemas) -> Node:
         "parameters": _parameters(route, schemas),
         "responses": _responses(route, schemas),
     }
-    needs = _scopes(route)
+    needs = scopes_of(route)
     if needs:
         operation["description"] = f"Scope: {' or '.join(needs)}."
     body = _body(route, schemas)
@@ -105,7 +105,8 @@ def _operation(route: Route, schemas: _Schemas) -> Node:
     return operation
 
 
-def _scopes(route: Route) -> list[str]:
+def scopes_of(route: Route) -> list[str]:
+    """Any of these scopes lets a token use the route; none: every token may."""
     command = BY_NAME.get(route.command)
     return [] if command is None or command not in ROWS else [str(scope) for scope in ROWS[command].needs]
 

@@ -202,7 +202,7 @@ def _forwarder(deed: str, summary: str) -> Route:
         summary=summary,
         tag="forwarders",
         command=f"Forwarder{deed.capitalize()}",
-        errors=(NotFound, *EMBEDDED),
+        errors=(NotFound, WrongState, *EMBEDDED),
     )
 
 
