@@ -40,7 +40,7 @@ class Listener:
         port: int = self._socket.sockets[0].getsockname()[1]
         return port
 
-    async def start(self, server: web.Server[web.Request]) -> None:
+    async def start(self, server: web.Server) -> None:
         """Errors: OSError when the address cannot be had."""
 
         def connected() -> asyncio.Protocol:
