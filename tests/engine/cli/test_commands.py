@@ -156,6 +156,32 @@ def test_forwarders_of_a_hub_without_any(shell: Shell) -> None:
     assert shell.json("forward") == []
 
 
+def test_a_forwarder_is_made_paused_drained_and_removed(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("secret-token\n")
+    add = ("forward", "add", "readings", "--to", "tcp://127.0.0.1:1", "--token-from", "token")
+    told = shell(*add, "--window", "mon-fri 22:00-06:00", "--timezone", "Europe/Berlin", "--rate", "5")
+    assert "Forwarding readings to tcp://127.0.0.1:1" in told.stdout
+    (shown,) = shell.json("forward", "list")
+    assert shown["schedule"] == {"windows": ["mon-fri 22:00-06:00"], "timezone": "Europe/Berlin"}
+    assert (shown["name"], shown["rate"], shown["hasToken"], shown["paused"]) == ("readings", 5.0, True, False)
+    shell("forward", "pause", "readings")
+    table = shell("forward")
+    assert "paused" in table.stdout
+    assert "secret-token" not in table.stdout
+    assert "paused" in shell("forward", "drain", "readings", code=1).stderr
+    shell("forward", "resume", "readings")
+    assert "nothing to drain" in shell("forward", "drain", "readings").stdout
+    shell("forward", "add", "readings", "--to", "tcp://127.0.0.1:1", "--no-token")
+    (shown,) = shell.json("forward")
+    assert (shown["hasToken"], shown["schedule"]) == (False, None)
+    assert "a forwarder already: readings" in shell(*add, "--name", "second", code=1).stderr
+    assert "timezone" in shell(*add, "--timezone", "UTC", code=1).stderr
+    shell("forward", "remove", "readings")
+    assert shell.json("forward") == []
+    assert "no forwarder" in shell("forward", "remove", "readings", code=6).stderr
+    assert "No such command" in shell("forward", "bogus", code=2).stderr
+
+
 def test_a_hub_that_is_not_there_is_told_with_what_to_do(lonely: Shell) -> None:
     told = lonely("queues", code=4)
     assert "cannot be reached" in told.stderr
@@ -209,3 +235,9 @@ def timed(call: Callable[[], object]) -> float:
     began = time.perf_counter()
     call()
     return time.perf_counter() - began
+
+
+def test_health_says_that_the_hub_takes_jobs(shell: Shell, lonely: Shell) -> None:
+    assert shell.json("health")["ready"] is True
+    assert "store" in shell("health").stdout
+    lonely("health", code=4)
