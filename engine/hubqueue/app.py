@@ -178,7 +178,7 @@ def _mounts() -> list[Mount]:
     from hubqueue.servers.http.ws import websocket
     from hubqueue.ui.pages import routes as pages
 
-    return [rest, websocket, streams, login_routes, pages]
+    return [rest, websocket, streams, health_routes, metrics_route, login_routes, pages]
 
 
 def main(config: Config) -> None:

@@ -102,6 +102,8 @@ def shown(status: UplinkStatus) -> dict[str, Any]:
         "forwarded": now.forwarded,
         "rejected": now.rejected,
         "released": now.released,
+        "batches": now.batches,
+        "losses": now.losses,
         "ratePerS": now.rate_per_s,
         "hasToken": plan.link.token is not None,
         "hasCaCert": tls is not None and (tls.ca_file is not None or tls.ca_text is not None),

@@ -54,6 +54,7 @@ COMMANDS: Final = {
     "backup": "backup",
     "restore": "restore",
     "adopt": "adopt",
+    "health": "health",
     "doctor": "doctor",
     "bench": "bench",
 }

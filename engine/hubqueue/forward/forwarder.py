@@ -116,6 +116,8 @@ class Forwarder:
             forwarded=self._tally.forwarded,
             rejected=self._tally.rejected,
             released=self._tally.released,
+            batches=self._tally.batches,
+            losses=self._tally.losses,
             rate_per_s=self._tally.per_s(now_s),
         )
 
@@ -214,6 +216,7 @@ class Forwarder:
         return self._unexplained[1] >= self.settings.unknown_cap
 
     def _link_changed(self, state: LinkState, down: Down | None) -> None:
+        self._tally.losses += down is not None
         self._tell(LinkChanged(self.queue, state, down))
 
     def _tell(self, event: Event) -> None:

@@ -34,6 +34,8 @@ class ForwardStatus(msgspec.Struct, frozen=True, kw_only=True):
     forwarded: int = 0
     rejected: int = 0
     released: int = 0
+    batches: int = 0
+    losses: int = 0  # times the link went down
     rate_per_s: float = 0.0
 
 
@@ -70,12 +72,15 @@ class Tally:
         self.forwarded = 0
         self.rejected = 0
         self.released = 0
+        self.batches = 0
+        self.losses = 0  # times the link went down
         self._start_s = now_s
         self._at_s = now_s
         self._rate = 0.0
 
     def delivered(self, count: int, now_s: float) -> None:
         self.forwarded += count
+        self.batches += 1
         self._decay(now_s)
         self._rate += count / RATE_SPAN_S
 

@@ -122,6 +122,8 @@ class Uplink:
             forwarded=self._tally.forwarded,
             rejected=self._tally.rejected,
             released=self._tally.released,
+            batches=self._tally.batches,
+            losses=self._tally.losses,
             rate_per_s=self._tally.per_s(time.monotonic()),
         )
 

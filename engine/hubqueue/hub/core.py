@@ -31,6 +31,7 @@ from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import Leased
 from hubqueue.model.state import State
 from hubqueue.model.throttle import ANY, Pull
+from hubqueue.store.commits import Commits
 from hubqueue.store.queues import QueueRow
 from hubqueue.store.store import Store
 from hubqueue.store.tx import Tx
@@ -114,6 +115,11 @@ class Core:
             return self.store.path.with_name(f"{self.store.path.name}-wal").stat().st_size
         except OSError:
             return 0
+
+    @property
+    def commits(self) -> Commits:
+        """How large the commits were and how long they took."""
+        return self.store.commits
 
     @property
     def free_bytes(self) -> int:

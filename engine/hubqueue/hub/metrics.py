@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from hubqueue.model.histogram import BUCKETS
 from hubqueue.store import metrics
 from hubqueue.store.queues import QueueRow
 from hubqueue.store.tx import Tally, Tx
@@ -30,10 +31,12 @@ class Series(msgspec.Struct, frozen=True, gc=False):
 
 
 class Metrics:
-    """One per hub. `totals` and `rates` by Tally."""
+    """One per hub. `totals`, `of_queue` and `rates` by Tally, `waited` and `ran` by the buckets of model/histogram."""
 
     def __init__(self) -> None:
         self.totals = [0] * Tally.SIZE
+        self.of_queue: dict[QueueRow, list[int]] = {}
+        self._times = [0] * (2 * BUCKETS)
         self._seconds: deque[tuple[int, list[int]]] = deque(maxlen=WINDOW_S + 1)
         self._unwritten: dict[tuple[int, int, int], int] = {}  # (queue, kind, minute) -> count
 
@@ -45,13 +48,27 @@ class Metrics:
         recent = self._seconds[-1][1]
         for (row, tally), n in tallies.items():
             if tally >= Tally.SIZE:
+                self._times[tally - Tally.SIZE] += n
                 continue
             self.totals[tally] += n
+            if row not in self.of_queue:
+                self.of_queue[row] = [0] * Tally.SIZE
+            self.of_queue[row][tally] += n
             recent[tally] += n
             kind = KINDS.get(tally)
             if kind is not None:
                 key = (row.id, kind, now_ms // MINUTE_MS)
                 self._unwritten[key] = self._unwritten.get(key, 0) + n
+
+    @property
+    def waited(self) -> list[int]:
+        """How long jobs waited from when they were due to their lease."""
+        return self._times[:BUCKETS]
+
+    @property
+    def ran(self) -> list[int]:
+        """How long jobs ran from their lease to their completion."""
+        return self._times[BUCKETS:]
 
     def rates(self, now_ms: int) -> list[float]:
         """Per second, over the last ten whole seconds."""

@@ -123,6 +123,7 @@ SINGLE_FORM: Final[tuple[type[Command], ...]] = (
     session.Hello,
     session.Auth,
     session.Ping,
+    session.Health,
     session.SubscribeEvents,
     session.UnsubscribeEvents,
     session.RegisterWorker,

@@ -21,6 +21,12 @@ class Auth(Command, tag="Auth", gc=False, kw_only=True):
     token: Raw = ABSENT
 
 
+class Health(Command, tag="Health", gc=False, kw_only=True):
+    """Whether the hub takes jobs and its links are up; `links` false leaves the links out."""
+
+    links: bool = True
+
+
 class Ping(Command, tag="Ping", gc=False, kw_only=True):
     """Is anybody there?"""
 
