@@ -8,8 +8,7 @@ from msgspec import UNSET, Raw
 
 from hubqueue.errors import NotFound, WrongState
 from hubqueue.hub.hub import Hub
-from hubqueue.hub.verbs import hold, query
-from hubqueue.hub.verbs.priorities import Priorities
+from hubqueue.hub.verbs import hold, priorities, query
 from hubqueue.model.job import Job
 from hubqueue.model.state import LABELS, TERMINAL, State, shown
 from hubqueue.model.verbs import Counts
@@ -111,11 +110,10 @@ async def get_counts_per_priority(call: Call, command: wire.GetCountsPerPriority
 
 
 async def counts_per_priority(hub: Hub, queue: str) -> dict[str, int]:
-    """Queued jobs by priority, counted in steps."""
-    counting = Priorities(queue)
-    while await hub.run(counting.step):
-        pass
-    return counting.shown()
+    """Queued jobs by priority, in two steps: each reads an index entry for many jobs."""
+    counts = await hub.run(lambda tx: priorities.waiting(tx, queue))
+    counts += await hub.run(lambda tx: priorities.delayed(tx, queue))
+    return {str(priority): n for priority, n in sorted(counts.items())}
 
 
 def count(call: Call, command: wire.CountJobs) -> None:

@@ -53,7 +53,7 @@ RAISED: Final = PLAIN_PRIORITIES.format(">")
 LOWERED: Final = PLAIN_PRIORITIES.format("<")
 
 
-def raised_and_lowered(tx: Tx, queue: QueueRow) -> Counter[int]:
+def waiting_by_priority(tx: Tx, queue: QueueRow) -> Counter[int]:
     """Waiting jobs by priority, but those of priority 0. Reads an index entry for each."""
     found: Counter[int] = Counter()
     for sql in (RAISED, LOWERED, *((GROUPED_PRIORITIES,) if queue.grouped else ())):
@@ -62,17 +62,14 @@ def raised_and_lowered(tx: Tx, queue: QueueRow) -> Counter[int]:
 
 
 DELAYED: Final = """
-    SELECT priority, count(*), max(seq)
-    FROM (SELECT priority, seq FROM job WHERE queue = ? AND state = 1 AND seq > ? ORDER BY seq LIMIT ?)
+    SELECT priority, count(*) FROM job INDEXED BY job_delayed WHERE queue = ? AND state = 1 AND priority <> 0
     GROUP BY priority
 """
 
 
-def delayed_by_priority(tx: Tx, queue: QueueRow, after: int, limit: int) -> tuple[Counter[int], int]:
-    """The next delayed jobs by priority, and the seq of the last. Reads a row for each."""
-    rows = tx.execute(DELAYED, (queue.id, after, limit)).fetchall()
-    counts = Counter({priority: n for priority, n, _ in rows})
-    return counts, max((last for _, _, last in rows), default=after)
+def delayed_by_priority(tx: Tx, queue: QueueRow) -> Counter[int]:
+    """Delayed jobs by priority, but those of priority 0. Reads an index entry for each delayed job."""
+    return Counter(dict(tx.execute(DELAYED, (queue.id,)).fetchall()))
 
 
 OLDEST_WAITING: Final = """

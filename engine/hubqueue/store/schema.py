@@ -105,8 +105,8 @@ _FIRST: Final = (
     "CREATE INDEX job_waiting ON job (queue, priority DESC, ord) WHERE state = 0 AND grp IS NULL",
     # the lease inside a group: pays only for grouped jobs
     "CREATE INDEX job_grouped ON job (queue, grp, priority) WHERE state = 0 AND grp IS NOT NULL",
-    # promotion of due jobs, per queue
-    "CREATE INDEX job_delayed ON job (queue, run_at_ms) WHERE state = 1",
+    # promotion of due jobs, per queue; the priority rides along so that counting by it reads no rows
+    "CREATE INDEX job_delayed ON job (queue, run_at_ms, priority) WHERE state = 1",
     # the sweep of expired leases
     "CREATE INDEX job_active ON job (deadline_ms) WHERE state = 2",
     # jobs with a time to live, and dead ones that are tried again by themselves: pays only for those

@@ -8,8 +8,7 @@ import msgspec
 import pytest
 
 from hubqueue.errors import Invalid
-from hubqueue.hub.verbs import explore
-from hubqueue.hub.verbs.priorities import Priorities
+from hubqueue.hub.verbs import explore, priorities
 from hubqueue.model.job import NewJob, Options
 from hubqueue.model.outcome import Fail, Reject
 
@@ -225,7 +224,6 @@ async def test_priorities_are_counted_whatever_the_state_and_group(bench: Bench)
     await bench.add("e", priority=5, delay_ms=60_000)
     await bench.add("f", priority=7, options=Options(group="g"))
     await bench.add("g", options=Options(group="g"))
-    counting = Priorities("q")
-    while await bench.hub.run(counting.step):
-        pass
-    assert counting.shown() == {"-2": 1, "0": 3, "5": 2, "7": 1}
+    assert await bench.hub.run(lambda tx: priorities.waiting(tx, "q")) == {-2: 1, 0: 3, 5: 1, 7: 1}
+    assert await bench.hub.run(lambda tx: priorities.delayed(tx, "q")) == {5: 1}
+    assert await bench.hub.run(lambda tx: priorities.waiting(tx, "none")) == {}

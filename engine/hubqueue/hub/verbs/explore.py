@@ -71,7 +71,7 @@ def find(
                 size += hit.size_bytes
                 if len(seqs) == limit or size > MAX_FOUND_BYTES:
                     return _found(tx, seqs, seq, looked_at)
-        if perf_counter() >= until:
+        if batch.looked_at == search.READ and perf_counter() >= until:  # a smaller one is the last
             return _found(tx, seqs, batch.last, looked_at)
     return _found(tx, seqs, None, looked_at)
 

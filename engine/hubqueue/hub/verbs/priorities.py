@@ -1,44 +1,30 @@
-"""How many queued jobs a queue has of each priority, counted in steps.
+"""How many queued jobs a queue has of each priority.
 
-Waiting jobs are counted by their index, and those of priority 0, usually nearly all, by what is left of the queue's
-counter; delayed ones row by row.
+Counted by the indexes, and those of priority 0, usually nearly all, by what is left of the queue's counters.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from typing import Final
 
 from hubqueue.model.state import State
 from hubqueue.store import lists
+from hubqueue.store.queues import QueueRow
 from hubqueue.store.tx import Tx
 
-STEP: Final = 10_000  # rows of delayed jobs, some 5 ms
+
+def waiting(tx: Tx, queue: str) -> Counter[int]:
+    """The waiting jobs."""
+    row = tx.queues.find(queue)
+    return Counter() if row is None else _with_zero(row, State.WAITING, lists.waiting_by_priority(tx, row))
 
 
-class Priorities:
-    """`step` until it answers False, then `counts`. What changes meanwhile may be counted or not."""
+def delayed(tx: Tx, queue: str) -> Counter[int]:
+    """The delayed jobs."""
+    row = tx.queues.find(queue)
+    return Counter() if row is None else _with_zero(row, State.DELAYED, lists.delayed_by_priority(tx, row))
 
-    def __init__(self, queue: str) -> None:
-        self._queue = queue
-        self._after: int | None = None  # None: the waiting ones are still to be counted
-        self.counts: Counter[int] = Counter()
 
-    def step(self, tx: Tx) -> bool:
-        """One slice; whether there is more to count."""
-        row = tx.queues.find(self._queue)
-        if row is None:
-            return False
-        if self._after is None:
-            self._after = -1
-            self.counts.update(lists.raised_and_lowered(tx, row))
-            self.counts[0] += row.n[State.WAITING] - self.counts.total()
-            return row.n[State.DELAYED] > 0
-        counts, last = lists.delayed_by_priority(tx, row, self._after, STEP)
-        self.counts.update(counts)
-        self._after = last
-        return counts.total() == STEP
-
-    def shown(self) -> dict[str, int]:
-        """As the protocol wants them."""
-        return {str(priority): n for priority, n in sorted(self.counts.items()) if n}
+def _with_zero(row: QueueRow, state: State, others: Counter[int]) -> Counter[int]:
+    others[0] = row.n[state] - others.total()
+    return +others
