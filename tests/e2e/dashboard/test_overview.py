@@ -80,7 +80,7 @@ def test_a_lost_connection_is_told_and_so_is_its_return(dashboard: Dashboard, vi
 
 def test_what_htmx_cannot_get_is_told_and_can_be_dismissed(dashboard: Dashboard, visit: Visit) -> None:
     page = visit(dashboard.url, allow=("404", "htmx:"))
-    page.evaluate("htmx.ajax('GET', '/nothing', '#live')")
+    page.evaluate("htmx.ajax('GET', '/nothing', {target: '#live', source: 'h1'})")
     status = page.get_by_role("status")
     expect(status).to_contain_text("There is nothing here")
     status.get_by_role("button", name="Dismiss").click()
@@ -164,6 +164,22 @@ def test_a_hub_without_jobs_says_what_to_expect(tmp_path: Path, visit: Visit) ->
         die(dashboard.ask, "mail", 1, "no")
         expect(page.get_by_text("1 dead letter in mail.")).to_be_visible()
         expect(page).to_have_title("(1) Overview · hubqueue")
+
+
+def test_a_lost_uplink_says_since_when_by_the_visitors_clock(tmp_path: Path, visit: Visit) -> None:
+    config = "forwarders: [{name: central, queue: readings, to: 'tcp://127.0.0.1:1'}]"  # nobody listens there
+    with Dashboard(tmp_path, config=config) as dashboard:
+        push(dashboard.ask, "readings", [{"name": "reading", "data": 1}] * 1204)
+        page = visit(dashboard.url, timezone_id="Pacific/Auckland", **{"locale": "de-DE"})
+        alert = page.locator(".alert.bad")
+        expect(alert).to_contain_text("1.204 Aufträge warten, nichts ist verloren.")
+        at = alert.locator("time")
+        here = "moment => new Date(moment).toLocaleTimeString('de-DE', {hour: '2-digit', minute: '2-digit'})"
+        assert at.inner_text() == page.evaluate(here, at.get_attribute("datetime"))
+        page.evaluate("document.querySelector('.alert time').marked = true")
+        push(dashboard.ask, "readings", [{"name": "reading", "data": 1}])
+        expect(alert).to_contain_text("1.205 Aufträge")
+        assert at.evaluate("time => time.marked && !time.textContent.includes('UTC')")
 
 
 def test_an_unknown_page_has_the_same_dress(dashboard: Dashboard, visit: Visit) -> None:

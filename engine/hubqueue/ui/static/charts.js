@@ -27,6 +27,11 @@
     return getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   }
 
+  // A line needs two samples: of a few each is shown as a point.
+  function isSparse(plot, place) {
+    return plot.data[place].filter((value) => value !== null).length < 10;
+  }
+
   function options(figure, names, width) {
     const kind = figure.dataset.kind;
     const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false } };
@@ -40,7 +45,7 @@
         { ...axis, space: 70, size: 30, values: (_, ticks) => ticks.map((at) => clock.format(at * 1000)) },
         { ...axis, size: 64, incrs: kind === "time" ? TIME_STEPS : undefined, values: (_, ticks) => ticks.map((value) => written(kind, value)) },
       ],
-      series: [{}, ...names.map((_, place) => ({ stroke: colour(`--series-${place + 1}`), width: 2, points: { size: 5 }, spanGaps: false }))],
+      series: [{}, ...names.map((_, place) => ({ stroke: colour(`--series-${place + 1}`), width: 2, points: { show: isSparse, size: 5 }, spanGaps: false }))],
       hooks: { setCursor: [(plot) => showValues(figure, names, plot.cursor.idx)] },
     };
   }
