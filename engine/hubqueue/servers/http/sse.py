@@ -14,7 +14,6 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
-from hubqueue.errors import Busy
 from hubqueue.model.verbs import Event
 from hubqueue.servers.http.guard import SETTINGS
 from hubqueue.servers.http.reach import session_of
@@ -107,8 +106,6 @@ class Streams:
             stream.finish()
 
     async def _serve(self, request: web.Request, cmd: str, fields: dict[str, object]) -> web.StreamResponse:
-        if len(self._open) >= self._settings.max_connections:
-            raise Busy("Too many streams are open")
         stream = Stream(session_of(request))
         self._open.add(stream)
         try:

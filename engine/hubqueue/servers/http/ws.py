@@ -122,9 +122,6 @@ class Clients:
         self._tellers = (Teller(text_told), Teller(binary_told))
         self._open: dict[Client, web.WebSocketResponse] = {}
 
-    def __len__(self) -> int:
-        return len(self._open)
-
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """One connection, from its handshake to its end."""
         socket = web.WebSocketResponse(
@@ -133,9 +130,6 @@ class Clients:
         await socket.prepare(request)
         transport = request.transport
         if transport is None:
-            return socket
-        if len(self._open) >= self._settings.max_connections:
-            await socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=b"Too many connections")
             return socket
         shown = session_of(request)
         client = Client(self._door, shown.address, shown.grant, transport, self._tellers)
