@@ -170,7 +170,7 @@ def test_a_lost_uplink_says_since_when_by_the_visitors_clock(tmp_path: Path, vis
     config = "forwarders: [{name: central, queue: readings, to: 'tcp://127.0.0.1:1'}]"  # nobody listens there
     with Dashboard(tmp_path, config=config) as dashboard:
         push(dashboard.ask, "readings", [{"name": "reading", "data": 1}] * 1204)
-        page = visit(dashboard.url, timezone_id="Pacific/Auckland", **{"locale": "de-DE"})
+        page = visit(dashboard.url, timezone_id="Pacific/Auckland", locale="de-DE")
         alert = page.locator(".alert.bad")
         expect(alert).to_contain_text("1.204 Aufträge warten, nichts ist verloren.")
         at = alert.locator("time")
