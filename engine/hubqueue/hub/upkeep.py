@@ -133,7 +133,9 @@ class Upkeep:
         for seq, queue_id, state, priority, flags in gone:
             row = tx.queues.by_id.get(queue_id)
             if row is not None:
-                tx.emit("removed", row.name, tx.identity.public_id(seq), prev="waiting")
+                if tx.watched(row.name):
+                    (id,) = ids.public_ids(tx, [seq])
+                    tx.emit("removed", row.name, id, prev="waiting")
                 rows.remove(tx, row, state, [(seq, flags, priority)])
         return len(gone)
 
@@ -144,7 +146,8 @@ class Upkeep:
                 await self._follow_clock()
                 self._store.check_disk()
                 await self._hold_cap()
-                await self._sample()
+                if beats:  # the first one comes with the start, which has enough to do
+                    await self._sample()
                 if beats % RETENTION_BEATS == 0:
                     await self._retain()
                     await self._write_metrics()
