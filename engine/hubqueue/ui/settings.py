@@ -98,7 +98,7 @@ async def revoke(request: web.Request) -> web.Response:
 async def backup(request: web.Request) -> web.Response:
     """A backup now; the answer comes when it is written."""
     reply = await session_of(request).ask("Backup")
-    return page(request, "backup_made.html", path=reply["path"], bytes=reply["bytes"])
+    return page(request, "backup_made.html", file=reply["path"], bytes=reply["bytes"])
 
 
 async def check(request: web.Request) -> web.Response:
