@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from hubqueue.errors import HubqueueError, StoreError
+from hubqueue.errors import HubqueueError, LinkDown, StoreError
 from hubqueue.servers.http.reach import is_api
 
 log = logging.getLogger(__name__)
@@ -66,6 +66,8 @@ async def problems(request: web.Request, handler: Any) -> web.StreamResponse:
         return problem(error)
     except web.HTTPException as error:
         return _refused(error)
+    except ConnectionError:
+        return problem(LinkDown("The client has hung up"))  # nobody reads it
     except Exception:
         log.exception("A request failed: a defect. path=%s", request.path)
         return problem(StoreError("Internal error", hint="this is a defect of hubqueue; the log has the details"))

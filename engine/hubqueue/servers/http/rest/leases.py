@@ -6,6 +6,7 @@ took that was gone before its answer was written is given back at once.
 
 from __future__ import annotations
 
+import select
 from typing import Annotated, Any, Final, Literal
 
 import msgspec
@@ -158,6 +159,8 @@ async def _lease(asked: Asked) -> web.StreamResponse:
     try:
         reply = await asked.ask("PULLB", queue=asked.path["queue"], **sent(asked.body or Lease()))
         response = answer(reply, 200)
+        if _has_hung_up(asked.request):
+            raise ConnectionResetError("the client has hung up")
         await response.prepare(asked.request)
         await response.write_eof()
     except BaseException:
@@ -165,6 +168,16 @@ async def _lease(asked: Asked) -> web.StreamResponse:
         raise
     hub.settled([job.id for job in reply["jobs"]])
     return response
+
+
+def _has_hung_up(request: web.Request) -> bool:
+    """Whether the client has closed its connection, also if the loop has not read that yet."""
+    transport = request.transport
+    if transport is None or transport.is_closing():
+        return True
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket").fileno(), select.POLLRDHUP | select.POLLHUP | select.POLLERR)
+    return bool(poll.poll(0))
 
 
 def _applied(reply: Fields) -> Any:

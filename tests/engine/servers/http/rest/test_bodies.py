@@ -110,7 +110,7 @@ async def test_a_body_beyond_the_bound_is_413(rest: Rest) -> None:
 
 
 async def test_data_beyond_10_mb_is_413(rest: Rest) -> None:
-    answer = await send(rest, BytesIO(JOB % (b"\"" + b"x" * (10 * 1024 * 1024 + 1) + b"\"")))
+    answer = await send(rest, BytesIO(JOB % (b'"' + b"x" * (10 * 1024 * 1024 + 1) + b'"')))
     assert (answer.status, answer.body["code"]) == (413, "payload_too_large")
 
 

@@ -1,0 +1,118 @@
+"""`feed` from a real curl: every content type, options in query and headers, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from support.rest import Rest
+
+
+async def curl(rest: Rest, path: str, body: bytes, *headers: str, method: str = "POST") -> tuple[int, Any]:
+    """Status and decoded answer of a feed as a shell script would send it."""
+    options = [word for header in headers for word in ("-H", header)]
+    process = await asyncio.create_subprocess_exec(
+        "curl",
+        *("-sS", "-X", method, f"{rest.url}{path}", "--data-binary", "@-", "-w", "\n%{http_code}"),
+        *options,
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    output, _ = await process.communicate(body)
+    text, _, status = output.decode().rpartition("\n")
+    return int(status), json.loads(text)
+
+
+async def jobs(rest: Rest, ids: list[str]) -> list[dict[str, Any]]:
+    return [await rest.get(f"/jobs/{id}") for id in ids]
+
+
+FED: dict[str, tuple[str, str, bytes, list[Any]]] = {
+    "json": ("application/json", "", b'{"t": 21.5}', [{"t": 21.5}]),
+    "json-list": ("application/json", "", b"[1, 2]", [[1, 2]]),
+    "json-exploded": ("application/json", "?explode=true", b"[1, 2]", [1, 2]),
+    "lines": ("application/x-ndjson", "", b'{"a": 1}\n\n{"a": 2}\r\n', [{"a": 1}, {"a": 2}]),
+    "text": ("text/plain", "", "grün\nblau".encode(), ["grün\nblau"]),
+    "text-latin": ("text/plain; charset=iso-8859-1", "", b"gr\xfcn", ["grün"]),
+    "text-exploded": ("text/plain", "?explode=true", b"a\nb\n", ["a", "b"]),
+    "csv": ("text/csv", "", b't,id:text\n21.5,007\n,"x,y"\n', [{"t": 21.5, "id": "007"}, {"t": None, "id": "x,y"}]),
+    "csv-columns": ("text/csv", "?columns=t:number,room&delimiter=;", b"1;kitchen\n", [{"t": 1, "room": "kitchen"}]),
+    "csv-newline": ("text/csv", "?columns=a", b'"two\nlines"\n', [{"a": "two\nlines"}]),
+    "msgpack": ("application/msgpack", "", msgspec.msgpack.encode({"m": [1]}), [{"m": [1]}]),
+    "bytes": ("application/octet-stream", "", b"\x00\xff", [{"$bytes": "AP8="}]),
+    "image": ("image/png", "", b"\x89PNG", [{"$bytes": "iVBORw=="}]),
+}
+
+
+@pytest.mark.parametrize("name", sorted(FED))
+async def test_a_device_may_send_it(rest: Rest, name: str) -> None:
+    kind, query, body, expected = FED[name]
+    status, answer = await curl(rest, f"/queues/readings/feed{query}", body, f"Content-Type: {kind}")
+    assert status == 202, answer
+    found = await jobs(rest, answer["ids"])
+    assert [job["data"] for job in found] == expected
+    assert {job["name"] for job in found} == {"feed"}
+
+
+async def test_no_content_type_means_bytes(rest: Rest) -> None:
+    status, answer = await curl(rest, "/queues/q/feed", b"abc", "Content-Type:")
+    assert status == 202
+    assert (await jobs(rest, answer["ids"]))[0]["data"] == {"$bytes": "YWJj"}
+
+
+REFUSED: dict[str, tuple[str, str, bytes, int, str]] = {
+    "form": ("application/x-www-form-urlencoded", "", b"t=1", 415, "unsupported_media_type"),
+    "charset": ("text/plain; charset=klingon", "", b"x", 415, "unsupported_media_type"),
+    "codec": ("text/plain; charset=hex", "", b"61", 415, "unsupported_media_type"),
+    "utf8": ("text/plain", "", b"\xff", 400, "malformed"),
+    "json": ("application/json", "", b"{", 400, "malformed"),
+    "line": ("application/x-ndjson", "", b"1\n{\n", 400, "malformed"),
+    "msgpack": ("application/msgpack", "", b"\xc1", 400, "malformed"),
+    "no-list": ("application/json", "?explode=true", b"1", 422, "invalid"),
+    "empty-list": ("application/json", "?explode=true", b"[]", 422, "invalid"),
+    "cells": ("text/csv", "", b"a,b\n1\n", 422, "invalid"),
+    "number": ("text/csv", "?columns=a:number", b"warm\n", 422, "undecodable"),
+    "same-columns": ("text/csv", "", b"a,a\n1,2\n", 422, "invalid"),
+    "no-rows": ("text/csv", "", b"a,b\n", 422, "invalid"),
+    "option": ("text/plain", "?prio=1", b"x", 422, "invalid"),
+    "attempts": ("text/plain", "?attempts=0", b"x", 422, "invalid"),
+    "id-of-many": ("application/json", "?explode=true&id=x", b"[1, 2]", 422, "invalid"),
+    "too-many": ("application/json", "?explode=true", b"[" + b"1," * 10_000 + b"1]", 422, "invalid"),
+}
+
+
+@pytest.mark.parametrize("name", sorted(REFUSED))
+async def test_half_a_body_makes_no_job(rest: Rest, name: str) -> None:
+    kind, query, body, status, code = REFUSED[name]
+    found, answer = await curl(rest, f"/queues/readings/feed{query}", body, f"Content-Type: {kind}")
+    assert (found, answer["code"]) == (status, code)
+    assert await rest.get("/queues") == {"queues": []}
+
+
+async def test_options_come_in_the_query_or_in_headers(rest: Rest) -> None:
+    status, answer = await curl(
+        rest,
+        "/queues/q/feed?priority=3&attempts=7",
+        b"21.5",
+        "Content-Type: text/plain",
+        "X-Hubqueue-Name: reading",
+        "X-Hubqueue-Priority: 9",
+        "X-Hubqueue-Durable: true",
+        "X-Hubqueue-Delay: 60000",
+        "X-Hubqueue-Id: sensor-1",
+    )
+    assert (status, answer) == (202, {"ids": ["sensor-1"]})
+    (job,) = await jobs(rest, ["sensor-1"])
+    wanted = {"name": "reading", "priority": 3, "maxAttempts": 7, "durable": True, "state": "delayed"}
+    assert {name: job[name] for name in wanted} == wanted
+
+
+async def test_a_deduplication_key_stands_for_one_job(rest: Rest) -> None:
+    sent = [
+        await curl(rest, "/queues/q/feed?dedup=door&dedupttl=60000", b"1", "Content-Type: text/plain") for _ in "ab"
+    ]
+    assert sent[0] == sent[1]
