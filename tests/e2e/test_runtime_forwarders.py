@@ -28,7 +28,7 @@ async def test_a_forwarder_made_at_run_time_survives_kills_and_doubles_nothing(t
                 _add(edge, f"tcp://127.0.0.1:{uplink.port}")
                 for kill in range(3):
                     floor = (kill + 1) * JOBS // 5
-                    await until(lambda floor=floor: _arrived(there, floor))  # type: ignore[misc]
+                    await until(lambda floor=floor: _arrived(there, floor))
                     edge.kill()
                     assert TOKEN not in edge.log()
                     edge.start()

@@ -4,119 +4,37 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
-from hubqueue.clock import Clock
 from hubqueue.errors import Draining, Duplicate, HubqueueError, Invalid, NotFound, WrongState
 from hubqueue.forward.breaker import LinkState
 from hubqueue.forward.fleet import Fleet
 from hubqueue.forward.plan import Plan, plan_of
-from hubqueue.forward.uplink import UplinkStatus
 from hubqueue.hub import forwarders
 from hubqueue.hub.hub import Hub
 from hubqueue.model.forwarding import MAX_FORWARDERS, ForwardSpec
 from hubqueue.model.hours import Hours
 from hubqueue.model.job import NewJob
 from hubqueue.model.limits import MAX_DATA_BYTES
-from hubqueue.model.verbs import Event
 from support.certificates import make
+from support.fleet import Edge, Watch, arrived
 from support.proxy import Proxy, Uplink
 from support.served import Served, served
 from support.waiting import until
 
 encode, decode = msgspec.msgpack.encode, msgspec.msgpack.decode
-NOON_MS = 1_795_348_800_000  # 2026-11-22 12:00 UTC
-HOUR_MS = 3_600_000
 
 
-class Shifted(Clock):
-    """A clock that is set; hub time still passes."""
-
-    shift_ms = 0
-
-    def mono_ms(self) -> int:
-        return super().mono_ms() + type(self).shift_ms
-
-    def wall_ms(self) -> int:
-        return super().wall_ms() + type(self).shift_ms
-
-    @classmethod
-    def set(cls, at_ms: int) -> None:
-        cls.shift_ms = 0
-        cls.shift_ms = at_ms - Clock().now_ms()
-
-
-class Edge:
-    """The hub that forwards."""
-
-    def __init__(self, hub: Hub, fleet: Fleet) -> None:
-        self.hub = hub
-        self.fleet = fleet
-
-    async def add(self, count: int, start: int = 0, queue: str = "readings") -> list[str]:
-        return await self.hub.enqueue(queue, [NewJob(data=encode(n)) for n in range(start, start + count)])
-
-    async def put(self, to: str, name: str = "up", **fields: Any) -> None:
-        quick = {"queue": "readings", "backoff_ms": 20, "backoff_cap_ms": 200}
-        await self.fleet.put(ForwardSpec(name=name, to=to, **{**quick, **fields}))
-
-    async def status(self, name: str = "up") -> UplinkStatus:
-        return next(status for status in await self.fleet.statuses() if status.plan.name == name)
-
-    async def shows(self, condition: Callable[[UplinkStatus], bool], name: str = "up") -> UplinkStatus:
-        async def held() -> bool:
-            return condition(await self.status(name))
-
-        await until(held)
-        return await self.status(name)
-
-
-class Watch:
-    """What the hub's subscribers hear."""
-
-    def __init__(self, hub: Hub, queue: str | None = "readings") -> None:
-        self.events: list[Event] = []
-        hub.listen(queue, self.events.append)
-
-    def of(self, kind: str) -> list[Event]:
-        return [event for event in self.events if event.kind == kind]
-
-    @property
-    def links(self) -> list[str]:
-        return [decode(event.data)["link"] for event in self.of("forwarder:link") if event.data is not None]
-
-
-@pytest.fixture
-async def edge(tmp_path: Path) -> AsyncIterator[Edge]:
-    async with await Hub.open(tmp_path / "edge.db") as hub:
-        fleet = Fleet(hub, (), grace_s=2.0)
-        await fleet.start()
-        yield Edge(hub, fleet)
-        await fleet.stop()
-
-
-@pytest.fixture
-async def there(tmp_path: Path) -> AsyncIterator[Served]:
-    async with served(tmp_path / "central.db") as found:
-        yield found
-
-
-async def arrived(there: Served, queue: str = "readings") -> list[int]:
-    jobs = await there.hub.list_jobs(queue, limit=1000)
-    return [decode(job.data or b"") for job in jobs.jobs]
-
-
-async def test_a_forwarder_is_made_while_the_hub_runs_and_removed_again(edge: Edge, there: Served) -> None:
+async def test_a_forwarder_is_made_while_the_hub_runs_and_removed_again(edge: Edge, served_hub: Served) -> None:
     await edge.add(10)
-    await edge.put(there.url, target="site-7")
+    await edge.put(served_hub.url, target="site-7")
     status = await edge.shows(lambda status: status.now.forwarded == 10)
     assert (status.plan.declared, status.now.link, status.now.waiting) == ("runtime", LinkState.UP, 0)
-    assert await arrived(there, "site-7") == list(range(10))
+    assert await arrived(served_hub, "site-7") == list(range(10))
     await edge.fleet.delete("up")
     await edge.add(3)
     assert await edge.fleet.statuses() == []
@@ -126,13 +44,13 @@ async def test_a_forwarder_is_made_while_the_hub_runs_and_removed_again(edge: Ed
 
 
 async def test_put_replace_and_delete_under_load_lose_and_double_nothing(
-    edge: Edge, there: Served, tmp_path: Path
+    edge: Edge, served_hub: Served, tmp_path: Path
 ) -> None:
     total = 3000
     producing = asyncio.create_task(_produce(edge, total))
-    async with Proxy(there.port) as proxy:
+    async with Proxy(served_hub.port) as proxy:
         for turn in range(12):
-            to = there.url if turn % 3 else f"tcp://127.0.0.1:{proxy.port}"
+            to = served_hub.url if turn % 3 else f"tcp://127.0.0.1:{proxy.port}"
             await edge.put(to, batch=1 + turn * 7, concurrency=1 + turn % 4)
             seen = (await edge.status()).now.forwarded
             await edge.shows(lambda status, seen=seen: status.now.forwarded > seen or status.now.waiting == 0)  # type: ignore[misc]
@@ -141,12 +59,12 @@ async def test_put_replace_and_delete_under_load_lose_and_double_nothing(
             if turn % 4 == 3:
                 await edge.fleet.delete("up")
         await producing
-        await edge.put(there.url)
+        await edge.put(served_hub.url)
         await edge.shows(lambda status: not status.now.waiting + status.now.in_flight)
     counts = await edge.hub.counts("readings")
     assert (counts.completed, counts.waiting, counts.active, counts.failed) == (total, 0, 0, 0)
     got: Counter[int] = Counter()
-    while jobs := await there.hub.lease("readings", 1000, owner="test"):
+    while jobs := await served_hub.hub.lease("readings", 1000, owner="test"):
         got.update(decode(leased.job.data or b"") for leased in jobs)
     assert got == Counter(range(total))
 
@@ -157,15 +75,15 @@ async def _produce(edge: Edge, total: int) -> None:
         await asyncio.sleep(0.01)
 
 
-async def test_a_pause_holds_over_a_restart_whoever_declared_the_forwarder(tmp_path: Path, there: Served) -> None:
-    declared = [_plan("site", "sites", there.url)]
+async def test_a_pause_holds_over_a_restart_whoever_declared_the_forwarder(tmp_path: Path, served_hub: Served) -> None:
+    declared = [_plan("site", "sites", served_hub.url)]
     for run in range(3):
         async with await Hub.open(tmp_path / "edge.db") as hub:
             fleet = Fleet(hub, declared, grace_s=1.0)
             await fleet.start()
             edge = Edge(hub, fleet)
             if run == 0:
-                await edge.put(there.url)
+                await edge.put(served_hub.url)
                 for name in ("up", "site"):
                     await fleet.pause(name, paused=True)
                 await edge.add(2)
@@ -209,12 +127,12 @@ async def test_a_forwarder_of_the_configuration_is_not_changed_at_run_time(tmp_p
 
 
 async def test_the_configuration_goes_before_the_job_file(
-    tmp_path: Path, there: Served, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, served_hub: Served, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with await Hub.open(tmp_path / "edge.db") as hub:
         await hub.run(lambda tx: forwarders.put(tx, ForwardSpec(name="mine", queue="sites", to="tcp://other")))
         await hub.run(lambda tx: forwarders.put(tx, ForwardSpec(name="broken", queue="b", to="tcp://other", batch=0)))
-        fleet = Fleet(hub, [_plan("site", "sites", there.url)], grace_s=0.1)
+        fleet = Fleet(hub, [_plan("site", "sites", served_hub.url)], grace_s=0.1)
         await fleet.start()
         assert [status.plan.name for status in await fleet.statuses()] == ["site"]
         assert "left out" in caplog.text
@@ -223,14 +141,14 @@ async def test_the_configuration_goes_before_the_job_file(
         await fleet.stop()
 
 
-async def test_a_queue_has_one_forwarder_and_a_name_too(edge: Edge, there: Served) -> None:
-    await edge.put(there.url)
+async def test_a_queue_has_one_forwarder_and_a_name_too(edge: Edge, served_hub: Served) -> None:
+    await edge.put(served_hub.url)
     with pytest.raises(Duplicate, match="has a forwarder already: up"):
-        await edge.put(there.url, name="second")
+        await edge.put(served_hub.url, name="second")
     with pytest.raises(NotFound, match="no forwarder 'second'"):
         await edge.fleet.pause("second", paused=True)
-    await edge.put(there.url, queue="others")  # the same name: it takes another queue now
-    await edge.put(there.url, name="second")
+    await edge.put(served_hub.url, queue="others")  # the same name: it takes another queue now
+    await edge.put(served_hub.url, name="second")
     assert [status.plan.queue for status in await edge.fleet.statuses()] == ["readings", "others"]
 
 
@@ -295,10 +213,10 @@ async def test_a_secret_stays_for_the_same_address_only(edge: Edge) -> None:
     assert (await edge.status()).plan.link.token is None
 
 
-async def test_subscribers_hear_of_links_and_of_each_job(edge: Edge, there: Served) -> None:
+async def test_subscribers_hear_of_links_and_of_each_job(edge: Edge, served_hub: Served) -> None:
     watch = Watch(edge.hub)
     ids = await edge.add(3)
-    async with Proxy(there.port) as proxy:
+    async with Proxy(served_hub.port) as proxy:
         await edge.put(f"tcp://127.0.0.1:{proxy.port}")
         await until(lambda: len(watch.of("forwarded")) == 3)
         assert [event.job_id for event in watch.of("forwarded")] == ids
@@ -314,109 +232,33 @@ async def test_subscribers_hear_of_links_and_of_each_job(edge: Edge, there: Serv
         await until(lambda: watch.links[-1:] == ["idle"])
 
 
-async def test_a_job_that_is_refused_is_told_with_its_reason(edge: Edge, there: Served) -> None:
+async def test_a_job_that_is_refused_is_told_with_its_reason(edge: Edge, served_hub: Served) -> None:
     from hubqueue.hub.verbs.enqueue import enqueue
 
     watch = Watch(edge.hub)
     odd = NewJob(data=encode("x" * (MAX_DATA_BYTES + 1)))
     (id,) = await edge.hub.run(lambda tx: enqueue(tx, "readings", [odd]))
-    await edge.put(there.url)
+    await edge.put(served_hub.url)
     await until(lambda: bool(watch.of("rejected")))
     (event,) = watch.of("rejected")
     assert (event.job_id, bool(event.error)) == (id, True)
     assert (await edge.status()).now.rejected == 1
 
 
-@pytest.fixture
-async def nightly(tmp_path: Path) -> AsyncIterator[Edge]:
-    """An edge whose clock stands at noon."""
-    Shifted.set(NOON_MS)
-    async with await Hub.open(tmp_path / "edge.db", clock=Shifted) as hub:
-        fleet = Fleet(hub, (), grace_s=1.0)
-        await fleet.start()
-        yield Edge(hub, fleet)
-        await fleet.stop()
-    Shifted.shift_ms = 0
-
-
-async def test_it_forwards_in_its_hours_and_holds_no_connection_outside(nightly: Edge, there: Served) -> None:
-    edge = nightly
-    await edge.add(4)
-    async with Proxy(there.port) as proxy:
-        await edge.put(f"tcp://127.0.0.1:{proxy.port}", hours=Hours(("22:00-06:00",)))
-        status = await edge.shows(lambda status: status.now.link is LinkState.IDLE)
-        assert (status.now.reason, status.now.waiting, status.paused) == ("hours", 4, False)
-        assert status.hours is not None
-        assert (status.hours.open, status.hours.until_ms) == (False, NOON_MS + 10 * HOUR_MS)
-        assert proxy.accepted == 0
-        Shifted.set(NOON_MS + 10 * HOUR_MS)
-        await edge.shows(lambda status: status.now.forwarded == 4)
-        Shifted.set(NOON_MS + 18 * HOUR_MS)
-        await edge.shows(lambda status: status.now.link is LinkState.IDLE)
-        accepted = proxy.accepted
-        await edge.add(2, 4)
-        assert (await edge.hub.counts("readings")).waiting == 2
-        assert proxy.accepted == accepted
-
-
-async def test_a_drain_ignores_the_hours_once(nightly: Edge, there: Served) -> None:
-    edge = nightly
-    await edge.add(250)
-    await edge.put(there.url, hours=Hours(("22:00-06:00",)))
-    assert await edge.fleet.drain("up") == 250
-    await edge.shows(lambda status: status.now.link is LinkState.IDLE and not status.draining)
-    assert (await edge.status()).now.forwarded == 250
-    await edge.add(5, 250)
-    assert (await edge.status()).now.link is LinkState.IDLE
-    assert (await edge.hub.counts("readings")).waiting == 5
-
-
-async def test_a_drain_ends_when_the_jobs_are_purged_meanwhile(nightly: Edge) -> None:
-    edge = nightly
-    await edge.add(3)
-    await edge.put("tcp://127.0.0.1:1", hours=Hours(("22:00-06:00",)))
-    await edge.fleet.drain("up")
-    await edge.shows(lambda status: status.now.link is LinkState.DOWN)
-    await edge.hub.drain("readings")
-    await edge.shows(lambda status: status.now.link is LinkState.IDLE and not status.draining)
-
-
-async def test_a_drain_tries_a_link_that_is_down_at_once(edge: Edge, there: Served) -> None:
-    await edge.add(2)
-    async with Proxy(there.port) as proxy:
-        await proxy.set(Uplink.REFUSE)
-        await edge.put(f"tcp://127.0.0.1:{proxy.port}", backoff_ms=600_000, backoff_cap_ms=600_000)
-        await edge.shows(lambda status: status.now.link is LinkState.DOWN and (status.now.retry_in_s or 0) > 60)
-        await proxy.set(Uplink.PASS)
-        assert await edge.fleet.drain("up") == 2
-        await edge.shows(lambda status: status.now.forwarded == 2)
-
-
-async def test_what_is_paused_is_not_drained(edge: Edge, there: Served) -> None:
-    await edge.put(there.url)
-    await edge.hub.pause("readings")
-    await edge.add(1)
-    with pytest.raises(WrongState, match="queue readings is paused"):
-        await edge.fleet.drain("up")
-    await edge.fleet.pause("up", paused=True)
-    with pytest.raises(WrongState, match="forwarder up is paused"):
-        await edge.fleet.drain("up")
-
-
-async def test_a_change_goes_on_when_its_caller_is_gone(edge: Edge, there: Served) -> None:
-    async with Proxy(there.port) as proxy:
+async def test_a_change_goes_on_when_its_caller_is_gone(edge: Edge, served_hub: Served) -> None:
+    async with Proxy(served_hub.port) as proxy:
         await edge.add(1)
         await edge.put(f"tcp://127.0.0.1:{proxy.port}")
         await edge.shows(lambda status: status.now.forwarded == 1)
         await proxy.set(Uplink.MUTE)
         await edge.add(1, 1)
         await edge.shows(lambda status: status.now.in_flight == 1)
-        asking = asyncio.create_task(edge.put(there.url))  # has to wait for the batch in flight
+        asking = asyncio.create_task(edge.put(served_hub.url))  # has to wait for the batch in flight
         await until(lambda: bool(edge.fleet._changes))
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
-        await edge.shows(lambda status: status.plan.link.port == there.port and status.now.forwarded == 1)
-    assert sorted(await arrived(there)) == [0, 1]
+        await edge.shows(lambda status: status.plan.link.port == served_hub.port and status.now.forwarded == 1)
+    assert sorted(await arrived(served_hub)) == [0, 1]
 
 
 async def test_after_the_stop_nothing_is_changed(edge: Edge) -> None:
