@@ -13,6 +13,7 @@ import time
 from collections.abc import Mapping
 from functools import cache, partial
 from http import HTTPStatus
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,12 +22,12 @@ import msgspec
 from aiohttp import web
 from markupsafe import Markup, escape
 
-from hubqueue import __version__
 from hubqueue.ui import formats, visitor
 from hubqueue.ui.assets import asset_path
 from hubqueue.ui.text import Texts, language_of, texts
 
 FOLDER: Final = Path(__file__).with_name("templates")
+VERSION: Final = version("hubqueue")
 FLASH: Final = "hubqueue_flash"  # cookie: what the next page tells, once
 FLASH_S: Final = 30  # the next page comes at once, or the message is no news any more
 
@@ -141,7 +142,7 @@ def _shared(request: web.Request) -> dict[str, Any]:
         "ingress": visitor.base_of(request) != "",
         "swaps": visitor.swaps(request),
         "now_ms": time.time() * 1000,
-        "version": __version__,
+        "version": VERSION,
     }
 
 
