@@ -1,0 +1,186 @@
+"""Pages of queues, jobs, dead letters, schedules and settings on a real hub: what they show, whatever is in it."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from hubqueue.model.job import NewJob
+from hubqueue.model.schedule import Schedule
+from hubqueue.servers.scopes import ROWS
+from hubqueue.ui.deeds import DEEDS
+from hubqueue.ui.job import CHANGES
+from hubqueue.wire.commands import BY_NAME
+from hubqueue.wire.jobmap import JobMap
+from support.furniture import BROKEN, ODD, ODD_ID
+from support.pages import Pages
+
+QUEUE = ("/queues/q", "/queues/q/enqueue", "/queues/q/limits", "/queues/q/sweep/drain")
+OTHERS = ("/dead", "/schedules", "/schedules/form", "/forwarders/form", "/settings", "/settings/tokens/form")
+
+
+async def post(pages: Pages, path: str, **form: Any) -> tuple[int, str, dict[str, Any]]:
+    """As htmx posts a form: status, text, and what the page is told."""
+    async with pages.client.post(pages.url + path, data=form, headers={"HX-Request": "true"}) as answer:
+        told = json.loads(answer.headers.get("HX-Trigger", "{}")).get("hubqueue:message", {})
+        return answer.status, await answer.text(), told
+
+
+@pytest.mark.parametrize("path", [*QUEUE, *OTHERS])
+async def test_pages_of_an_empty_hub(pages: Pages, path: str) -> None:
+    assert "<h1" in await pages.html(path)
+    await pages.html(path, swap=True)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/queues/no%20queue",
+        "/job",
+        "/job?id=nobody",
+        "/job/change/colour?id=x",
+        "/job/do/dance?id=x",
+        "/dead/group",
+        "/dead?queue=no%20queue",
+        "/queues/q/sweep/dust",
+        "/schedules/form?name=nobody",
+        "/schedules/delete?name=nobody",
+    ],
+)
+async def test_what_is_not_there_is_told_so(pages: Pages, path: str) -> None:
+    assert "error-page" in await pages.html(path, status=404)
+
+
+@pytest.mark.parametrize("name", [*ODD, *BROKEN])
+async def test_an_odd_payload_breaks_no_page(pages: Pages, name: str) -> None:
+    (id,) = await pages.hub.enqueue("q", [NewJob(name=name, data=(ODD | BROKEN)[name])])
+    text = await pages.html(f"/job?id={id}")
+    assert "<script>alert" not in text
+    assert name in await pages.html("/queues/q")
+    changeable = name in ("null", "markup")
+    assert ("change/data" in text) is changeable, "what JSON cannot say exactly must not be put back"
+
+
+async def test_odd_payloads_and_broken_ones_are_exported_line_by_line(pages: Pages) -> None:
+    payloads = ODD | BROKEN
+    jobs = [NewJob(name=name, data=data, max_attempts=1) for name, data in payloads.items()]
+    ids = await pages.hub.enqueue("q", jobs)
+    for id in ids:
+        status, _, _ = await post(pages, f"/job/do/discard?id={id}")
+        assert status == 204
+    lines = (await pages.html("/dead/export?queue=q")).splitlines()
+    assert [json.loads(line)["name"] for line in lines] == list(payloads)
+
+
+async def test_a_job_is_found_under_any_id(pages: Pages) -> None:
+    await pages.hub.enqueue("q", [NewJob(name="parcel", custom_id=ODD_ID)])
+    async with pages.client.get(pages.url + "/job", params={"id": ODD_ID}) as answer:
+        assert answer.status == 200
+        text = await answer.text()
+    assert "<b>" not in text
+    status, _, told = await post(pages, "/job/do/cancel?id=shelf%2F17%3Fa%3Db%26c%3D%252F%23top%20%22%27%3Cb%3E")
+    assert status == 204
+    assert (await pages.hub.counts("q")).waiting == 0
+    assert told == {}  # on the next page: this one is gone
+
+
+async def test_the_number_in_the_question_is_that_of_the_deed(pages: Pages) -> None:
+    await pages.hub.enqueue("q", [NewJob(delay_ms=60_000) for _ in range(7)] + [NewJob()])
+    _, question, _ = await post(pages, "/queues/q/ask/promote", of="all")
+    assert "Run 7 jobs now?" in question
+    status, _, told = await post(pages, "/queues/q/do/promote", of="all")
+    assert (status, told["text"]) == (204, "7 jobs run now.")
+    assert (await pages.hub.counts("q")).waiting == 8
+
+
+async def test_a_search_by_text_touches_only_what_it_finds(pages: Pages) -> None:
+    jobs = [NewJob(name="a", data=b"\xa3abc"), NewJob(name="b", data=b"\xa3xyz"), NewJob(name="a", data=b"\xa3xyz")]
+    await pages.hub.enqueue("q", jobs)
+    _, question, _ = await post(pages, "/queues/q/ask/cancel", of="all", name="a", text="xyz")
+    assert "Delete 1 job?" in question
+    await post(pages, "/queues/q/do/cancel", of="all", name="a", text="xyz")
+    page = await pages.hub.list_jobs("q")
+    assert [(job.name, job.data) for job in page.jobs] == [("a", b"\xa3abc"), ("b", b"\xa3xyz")]
+
+
+async def test_nothing_ticked_is_told_and_nothing_done(pages: Pages) -> None:
+    await pages.hub.enqueue("q", [NewJob()])
+    status, text, _ = await post(pages, "/queues/q/ask/cancel")
+    assert (status, "No job is ticked" in text) == (422, True)
+    await post(pages, "/queues/q/do/cancel")
+    assert (await pages.hub.counts("q")).waiting == 1
+
+
+async def test_a_job_that_went_on_meanwhile_is_left_alone_and_counted(pages: Pages) -> None:
+    first, second = await pages.hub.enqueue("q", [NewJob(), NewJob()])
+    await pages.hub.lease("q", owner="w")
+    form = [("id", first), ("id", second)]
+    headers = {"HX-Request": "true"}
+    async with pages.client.post(pages.url + "/queues/q/do/cancel", data=form, headers=headers) as answer:
+        told = json.loads(answer.headers["HX-Trigger"])["hubqueue:message"]
+    assert told == {"text": "Done for 1. 1 had gone on meanwhile and stay as they are.", "kind": "warn"}
+
+
+@pytest.mark.parametrize(
+    ("form", "wrong"),
+    [
+        ({"data": "{"}, "not valid JSON"),
+        ({"priority": "high"}, "whole number"),
+        ({"delay": "soon"}, "not a number"),
+        ({"delay": "1e300"}, "too large"),
+        ({"attempts": "0"}, "maxAttempts"),
+    ],
+)
+async def test_a_wrong_field_is_named(pages: Pages, form: dict[str, str], wrong: str) -> None:
+    status, text, _ = await post(pages, "/queues/q/enqueue", **form)
+    assert (status, wrong in text) == (422, True), text
+    assert (await pages.hub.counts("q")).waiting == 0
+
+
+async def test_cron_patterns_are_explained_in_their_zone(pages: Pages) -> None:
+    fires = await pages.html("/schedules/explain?cron=0+7+*+*+*&timezone=Asia/Tokyo", swap=True)
+    assert fires.count("07:00:00") == 5
+    assert "JST" in fires
+    assert "unknown time zone" in await pages.html("/schedules/explain?cron=0+7+*+*+*&timezone=Moon", swap=True)
+    assert "field-error" in await pages.html("/schedules/explain?cron=often", swap=True)
+
+
+async def test_data_of_a_schedule_that_json_cannot_say_survives_a_change(pages: Pages) -> None:
+    odd = ODD["bytes"]
+    await pages.hub.upsert_schedule(Schedule(key="s", queue="q", every_ms=60_000, data=odd))
+    form = await pages.html("/schedules/form?name=s")
+    assert 'name="keep_data"' in form
+    put = {"known": "1", "key": "s", "queue": "q", "kind": "every", "every": "5", "every_unit": "min", "keep_data": "1"}
+    status, text, _ = await post(pages, "/schedules/put", **put)
+    assert status == 204, text
+    (found,) = await pages.hub.schedules()
+    assert (found.data, found.every_ms) == (odd, 300_000)
+
+
+async def test_a_new_schedule_never_replaces_one(pages: Pages) -> None:
+    await pages.hub.upsert_schedule(Schedule(key="s", queue="q", every_ms=60_000))
+    status, text, _ = await post(pages, "/schedules/put", key="s", queue="other", kind="cron", cron="0 7 * * *")
+    assert (status, "already" in text) == (422, True)
+    (found,) = await pages.hub.schedules()
+    assert found.queue == "q"
+
+
+async def test_pages_say_which_scope_the_table_of_commands_wants() -> None:
+    for deed in DEEDS.values():
+        for state in deed.states:
+            command, _ = deed.command(_job(state))
+            assert ROWS[BY_NAME[command]].needs == (deed.scope,), (deed.name, command)
+        for command in deed.whole.values():
+            assert ROWS[BY_NAME[command]].needs == (deed.scope,), (deed.name, command)
+    named = {"data": "Update", "priority": "ChangePriority", "delay": "ChangeDelay"}
+    assert {name: (scope,) for name, (_, scope) in CHANGES.items()} == {
+        name: ROWS[BY_NAME[command]].needs for name, command in named.items()
+    }
+
+
+def _job(state: str) -> JobMap:
+    job = JobMap("i", "q", "n", b"", 0, 0, 0, None, None, 0, 3, 0, 0, 0, 0, None, 1, ())  # type: ignore[arg-type]
+    job.state = state
+    return job
