@@ -28,6 +28,7 @@ PAGES: Final = 200  # given back in one step: they may have to be moved
 FIRES: Final = 50  # schedules fired in one step
 BEAT_S: Final = 1.0
 RETENTION_BEATS: Final = 10
+QUEUES_LOOKED_AT: Final = 1000  # in one go: about 1 ms
 JUMP_PAUSE_MS: Final = 600_000  # after a clock jump nothing is deleted for its age for this long
 
 
@@ -61,6 +62,8 @@ class Upkeep:
         self._busy = False
         self._stopped = False
         self._no_ageing_before_ms = 0
+        # by queue id: the ages its jobs are kept for, and when the oldest is to be looked at again
+        self._kept: dict[int, tuple[int | None, int | None, int]] = {}
         self._beats: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -171,6 +174,7 @@ class Upkeep:
         await self._store.run(follow)
         now_ms = self._store.clock.now_ms()
         self._no_ageing_before_ms = now_ms + JUMP_PAUSE_MS
+        self._kept.clear()
         self._timer_ms = NEVER
         self.due_at(now_ms)
 
@@ -184,18 +188,32 @@ class Upkeep:
     async def _retain(self) -> None:
         """Delete what bounds no longer keep, a slice at a time."""
         ageing = self._store.clock.now_ms() >= self._no_ageing_before_ms
-        for row in list(self._store.queues.by_id.values()):
-            if row.n[State.COMPLETED] or row.n[State.FAILED]:
+        now_ms = self._store.clock.now_ms()
+        for number, row in enumerate(list(self._store.queues.by_id.values())):
+            if not number % QUEUES_LOOKED_AT:
+                await asyncio.sleep(0)
+            if (row.n[State.COMPLETED] or row.n[State.FAILED]) and self._is_to_retain(row, now_ms):
                 await self._repeat(lambda tx, row=row: self._retain_slice(tx, row, ageing))  # type: ignore[misc]
+        if len(self._kept) > len(self._store.queues.by_id):
+            self._kept.clear()  # queues have gone
         await self._store.run(groups.prune)
         await self._repeat(lambda tx: retention.give_back_pages(tx, PAGES))
         if ageing:
             before = self._store.clock.now_ms() - self._settings.forward_kept_ms
             await self._repeat(lambda tx: ids.expire(tx, before, self._settings.forward_kept, SLICE) >= SLICE)
 
+    def _is_to_retain(self, row: QueueRow, now_ms: int) -> bool:
+        """Whether a look at the file is due: there are too many, or the oldest may be too old by now."""
+        bounds = self._store.tx.bounds(row.name)
+        if row.n[State.COMPLETED] > bounds.keep_completed or row.n[State.FAILED] > bounds.max_dead:
+            return True
+        kept = self._kept.get(row.id)
+        return kept is None or kept[:2] != (bounds.keep_completed_ms, bounds.keep_dead_ms) or now_ms >= kept[2]
+
     def _retain_slice(self, tx: Tx, row: QueueRow, ageing: bool) -> bool:
         bounds = tx.bounds(row.name)
         more = False
+        again_ms = NEVER
         for state, kept, kept_ms in (
             (State.COMPLETED, bounds.keep_completed, bounds.keep_completed_ms),
             (State.FAILED, bounds.max_dead, bounds.keep_dead_ms),
@@ -209,6 +227,12 @@ class Upkeep:
             else:
                 rows.remove(tx, row, state, old)
             more |= len(old) == SLICE
+            if kept_ms is not None:
+                oldest_ms = lists.first_ended_ms(tx, row, state) if row.n[state] else None
+                again_ms = min(again_ms, kept_ms + (tx.now_ms if oldest_ms is None else oldest_ms))
+        if ageing and not more:
+            kept_for = bounds.keep_completed_ms, bounds.keep_dead_ms
+            tx.after.append(lambda: self._kept.update({row.id: (*kept_for, again_ms)}))
         return more
 
     async def _repeat(self, slice: Callable[[Tx], bool]) -> None:

@@ -114,6 +114,17 @@ def aged(tx: Tx, queue: QueueRow, state: State, before_ms: int, limit: int) -> l
     return old
 
 
+FIRST_ENDED: Final = """
+    SELECT coalesce(finished_at_ms, created_at_ms) FROM job WHERE queue = ? AND state = ? ORDER BY seq LIMIT 1
+"""
+
+
+def first_ended_ms(tx: Tx, queue: QueueRow, state: State) -> int | None:
+    """When the first accepted of a state ended: `aged` finds nothing before that is old enough."""
+    row = tx.execute(FIRST_ENDED, (queue.id, state)).fetchone()
+    return None if row is None else row[0]
+
+
 LOOKED_AT: Final = 2000  # rows of one step, whether they are old enough or not
 ENDED: Final = """
     SELECT seq, flags, priority, coalesce(finished_at_ms, created_at_ms) FROM job

@@ -37,7 +37,8 @@ def candidates(
     tx: Tx, queues: Collection[QueueRow], states: Sequence[State], after: int | None, *, ascending: bool
 ) -> Iterator[Batch]:
     """The jobs of these queues and states behind `after`, in order of seq over all of them."""
-    streams = [(row.id, state) for row in queues for state in states if row.n[state]]
+    there = ((row.id, state) for row in queues for state in states if row.n[state])
+    streams = list(islice(there, MAX_STREAMS + 1))
     if len(streams) > MAX_STREAMS:
         yield from _walk(tx, queues, states, after, ascending=ascending)
         return
