@@ -340,8 +340,12 @@ class Hub(Core):
 
     def tell(self, kind: str, queue: str, job_id: str, *, error: str | None = None, data: bytes | None = None) -> None:
         """Publish an event that no transaction makes, as a link that went down; nothing is built if nobody listens."""
-        if self._events.watched(queue):
-            self._events.publish([Event(kind, queue, job_id, self.now_ms(), error=error, data=data)])
+        watched = self._events.watched(queue)
+        if watched or self.summaries.wants(kind):
+            event = Event(kind, queue, job_id, self.now_ms(), error=error, data=data)
+            if watched:
+                self._events.publish([event])
+            self.summaries.note(event)
 
     async def publish(self, channel: str, data: bytes) -> int:
         return self.channels.publish(channel, data)

@@ -19,6 +19,7 @@ import msgspec
 from hubqueue.errors import HubqueueError
 from hubqueue.hub.verbs.query import oldest_waiting_ms
 from hubqueue.model.state import State
+from hubqueue.model.verbs import Event
 from hubqueue.store.queues import PRIORITIZED, QueueRow, Queues
 from hubqueue.store.tx import Tally, Tx
 
@@ -28,6 +29,7 @@ EVERY_S: Final = 1.0
 WINDOW: Final = 10  # rates are means over so many of these
 SLICE: Final = 50  # listeners told at a time: about 1 ms
 PAUSE_S: Final = 0.005  # between two slices
+NOTICES: Final = frozenset({"forwarder:link"})  # events that are told between the summaries
 MAX_QUEUES: Final = 1000  # looked at in one go, told in one message
 
 
@@ -68,19 +70,24 @@ class Summaries(msgspec.Struct, frozen=True, gc=False):
     gone: tuple[str, ...] = ()
 
 
-Listen = Callable[[Summaries], Any]
+Listen = Callable[[Summaries | Event], Any]
 Run = Callable[[Callable[[Tx], list[QueueState]]], Awaitable[list[QueueState]]]
 
 
 class Watch:
-    """One per hub: listeners by queue, and to all queues (None). run: does a verb; now_ms: hub time."""
+    """One per hub: listeners by queue, and to all queues (None).
 
-    def __init__(self, queues: Queues, run: Run, now_ms: Callable[[], int]) -> None:
+    run: does a verb; now_ms: hub time; fold: brings `count` up to this moment.
+    """
+
+    def __init__(self, queues: Queues, run: Run, now_ms: Callable[[], int], fold: Callable[[], None]) -> None:
         self._queues = queues
         self._run = run
+        self._fold = fold
         self._now_ms = now_ms
         self._listeners: dict[str | None, list[Listen]] = {}
         self._new: list[tuple[str | None, Listen]] = []  # they are told everything first
+        self._notices: list[Event] = []
         self._flows: dict[str, deque[list[int]]] = {}  # of the queues with traffic: the newest seconds last
         self._told: dict[str, tuple[object, ...]] = {}
         self._task: asyncio.Task[None] | None = None
@@ -92,6 +99,7 @@ class Watch:
 
     def subscribe(self, queue: str | None, listen: Listen) -> Callable[[], None]:
         """Call `listen` soon with the state of a queue, or of all, and after every change. Returns what ends it."""
+        self._fold()
         listeners = self._listeners.setdefault(queue, [])
         listeners.append(listen)
         self._new.append((queue, listen))
@@ -109,7 +117,7 @@ class Watch:
         return end
 
     def count(self, tallies: Mapping[tuple[QueueRow, int], int]) -> None:
-        """A group was committed."""
+        """This was committed since the last time."""
         for (row, tally), n in tallies.items():
             if tally >= Tally.SIZE:
                 continue
@@ -118,11 +126,21 @@ class Watch:
                 seconds = self._flows[row.name] = deque([[0] * Tally.SIZE], WINDOW)
             seconds[-1][tally] += n
 
+    def wants(self, kind: str) -> bool:
+        """Whether events of this kind are to be noted."""
+        return self._task is not None and kind in NOTICES
+
+    def note(self, event: Event) -> None:
+        """Tell an event of such a kind with the next summaries."""
+        if self.wants(event.kind):
+            self._notices.append(event)
+
     def stop(self) -> None:
         """Nobody watches any more."""
         if self._task is not None:
             self._task.cancel()
             self._task = None
+        self._notices.clear()
         self._flows.clear()
         self._told.clear()
 
@@ -130,9 +148,11 @@ class Watch:
         loop = asyncio.get_running_loop()
         while True:
             started_s = loop.time()
+            self._fold()
             try:
                 await self._tell_new()
                 await self._tell_changes()
+                await self._tell_notices()
             except HubqueueError as error:  # the hub stops, or its file is in trouble: logged there
                 log.debug("summaries are left out code=%s", error.code)
             except Exception:
@@ -167,6 +187,11 @@ class Watch:
         for name in gone:
             await self._tell(self._listeners.get(name, ()), Summaries(self._now_ms(), (), (name,)))
 
+    async def _tell_notices(self) -> None:
+        notices, self._notices = self._notices, []
+        for event in notices:
+            await self._tell((*self._listeners.get(event.queue, ()), *self._listeners.get(None, ())), event)
+
     def _names(self, topics: Iterable[str | None]) -> list[list[str]]:
         """The queues of these topics that exist, in parts of a size that one transaction can look at."""
         there = self._queues.by_name
@@ -174,10 +199,10 @@ class Watch:
         names = list(there) if None in wanted else [name for name in wanted if name in there]
         return [names[at : at + MAX_QUEUES] for at in range(0, len(names), MAX_QUEUES)]
 
-    async def _tell(self, listeners: Iterable[Listen], summaries: Summaries) -> None:
+    async def _tell(self, listeners: Iterable[Listen], told: Summaries | Event) -> None:
         for at, listen in enumerate(tuple(listeners), 1):
             try:
-                listen(summaries)
+                listen(told)
             except Exception:
                 log.exception("A listener to summaries failed: a defect of it")
             if not at % SLICE:

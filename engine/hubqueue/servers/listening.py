@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from hubqueue.errors import Busy, Forbidden, Invalid
+from hubqueue.hub.summaries import Summaries
 from hubqueue.model.limits import check_queue
 from hubqueue.model.verbs import Event
 from hubqueue.servers.door import OK, Call, Handlers, Session
@@ -72,7 +73,12 @@ def subscribe_summaries(call: Call, command: wire.SubscribeSummaries) -> None:
     session, watch = call.session, call.session.door.hub.summaries
     queue = None if command.queue is None else check_queue(command.queue)
     topics = _topics(call, queue)
-    _listen(session, SUMMARIES, queue, lambda: [watch.subscribe(topic, session.tell) for topic in topics])
+
+    def receive(told: Summaries | Event) -> None:
+        if not isinstance(told, Event) or told.seq > session.told_seq or not told.seq:
+            session.tell(told)
+
+    _listen(session, SUMMARIES, queue, lambda: [watch.subscribe(topic, receive) for topic in topics])
     call.answer(OK)
 
 

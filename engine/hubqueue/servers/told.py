@@ -50,7 +50,8 @@ def told_map(told: Told) -> dict[str, Any]:
     """The message as a map."""
     match told:
         case Event():
-            return {"type": "event", "seq": number(told.seq), "event": event_map(told)}
+            numbered = {"seq": number(told.seq)} if told.seq else {}  # none: nobody follows events
+            return {"type": "event", **numbered, "event": event_map(told)}
         case ChannelMessage():
             return {
                 "type": "message",

@@ -243,6 +243,33 @@ async def test_summaries_come_at_most_once_a_second_and_not_without_a_change(con
     assert not hub.summaries.watching
 
 
+async def test_watchers_of_summaries_hear_of_links_and_of_no_other_events(connect: Connect, hub: Hub) -> None:
+    client, other = await connect(), await connect()
+    await client.good("SubscribeSummaries")
+    await other.good("SubscribeSummaries", queue="elsewhere")
+    hub.tell("forwarded", "q", "1")
+    hub.tell("forwarder:link", "q", "", error="refused", data=ONE)
+    hub.tell("forwarder:link", "elsewhere", "", data=ONE)
+    heard = [(await client.read())["event"] for _ in range(2)]
+    assert [(event["eventType"], event["queue"]) for event in heard] == [
+        ("forwarder:link", "q"),
+        ("forwarder:link", "elsewhere"),
+    ]
+    assert (await other.read())["event"]["queue"] == "elsewhere"
+
+
+async def test_a_client_of_events_and_summaries_hears_of_a_link_once(connect: Connect, hub: Hub) -> None:
+    client = await connect()
+    await client.good("SubscribeSummaries")
+    await client.good("SubscribeEvents", queue="*")
+    hub.tell("forwarder:link", "q", "", data=ONE)
+    assert (await client.read())["seq"] == 1
+    await push(hub, 1)
+    told = [await client.read() for _ in range(2)]
+    assert sorted(message["type"] for message in told) == ["event", "summaries"]
+    assert [message["event"]["eventType"] for message in told if message["type"] == "event"] == ["pushed"]
+
+
 async def test_a_channel_joins_websocket_tcp_and_streams(
     connect: Connect, tcp: WireClient, http: aiohttp.ClientSession, hub: Hub
 ) -> None:
