@@ -75,7 +75,10 @@ def subscribe_summaries(call: Call, command: wire.SubscribeSummaries) -> None:
     topics = _topics(call, queue)
 
     def receive(told: Summaries | Event) -> None:
-        if not isinstance(told, Event) or told.seq > session.told_seq or not told.seq:
+        followed = isinstance(told, Event) and not session.listening.keys().isdisjoint(
+            {(EVENTS, None), (EVENTS, told.queue)}
+        )
+        if not followed:  # else it was among the events that the client asked for
             session.tell(told)
 
     _listen(session, SUMMARIES, queue, lambda: [watch.subscribe(topic, receive) for topic in topics])

@@ -250,12 +250,13 @@ async def test_watchers_of_summaries_hear_of_links_and_of_no_other_events(connec
     hub.tell("forwarded", "q", "1")
     hub.tell("forwarder:link", "q", "", error="refused", data=ONE)
     hub.tell("forwarder:link", "elsewhere", "", data=ONE)
+    elsewhere = asyncio.create_task(other.read())  # side by side: who reads nothing answers no ping
     heard = [(await client.read())["event"] for _ in range(2)]
     assert [(event["eventType"], event["queue"]) for event in heard] == [
         ("forwarder:link", "q"),
         ("forwarder:link", "elsewhere"),
     ]
-    assert (await other.read())["event"]["queue"] == "elsewhere"
+    assert (await elsewhere)["event"]["queue"] == "elsewhere"
 
 
 async def test_a_client_of_events_and_summaries_hears_of_a_link_once(connect: Connect, hub: Hub) -> None:
