@@ -98,7 +98,7 @@ async def _feed(asked: Asked) -> Any:
 
 
 def _shared(options: FeedOptions) -> Fields:
-    wanted = {
+    wanted: Fields = {
         "name": options.name,
         "priority": options.priority,
         "delay": options.delay,

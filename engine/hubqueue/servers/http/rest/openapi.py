@@ -176,17 +176,13 @@ def _good(route: Route, schemas: _Schemas, meaning: str) -> Node:
 
 def _errors(route: Route) -> dict[int, set[str]]:
     """Codes that may be answered, by status."""
-    may = [*EVERYWHERE, *route.errors]
+    may: list[type[HubqueueError]] = [*EVERYWHERE, *route.errors]
     if route.body is not None or route.media:
         may += WITH_BODY
     if route.parameters:
         may.append(NotFound)
     found: dict[int, set[str]] = {}
     for error in may:
-        found.setdefault(error.status, set()).add(_named(error))
+        found.setdefault(error.status, set()).add(error.code)
     found.setdefault(HTTPStatus.SERVICE_UNAVAILABLE, set()).add("draining")
     return found
-
-
-def _named(error: type[HubqueueError]) -> str:
-    return error.code

@@ -13,7 +13,7 @@ from support.hub_process import HubProcess, clean_environment
 
 TOKEN = "hq_schemathesis_asks_with_this_token"
 HOOKS = Path(__file__).parents[4] / "support" / "schemathesis_hooks.py"
-EXAMPLES = 5
+EXAMPLES = 3
 SETTINGS = """
 [checks.positive_data_acceptance]
 # 422: cron patterns, time zones, URLs and ids of relatives are beyond what a schema says
