@@ -15,6 +15,7 @@ import pytest
 from hubqueue.hub import recent
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
+from hubqueue.model.access import Scope
 from hubqueue.model.job import NewJob
 from hubqueue.servers.connected import MAX_UNTOLD_BYTES
 from hubqueue.servers.http.server import HttpServer
@@ -343,3 +344,29 @@ async def test_streams_end_when_the_hub_stops(http: aiohttp.ClientSession, serve
         async with asyncio.timeout(5):
             await server.close()
             assert b"data" not in await stream.content.read()
+
+
+async def test_a_limited_token_listens_to_its_queues_only(tmp_path: Path) -> None:
+    async with await Hub.open(tmp_path / "limited.db") as hub:
+        await hub.run(lambda tx: hub.access.add(tx, "all", (Scope.ADMIN,), None))
+        secret = await hub.run(lambda tx: hub.access.add(tx, "few", (Scope.READ,), frozenset({"mine"})))
+        server = HttpServer(door_of(hub), HttpSettings(port=0, drain_s=0.5), [websocket])
+        await server.start()
+        headers = {"Authorization": f"Bearer {secret}"}
+        async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}", headers=headers) as http:
+            client = WsClient(await http.ws_connect("/api/v1/ws"))
+            for cmd in ("SubscribeEvents", "SubscribeSummaries"):
+                assert (await client.call(cmd, queue="theirs"))["code"] == "forbidden"
+            for refused in ({"cmd": "SubscribeChannel", "channel": "c"}, {"cmd": "Publish", "channel": "c"}):
+                assert (await client.call(**refused))["code"] == "forbidden"
+            await client.good("SubscribeEvents", queue="*")
+            await client.good("SubscribeSummaries")
+            await push(hub, 1, "theirs")
+            ids = await push(hub, 1, "mine")
+            assert event_ids([await client.read()]) == ids
+            summary = await client.read()
+            assert [state["queue"] for state in summary["queues"]] == ["mine"]
+            await hub.run(lambda tx: hub.access.revoke(tx, "few"))
+            await client.ended()
+            await until(lambda: not hub.recent._topics["mine"].followers)
+        await server.close()
