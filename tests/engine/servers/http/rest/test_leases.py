@@ -95,7 +95,7 @@ async def test_jobs_go_back_when_the_client_hung_up_before_its_answer(rest: Rest
         client.close()
         (id,) = await made
         if not answered:
-            await until(lambda id=id: comes_back(rest.hub, id), 10)  # type: ignore[misc]
+            await until(lambda id=id: comes_back(rest.hub, id), 10)
             assert (await rest.hub.get(id)).attempts == 0
         await rest.hub.obliterate("q")
 
