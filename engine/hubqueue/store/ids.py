@@ -93,6 +93,17 @@ def finished(tx: Tx, seqs: list[int], *, gone: bool) -> None:
         forwarded.release(tx, forwards)
 
 
+NAMED: Final = "SELECT seq, custom_id FROM job WHERE custom_id IS NOT NULL AND seq IN "
+
+
+def public_ids(tx: Tx, seqs: list[int]) -> list[str]:
+    """What clients call these jobs, in order: the custom id where there is one."""
+    named: dict[int, str] = {}
+    for marks, values in padded(seqs):
+        named.update(tx.execute(f"{NAMED} ({marks})", values).fetchall())
+    return [named.get(seq) or tx.identity.public_id(seq) for seq in seqs]
+
+
 KEY: Final = """
     SELECT dedup.seq, job.state, job.custom_id, dedup.expires_at_ms
     FROM dedup LEFT JOIN job ON job.seq = dedup.seq

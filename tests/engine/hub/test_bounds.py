@@ -77,6 +77,18 @@ async def test_a_full_queue_told_so_drops_its_oldest_and_counts_them(tmp_path: P
         assert await hub.run(miscounted) == []
 
 
+async def test_what_is_dropped_or_expires_is_told_by_its_own_id(tmp_path: Path) -> None:
+    events: list[Event] = []
+    mortal = NewJob(custom_id="mortal", options=Options(ttl_ms=50))
+    async with await Hub.open(tmp_path / "hub.db", _bounded(max_jobs=1, on_full="drop-oldest")) as hub:
+        await hub.subscribe("q", events.append)
+        await hub.enqueue("q", [NewJob(custom_id="mine")])
+        await hub.enqueue("q", [mortal])
+        await until(lambda: [event.kind for event in events][-1] == "removed")
+        ends = [(event.kind, event.job_id) for event in events if event.kind != "pushed"]
+        assert ends == [("evicted", "mine"), ("removed", "mortal")]
+
+
 async def test_dropping_the_oldest_never_takes_a_running_job(tmp_path: Path) -> None:
     async with await Hub.open(tmp_path / "hub.db", _bounded(max_jobs=2, on_full="drop-oldest")) as hub:
         await hub.enqueue("q", _jobs(1, 2))

@@ -267,7 +267,7 @@ def _make_room(tx: Tx, row: QueueRow | None, name: str, bounds: QueueBounds, wan
 def evict(tx: Tx, row: QueueRow, state: State, oldest: Sequence[tuple[int, int, int]]) -> None:
     """Drop jobs because a bound was configured for that: counted and evented."""
     if tx.watched(row.name):
-        for seq, _, _ in oldest:
-            tx.emit("evicted", row.name, tx.identity.public_id(seq))
+        for id in ids.public_ids(tx, [seq for seq, _, _ in oldest]):
+            tx.emit("evicted", row.name, id)
     rows.remove(tx, row, state, oldest)
     tx.evicted += len(oldest)

@@ -1,0 +1,33 @@
+"""Fixtures of the Node-RED tests: a real hub and a real Node-RED, each its own process."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from hubqueue import Client
+from support.hub_process import HubProcess
+from support.node_red import NodeRed, free_port
+
+
+@pytest.fixture
+def hub(tmp_path: Path) -> Iterator[HubProcess]:
+    """A running hub whose port stays the same over restarts."""
+    with HubProcess(tmp_path, "--tcp-port", str(free_port())) as process:
+        yield process
+
+
+@pytest.fixture
+def red(tmp_path: Path) -> Iterator[NodeRed]:
+    """A running Node-RED without flows."""
+    with NodeRed(tmp_path) as process:
+        yield process
+
+
+@pytest.fixture
+async def client(hub: HubProcess) -> AsyncIterator[Client]:
+    """A client of the hub, to look from outside."""
+    async with Client(hub.url) as connected:
+        yield connected

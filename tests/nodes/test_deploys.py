@@ -1,0 +1,170 @@
+"""Deploys while jobs are in flight: they go back, or are settled, and never cost an attempt."""
+
+from __future__ import annotations
+
+import pytest
+
+from hubqueue import Client
+from support.hub_process import HubProcess
+from support.node_red import Node, NodeRed, function, inject, node, result, server, tab, worker
+from support.waiting import until
+
+pytestmark = pytest.mark.slow
+
+# holds every job until `release` is injected, then lets it go on
+HOLD = """
+const held = global.get('held') || [];
+seen(['took', msg.payload, msg.job.attempt, msg.job.redelivered]);
+if (global.get('open')) { return msg; }
+held.push(() => { node.send(msg); });
+global.set('held', held);
+"""
+OPEN = "global.set('open', true); for (const go of global.get('held') || []) { go(); } global.set('held', []);"
+
+
+def flow(port: int, **fields: str) -> list[Node]:
+    return [
+        tab(),
+        tab("t2"),
+        server(port),
+        worker("work", "hold", **fields),
+        function("hold", HOLD, "end"),
+        result("end", "tell"),
+        function("tell", "seen(['end', msg.payload, msg.job.state]);"),
+        inject("open", "let", z="t2"),
+        function("let", OPEN, z="t2"),
+        node("caught", "catch", "wrong", scope=None, uncaught=False),
+        function("wrong", "seen(['error', msg.error.code]);"),
+    ]
+
+
+def changed(nodes: list[Node], id: str, **fields: object) -> list[Node]:
+    return [{**each, **fields} if each["id"] == id else each for each in nodes]
+
+
+@pytest.mark.parametrize("kind", ["full", "flows"])
+async def test_a_deploy_that_ends_the_flow_gives_its_jobs_back(
+    hub: HubProcess, red: NodeRed, client: Client, kind: str
+) -> None:
+    nodes = flow(hub.port, concurrency="2")
+    red.deploy(nodes)
+    handles = await client.queue("q").add_many([("a", 1), ("b", 2), ("c", 3)])
+    red.wait_seen(2)
+    red.deploy(changed(nodes, "hold", name="another"), kind)
+    again = red.wait_seen(4)[2:]
+    assert sorted(again) == [["took", 1, 1, False], ["took", 2, 1, False]]  # given back: nothing was counted
+    red.inject("open")
+    for handle, number in zip(handles, (1, 2, 3), strict=True):
+        assert await handle.result(20) == number
+        view = await client.queue("q").get(handle.id)
+        assert view.attempts == 0
+    assert [told for told in red.seen() if told[0] == "error"] == []
+
+
+async def test_modified_nodes_are_deployed_around_jobs_in_flight(hub: HubProcess, red: NodeRed, client: Client) -> None:
+    nodes = flow(hub.port, concurrency="2")
+    red.deploy(nodes)
+    handles = await client.queue("q").add_many([(str(number), number) for number in range(5)])
+    red.wait_seen(2)
+    red.deploy(changed(nodes, "work", concurrency="3"), "nodes")
+    red.wait_seen(3)  # one more: the two in flight count
+    counts = await client.queue("q").counts()
+    assert (counts.active, counts.waiting) == (3, 2)
+    red.inject("open")
+    for handle in handles:
+        await handle.result(20)
+    took = [told[1] for told in red.seen() if told[0] == "took"]
+    assert sorted(took) == [0, 1, 2, 3, 4]  # each once
+    assert [told for told in red.seen() if told[0] == "error"] == []
+
+
+async def test_a_lower_concurrency_waits_for_the_jobs_in_flight(hub: HubProcess, red: NodeRed, client: Client) -> None:
+    nodes = flow(hub.port, concurrency="3")
+    red.deploy(nodes)
+    await client.queue("q").add_many([(str(number), number) for number in range(6)])
+    red.wait_seen(3)
+    code = "const held = global.get('held'); if (held.length) { held.shift()(); }"
+    stepping = [inject("one", "next", z="t2"), function("next", code, z="t2")]
+    red.deploy([*changed(nodes, "work", concurrency="1"), *stepping], "nodes")
+    for done in (1, 2):
+        red.inject("one")
+        red.wait_for(lambda done=done: len([told for told in red.seen() if told[0] == "end"]) == done)
+    counts = await client.queue("q").counts()
+    assert (counts.active, counts.waiting, counts.completed) == (1, 3, 2)
+    red.inject("open")
+    await until(lambda: len([told for told in red.seen() if told[0] == "end"]) == 6)
+
+
+@pytest.mark.parametrize("change", ["deleted", "disabled"])
+async def test_without_its_server_node_the_jobs_go_back(
+    hub: HubProcess, red: NodeRed, client: Client, change: str
+) -> None:
+    nodes = flow(hub.port)
+    red.deploy(nodes)
+    await client.queue("q").add("a", 1)
+    red.wait_seen(1)
+    kept = [each for each in nodes if each["id"] != "hub"] if change == "deleted" else changed(nodes, "hub", d=True)
+    red.deploy(kept, "nodes")
+
+    async def back() -> bool:
+        counts = await client.queue("q").counts()
+        return (counts.waiting, counts.active) == (1, 0)
+
+    await until(back)
+    (view,) = [each async for each in client.queue("q").jobs("waiting")]
+    assert view.attempts == 0
+
+
+async def test_a_changed_server_node_takes_the_jobs_again(hub: HubProcess, red: NodeRed, client: Client) -> None:
+    nodes = flow(hub.port)
+    red.deploy(nodes)
+    handle = await client.queue("q").add("a", 1)
+    red.wait_seen(1)
+    red.deploy(changed(nodes, "hub", clientName="another"), "nodes")
+    assert red.wait_seen(2)[1] == ["took", 1, 1, False]
+    red.inject("open")
+    assert await handle.result(20) == 1
+
+
+async def test_each_instance_of_a_subflow_has_its_own_jobs(hub: HubProcess, red: NodeRed, client: Client) -> None:
+    env = [{"name": "QUEUE", "type": "str", "value": ""}]
+    inside = [
+        {**worker("work", "hold", queue="QUEUE", queueType="env", concurrency="2"), "z": "sub"},
+        {**function("hold", HOLD, "end"), "z": "sub"},
+        {**result("end"), "z": "sub"},
+    ]
+    instances = [
+        node(f"of-{name}", "subflow:sub", env=[{"name": "QUEUE", "type": "str", "value": name}]) for name in ("a", "b")
+    ]
+    red.deploy(
+        [
+            tab(),
+            server(hub.port),
+            {"id": "sub", "type": "subflow", "name": "sub", "in": [], "out": [], "env": env},
+            *inside,
+            *instances,
+            inject("open", "let"),
+            function("let", OPEN),
+        ]
+    )
+    handles = [
+        handle
+        for name in ("a", "b")
+        for handle in await client.queue(name).add_many([(name, f"{name}{n}") for n in range(4)])
+    ]
+    took = red.wait_seen(4)
+    assert sorted(told[1] for told in took) == ["a0", "a1", "b0", "b1"]
+    for name in ("a", "b"):
+        assert (await client.queue(name).counts()).active == 2
+    red.inject("open")
+    for handle in handles:
+        await handle.result(20)
+
+
+async def test_stopping_node_red_gives_the_jobs_back_at_once(hub: HubProcess, red: NodeRed, client: Client) -> None:
+    red.deploy(flow(hub.port, concurrency="2"))
+    await client.queue("q").add_many([("a", 1), ("b", 2)])
+    red.wait_seen(2)
+    assert red.stop() == 0
+    counts = await client.queue("q").counts()
+    assert (counts.waiting, counts.active) == (2, 0)

@@ -1,0 +1,104 @@
+"""The forward node between two real hubs: stored here, delivered there, and told about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hubqueue import Client
+from support.hub_process import HubProcess
+from support.node_red import Node, NodeRed, free_port, function, inject, node, server, tab
+from support.wire import WireClient
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def central(tmp_path: Path) -> Iterator[HubProcess]:
+    """The other hub."""
+    folder = tmp_path / "central"
+    folder.mkdir()
+    with HubProcess(folder, "--tcp-port", str(free_port())) as process:
+        yield process
+
+
+def flow(hub: HubProcess, to: str, **fields: Any) -> list[Node]:
+    standard = {"server": "hub", "to": to, "target": "inbox", "queue": "outbox", "key": "", "keyType": "str"}
+    return [
+        tab(),
+        server(hub.port),
+        inject("in", "make"),
+        function("make", "msg.enqueue = {headers: {n: String(msg.payload)}}; return msg;", "send"),
+        node("send", "hubqueue-forward", ["stored"], ["outcome"], **{**standard, **fields}),
+        function("stored", "seen(['stored', msg.payload]);"),
+        function("outcome", "seen(['outcome', msg.topic, msg.payload.state, msg.forward && msg.forward.headers]);"),
+        node("caught", "catch", "wrong", scope=["send"], uncaught=False),
+        function("wrong", "seen(['error', msg.error.code]);"),
+    ]
+
+
+async def test_messages_are_stored_delivered_and_told(hub: HubProcess, central: HubProcess, red: NodeRed) -> None:
+    red.deploy(flow(hub, central.url))
+    for number in range(3):
+        red.inject("in", number)
+    told = red.wait_seen(6)
+    assert [each[1] for each in told if each[0] == "stored"] == [0, 1, 2]
+    outcomes = [each[1:] for each in told if each[0] == "outcome"]
+    assert sorted(outcomes, key=str) == [["inbox", "delivered", {"n": str(number)}] for number in range(3)]
+    async with Client(central.url) as there:
+        assert [view.data async for view in there.queue("inbox").jobs("waiting")] == [0, 1, 2]
+
+
+async def test_a_hub_that_is_away_gets_everything_later_in_order(
+    hub: HubProcess, central: HubProcess, red: NodeRed
+) -> None:
+    central.stop()
+    red.deploy(flow(hub, central.url))
+    for number in range(20):
+        red.inject("in", number)
+    red.wait_seen(20)
+    central.start()
+    red.wait_seen(40)
+    async with Client(central.url) as there:
+        assert [view.data async for view in there.queue("inbox").jobs("waiting")] == list(range(20))
+    async with Client(hub.url) as here:
+        counts = await here.queue("outbox").counts()
+    assert (counts.waiting, counts.completed) == (0, 0)  # what was delivered is not kept
+
+
+@pytest.mark.parametrize(("when_full", "kept"), [("refuse", [0, 1]), ("drop", [1, 2])])
+async def test_a_full_buffer_refuses_or_drops_and_says_so(
+    hub: HubProcess, red: NodeRed, when_full: str, kept: list[int]
+) -> None:
+    red.deploy(flow(hub, f"tcp://127.0.0.1:{free_port()}", limit="2", whenFull=when_full))
+    for number in range(3):
+        red.inject("in", number)
+        red.wait_for(lambda number=number: len(red.seen()) > number)
+    if when_full == "refuse":
+        assert red.seen()[2] == ["error", "HQ_QUEUE_FULL"]
+    else:
+        assert sorted(red.wait_seen(4)[2:], key=str) == [["outcome", "inbox", "dropped", {"n": "0"}], ["stored", 2]]
+    async with Client(hub.url) as here:
+        left = [view.data async for view in here.queue("outbox").jobs("waiting", "active")]
+    assert left == kept
+
+
+async def test_a_message_that_expired_is_told(hub: HubProcess, red: NodeRed) -> None:
+    red.deploy(flow(hub, f"tcp://127.0.0.1:{free_port()}", ttl="1s"))
+    red.inject("in", 1)
+    assert red.wait_seen(2)[1] == ["outcome", "inbox", "expired", {"n": "1"}]
+
+
+async def test_a_deleted_node_leaves_no_forwarder(hub: HubProcess, central: HubProcess, red: NodeRed) -> None:
+    nodes = flow(hub, central.url)
+    red.deploy(nodes)
+    red.inject("in", 1)
+    red.wait_seen(2)
+    wire = await WireClient.open(hub.port)
+    assert [each["name"] for each in (await wire.good("Forwarders"))["forwarders"]] == ["node-red:outbox"]
+    red.deploy([each for each in nodes if each["id"] != "send"], "nodes")
+    assert (await wire.good("Forwarders"))["forwarders"] == []
+    await wire.close()
