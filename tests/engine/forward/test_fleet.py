@@ -227,6 +227,7 @@ async def test_subscribers_hear_of_links_and_of_each_job(edge: Edge, served_hub:
         down = decode(watch.of("forwarder:link")[-1].data or b"")
         assert down == {"forwarder": "up", "link": "down", "reason": "unreachable", "alert": False}
         await proxy.set(Uplink.PASS)
+        await edge.add(1)  # without a job to probe with, a link is trusted only when the long-poll has ended
         await until(lambda: watch.links[-1:] == ["up"])
         await edge.fleet.pause("up", paused=True)
         await until(lambda: watch.links[-1:] == ["idle"])
