@@ -19,7 +19,7 @@ import msgspec
 from hubqueue.errors import Busy, NotAuthenticated
 from hubqueue.hub.summaries import Summaries
 from hubqueue.servers.commands import WEIGHTS, dispatch, finish
-from hubqueue.servers.door import CALL_BYTES, Call, Door, Reply, Session, Work
+from hubqueue.servers.door import CALL_BYTES, LAST_WORDS_S, Call, Door, Reply, Session, Work
 from hubqueue.servers.told import Gap, Teller, Told
 from hubqueue.wire.commands import Request
 from hubqueue.wire.requests import BadRequest
@@ -125,7 +125,10 @@ class Connected(Session):
 
     def expel(self) -> None:
         super().expel()
-        self.cut("its token was revoked")
+        for cancel in tuple(self._parked.values()):
+            cancel()
+        self._parked.clear()
+        self._loop.call_later(LAST_WORDS_S, self.cut, "its token was revoked")
 
     # what its server calls
 

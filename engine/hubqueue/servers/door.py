@@ -33,6 +33,7 @@ Handlers = dict[type[Any], Handler]
 Operation = Callable[[Any], Work]
 
 OK: Final[dict[str, Any]] = {}
+LAST_WORDS_S: Final = 0.1  # who has revoked the token it came in with gets its answer before it is cut
 CALL_BYTES: Final = 256  # what a request costs beside its bytes
 
 

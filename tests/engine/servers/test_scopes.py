@@ -263,6 +263,12 @@ async def test_a_revoked_token_ends_its_connections_and_their_polls(known: Known
     assert (await again.call("Auth", token="whatever"))["code"] == "not_authenticated"
 
 
+async def test_who_revokes_its_own_token_is_answered_and_then_cut(known: Known, connect: Connect) -> None:
+    client = await as_token(connect, await known.token(Scope.ADMIN))
+    await client.good("TokenRevoke", name="t0")
+    assert await client.ended() == b""
+
+
 async def test_a_revocation_that_was_rolled_back_has_not_happened(known: Known, connect: Connect) -> None:
     client = await as_token(connect, await known.token(Scope.READ))
     (token,) = known.hub.access.tokens

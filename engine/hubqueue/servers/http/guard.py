@@ -6,13 +6,15 @@ import asyncio
 import hmac
 import ipaddress
 import re
-from functools import partial
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final, NamedTuple
 
 from aiohttp import hdrs, web
 
 from hubqueue.errors import Forbidden, Invalid, NotAuthenticated
 from hubqueue.model.access import EVERYTHING, Grant
+from hubqueue.servers.door import LAST_WORDS_S
 from hubqueue.servers.http.listener import Listener
 from hubqueue.servers.http.logins import Login, Logins
 from hubqueue.servers.http.origin import changes, check_host, check_site
@@ -60,18 +62,28 @@ async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
         raise NotAuthenticated
     if visitor.grant is None or visitor.grant is EVERYTHING:
         return await handler(request)  # type: ignore[no-any-return]
-    task = asyncio.current_task()
-    assert task is not None
-    # long-polls, streams and WebSockets end with their token
-    unwatch = door.gate.watch(visitor.grant, partial(_cancel, task))
-    try:
+    with _while_good(request[SESSION], visitor.grant):
         return await handler(request)  # type: ignore[no-any-return]
+
+
+@contextmanager
+def _while_good(session: HttpSession, grant: Grant) -> Iterator[None]:
+    """What runs here (long-polls, streams, WebSockets) is ended when its token is revoked."""
+    task, loop = asyncio.current_task(), asyncio.get_running_loop()
+    assert task is not None
+    ends: list[asyncio.TimerHandle] = []
+
+    def revoked() -> None:
+        session.expel()
+        ends.append(loop.call_later(LAST_WORDS_S, task.cancel))
+
+    unwatch = session.door.gate.watch(grant, revoked)
+    try:
+        yield
     finally:
         unwatch()
-
-
-def _cancel(task: asyncio.Task[Any]) -> None:
-    task.cancel()
+        for end in ends:  # the connection may serve others
+            end.cancel()
 
 
 async def _visitor(request: web.Request, address: str) -> Visitor:

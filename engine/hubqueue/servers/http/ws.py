@@ -58,7 +58,9 @@ class Client(Connected):
         tellers: tuple[Teller, Teller],
     ) -> None:
         super().__init__(door, address)
-        self.grant = grant
+        self.grant = None
+        if grant is not None:
+            self.welcome(grant)
         self.binary = False
         self._transport = transport
         self._tellers = tellers

@@ -184,6 +184,16 @@ async def test_what_runs_with_a_token_ends_when_it_is_revoked(guarded: App) -> N
             await asyncio.wait_for(poll, 5)
 
 
+async def test_who_revokes_its_own_token_by_http_is_answered(guarded: App) -> None:
+    hub = guarded.hub
+    secret = await hub.run(lambda tx: hub.access.add(tx, "own", (Scope.ADMIN,)))
+    async with browser(base_of(guarded), {"Authorization": f"Bearer {secret}"}) as session:
+        async with session.delete("/api/v1/tokens/own") as answer:
+            assert answer.ok
+        async with session.get("/api/v1/tokens") as answer:
+            assert answer.status == 401
+
+
 async def test_websockets_and_streams_end_with_their_token(guarded: App) -> None:
     hub = guarded.hub
     secret = await hub.run(lambda tx: hub.access.add(tx, "page", (Scope.READ,)))
