@@ -11,6 +11,7 @@ from hubqueue.errors import Invalid
 from hubqueue.hub.verbs import explore, priorities
 from hubqueue.model.job import NewJob, Options
 from hubqueue.model.outcome import Fail, Reject
+from hubqueue.store import search
 
 from .conftest import Bench
 
@@ -21,7 +22,7 @@ async def found(
     bench: Bench, queue: str | None = "q", states: tuple[str, ...] = (), **question: Any
 ) -> list[tuple[str, str]]:
     """(name, state) of every job found, page by page."""
-    asked = {"name": None, "text": None, "reason": None, "limit": 3, "after": None, "ascending": True}
+    asked: dict[str, Any] = {"name": None, "text": None, "reason": None, "limit": 3, "after": None, "ascending": True}
     asked |= {"sees": lambda queue: True, **question}
     names = []
     while True:
@@ -41,9 +42,9 @@ async def test_jobs_of_all_queues_come_in_order_of_acceptance(bench: Bench) -> N
 
 
 async def test_more_queues_than_are_merged_are_walked_in_the_same_order(bench: Bench) -> None:
-    names = [str(n) for n in range(2 * explore.search.MAX_STREAMS + 7)]
+    names = [str(n) for n in range(2 * search.MAX_STREAMS + 7)]
     for n, name in enumerate(names):
-        await bench.add(name, queue=f"q{n % (explore.search.MAX_STREAMS + 5)}")
+        await bench.add(name, queue=f"q{n % (search.MAX_STREAMS + 5)}")
     assert [name for name, _ in await found(bench, None, limit=50)] == names
     assert [name for name, _ in await found(bench, None, limit=50, ascending=False)] == names[::-1]
     assert [name for name, _ in await found(bench, None, ("delayed",))] == []
@@ -101,7 +102,7 @@ async def test_odd_letters_and_signs_are_taken_as_they_are(bench: Bench) -> None
 
 
 async def test_large_data_is_not_looked_into(bench: Bench) -> None:
-    await bench.add("x", data=encode("alpha" + "x" * explore.search.MAX_SEARCHED_BYTES))
+    await bench.add("x", data=encode("alpha" + "x" * search.MAX_SEARCHED_BYTES))
     assert await found(bench, text="alpha") == []
 
 

@@ -33,12 +33,16 @@ def known(value: float | None) -> float:
 
 
 class Told:
-    """A history of this hub whose clock the test turns."""
+    """The history of a hub whose upkeep rests, and whose clock the test turns."""
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
         self.now_ms = hub.now_ms() // 3_600_000 * 3_600_000
-        self.history = History(hub.store.tx, hub.store.run, lambda: self.now_ms)
+        hub.history._now_ms = lambda: self.now_ms
+
+    @property
+    def history(self) -> History:
+        return self.hub.history
 
     async def beat(self, *, steps: int = 1) -> None:
         """So many samples, a step apart."""
@@ -49,15 +53,8 @@ class Told:
 
 @pytest.fixture
 async def told(bench: Bench) -> Told:
-    told = Told(bench.hub)
-    count = bench.hub.metrics.count
-
-    def both(tallies: dict[tuple[QueueRow, int], int], now_ms: int) -> None:
-        count(tallies, now_ms)
-        told.history.count(tallies)
-
-    bench.hub.store.counted = both
-    return told
+    await bench.hub.upkeep.stop()
+    return Told(bench.hub)
 
 
 async def test_what_goes_through_is_in_the_history_of_its_queue_and_of_the_hub(bench: Bench, told: Told) -> None:
@@ -215,7 +212,7 @@ async def test_memory_is_bounded_and_busy_queues_keep_their_tracks(bench: Bench,
 
 
 def size_of(track: Track) -> int:
-    return track.__sizeof__() + sum(getattr(track, name).__sizeof__() for name in ("_ring", "_open", "_times"))
+    return track.__sizeof__() + sum(part.__sizeof__() for part in (track._ring, track._open, track._times))
 
 
 async def test_an_obliterated_queue_leaves_no_history(bench: Bench, told: Told) -> None:
