@@ -43,7 +43,9 @@ def _found(folder: Path) -> list[dict[str, Any]]:
             stat = path.stat()
         except FileNotFoundError:
             continue  # taken away meanwhile
-        shown.append({"path": str(path.absolute()), "bytes": stat.st_size, "createdAt": float(stat.st_mtime_ns // 1_000_000)})
+        shown.append(
+            {"path": str(path.absolute()), "bytes": stat.st_size, "createdAt": float(stat.st_mtime_ns // 1_000_000)}
+        )
     return shown
 
 
