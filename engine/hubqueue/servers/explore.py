@@ -120,8 +120,7 @@ def _mqtt(rules: dict[str, Any]) -> dict[str, Any] | None:
     broker = rules.get("broker")
     if broker is None:
         return None
-    links = [{"sinceMs": None, **link} for link in broker["links"]]
-    return {"broker": broker["url"], "links": links, "dropped": broker["counts"].get("dropped", 0)}
+    return {"broker": broker["url"], "links": broker["links"], "dropped": broker["counts"].get("dropped", 0)}
 
 
 async def _lent(call: Call, command: Any) -> dict[str, Any]:
