@@ -33,7 +33,9 @@ def every(call: Call, command: wire.TokenList) -> None:
     door = call.session.door
 
     def verb(tx: Any) -> list[dict[str, Any]]:
-        given = [{**_shown(grant), "createdAt": None, "usedAt": None, "declared": "config"} for grant in door.gate.given]
+        given = [
+            {**_shown(grant), "createdAt": None, "usedAt": None, "declared": "config"} for grant in door.gate.given
+        ]
         return [
             *given,
             *(
