@@ -22,6 +22,7 @@ from hubqueue.hub.metrics import Metrics
 from hubqueue.hub.recent import Recent
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.summaries import Watch
+from hubqueue.hub.tallies import Sums, Tallies
 from hubqueue.hub.upkeep import Upkeep
 from hubqueue.hub.verbs import hold
 from hubqueue.hub.verbs.lease import lease
@@ -59,10 +60,11 @@ class Core:
         self._events = Events()
         self.recent = Recent(self._events)
         self.channels = Channels(self.now_ms)
-        self.summaries = Watch(self.store.queues, self.store.run, self.now_ms)
+        self._tallies = Tallies(self._counted)
+        self.summaries = Watch(self.store.queues, self.store.run, self.now_ms, self._tallies.fold)
         self._holders = Holders()
-        self.metrics = Metrics()
-        self.history = History(self.store.tx, self.store.run, self.now_ms)
+        self._metrics = Metrics()
+        self._history = History(self.store.tx, self.store.run, self.now_ms)
         self.access = Access(self.store)
         self.webhooks = Webhooks(self.store, self._events, settings.webhook_hosts)
         self._waiters = Waiters()
@@ -73,10 +75,10 @@ class Core:
         tx.zone = settings.timezone
         tx.make_room = self._cap.make_room
         self.store.publish = self._events.publish
-        self.store.counted = self._counted
+        self.store.counted = self._tallies.add
         self.store.wake = self._wake
         self.upkeep = Upkeep(
-            self.store, settings, self._hold_cap, self.write_metrics, self.history.beat, self.served, self.settled
+            self.store, settings, self._hold_cap, self.write_metrics, self._sample, self.served, self.settled
         )
         self.store.schedule = self.upkeep.due_at
 
@@ -115,6 +117,18 @@ class Core:
             return self.store.path.with_name(f"{self.store.path.name}-wal").stat().st_size
         except OSError:
             return 0
+
+    @property
+    def metrics(self) -> Metrics:
+        """What went through, up to this moment."""
+        self._tallies.fold()
+        return self._metrics
+
+    @property
+    def history(self) -> History:
+        """How it went lately."""
+        self._tallies.fold()
+        return self._history
 
     @property
     def commits(self) -> Commits:
@@ -275,11 +289,14 @@ class Core:
             for parked in self._waiters.wake(row.name, jobs):
                 self._try(parked, first=True)
 
-    def _counted(self, tallies: dict[tuple[QueueRow, int], int], now_ms: int) -> None:
-        self.metrics.count(tallies, now_ms)
-        self.history.count(tallies)
+    def _counted(self, sums: Sums) -> None:
+        self._metrics.count(sums, self.now_ms())
+        self._history.count(sums)
         if self.summaries.watching:
-            self.summaries.count(tallies)
+            self.summaries.count(sums)
+
+    async def _sample(self) -> None:
+        await self.history.beat()
 
     def _refusal(self) -> HubqueueError | None:
         """Why new jobs are not taken now."""

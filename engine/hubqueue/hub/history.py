@@ -1,9 +1,9 @@
 """How the hub and its queues have done in the last day: a sample every ten seconds, kept in memory.
 
-Fed by what each commit counts (`count`), sampled by upkeep (`beat`). Bounded: the hub and at most MAX_TRACKS queues
-have a track of 10 kB; when they are all in use, queues that are empty and have been idle longest give theirs up, and
-what goes through queues without one is in the history of the hub only. The jobs that ended before this process come
-from the minutes in the file (hub/metrics.py).
+Fed by what commits count (`count`, through hub/tallies), sampled by upkeep (`beat`). Bounded: the hub and at most
+MAX_TRACKS queues have a track of 10 kB; when they are all in use, queues that are empty and have been idle longest give
+theirs up, and what goes through queues without one is in the history of the hub only. The jobs that ended before this
+process come from the minutes in the file (hub/metrics.py).
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class History:
         self._slots: list[int] = []  # the open slot of each level
 
     def count(self, tallies: Mapping[tuple[QueueRow, int], int]) -> None:
-        """A group was committed. Called by every one: no more than an addition for each count."""
+        """This was committed since the last time."""
         counts = self._counts
         for key, n in tallies.items():
             if key in counts:

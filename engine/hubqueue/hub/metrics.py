@@ -1,6 +1,6 @@
 """What went through a hub: totals and rates since it was opened, ended jobs per queue and minute for two weeks.
 
-Counted in memory once per commit; upkeep writes the minutes down every ten seconds, so a kill loses at most those.
+Counted in memory (hub/tallies); upkeep writes the minutes down every ten seconds, so a kill loses at most those.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Metrics:
         self._unwritten: dict[tuple[int, int, int], int] = {}  # (queue, kind, minute) -> count
 
     def count(self, tallies: Mapping[tuple[QueueRow, int], int], now_ms: int) -> None:
-        """A group was committed."""
+        """This was committed since the last time."""
         second = now_ms // 1000
         if not self._seconds or self._seconds[-1][0] != second:
             self._seconds.append((second, [0] * Tally.SIZE))

@@ -30,7 +30,7 @@ from hubqueue.store.queues import NEVER, QueueRow
 from hubqueue.store.recovery import Recovery, not_synced
 from hubqueue.store.reserve import Reserve
 from hubqueue.store.syncer import Syncer
-from hubqueue.store.tx import Tx
+from hubqueue.store.tx import Count, Tx
 
 log = logging.getLogger(__name__)
 
@@ -92,7 +92,7 @@ class Store:
         self.groups = 0
         self.evicted = 0
         self.prepare: Callable[[Tx], None] | None = None
-        self.counted: Callable[[dict[tuple[QueueRow, int], int], int], None] | None = None
+        self.counted: Callable[[list[Count]], None] | None = None
         self.publish: Callable[[list[Event]], None] | None = None
         self.wake: Callable[[dict[QueueRow, int]], None] | None = None
         self.schedule: Callable[[int], None] | None = None
@@ -276,7 +276,7 @@ class Store:
         events, tx.events = tx.events, []
         after, tx.after = tx.after, []
         ready, tx.ready = tx.ready, {}
-        tallies, tx.tallies = tx.tallies, {}
+        tallies, tx.tallies = tx.tallies, []
         due_ms, evicted = tx.due_ms, tx.evicted
         tx.committed()
         if changed:
@@ -287,7 +287,7 @@ class Store:
             except Exception:
                 log.exception("What follows a commit failed: a defect")
         if tallies and self.counted is not None:
-            self.counted(tallies, tx.now_ms)
+            self.counted(tallies)
         if events and self.publish is not None:
             self.publish(events)
         synced = [each for each in replies if each[2]]

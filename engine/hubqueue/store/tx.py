@@ -34,6 +34,9 @@ class Tally:
     RAN = WAITED + BUCKETS
 
 
+Count = tuple[QueueRow, int, int]  # queue, Tally, how many
+
+
 class Tx:
     """One per store, reused by every group. A verb may keep no reference to it."""
 
@@ -79,7 +82,7 @@ class Tx:
         self.undo: list[Callable[[], Any]] = []  # run, newest first, if it is not
         self.due_ms = NEVER  # the earliest time this group gave upkeep something to do
         self.evicted = 0  # jobs this group dropped because of a bound
-        self.tallies: dict[tuple[QueueRow, int], int] = {}  # (queue, Tally) -> how many in this group
+        self.tallies: list[Count] = []  # for the statistics, in this group
         # set by the hub:
         self.zone: str | None = None  # the time zone of patterns that name none; None is UTC
         self.watched: Callable[[str], bool] = lambda queue: False  # whether somebody subscribed to a queue
@@ -107,8 +110,7 @@ class Tx:
 
     def tally(self, queue: QueueRow, tally: int, n: int) -> None:
         """Count for the statistics, once the group is committed."""
-        key = (queue, tally)
-        self.tallies[key] = self.tallies.get(key, 0) + n
+        self.tallies.append((queue, tally, n))
 
     def available(self, queue: QueueRow, jobs: int = 1) -> None:
         """Jobs may be leased once this group is committed: wakes as many waiters."""
@@ -139,7 +141,7 @@ class Tx:
     def savepoint(self) -> Iterator[None]:
         """All or nothing for one verb among the others of its group: for verbs that may refuse after a write."""
         mark = (dict(self._deltas), dict(self.ready), len(self.events), len(self.after), len(self.undo), self.evicted)
-        tallies = dict(self.tallies)
+        tallies = len(self.tallies)
         self.execute("SAVEPOINT verb")
         try:
             yield
@@ -149,7 +151,7 @@ class Tx:
             self.execute("ROLLBACK TO verb")
             self.execute("RELEASE verb")
             self._back_to(*mark)
-            self.tallies = tallies
+            del self.tallies[tallies:]
             self._clean_changes = self.db.total_changes
             raise
         self.execute("RELEASE verb")
@@ -176,7 +178,7 @@ class Tx:
     def rolled_back(self) -> None:
         """Take back everything the journal did in memory."""
         self._back_to({}, {}, 0, 0, 0, 0)
-        self.tallies = {}
+        self.tallies.clear()
         self.due_ms = NEVER
         self.durable = False
 
