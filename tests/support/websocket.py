@@ -49,6 +49,11 @@ class WsClient:
                 await self.socket.receive()
         return self.socket.close_code
 
+    async def close(self) -> None:
+        """Close, also what was reset: nothing of it may be left to the garbage collector."""
+        await self.socket.close()
+        self.socket._response.close()
+
     def abort(self) -> None:
         """Reset the connection."""
         connection = self.socket._response.connection

@@ -55,11 +55,16 @@ async def http(server: HttpServer) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 @pytest.fixture
-async def connect(http: aiohttp.ClientSession) -> Connect:
-    async def open_one() -> WsClient:
-        return WsClient(await http.ws_connect("/api/v1/ws", max_msg_size=0))
+async def connect(http: aiohttp.ClientSession) -> AsyncIterator[Connect]:
+    clients: list[WsClient] = []
 
-    return open_one
+    async def open_one() -> WsClient:
+        clients.append(WsClient(await http.ws_connect("/api/v1/ws", max_msg_size=0)))
+        return clients[-1]
+
+    yield open_one
+    for client in clients:
+        await client.close()
 
 
 @pytest.fixture
@@ -368,5 +373,6 @@ async def test_a_limited_token_listens_to_its_queues_only(tmp_path: Path) -> Non
             assert [state["queue"] for state in summary["queues"]] == ["mine"]
             await hub.run(lambda tx: hub.access.revoke(tx, "few"))
             await client.ended()
+            await client.close()
             await until(lambda: not hub.recent._topics["mine"].followers)
         await server.close()

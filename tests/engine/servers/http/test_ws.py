@@ -58,13 +58,17 @@ async def server(hub: Hub, tokens: tuple[str, ...], settings: HttpSettings) -> A
 
 @pytest.fixture
 async def connect(server: HttpServer) -> AsyncIterator[Connect]:
+    clients: list[WsClient] = []
     async with aiohttp.ClientSession() as http:
 
         async def open_one(**more: Any) -> WsClient:
             url = f"ws://127.0.0.1:{server.port}/api/v1/ws"
-            return WsClient(await http.ws_connect(url, max_msg_size=0, **more))
+            clients.append(WsClient(await http.ws_connect(url, max_msg_size=0, **more)))
+            return clients[-1]
 
         yield open_one
+        for client in clients:
+            await client.close()
 
 
 @pytest.fixture
@@ -224,6 +228,8 @@ async def test_too_many_clients_are_turned_away(hub: Hub) -> None:
             await http.ws_connect(url)
         assert turned.value.status == 503
         await kept[0].good("Ping")
+        for each in kept:
+            await each.close()
     await server.close()
 
 
