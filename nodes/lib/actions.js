@@ -56,10 +56,11 @@ const ACTIONS = {
     needs: ['queue'],
     destroys: true,
     run: async (ask, args) => {
-      const [command, fields] = PURGES[args.what ?? 'dead'] || [];
-      if (command === undefined) {
-        throw invalid(`what to purge is one of ${Object.keys(PURGES).join(', ')}, not ${args.what}`);
+      const what = args.what ?? 'dead';
+      if (!Object.hasOwn(PURGES, what)) {
+        throw invalid(`what to purge is one of ${Object.keys(PURGES).join(', ')}, not ${what}`);
       }
+      const [command, fields] = PURGES[what];
       const { count } = await ask(command, { queue: args.queue, ...fields(args) });
       return { queue: args.queue, count };
     },

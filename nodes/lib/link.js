@@ -24,9 +24,9 @@ class Link extends EventEmitter {
    * hosts: an async function that gives the host names to try in turn. tlsOptions: null for plain TCP.
    * Units: connectMs is for the connection and the handshake each.
    */
-  constructor({ hosts, port = DEFAULT_PORT, tlsOptions = null, token = '', connectMs = 10_000, pingMs = PING_AFTER_MS }) {
+  constructor({ hosts, port = DEFAULT_PORT, tlsOptions = null, token = '', connectMs = 10_000, pingMs = PING_AFTER_MS, silentMs = SILENT_MS }) {
     super();
-    Object.assign(this, { hosts, port, tlsOptions, token, connectMs, pingMs });
+    Object.assign(this, { hosts, port, tlsOptions, token, connectMs, pingMs, silentMs });
     this.state = 'down';
     this.trouble = null; // why it is down
     this.backoff = new Backoff();
@@ -156,8 +156,9 @@ class Link extends EventEmitter {
   /** Ping after a silence; a second silence ends the link. */
   watch(socket) {
     socket.removeAllListeners('timeout');
-    socket.setTimeout(this.pingMs, () => {
-      this.request('Ping', {}, { timeoutMs: SILENT_MS }).catch((error) => this.lose(error, socket));
+    socket.setTimeout(this.pingMs);
+    socket.on('timeout', () => {
+      this.request('Ping', {}, { timeoutMs: this.silentMs }).catch((error) => this.lose(error, socket));
     });
   }
 

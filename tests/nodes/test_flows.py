@@ -56,7 +56,9 @@ async def test_a_message_becomes_a_job_and_a_message_again(hub: HubProcess, red:
 VALUES = """
 msg.payload = {
   buffer: Buffer.from([0, 255, 7]), date: new Date(1700000000123), gone: undefined, list: [undefined, 1],
-  at: 1700000000123, edge: 2 ** 53, safe: Number.MAX_SAFE_INTEGER, below: -(2 ** 40), big: 2n ** 62n, text: 'ä€𝄞', zero: 0.5, nothing: null,
+  at: 1700000000123,
+  edge: 2 ** 53, safe: Number.MAX_SAFE_INTEGER, below: -(2 ** 40), big: 2n ** 62n, text: 'ä€𝄞', zero: 0.5,
+  nothing: null,
 };
 return msg;
 """
@@ -64,7 +66,8 @@ LOOK = """
 const p = msg.payload;
 seen({
   buffer: Buffer.isBuffer(p.buffer) && p.buffer.toString('hex'), date: p.date instanceof Date && p.date.getTime(),
-  gone: 'gone' in p, list: p.list, at: p.at, edge: p.edge === 2 ** 53, safe: p.safe === Number.MAX_SAFE_INTEGER, below: p.below,
+  gone: 'gone' in p, list: p.list, at: p.at,
+  edge: p.edge === 2 ** 53, safe: p.safe === Number.MAX_SAFE_INTEGER, below: p.below,
   big: String(p.big), text: p.text, zero: p.zero, nothing: p.nothing,
 });
 return msg;
@@ -154,7 +157,11 @@ async def test_a_backlog_never_exceeds_the_concurrency(hub: HubProcess, red: Nod
 
 
 async def test_one_at_a_time_per_key_in_order(hub: HubProcess, red: NodeRed) -> None:
-    code = "seen([msg.payload.key, msg.payload.n, 'begin']); setTimeout(() => { seen([msg.payload.key, msg.payload.n, 'end']); node.send(msg); }, 20);"
+    code = """
+      const tell = (word) => seen([msg.payload.key, msg.payload.n, word]);
+      tell('begin');
+      setTimeout(() => { tell('end'); node.send(msg); }, 20);
+    """
     red.deploy(
         [
             tab(),

@@ -1,0 +1,131 @@
+'use strict';
+const assert = require('node:assert/strict');
+const { test } = require('node:test');
+const { once } = require('node:events');
+const { lib, Peer, OK, until } = require('./support');
+const { Link } = lib('link');
+const { Backoff, FIRST_MS, LONGEST_MS } = lib('backoff');
+
+function linkTo(t, peer, more = {}) {
+  const link = new Link({ hosts: async () => ['127.0.0.1'], port: peer.port, ...more });
+  link.backoff.next = () => 20;
+  t.after(async () => {
+    link.stop();
+    await peer.close();
+  });
+  link.start();
+  return link;
+}
+
+test('the token is shown first, then the hub says who it is', async (t) => {
+  const peer = await new Peer(() => OK).listen();
+  const link = linkTo(t, peer, { token: 'secret' });
+  const [hello] = await once(link, 'up');
+  assert.equal(hello.hubId, 'peer');
+  assert.deepEqual(peer.requests.map(({ cmd }) => cmd), ['Auth', 'Hello']);
+  assert.equal(peer.requests[0].token, 'secret');
+});
+
+test('replies find their requests whatever their order', async (t) => {
+  const held = [];
+  const peer = await new Peer((request, socket) => {
+    if (request.cmd === 'Hello') {
+      return OK;
+    }
+    held.push([request, socket]);
+    return undefined;
+  }).listen();
+  const link = linkTo(t, peer);
+  await once(link, 'up');
+  const answers = Promise.all([link.request('A'), link.request('B')]);
+  await until(() => held.length === 2);
+  const { frame } = require('./support');
+  for (const [{ reqId, cmd }, socket] of held.reverse()) {
+    socket.write(frame({ reqId, ok: true, cmd }));
+  }
+  assert.deepEqual((await answers).map(({ cmd }) => cmd), ['A', 'B']);
+});
+
+test('errors of the hub keep their code and hint', async (t) => {
+  const replies = {
+    Hello: OK,
+    A: { ok: false, error: 'full', code: 'queue_full', retryable: true, hint: 'wait' },
+    B: { ok: false, error: 'gone', code: 'lock_lost' },
+    C: { ok: false, error: 'later', code: 'draining', retryable: true },
+  };
+  const peer = await new Peer(({ cmd }) => replies[cmd]).listen();
+  const link = linkTo(t, peer);
+  await once(link, 'up');
+  await assert.rejects(link.request('A'), { code: 'HQ_QUEUE_FULL', message: 'full (wait)', retryable: false });
+  await assert.rejects(link.request('B'), { code: 'HQ_LEASE_LOST', retryable: false });
+  await assert.rejects(link.request('C'), { code: 'HQ_DRAINING', retryable: true });
+});
+
+test('a broken link fails what is unanswered and comes back', async (t) => {
+  const peer = await new Peer(({ cmd }) => (cmd === 'Hello' ? OK : undefined)).listen();
+  const link = linkTo(t, peer);
+  await once(link, 'up');
+  const asked = link.request('Slow');
+  await until(() => peer.requests.length === 2);
+  peer.drop();
+  await assert.rejects(asked, { code: 'HQ_OFFLINE' });
+  await assert.rejects(link.request('Now'), { code: 'HQ_OFFLINE' });
+  await once(link, 'up');
+});
+
+test('a peer that accepts and says nothing is given up', async (t) => {
+  const peer = await new Peer(() => undefined).listen();
+  const link = linkTo(t, peer, { connectMs: 50 });
+  const [error] = await once(link, 'down');
+  assert.match(error.message, /did not answer/);
+});
+
+test('a peer that falls silent is noticed by a ping', async (t) => {
+  let talks = true;
+  const peer = await new Peer(() => (talks ? OK : undefined)).listen();
+  const link = linkTo(t, peer, { pingMs: 20, silentMs: 50 });
+  await once(link, 'up');
+  await until(() => peer.requests.some(({ cmd }) => cmd === 'Ping'));
+  talks = false;
+  const [error] = await once(link, 'down');
+  assert.equal(error.code, 'HQ_SILENT');
+});
+
+test('a wrong token is not tried all the time', async (t) => {
+  const peer = await new Peer(() => ({ ok: false, error: 'Invalid token', code: 'not_authenticated' })).listen();
+  const link = linkTo(t, peer, { token: 'wrong' });
+  const [error] = await once(link, 'down');
+  assert.equal(error.code, 'HQ_NOT_AUTHENTICATED');
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  assert.equal(peer.requests.length, 1);
+});
+
+test('hosts are tried in turn', async (t) => {
+  const peer = await new Peer(() => OK).listen();
+  const link = linkTo(t, peer, { hosts: async () => ['name.invalid', '127.0.0.1'] });
+  await once(link, 'up');
+  assert.equal(link.host, '127.0.0.1');
+});
+
+test('a cancelled poll is answered with nothing, unless a job was quicker', async (t) => {
+  const peer = await new Peer(({ cmd }) => ({ Hello: OK, CancelPoll: { ok: true, cancelled: true } })[cmd]).listen();
+  const link = linkTo(t, peer);
+  await once(link, 'up');
+  const frame = link.frame('PULLB', {});
+  const poll = link.send(frame);
+  await link.cancel(frame);
+  assert.deepEqual((await poll).jobs, []);
+});
+
+test('waits double up to half a minute, with jitter, and start anew after a healthy time', () => {
+  const low = new Backoff(() => 0);
+  const high = new Backoff(() => 1);
+  const waits = Array.from({ length: 10 }, () => [low.next(), high.next()]);
+  assert.deepEqual(waits[0], [FIRST_MS / 2, FIRST_MS]);
+  assert.deepEqual(waits[1], [FIRST_MS, FIRST_MS * 2]);
+  assert.deepEqual(waits.at(-1), [LONGEST_MS / 2, LONGEST_MS]);
+  low.lasted(1000);
+  assert.equal(low.next(), LONGEST_MS / 2);
+  low.lasted(30_000);
+  assert.equal(low.next(), FIRST_MS / 2);
+});

@@ -1,0 +1,215 @@
+'use strict';
+const assert = require('node:assert/strict');
+const { test } = require('node:test');
+const { lib } = require('./support');
+const { outcomeOf, retryAfterMs, errorText } = lib('outcome');
+const { pushFields, receipt } = lib('pushing');
+const { marks, jobMessage } = lib('jobs');
+const { toMs, brief } = lib('duration');
+const { commandOf } = lib('settlement');
+const { act, ACTIONS } = lib('actions');
+const { kindOf, crossings, eventMessage } = lib('kinds');
+const { forwarderOf, isLike } = lib('uplink');
+const { patternOf } = lib('consumer');
+const { hostsOf } = lib('hosts');
+const http = require('node:http');
+
+test('a message says by itself how its job ends', () => {
+  const kinds = [
+    [{}, 'complete'],
+    [{ statusCode: 200 }, 'complete'],
+    [{ statusCode: 304 }, 'complete'],
+    [{ statusCode: '201' }, 'complete'],
+    [{ statusCode: 404 }, 'dead'],
+    [{ statusCode: 408 }, 'retry'],
+    [{ statusCode: 425 }, 'retry'],
+    [{ statusCode: 429 }, 'retry'],
+    [{ statusCode: 500 }, 'retry'],
+    [{ statusCode: 'ECONNREFUSED' }, 'retry'],
+    [{ error: { message: 'x' } }, 'retry'],
+    [{ error: { message: 'x' }, statusCode: 404 }, 'retry'],
+  ];
+  for (const [msg, kind] of kinds) {
+    assert.equal(outcomeOf(msg, { rule: 'message' }).kind, kind, JSON.stringify(msg));
+  }
+});
+
+test('retry-after counts when the message decides', () => {
+  const now = Date.now();
+  assert.equal(retryAfterMs({ headers: { 'retry-after': '7' } }), 7000);
+  assert.equal(retryAfterMs({ headers: { 'retry-after': new Date(now + 9000).toUTCString() } }, Math.floor(now / 1000) * 1000), 9000);
+  assert.equal(retryAfterMs({ headers: { 'retry-after': 'soon' } }), undefined);
+  assert.equal(outcomeOf({ statusCode: 503, headers: { 'retry-after': '7' } }, { rule: 'message' }).delayMs, 7000);
+  assert.equal(outcomeOf({ headers: { 'retry-after': '7' } }, { rule: 'retry' }).delayMs, undefined);
+  assert.equal(outcomeOf({ statusCode: 503, headers: { 'retry-after': '7' } }, { rule: 'message', delay: '2m' }).delayMs, 120_000);
+});
+
+test('errors of any shape become words', () => {
+  assert.equal(errorText({ error: 'text' }), 'text');
+  assert.equal(errorText({ error: new Error('an Error') }), 'an Error');
+  assert.equal(errorText({ error: { message: 'from Catch', code: 'ECONNRESET', source: { id: 'x' } } }), 'ECONNRESET: from Catch');
+  assert.equal(errorText({ error: { odd: 1 } }), '{"odd":1}');
+  assert.equal(errorText({ statusCode: 503 }), 'HTTP 503');
+  assert.equal(errorText({ statusCode: 'ECONNREFUSED' }), 'ECONNREFUSED');
+  assert.equal(errorText({}), 'the flow failed');
+  assert.equal(errorText({ error: 'x'.repeat(9000) }).length, 4000);
+});
+
+test('outcomes are commands of the hub', () => {
+  const job = { id: 'j', token: 't' };
+  assert.deepEqual(commandOf(job, { kind: 'complete', result: 1 }), ['ACK', { id: 'j', token: 't', result: 1 }]);
+  assert.deepEqual(commandOf(job, { kind: 'retry', error: 'e' }), ['FAIL', { id: 'j', token: 't', error: 'e' }]);
+  const [name, { settlements }] = commandOf(job, { kind: 'retry', error: 'e', delayMs: 5 });
+  assert.deepEqual([name, settlements], ['Settle', [{ id: 'j', token: 't', outcome: 'retry', error: 'e', delay: 5 }]]);
+  assert.equal(commandOf(job, { kind: 'dead', error: 'e' })[1].unrecoverable, true);
+  assert.deepEqual(commandOf(job, { kind: 'release' }), ['Release', { id: 'j', token: 't', delay: 0 }]);
+});
+
+test('a field of the node wins, a blank one is taken from the message', () => {
+  const asked = { queue: 'asked', priority: 7, delay: '5m', key: 'k' };
+  const fields = pushFields({ set: { queue: 'set', priority: '1' }, asked, data: 1, topic: 't' });
+  assert.deepEqual([fields.queue, fields.priority, fields.delay, fields.groupId, fields.name], ['set', 1, 300_000, 'k', 't']);
+  assert.equal(fields.durable, true);
+  assert.match(fields.jobId, /^once:[0-9a-f-]{36}$/);
+  assert.throws(() => pushFields({ set: {}, data: 1 }), { code: 'HQ_NO_QUEUE' });
+});
+
+test('options are checked before anything is sent', () => {
+  const wrong = [{ delay: 'soon' }, { priority: 1.5 }, { runAt: 'never' }, { dedupe: 'sometimes' }, { dedupe: 'waiting' }, { dependsOn: 'x' }, { id: {} }];
+  for (const asked of wrong) {
+    assert.throws(() => pushFields({ set: { queue: 'q' }, asked, data: 1 }), { code: 'HQ_INVALID' }, JSON.stringify(asked));
+  }
+});
+
+test('duplicates are kept, dropped or replaced', () => {
+  const of = (asked) => pushFields({ set: { queue: 'q' }, asked, data: 1 });
+  assert.equal(of({ key: 'k' }).uniqueKey, undefined);
+  assert.deepEqual([of({ key: 'k', dedupe: 'waiting' }).uniqueKey, of({ key: 'k', dedupe: 'waiting' }).dedup], ['k', undefined]);
+  assert.deepEqual(of({ dedupe: { key: 'd', mode: 'replace', ttl: '1h' } }).dedup, { ttl: 3_600_000, replace: true });
+  assert.equal(of({ dedupe: { key: 'd' } }).uniqueKey, 'd');
+});
+
+test('the receipt tells a duplicate and when it runs', () => {
+  const fields = { queue: 'q', jobId: 'once:1', delay: 1000 };
+  assert.deepEqual(receipt(fields, { id: 'once:1' }, 500), { id: 'once:1', queue: 'q', state: 'stored', runAt: 1500 });
+  assert.equal(receipt(fields, { id: 'other' }).state, 'duplicate');
+  assert.equal(receipt({ queue: 'q', jobId: 'mine' }, { id: 'mine', known: true }).state, 'duplicate');
+});
+
+const JOB = { id: 'j', queue: 'q', name: 'default', data: 1, attempts: 0, stallCount: 0, lostCount: 0, maxAttempts: 3, priority: 0, createdAt: 5, tags: [] };
+
+test('topic, headers and tags go through the name and tags of a job', () => {
+  const kept = marks({ topic: 'a/b', headers: { h: '1=2' }, tags: ['t'] });
+  assert.deepEqual(kept, { name: 'a/b', tags: ['header:h=1=2', 't'] });
+  const msg = jobMessage({ ...JOB, ...kept }, 'lease', { server: 's', timeoutMs: 0 });
+  assert.deepEqual([msg.topic, msg.job.headers, msg.job.tags, msg.job.lease, msg.job.deadline], ['a/b', { h: '1=2' }, ['t'], 'lease', undefined]);
+  const long = 'x'.repeat(300);
+  assert.equal(jobMessage({ ...JOB, ...marks({ topic: long }) }, 'l', { server: 's', timeoutMs: 0 }).topic, long);
+  assert.equal(jobMessage(JOB, 'l', { server: 's', timeoutMs: 0 }).topic, 'q');
+});
+
+test('a job that came back says so, whatever brought it back', () => {
+  const redelivered = (more) => jobMessage({ ...JOB, ...more }, 'l', { server: 's', timeoutMs: 0 }).job.redelivered;
+  assert.equal(redelivered({}), false);
+  for (const more of [{ attempts: 1 }, { stallCount: 1 }, { lostCount: 1 }]) {
+    assert.equal(redelivered(more), true);
+  }
+});
+
+test('msg.job is plain JSON', () => {
+  const { job } = jobMessage({ ...JOB, groupId: 'k' }, 'l', { server: 's', timeoutMs: 10, nowMs: 1 });
+  assert.deepEqual(JSON.parse(JSON.stringify(job)), job);
+  assert.deepEqual([job.key, job.deadline], ['k', 11]);
+});
+
+test('durations are read as people write them', () => {
+  const cases = { '500ms': 500, '30s': 30_000, '1.5 min': 90_000, '2h': 7_200_000, '1d': 86_400_000 };
+  for (const [written, ms] of Object.entries(cases)) {
+    assert.equal(toMs(written, 'x'), ms);
+  }
+  assert.equal(toMs('30', 'x', { bare: 's' }), 30_000);
+  assert.equal(toMs(30, 'x'), 30);
+  assert.equal(toMs('', 'x'), undefined);
+  for (const wrong of ['30', 'soon', -1, NaN, {}]) {
+    assert.throws(() => toMs(wrong, 'x'), { code: 'HQ_INVALID' });
+  }
+  assert.deepEqual([brief(250), brief(30_000), brief(90_000), brief(7_200_000)], ['250ms', '30s', '2m', '2h']);
+});
+
+test('control does what is in its table and nothing else', async () => {
+  const asked = [];
+  const ask = async (cmd, fields) => {
+    asked.push([cmd, fields]);
+    return { ok: true, count: 2, counts: {}, stats: {} };
+  };
+  await assert.rejects(act(ask, 'Obliterate', { queue: 'q' }), { code: 'HQ_INVALID' });
+  await assert.rejects(act(ask, 'constructor', {}), { code: 'HQ_INVALID' });
+  await assert.rejects(act(ask, 'pause', {}), { code: 'HQ_INVALID' });
+  await assert.rejects(act(ask, 'purge', { queue: 'q' }), { code: 'HQ_CONFIRM' });
+  await assert.rejects(act(ask, 'purge', { queue: 'q', what: 'toString', confirm: true }), { code: 'HQ_INVALID' });
+  assert.deepEqual(asked, []);
+  assert.deepEqual(await act(ask, 'purge', { queue: 'q', confirm: true }), { queue: 'q', count: 2 });
+  assert.deepEqual(await act(ask, 'retryDead', { queue: 'q', limit: 5 }), { queue: 'q', count: 2 });
+  await act(ask, 'setRate', { queue: 'q', limit: null });
+  assert.deepEqual(asked.map(([cmd]) => cmd), ['PurgeDlq', 'RetryDlq', 'RateLimitClear']);
+  assert.ok(Object.keys(ACTIONS).length >= 13);
+});
+
+test('events speak the words of the nodes', () => {
+  assert.equal(kindOf({ eventType: 'pushed' }), 'stored');
+  assert.equal(kindOf({ eventType: 'failed', terminal: true }), 'dead');
+  assert.equal(kindOf({ eventType: 'failed' }), 'retry');
+  assert.equal(kindOf({ eventType: 'waiting' }), undefined);
+  const msg = eventMessage({ eventType: 'pushed', queue: 'q', jobId: 'j', timestamp: 1 }, { kind: 'stored', seq: 3, server: 's' });
+  assert.deepEqual(msg, { topic: 'stored', payload: { kind: 'stored', queue: 'q', id: 'j', at: 1, seq: 3 }, job: { id: 'j', queue: 'q', server: 's' } });
+});
+
+test('a queue that empties or crosses the threshold is told once', () => {
+  const at = (ready, active = 0) => ({ queue: 'q', ready, scheduled: 0, active });
+  const kinds = (before, now) => crossings(before, now, 5).map(({ kind, above }) => (above === undefined ? kind : `${kind} ${above}`));
+  assert.deepEqual(kinds(undefined, at(0)), []);
+  assert.deepEqual(kinds(undefined, at(7)), ['threshold true']);
+  assert.deepEqual(kinds(at(4), at(5)), ['threshold true']);
+  assert.deepEqual(kinds(at(5), at(6)), []);
+  assert.deepEqual(kinds(at(5), at(4)), ['threshold false']);
+  assert.deepEqual(kinds(at(1), at(0, 1)), []);
+  assert.deepEqual(kinds(at(0, 1), at(0)), ['empty']);
+  assert.deepEqual(kinds(at(0), at(0)), []);
+});
+
+test('a forwarder is put again only when it is another one', () => {
+  const wanted = forwarderOf({ queue: 'out', to: 'tls://central.example', target: '', token: '', rate: 5 });
+  assert.deepEqual([wanted.name, wanted.to, wanted.target], ['node-red:out', 'tls://central.example:6789', 'out']);
+  const listed = { queue: 'out', to: 'tls://central.example:6789', target: 'out', rate: 5 };
+  assert.ok(isLike(listed, wanted));
+  assert.ok(!isLike({ ...listed, rate: null }, wanted));
+  assert.ok(!isLike({ ...listed, to: 'tcp://other:6789' }, wanted));
+});
+
+test('queue patterns match whole names', () => {
+  assert.ok(patternOf('sensors.*').test('sensors.hall'));
+  assert.ok(!patternOf('sensors.*').test('sensorsXhall'));
+  assert.ok(!patternOf('a*').test('ba'));
+});
+
+test('the host is this machine, or the hubqueue app where the Supervisor knows it', async (t) => {
+  assert.deepEqual(await hostsOf('set', { env: { SUPERVISOR_TOKEN: 'x' } }), ['set']);
+  assert.deepEqual(await hostsOf('', { env: {} }), ['127.0.0.1']);
+  const seen = [];
+  const addons = [
+    { slug: 'core_mosquitto', state: 'started' },
+    { slug: 'a1b2c3d4_hubqueue', state: 'stopped' },
+    { slug: 'local_hubqueue', state: 'started' },
+  ];
+  const supervisor = http.createServer((request, response) => {
+    seen.push([request.url, request.headers.authorization]);
+    response.end(JSON.stringify({ result: 'ok', data: { addons } }));
+  });
+  await new Promise((resolve) => supervisor.listen(0, '127.0.0.1', resolve));
+  t.after(() => supervisor.close());
+  const at = `http://127.0.0.1:${supervisor.address().port}`;
+  assert.deepEqual(await hostsOf('', { env: { SUPERVISOR_TOKEN: 'tok' }, supervisor: at }), ['local-hubqueue', 'a1b2c3d4-hubqueue']);
+  assert.deepEqual(seen, [['/addons', 'Bearer tok']]);
+  const nowhere = await hostsOf('', { env: { SUPERVISOR_TOKEN: 'tok' }, supervisor: 'http://127.0.0.1:1' });
+  assert.deepEqual(nowhere, ['local-hubqueue', '127.0.0.1']);
+});
