@@ -1,0 +1,101 @@
+"""hubqueue for Home Assistant: durable jobs for automations, on a hub that runs as an app or anywhere else."""
+
+from __future__ import annotations
+
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.device_registry import DeviceEntry
+from homeassistant.helpers.dispatcher import async_dispatcher_send
+from homeassistant.helpers.typing import ConfigType
+
+from . import repairs
+from .const import DOMAIN
+from .coordinator import (
+    SIGNAL_LOADED,
+    SIGNAL_UNLOADED,
+    HubqueueConfigEntry,
+    HubqueueCoordinator,
+    HubqueueData,
+)
+from .entity import hub_device, part_of_device
+from .services import async_setup_services
+
+CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
+PLATFORMS = [
+    Platform.BINARY_SENSOR,
+    Platform.BUTTON,
+    Platform.EVENT,
+    Platform.NUMBER,
+    Platform.SENSOR,
+    Platform.SWITCH,
+]
+
+
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
+    """Actions exist once, whatever entries there are."""
+    async_setup_services(hass)
+    return True
+
+
+async def async_setup_entry(hass: HomeAssistant, entry: HubqueueConfigEntry) -> bool:
+    """Open the link to one hub, and show it."""
+    coordinator = HubqueueCoordinator(hass, entry)
+    await coordinator.async_connect()
+    try:
+        await coordinator.async_config_entry_first_refresh()
+    except BaseException:
+        await coordinator.async_close()
+        raise
+    entry.runtime_data = HubqueueData(coordinator.client, coordinator)
+    entry.async_create_background_task(hass, coordinator.async_keep(), "hubqueue link")
+    # queues hang from the hub: its device comes first
+    dr.async_get(hass).async_get_or_create(config_entry_id=entry.entry_id, **hub_device(coordinator))
+    _remove_stale_devices(hass, entry)
+    await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    entry.async_on_unload(coordinator.async_add_listener(lambda: _remove_stale_devices(hass, entry)))
+    entry.async_on_unload(repairs.async_watch(hass, entry))
+    entry.async_on_unload(entry.add_update_listener(_async_reload))
+    async_dispatcher_send(hass, SIGNAL_LOADED, entry.entry_id)
+    return True
+
+
+async def async_unload_entry(hass: HomeAssistant, entry: HubqueueConfigEntry) -> bool:
+    """Take the entry down; leases of its connection are given back at once."""
+    unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
+    if unloaded:
+        async_dispatcher_send(hass, SIGNAL_UNLOADED, entry.entry_id)
+        await entry.runtime_data.coordinator.async_close()
+    return unloaded
+
+
+async def async_remove_config_entry_device(
+    hass: HomeAssistant, entry: HubqueueConfigEntry, device: DeviceEntry
+) -> bool:
+    """A device may go when the hub does not know its queue or forwarder any more."""
+    return _is_stale(entry, device)
+
+
+async def _async_reload(hass: HomeAssistant, entry: HubqueueConfigEntry) -> None:
+    await hass.config_entries.async_reload(entry.entry_id)
+
+
+def _remove_stale_devices(hass: HomeAssistant, entry: HubqueueConfigEntry) -> None:
+    """Devices of queues and forwarders that are gone go too; nothing goes while the hub cannot be asked."""
+    coordinator = entry.runtime_data.coordinator
+    if not coordinator.last_update_success or not coordinator.data.complete:
+        return
+    registry = dr.async_get(hass)
+    for device in dr.async_entries_for_config_entry(registry, entry.entry_id):
+        if _is_stale(entry, device):
+            registry.async_remove_device(device.id)
+
+
+def _is_stale(entry: HubqueueConfigEntry, device: DeviceEntry) -> bool:
+    part = part_of_device(entry, device)
+    if part is None:
+        return False
+    kind, name = part
+    snapshot = entry.runtime_data.coordinator.data
+    return name not in (snapshot.queues if kind == "queue" else snapshot.links)

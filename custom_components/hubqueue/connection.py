@@ -1,0 +1,148 @@
+"""One WebSocket to a hub: commands and their answers by request id, and what the hub tells by itself.
+
+It begins with `Connection.open` and ends once, for all who wait; `client.py` makes the next one.
+Source: docs/websocket.md, docs/protocol.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import count
+from typing import Any, Final, Self
+
+import aiohttp
+
+from .errors import AuthError, HubError, IncompatibleError, LinkDownError
+
+PROTOCOL: Final = 3
+NEEDED: Final = frozenset({"summaries", "resume", "renewals", "cancel-poll", "all-queues"})
+OPEN_S: Final = 10.0
+ANSWER_S: Final = 30.0  # commands that wait in the hub by themselves add their own time
+HEARTBEAT_S: Final = 20.0  # a link that says nothing, also to a ping, is down after this and a half more
+MAX_MESSAGE: Final = 64 * 1024 * 1024  # the largest reply of a hub
+REFUSED: Final = 4401  # how the hub closes on those who have shown no token
+
+type Message = dict[str, Any]
+type Tell = Callable[[Message], None]
+
+
+@dataclass(frozen=True, slots=True)
+class HubInfo:
+    """Who answers. epoch names this opening of the hub: another one means that it was started anew."""
+
+    hub_id: str
+    version: str
+    epoch: str
+
+
+class Connection:
+    """tell: called with every summary and event, in order, in the event loop."""
+
+    info: HubInfo
+
+    def __init__(self, socket: aiohttp.ClientWebSocketResponse, tell: Tell) -> None:
+        self._socket = socket
+        self._tell = tell
+        self._ids = count(1)
+        self._waiting: dict[int, asyncio.Future[Message]] = {}
+        self._reader = asyncio.create_task(self._read(), name="hubqueue socket")
+
+    @classmethod
+    async def open(cls, session: aiohttp.ClientSession, url: str, token: str | None, tell: Tell) -> Self:
+        """Connect, and hear who answers. Errors: LinkDownError, AuthError, IncompatibleError."""
+        headers = {"Authorization": f"Bearer {token}"} if token else None
+        try:
+            async with asyncio.timeout(OPEN_S):
+                socket = await session.ws_connect(
+                    f"{url}/api/v1/ws", headers=headers, heartbeat=HEARTBEAT_S, max_msg_size=MAX_MESSAGE
+                )
+        except aiohttp.WSServerHandshakeError as error:
+            raise _refused(error.status) from error
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise LinkDownError(str(error) or type(error).__name__) from error
+        self = cls(socket, tell)
+        try:
+            self.info = await self._hello()
+        except BaseException:
+            await self.close()
+            raise
+        return self
+
+    async def call(self, cmd: str, timeout_s: float = ANSWER_S, **fields: Any) -> Message:
+        """Send a command; its answer. Cancelling takes a long-poll back. Errors: HubError."""
+        if self._reader.done():
+            raise LinkDownError("The link is down")
+        number = next(self._ids)
+        answer = self._waiting[number] = asyncio.get_running_loop().create_future()
+        try:
+            await self._send({"cmd": cmd, "reqId": number, **fields})
+            async with asyncio.timeout(timeout_s):
+                reply = await answer
+        except TimeoutError as error:
+            raise LinkDownError(f"No answer to {cmd} within {timeout_s:g} s") from error
+        except asyncio.CancelledError:
+            if "timeout" in fields and not self._reader.done():
+                await self._send({"cmd": "CancelPoll", "poll": number})
+            raise
+        finally:
+            self._waiting.pop(number, None)
+        if not reply.get("ok"):
+            raise _error(reply)
+        return reply
+
+    async def ended(self) -> None:
+        """Return when the link is down."""
+        await asyncio.wait([self._reader])
+
+    async def close(self) -> None:
+        """Say goodbye: leases of this connection are given back at once."""
+        await self._socket.close()
+        await asyncio.wait([self._reader])
+
+    async def _hello(self) -> HubInfo:
+        reply = await self.call("Hello", OPEN_S, protocolVersion=PROTOCOL)
+        missing = NEEDED - set(reply.get("capabilities", ()))
+        if reply.get("server") != "hubqueue" or reply.get("protocolVersion") != PROTOCOL or missing:
+            raise IncompatibleError(f"Not a hub this integration can work with (lacks {', '.join(sorted(missing))})")
+        return HubInfo(reply["hubId"], reply["version"], reply["epoch"])
+
+    async def _send(self, message: Message) -> None:
+        try:
+            await self._socket.send_str(json.dumps(message, allow_nan=False))
+        except (ConnectionError, aiohttp.ClientError) as error:
+            raise LinkDownError(str(error) or "The link is down") from error
+
+    async def _read(self) -> None:
+        try:
+            async for frame in self._socket:
+                if frame.type is not aiohttp.WSMsgType.TEXT:
+                    continue
+                message: Message = json.loads(frame.data)
+                waiting = self._waiting.get(message.get("reqId", 0))
+                if waiting is None:
+                    self._tell(message)
+                elif not waiting.done():
+                    waiting.set_result(message)
+        finally:
+            refused = self._socket.close_code == REFUSED
+            for waiting in self._waiting.values():
+                if not waiting.done():
+                    waiting.set_exception(AuthError("No token") if refused else LinkDownError("The link went down"))
+
+
+def _error(reply: Message) -> HubError:
+    code, text = str(reply.get("code", "error")), str(reply.get("error", ""))
+    if code == "not_authenticated":
+        return AuthError(text)
+    return HubError(code, text, hint=str(reply.get("hint", "")), retryable=bool(reply.get("retryable")))
+
+
+def _refused(status: int) -> HubError:
+    if status in (401, 403):
+        return AuthError("The hub refused the token")
+    if status == 404:
+        return IncompatibleError("There is no hub at this address")
+    return LinkDownError(f"The hub answered with HTTP status {status}")

@@ -1,0 +1,19 @@
+"""Names that more than one module of the integration needs."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+DOMAIN: Final = "hubqueue"
+LOGGER: Final = logging.getLogger(__package__)
+
+CONF_DEAD_LETTERS: Final = "dead_letters"
+CONF_QUEUES: Final = "queues"
+CONF_RATES: Final = "rates"
+
+DEFAULT_URL: Final = "http://localhost:6790"
+DEFAULT_DEAD_LETTERS: Final = 1  # a repair is offered from so many in a queue on; 0: never
+
+ATTR_CONFIG_ENTRY_ID: Final = "config_entry_id"
+ATTR_QUEUE: Final = "queue"

@@ -1,0 +1,206 @@
+"""One hub for Home Assistant: the link, the newest snapshot, and who is told of it.
+
+The hub tells changes itself, at most once a second; every `RESYNC` the whole is asked for again, for what no summary
+tells (disk, lag of forwarders, limits). Rule: entities are written at most once a second, whatever the hub does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Final, override
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import CONF_TOKEN, CONF_URL
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryError, ConfigEntryNotReady
+from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.dispatcher import async_dispatcher_send
+from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+from homeassistant.util.signal_type import SignalType
+
+from .client import HubClient
+from .connection import HubInfo
+from .const import CONF_QUEUES, DOMAIN, LOGGER
+from .errors import AuthError, HubError, IncompatibleError
+from .snapshot import Message, Snapshot, of_overview, of_summary
+
+RESYNC: Final = timedelta(seconds=30)
+EVERY_S: Final = 1.0  # at most one write of entities in this time
+MOST_QUEUES: Final = 10_000  # what one Overview answers
+MOST_LIMITS: Final = 100  # queues whose limits are asked for in a resync
+
+# Triggers are attached without our entry: they hear of hubs by these, with the entry's id.
+SIGNAL_LOADED: Final = SignalType[str](f"{DOMAIN}_loaded")
+SIGNAL_UNLOADED: Final = SignalType[str](f"{DOMAIN}_unloaded")
+SIGNAL_LINK: Final = SignalType[str, bool](f"{DOMAIN}_link")
+
+
+@dataclass(slots=True)
+class HubqueueData:
+    """What the entry holds while it is loaded."""
+
+    client: HubClient
+    coordinator: HubqueueCoordinator
+
+
+type HubqueueConfigEntry = ConfigEntry[HubqueueData]
+
+
+class HubqueueCoordinator(DataUpdateCoordinator[Snapshot]):
+    """Keeps the snapshot of one hub, and its link up."""
+
+    config_entry: HubqueueConfigEntry
+
+    def __init__(self, hass: HomeAssistant, entry: HubqueueConfigEntry) -> None:
+        super().__init__(
+            hass,
+            LOGGER,
+            config_entry=entry,
+            name=entry.title,
+            update_interval=RESYNC,
+            always_update=False,
+        )
+        self.client = HubClient(async_get_clientsession(hass), entry.data[CONF_URL], entry.data.get(CONF_TOKEN))
+        self.client.on_summaries = self._on_summaries
+        self.client.on_notice = self._on_notice
+        self.client.on_link = self._on_link
+        self._next: Snapshot | None = None
+        self._last_write = float("-inf")
+        self._write_later: CALLBACK_TYPE | None = None
+        self._wanted = frozenset[str](entry.options.get(CONF_QUEUES, ()))
+
+    @property
+    def hub(self) -> HubInfo:
+        """Who the hub is; known since `async_connect`."""
+        assert self.client.info is not None
+        return self.client.info
+
+    async def async_connect(self) -> None:
+        """Open the link, or say why the entry cannot be set up."""
+        try:
+            info = await self.client.connect()
+        except HubError as error:
+            raise _not_ready(error) from error
+        if info.hub_id != self.config_entry.unique_id:
+            await self.client.close()
+            raise ConfigEntryError(
+                translation_domain=DOMAIN,
+                translation_key="another_hub",
+                translation_placeholders={"expected": str(self.config_entry.unique_id), "found": info.hub_id},
+            )
+
+    async def async_keep(self) -> None:
+        """Keep the link up; runs as long as the entry is loaded."""
+        try:
+            await self.client.run()
+        except AuthError:
+            self.async_set_update_error(UpdateFailed(translation_domain=DOMAIN, translation_key="token_refused"))
+            self.config_entry.async_start_reauth(self.hass)
+        except IncompatibleError as error:
+            self.async_set_update_error(error)
+            self.hass.config_entries.async_schedule_reload(self.config_entry.entry_id)
+
+    async def async_close(self) -> None:
+        """End the link and what was to be written."""
+        if self._write_later is not None:
+            self._write_later()
+            self._write_later = None
+        await self.client.close()
+
+    async def async_refresh_links(self) -> None:
+        """Ask for the whole now, as after a command that changes what no summary tells."""
+        await self.async_request_refresh()
+
+    @override
+    async def _async_update_data(self) -> Snapshot:
+        if not self.client.connected:
+            raise UpdateFailed(translation_domain=DOMAIN, translation_key="link_down")
+        try:
+            answer = await self.client.call("Overview", limit=MOST_QUEUES)
+            answer["queues"] = [each for each in answer["queues"] if self._wants(each["name"])]
+            answer["queueCount"] -= 0 if not self._wanted else answer["queueCount"] - len(answer["queues"])
+            names = [each["name"] for each in answer["queues"][:MOST_LIMITS]]
+            limits = await asyncio.gather(*(self.client.call("GetQueueLimits", queue=name) for name in names))
+        except HubError as error:
+            raise UpdateFailed(
+                translation_domain=DOMAIN, translation_key="refused", translation_placeholders={"error": str(error)}
+            ) from error
+        concurrency = {
+            name: _limit(told["data"]["limits"]["concurrencyLimit"])
+            for name, told in zip(names, limits, strict=True)
+        }
+        self._next = None
+        return of_overview(answer, concurrency, self.data)
+
+    def _wants(self, queue: str) -> bool:
+        return not self._wanted or queue in self._wanted
+
+    @callback
+    def _on_summaries(self, told: Message) -> None:
+        before = self._next or self.data
+        if before is None:
+            return
+        changed = [
+            of_summary(each, told["timestamp"], before.queues.get(each["queue"]))
+            for each in told["queues"]
+            if self._wants(each["queue"])
+        ]
+        self._write(before.with_queues(changed, told["gone"]))
+
+    @callback
+    def _on_notice(self, _: Message) -> None:
+        self.config_entry.async_create_task(self.hass, self.async_request_refresh(), "hubqueue link changed")
+
+    @callback
+    def _on_link(self, up: bool) -> None:
+        if up:
+            LOGGER.info("The hub is back url=%s", self.client.url)
+            self.config_entry.async_create_task(self.hass, self.async_refresh(), "hubqueue back")
+        else:
+            self.async_set_update_error(UpdateFailed(translation_domain=DOMAIN, translation_key="link_down"))
+        async_dispatcher_send(self.hass, SIGNAL_LINK, self.config_entry.entry_id, up)
+
+    @callback
+    def _write(self, snapshot: Snapshot) -> None:
+        """Let entities know, at once or when a second is over."""
+        self._next = snapshot
+        if self._write_later is not None:
+            return
+        wait_s = self._last_write + EVERY_S - self.hass.loop.time()
+        if wait_s <= 0:
+            self._write_now()
+        else:
+            self._write_later = self.hass.loop.call_later(wait_s, self._write_now).cancel
+
+    @callback
+    def _write_now(self) -> None:
+        self._write_later = None
+        snapshot, self._next = self._next, None
+        if snapshot is None or not self.client.connected:
+            return
+        self._last_write = self.hass.loop.time()
+        if snapshot == self.data and self.last_update_success:
+            return
+        self.data = snapshot
+        self.last_update_success = True
+        self.last_exception = None
+        self.async_update_listeners()
+
+
+def _limit(value: float | None) -> int | None:
+    return None if value is None else int(value)
+
+
+def _not_ready(error: HubError) -> Exception:
+    """What Home Assistant is told when an entry cannot be set up."""
+    kind: Callable[..., Exception] = ConfigEntryNotReady
+    key = "cannot_connect"
+    if isinstance(error, AuthError):
+        kind, key = ConfigEntryAuthFailed, "token_refused"
+    elif isinstance(error, IncompatibleError):
+        kind, key = ConfigEntryError, "incompatible"
+    placeholders: dict[str, Any] = {"error": str(error)}
+    return kind(translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders)

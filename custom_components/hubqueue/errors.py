@@ -1,0 +1,41 @@
+"""What may go wrong between Home Assistant and the hub.
+
+The codes are the hub's own (docs/protocol.md); whoever shows one to a person translates it, see `failure` in actions.py.
+"""
+
+from __future__ import annotations
+
+
+class HubError(Exception):
+    """The hub refused a command.
+
+    retryable: the same command may succeed later. hint: what to do, in the hub's words.
+    """
+
+    def __init__(self, code: str, message: str, *, hint: str = "", retryable: bool = False) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.hint = hint
+        self.retryable = retryable
+
+
+class LinkDownError(HubError):
+    """The hub cannot be reached, or the answer was lost on the way."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("link_down", message, retryable=True)
+
+
+class AuthError(HubError):
+    """The hub does not know this token, or has revoked it."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("not_authenticated", message)
+
+
+class IncompatibleError(HubError):
+    """Something answers that is no hub, or one that is too old for this integration."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("incompatible", message)
