@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import urllib.request
 import uuid
 from pathlib import Path
 
@@ -65,11 +66,14 @@ def test_the_demo_plays_and_leaves_nothing_behind(tmp_path: Path, mark: str) -> 
 
 
 @pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGHUP], ids=["ctrl-c", "closed terminal"])
-def test_ctrl_c_and_a_closed_terminal_end_the_demo_in_order(
+def test_it_shows_its_dashboard_and_ctrl_c_and_a_closed_terminal_end_it_in_order(
     tmp_path: Path, mark: str, signal_number: signal.Signals
 ) -> None:
     with demo(mark, tmp_path) as process:
         assert process.stdout is not None
+        page = process.stdout.readline().removeprefix("dashboard at ").strip()
+        with urllib.request.urlopen(page, timeout=20) as answer:
+            assert "hubqueue" in answer.read().decode()
         assert "edge hub at" in process.stdout.readline()
         assert len(left_over(mark)) == 3  # itself, the broker, the central hub
         process.send_signal(signal_number)

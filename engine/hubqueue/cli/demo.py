@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from abc import abstractmethod
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +12,7 @@ import click
 
 if TYPE_CHECKING:
     from hubqueue.demo.stage import Script
-    from hubqueue.demo.view import Picture
+    from hubqueue.demo.view import Doors, Picture
 
 _LINE_EVERY_S: Final = 2.0  # without a terminal
 
@@ -71,17 +73,12 @@ def _play(script: Script, plain: bool) -> None:
     click.echo(line(last))
 
 
-class _Stage:
+class _Stage(AbstractContextManager["_Stage"]):
     """Where the pictures go."""
 
-    def __enter__(self) -> _Stage:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Nothing to put back."""
-
-    def show(self, picture: Picture, url: str) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def show(self, picture: Picture, doors: Doors) -> None:
+        """Draw this one."""
 
 
 class _Lines(_Stage):
@@ -90,11 +87,15 @@ class _Lines(_Stage):
     def __init__(self) -> None:
         self._last_s = -_LINE_EVERY_S
 
-    def show(self, picture: Picture, url: str) -> None:
+    def __exit__(self, *_: object) -> None:
+        """Lines stay."""
+
+    def show(self, picture: Picture, doors: Doors) -> None:
         from hubqueue.demo.view import line
 
         if self._last_s < 0:
-            click.echo(f"edge hub at {url}")
+            click.echo(f"dashboard at {doors.dashboard}")
+            click.echo(f"edge hub at {doors.tcp}")
         if picture.elapsed_s - self._last_s >= _LINE_EVERY_S:
             self._last_s = picture.elapsed_s
             click.echo(line(picture))
@@ -115,7 +116,7 @@ class _Live(_Stage):
     def __exit__(self, *_: object) -> None:
         self._live.stop()
 
-    def show(self, picture: Picture, url: str) -> None:
+    def show(self, picture: Picture, doors: Doors) -> None:
         from hubqueue.demo.view import render
 
-        self._live.update(render(picture, url), refresh=True)
+        self._live.update(render(picture, doors), refresh=True)

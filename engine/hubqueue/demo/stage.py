@@ -21,7 +21,7 @@ from hubqueue.config.settings import Config, Forward, HttpDoor, Mqtt, TcpDoor
 from hubqueue.demo import children, workers
 from hubqueue.demo.sensors import House, hour_of
 from hubqueue.demo.uplink import Uplink
-from hubqueue.demo.view import Happening, Picture, told
+from hubqueue.demo.view import Doors, Happening, Picture, told
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.model.job import Options
 from hubqueue.model.retry import Backoff
@@ -66,13 +66,13 @@ class Script:
     duration_s: float | None = None
 
 
-async def play(script: Script, show: Callable[[Picture, str], None], stopping: asyncio.Event) -> Picture:
+async def play(script: Script, show: Callable[[Picture, Doors], None], stopping: asyncio.Event) -> Picture:
     """Play the demo until its time is over or `stopping` is set; the last picture."""
     async with _built(script) as scene:
         ends = None if script.duration_s is None else time.monotonic() + script.duration_s
         while True:
             picture = await scene.picture()
-            show(picture, scene.edge.url)
+            show(picture, scene.doors)
             if stopping.is_set() or (ends is not None and time.monotonic() >= ends):
                 return picture
             await scene.tick(stopping)
@@ -175,6 +175,11 @@ class Scene:
                 await stopping.wait()
         except TimeoutError:
             pass
+
+    @property
+    def doors(self) -> Doors:
+        assert self.edge.doors.http is not None  # _edge opens it
+        return Doors(self.edge.url, f"http://127.0.0.1:{self.edge.doors.http.port}/")
 
     @property
     def elapsed_s(self) -> float:

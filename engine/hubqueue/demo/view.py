@@ -28,6 +28,14 @@ class Happening:
 
 
 @dataclass(frozen=True, slots=True)
+class Doors:
+    """Where the edge hub can be looked into while it plays: by programs, and with a browser."""
+
+    tcp: str
+    dashboard: str
+
+
+@dataclass(frozen=True, slots=True)
 class Picture:
     """Everything the demo knows at one moment. Units: seconds; rates in jobs per second."""
 
@@ -45,7 +53,7 @@ class Picture:
     happenings: Sequence[Happening]
 
 
-def render(picture: Picture, url: str) -> RenderableType:
+def render(picture: Picture, doors: Doors) -> RenderableType:
     """The whole picture for a terminal."""
     from rich.console import Group
     from rich.text import Text
@@ -56,7 +64,8 @@ def render(picture: Picture, url: str) -> RenderableType:
         f"{picture.published:,} MQTT messages published"
     )
     foot = Text.from_markup(
-        f"[dim]Look inside from another terminal:  hubqueue queues --url {url}   Ctrl-C ends it.[/]"
+        f"Dashboard  [bold]{doors.dashboard}[/]   [dim]Ctrl-C ends it.[/]\n"
+        f"[dim]From another terminal:  hubqueue queues --url {doors.tcp}[/]"
     )
     return Group(head, _queues(picture), _link(picture), "", _happenings(picture), "", foot)
 
