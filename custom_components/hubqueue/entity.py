@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal, override
 
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import DeviceEntry, DeviceEntryType
@@ -130,7 +130,6 @@ class LinkEntity(_PartEntity):
 
 @callback
 def async_add_for_each(
-    hass: HomeAssistant,
     entry: HubqueueConfigEntry,
     names: Callable[[Snapshot], Mapping[str, Any]],
     make: Callable[[str], Iterable[Entity]],

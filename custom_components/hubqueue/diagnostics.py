@@ -1,0 +1,52 @@
+"""Diagnostics: counters, links and versions; never a payload, a token or an address of another hub."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any, Final
+
+from homeassistant.components.diagnostics import async_redact_data
+from homeassistant.const import CONF_TOKEN, CONF_URL
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.device_registry import DeviceEntry
+
+from .coordinator import HubqueueConfigEntry
+from .entity import part_of_device
+from .snapshot import Snapshot
+
+TO_REDACT: Final = {CONF_TOKEN, CONF_URL, "to", "error"}
+
+
+async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: HubqueueConfigEntry) -> dict[str, Any]:
+    """All that is known of a hub."""
+    coordinator = entry.runtime_data.coordinator
+    return {
+        "entry": async_redact_data(dict(entry.data), TO_REDACT),
+        "options": dict(entry.options),
+        "subentries": [{"type": each.subentry_type, "title": each.title} for each in entry.subentries.values()],
+        "hub": asdict(coordinator.hub),
+        "connected": coordinator.client.connected,
+        "last_update_success": coordinator.last_update_success,
+        "snapshot": _shown(coordinator.data),
+    }
+
+
+async def async_get_device_diagnostics(
+    hass: HomeAssistant, entry: HubqueueConfigEntry, device: DeviceEntry
+) -> dict[str, Any]:
+    """What is known of one queue or forwarder; of the hub's own device: everything."""
+    part = part_of_device(entry, device)
+    if part is None:
+        return await async_get_config_entry_diagnostics(hass, entry)
+    kind, name = part
+    snapshot = entry.runtime_data.coordinator.data
+    state = snapshot.queues.get(name) if kind == "queue" else snapshot.links.get(name)
+    return {kind: None if state is None else async_redact_data(asdict(state), TO_REDACT)}
+
+
+def _shown(snapshot: Snapshot) -> dict[str, Any]:
+    return {
+        "queues": {name: asdict(queue) for name, queue in snapshot.queues.items()},
+        "links": {name: async_redact_data(asdict(link), TO_REDACT) for name, link in snapshot.links.items()},
+        "storage": asdict(snapshot.storage),
+    }

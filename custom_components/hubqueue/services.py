@@ -1,0 +1,30 @@
+"""Registers the actions of `actions.py`: finds the hub, asks it, translates what goes wrong."""
+
+from __future__ import annotations
+
+from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, callback
+from homeassistant.helpers import service
+
+from .actions import ACTIONS, Action, failure
+from .const import ATTR_CONFIG_ENTRY_ID, DOMAIN
+from .coordinator import HubqueueConfigEntry
+from .errors import HubError
+
+
+@callback
+def async_setup_services(hass: HomeAssistant) -> None:
+    """They are there while the integration is, whether a hub is set up or not: automations stay valid."""
+    for name, action in ACTIONS.items():
+        _register(hass, name, action)
+
+
+def _register(hass: HomeAssistant, name: str, action: Action) -> None:
+    async def handle(call: ServiceCall) -> ServiceResponse:
+        entry: HubqueueConfigEntry = service.async_get_config_entry(hass, DOMAIN, call.data.get(ATTR_CONFIG_ENTRY_ID))
+        try:
+            answer = await action.run(entry.runtime_data.client, call.data)
+        except HubError as error:
+            raise failure(error) from error
+        return answer if call.return_response else None
+
+    hass.services.async_register(DOMAIN, name, handle, schema=action.schema, supports_response=action.response)
