@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 from aiohttp import web
@@ -92,7 +92,7 @@ async def _members(session: Session, group: Group) -> AsyncIterator[JobMap]:
 
 
 async def _count(session: Session, group: Group) -> int:
-    """How many dead letters are meant now."""
+    """How many dead letters are meant now; of a group those among the newest, as far as DeadReasons counts."""
     if group.queue and not group.is_one:
         counts: dict[str, int] = (await session.ask("GetJobCounts", queue=group.queue))["counts"]
         return counts["failed"]
@@ -114,7 +114,8 @@ async def ask(request: web.Request) -> web.Response:
     if form.get("of") != "all":
         number, fields = sum(deed.fits(job) for job in await by_id(session, ids)), {"id": ids}
     else:
-        number, fields = await _count(session, group), {"of": ["all"]}
+        number = await _count(session, group)
+        fields = {"of": ["all"], **({"limit": [str(number)]} if group.is_one else {})}
     return confirm(
         request,
         f"job.{deed.name}",
@@ -135,10 +136,16 @@ async def act(request: web.Request) -> web.Response:
         result = await do(session, deed, await by_id(session, [str(id) for id in form.getall("id", ())]))
     else:
         queues = [group.queue] if group.queue else await _queues(session)
-        filter = {"filter": {"reason": group.reason, "error": group.error}} if group.is_one else {}
+        filter = {"filter": _filter(group, form)} if group.is_one else {}
         replies = [await session.ask(WHOLE[deed.name], queue=queue, **filter) for queue in queues]
         result = Done(sum(reply["count"] for reply in replies))
     return told(request, deed, result, group.queue)
+
+
+def _filter(group: Group, form: Mapping[str, object]) -> dict[str, Any]:
+    """A group as DlqFilter takes it: no more of its members than the question has named."""
+    limit = inputs.whole(form, "limit")
+    return {"reason": group.reason, "error": group.error, **({} if limit is None else {"limit": limit})}
 
 
 async def _queues(session: Session) -> list[str]:

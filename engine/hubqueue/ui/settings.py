@@ -13,7 +13,9 @@ from hubqueue.ui.render import confirm, done, page
 from hubqueue.ui.visitor import Session, session_of, swaps, url
 
 SCOPES: Final = tuple(Scope)
-DOCS: Final = ("config", "mqtt", "forwarding", "security", "operations", "http", "states")
+DOCS_AT: Final = "https://github.com/hubqueue/hubqueue/blob/main/docs"
+DOCS: Final = ("config", "mqtt", "forwarding", "security", "operations", "dashboard", "http", "metrics", "states")
+MAX_BACKUPS: Final = 10  # shown, the newest
 
 
 async def show(request: web.Request) -> web.Response:
@@ -22,6 +24,7 @@ async def show(request: web.Request) -> web.Response:
     config = await _maybe(session, "Config")
     tokens = await _maybe(session, "TokenList")
     storage = await _maybe(session, "StorageStatus")
+    backups = ((await _maybe(session, "Backups")) or {}).get("backups", [])
     hello = await session.ask("Hello")
     return page(
         request,
@@ -30,8 +33,10 @@ async def show(request: web.Request) -> web.Response:
         tokens=tokens["tokens"] if tokens else None,
         storage=storage["data"] if storage else None,
         hello=hello,
+        backups=backups[:MAX_BACKUPS],
+        older_backups=len(backups[MAX_BACKUPS:]),
         grant=session.grant,
-        docs=DOCS,
+        docs={name: f"{DOCS_AT}/{name}.md" for name in DOCS},
     )
 
 
@@ -91,8 +96,10 @@ async def ask_revoke(request: web.Request) -> web.Response:
 
 async def revoke(request: web.Request) -> web.Response:
     name = request.query.get("name", "")
-    await session_of(request).ask("TokenRevoke", name=name)
-    return done(request, "done.token.revoke", name=name)
+    session = session_of(request)
+    own = session.grant is not None and session.grant.name == name
+    await session.ask("TokenRevoke", name=name)
+    return done(request, "done.token.revoke", to="/login" if own else None, name=name)
 
 
 async def backup(request: web.Request) -> web.Response:

@@ -12,7 +12,7 @@ from playwright.sync_api import Page, expect
 
 from support.axe import serious
 from support.browser import GERMAN, LOOKS, PHONE, Visit
-from support.dashboard import Dashboard
+from support.dashboard import Asker, Dashboard, die
 from support.furniture import ODD, ODD_ID, furnish
 
 SECRET = "uplink-token-of-central"
@@ -91,6 +91,18 @@ def test_all_dead_letters_of_one_kind_are_retried_with_the_number_in_the_dialog(
     expect(page.get_by_role("row", name="no route to host")).to_have_count(0)
     expect(page.get_by_role("row", name="550 no such mailbox")).to_have_count(1)
     assert house.ask("GetJobCounts", queue="mail")["counts"]["failed"] == 3
+
+
+def test_a_deed_touches_no_more_dead_letters_than_its_question_named(house: Dashboard, visit: Visit) -> None:
+    die(house.ask, "alarms", 3, "siren is gone")
+    page = visit(f"{house.url}/dead")
+    page.get_by_role("row", name="siren is gone").get_by_role("button", name="Delete").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.get_by_role("heading")).to_contain_text("3 dead letters")
+    die(house.ask, "alarms", 2, "siren is gone")
+    dialog.get_by_role("button", name="Delete 3 dead letters").click()
+    told(page, "3 dead letters deleted.")
+    assert house.ask("GetJobCounts", queue="alarms")["counts"]["failed"] == 2
 
 
 def test_some_dead_letters_of_a_kind_are_deleted_while_the_list_is_live(house: Dashboard, visit: Visit) -> None:
@@ -294,12 +306,30 @@ def test_a_token_is_shown_once_and_revoked(house: Dashboard, visit: Visit) -> No
     expect(page.get_by_role("row", name="landlord")).to_be_visible()
 
 
+def test_who_revokes_its_own_token_is_signed_out(house: Dashboard, visit: Visit) -> None:
+    page = visit(f"{house.url}/settings")
+    admin, mine = make_token(page, "landlord", "admin"), "laptop"
+    with Asker(house.process.port, admin) as ask:
+        token = ask("TokenAdd", name=mine, scopes=["admin"])["token"]
+    page.goto(f"{house.url}/settings")
+    page.get_by_label("Token").fill(token)
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("row", name=mine).get_by_role("button", name=f"Revoke: {mine}").click()
+    page.get_by_role("dialog").get_by_role("button", name="Revoke", exact=True).click()
+    expect(page.get_by_role("heading", name="Sign in")).to_be_visible()
+    told(page, "Token laptop revoked.")
+    page.get_by_label("Token").fill(admin)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("Overview")
+
+
 def test_a_backup_is_written_and_the_file_is_checked(house: Dashboard, visit: Visit) -> None:
     page = visit(f"{house.url}/settings")
     page.get_by_role("button", name="Back up now").click()
     path = Path(page.locator("#path").inner_text())
     assert path.stat().st_size > 0
     page.get_by_role("button", name="Close").click()
+    expect(page.get_by_role("region", name="Backups").get_by_role("row", name=path.name)).to_be_visible()
     page.get_by_role("button", name="Check the job file").click()
     expect(page.get_by_role("dialog").get_by_role("heading")).to_have_text("The job file is in order")
 
