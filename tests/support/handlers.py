@@ -75,7 +75,6 @@ class Stand:
 PREAMBLE = """
 import asyncio, os, pathlib, time
 from hubqueue import Reject, Release, Retry, task
-from support.doors import door_of
 _flags = pathlib.Path({flags!r})
 def say(name): (_flags / name).touch()
 def wait(name):

@@ -273,6 +273,7 @@ async def test_links_closed_at_any_moment_of_their_opening_leave_no_trace(tmp_pa
     async with Mosquitto(tmp_path) as broker:
         program = await asyncio.create_subprocess_exec(
             sys.executable,
+            "-P",  # or modules of tests/support would stand before those of the library
             str(Path(hasty_links.__file__)),
             str(broker.port),
             "150",
