@@ -10,6 +10,7 @@ import asyncio
 import json
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, time
 from itertools import count
 from typing import Any, Final, Self
 
@@ -111,7 +112,11 @@ class Connection:
 
     async def _send(self, message: Message) -> None:
         try:
-            await self._socket.send_str(json.dumps(message, allow_nan=False))
+            text = json.dumps(message, allow_nan=False, default=_plain)
+        except (TypeError, ValueError, RecursionError) as error:
+            raise HubError("invalid", f"This cannot be sent: {error}") from error
+        try:
+            await self._socket.send_str(text)
         except (ConnectionError, aiohttp.ClientError) as error:
             raise LinkDownError(str(error) or "The link is down") from error
 
@@ -131,6 +136,13 @@ class Connection:
             for waiting in self._waiting.values():
                 if not waiting.done():
                     waiting.set_exception(AuthError("No token") if refused else LinkDownError("The link went down"))
+
+
+def _plain(value: Any) -> str:
+    """Times are what templates make that JSON does not know."""
+    if isinstance(value, date | time):
+        return value.isoformat()
+    raise TypeError(f"a {type(value).__name__} is no JSON")
 
 
 def _error(reply: Message) -> HubError:

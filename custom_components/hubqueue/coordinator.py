@@ -16,6 +16,7 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_TOKEN, CONF_URL
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryError, ConfigEntryNotReady
+from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.helpers.dispatcher import async_dispatcher_send
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
@@ -80,10 +81,23 @@ class HubqueueCoordinator(DataUpdateCoordinator[Snapshot]):
 
     async def async_connect(self) -> None:
         """Open the link, or say why the entry cannot be set up."""
+        issue = f"incompatible_{self.config_entry.entry_id}"
         try:
             info = await self.client.connect()
+        except IncompatibleError as error:
+            ir.async_create_issue(
+                self.hass,
+                DOMAIN,
+                issue,
+                is_fixable=False,
+                severity=ir.IssueSeverity.ERROR,
+                translation_key="incompatible",
+                translation_placeholders={"hub": self.config_entry.title},
+            )
+            raise _not_ready(error) from error
         except HubError as error:
             raise _not_ready(error) from error
+        ir.async_delete_issue(self.hass, DOMAIN, issue)
         if info.hub_id != self.config_entry.unique_id:
             await self.client.close()
             raise ConfigEntryError(
@@ -109,10 +123,6 @@ class HubqueueCoordinator(DataUpdateCoordinator[Snapshot]):
             self._write_later()
             self._write_later = None
         await self.client.close()
-
-    async def async_refresh_links(self) -> None:
-        """Ask for the whole now, as after a command that changes what no summary tells."""
-        await self.async_request_refresh()
 
     @override
     async def _async_update_data(self) -> Snapshot:
