@@ -21,7 +21,7 @@ import uvloop
 
 from hubqueue import __version__, logs
 from hubqueue.admin import operations
-from hubqueue.config.settings import Config
+from hubqueue.config.settings import Config, Supervised
 from hubqueue.doors import Doors
 from hubqueue.forward.fleet import Fleet
 from hubqueue.hooks.sender import Sender
@@ -38,6 +38,7 @@ from hubqueue.work.settings import HandlerSettings
 if TYPE_CHECKING:
     from hubqueue.mqtt.bridge import Bridge
     from hubqueue.servers.http.server import Mount
+    from hubqueue.supervisor.client import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -90,6 +91,7 @@ class App:
             await self._start_webhooks()
             await self._start_handlers()
             await self._start_bridge()
+            self._start_announcer()
         except BaseException:
             await self.stop()
             raise
@@ -162,10 +164,38 @@ class App:
             return
         from hubqueue.mqtt.bridge import Bridge  # a hub without MQTT does not carry its libraries
 
-        mqtt = self.config.mqtt
-        self.bridge = Bridge(self.hub, mqtt.broker, mqtt.rules, version=__version__, channels=mqtt.channels)
+        mqtt, where = self.config.mqtt, None
+        if self.config.supervised is not None and self.config.supervised.mqtt:
+            from hubqueue.supervisor.broker import HandedOut
+
+            where = HandedOut(self._supervisor(self.config.supervised), mqtt.broker)
+        self.bridge = Bridge(
+            self.hub, mqtt.broker, mqtt.rules, version=__version__, channels=mqtt.channels, where=where
+        )
         self._intake.push_async_callback(self.bridge.close)
         await self.bridge.start()
+
+    def _start_announcer(self) -> None:
+        """Home Assistant hears of this hub once everything answers."""
+        told = self.config.supervised
+        if told is None or self.doors.internal is None:
+            return
+        from hubqueue.supervisor.announcer import Announcer
+
+        found = {
+            "host": told.host,
+            "port": self.doors.internal.port,
+            "token": told.integration_token,
+            "hub_id": self.hub.hub_id,
+        }
+        announcer = Announcer(self._supervisor(told), found)
+        self._intake.push_async_callback(announcer.close)
+        announcer.start()
+
+    def _supervisor(self, told: Supervised) -> Supervisor:
+        from hubqueue.supervisor.client import Supervisor
+
+        return Supervisor(told.url, told.token)
 
 
 def _mounts() -> list[Mount]:
@@ -178,7 +208,7 @@ def _mounts() -> list[Mount]:
     from hubqueue.servers.http.ws import websocket
     from hubqueue.ui.pages import routes as pages
 
-    return [rest, websocket, streams, health_routes, metrics_route, login_routes, pages]
+    return [rest, streams, websocket, health_routes, metrics_route, login_routes, pages]
 
 
 def main(config: Config) -> None:

@@ -1,4 +1,4 @@
-"""The doors of a hub process, as the configuration has them: one gate, TCP, HTTP, and ingress for Home Assistant.
+"""The doors of a hub process, as the configuration has them: one gate, TCP, HTTP, and two for Home Assistant.
 
 Built by app.py. A hub without HTTP does not carry its libraries. Rule: a hub that others can reach has a token; where
 there is none, one is made at the first start and shown that once.
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hubqueue import __version__
-from hubqueue.config.settings import HttpDoor, Ingress, TcpDoor, is_loopback
+from hubqueue.config.settings import HttpDoor, Ingress, Internal, TcpDoor, is_loopback
 from hubqueue.hub.hub import Hub
 from hubqueue.model.access import EVERYTHING, Grant, Scope
 from hubqueue.servers.auth import Gate
@@ -38,6 +38,7 @@ class Doors:
     tcp: TcpServer
     http: HttpServer | None = None
     ingress: HttpServer | None = None
+    internal: HttpServer | None = None
 
     def __init__(self, hub: Hub, tcp: TcpDoor, http: HttpDoor, drain_s: float) -> None:
         self._hub = hub
@@ -66,16 +67,23 @@ class Doors:
             self.http = await self._open_http(door, mounts())
         if http.ingress is not None:
             self.ingress = await self._open_ingress(door, http.ingress, mounts())
+        if http.internal is not None:
+            self.internal = await self._open_internal(door, http.internal, mounts())
 
     async def close(self) -> None:
         """Close them side by side; what runs may end. Safe to call twice, and when some were never opened."""
-        servers = [getattr(self, name, None) for name in ("tcp", "http", "ingress")]
+        servers = [getattr(self, name, None) for name in ("tcp", "http", "ingress", "internal")]
         await asyncio.gather(*(server.close() for server in servers if server is not None))
 
     async def _gate(self) -> Gate:
         given = dict(_given(token) for token in self._tcp.tokens)
         http = self._http
-        reachable = not is_loopback(self._tcp.host) or (http.enabled and not is_loopback(http.host))
+        hosts = [
+            self._tcp.host,
+            *([http.host] if http.enabled else []),
+            *([http.internal.host] if http.internal else []),
+        ]
+        reachable = not all(map(is_loopback, hosts))
         if reachable and not given and self._hub.access.empty:
             await _make_first_token(self._hub)
         return Gate(given, asyncio.get_running_loop().time, self._hub.access, locked=reachable)
@@ -102,6 +110,15 @@ class Doors:
 
         settings = HttpSettings(
             host=ingress.host, port=ingress.port, trusted_proxy=ingress.trusted, drain_s=self._drain_s
+        )
+        return await _serve(door, settings, mounts)
+
+    async def _open_internal(self, door: Door, internal: Internal, mounts: list[Mount]) -> HttpServer:
+        from hubqueue.servers.http.settings import HttpSettings
+
+        names, most = frozenset(self._http.names), self._http.max_connections
+        settings = HttpSettings(
+            host=internal.host, port=internal.port, names=names, max_connections=most, drain_s=self._drain_s
         )
         return await _serve(door, settings, mounts)
 

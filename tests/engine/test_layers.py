@@ -33,11 +33,12 @@ MAY_IMPORT = {
     "mqtt": OUTER,
     "forward": OUTER,
     "hooks": OUTER,
+    "supervisor": OUTER | {"mqtt"},  # says where the broker is in the words of mqtt
     "work": OUTER,
     "ui": OUTER,
 }
 # 4: builds the process from the parts, or is what users see of it
-ANYTHING = {"__init__", "__main__", "admin", "api", "app", "cli", "config", "demo", "doors", "logs"}
+ANYTHING = {"__init__", "__main__", "admin", "api", "app", "cli", "config", "container", "demo", "doors", "logs"}
 
 # What layer 0 has beside the standard library: values and calendar rules, which do no I/O either.
 PURE = {"msgspec", "cronsim"}
@@ -45,7 +46,7 @@ PURE = {"msgspec", "cronsim"}
 # A third-party or storage library is imported in the places named, so that replacing it touches nothing else.
 HOMES = {
     "sqlite3": {"store"},
-    "aiohttp": {"hooks", "servers", "ui"},
+    "aiohttp": {"hooks", "servers", "supervisor", "ui"},
     "jinja2": {"mqtt", "ui"},
     "aiomqtt": {"mqtt"},
     "prometheus_client": {"servers"},

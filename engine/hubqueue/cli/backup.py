@@ -13,7 +13,7 @@ from hubqueue.errors import Invalid
 if TYPE_CHECKING:
     from hubqueue.client.remote import RemoteHub
 
-_LONGEST_S: Final = 3600.0  # a big file on an SD card
+LONGEST_S: Final = 3600.0  # a big file on an SD card
 
 
 @click.command()
@@ -37,7 +37,7 @@ def backup(hub: Hub, file: Path | None, as_json: bool) -> None:
     if file is not None and file.exists():
         raise Invalid(f"{file} exists already", hint="choose another name; backups are never overwritten")
     with waiting("Writing the backup"):
-        reply = hub.ask(_ask, patience_s=_LONGEST_S)
+        reply = hub.ask(ask_backup, patience_s=LONGEST_S)
     written = Path(reply["path"])
     if file is not None:
         written = _move(written, file)
@@ -47,7 +47,7 @@ def backup(hub: Hub, file: Path | None, as_json: bool) -> None:
         click.echo(f"Backup written: {written} ({reply['bytes'] / 1e6:,.1f} MB)")
 
 
-async def _ask(remote: RemoteHub) -> dict[str, Any]:
+async def ask_backup(remote: RemoteHub) -> dict[str, Any]:
     import msgspec
 
     body = await remote.link.request("Backup", {}, repeatable=False)

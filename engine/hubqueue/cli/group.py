@@ -53,6 +53,7 @@ COMMANDS: Final = {
     "check-config": "check_config",
     "backup": "backup",
     "restore": "restore",
+    "backup-hook": "backup_hook",
     "adopt": "adopt",
     "health": "health",
     "doctor": "doctor",

@@ -24,8 +24,9 @@ def _with_options(command: Callable[..., Any]) -> Callable[..., Any]:
 @click.option(
     "--config", "file", type=click.Path(path_type=Path), metavar="FILE", help="Configuration file.  [HUBQUEUE_CONFIG]"
 )
+@click.option("--app", "as_app", is_flag=True, help="As Home Assistant's app: by its options, in its folders.")
 @_with_options
-def run(file: Path | None, **flags: Any) -> None:
+def run(file: Path | None, as_app: bool, **flags: Any) -> None:
     """Run a hub until it is told to stop.
 
     Settings come from the file (hubqueue.yaml of this folder where none is named), then from HUBQUEUE_*
@@ -46,4 +47,9 @@ def run(file: Path | None, **flags: Any) -> None:
     for option in OPTIONS:
         if option.kind not in (str, int) and flags[option.name] is not None:
             flags[option.name] = read_text(option, flags[option.name])
-    serve(load(file, flags=flags))
+    if as_app:
+        from hubqueue.container.run import serve as serve_app
+
+        serve_app(flags)
+    else:
+        serve(load(file, flags=flags))

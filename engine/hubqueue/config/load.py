@@ -15,7 +15,7 @@ import voluptuous as vol
 
 from hubqueue.config import schema
 from hubqueue.config.mistakes import ConfigMistakes, Mistake, flatten
-from hubqueue.config.options import OPTIONS, from_variables, put
+from hubqueue.config.options import OPTIONS, from_variables, get, put
 from hubqueue.config.path import Path, dotted
 from hubqueue.config.settings import Config
 from hubqueue.config.yamlfile import YamlFile, read
@@ -28,16 +28,22 @@ def load(
     *,
     flags: Mapping[str, Any] | None = None,
     environ: Mapping[str, str] | None = None,
+    beneath: Mapping[Path, Any] | None = None,
+    above: Mapping[Path, tuple[str, Any]] | None = None,
 ) -> Config:
     """The configuration of file, then variables, then flags (by Option.name; None is not given).
 
     Without `file`, hubqueue.yaml of the working folder is read where there is one.
+    beneath: values where the file has none. above: (origin, value) over the file's, a list added to the file's.
     Errors: ConfigMistakes holds every mistake.
     """
     environ = os.environ if environ is None else environ
     source = _source(file, environ)
     found = read(source, environ) if source is not None else YamlFile("")
-    origins = _overlay(found, flags or {}, environ)
+    for path, value in (beneath or {}).items():
+        if get(found.values, path) is None:
+            put(found.values, path, value)
+    origins = _lay_over(found, above or {}) | _overlay(found, flags or {}, environ)
     mistakes = list(found.mistakes)
     try:
         config = schema.config(source.parent if source is not None else FilePath())(found.values)
@@ -69,6 +75,19 @@ def _source(file: FilePath | None, environ: Mapping[str, str]) -> FilePath | Non
     if file is not None:
         return file
     return DEFAULT_FILE if DEFAULT_FILE.is_file() else None
+
+
+def _lay_over(found: YamlFile, above: Mapping[Path, tuple[str, Any]]) -> dict[Path, str]:
+    origins: dict[Path, str] = {}
+    for path, (origin, value) in above.items():
+        former = get(found.values, path)
+        if isinstance(value, list) and isinstance(former, list):
+            origins |= {(*path, len(former) + index): origin for index in range(len(value))}
+            value = [*former, *value]
+        else:
+            origins[path] = origin
+        put(found.values, path, value)
+    return origins
 
 
 def _overlay(found: YamlFile, flags: Mapping[str, Any], environ: Mapping[str, str]) -> dict[Path, str]:

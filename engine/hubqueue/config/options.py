@@ -72,6 +72,14 @@ def put(values: dict[str, Any], path: Path, value: Any) -> None:
         here[path[-1]] = value
 
 
+def get(values: Mapping[str, Any], path: Path) -> Any:
+    """The nested value; None where there is none."""
+    here: Any = values
+    for part in path:
+        here = here.get(part) if isinstance(here, Mapping) else None
+    return here
+
+
 def from_variables(environ: Mapping[str, str]) -> dict[Path, tuple[str, Any]]:
     """Path -> (variable, value) of every variable that is set. An empty one counts as not set, but for tokens."""
     found: dict[Path, tuple[str, Any]] = {}

@@ -17,7 +17,7 @@ from hubqueue.config.checks import Check
 from hubqueue.config.mistakes import Wrong
 from hubqueue.config.mqtt import mqtt
 from hubqueue.config.queues import Queues, durability, queue_name, storage
-from hubqueue.config.settings import Config, Forward, Handlers, HttpDoor, Ingress, Log, TcpDoor
+from hubqueue.config.settings import Config, Forward, Handlers, HttpDoor, Ingress, Internal, Log, TcpDoor
 from hubqueue.config.tokens import Tokens
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.hub.settings import HubSettings
@@ -72,6 +72,7 @@ def http(base: Path) -> Check:
             "names": checks.Each(checks.text),
             "max_connections": checks.integer(1, 100_000),
             "ingress": checks.Section(ingress, build=_as(Ingress)),
+            "internal": checks.Section({"host": checks.text, "port": checks.port}, build=_as(Internal)),
         },
         build=lambda clean: HttpDoor(**(clean.pop("tls", None) or {}), **clean),
     )

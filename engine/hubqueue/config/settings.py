@@ -62,6 +62,14 @@ class Ingress:
 
 
 @dataclass(frozen=True, slots=True)
+class Internal:
+    """One more HTTP port, never encrypted: for a network that others do not reach, as that of Home Assistant's apps."""
+
+    port: int = 6791
+    host: str = "127.0.0.1"
+
+
+@dataclass(frozen=True, slots=True)
 class HttpDoor:
     """Where the HTTP door listens. names: what browsers may call it, beside loopback and its address."""
 
@@ -73,6 +81,7 @@ class HttpDoor:
     names: tuple[str, ...] = ()
     max_connections: int = 4000
     ingress: Ingress | None = None
+    internal: Internal | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +135,20 @@ class Forward:
 
 
 @dataclass(frozen=True, slots=True)
+class Supervised:
+    """What a hub that runs as Home Assistant's app knows of its Supervisor. Made by container/, never by a file.
+
+    host: by what name Home Assistant reaches this container. mqtt: whether the Supervisor says where the broker is.
+    """
+
+    url: str
+    token: str = field(repr=False)
+    host: str
+    integration_token: str = field(repr=False)
+    mqtt: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Handlers:
     """The folder of `@task` functions and the bounds of the process that runs them."""
 
@@ -155,6 +178,7 @@ class Config:
     handlers: Handlers | None = None
     hub: HubSettings = field(default_factory=HubSettings)
     log: Log = Log()
+    supervised: Supervised | None = None
     drain_s: float = 10.0
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 

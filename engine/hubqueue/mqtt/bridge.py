@@ -19,7 +19,7 @@ from hubqueue.mqtt.broker import Broker
 from hubqueue.mqtt.channels import ChannelBridge
 from hubqueue.mqtt.connection import Status
 from hubqueue.mqtt.lane import Lane
-from hubqueue.mqtt.link import LinkState
+from hubqueue.mqtt.link import LinkState, Where
 from hubqueue.mqtt.routing import lanes_of
 from hubqueue.mqtt.rules import MAIN_LANE, Rule
 from hubqueue.mqtt.stats import Stats
@@ -44,7 +44,9 @@ class Bridge:
         invoke: bool = True,
         channels: bool = True,
         changed: Callable[[str, LinkState], None] = lambda lane, state: None,
+        where: Where | None = None,
     ) -> None:
+        """where: asked before every attempt to connect, where the broker is not known for good."""
         self.stats = Stats()
         self.tallies = Tallies(rules)
         self._channels = ChannelBridge(hub.channels, self._say, lambda: self.links[MAIN_LANE]) if channels else None
@@ -60,6 +62,7 @@ class Bridge:
                 changed=partial(changed, name),
                 status=_status(hub.hub_id, version) if name == MAIN_LANE else None,
                 aside=self._channels if name == MAIN_LANE else None,
+                where=where,
             )
         self._answers = Answers(hub, self._publish, self.stats) if invoke else None
 

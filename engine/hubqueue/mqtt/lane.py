@@ -23,7 +23,7 @@ from hubqueue.model.outcome import Blob
 from hubqueue.mqtt.broker import Broker
 from hubqueue.mqtt.connection import Status
 from hubqueue.mqtt.inflight import Delivery, Inflight
-from hubqueue.mqtt.link import Link, LinkState
+from hubqueue.mqtt.link import Link, LinkState, Where
 from hubqueue.mqtt.message import Message, unread_job
 from hubqueue.mqtt.routing import Passed, Refused, Routed, Routing, Taken
 from hubqueue.mqtt.stats import Stats
@@ -65,6 +65,7 @@ class Lane:
         changed: Callable[[LinkState], None] = lambda state: None,
         status: Status | None = None,
         aside: Aside | None = None,
+        where: Where | None = None,
     ) -> None:
         """aside: takes messages that become no jobs."""
         self._hub = hub
@@ -96,6 +97,7 @@ class Lane:
             received=self._received,
             changed=self._link_changed,
             status=status,
+            where=where,
         )
 
     async def start(self) -> None:

@@ -10,7 +10,7 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -24,6 +24,8 @@ from hubqueue.mqtt.message import Message
 from hubqueue.mqtt.tasks import watched
 
 log = logging.getLogger(__name__)
+
+Where = Callable[[], Awaitable[Broker]]
 
 TRIAL_S: Final = 3.0  # how long a broker may take to answer MQTT 5 before 3.1.1 is tried
 GOODBYE_S: Final = 3.0  # a broker that does not answer must not hold up the hub's end
@@ -59,7 +61,9 @@ class Link:
         received: Callable[[Message], None],
         changed: Callable[[LinkState], None] = lambda state: None,
         status: Status | None = None,
+        where: Where | None = None,
     ) -> None:
+        """where: asked before every attempt to connect; a broker that moves or changes its password is found again."""
         self.state = LinkState(up=False, since_ms=_now_ms())
         self._broker = broker
         self._client_id = client_id
@@ -68,6 +72,7 @@ class Link:
         self._callbacks = Callbacks(self._on_begun(begun), received)
         self._changed = changed
         self._status = status
+        self._where = where
         self._context: ssl.SSLContext | None = client_context(broker.tls) if broker.tls else None
         self._connection: Connection | None = None
         self._spoken: Version | None = None if broker.version == "auto" else broker.version
@@ -157,6 +162,8 @@ class Link:
 
     async def _connect(self) -> tuple[Connection, Version]:
         """A connection that is logged in and subscribed, in the newest version that the broker speaks."""
+        if self._where is not None:
+            self._turn_to(await self._where())
         version = self._spoken
         if version is None:
             try:
@@ -169,6 +176,12 @@ class Link:
             if self._broker.version == "auto":
                 self._spoken = None  # another broker answers here now
             raise
+
+    def _turn_to(self, broker: Broker) -> None:
+        if broker != self._broker:
+            self._context = client_context(broker.tls) if broker.tls else None
+            self._spoken = None if broker.version == "auto" else broker.version
+            self._broker = broker
 
     async def _open(self, version: Version, answer_s: float) -> Connection:
         connection = Connection(

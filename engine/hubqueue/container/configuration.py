@@ -1,0 +1,106 @@
+"""The configuration of a hub that runs as Home Assistant's app: defaults of the container, hubqueue.yaml, the options.
+
+The later wins; variables and flags go before all. Called as root, so that it can read what only root may.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path as FilePath
+from typing import Any, Final
+
+from hubqueue.config.load import load
+from hubqueue.config.options import get
+from hubqueue.config.path import Path
+from hubqueue.config.settings import Config, GivenToken, Supervised
+from hubqueue.config.yamlfile import read as read_yaml
+from hubqueue.container import options
+from hubqueue.container.layout import FILE, Layout
+from hubqueue.container.owner import take_certificates
+from hubqueue.errors import ConfigError
+from hubqueue.hub.access import PREFIX, TOKEN_BYTES
+from hubqueue.model.access import Grant, Scope
+
+URL: Final = "http://supervisor"
+INTEGRATION: Final = "home-assistant"
+EVERYWHERE: Final = "0.0.0.0"  # inside the container's network; the Supervisor opens ports to the house only when asked
+
+
+def configure(layout: Layout, flags: Mapping[str, Any], environ: Mapping[str, str]) -> Config:
+    """The configuration, with the integration's token in it. Errors: ConfigMistakes, ConfigError."""
+    given = options.read(layout)
+    file = layout.settings if layout.settings.is_file() else None
+    own = read_yaml(file, environ).values if file is not None else {}
+    bridged = bool(given.get("mqtt", True))
+    handed_out = bridged and "mqtt_url" not in given and get(own, ("mqtt", "url")) is None
+    config = load(
+        file or FilePath(os.devnull),
+        flags=flags,
+        environ=environ,
+        beneath=_beneath(layout, handed_out),
+        above={
+            **options.settings(_with_certificates(given, layout), layout),
+            ("data_path",): (options.ORIGIN, str(layout.live / FILE)),
+        },
+    )
+    token = integration_token(layout)
+    granted = GivenToken(token, Grant(INTEGRATION, frozenset({Scope.ADMIN})))
+    return replace(
+        config,
+        mqtt=config.mqtt if bridged else None,
+        tcp=replace(config.tcp, tokens=(*config.tcp.tokens, granted)),
+        supervised=_supervised(environ, token, handed_out),
+    )
+
+
+def integration_token(layout: Layout) -> str:
+    """The secret of the integration; made once, and kept in /data, since it is announced at every start."""
+    try:
+        return layout.token.read_text("ascii").strip()
+    except FileNotFoundError:
+        secret = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+        part = layout.token.with_name(layout.token.name + ".part")
+        part.touch(0o600)
+        part.write_text(secret, "ascii")
+        part.rename(layout.token)
+        return secret
+
+
+def _beneath(layout: Layout, handed_out: bool) -> dict[Path, Any]:
+    defaults: dict[Path, Any] = {
+        ("tcp", "host"): EVERYWHERE,
+        ("http", "host"): EVERYWHERE,
+        ("http", "ingress", "host"): EVERYWHERE,
+        ("http", "internal", "host"): EVERYWHERE,
+        ("handlers", "folder"): str(layout.handlers),
+    }
+    if handed_out:
+        defaults["mqtt", "url"] = "mqtt://core-mosquitto"  # until the Supervisor has said where it is
+    return defaults
+
+
+def _with_certificates(given: Mapping[str, Any], layout: Layout) -> dict[str, Any]:
+    if ("certfile" in given) != ("keyfile" in given):
+        raise ConfigError("certfile and keyfile need each other", hint=f"set both or none in {options.ORIGIN}")
+    if "certfile" not in given:
+        return dict(given)
+    try:
+        cert, key = take_certificates(layout, (given["certfile"], given["keyfile"]))
+    except OSError as error:
+        raise ConfigError(f"The certificate cannot be read: {error}", hint="both files must be in /ssl") from error
+    return {**given, "certfile": str(cert), "keyfile": str(key)}
+
+
+def _supervised(environ: Mapping[str, str], token: str, handed_out: bool) -> Supervised:
+    key = environ.get("SUPERVISOR_TOKEN", "")
+    if not key:
+        raise ConfigError(
+            "SUPERVISOR_TOKEN is not set",
+            hint="--app is for Home Assistant's app; elsewhere run hubqueue without it",
+        )
+    url = environ.get("HUBQUEUE_SUPERVISOR_URL") or URL
+    return Supervised(url, key, socket.gethostname(), token, mqtt=handed_out)
