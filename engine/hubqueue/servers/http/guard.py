@@ -19,12 +19,14 @@ from hubqueue.servers.http.listener import Listener
 from hubqueue.servers.http.logins import Login, Logins
 from hubqueue.servers.http.origin import changes, check_host, check_site
 from hubqueue.servers.http.reach import BASE, CSRF, DOOR, SESSION, is_api, is_open
+from hubqueue.servers.http.running import Running
 from hubqueue.servers.http.session import HttpSession
 from hubqueue.servers.http.settings import HttpSettings
 
 SETTINGS: Final = web.AppKey("settings", HttpSettings)
 LOGINS: Final = web.AppKey("logins", Logins)
 LISTENER: Final = web.AppKey("listener", Listener)
+RUNNING: Final = web.AppKey("running", Running)
 
 CSRF_HEADER: Final = "X-CSRF-Token"
 CSRF_FIELD: Final = "csrf"
@@ -57,18 +59,19 @@ async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
     request[BASE] = ""
     visitor = await _visitor(request, address)
     request[CSRF] = visitor.csrf
-    request[SESSION] = HttpSession(door, address, visitor.grant, visitor.user)
+    session = request[SESSION] = HttpSession(door, address, visitor.grant, visitor.user)
     if visitor.grant is None and is_api(request) and not is_open(request):
         raise NotAuthenticated
-    if visitor.grant is None or visitor.grant is EVERYTHING:
-        return await handler(request)  # type: ignore[no-any-return]
-    with _while_good(request[SESSION], visitor.grant):
+    with request.app[RUNNING].one(session), _while_good(session, visitor.grant):
         return await handler(request)  # type: ignore[no-any-return]
 
 
 @contextmanager
-def _while_good(session: HttpSession, grant: Grant) -> Iterator[None]:
+def _while_good(session: HttpSession, grant: Grant | None) -> Iterator[None]:
     """What runs here (long-polls, streams, WebSockets) is ended when its token is revoked."""
+    if grant is None or grant is EVERYTHING:
+        yield
+        return
     task, loop = asyncio.current_task(), asyncio.get_running_loop()
     assert task is not None
     ends: list[asyncio.TimerHandle] = []

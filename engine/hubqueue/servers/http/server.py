@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable
@@ -11,12 +12,13 @@ from aiohttp import web
 
 from hubqueue.errors import ConfigError
 from hubqueue.servers.door import Door
-from hubqueue.servers.http.guard import LISTENER, LOGINS, SETTINGS, guard
+from hubqueue.servers.http.guard import LISTENER, LOGINS, RUNNING, SETTINGS, guard
 from hubqueue.servers.http.headers import security_headers
 from hubqueue.servers.http.listener import Listener
 from hubqueue.servers.http.logins import Logins
 from hubqueue.servers.http.problem import problems
 from hubqueue.servers.http.reach import DOOR
+from hubqueue.servers.http.running import Running
 from hubqueue.servers.http.settings import HttpSettings
 from hubqueue.servers.tls import server_context
 
@@ -24,6 +26,7 @@ log = logging.getLogger(__name__)
 
 MAX_LINE_BYTES: Final = 64 * 1024  # of a request's first line: an id may be 1024 characters, twelve bytes each in a URL
 IDLE_S: Final = 75.0  # a connection that is kept open for more requests
+CUT_S: Final = 0.5  # how long the end of a request that is cut at shutdown may take
 
 Mount = Callable[[web.Application], None]
 
@@ -42,8 +45,11 @@ class HttpServer:
         self.app[LISTENER] = self._listener
         self.app[LOGINS] = Logins(door.gate, time.monotonic, f"hubqueue_{door.hub.hub_id}")
         self.app.on_response_prepare.append(security_headers(framed=settings.trusted_proxy is not None))
+        self._running = self.app[RUNNING] = Running()
         for mount in mounts:
             mount(self.app)
+        self._end_s = 0.0
+        self.app.on_shutdown.append(self._drain)
         self._runner: web.AppRunner | None = None
 
     @property
@@ -58,6 +64,11 @@ class HttpServer:
         server = None if self._runner is None else self._runner.server
         return 0 if server is None else len(server.connections)
 
+    @property
+    def requests(self) -> int:
+        """How many are under way."""
+        return len(self._running)
+
     async def start(self) -> None:
         """Listen. Errors: ConfigError when the address cannot be had."""
         settings = self._settings
@@ -65,7 +76,7 @@ class HttpServer:
             self.app,
             access_log=None,
             handler_cancellation=True,
-            shutdown_timeout=settings.drain_s,
+            shutdown_timeout=CUT_S,
             handle_signals=False,
             max_line_size=MAX_LINE_BYTES,
             keepalive_timeout=IDLE_S,
@@ -83,9 +94,19 @@ class HttpServer:
         log.info("HTTP door open port=%d tls=%s ingress=%s", self.port, bool(settings.tls), settings.trusted_proxy)
 
     async def close(self) -> None:
-        """Take no more requests, let running ones end within the settings' drain_s. Safe to call twice."""
+        """Take no more requests, let running ones end within the settings' drain_s; long-polls are answered at once.
+
+        Safe to call twice.
+        """
         runner, self._runner = self._runner, None
         if runner is not None:
+            self._end_s = asyncio.get_running_loop().time() + self._settings.drain_s
             self._listener.close()
+            self._running.close()
             await runner.cleanup()
             log.info("HTTP door closed")
+
+    async def _drain(self, app: web.Application) -> None:
+        """Beside the streams and WebSockets, which end themselves."""
+        if not await self._running.ended(self._end_s):
+            log.warning("HTTP door closes with requests under way connections=%d", self.connections)

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from hubqueue.errors import HubqueueError, Invalid
+from hubqueue.errors import Draining, HubqueueError, Invalid
 from hubqueue.model.access import Grant
 from hubqueue.model.payload import encode
 from hubqueue.servers.commands import WEIGHTS, dispatch, finish
@@ -32,6 +32,7 @@ class HttpSession(Session):
         self.user = user
         self._answers: dict[Call, asyncio.Future[dict[str, Any]]] = {}
         self._parked: dict[Call, Callable[[], None]] = {}
+        self._away = False
 
     async def ask(self, name: str, /, **fields: Any) -> dict[str, Any]:
         """Run the command of this name; the fields of its reply. Values may be msgspec.Raw (MessagePack).
@@ -81,6 +82,15 @@ class HttpSession(Session):
 
     def park(self, call: Call, cancel: Callable[[], None]) -> None:
         self._parked[call] = cancel
+        if self._away:
+            self.send_away()
+
+    def send_away(self) -> None:
+        """The hub stops: what waits for something to happen, now or later, is answered so."""
+        self._away = True
+        for call, cancel in tuple(self._parked.items()):
+            cancel()
+            self.answer(call, Draining())
 
     def unpark(self, req_id: msgspec.Raw) -> bool:
         return False
