@@ -8,7 +8,7 @@
   /** Turns an input and its hidden type field into a typed one that keeps its label for screen readers. */
   function typed(name, types, fallback) {
     const input = $(`#node-input-${name}`);
-    input.attr('aria-labelledby', `hubqueue-label-${name}`);
+    input.attr('aria-labelledby', `hubqueue-label-${name}`).css('width', '70%'); // as wide as the plain ones
     input.typedInput({ default: fallback || types[0], types, typeField: `#node-input-${name}Type` });
     return input;
   }
