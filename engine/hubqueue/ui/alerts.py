@@ -15,7 +15,7 @@ from hubqueue.ui.formats import Lasting, Moment, Size
 
 Value = str | int | Moment | Lasting | Size
 
-IDLE_MS: Final = 60_000  # a queue nobody takes from is worth a word after this long
+IDLE_MS: Final = 60_000  # a queue nobody takes from is worth a word after this long; workers come back sooner
 MOST_OF_A_KIND: Final = 3  # of more queues in the same trouble the rest is summed up
 LITTLE_BYTES: Final = 200_000_000  # free space below this is worth a word before it is gone
 UNROUTABLE: Final = "_unroutable"
@@ -39,7 +39,9 @@ def alerts(overview: Mapping[str, Any]) -> list[Alert]:
         *_storage(overview["storage"]),
         *_broker(overview["mqtt"]),
         *_forwarders(overview["forwarders"]),
-        *_queues(overview["queues"], {forwarder["queue"] for forwarder in overview["forwarders"]}),
+        *_dead(overview["queues"]),
+        *_left(overview),
+        *_paused(overview["queues"]),
     ]
     return sorted(found, key=lambda alert: TONES.index(alert.tone))
 
@@ -74,8 +76,8 @@ def _forwarders(forwarders: Sequence[Mapping[str, Any]]) -> Iterator[Alert]:
             yield Alert("bad", key, {**values, "since": Moment(one["linkSince"])}, "/forwarders")
 
 
-def _queues(queues: Sequence[Mapping[str, Any]], forwarded: set[str]) -> Iterator[Alert]:
-    yield from _summed(
+def _dead(queues: Sequence[Mapping[str, Any]]) -> Iterator[Alert]:
+    return _summed(
         (queue for queue in queues if queue["failed"]),
         "failed",
         lambda queue: Alert(
@@ -87,8 +89,15 @@ def _queues(queues: Sequence[Mapping[str, Any]], forwarded: set[str]) -> Iterato
         ),
         Alert("warn", "dead_more", {}, "/dead"),
     )
-    yield from _summed(
-        (queue for queue in queues if queue["name"] not in forwarded and _is_left(queue)),
+
+
+def _left(overview: Mapping[str, Any]) -> Iterator[Alert]:
+    """Queues that nobody takes from; a hub that has just started cannot know yet."""
+    if overview["hub"]["uptimeMs"] < IDLE_MS:
+        return iter(())
+    forwarded = {forwarder["queue"] for forwarder in overview["forwarders"]}
+    return _summed(
+        (queue for queue in overview["queues"] if queue["name"] not in forwarded and _is_left(queue)),
         "oldestMs",
         lambda queue: Alert(
             "warn",
@@ -98,7 +107,10 @@ def _queues(queues: Sequence[Mapping[str, Any]], forwarded: set[str]) -> Iterato
         ),
         Alert("warn", "no_worker_more", {}, "/"),
     )
-    yield from _summed(
+
+
+def _paused(queues: Sequence[Mapping[str, Any]]) -> Iterator[Alert]:
+    return _summed(
         (queue for queue in queues if queue["paused"] and _ready(queue)),
         "waiting",
         lambda queue: Alert(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from http import HTTPStatus
 from typing import Any, Final
@@ -10,7 +11,7 @@ from aiohttp import web
 
 from hubqueue.errors import HubqueueError, NotAuthenticated, StoreError
 from hubqueue.ui import visitor
-from hubqueue.ui.render import page, texts_of
+from hubqueue.ui.render import environment, page, texts_of
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +28,8 @@ async def failures(request: web.Request, handler: Any) -> web.StreamResponse:
     """Whatever goes wrong on the way to a page is shown as one."""
     if not for_people(request):
         return await handler(request)  # type: ignore[no-any-return]
+    if not environment.cache_info().currsize:
+        await asyncio.to_thread(environment)  # once: it takes a quarter of a second, which the queue must not wait for
     try:
         return await handler(request)  # type: ignore[no-any-return]
     except HubqueueError as error:

@@ -52,7 +52,7 @@ class Flash(msgspec.Struct, frozen=True):
 
 @cache
 def environment() -> jinja2.Environment:
-    """The templates of every page."""
+    """The templates of every page, all compiled: slow the first time."""
     made = jinja2.Environment(
         loader=jinja2.FileSystemLoader(FOLDER),
         autoescape=True,
@@ -69,6 +69,8 @@ def environment() -> jinja2.Environment:
         "ago": _ago,
         "phrase": _phrase,
     }
+    for name in made.list_templates():
+        made.get_template(name)
     return made
 
 

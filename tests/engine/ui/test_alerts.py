@@ -29,7 +29,7 @@ def told(**overview: Any) -> list[str]:
 
 def found(**overview: Any) -> list[Alert]:
     well = {"queues": [], "forwarders": [], "mqtt": None, "storage": {"diskFull": False, "freeBytes": 10**10}}
-    return alerts({**well, **overview})
+    return alerts({**well, "hub": {"uptimeMs": 3_600_000.0}, **overview})
 
 
 def words(alert: Alert) -> str:
@@ -39,6 +39,12 @@ def words(alert: Alert) -> str:
 
 def test_a_hub_that_is_well_has_nothing_to_tell() -> None:
     assert told(queues=[queue("mail", waiting=5, active=1, oldestMs=600_000)], forwarders=[forwarder(waiting=9)]) == []
+
+
+def test_a_hub_that_has_just_started_waits_for_its_workers_before_it_complains() -> None:
+    alone = [queue("mail", waiting=5, oldestMs=600_000)]
+    assert told(queues=alone, hub={"uptimeMs": 59_000.0}) == []
+    assert "No worker takes from mail" in told(queues=alone, hub={"uptimeMs": 60_000.0})[0]
 
 
 def test_a_lost_uplink_says_since_when_and_that_nothing_is_lost() -> None:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 
 import pytest
 
 from hubqueue.hub.hub import Hub
+from hubqueue.ui.render import environment
 from support.pages import Pages, pages_of
 
 TOKEN = "a-token-that-nobody-guesses"
@@ -110,3 +112,14 @@ async def test_an_error_of_a_piece_is_one_line_of_text(pages: Pages) -> None:
         assert answer.status == 404
         assert answer.content_type == "text/plain"
         assert await answer.text() == "There is nothing here"
+
+
+async def test_the_first_visitor_makes_nobody_wait(pages: Pages) -> None:
+    environment.cache_clear()
+    visit = asyncio.create_task(pages.html("/"))
+    turns = 0
+    while not visit.done():
+        await asyncio.sleep(0.005)  # what the hub does meanwhile
+        turns += 1
+    assert "Overview" in await visit
+    assert turns > 10  # while the templates were compiled, which takes a fifth of a second
