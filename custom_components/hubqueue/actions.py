@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-import voluptuous as vol
-
+import probatio as vol
 from homeassistant.core import SupportsResponse
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
@@ -255,17 +254,12 @@ ACTIONS: Final[Mapping[str, Action]] = {
     ),
     "retry": Action({**ON_QUEUE, vol.Optional("job_id"): cv.string}, _retry),
     "cancel": Action({**ONE_JOB, vol.Optional("active", default=False): cv.boolean}, _cancel, SILENT),
-    "purge": Action(
-        {**ON_QUEUE, vol.Required("what"): vol.In(("dead_letters", "waiting"))}, _purge
-    ),
+    "purge": Action({**ON_QUEUE, vol.Required("what"): vol.In(("dead_letters", "waiting"))}, _purge),
     "pause": Action(ON_QUEUE, _for_queue("Pause"), SILENT),
     "resume": Action(ON_QUEUE, _for_queue("Resume"), SILENT),
-    "publish": Action(
-        {vol.Required("channel"): cv.string, vol.Optional("data"): object}, _publish
-    ),
+    "publish": Action({vol.Required("channel"): cv.string, vol.Optional("data"): object}, _publish),
     "forward": Action(
         {vol.Required("forwarder"): cv.string, vol.Required("operation"): vol.In(("start", "stop", "drain", "status"))},
         _forward,
     ),
 }
-

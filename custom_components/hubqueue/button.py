@@ -26,9 +26,7 @@ QUEUE: Final = {
         entity_registry_enabled_default=False,  # what it deletes is gone
     ): "PurgeDlq",
 }
-DRAIN: Final = ButtonEntityDescription(
-    key="drain", translation_key="drain", entity_category=EntityCategory.CONFIG
-)
+DRAIN: Final = ButtonEntityDescription(key="drain", translation_key="drain", entity_category=EntityCategory.CONFIG)
 
 
 async def async_setup_entry(

@@ -104,7 +104,7 @@ class HubClient:
                     self._tell_link(True)
                 assert self._connection is not None
                 await self._connection.ended()
-            except (AuthError, IncompatibleError):
+            except AuthError, IncompatibleError:
                 raise
             except HubError as error:
                 log.debug("connecting failed code=%s error=%s", error.code, error)
@@ -180,7 +180,7 @@ class HubClient:
             if kinds <= asked:
                 continue
             since = self._seen.since(queue)
-            fields = {} if since is None else {"since": since, "epoch": self._seen.epoch}
+            fields: dict[str, Any] = {} if since is None else {"since": since, "epoch": self._seen.epoch}
             reply = await connection.call(
                 "SubscribeEvents", queue=queue, kinds=sorted(kinds | asked), add=bool(self._seen.asked), **fields
             )

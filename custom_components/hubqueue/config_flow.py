@@ -8,9 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final, override
 
-import voluptuous as vol
-from yarl import URL
-
+import probatio as vol
 from homeassistant.config_entries import (
     ConfigEntry,
     ConfigFlow,
@@ -33,6 +31,7 @@ from homeassistant.helpers.selector import (
 )
 from homeassistant.helpers.service_info.hassio import HassioServiceInfo
 from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
+from yarl import URL
 
 from .connection import Connection, HubInfo
 from .const import CONF_DEAD_LETTERS, CONF_QUEUES, DEFAULT_DEAD_LETTERS, DEFAULT_URL, DOMAIN
@@ -166,9 +165,10 @@ class HubqueueConfigFlow(ConfigFlow, domain=DOMAIN):
 
     def _changed(self, entry: ConfigEntry[Any], data: dict[str, Any], reason: str) -> ConfigFlowResult:
         """An entry that is loaded reloads by its listener; one that is not has none yet."""
+        result = self.async_update_and_abort(entry, data=data, reason=reason)
         if not entry.update_listeners:
             self.hass.config_entries.async_schedule_reload(entry.entry_id)
-        return self.async_update_and_abort(entry, data=data, reason=reason)
+        return result
 
     @classmethod
     @callback

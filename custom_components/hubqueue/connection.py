@@ -22,7 +22,9 @@ PROTOCOL: Final = 3
 NEEDED: Final = frozenset({"summaries", "resume", "renewals", "cancel-poll", "all-queues"})
 OPEN_S: Final = 10.0
 ANSWER_S: Final = 30.0  # commands that wait in the hub by themselves add their own time
-HEARTBEAT_S: Final = 20.0  # a link that says nothing, also to a ping, is down after this and a half more
+HEARTBEAT_S: Final = 20.0
+PONG_S: Final = 10.0  # a link that does not answer a ping within this time is down
+CLOSE_S: Final = 2.0  # how long the hub may take to say goodbye
 MAX_MESSAGE: Final = 64 * 1024 * 1024  # the largest reply of a hub
 REFUSED: Final = 4401  # how the hub closes on those who have shown no token
 
@@ -50,6 +52,8 @@ class Connection:
         self._ids = count(1)
         self._waiting: dict[int, asyncio.Future[Message]] = {}
         self._reader = asyncio.create_task(self._read(), name="hubqueue socket")
+        self._pulse = asyncio.create_task(self._beat(), name="hubqueue heartbeat")
+        self._reader.add_done_callback(lambda _: self._pulse.cancel())
 
     @classmethod
     async def open(cls, session: aiohttp.ClientSession, url: str, token: str | None, tell: Tell) -> Self:
@@ -58,7 +62,10 @@ class Connection:
         try:
             async with asyncio.timeout(OPEN_S):
                 socket = await session.ws_connect(
-                    f"{url}/api/v1/ws", headers=headers, heartbeat=HEARTBEAT_S, max_msg_size=MAX_MESSAGE
+                    f"{url}/api/v1/ws",
+                    headers=headers,
+                    timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_S),
+                    max_msg_size=MAX_MESSAGE,
                 )
         except aiohttp.WSServerHandshakeError as error:
             raise _refused(error.status) from error
@@ -81,7 +88,7 @@ class Connection:
         try:
             await self._send({"cmd": cmd, "reqId": number, **fields})
             async with asyncio.timeout(timeout_s):
-                reply = await answer
+                reply: Message = await answer
         except TimeoutError as error:
             raise LinkDownError(f"No answer to {cmd} within {timeout_s:g} s") from error
         except asyncio.CancelledError:
@@ -101,7 +108,16 @@ class Connection:
     async def close(self) -> None:
         """Say goodbye: leases of this connection are given back at once."""
         await self._socket.close()
-        await asyncio.wait([self._reader])
+        await asyncio.wait([self._reader, self._pulse])
+
+    async def _beat(self) -> None:
+        """aiohttp's own heartbeat leaves a timer behind when the hub answers a close."""
+        try:
+            while True:
+                await asyncio.sleep(HEARTBEAT_S)
+                await self.call("Ping", PONG_S)
+        except HubError:
+            await self._socket.close()
 
     async def _hello(self) -> HubInfo:
         reply = await self.call("Hello", OPEN_S, protocolVersion=PROTOCOL)

@@ -139,8 +139,7 @@ class HubqueueCoordinator(DataUpdateCoordinator[Snapshot]):
                 translation_domain=DOMAIN, translation_key="refused", translation_placeholders={"error": str(error)}
             ) from error
         concurrency = {
-            name: _limit(told["data"]["limits"]["concurrencyLimit"])
-            for name, told in zip(names, limits, strict=True)
+            name: _limit(told["data"]["limits"]["concurrencyLimit"]) for name, told in zip(names, limits, strict=True)
         }
         self._next = None
         return of_overview(answer, concurrency, self.data)
@@ -150,9 +149,7 @@ class HubqueueCoordinator(DataUpdateCoordinator[Snapshot]):
 
     @callback
     def _on_summaries(self, told: Message) -> None:
-        before = self._next or self.data
-        if before is None:
-            return
+        before = self._next or self.data or Snapshot()  # the first come before the first refresh
         changed = [
             of_summary(each, told["timestamp"], before.queues.get(each["queue"]))
             for each in told["queues"]

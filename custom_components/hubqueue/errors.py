@@ -1,6 +1,7 @@
 """What may go wrong between Home Assistant and the hub.
 
-The codes are the hub's own (docs/protocol.md); whoever shows one to a person translates it, see `failure` in actions.py.
+The codes are the hub's own (docs/protocol.md); who shows one to a person translates it:
+`failure` in actions.py.
 """
 
 from __future__ import annotations

@@ -22,9 +22,7 @@ DEAD: Final = "dead_lettered"
 FAILED: Final = "failed"
 COMPLETED: Final = "completed"
 
-OUTCOME: Final = EventEntityDescription(
-    key="outcome", translation_key="outcome", event_types=[COMPLETED, FAILED, DEAD]
-)
+OUTCOME: Final = EventEntityDescription(key="outcome", translation_key="outcome", event_types=[COMPLETED, FAILED, DEAD])
 
 
 async def async_setup_entry(

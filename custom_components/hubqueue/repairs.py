@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Final
 
-import voluptuous as vol
-
+import probatio as vol
 from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
@@ -89,9 +88,7 @@ def _issues(hass: HomeAssistant, entry: HubqueueConfigEntry, snapshot: Snapshot)
     return issues
 
 
-async def async_create_fix_flow(
-    hass: HomeAssistant, issue_id: str, data: dict[str, Any] | None
-) -> RepairsFlow:
+async def async_create_fix_flow(hass: HomeAssistant, issue_id: str, data: dict[str, Any] | None) -> RepairsFlow:
     """The way out of dead letters."""
     assert data is not None
     return DeadLetters(str(data["entry_id"]), str(data["queue"]))

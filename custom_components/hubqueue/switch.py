@@ -14,9 +14,7 @@ from .entity import LinkEntity, QueueEntity, async_add_for_each
 
 PARALLEL_UPDATES = 1
 
-PAUSED: Final = SwitchEntityDescription(
-    key="paused", translation_key="paused", entity_category=EntityCategory.CONFIG
-)
+PAUSED: Final = SwitchEntityDescription(key="paused", translation_key="paused", entity_category=EntityCategory.CONFIG)
 
 
 async def async_setup_entry(

@@ -26,7 +26,12 @@ class HubProcess:
     """`with HubProcess(folder) as hub`: runs until the end of the block, on `folder/hub.db`."""
 
     def __init__(
-        self, folder: Path, *arguments: str, config: Path | None = None, environ: Mapping[str, str] | None = None
+        self,
+        folder: Path,
+        *arguments: str,
+        config: Path | None = None,
+        environ: Mapping[str, str] | None = None,
+        python: str = sys.executable,
     ) -> None:
         self.folder = folder
         self.port = 0
@@ -34,6 +39,7 @@ class HubProcess:
         self.hub_id = ""
         self.pid = 0
         self._environ = clean_environment(environ)
+        self._python = python
         self._log = folder / "hub.log"
         config_arguments = ["--config", str(config)] if config is not None else []
         self._arguments: Sequence[str] = [
@@ -50,7 +56,7 @@ class HubProcess:
         """Start, and return once it is ready."""
         with self._log.open("a") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "hubqueue", "run", *self._arguments],
+                [self._python, "-m", "hubqueue", "run", *self._arguments],
                 cwd=self.folder,
                 env=self._environ,
                 stdin=subprocess.DEVNULL,

@@ -1,0 +1,99 @@
+"""Fixtures of the tests in Home Assistant: a real hub beside it, and an entry that is set up.
+
+These run in the environments that script/home-assistant makes, see script/test.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from custom_components.hubqueue.connection import Connection
+from custom_components.hubqueue.const import DOMAIN
+from homeassistant.core import HomeAssistant
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+import custom_components  # noqa: F401  ours, before the test helper's own package of that name
+from support.hub_process import HubProcess
+
+ROOT = Path(__file__).parents[2]
+ENGINE = str(ROOT / ".venv" / "bin" / "python")
+
+type Call = Callable[..., Awaitable[dict[str, Any]]]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def hub_process(folder: Path, *arguments: str, config: Path | None = None, http_port: int = 0) -> HubProcess:
+    """A hub of the engine's own Python; the port stays the same over restarts when it is given."""
+    environ = {"HUBQUEUE_HTTP_PORT": str(http_port)} if http_port else {}
+    return HubProcess(folder, *arguments, config=config, environ=environ, python=ENGINE)
+
+
+def url_of(hub: HubProcess) -> str:
+    return f"http://127.0.0.1:{hub.http_port}"
+
+
+@pytest.fixture(autouse=True)
+def ours(enable_custom_integrations: None, socket_enabled: None) -> None:
+    """The integration is found, and may talk to a hub on this machine."""
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    with hub_process(tmp_path_factory.mktemp("hub")) as hub:
+        yield hub
+
+
+@pytest.fixture
+async def hub(shared: HubProcess, ours: None) -> AsyncIterator[HubProcess]:
+    """A running hub without tokens and without queues."""
+    yield shared
+    async with aiohttp.ClientSession() as session:
+        connection = await Connection.open(session, url_of(shared), None, lambda _: None)
+        for each in (await connection.call("Forwarders"))["forwarders"]:
+            await connection.call("ForwarderDelete", name=each["name"])
+        for queue in (await connection.call("ListQueues"))["queues"]:
+            await connection.call("Obliterate", queue=queue)
+        await connection.close()
+
+
+@pytest.fixture
+async def call(hub: HubProcess) -> AsyncIterator[Call]:
+    """Commands to the hub, past the integration."""
+    async with aiohttp.ClientSession() as session:
+        connection = await Connection.open(session, url_of(hub), None, lambda _: None)
+        yield connection.call
+        await connection.close()
+
+
+@pytest.fixture
+def entry(hass: HomeAssistant, hub: HubProcess) -> MockConfigEntry:
+    """An entry of the hub, not set up yet."""
+    made = MockConfigEntry(domain=DOMAIN, title="Home", unique_id=hub.hub_id, data={"url": url_of(hub), "token": None})
+    made.add_to_hass(hass)
+    return made
+
+
+@pytest.fixture
+async def loaded(hass: HomeAssistant, entry: MockConfigEntry) -> AsyncIterator[MockConfigEntry]:
+    """The entry, set up."""
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    yield entry
+    if entry.state.recoverable:
+        await hass.config_entries.async_unload(entry.entry_id)
+    await hass.async_block_till_done()
+
+
+assert sys.version_info >= (3, 14), "these tests run in the environments of script/home-assistant"

@@ -1,0 +1,32 @@
+"""Wait until Home Assistant shows something; tests never sleep and hope."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from homeassistant.core import HomeAssistant
+
+DEADLINE_S = 20.0
+
+
+async def until(condition: Callable[[], bool], what: str) -> None:
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            while not condition():  # noqa: ASYNC110  what is looked at tells nobody
+                await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise AssertionError(f"not seen within {DEADLINE_S:g} s: {what}") from None
+
+
+async def until_state(hass: HomeAssistant, entity_id: str, wanted: str | None) -> None:
+    """Return once an entity has a state; None: once there is no such entity."""
+
+    def shown() -> str | None:
+        state = hass.states.get(entity_id)
+        return None if state is None else state.state
+
+    try:
+        await until(lambda: shown() == wanted, f"{entity_id} {wanted}")
+    except AssertionError as error:
+        raise AssertionError(f"{error}; it is {shown()}, there are {sorted(hass.states.async_entity_ids())}") from None

@@ -1,0 +1,183 @@
+"""Actions against a real hub: what they do, what they answer, and what a person is told when they cannot."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from conftest import Call
+from custom_components.hubqueue.actions import ACTIONS
+from custom_components.hubqueue.const import DOMAIN
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from support.hub_process import HubProcess
+
+pytestmark = pytest.mark.usefixtures("loaded")
+
+
+async def act(hass: HomeAssistant, action: str, **fields: Any) -> Any:
+    answers = ACTIONS[action].response.value != "none"
+    return await hass.services.async_call(DOMAIN, action, fields, blocking=True, return_response=answers)
+
+
+async def leased(call: Call, queue: str) -> tuple[str, str]:
+    reply = await call("PULL", queue=queue, owner="test")
+    return reply["job"]["id"], reply["token"]
+
+
+async def test_enqueue_passes_every_option_on(hass: HomeAssistant, call: Call) -> None:
+    answer = await act(
+        hass,
+        "enqueue",
+        queue="mail",
+        name="send",
+        data={"to": "ada", "at": datetime(2026, 1, 2, tzinfo=UTC)},
+        job_id="mine",
+        priority=3,
+        delay={"minutes": 5},
+        attempts=7,
+        backoff=2,
+        timeout=30,
+        expires={"hours": 1},
+        unique_key="ada",
+        group="g",
+        durable=True,
+    )
+    assert answer == {"id": "mine"}
+    job = (await call("GetJob", id="mine"))["job"]
+    assert job["data"] == {"to": "ada", "at": "2026-01-02T00:00:00+00:00"}
+    assert (job["name"], job["priority"], job["maxAttempts"], job["groupId"]) == ("send", 3, 7, "g")
+    assert (job["timeout"], job["ttl"], job["uniqueKey"], job["durable"]) == (30_000, 3_600_000, "ada", True)
+    assert job["runAt"] - job["createdAt"] == 300_000
+    assert job["backoff"] == 2000
+
+
+async def test_a_newer_command_replaces_the_waiting_one(hass: HomeAssistant, call: Call) -> None:
+    await act(hass, "enqueue", queue="lights", data="on", unique_key="kitchen")
+    await act(hass, "enqueue", queue="lights", data="off", unique_key="kitchen", replace=True)
+    (job,) = (await act(hass, "list_jobs", queue="lights"))["jobs"]
+    assert job["data"] == "off"
+
+
+async def test_enqueue_needs_no_answer(hass: HomeAssistant, call: Call) -> None:
+    await hass.services.async_call(DOMAIN, "enqueue", {"queue": "mail"}, blocking=True)
+    assert len((await call("GetJobs", queue="mail"))["jobs"]) == 1
+
+
+async def test_many_are_enqueued_or_none(hass: HomeAssistant, call: Call) -> None:
+    answer = await act(hass, "enqueue_many", queue="mail", jobs=[{"data": 1}, {"job_id": "mine", "delay": 60}])
+    assert answer["ids"][1] == "mine"
+    with pytest.raises(ServiceValidationError):
+        await act(hass, "enqueue_many", queue="mail", jobs=[{"data": 1}, {"name": "x" * 300}])
+    assert len((await call("GetJobs", queue="mail"))["jobs"]) == 2
+
+
+async def test_a_leased_job_is_extended_and_completed(hass: HomeAssistant, call: Call) -> None:
+    await act(hass, "enqueue", queue="mail", job_id="mine")
+    id, token = await leased(call, "mail")
+    assert await act(hass, "extend", job_id=id, token=token, duration=60) == {"cancelled": False}
+    await act(hass, "cancel", job_id=id, active=True)
+    assert await act(hass, "extend", job_id=id, token=token, duration=60) == {"cancelled": True}
+    await act(hass, "complete", job_id=id, token=token, result={"sent": True})
+    job = (await act(hass, "get_job", job_id="mine"))["job"]
+    assert (job["state"], job["result"]) == ("completed", {"sent": True})
+    assert datetime.fromisoformat(job["finished_at"]) <= datetime.now(UTC)
+
+
+async def test_a_leased_job_is_released_and_comes_back(hass: HomeAssistant, call: Call) -> None:
+    await act(hass, "enqueue", queue="mail", job_id="mine")
+    id, token = await leased(call, "mail")
+    await act(hass, "release", job_id=id, token=token)
+    assert (await leased(call, "mail"))[0] == id
+
+
+async def test_a_failed_job_is_tried_again_or_not(hass: HomeAssistant, call: Call) -> None:
+    await act(hass, "enqueue", queue="mail", job_id="mine")
+    id, token = await leased(call, "mail")
+    await act(hass, "fail", job_id=id, token=token, error="no route")
+    assert (await act(hass, "get_job", job_id=id))["job"]["state"] == "delayed"
+    await call("Promote", id=id)
+    id, token = await leased(call, "mail")
+    await act(hass, "fail", job_id=id, token=token, error="gone", retry=False)
+    job = (await act(hass, "get_job", job_id=id))["job"]
+    assert (job["state"], job["error"], job["reason"]) == ("failed", "gone", "rejected")
+    (dead,) = (await act(hass, "list_jobs", queue="mail", states="failed"))["jobs"]
+    assert dead["id"] == id
+    assert await act(hass, "retry", queue="mail", job_id=id) == {"count": 1}
+
+
+async def test_dead_letters_and_waiting_jobs_are_purged(hass: HomeAssistant, call: Call) -> None:
+    for _ in range(2):
+        await act(hass, "enqueue", queue="mail")
+    id, token = await leased(call, "mail")
+    await act(hass, "fail", job_id=id, token=token, retry=False)
+    assert await act(hass, "purge", queue="mail", what="dead_letters") == {"count": 1}
+    assert await act(hass, "purge", queue="mail", what="waiting") == {"count": 1}
+    assert (await act(hass, "list_jobs", queue="mail")) == {"jobs": []}
+
+
+async def test_a_queue_is_paused_and_resumed(hass: HomeAssistant, call: Call) -> None:
+    await act(hass, "enqueue", queue="mail")
+    await act(hass, "pause", queue="mail")
+    assert (await call("PULL", queue="mail", owner="test"))["job"] is None
+    await act(hass, "resume", queue="mail")
+    assert (await call("PULL", queue="mail", owner="test"))["job"] is not None
+
+
+async def test_publish_says_how_many_listened(hass: HomeAssistant) -> None:
+    assert await act(hass, "publish", channel="doors", data={"open": True}) == {"receivers": 0}
+
+
+async def test_a_forwarder_is_stopped_started_and_drained(hass: HomeAssistant, call: Call) -> None:
+    await call("ForwarderPut", name="up", queue="readings", to="tcp://127.0.0.1:9")
+    assert (await act(hass, "forward", forwarder="up", operation="stop"))["paused"]
+    assert not (await act(hass, "forward", forwarder="up", operation="start"))["paused"]
+    await act(hass, "enqueue", queue="readings", data=1)
+    status = await act(hass, "forward", forwarder="up", operation="drain")
+    assert status["waiting"] + status["in_flight"] + status["delayed"] == 1
+    with pytest.raises(ServiceValidationError) as refused:
+        await act(hass, "forward", forwarder="none", operation="status")
+    assert refused.value.translation_key == "not_found"
+
+
+@pytest.mark.parametrize(
+    ("action", "fields", "key"),
+    [
+        ("get_job", {"job_id": "none"}, "not_found"),
+        ("complete", {"job_id": "none", "token": "x"}, "not_found"),
+        ("enqueue", {"queue": "mail", "name": "x" * 300}, "refused"),
+        ("enqueue", {"queue": "mail", "data": {"bad": float("nan")}}, "refused"),
+        ("enqueue", {"queue": "mail", "data": {"bad": {1, 2}}}, "refused"),
+    ],
+)
+async def test_what_the_caller_can_change_is_a_validation_error(
+    hass: HomeAssistant, action: str, fields: dict[str, Any], key: str
+) -> None:
+    with pytest.raises(ServiceValidationError) as refused:
+        await act(hass, action, **fields)
+    assert refused.value.translation_domain == DOMAIN
+    assert refused.value.translation_key == key
+
+
+async def test_an_old_token_changes_nothing(hass: HomeAssistant, call: Call) -> None:
+    await act(hass, "enqueue", queue="mail")
+    id, _ = await leased(call, "mail")
+    with pytest.raises(ServiceValidationError) as refused:
+        await act(hass, "complete", job_id=id, token="1.old")
+    assert refused.value.translation_key == "lock_lost"
+
+
+async def test_while_the_link_is_down_it_says_so(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
+    await loaded.runtime_data.client._drop()
+    with pytest.raises(HomeAssistantError) as refused:
+        await act(hass, "enqueue", queue="mail")
+    assert refused.value.translation_key == "link_down"
+    assert not isinstance(refused.value, ServiceValidationError)
+
+
+async def test_an_unknown_hub_is_refused(hass: HomeAssistant, hub: HubProcess) -> None:
+    with pytest.raises(ServiceValidationError):
+        await act(hass, "enqueue", queue="mail", config_entry_id="nobody")

@@ -1,0 +1,208 @@
+"""What entities show of a real hub and do with it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from conftest import Call
+from custom_components.hubqueue.const import DOMAIN
+from custom_components.hubqueue.diagnostics import (
+    async_get_config_entry_diagnostics,
+    async_get_device_diagnostics,
+)
+from custom_components.hubqueue.repairs import async_create_fix_flow
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.setup import async_setup_component
+from pytest_homeassistant_custom_component.common import MockConfigEntry, get_system_health_info
+from seen import until, until_state
+
+
+async def press(hass: HomeAssistant, domain: str, action: str, entity_id: str, **fields: Any) -> None:
+    await hass.services.async_call(domain, action, {"entity_id": entity_id, **fields}, blocking=True)
+
+
+async def dead_letter(call: Call, queue: str) -> str:
+    await call("PUSH", queue=queue, data="secret payload")
+    reply = await call("PULL", queue=queue, owner="test")
+    await call("FAIL", id=reply["job"]["id"], token=reply["token"], error="no", unrecoverable=True)
+    id: str = reply["job"]["id"]
+    return id
+
+
+async def test_a_queue_is_shown_in_numbers(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
+    await dead_letter(call, "mail")
+    await call("PUSH", queue="mail", data=1, priority=5)
+    await call("PUSH", queue="mail", data=1, delay=600_000)
+    await call("PUSHB", queue="mail", jobs=[{"data": 1}, {"data": 2}])
+    await call("PULL", queue="mail", owner="test")
+    for entity, state in {
+        "sensor.mail_waiting": "2",
+        "sensor.mail_delayed": "1",
+        "sensor.mail_active": "1",
+        "sensor.mail_dead_letters": "1",
+        "binary_sensor.mail_dead_letters": "on",
+        "switch.mail_paused": "off",
+        "number.mail_concurrency_limit": "0",
+        "binary_sensor.home_connection": "on",
+    }.items():
+        await until_state(hass, entity, state)
+    assert int(hass.states.get("sensor.mail_oldest_waiting").state) < 60
+    assert hass.states.get("sensor.mail_waiting").attributes["unit_of_measurement"] == "jobs"
+
+
+async def test_noisy_entities_are_off_until_wanted(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
+    await call("PUSH", queue="mail", data=1)
+    await until_state(hass, "sensor.mail_waiting", "1")
+    registry = er.async_get(hass)
+    for entity in (
+        "sensor.mail_throughput",
+        "sensor.mail_failure_rate",
+        "button.mail_purge_dead_letters",
+        "sensor.home_storage_free",
+    ):
+        assert registry.async_get(entity).disabled_by is er.RegistryEntryDisabler.INTEGRATION, entity
+    for each in er.async_entries_for_config_entry(registry, loaded.entry_id):
+        registry.async_update_entity(each.entity_id, disabled_by=None)
+    await hass.config_entries.async_reload(loaded.entry_id)
+    await until_state(hass, "sensor.mail_throughput", "0.0")
+    assert hass.states.get("sensor.mail_failure_rate").state == "unknown"
+    assert float(hass.states.get("sensor.home_storage_free").state) > 0
+
+
+async def test_a_queue_is_paused_by_its_switch(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
+    await call("PUSH", queue="mail", data=1)
+    await until_state(hass, "switch.mail_paused", "off")
+    await press(hass, "switch", "turn_on", "switch.mail_paused")
+    await until_state(hass, "switch.mail_paused", "on")
+    assert (await call("IsPaused", queue="mail"))["paused"]
+    await press(hass, "switch", "turn_off", "switch.mail_paused")
+    await until_state(hass, "switch.mail_paused", "off")
+
+
+async def test_concurrency_is_limited_and_set_free(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
+    await call("PUSH", queue="mail", data=1)
+    await until_state(hass, "number.mail_concurrency_limit", "0")
+    for value, limit in ((3, 3), (0, None)):
+        await press(hass, "number", "set_value", "number.mail_concurrency_limit", value=value)
+        await until_state(hass, "number.mail_concurrency_limit", str(value))
+        assert (await call("GetQueueLimits", queue="mail"))["data"]["limits"]["concurrencyLimit"] == limit
+
+
+async def test_dead_letters_are_retried_by_a_button(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
+    await dead_letter(call, "mail")
+    await until_state(hass, "sensor.mail_dead_letters", "1")
+    await press(hass, "button", "press", "button.mail_retry_dead_letters")
+    await until_state(hass, "sensor.mail_dead_letters", "0")
+    await until_state(hass, "sensor.mail_waiting", "1")
+
+
+async def test_a_forwarder_is_shown_and_driven(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
+    await call("ForwarderPut", name="up", queue="readings", to="tcp://127.0.0.1:9")
+    await call("PUSH", queue="readings", data=1)
+    await loaded.runtime_data.coordinator.async_refresh()
+    await until_state(hass, "binary_sensor.up_uplink", "off")
+    await until_state(hass, "sensor.up_lag", "1")
+    await press(hass, "button", "press", "button.up_forward_now")
+    await press(hass, "switch", "turn_on", "switch.up_paused")
+    await until_state(hass, "switch.up_paused", "on")
+    await until_state(hass, "binary_sensor.up_uplink", "unknown")
+    with pytest.raises(HomeAssistantError) as refused:
+        await press(hass, "button", "press", "button.up_forward_now")
+    assert refused.value.translation_key == "refused"
+    await press(hass, "switch", "turn_off", "switch.up_paused")
+    await until_state(hass, "switch.up_paused", "off")
+    await call("ForwarderDelete", name="up")
+    await loaded.runtime_data.coordinator.async_refresh()
+    await until_state(hass, "switch.up_paused", None)
+
+
+async def test_outcomes_are_events(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
+    await call("PUSH", queue="mail", data=1)
+    await until_state(hass, "event.mail_outcome", "unknown")
+    await dead_letter(call, "mail")
+    await until(lambda: hass.states.get("event.mail_outcome").state != "unknown", "an event")
+    attributes = hass.states.get("event.mail_outcome").attributes
+    assert attributes["event_type"] == "dead_lettered"
+    assert attributes["dead_letters"] == 1
+
+
+async def test_a_busy_queue_writes_at_most_once_a_second(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry
+) -> None:
+    await call("PUSH", queue="mail", data=1)
+    await until_state(hass, "sensor.mail_waiting", "1")
+    writes: list[float] = []
+
+    def note(event: Event[EventStateChangedData]) -> None:
+        if event.data["entity_id"] == "sensor.mail_waiting":
+            writes.append(hass.loop.time())
+
+    hass.bus.async_listen("state_changed", note)
+    began = hass.loop.time()
+    while hass.loop.time() < began + 2.5:
+        await call("PUSHB", queue="mail", jobs=[{"data": n} for n in range(50)])
+    assert 1 <= len(writes) <= 4
+    assert all(later - sooner > 0.5 for sooner, later in zip(writes, writes[1:], strict=False))
+
+
+async def test_dead_letters_are_a_repair_with_a_way_out(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry
+) -> None:
+    issues = ir.async_get(hass).issues
+    for step, left in (("retry", 1), ("purge", 0)):
+        await dead_letter(call, "mail")
+        await until(lambda: bool(issues), "a repair")
+        ((_, issue_id),) = issues
+        issue = issues[(DOMAIN, issue_id)]
+        assert issue.is_fixable
+        assert issue.translation_placeholders["queue"] == "mail"
+        flow = await async_create_fix_flow(hass, issue_id, issue.data)
+        flow.hass = hass
+        flow.flow_id = "f"
+        flow.handler = DOMAIN
+        flow.context = {}
+        assert (await flow.async_step_init())["menu_options"] == ["retry", "purge"]
+        if step == "purge":
+            assert (await flow.async_step_purge())["type"] == "form"
+        done = await getattr(flow, f"async_step_{step}")({})
+        assert done["type"] == "create_entry"
+        await until(lambda: not issues, "no repair")
+        await call("Drain", queue="mail")
+    flow = await async_create_fix_flow(hass, "x", {"entry_id": "nobody", "queue": "mail"})
+    flow.hass = hass
+    flow.flow_id, flow.handler, flow.context = "f", DOMAIN, {}
+    assert (await flow.async_step_retry())["reason"] == "cannot_connect"
+    assert left == 0
+
+
+async def test_diagnostics_hold_no_payload_and_no_secret(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry
+) -> None:
+    await dead_letter(call, "mail")
+    await call("ForwarderPut", name="up", queue="readings", to="tcp://127.0.0.1:9", token="hidden")
+    await until_state(hass, "sensor.mail_dead_letters", "1")
+    await loaded.runtime_data.coordinator.async_refresh()
+    dump = await async_get_config_entry_diagnostics(hass, loaded)
+    assert dump["snapshot"]["queues"]["mail"]["dead"] == 1
+    assert dump["entry"]["url"] == "**REDACTED**"
+    assert dump["snapshot"]["links"]["up"]["to"] == "**REDACTED**"
+    assert "secret payload" not in str(dump)
+    assert "hidden" not in str(dump)
+    from homeassistant.helpers import device_registry as dr
+
+    devices = {each.name: each for each in dr.async_entries_for_config_entry(dr.async_get(hass), loaded.entry_id)}
+    assert (await async_get_device_diagnostics(hass, loaded, devices["mail"]))["queue"]["dead"] == 1
+    assert (await async_get_device_diagnostics(hass, loaded, devices["up"]))["link"]["queue"] == "readings"
+    assert "snapshot" in await async_get_device_diagnostics(hass, loaded, devices["Home"])
+
+
+async def test_system_health_sums_up(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
+    assert await async_setup_component(hass, "system_health", {})
+    await call("PUSH", queue="mail", data=1)
+    await until_state(hass, "sensor.mail_waiting", "1")
+    info = await get_system_health_info(hass, DOMAIN)
+    assert (info["hubs"], info["connected"], info["waiting"], info["dead_letters"]) == (1, 1, 1, 0)
