@@ -23,6 +23,7 @@ from hubqueue.servers.http.frames import binary_reply, binary_told, text_reply, 
 from hubqueue.servers.http.guard import SETTINGS
 from hubqueue.servers.http.reach import DOOR, WEBSOCKET, session_of
 from hubqueue.servers.http.settings import HttpSettings
+from hubqueue.servers.http.wsocket import Socket
 from hubqueue.servers.told import Teller
 from hubqueue.wire.commands import Request
 from hubqueue.wire.jsondata import packed
@@ -31,6 +32,7 @@ from hubqueue.wire.requests import BadRequest, decode_request
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024  # a larger one is refused; beyond a frame of TCP the connection ends
 CLOSE_S: Final = 1.0  # how long a client may take to answer a close
 LOOK_S: Final = 0.1  # how often it is looked at whether a slow client has taken something
+READ_AHEAD_BYTES: Final = 64 * 1024  # of messages that wait for the one before; pings behind them are answered
 POLL_S: Final = 0.05  # at shutdown, how often it is looked at whether clients are idle
 
 NOT_AUTHENTICATED: Final = 4401  # close code: no token within auth_s
@@ -54,10 +56,12 @@ class Client(Connected):
         door: Door,
         address: str,
         grant: Grant | None,
+        socket: Socket,
         transport: asyncio.Transport,
         tellers: tuple[Teller, Teller],
     ) -> None:
         super().__init__(door, address)
+        self._socket = socket
         self.grant = None
         if grant is not None:
             self.welcome(grant)
@@ -65,6 +69,10 @@ class Client(Connected):
         self._transport = transport
         self._tellers = tellers
         self._room = asyncio.Event()
+
+    def welcome(self, grant: Grant) -> None:
+        super().welcome(grant)
+        self._socket.admit()
 
     async def take(self, body: str | bytes) -> None:
         """Do what a message says; returns when the next one may be read."""
@@ -92,10 +100,10 @@ class Client(Connected):
         return self._tellers[self.binary]
 
     def _balance(self) -> None:
-        if self._bodies:
-            self._room.clear()
-        else:
+        if sum(map(len, self._bodies)) < READ_AHEAD_BYTES:
             self._room.set()
+        else:
+            self._room.clear()
 
     def _flush(self) -> None:
         super()._flush()
@@ -122,11 +130,11 @@ class Clients:
         self._door = door
         self._settings = settings
         self._tellers = (Teller(text_told), Teller(binary_told))
-        self._open: dict[Client, web.WebSocketResponse] = {}
+        self._open: dict[Client, Socket] = {}
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
         """One connection, from its handshake to its end."""
-        socket = web.WebSocketResponse(
+        socket = Socket(
             heartbeat=self._settings.heartbeat_s, max_msg_size=MAX_FRAME_BYTES, compress=False, timeout=CLOSE_S
         )
         await socket.prepare(request)
@@ -134,12 +142,14 @@ class Clients:
         if transport is None:
             return socket
         shown = session_of(request)
-        client = Client(self._door, shown.address, shown.grant, transport, self._tellers)
+        client = Client(self._door, shown.address, shown.grant, socket, transport, self._tellers)
         self._open[client] = socket
         clean = False
         try:
             async with asyncio.timeout(None) as limit:
                 clean = await self._read(client, socket, limit)
+            if socket.refused:
+                await socket.close(code=NOT_AUTHENTICATED, message=b"Too long a message without a token")
         except TimeoutError:
             await socket.close(code=NOT_AUTHENTICATED, message=b"No token was shown in time")
         finally:

@@ -16,6 +16,7 @@ import pytest
 
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
+from hubqueue.servers.door import Operation
 from hubqueue.servers.http.server import HttpServer
 from hubqueue.servers.http.settings import HttpSettings
 from hubqueue.servers.http.ws import NOT_AUTHENTICATED, websocket
@@ -49,8 +50,16 @@ def settings() -> HttpSettings:
 
 
 @pytest.fixture
-async def server(hub: Hub, tokens: tuple[str, ...], settings: HttpSettings) -> AsyncIterator[HttpServer]:
-    server = HttpServer(door_of(hub, tokens, version="1.2.3"), settings, [websocket])
+def operations() -> dict[str, Operation]:
+    return {}
+
+
+@pytest.fixture
+async def server(
+    hub: Hub, tokens: tuple[str, ...], settings: HttpSettings, operations: dict[str, Operation]
+) -> AsyncIterator[HttpServer]:
+    door = door_of(hub, tokens, version="1.2.3", operations=operations)
+    server = HttpServer(door, settings, [websocket])
     await server.start()
     yield server
     await server.close()
@@ -87,6 +96,20 @@ def as_text(message: object) -> str | None:
 
 def _refuse(value: object) -> object:
     raise NotImplementedError
+
+
+async def send_in_parts(client: WsClient, body: bytes, parts: int) -> None:
+    """One text message in so many frames."""
+    size = -(-len(body) // parts)
+    for part in range(parts):
+        more = body[part * size : (part + 1) * size]
+        head = (0x80 if part == parts - 1 else 0) | (0x01 if part == 0 else 0)
+        frame = bytes((head, 0x80 | 127)) + len(more).to_bytes(8, "big") + bytes(4) + more  # masked with zeros
+        connection = client.socket._response.connection
+        assert connection is not None
+        assert connection.transport is not None
+        connection.transport.write(frame)
+        await asyncio.sleep(0)
 
 
 @pytest.mark.parametrize("binary", [False, True], ids=["json", "msgpack"])
@@ -270,10 +293,60 @@ class TestTokens:
         await client.good("Ping")
 
 
+class TestStrangers:
+    @pytest.fixture
+    def tokens(self) -> tuple[str, ...]:
+        return ("secret",)
+
+    @pytest.mark.parametrize("parts", [1, 4])
+    async def test_a_long_message_without_a_token_is_not_kept(self, connect: Connect, parts: int) -> None:
+        client = await connect()
+        with contextlib.suppress(ConnectionError):  # it need not be read to its end
+            await send_in_parts(client, b"x" * (100 * 1024), parts)
+        assert await client.ended() == NOT_AUTHENTICATED
+
+    async def test_a_stranger_that_goes_on_sending_after_its_refusal_is_gone_soon(
+        self, server: HttpServer, connect: Connect
+    ) -> None:
+        client = await connect()
+        with contextlib.suppress(ConnectionError, aiohttp.ClientError):
+            await client.socket.send_bytes(bytes(32 * MB))
+        await until(lambda: server.connections == 0)
+
+    async def test_many_short_messages_need_no_token_to_be_read(self, connect: Connect) -> None:
+        client = await connect()
+        for _ in range(20):
+            await client.send({"cmd": "Ping", "pad": "x" * 60_000})
+        for _ in range(20):
+            assert (await client.read())["code"] == "not_authenticated"
+        await client.good("Auth", token="secret")
+
+    @pytest.mark.parametrize("parts", [1, 4])
+    async def test_with_a_token_messages_may_be_long(self, connect: Connect, parts: int) -> None:
+        client = await connect()
+        await client.good("Auth", token="secret")
+        body = msgspec.json.encode({"cmd": "PUSH", "queue": "q", "name": "n", "data": "x" * (3 * MB)})
+        await send_in_parts(client, body, parts)
+        assert (await client.read())["ok"] is True
+
+
 class TestHeartbeat:
     @pytest.fixture
     def settings(self) -> HttpSettings:
         return HttpSettings(port=0, drain_s=0.5, heartbeat_s=0.4)
+
+    @pytest.fixture
+    def go_on(self) -> asyncio.Event:
+        """Until it is set, the command CheckFile is under way."""
+        return asyncio.Event()
+
+    @pytest.fixture
+    def operations(self, go_on: asyncio.Event) -> dict[str, Operation]:
+        async def check_file(command: Any) -> dict[str, Any]:
+            await go_on.wait()
+            return {}
+
+        return {"CheckFile": check_file}
 
     async def test_a_half_open_peer_is_cut(self, server: HttpServer, connect: Connect) -> None:
         loop = asyncio.get_running_loop()
@@ -299,6 +372,30 @@ class TestHeartbeat:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(client.socket.receive(), 1.5)
         await client.good("Ping")
+
+    async def test_a_client_that_pipelines_behind_a_long_command_is_not_cut(
+        self, connect: Connect, go_on: asyncio.Event
+    ) -> None:
+        client = await connect()
+        await client.send({"cmd": "CheckFile", "reqId": "d"})
+        for number in range(40):  # more than is read ahead
+            await client.send({"cmd": "Ping", "reqId": number, "pad": "x" * 60_000})
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(client.socket.receive(), 1.5)
+        go_on.set()
+        assert (await client.read())["reqId"] == "d"
+        for number in range(40):
+            assert (await client.read())["reqId"] == number
+
+    async def test_a_ping_behind_a_waiting_command_is_answered(self, connect: Connect, go_on: asyncio.Event) -> None:
+        client = await connect(autoping=False)
+        await client.send({"cmd": "CheckFile"})
+        await client.send({"cmd": "Ping"})
+        await client.socket.ping(b"there?")
+        async with asyncio.timeout(5):
+            while (await client.socket.receive()).type is not aiohttp.WSMsgType.PONG:
+                pass
+        go_on.set()
 
     async def test_a_ping_of_the_client_is_answered(self, connect: Connect) -> None:
         client = await connect(autoping=False)
