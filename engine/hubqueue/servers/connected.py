@@ -18,6 +18,7 @@ import msgspec
 
 from hubqueue.errors import Busy, NotAuthenticated
 from hubqueue.hub.summaries import Summaries
+from hubqueue.servers.choir import Burst
 from hubqueue.servers.commands import WEIGHTS, dispatch, finish
 from hubqueue.servers.door import CALL_BYTES, LAST_WORDS_S, Call, Door, Reply, Session, Work
 from hubqueue.servers.told import Gap, Teller, Told
@@ -28,7 +29,7 @@ MAX_OPEN_BYTES: Final = 4 * 1024 * 1024  # of requests without a reply; then rea
 MAX_PARKED: Final = 1000  # long-polls waiting at a time
 MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024  # replies and events the client does not take; then it is cut
 MAX_UNTOLD_BYTES: Final = 4 * 1024 * 1024  # events and replies it has not taken; further events are left out
-MAX_UNSUMMED_BYTES: Final = 64 * 1024  # the same for summaries: the next one says it all
+MAX_UNSUMMED_BYTES: Final = 64 * 1024  # the same for summaries: what they would say is told later
 LINGER_S: Final = 0.005  # what is told waits so long for more, unless a reply leaves: one write for a burst
 PAUSE_UNSENT_BYTES: Final = 1024 * 1024  # from here on no more of its requests are read
 
@@ -84,19 +85,21 @@ class Connected(Session):
             if LOADED in self._holds and self._open_bytes < MAX_OPEN_BYTES // 2:
                 self._release(LOADED)
         if self._transport is not None:
+            if self.choir is not None:
+                self.choir.flush()
             self._write(self._out, reply, call.req_id)
             self._flush_soon()
 
-    def tell(self, told: Told) -> None:
+    def tell(self, told: Told) -> bool:
         if self._transport is None:
-            return
+            return False
         unsent = len(self._out) + self._transport.get_write_buffer_size()
         if isinstance(told, Summaries):
             if unsent > MAX_UNSUMMED_BYTES:
-                return
+                return False
         elif unsent > MAX_UNTOLD_BYTES:
             self._missed += 1
-            return
+            return False
         elif self._missed:
             queue = getattr(told, "queue", "")
             self._out += self._teller.once(Gap(queue, told.at_ms, self._missed))
@@ -105,6 +108,20 @@ class Connected(Session):
         if not self._lingering and not self._flushing:
             self._lingering = True
             self._loop.call_later(LINGER_S, self._flush_told)
+        return True
+
+    def tell_burst(self, burst: Burst) -> None:
+        if self._transport is None:
+            return
+        if len(self._out) + self._transport.get_write_buffer_size() > MAX_UNTOLD_BYTES:
+            self._missed += len(burst.events)
+            return
+        if self._missed:
+            first = burst.events[0]
+            self._out += self._teller.once(Gap(first.queue, first.at_ms, self._missed))
+            self._missed = 0
+        self._out += burst.frames(self._teller)
+        self._flush_soon()
 
     def check_room(self) -> None:
         if len(self._parked) >= MAX_PARKED:

@@ -17,6 +17,7 @@ from hubqueue.errors import HubqueueError
 from hubqueue.hub.hub import Hub
 from hubqueue.model.access import EVERYTHING, Grant
 from hubqueue.servers.auth import Gate
+from hubqueue.servers.choir import Burst, Choir, Choirs, Parts
 from hubqueue.servers.told import Told
 from hubqueue.servers.workers import Workers
 
@@ -47,8 +48,10 @@ class Door:
     version: str
     operations: Mapping[str, Operation] = field(default_factory=dict)  # what the process lends: see operate
     started_ms: int = field(init=False)
+    choirs: Choirs = field(init=False)
 
     def __post_init__(self) -> None:
+        self.choirs = Choirs(self.hub.recent)
         self.started_ms = self.workers.now_ms()
 
     def uptime_ms(self) -> int:
@@ -66,7 +69,8 @@ class Session(ABC):
         self.holder = door.hub.holder()
         self.workers: dict[str, bool] = {}  # registered here by id -> has said goodbye
         self.listening: dict[tuple[str, str | None], Callable[[], None]] = {}  # see listening.py
-        self.told_seq = 0  # the newest event it was told
+        self.wishes: dict[str | None, Parts] = {}  # the events it asked for, by queue
+        self.choir: Choir | None = None  # those who asked for the same
         self._unwatch: Callable[[], None] | None = None
 
     @abstractmethod
@@ -74,8 +78,13 @@ class Session(ABC):
         """Send the reply of a call."""
 
     @abstractmethod
-    def tell(self, told: Told) -> None:
-        """Send what it listens to; a client that is behind is told of a gap later."""
+    def tell(self, told: Told) -> bool:
+        """Send what it listens to; whether it was taken. A client that is behind is told of a gap later."""
+
+    def tell_burst(self, burst: Burst) -> None:
+        """The same for events that leave together."""
+        for event in burst.events:
+            self.tell(event)
 
     @abstractmethod
     def check_room(self) -> None:
@@ -117,6 +126,7 @@ class Session(ABC):
         self._unwatch = unwatch
 
     def _silence(self) -> None:
+        self.door.choirs.leave(self)
         for end in self.listening.values():
             end()
         self.listening.clear()

@@ -27,13 +27,13 @@ End = Callable[[], None]
 
 
 def subscribe_events(call: Call, command: SubscribeEvents) -> None:
-    session, recent = call.session, call.session.door.hub.recent
+    session, recent, choirs = call.session, call.session.door.hub.recent, call.session.door.choirs
     queue = None if command.queue == EVERY else check_queue(command.queue)
     if command.kinds is not None and len(command.kinds) > MAX_KINDS:
         raise Invalid(f"kinds must hold at most {MAX_KINDS} entries")
     topics = _topics(call, queue)
     if not command.add:
-        _stop(session, EVENTS)
+        _stop_events(session)
     kinds = None if command.kinds is None else frozenset(command.kinds)
     missed: list[Event] = []
     whole = True
@@ -42,8 +42,10 @@ def subscribe_events(call: Call, command: SubscribeEvents) -> None:
             after, complete = recent.since(topic, command.since, command.epoch)
             missed += after
             whole = whole and complete
-    receive = _receiver(session, kinds)
-    _listen(session, EVENTS, queue, lambda: [recent.follow(topic, receive) for topic in topics])
+    _check_room(session, (EVENTS, queue))
+    session.wishes[queue] = frozenset((topic, kinds) for topic in topics)
+    choirs.move(session)
+    session.listening[(EVENTS, queue)] = lambda: _wish_no_more(session, queue)
     call.answer({"epoch": recent.epoch, "seq": number(recent.seq)})
     if not whole:
         session.tell(Gap(command.queue, session.door.hub.now_ms(), None))
@@ -52,18 +54,9 @@ def subscribe_events(call: Call, command: SubscribeEvents) -> None:
             session.tell(event)
 
 
-def _receiver(session: Session, kinds: frozenset[str] | None) -> Callable[[Event], None]:
-    def receive(event: Event) -> None:
-        if event.seq != session.told_seq and (kinds is None or event.kind in kinds):
-            session.told_seq = event.seq  # it may have asked for this queue and for all queues
-            session.tell(event)
-
-    return receive
-
-
 def unsubscribe_events(call: Call, command: UnsubscribeEvents) -> None:
     if command.queue is None:
-        _stop(call.session, EVENTS)
+        _stop_events(call.session)
     else:
         _stop_one(call.session, EVENTS, None if command.queue == EVERY else command.queue)
     call.answer(OK)
@@ -74,12 +67,11 @@ def subscribe_summaries(call: Call, command: wire.SubscribeSummaries) -> None:
     queue = None if command.queue is None else check_queue(command.queue)
     topics = _topics(call, queue)
 
-    def receive(told: Summaries | Event) -> None:
+    def receive(told: Summaries | Event) -> bool:
         followed = isinstance(told, Event) and not session.listening.keys().isdisjoint(
             {(EVENTS, None), (EVENTS, told.queue)}
         )
-        if not followed:  # else it was among the events that the client asked for
-            session.tell(told)
+        return followed or session.tell(told)  # followed: it is among the events that the client asked for
 
     _listen(session, SUMMARIES, queue, lambda: [watch.subscribe(topic, receive) for topic in topics])
     call.answer(OK)
@@ -122,8 +114,7 @@ def _topics(call: Call, queue: str | None) -> tuple[str | None, ...]:
 
 def _listen(session: Session, kind: str, name: str | None, begin: Callable[[], Iterable[End]]) -> None:
     """Listen, instead of what was listened to under the same name. Errors: Busy."""
-    if (kind, name) not in session.listening and len(session.listening) >= MAX_LISTENING:
-        raise Busy("This connection listens to too much", hint="ask for all queues, or use another connection")
+    _check_room(session, (kind, name))
     ends = tuple(begin())
     _stop_one(session, kind, name)
 
@@ -134,15 +125,27 @@ def _listen(session: Session, kind: str, name: str | None, begin: Callable[[], I
     session.listening[(kind, name)] = end
 
 
+def _check_room(session: Session, key: tuple[str, str | None]) -> None:
+    if key not in session.listening and len(session.listening) >= MAX_LISTENING:
+        raise Busy("This connection listens to too much", hint="ask for all queues, or use another connection")
+
+
+def _wish_no_more(session: Session, queue: str | None) -> None:
+    if session.wishes.pop(queue, None) is not None:
+        session.door.choirs.move(session)
+
+
 def _stop_one(session: Session, kind: str, name: str | None) -> None:
     end = session.listening.pop((kind, name), None)
     if end is not None:
         end()
 
 
-def _stop(session: Session, kind: str) -> None:
-    for key in [key for key in session.listening if key[0] == kind]:
-        session.listening.pop(key)()
+def _stop_events(session: Session) -> None:
+    session.wishes.clear()
+    session.door.choirs.move(session)
+    for key in [key for key in session.listening if key[0] == EVENTS]:
+        del session.listening[key]
 
 
 HANDLERS: Final[Handlers] = {

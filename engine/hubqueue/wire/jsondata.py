@@ -46,10 +46,10 @@ def readable(data: bytes | msgspec.Raw | None) -> Any:
 def plain(value: Any, depth: int = 0) -> Any:
     """A decoded value as JSON can carry it; Raw values in it are decoded too."""
     match value:
+        case str():  # the most frequent ones first; ASCII has nothing to replace
+            return value if value.isascii() else value.encode(errors="replace").decode()
         case None | bool():
             return value
-        case str():
-            return value.encode(errors="replace").decode()
         case int():
             return value if -SAFE <= value <= SAFE else str(value)
         case float():
@@ -73,7 +73,9 @@ def plain(value: Any, depth: int = 0) -> Any:
 
 
 def _key(key: object) -> str:
-    return key.encode(errors="replace").decode() if isinstance(key, str) else str(key)
+    if not isinstance(key, str):
+        return str(key)
+    return key if key.isascii() else key.encode(errors="replace").decode()
 
 
 def _text(data: bytes) -> str:

@@ -18,10 +18,11 @@ from hubqueue.hub.settings import HubSettings
 from hubqueue.model.access import Scope
 from hubqueue.model.job import NewJob
 from hubqueue.servers.connected import MAX_UNTOLD_BYTES
+from hubqueue.servers.http.reach import DOOR
 from hubqueue.servers.http.server import HttpServer
 from hubqueue.servers.http.settings import HttpSettings
 from hubqueue.servers.http.sse import streams
-from hubqueue.servers.http.ws import websocket
+from hubqueue.servers.http.ws import Client, websocket
 from hubqueue.servers.settings import TcpSettings
 from hubqueue.servers.tcp import TcpServer
 from support.doors import door_of
@@ -193,8 +194,9 @@ async def test_a_slow_client_misses_events_is_told_of_it_and_holds_nobody_up(
         await worker.good("PUSH", queue="q", name="n", data=1)
         pulled = await worker.good("PULL", queue="q", owner="w")
         await worker.good("ACK", id=pulled["job"]["id"], token=pulled["token"], result="x" * 1_000_000)
-    (receive,) = [each for each in hub._events._by_queue["q"] if "receiver" in each.__qualname__.lower()]
-    session = receive.__closure__[1].cell_contents  # type: ignore[attr-defined]
+    (choir,) = server.app[DOOR].choirs._choirs.values()
+    (session,) = choir.members
+    assert isinstance(session, Client)
     assert session._missed > 0
     assert session._unsent + len(session._out) < MAX_UNTOLD_BYTES + 2_000_000
     await until(lambda: session._transport is None, 10)  # it answers no ping
