@@ -1,7 +1,8 @@
 """The state of queues for crowds: coalesced, at most once a second, made once for everybody who watches.
 
 Nothing is counted while nobody watches. A queue is told of when its counts, its pause or its rates have changed.
-Listeners are called in slices over the second, so that thousands of them never hold the loop for long.
+Listeners are called in slices over the second, so that thousands of them never hold the loop for long. A listener
+that takes no more for now (it returns False) is told the state of what it missed a second later.
 Source: engine-rules 32.
 """
 
@@ -9,10 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections import deque
-from collections.abc import Awaitable, Callable, Iterable, Mapping
-from functools import partial
-from typing import Any, Final
+from collections import Counter, deque
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from typing import Final, TypeVar
 
 import msgspec
 
@@ -23,6 +23,8 @@ from hubqueue.model.verbs import Event
 from hubqueue.store.queues import PRIORITIZED, QueueRow, Queues
 from hubqueue.store.tx import Tally, Tx
 
+N = TypeVar("N")
+
 log = logging.getLogger(__name__)
 
 EVERY_S: Final = 1.0
@@ -30,7 +32,8 @@ WINDOW: Final = 10  # rates are means over so many of these
 SLICE: Final = 50  # listeners told at a time: about 1 ms
 PAUSE_S: Final = 0.005  # between two slices
 NOTICES: Final = frozenset({"forwarder:link"})  # events that are told between the summaries
-MAX_QUEUES: Final = 1000  # looked at in one go, told in one message
+MAX_QUEUES: Final = 100  # read in one go, told in one message: some milliseconds
+LOOKED_AT: Final = 2000  # queues compared with what was told of them, in one go
 
 
 class Flow(msgspec.Struct, frozen=True, gc=False):
@@ -70,8 +73,10 @@ class Summaries(msgspec.Struct, frozen=True, gc=False):
     gone: tuple[str, ...] = ()
 
 
-Listen = Callable[[Summaries | Event], Any]
-Run = Callable[[Callable[[Tx], list[QueueState]]], Awaitable[list[QueueState]]]
+Listen = Callable[[Summaries | Event], bool | None]
+Signs = dict[str, tuple[object, ...]]  # of each queue, what shows that it has changed
+Read = tuple[list[QueueState], Signs]
+Run = Callable[[Callable[[Tx], Read]], Awaitable[Read]]
 
 
 class Watch:
@@ -85,11 +90,13 @@ class Watch:
         self._run = run
         self._fold = fold
         self._now_ms = now_ms
-        self._listeners: dict[str | None, list[Listen]] = {}
-        self._new: list[tuple[str | None, Listen]] = []  # they are told everything first
+        self._listeners: dict[str | None, dict[Listen, None]] = {}
+        self._open: Counter[Listen] = Counter()  # to how many topics each listens
+        self._owed: dict[Listen, set[str] | None] = {}  # whose state is to be told, changed or not; None: of all queues
+        self._in_slice = 0
         self._notices: list[Event] = []
         self._flows: dict[str, deque[list[int]]] = {}  # of the queues with traffic: the newest seconds last
-        self._told: dict[str, tuple[object, ...]] = {}
+        self._told: Signs = {}
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -100,15 +107,19 @@ class Watch:
     def subscribe(self, queue: str | None, listen: Listen) -> Callable[[], None]:
         """Call `listen` soon with the state of a queue, or of all, and after every change. Returns what ends it."""
         self._fold()
-        listeners = self._listeners.setdefault(queue, [])
-        listeners.append(listen)
-        self._new.append((queue, listen))
+        listeners = self._listeners.setdefault(queue, {})
+        listeners[listen] = None
+        self._open[listen] += 1
+        self._owe(listen, None if queue is None else {queue} & self._queues.by_name.keys())
         if self._task is None:
             self._task = asyncio.get_running_loop().create_task(self._watch(), name="summaries")
 
         def end() -> None:
-            if listen in listeners:
-                listeners.remove(listen)
+            if listeners.pop(listen, self) is self:
+                return  # it has ended before
+            self._open -= Counter((listen,))
+            if listen not in self._open:
+                self._owed.pop(listen, None)
             if not listeners and self._listeners.get(queue) is listeners:
                 del self._listeners[queue]
             if not self._listeners:
@@ -141,6 +152,7 @@ class Watch:
             self._task.cancel()
             self._task = None
         self._notices.clear()
+        self._owed.clear()
         self._flows.clear()
         self._told.clear()
 
@@ -150,40 +162,58 @@ class Watch:
             started_s = loop.time()
             self._fold()
             try:
-                await self._tell_new()
+                await self._tell_owed()
                 await self._tell_changes()
                 await self._tell_notices()
             except HubqueueError as error:  # the hub stops, or its file is in trouble: logged there
                 log.debug("summaries are left out code=%s", error.code)
             except Exception:
                 log.exception("Summaries failed: a defect")
-            self._next_second()
+            await self._next_second()
             await asyncio.sleep(max(0.0, started_s + EVERY_S - loop.time()))
 
-    async def _tell_new(self) -> None:
-        """The whole state for those who have just come."""
-        new, self._new = self._new, []
-        for topic in dict.fromkeys(topic for topic, _ in new):
-            listeners = [listen for each, listen in new if each == topic]
-            for names in self._names([topic]):
-                states = await self._run(partial(self._states, names=names, changed=False))
-                await self._tell(listeners, Summaries(self._now_ms(), tuple(states)))
+    async def _tell_owed(self) -> None:
+        """The state of their queues for those who have just come, or could not take it before."""
+        owed, self._owed = self._owed, {}
+        try:
+            everything = [listen for listen, names in owed.items() if names is None]
+            if everything:
+                for part in _parts(self._queues.by_name):
+                    states, signs = await self._read(part)
+                    self._told = signs | self._told
+                    await self._tell(everything, Summaries(self._now_ms(), tuple(states)))
+                for listen in everything:
+                    owed.pop(listen, None)
+            alike: dict[frozenset[str], list[Listen]] = {}
+            for listen, names in owed.items():
+                if names:
+                    alike.setdefault(frozenset(names), []).append(listen)
+            for each, listeners in alike.items():
+                there = [name for name in each if name in self._queues.by_name]
+                gone = tuple(each.difference(there))
+                for part in _parts(there):
+                    states, signs = await self._read(part)
+                    self._told = signs | self._told
+                    await self._tell(listeners, Summaries(self._now_ms(), tuple(states)))
+                if gone:
+                    await self._tell(listeners, Summaries(self._now_ms(), (), gone))
+        except HubqueueError:
+            for listen, names in owed.items():
+                self._owe(listen, names)
+            raise
 
     async def _tell_changes(self) -> None:
-        topics = list(self._listeners)
-        gone = tuple(name for name in self._told if name not in self._queues.by_name)
-        for name in gone:
-            del self._told[name]
-        for names in self._names(topics):
-            states = await self._run(partial(self._states, names=names, changed=True))
-            if states:
-                await self._tell(self._listeners.get(None, ()), Summaries(self._now_ms(), tuple(states)))
+        gone = await self._gone()
+        for part in _parts(await self._changed()):
+            states, signs = await self._read(part)
+            self._told |= signs
+            await self._tell(self._listeners.get(None, ()), Summaries(self._now_ms(), tuple(states)))
             for state in states:
                 listeners = self._listeners.get(state.queue)
                 if listeners:
                     await self._tell(listeners, Summaries(self._now_ms(), (state,)))
-        if gone:
-            await self._tell(self._listeners.get(None, ()), Summaries(self._now_ms(), (), gone))
+        for part in _parts(gone):
+            await self._tell(self._listeners.get(None, ()), Summaries(self._now_ms(), (), tuple(part)))
         for name in gone:
             await self._tell(self._listeners.get(name, ()), Summaries(self._now_ms(), (), (name,)))
 
@@ -192,45 +222,81 @@ class Watch:
         for event in notices:
             await self._tell((*self._listeners.get(event.queue, ()), *self._listeners.get(None, ())), event)
 
-    def _names(self, topics: Iterable[str | None]) -> list[list[str]]:
-        """The queues of these topics that exist, in parts of a size that one transaction can look at."""
-        there = self._queues.by_name
-        wanted = set(topics)
-        names = list(there) if None in wanted else [name for name in wanted if name in there]
-        return [names[at : at + MAX_QUEUES] for at in range(0, len(names), MAX_QUEUES)]
+    async def _gone(self) -> list[str]:
+        """The queues that were told of and are not there any more; they are forgotten."""
+        gone = []
+        for part in _parts(self._told, LOOKED_AT):
+            gone += [name for name in part if name not in self._queues.by_name]
+            await asyncio.sleep(0)
+        for name in gone:
+            self._told.pop(name, None)
+        return gone
+
+    async def _changed(self) -> list[str]:
+        """The queues that somebody listens to and that differ from what was told last."""
+        wanted = self._queues.by_name if None in self._listeners else self._listeners
+        changed = []
+        for part in _parts(wanted, LOOKED_AT):
+            for name in part:
+                row = None if name is None else self._queues.find(name)
+                if row is not None and self._told.get(row.name) != self._sign(row):
+                    changed.append(row.name)
+            await asyncio.sleep(0)
+        return changed
+
+    async def _read(self, names: list[str]) -> Read:
+        """The state of these queues, as of one moment."""
+
+        def read(tx: Tx) -> Read:
+            rows = [row for row in map(tx.queues.find, names) if row is not None]
+            states = [_state(tx, row, self._flows.get(row.name)) for row in rows]
+            return states, {row.name: self._sign(row) for row in rows}
+
+        return await self._run(read)
+
+    def _sign(self, row: QueueRow) -> tuple[object, ...]:
+        return (row.paused, *row.n, *_sums(self._flows.get(row.name)))
+
+    def _owe(self, listen: Listen, names: set[str] | None) -> None:
+        if listen not in self._open:
+            return
+        before = self._owed.get(listen, set())
+        self._owed[listen] = None if names is None or before is None else before | names
 
     async def _tell(self, listeners: Iterable[Listen], told: Summaries | Event) -> None:
-        for at, listen in enumerate(tuple(listeners), 1):
+        for listen in tuple(listeners):
+            if listen not in self._open:
+                continue
             try:
-                listen(told)
+                taken = listen(told)
             except Exception:
                 log.exception("A listener to summaries failed: a defect of it")
-            if not at % SLICE:
+                taken = True
+            if taken is False and isinstance(told, Summaries):
+                self._owe(listen, {state.queue for state in told.queues}.union(told.gone))
+            self._in_slice += 1
+            if self._in_slice >= SLICE:
+                self._in_slice = 0
                 await asyncio.sleep(PAUSE_S)
 
-    def _states(self, tx: Tx, names: list[str], *, changed: bool) -> list[QueueState]:
-        """The state of these queues; changed: of those that differ from what was told last, which is noted."""
-        states = []
-        for name in names:
-            row = tx.queues.find(name)
-            if row is None:
-                continue
-            seconds = self._flows.get(name)
-            now = (row.paused, *row.n, _sums(seconds))
-            if changed:
-                if self._told.get(name) == now:
-                    continue
-                self._told[name] = now
-            states.append(_state(tx, row, seconds))
-        return states
-
-    def _next_second(self) -> None:
+    async def _next_second(self) -> None:
         """A new second begins; queues without traffic for ten of them are forgotten."""
-        for name, seconds in tuple(self._flows.items()):
-            if any(any(counts) for counts in seconds):
-                seconds.append([0] * Tally.SIZE)
-            else:
-                del self._flows[name]
+        for part in _parts(self._flows, LOOKED_AT):
+            for name in part:
+                seconds = self._flows.get(name)
+                if seconds is None:
+                    continue
+                if any(map(any, seconds)):
+                    seconds.append([0] * Tally.SIZE)
+                else:
+                    del self._flows[name]
+            await asyncio.sleep(0)
+
+
+def _parts(names: Iterable[N], size: int = MAX_QUEUES) -> Iterator[list[N]]:
+    """The names, as they are now, in parts that are dealt with in one go."""
+    every = list(names)
+    return (every[at : at + size] for at in range(0, len(every), size))
 
 
 def _sums(seconds: deque[list[int]] | None) -> tuple[int, ...]:

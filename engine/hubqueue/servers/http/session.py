@@ -98,5 +98,5 @@ class HttpSession(Session):
     def check_room(self) -> None:
         """One request is one call; the server bounds the requests."""
 
-    def tell(self, told: Told) -> None:
+    def tell(self, told: Told) -> bool:
         raise Invalid("This needs a connection that stays", hint="use /api/v1/ws or /api/v1/events")

@@ -51,15 +51,16 @@ class Stream(HttpSession):
         self._ready = asyncio.Event()
         self._ready.set()
 
-    def tell(self, told: Told) -> None:
+    def tell(self, told: Told) -> bool:
         if len(self._out) > MAX_UNSENT_BYTES:
             self._missed += 1
-            return
+            return False
         if self._missed:
             self._out += _lines(Gap(getattr(told, "queue", ""), told.at_ms, self._missed), "")
             self._missed = 0
         self._out += _lines(told, self.door.hub.recent.epoch)
         self._ready.set()
+        return True
 
     async def next(self, patience_s: float) -> bytes:
         """What is to be sent: what it was told, or a sign of life."""
