@@ -180,7 +180,7 @@ class Watch:
             if everything:
                 for part in _parts(self._queues.by_name):
                     states, signs = await self._read(part)
-                    self._told = signs | self._told
+                    self._note(signs)
                     await self._tell(everything, Summaries(self._now_ms(), tuple(states)))
                 for listen in everything:
                     owed.pop(listen, None)
@@ -193,7 +193,7 @@ class Watch:
                 gone = tuple(each.difference(there))
                 for part in _parts(there):
                     states, signs = await self._read(part)
-                    self._told = signs | self._told
+                    self._note(signs)
                     await self._tell(listeners, Summaries(self._now_ms(), tuple(states)))
                 if gone:
                     await self._tell(listeners, Summaries(self._now_ms(), (), gone))
@@ -256,6 +256,11 @@ class Watch:
 
     def _sign(self, row: QueueRow) -> tuple[object, ...]:
         return (row.paused, *row.n, *_sums(self._flows.get(row.name)))
+
+    def _note(self, signs: Signs) -> None:
+        """What was told first of a queue. Later changes are noted when they are told to everybody."""
+        for name, sign in signs.items():
+            self._told.setdefault(name, sign)
 
     def _owe(self, listen: Listen, names: set[str] | None) -> None:
         if listen not in self._open:

@@ -76,7 +76,10 @@ async def dead_reasons(call: Call, command: wire.DeadReasons) -> dict[str, Any]:
 async def show_overview(call: Call, command: wire.Overview) -> dict[str, Any]:
     door = call.session.door
     hub, whole = door.hub, call.sees(None)
-    now = await hub.run(lambda tx: overview.overview(tx, hub.history, call.sees, command.limit))
+    survey = overview.Survey(hub.history, call.sees, command.limit)
+    while await hub.run(survey.step):
+        pass
+    now = survey.found()
     per_s = hub.metrics.rates(hub.now_ms())
     return {
         "queues": [_queue(each) for each in now.queues],

@@ -1,9 +1,10 @@
-"""The queues at this moment, with what went through them in the last minute."""
+"""The queues at this moment, with what went through them in the last minute. Each step holds the loop for little."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from heapq import nlargest
+from typing import Final
 
 import msgspec
 
@@ -12,6 +13,9 @@ from hubqueue.hub.verbs import query
 from hubqueue.model.state import State
 from hubqueue.store.queues import PRIORITIZED, QueueRow
 from hubqueue.store.tx import Tx
+
+COUNTED: Final = 2000  # queues whose jobs are added up in one step
+LISTED: Final = 100  # queues whose first job in line is looked up in one step
 
 
 class Standing(msgspec.Struct, frozen=True, gc=False, rename="camel"):
@@ -44,16 +48,46 @@ class Now(msgspec.Struct, frozen=True, gc=False):
     totals: Standing
 
 
-def overview(tx: Tx, history: History, sees: Callable[[str], bool], limit: int) -> Now:
-    """All queues that the client sees; those listed are the ones with most unfinished and dead jobs."""
-    rows = [row for row in tx.queues.by_name.values() if sees(row.name)]
-    sums = [sum(column) for column in zip(*(row.n for row in rows), strict=True)] or [0] * (PRIORITIZED + 1)
-    listed = rows if len(rows) <= limit else nlargest(limit, rows, key=_weight)
-    queues = [
-        QueueNow(row.name, row.paused, _standing(row.n), query.oldest_ms(tx, row), history.per_minute(row))
-        for row in sorted(listed, key=_name)
-    ]
-    return Now(queues, len(rows), _standing(sums))
+class Survey:
+    """All queues that the client sees; those listed are the ones with most unfinished and dead jobs.
+
+    `step` until it answers False, then `found`.
+    """
+
+    def __init__(self, history: History, sees: Callable[[str], bool], limit: int) -> None:
+        self._history = history
+        self._sees = sees
+        self._limit = limit
+        self._left: list[QueueRow] | None = None  # to be counted
+        self._sums = [0] * (PRIORITIZED + 1)
+        self._count = 0
+        self._largest: list[QueueRow] = []
+        self._listed: list[QueueNow] = []
+
+    def step(self, tx: Tx) -> bool:
+        """One slice; whether there is more to do."""
+        if self._left is None:
+            self._left = list(tx.queues.by_name.values())
+        if self._left:
+            part, self._left = self._left[-COUNTED:], self._left[:-COUNTED]
+            self._add_up([row for row in part if row.id in tx.queues.by_id and self._sees(row.name)])
+            return True
+        part, self._largest = self._largest[-LISTED:], self._largest[:-LISTED]
+        self._listed += [_queue(tx, row, self._history) for row in part if row.id in tx.queues.by_id]
+        return bool(self._largest)
+
+    def found(self) -> Now:
+        return Now(sorted(self._listed, key=_name), self._count, _standing(self._sums))
+
+    def _add_up(self, rows: list[QueueRow]) -> None:
+        self._count += len(rows)
+        if rows:
+            self._sums = [sum(column) for column in zip(self._sums, *(row.n for row in rows), strict=True)]
+        self._largest = nlargest(self._limit, [*self._largest, *rows], key=_weight)
+
+
+def _queue(tx: Tx, row: QueueRow, history: History) -> QueueNow:
+    return QueueNow(row.name, row.paused, _standing(row.n), query.oldest_ms(tx, row), history.per_minute(row))
 
 
 def _standing(n: list[int]) -> Standing:
@@ -65,5 +99,5 @@ def _weight(row: QueueRow) -> int:
     return sum(row.n[:PRIORITIZED]) - row.n[State.COMPLETED]
 
 
-def _name(row: QueueRow) -> str:
-    return row.name
+def _name(queue: QueueNow) -> str:
+    return queue.name
