@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from hubqueue.model.outcome import Reject as Reject
     from hubqueue.model.outcome import Release as Release
     from hubqueue.model.outcome import Retry as Retry
+    from hubqueue.work.listener import Message as Message
+    from hubqueue.work.listener import channel as channel
     from hubqueue.work.registry import task as task
     from hubqueue.work.running import RunningJob as RunningJob
     from hubqueue.work.worker import Worker as Worker
@@ -41,12 +43,14 @@ _HOME: Final = {
     "HubqueueError": "hubqueue.errors",
     "JobHandle": "hubqueue.api.jobs",
     "JobView": "hubqueue.api.jobs",
+    "Message": "hubqueue.work.listener",
     "Queue": "hubqueue.api.queue",
     "Reject": "hubqueue.model.outcome",
     "Release": "hubqueue.model.outcome",
     "Retry": "hubqueue.model.outcome",
     "RunningJob": "hubqueue.work.running",
     "Worker": "hubqueue.work.worker",
+    "channel": "hubqueue.work.listener",
     "exponential": "hubqueue.api.newjob",
     "fixed": "hubqueue.api.newjob",
     "job": "hubqueue.api.newjob",

@@ -74,7 +74,7 @@ class Stand:
 
 PREAMBLE = """
 import asyncio, os, pathlib, time
-from hubqueue import Reject, Release, Retry, task
+from hubqueue import Reject, Release, Retry, channel, task
 _flags = pathlib.Path({flags!r})
 def say(name): (_flags / name).touch()
 def wait(name):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import faulthandler
+import inspect
 import io
 import logging
 import os
@@ -23,8 +24,22 @@ from hubqueue.client.address import LinkSettings
 from hubqueue.client.remote import RemoteHub
 from hubqueue.work import events, messages
 from hubqueue.work.execution import Execution, job_id
+from hubqueue.work.hearing import Hearings
+from hubqueue.work.listener import AnyListener
 from hubqueue.work.loading import Loaded, load
-from hubqueue.work.messages import Beat, Drain, FromChild, Go, Held, Loading, Ready, Settled, Setup, TaskInfo
+from hubqueue.work.messages import (
+    Beat,
+    ChannelInfo,
+    Drain,
+    FromChild,
+    Go,
+    Held,
+    Loading,
+    Ready,
+    Settled,
+    Setup,
+    TaskInfo,
+)
 from hubqueue.work.registry import AnyTask
 from hubqueue.work.worker import Worker
 
@@ -47,7 +62,8 @@ class Child:
         loop = asyncio.get_running_loop()
         threading.Thread(target=self._listen, args=(loop,), daemon=True).start()
         loaded = load(Path(self._setup.folder), skip=self._setup.skip, loading=lambda file: self._report(Loading(file)))
-        self._report(Ready([_info(task) for task in loaded.registry], loaded.problems))
+        channels = [_channel_info(listener) for listener in loaded.listeners]
+        self._report(Ready([_info(task) for task in loaded.registry], loaded.problems, channels))
         order = await self._orders.get()
         return await self._work(loaded, order.suspects) if isinstance(order, Go) else 0
 
@@ -67,12 +83,14 @@ class Child:
         ]
         for worker in workers:
             worker.listen(self._tell)
+        hearings = Hearings(hub, loaded.listeners)
+        hearings.start()
         runs = {asyncio.create_task(worker.run()) for worker in workers}
         beat = asyncio.create_task(self._beat(execution))
         order = asyncio.create_task(self._orders.get())
         await asyncio.wait({order, *runs}, return_when=asyncio.FIRST_COMPLETED)
         grace_s = told.grace_s if order.done() and isinstance(told := order.result(), Drain) else 0.0
-        await asyncio.gather(*(worker.stop(grace_s) for worker in workers))
+        await asyncio.gather(hearings.stop(grace_s), *(worker.stop(grace_s) for worker in workers))
         ends = await asyncio.gather(*runs, return_exceptions=True)
         await hub.close()
         beat.cancel()
@@ -106,6 +124,11 @@ class Child:
 def _info(task: AnyTask) -> TaskInfo:
     file, line = task.place
     return TaskInfo(task.name, task.queue, Path(file).name, line, task.concurrency)
+
+
+def _channel_info(listener: AnyListener) -> ChannelInfo:
+    code = inspect.unwrap(listener.function).__code__
+    return ChannelInfo(listener.channel, Path(code.co_filename).name)
 
 
 class _JobFormatter(logging.Formatter):

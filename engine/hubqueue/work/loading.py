@@ -19,6 +19,7 @@ from types import ModuleType
 import msgspec
 
 from hubqueue.errors import HubqueueError, Invalid
+from hubqueue.work.listener import AnyListener, Listener
 from hubqueue.work.registry import AnyTask, Registry, Task
 
 PACKAGE = "handlers"
@@ -41,6 +42,7 @@ class Loaded:
 
     registry: Registry
     problems: list[Problem]
+    listeners: list[AnyListener]
 
 
 def handler_files(folder: Path) -> list[Path]:
@@ -55,6 +57,7 @@ def load(folder: Path, *, skip: Collection[str] = (), loading: Callable[[str], N
     sys.modules[PACKAGE] = package
     registry = Registry()
     problems: list[Problem] = []
+    listeners: list[AnyListener] = []
     for file in handler_files(folder):
         if file.name in skip:
             problems.append(Problem(file.name, 0, "skipped: the process died while loading it; change it to try again"))
@@ -73,13 +76,19 @@ def load(folder: Path, *, skip: Collection[str] = (), loading: Callable[[str], N
                 registry.add(task)
             except Invalid as error:
                 problems.append(Problem(file.name, task.place[1], str(error)))
-    return Loaded(registry, problems)
+        listeners += _listeners_of(module)
+    return Loaded(registry, problems, listeners)
 
 
 def _tasks_of(module: ModuleType, file: Path) -> list[AnyTask]:
     """Tasks defined in this file; those imported from a neighbour belong to that one."""
     found = {id(value): value for value in vars(module).values() if isinstance(value, Task)}
     return [task for task in found.values() if task.function.__module__ == module.__name__]
+
+
+def _listeners_of(module: ModuleType) -> list[AnyListener]:
+    found = {id(value): value for value in vars(module).values() if isinstance(value, Listener)}
+    return [listener for listener in found.values() if listener.function.__module__ == module.__name__]
 
 
 def _problem(file: Path, error: BaseException) -> Problem:

@@ -63,11 +63,19 @@ class TaskInfo(msgspec.Struct, frozen=True):
     concurrency: int
 
 
+class ChannelInfo(msgspec.Struct, frozen=True):
+    """One function that hears a channel, as it was loaded."""
+
+    channel: str
+    file: str
+
+
 class Ready(msgspec.Struct, frozen=True, tag=True):
     """Everything that can be loaded is."""
 
     tasks: list[TaskInfo]
     problems: list[Problem]
+    channels: list[ChannelInfo] = []
 
 
 class Held(msgspec.Struct, frozen=True, tag=True):

@@ -60,7 +60,7 @@ class HandlerParent:
     @property
     def status(self) -> HandlerStatus:
         pid = None if self._child is None else self._child.pid
-        return HandlerStatus(pid, self._served.tasks, self._problems, self._restarts)
+        return HandlerStatus(pid, self._served.tasks, self._problems, self._restarts, self._served.channels)
 
     async def start(self) -> None:
         """Begin to load the folder and serve it until `close`; `status` tells how far that is."""
@@ -141,13 +141,14 @@ class HandlerParent:
             await self._buried(old)
         self._served = served
         self._problems = served.problems
-        if successor is not None and not served.tasks:
+        if successor is not None and not served.tasks and not served.channels:
             await successor.kill("has nothing to do")
         elif successor is not None:
             await self._reclaim(served)  # of a hub that was killed, too
             self._child = successor
             successor.go(tuple(self._suspects))
-        log.info("handlers serve tasks=%d problems=%d", len(served.tasks), len(served.problems))
+        counts = (len(served.tasks), len(served.channels), len(served.problems))
+        log.info("handlers serve tasks=%d channels=%d problems=%d", *counts)
 
     async def _load(self) -> HandlerProcess | None:
         """A process that stands by with the folder loaded; None when it died of it, and then what is to be done is."""
@@ -189,7 +190,8 @@ class HandlerParent:
         """Files that work in the process that runs, and would not in this one."""
         if self._child is None or self._child.ended.done() or self._child.stuck:
             return set()
-        return {problem.file for problem in ready.problems} & {task.file for task in self._served.tasks}
+        served = {task.file for task in self._served.tasks} | {channel.file for channel in self._served.channels}
+        return {problem.file for problem in ready.problems} & served
 
     async def _bury(self, child: HandlerProcess) -> None:
         """When the process is gone: fail the guilty job, take the others back, remember whom to suspect."""

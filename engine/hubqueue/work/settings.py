@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from hubqueue.work.loading import Problem
-from hubqueue.work.messages import TaskInfo
+from hubqueue.work.messages import ChannelInfo, TaskInfo
 
 
 @dataclass(frozen=True)
@@ -42,3 +42,4 @@ class HandlerStatus:
     tasks: Sequence[TaskInfo]
     problems: Sequence[Problem]
     restarts: int
+    channels: Sequence[ChannelInfo] = ()
