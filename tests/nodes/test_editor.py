@@ -42,7 +42,7 @@ class Editor:
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", lambda told: self.errors.append(told.text) if told.type == "error" else None)
         if look["color_scheme"] == "dark":
-            self.page.add_init_script("localStorage.setItem('view-dark-theme', JSON.stringify('dark'))")
+            self.page.add_init_script("localStorage.setItem('view-dark-theme', 'dark')")
         self.page.goto(red.url)
         self.page.wait_for_function("window.RED && RED.nodes && RED.workspaces && RED.workspaces.active()")
         self.page.wait_for_selector("#red-ui-palette-search input")
@@ -233,7 +233,7 @@ def test_a_flow_is_built_by_hand_deployed_and_run(
     editor.palette()
     made = {
         type: editor.drag(f"hubqueue-{type}", x, y)
-        for type, x, y in (("worker", 200, 200), ("result", 460, 200), ("enqueue", 300, 320))
+        for type, x, y in (("worker", 200, 200), ("result", 460, 200))
     }
     editor.wire(made["worker"], made["result"])
     # the first dialog makes the server too
@@ -247,7 +247,9 @@ def test_a_flow_is_built_by_hand_deployed_and_run(
     page.locator("#node-config-dialog-ok").click()
     page.locator("#node-dialog-ok").click()
     page.wait_for_function("document.querySelectorAll('.red-ui-tray').length === 0")
+    made["enqueue"] = editor.drag("hubqueue-enqueue", 300, 320)
     tray = editor.open(made["enqueue"])
+    tray.locator("#node-input-server").select_option(label=f"127.0.0.1:{hub.port}")
     tray.locator(".red-ui-typedInput-input").first.fill("other")
     page.locator("#node-dialog-ok").click()
     page.wait_for_function("document.querySelectorAll('.red-ui-tray').length === 0")
@@ -289,5 +291,5 @@ def test_the_button_of_a_worker_pauses_it(hub: HubProcess, red: NodeRed, browser
 
 
 def test_examples_are_in_the_import_menu(red: NodeRed) -> None:
-    listed = red.request("GET", "/library/_examples/flow/@hubqueue/node-red-hubqueue")
+    listed = red.request("GET", "/library/examples/flows/@hubqueue/node-red-hubqueue")
     assert "01 First job" in [each.get("fn") if isinstance(each, dict) else each for each in listed]
