@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from custom_components.hubqueue.diagnostics import (
 from custom_components.hubqueue.repairs import async_create_fix_flow
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
@@ -146,14 +148,14 @@ async def test_a_busy_queue_writes_at_most_once_a_second(
     while hass.loop.time() < began + 2.5:
         await call("PUSHB", queue="mail", jobs=[{"data": n} for n in range(50)])
     assert 1 <= len(writes) <= 4
-    assert all(later - sooner > 0.5 for sooner, later in zip(writes, writes[1:], strict=False))
+    assert all(later - sooner > 0.5 for sooner, later in pairwise(writes))
 
 
 async def test_dead_letters_are_a_repair_with_a_way_out(
     hass: HomeAssistant, call: Call, loaded: MockConfigEntry
 ) -> None:
     issues = ir.async_get(hass).issues
-    for step, left in (("retry", 1), ("purge", 0)):
+    for step in ("retry", "purge"):
         await dead_letter(call, "mail")
         await until(lambda: bool(issues), "a repair")
         ((_, issue_id),) = issues
@@ -176,7 +178,6 @@ async def test_dead_letters_are_a_repair_with_a_way_out(
     flow.hass = hass
     flow.flow_id, flow.handler, flow.context = "f", DOMAIN, {}
     assert (await flow.async_step_retry())["reason"] == "cannot_connect"
-    assert left == 0
 
 
 async def test_diagnostics_hold_no_payload_and_no_secret(
@@ -192,8 +193,6 @@ async def test_diagnostics_hold_no_payload_and_no_secret(
     assert dump["snapshot"]["links"]["up"]["to"] == "**REDACTED**"
     assert "secret payload" not in str(dump)
     assert "hidden" not in str(dump)
-    from homeassistant.helpers import device_registry as dr
-
     devices = {each.name: each for each in dr.async_entries_for_config_entry(dr.async_get(hass), loaded.entry_id)}
     assert (await async_get_device_diagnostics(hass, loaded, devices["mail"]))["queue"]["dead"] == 1
     assert (await async_get_device_diagnostics(hass, loaded, devices["up"]))["link"]["queue"] == "readings"

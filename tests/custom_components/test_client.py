@@ -1,0 +1,219 @@
+"""The client without Home Assistant's help: broken links, events that must not be lost, odd other sides."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from aiohttp import web
+from conftest import Call, free_port, hub_process, url_of
+from custom_components.hubqueue import connection as connections
+from custom_components.hubqueue.client import HubClient
+from custom_components.hubqueue.connection import Connection
+from custom_components.hubqueue.errors import AuthError, HubError, IncompatibleError, LinkDownError
+from seen import until
+
+from support.hub_process import HubProcess
+
+
+@asynccontextmanager
+async def client_of(url: str, token: str | None = None) -> AsyncIterator[HubClient]:
+    """A client that keeps its link up until the end of the block."""
+    async with aiohttp.ClientSession() as session:
+        client = HubClient(session, url, token)
+        task = asyncio.create_task(client.run())
+        try:
+            await client.up()
+            yield client
+        finally:
+            task.cancel()
+            await asyncio.wait([task])
+            await client.close()
+
+
+@asynccontextmanager
+async def odd_server(answer: Callable[[web.WebSocketResponse], Awaitable[None]]) -> AsyncIterator[str]:
+    """A server that does with a WebSocket what `answer` does."""
+
+    async def serve(request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await answer(socket)
+        return socket
+
+    app = web.Application()
+    app.router.add_get("/api/v1/ws", serve)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_no_event_is_lost_or_told_twice_over_a_broken_link(hub: HubProcess, call: Call) -> None:
+    heard: list[str] = []
+    async with client_of(url_of(hub)) as client:
+        stop = client.listen("mail", ["pushed"], lambda event: heard.append(event["jobId"]))
+        client.listen("other", ["paused"], lambda event: heard.append("paused"))
+        await until(lambda: len(client._seen.asked) == 2, "subscribed")
+        ids = [(await call("PUSH", queue="mail", data=n))["id"] for n in range(3)]
+        await until(lambda: heard == ids, "three events")
+        await client._drop()
+        ids += [(await call("PUSH", queue="mail", data=n))["id"] for n in range(3)]
+        await call("Pause", queue="other")
+        ids += [(await call("PUSH", queue="mail", data=n))["id"] for n in range(3)]
+        await until(lambda: len(heard) == len(ids) + 1, "the events that were missed")
+        assert [each for each in heard if each != "paused"] == ids
+        stop()
+        await call("PUSH", queue="mail", data=1)
+        await call("Resume", queue="other")
+        await call("Pause", queue="other")
+        await until(lambda: heard.count("paused") == 2, "an event of another listener")
+        assert [each for each in heard if each != "paused"] == ids
+
+
+async def test_events_of_all_queues_are_told(hub: HubProcess, call: Call) -> None:
+    heard: list[str] = []
+    async with client_of(url_of(hub)) as client:
+        client.listen("*", ["pushed"], lambda event: heard.append(event["queue"]))
+        await until(lambda: bool(client._seen.asked), "subscribed")
+        await call("PUSH", queue="a", data=1)
+        await call("PUSH", queue="b", data=1)
+        await until(lambda: heard == ["a", "b"], "events")
+        await client._drop()
+        await call("PUSH", queue="c", data=1)
+        await until(lambda: heard == ["a", "b", "c"], "the event that was missed")
+
+
+async def test_a_hub_that_was_started_anew_says_that_events_are_missing(tmp_path: Path) -> None:
+    kinds: list[str] = []
+    links: list[bool] = []
+    hub = hub_process(tmp_path, http_port=free_port())
+    with hub:
+        async with client_of(url_of(hub)) as client:
+            client.on_link = links.append
+            client.listen("mail", ["pushed"], lambda event: kinds.append(event["eventType"]))
+            await until(lambda: bool(client._seen.asked), "subscribed")
+            await client.call("PUSH", queue="mail", data=1)
+            await until(lambda: kinds == ["pushed"], "an event")
+            hub.kill()
+            await until(lambda: links == [False], "the link is down")
+            with pytest.raises(LinkDownError):
+                await client.call("Ping")
+            hub.start()
+            await until(lambda: links == [False, True], "the link is up")
+            await until(lambda: kinds == ["pushed", "gap"], "a gap")
+
+
+async def test_a_long_poll_that_nobody_waits_for_takes_no_job(hub: HubProcess, call: Call) -> None:
+    async with client_of(url_of(hub)) as client:
+        poll = asyncio.create_task(client.call("PULL", queue="mail", owner="w", timeout=30_000))
+        await client.call("Ping")
+        poll.cancel()
+        await asyncio.wait([poll])
+        await client.call("Ping")
+        await call("PUSH", queue="mail", data=1)
+        assert (await call("PULL", queue="mail", owner="other"))["job"] is not None
+
+
+async def test_who_waits_is_told_when_the_link_goes_down(hub: HubProcess) -> None:
+    async with client_of(url_of(hub)) as client:
+        poll = asyncio.create_task(client.call("PULL", queue="mail", owner="w", timeout=30_000))
+        await client.call("Ping")
+        await client._drop()
+        with pytest.raises(LinkDownError):
+            await poll
+
+
+async def test_a_revoked_token_ends_the_client(tmp_path: Path) -> None:
+    config = tmp_path / "hubqueue.yaml"
+    config.write_text(f"data_path: {tmp_path}/hub.db\ntcp: {{port: 0, tokens: [boss]}}\n")
+    with hub_process(tmp_path, config=config) as hub:
+        async with aiohttp.ClientSession() as session:
+            boss = await Connection.open(session, url_of(hub), "boss", lambda _: None)
+            token = (await boss.call("TokenAdd", name="guest", scopes=["read"]))["token"]
+            client = HubClient(session, url_of(hub), token)
+            running = asyncio.create_task(client.run())
+            await client.up()
+            with pytest.raises(HubError) as refused:
+                await client.call("PUSH", queue="mail", data=1)
+            assert refused.value.code == "forbidden"
+            await boss.call("TokenRevoke", name="guest")
+            with pytest.raises(AuthError):
+                await asyncio.wait_for(running, 20)
+            await client.close()
+            await boss.close()
+
+
+async def test_a_side_that_does_not_answer_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "OPEN_S", 0.2)
+
+    async def silent(socket: web.WebSocketResponse) -> None:
+        await socket.receive()
+        await socket.receive()
+
+    async with odd_server(silent) as url, aiohttp.ClientSession() as session:
+        with pytest.raises(LinkDownError):
+            await Connection.open(session, url, None, lambda _: None)
+
+
+async def test_a_link_that_stops_answering_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "HEARTBEAT_S", 0.05)
+    monkeypatch.setattr(connections, "PONG_S", 0.05)
+    monkeypatch.setattr(connections, "CLOSE_S", 0.05)
+
+    async def frozen(socket: web.WebSocketResponse) -> None:
+        request = (await socket.receive()).json()
+        await socket.send_json(hello(request))
+        await socket.send_bytes(b"not for us")
+        await socket.send_json({"type": "news"})
+        while not socket.closed:
+            await socket.receive()
+
+    async with odd_server(frozen) as url, aiohttp.ClientSession() as session:
+        connection = await Connection.open(session, url, None, lambda _: None)
+        await asyncio.wait_for(connection.ended(), 10)
+        await connection.close()
+
+
+@pytest.mark.parametrize(
+    "changed", [{"capabilities": []}, {"server": "bunqueue"}, {"protocolVersion": 2}], ids=["old", "other", "protocol"]
+)
+async def test_what_is_no_hub_of_ours_is_refused(changed: dict[str, Any]) -> None:
+    async def other(socket: web.WebSocketResponse) -> None:
+        request = (await socket.receive()).json()
+        await socket.send_json({**hello(request), **changed})
+        await socket.receive()
+
+    async with odd_server(other) as url, aiohttp.ClientSession() as session:
+        with pytest.raises(IncompatibleError):
+            await Connection.open(session, url, None, lambda _: None)
+
+
+async def test_a_place_without_a_hub_is_told_from_one_that_is_down(hub: HubProcess) -> None:
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(IncompatibleError):
+            await Connection.open(session, f"{url_of(hub)}/nowhere", None, lambda _: None)
+        with pytest.raises(LinkDownError):
+            await Connection.open(session, f"http://127.0.0.1:{free_port()}", None, lambda _: None)
+
+
+def hello(request: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "ok": True,
+        "reqId": request["reqId"],
+        "protocolVersion": 3,
+        "server": "hubqueue",
+        "capabilities": sorted(connections.NEEDED),
+        "hubId": "x",
+        "version": "0",
+        "epoch": "e",
+    }
