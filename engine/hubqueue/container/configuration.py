@@ -36,12 +36,12 @@ def configure(layout: Layout, flags: Mapping[str, Any], environ: Mapping[str, st
     file = layout.settings if layout.settings.is_file() else None
     own = read_yaml(file, environ).values if file is not None else {}
     bridged = bool(given.get("mqtt", True))
-    handed_out = bridged and "mqtt_url" not in given and get(own, ("mqtt", "url")) is None
+    unnamed = "mqtt_url" not in given and get(own, ("mqtt", "url")) is None
     config = load(
         file or FilePath(os.devnull),
         flags=flags,
         environ=environ,
-        beneath=_beneath(layout, handed_out),
+        beneath=_beneath(layout, unnamed_broker=unnamed and (bridged or "mqtt" in own)),
         above={
             **options.settings(_with_certificates(given, layout), layout),
             ("data_path",): (options.ORIGIN, str(layout.live / FILE)),
@@ -53,7 +53,7 @@ def configure(layout: Layout, flags: Mapping[str, Any], environ: Mapping[str, st
         config,
         mqtt=config.mqtt if bridged else None,
         tcp=replace(config.tcp, tokens=(*config.tcp.tokens, granted)),
-        supervised=_supervised(environ, token, handed_out),
+        supervised=_supervised(environ, token, handed_out=bridged and unnamed),
     )
 
 
@@ -70,7 +70,7 @@ def integration_token(layout: Layout) -> str:
         return secret
 
 
-def _beneath(layout: Layout, handed_out: bool) -> dict[Path, Any]:
+def _beneath(layout: Layout, *, unnamed_broker: bool) -> dict[Path, Any]:
     defaults: dict[Path, Any] = {
         ("tcp", "host"): EVERYWHERE,
         ("http", "host"): EVERYWHERE,
@@ -78,7 +78,7 @@ def _beneath(layout: Layout, handed_out: bool) -> dict[Path, Any]:
         ("http", "internal", "host"): EVERYWHERE,
         ("handlers", "folder"): str(layout.handlers),
     }
-    if handed_out:
+    if unnamed_broker:
         defaults["mqtt", "url"] = "mqtt://core-mosquitto"  # until the Supervisor has said where it is
     return defaults
 
@@ -95,7 +95,7 @@ def _with_certificates(given: Mapping[str, Any], layout: Layout) -> dict[str, An
     return {**given, "certfile": str(cert), "keyfile": str(key)}
 
 
-def _supervised(environ: Mapping[str, str], token: str, handed_out: bool) -> Supervised:
+def _supervised(environ: Mapping[str, str], token: str, *, handed_out: bool) -> Supervised:
     key = environ.get("SUPERVISOR_TOKEN", "")
     if not key:
         raise ConfigError(
