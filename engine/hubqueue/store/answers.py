@@ -12,7 +12,7 @@ from hubqueue.store.tx import Tx
 
 MOST_BYTES: Final = 64 * 1024 * 1024  # of answers kept
 ROW_BYTES: Final = 128  # what an answer takes beside its reply
-SWEPT: Final = 4  # old ones that one new answer takes away, so that no step is long
+SWEPT: Final = 4  # old ones that one new answer takes away, and as many again as could fill its place: no step is long
 
 
 class Answer(NamedTuple):
@@ -42,6 +42,6 @@ PUT: Final = """
 
 
 def put(tx: Tx, key: bytes, answer: Answer, expires_at_ms: int) -> None:
-    tx.execute(SWEEP, (SWEPT, tx.now_ms, MOST_BYTES))
     size = ROW_BYTES + len(answer.reply)
+    tx.execute(SWEEP, (SWEPT + size // ROW_BYTES, tx.now_ms, MOST_BYTES))
     tx.execute(PUT, (size, key, answer.request, answer.reply, expires_at_ms))

@@ -72,6 +72,8 @@ def _inside(path: str) -> str:
 
 async def _small_form(request: web.Request) -> dict[str, str]:
     body = bytearray()
+    if request.content.at_eof():  # the guard has read it, to look for the CSRF token of a login that there is
+        body += await request.read()
     try:
         async with asyncio.timeout(FORM_S):
             async for chunk in request.content.iter_chunked(MAX_FORM_BYTES):

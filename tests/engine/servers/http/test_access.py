@@ -362,3 +362,27 @@ async def test_pages_have_no_inline_script_or_style(unguarded: App) -> None:
             async with session.get(path) as answer:
                 text = await answer.text()
                 assert not re.search(r"<script(?![^>]*\bsrc=)|<style|\sstyle=|\son\w+=|javascript:", text), path
+
+
+# odd ways in
+
+
+async def test_who_is_logged_in_may_log_in_again_as_somebody_else(guarded: App) -> None:
+    async with browser(base_of(guarded)) as session:
+        csrf = await log_in(session, READER)
+        form = {"token": ADMIN, "next": "/queues", "csrf": csrf}
+        async with session.post("/login", data=form, allow_redirects=False) as answer:
+            assert (answer.status, answer.headers["Location"]) == (303, "/queues")
+
+
+async def test_who_may_not_hear_the_result_does_not_make_the_job_either(tmp_path: Path) -> None:
+    device = GivenToken("device-secret", Grant("device", frozenset({Scope.ENQUEUE})))
+    async with (
+        app_of(tmp_path, tokens=(ADMIN, device)) as app,
+        browser(base_of(app), {"Authorization": "Bearer device-secret"}) as session,
+    ):
+        async with session.post("/api/v1/queues/q/invoke/open?wait=1s") as answer:
+            assert answer.status == 403
+        assert await app.hub.queues() == []
+        async with session.post("/api/v1/queues/q/invoke/open") as answer:
+            assert answer.status == 202

@@ -9,8 +9,10 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
-from hubqueue.errors import Invalid, NotFound, UnsupportedMedia
+from hubqueue.errors import Forbidden, Invalid, NotFound, UnsupportedMedia
+from hubqueue.model.access import Scope
 from hubqueue.model.limits import MAX_BATCH
+from hubqueue.servers.http.reach import session_of
 from hubqueue.servers.http.rest.fields import Name, Ref
 from hubqueue.servers.http.rest.formats import MEDIA, Layout, values_of
 from hubqueue.servers.http.rest.jobs import ENQUEUE_ERRORS, Ending, JobIds, ending
@@ -117,6 +119,8 @@ async def _invoke(asked: Asked) -> Any:
     if queue.startswith("_"):
         raise Invalid(f"queue {queue!r} is internal")
     wait_ms = _wait_ms(asked.query.wait)
+    if wait_ms is not None:
+        _check_may_wait(asked)
     job = sent(asked.body)
     for name, wire in (("id", "jobId"), ("attempts", "maxAttempts")):
         if name in job:
@@ -126,6 +130,13 @@ async def _invoke(asked: Asked) -> Any:
         return Answered({"id": reply["id"], "state": "waiting"}, 202)
     found = await ending(asked, reply["id"], wait_ms)
     return found if found["state"] in ("completed", "failed") else Answered(found, 202)
+
+
+def _check_may_wait(asked: Asked) -> None:
+    """Before the job is made: who then hears of an error would make it again. Errors: Forbidden."""
+    grant = session_of(asked.request).grant
+    if grant is None or not grant.allows(Scope.READ):
+        raise Forbidden("To wait for a result needs the scope 'read'", hint="leave out wait, or add the scope")
 
 
 def _wait_ms(text: str | UnsetType) -> int | None:

@@ -125,6 +125,19 @@ async def test_answers_are_forgotten_after_their_time_and_beyond_their_bound(
     assert 5 <= kept <= 12
 
 
+async def test_large_answers_take_the_room_of_many_small_ones(rest: Rest, monkeypatch: pytest.MonkeyPatch) -> None:
+    def put(key: bytes, reply: bytes) -> Any:
+        return lambda tx: once(tx, key, b"request", lambda: reply)
+
+    for n in range(400):
+        await rest.hub.run(put(b"small%d" % n, b""))
+    monkeypatch.setattr(answers, "MOST_BYTES", 400 * answers.ROW_BYTES)
+    for n in range(10):
+        await rest.hub.run(put(b"large%d" % n, bytes(40 * answers.ROW_BYTES)))
+    rows = await rest.hub.run(lambda tx: tx.execute("SELECT length(reply) FROM answer").fetchall())
+    assert sum(answers.ROW_BYTES + size for (size,) in rows) <= (400 + 2 * 41) * answers.ROW_BYTES
+
+
 @pytest.mark.slow
 async def test_a_kill_between_commit_and_answer_does_nothing_twice(tmp_path: Path) -> None:
     """Requests are on their way when the process is killed; each is sent again until it is answered."""
