@@ -1,0 +1,145 @@
+"""What becomes of an entry when the hub, its tokens or its links are in trouble."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+from conftest import Call, free_port, hub_process, url_of
+from custom_components.hubqueue import async_remove_config_entry_device, connection, repairs
+from custom_components.hubqueue.connection import Connection
+from custom_components.hubqueue.const import DOMAIN
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import issue_registry as ir
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from seen import until, until_state
+
+from support.hub_process import HubProcess
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[HubProcess]:
+    """A hub that wants the token "boss"."""
+    config = tmp_path / "hubqueue.yaml"
+    config.write_text(f"data_path: {tmp_path}/hub.db\ntcp: {{port: {free_port()}, tokens: [boss]}}\n")
+    with hub_process(tmp_path, config=config) as hub:
+        yield hub
+
+
+@pytest.fixture
+async def boss(guarded: HubProcess, ours: None) -> AsyncIterator[Connection]:
+    async with aiohttp.ClientSession() as session:
+        made = await Connection.open(session, url_of(guarded), "boss", lambda _: None)
+        yield made
+        await made.close()
+
+
+async def entry_of(hass: HomeAssistant, hub: HubProcess, token: str | None) -> MockConfigEntry:
+    entry = MockConfigEntry(
+        domain=DOMAIN, title="Home", unique_id=hub.hub_id, data={"url": url_of(hub), "token": token}
+    )
+    entry.add_to_hass(hass)
+    await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    return entry
+
+
+async def test_a_token_that_is_revoked_meanwhile_asks_for_another(
+    hass: HomeAssistant, guarded: HubProcess, boss: Connection
+) -> None:
+    token = (await boss.call("TokenAdd", name="ha", scopes=["admin"]))["token"]
+    entry = await entry_of(hass, guarded, token)
+    assert entry.state is ConfigEntryState.LOADED
+    await boss.call("TokenRevoke", name="ha")
+    await until(lambda: bool(hass.config_entries.flow.async_progress()), "a flow")
+    (flow,) = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == "reauth"
+    token = (await boss.call("TokenAdd", name="ha", scopes=["admin"]))["token"]
+    done = await hass.config_entries.flow.async_configure(flow["flow_id"], {"token": token})
+    assert done["reason"] == "reauth_successful"
+    await until(lambda: entry.state is ConfigEntryState.LOADED and entry.runtime_data.client.connected, "loaded")
+    await until_state(hass, "binary_sensor.home_connection", "on")
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_token_that_may_not_read_sets_nothing_up(
+    hass: HomeAssistant, guarded: HubProcess, boss: Connection
+) -> None:
+    token = (await boss.call("TokenAdd", name="ha", scopes=["enqueue"]))["token"]
+    entry = await entry_of(hass, guarded, token)
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_hub_that_is_too_old_is_a_repair(
+    hass: HomeAssistant, hub: HubProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    issues = ir.async_get(hass).issues
+    with monkeypatch.context() as patched:
+        patched.setattr(connection, "NEEDED", frozenset({"of the future"}))
+        entry = await entry_of(hass, hub, None)
+        assert entry.state is ConfigEntryState.SETUP_ERROR
+        assert entry.error_reason_translation_key == "incompatible"
+        assert [issue.translation_key for issue in issues.values()] == ["incompatible"]
+    await hass.config_entries.async_reload(entry.entry_id)
+    assert entry.state is ConfigEntryState.LOADED
+    assert not issues
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_hub_that_became_too_old_is_left(
+    hass: HomeAssistant, loaded: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(connection, "NEEDED", frozenset({"of the future"}))
+        await loaded.runtime_data.client._drop()
+        await until(lambda: loaded.state is ConfigEntryState.SETUP_ERROR, "left")
+
+
+async def test_a_refused_forwarder_is_a_repair(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry, guarded: HubProcess
+) -> None:
+    issues = ir.async_get(hass).issues
+    await call("ForwarderPut", name="up", queue="readings", to=guarded.url, token="wrong")
+    await call("PUSH", queue="readings", data=1)
+
+    def raised() -> bool:
+        return [issue.translation_key for issue in issues.values()] == ["uplink"]
+
+    await until(raised, "a repair")
+    await call("ForwarderPut", name="up", queue="readings", to=guarded.url, token="boss")
+    await until_state(hass, "binary_sensor.up_uplink", "on")
+    await until(lambda: not issues, "no repair")
+
+
+async def test_a_disk_that_is_nearly_full_is_a_repair(
+    hass: HomeAssistant, entry: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(repairs, "NEARLY_FULL_BYTES", 2**62)
+    await hass.config_entries.async_setup(entry.entry_id)
+    assert [issue.translation_key for issue in ir.async_get(hass).issues.values()] == ["disk"]
+    await hass.config_entries.async_unload(entry.entry_id)
+    assert not ir.async_get(hass).issues
+
+
+async def test_a_device_goes_only_when_its_queue_is_gone(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry, hub: HubProcess
+) -> None:
+    await call("PUSH", queue="mail", data=1)
+    await until_state(hass, "sensor.mail_waiting", "1")
+    registry = dr.async_get(hass)
+    gone = registry.async_get_or_create(
+        config_entry_id=loaded.entry_id, identifiers={(DOMAIN, f"{hub.hub_id}_queue_gone")}, name="gone"
+    )
+    foreign = registry.async_get_or_create(
+        config_entry_id=loaded.entry_id, identifiers={("other", "x")}, name="foreign"
+    )
+    devices = {each.name: each for each in dr.async_entries_for_config_entry(registry, loaded.entry_id)}
+    assert await async_remove_config_entry_device(hass, loaded, gone)
+    assert not await async_remove_config_entry_device(hass, loaded, foreign)
+    assert not await async_remove_config_entry_device(hass, loaded, devices["mail"])
+    assert not await async_remove_config_entry_device(hass, loaded, devices["Home"])
