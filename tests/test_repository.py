@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import tomllib
@@ -81,9 +82,11 @@ def test_a_machine_path_or_index_is_found(line: str) -> None:
 
 def test_there_is_one_version() -> None:
     engine = tomllib.loads((ROOT / "engine" / "pyproject.toml").read_text(encoding="utf-8"))
+    nodes = json.loads((ROOT / "nodes" / "package.json").read_text(encoding="utf-8"))
     newest = re.search(r"^## \[([^\]]+)\]", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
     assert newest is not None
-    assert {hubqueue.__version__, engine["project"]["version"], newest.group(1)} == {hubqueue.__version__}
+    stated = {engine["project"]["version"], nodes["version"], newest.group(1)}
+    assert stated == {hubqueue.__version__}
 
 
 def test_python_files_are_short() -> None:

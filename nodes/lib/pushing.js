@@ -40,8 +40,8 @@ function pushFields({ set, asked = {}, data, topic, whole, job }) {
 /** What msg.enqueued says. The hub answers another id when a job with the same key stands for this one. */
 function receipt(fields, reply, nowMs = Date.now()) {
   const runAt = fields.runAt ?? (fields.delay ? nowMs + fields.delay : undefined);
-  const duplicate = reply.id !== fields.jobId || reply.known === true;
-  return defined({ id: reply.id, queue: fields.queue, state: duplicate ? 'duplicate' : 'stored', runAt });
+  const state = reply.id === fields.jobId ? 'stored' : 'duplicate';
+  return defined({ id: reply.id, queue: fields.queue, state, runAt });
 }
 
 function text(value, what) {

@@ -1,7 +1,8 @@
 'use strict';
 /**
  * Every word and colour a node shows, in one place. A ring asks for attention or says "not there", a dot says "there".
- * `t` translates; texts stay below twenty characters. Lamp keeps a node from showing more than four a second.
+ * Words alone are sent as keys, which the editor translates; with a number `t` does it here. They stay below twenty
+ * characters. Lamp keeps a node from showing more than four a second.
  */
 
 const { brief } = require('./duration');
@@ -13,7 +14,7 @@ const dot = (fill, text) => ({ fill, shape: 'dot', text });
 
 /** The statuses of all nodes in the language of `t`. */
 function statuses(t) {
-  const word = (key, values) => t(`hubqueue.status.${key}`, values);
+  const word = (key, values) => (values === undefined ? `hubqueue.status.${key}` : t(`hubqueue.status.${key}`, values));
   return {
     unconfigured: () => ring('red', word('unconfigured')),
     link: ({ state, trouble }) => {
@@ -33,7 +34,7 @@ function statuses(t) {
     timeout: () => dot('red', word('timeout')),
     cancelled: () => dot('grey', word('cancelled')),
     completed: () => dot('green', word('completed')),
-    retry: (delayMs) => ring('yellow', delayMs === undefined ? word('retry') : `${word('retry')} ${brief(delayMs)}`),
+    retry: (delayMs) => ring('yellow', delayMs === undefined ? word('retry') : `${word('retry', {})} ${brief(delayMs)}`),
     dead: () => dot('red', word('dead')),
     released: () => dot('grey', word('released')),
     progress: (percent) => dot('blue', `${Math.round(percent)} %`),

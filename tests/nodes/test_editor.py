@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -231,10 +230,7 @@ def test_a_flow_is_built_by_hand_deployed_and_run(
     editor = Editor(browser, red, DESKTOP)
     page = editor.page
     editor.palette()
-    made = {
-        type: editor.drag(f"hubqueue-{type}", x, y)
-        for type, x, y in (("worker", 200, 200), ("result", 460, 200))
-    }
+    made = {type: editor.drag(f"hubqueue-{type}", x, y) for type, x, y in (("worker", 200, 200), ("result", 460, 200))}
     editor.wire(made["worker"], made["result"])
     # the first dialog makes the server too
     tray = editor.open(made["worker"])

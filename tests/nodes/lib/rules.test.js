@@ -93,7 +93,6 @@ test('the receipt tells a duplicate and when it runs', () => {
   const fields = { queue: 'q', jobId: 'once:1', delay: 1000 };
   assert.deepEqual(receipt(fields, { id: 'once:1' }, 500), { id: 'once:1', queue: 'q', state: 'stored', runAt: 1500 });
   assert.equal(receipt(fields, { id: 'other' }).state, 'duplicate');
-  assert.equal(receipt({ queue: 'q', jobId: 'mine' }, { id: 'mine', known: true }).state, 'duplicate');
 });
 
 const JOB = { id: 'j', queue: 'q', name: 'default', data: 1, attempts: 0, stallCount: 0, lostCount: 0, maxAttempts: 3, priority: 0, createdAt: 5, tags: [] };

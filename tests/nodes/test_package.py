@@ -1,0 +1,179 @@
+"""The package as people meet it: the rules of the scorecard, texts in every language, examples that work."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.hub_process import HubProcess
+from support.node_red import PACKAGE, NodeRed, installed
+
+TYPES = {f"hubqueue-{each}" for each in ("server", "enqueue", "worker", "result", "forward", "control", "events")}
+LANGUAGES = ("en-US", "de")
+EXAMPLES = sorted((PACKAGE / "examples").glob("*.json"))
+MANIFEST: dict[str, Any] = json.loads((PACKAGE / "package.json").read_text())
+HTML = (PACKAGE / "nodes" / "hubqueue.html").read_text()
+MAX_LINES = 400  # of a script; a longer file holds more than one thing
+
+
+def catalogue(language: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((PACKAGE / "nodes" / "locales" / language / "hubqueue.json").read_text())
+    return found
+
+
+def keys(texts: dict[str, Any], before: str = "") -> Iterator[str]:
+    for key, value in texts.items():
+        if isinstance(value, dict):
+            yield from keys(value, f"{before}{key}.")
+        else:
+            yield before + key
+
+
+def scripts() -> list[Path]:
+    return [path for path in sorted(PACKAGE.rglob("*.js")) if "node_modules" not in path.parts]
+
+
+# the scorecard, by the names of its rules
+
+
+def test_p01_p03_p04_p05_license_repository_scope_keyword() -> None:
+    assert MANIFEST["license"] == "Apache-2.0"
+    assert (PACKAGE / "LICENSE").read_text().strip() == (PACKAGE.parent / "LICENSE").read_text().strip()
+    assert MANIFEST["repository"]
+    assert MANIFEST["bugs"]
+    assert MANIFEST["name"].startswith("@hubqueue/node-red-")
+    assert "node-red" in MANIFEST["keywords"]
+
+
+def test_p06_p07_versions_of_node_red_and_node() -> None:
+    assert MANIFEST["node-red"]["version"] == ">=4.1.0"  # both that are maintained, each of them tested
+    assert MANIFEST["engines"]["node"] == ">=20"  # includes what the newest Node-RED needs
+
+
+def test_n02_there_is_an_example_for_every_type() -> None:
+    used = {node["type"] for path in EXAMPLES for node in json.loads(path.read_text())}
+    assert used >= TYPES
+
+
+def test_d01_d03_one_dependency_by_range() -> None:
+    assert MANIFEST["dependencies"] == {"@msgpack/msgpack": "^3.1.3"}
+    assert not {"scripts", "devDependencies"} & set(MANIFEST)
+
+
+# the editor's side
+
+
+def test_every_type_is_registered_with_its_template_and_help() -> None:
+    for type in TYPES:
+        assert f"RED.nodes.registerType('{type}'" in HTML
+        assert f'data-template-name="{type}"' in HTML
+        for language in LANGUAGES:
+            help = (PACKAGE / "nodes" / "locales" / language / "hubqueue.html").read_text()
+            (own,) = re.findall(rf'data-help-name="{type}">(.*?)</script>', help, re.DOTALL)
+            assert own.strip().startswith("<p>"), "the first sentence is the tooltip of the palette"
+
+
+def test_icons_are_there() -> None:
+    named = set(re.findall(r"icon: '([^']+)'", HTML))
+    assert named == {path.name for path in (PACKAGE / "nodes" / "icons").iterdir()}
+    assert all(name.startswith("hubqueue-") for name in named)  # names of icons are global
+
+
+def test_languages_have_the_same_texts() -> None:
+    first, *others = (set(keys(catalogue(language))) for language in LANGUAGES)
+    for other in others:
+        assert other == first
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_texts_that_are_used_exist(language: str) -> None:
+    known = set(keys(catalogue(language)))
+    used = set(re.findall(r'data-i18n="(?:\[\w+\])?(hubqueue\.[\w.]+)"', HTML))
+    for path in scripts():
+        text = path.read_text()
+        used |= set(re.findall(r"RED\._\('(hubqueue\.[\w.]+)'", text))
+        used |= {f"hubqueue.status.{key}" for key in re.findall(r"word\('(\w+)'", text)}
+        used |= {f"hubqueue.{key}" for key in re.findall(r"\btext\('([\w.]+)'", text)}
+    assert len(used) > 100
+    assert used - known == set()
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_statuses_are_short(language: str) -> None:
+    long = {
+        key: text
+        for key, text in catalogue(language)["hubqueue"]["status"].items()
+        if len(text.replace("__n__", "1000")) >= 20
+    }
+    assert long == {}
+
+
+def test_fields_have_labels() -> None:
+    fields = set(re.findall(r'id="(node-(?:config-)?input-[\w-]+)"', HTML)) - set(
+        re.findall(r'type="hidden" id="([^"]+)"', HTML)
+    )
+    labels = set(re.findall(r'<label for="([^"]+)"', HTML))
+    assert fields == labels
+
+
+# what is packed
+
+
+def test_scripts_are_short_and_say_what_they_hold() -> None:
+    for path in scripts():
+        text = path.read_text()
+        assert len(text.splitlines()) <= MAX_LINES, path
+        assert re.match(r"('use strict';\n/\*\*|/\*)", text), f"{path} does not say what it holds"
+
+
+def test_there_is_one_version() -> None:
+    changes = (PACKAGE / "CHANGELOG.md").read_text()
+    newest = re.search(r"^## \[([^\]]+)\]", changes, re.MULTILINE)
+    assert newest is not None
+    assert newest.group(1) == MANIFEST["version"]
+
+
+def test_the_tarball_has_what_is_needed_and_nothing_else() -> None:
+    root = installed() / "node_modules" / "@hubqueue" / "node-red-hubqueue"
+    packed = {path.relative_to(root) for path in root.rglob("*") if path.is_file()}
+    source = {path.relative_to(PACKAGE) for path in PACKAGE.rglob("*") if path.is_file()}
+    assert packed == source
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_examples_are_small_flows_of_our_own_and_core_nodes(path: Path) -> None:
+    nodes = json.loads(path.read_text())
+    tabs = [node for node in nodes if node["type"] == "tab"]
+    assert len(tabs) == 1
+    assert any(node["type"] == "comment" and node["info"] for node in nodes)
+    core = {"tab", "comment", "inject", "debug", "function", "catch", "complete", "delay", "split", "join"}
+    core |= {"http request", "mqtt out", "mqtt-broker"}
+    assert {node["type"] for node in nodes} <= TYPES | core
+    ids = {node["id"] for node in nodes}
+    assert len(ids) == len(nodes)
+    assert all(target in ids for node in nodes for output in node.get("wires", []) for target in output)
+    assert not any("credentials" in node for node in nodes)
+
+
+@pytest.mark.slow
+def test_examples_deploy_without_an_error(hub: HubProcess, red: NodeRed) -> None:
+    nodes: dict[str, Any] = {}
+    for path in EXAMPLES:
+        nodes.update({node["id"]: node for node in json.loads(path.read_text())})
+    for node in nodes.values():
+        if node["type"] == "hubqueue-server":
+            node.update(host="127.0.0.1", port=str(hub.port))
+    red.deploy(list(nodes.values()))
+    red.wait_for(lambda: "connected host" in red.log())
+    first = json.loads(EXAMPLES[0].read_text())
+    (button,) = [node["id"] for node in first if node["type"] == "inject"]
+    red.inject(button)
+    flows = red.request("GET", "/flows/state")
+    assert flows["state"] == "start"
+    assert "[error]" not in red.log()
+    assert "Waiting for missing types" not in red.log()
