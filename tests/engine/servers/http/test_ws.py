@@ -98,20 +98,6 @@ def _refuse(value: object) -> object:
     raise NotImplementedError
 
 
-async def send_in_parts(client: WsClient, body: bytes, parts: int) -> None:
-    """One text message in so many frames."""
-    size = -(-len(body) // parts)
-    for part in range(parts):
-        more = body[part * size : (part + 1) * size]
-        head = (0x80 if part == parts - 1 else 0) | (0x01 if part == 0 else 0)
-        frame = bytes((head, 0x80 | 127)) + len(more).to_bytes(8, "big") + bytes(4) + more  # masked with zeros
-        connection = client.socket._response.connection
-        assert connection is not None
-        assert connection.transport is not None
-        connection.transport.write(frame)
-        await asyncio.sleep(0)
-
-
 @pytest.mark.parametrize("binary", [False, True], ids=["json", "msgpack"])
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
 async def test_a_transcript_of_tcp_is_answered_alike(path: Path, client: WsClient, *, binary: bool) -> None:
@@ -291,43 +277,6 @@ class TestTokens:
         with pytest.raises(TimeoutError):
             await asyncio.wait_for(client.socket.receive(), 1.0)
         await client.good("Ping")
-
-
-class TestStrangers:
-    @pytest.fixture
-    def tokens(self) -> tuple[str, ...]:
-        return ("secret",)
-
-    @pytest.mark.parametrize("parts", [1, 4])
-    async def test_a_long_message_without_a_token_is_not_kept(self, connect: Connect, parts: int) -> None:
-        client = await connect()
-        with contextlib.suppress(ConnectionError):  # it need not be read to its end
-            await send_in_parts(client, b"x" * (100 * 1024), parts)
-        assert await client.ended() == NOT_AUTHENTICATED
-
-    async def test_a_stranger_that_goes_on_sending_after_its_refusal_is_gone_soon(
-        self, server: HttpServer, connect: Connect
-    ) -> None:
-        client = await connect()
-        with contextlib.suppress(ConnectionError, aiohttp.ClientError):
-            await client.socket.send_bytes(bytes(32 * MB))
-        await until(lambda: server.connections == 0)
-
-    async def test_many_short_messages_need_no_token_to_be_read(self, connect: Connect) -> None:
-        client = await connect()
-        for _ in range(20):
-            await client.send({"cmd": "Ping", "pad": "x" * 60_000})
-        for _ in range(20):
-            assert (await client.read())["code"] == "not_authenticated"
-        await client.good("Auth", token="secret")
-
-    @pytest.mark.parametrize("parts", [1, 4])
-    async def test_with_a_token_messages_may_be_long(self, connect: Connect, parts: int) -> None:
-        client = await connect()
-        await client.good("Auth", token="secret")
-        body = msgspec.json.encode({"cmd": "PUSH", "queue": "q", "name": "n", "data": "x" * (3 * MB)})
-        await send_in_parts(client, body, parts)
-        assert (await client.read())["ok"] is True
 
 
 class TestHeartbeat:
