@@ -122,7 +122,7 @@ def _edge(folder: Path, broker: Broker, uplink_port: int) -> Config:
         tcp=TcpDoor(port=0),
         http=HttpDoor(port=0),
         mqtt=Mqtt(broker, RULES),
-        forwarders=(Forward(UPLINK, f"tcp://127.0.0.1:{uplink_port}", CENTRAL, settings=quick),),
+        forwarders=(Forward(UPLINK, f"tcp://127.0.0.1:{uplink_port}", CENTRAL, name="central", settings=quick),),
         drain_s=3.0,
     )
 
