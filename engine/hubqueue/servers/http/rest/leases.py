@@ -16,7 +16,7 @@ from msgspec import UNSET, Meta, UnsetType
 from hubqueue.errors import Draining, LockLost, LockRequired, NotFound, PayloadTooLarge, WrongState
 from hubqueue.model.limits import MAX_LEASE_BATCH
 from hubqueue.servers.http.reach import session_of
-from hubqueue.servers.http.rest.answers import answer
+from hubqueue.servers.http.rest.answers import answered
 from hubqueue.servers.http.rest.fields import LeaseMs, Name, QueueName, Ref, Refs, Text, Token, WaitMs
 from hubqueue.servers.http.rest.jobs import ENQUEUE_ERRORS, Job, JobIds
 from hubqueue.servers.http.rest.newjob import NewJob
@@ -158,7 +158,7 @@ async def _lease(asked: Asked) -> web.StreamResponse:
     hub = session.door.hub
     try:
         reply = await asked.ask("PULLB", queue=asked.path["queue"], **sent(asked.body or Lease()))
-        response = answer(reply, 200)
+        response = await answered(reply, 200)
         if _has_hung_up(asked.request):
             raise ConnectionResetError("the client has hung up")
         await response.prepare(asked.request)

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from aiohttp import web
 
 from hubqueue.servers.http.reach import DOOR
-from hubqueue.servers.http.rest.answers import answer
+from hubqueue.servers.http.rest.answers import answered
 from hubqueue.servers.http.rest.openapi import document
 from hubqueue.servers.http.rest.reading import JSON, read
 from hubqueue.servers.http.rest.route import PREFIX, Answered, Route, ask
@@ -41,9 +41,9 @@ def _handler(route: Route) -> Handle:
         if isinstance(result, web.StreamResponse):
             return result
         if isinstance(result, Answered):
-            response = answer(result.result, result.status)
+            response = await answered(result.result, result.status)
         else:
-            response = answer(None if route.reply is None else result, route.status)
+            response = await answered(None if route.reply is None else result, route.status)
         if asked.once is not None and asked.once.replayed:
             response.headers["Idempotency-Replayed"] = "true"
         return response

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gzip
 import json
 import zlib
@@ -199,3 +200,18 @@ async def test_user_data_comes_back_as_it_went_in(rest: Rest) -> None:
         text = await response.text()
     assert json.loads(text)["data"] == data
     assert '"n":3.0' in text
+
+
+async def test_a_job_with_very_many_numbers_holds_nobody_up_when_it_is_shown(rest: Rest) -> None:
+    numbers = msgspec.msgpack.encode([0] * 2_000_000)
+    made = await rest.post("/queues/q/feed", data=BytesIO(numbers), headers={"Content-Type": "application/msgpack"})
+    shown = asyncio.create_task(rest.client.get(f"{rest.url}/jobs/{made['ids'][0]}"))
+    loop, longest_s = asyncio.get_running_loop(), 0.0
+    while not shown.done():
+        before = loop.time()
+        await asyncio.sleep(0.001)
+        longest_s = max(longest_s, loop.time() - before)
+    response = await shown
+    assert response.status == 200
+    assert len(await response.read()) > 4_000_000
+    assert longest_s < 0.5
