@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from hubqueue.errors import ConfigError
 from hubqueue.servers.door import Door
@@ -23,6 +24,15 @@ from hubqueue.servers.http.settings import HttpSettings
 from hubqueue.servers.tls import server_context
 
 log = logging.getLogger(__name__)
+
+
+def _worth_a_line(record: logging.LogRecord) -> bool:
+    """What no HTTP parser reads is answered with 400: a stranger shall not fill the log with it."""
+    return not (record.exc_info and isinstance(record.exc_info[1], HttpProcessingError))
+
+
+requests_log: Final = logging.getLogger(f"{__name__}.requests")
+requests_log.addFilter(_worth_a_line)
 
 MAX_LINE_BYTES: Final = 64 * 1024  # of a request's first line: an id may be 1024 characters, twelve bytes each in a URL
 IDLE_S: Final = 75.0  # a connection that is kept open for more requests
@@ -75,6 +85,7 @@ class HttpServer:
         runner = web.AppRunner(
             self.app,
             access_log=None,
+            logger=requests_log,
             handler_cancellation=True,
             shutdown_timeout=CUT_S,
             handle_signals=False,

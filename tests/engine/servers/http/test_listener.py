@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
+
 from hubqueue.servers.auth import Gate
 from hubqueue.servers.door import Door
 from hubqueue.servers.http.rest.serve import rest
@@ -55,3 +57,14 @@ async def ended(reader: asyncio.StreamReader) -> bool:
             return await reader.read() == b""
     except ConnectionResetError:
         return True
+
+
+async def test_nonsense_is_refused_and_fills_no_log(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    async with app_of(tmp_path) as app:
+        assert app.doors.http is not None
+        for nonsense in (b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", b"\x16\x03\x01\r\n\r\n", b"G" * 100_000):
+            reader, writer = await asyncio.open_connection("127.0.0.1", app.doors.http.port)
+            writer.write(nonsense)
+            assert (await reader.read()).startswith(b"HTTP/1.0 400 ")
+            writer.close()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
