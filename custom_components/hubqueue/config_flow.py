@@ -13,7 +13,6 @@ from homeassistant.config_entries import (
     ConfigEntry,
     ConfigFlow,
     ConfigFlowResult,
-    ConfigSubentryFlow,
     OptionsFlow,
 )
 from homeassistant.const import CONF_TOKEN, CONF_URL
@@ -169,13 +168,6 @@ class HubqueueConfigFlow(ConfigFlow, domain=DOMAIN):
         if not entry.update_listeners:
             self.hass.config_entries.async_schedule_reload(entry.entry_id)
         return result
-
-    @classmethod
-    @callback
-    @override
-    def async_get_supported_subentry_types(cls, config_entry: ConfigEntry[Any]) -> dict[str, type[ConfigSubentryFlow]]:
-        """What Home Assistant itself does with a hub."""
-        return {}
 
     @staticmethod
     @callback

@@ -18,6 +18,7 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryError, ConfigEntryNotReady
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.debounce import Debouncer
 from homeassistant.helpers.dispatcher import async_dispatcher_send
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util.signal_type import SignalType
@@ -63,6 +64,8 @@ class HubqueueCoordinator(DataUpdateCoordinator[Snapshot]):
             name=entry.title,
             update_interval=RESYNC,
             always_update=False,
+            # who has pressed a button waits for what it does: no cooldown of ten seconds
+            request_refresh_debouncer=Debouncer(hass, LOGGER, cooldown=EVERY_S, immediate=True),
         )
         self.client = HubClient(async_get_clientsession(hass), entry.data[CONF_URL], entry.data.get(CONF_TOKEN))
         self.client.on_summaries = self._on_summaries
