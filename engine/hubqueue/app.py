@@ -225,7 +225,10 @@ async def _run(config: Config) -> None:
     app = App(config)
     await app.start()
     log.info("started version=%s hub=%s url=%s file=%s", __version__, app.hub.hub_id, app.url, config.data_path)
-    http = f" http={config.http.host}:{app.doors.http.port}" if app.doors.http is not None else ""
+    http = ""
+    if app.doors.http is not None:
+        http = f" http={config.http.host}:{app.doors.http.port}"
+        log.info("dashboard at %s", app.doors.dashboard)
     print(f"ready tcp={config.tcp.host}:{app.tcp.port}{http} hub={app.hub.hub_id} pid={os.getpid()}", flush=True)
     await stopping.wait()
     log.info("stopping: running work may end within drain_s=%g", config.drain_s)

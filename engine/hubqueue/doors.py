@@ -70,6 +70,15 @@ class Doors:
         if http.internal is not None:
             self.internal = await self._open_internal(door, http.internal, mounts())
 
+    @property
+    def dashboard(self) -> str | None:
+        """Where a browser finds the pages, seen from this machine."""
+        if self.http is None:
+            return None
+        scheme = "https" if self._http.cert_file else "http"
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self._http.host, self._http.host)
+        return f"{scheme}://{f'[{host}]' if ':' in host else host}:{self.http.port}/"
+
     async def close(self) -> None:
         """Close them side by side; what runs may end. Safe to call twice, and when some were never opened."""
         servers = [getattr(self, name, None) for name in ("tcp", "http", "ingress", "internal")]

@@ -178,8 +178,9 @@ class Scene:
 
     @property
     def doors(self) -> Doors:
-        assert self.edge.doors.http is not None  # _edge opens it
-        return Doors(self.edge.url, f"http://127.0.0.1:{self.edge.doors.http.port}/")
+        dashboard = self.edge.doors.dashboard
+        assert dashboard is not None  # _edge opens it
+        return Doors(self.edge.url, dashboard)
 
     @property
     def elapsed_s(self) -> float:

@@ -12,6 +12,8 @@ from typing import Final
 
 MAX_CHARS: Final = 300  # of the first line; what differs only behind is alike
 
+TRACEBACK: Final = "Traceback (most recent call last)"
+
 # in order: what is kept, quoted parts, words with a digit
 _PART: Final = re.compile(
     r"""
@@ -25,9 +27,11 @@ _SPACE: Final = re.compile(r"\s+")
 
 
 def first_line(error: str | None) -> str:
-    """The first line that says something, cut."""
+    """The first line that says something, cut; of a Python traceback that is its last one."""
     lines = (error or "").strip().splitlines()
-    return lines[0].strip()[:MAX_CHARS] if lines else ""
+    if not lines:
+        return ""
+    return lines[-1 if lines[0].startswith(TRACEBACK) else 0].strip()[:MAX_CHARS]
 
 
 @lru_cache(maxsize=2048)  # at most 0.6 MB of text each way

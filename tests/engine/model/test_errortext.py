@@ -41,3 +41,11 @@ def test_only_the_beginning_counts() -> None:
 def test_a_pattern_is_its_own_pattern(error: str) -> None:
     assert pattern(pattern(error)) == pattern(error)
     assert pattern(first_line(error)) == pattern(error)
+
+
+def test_tracebacks_are_told_apart_by_their_last_line() -> None:
+    shown = [
+        f'Traceback (most recent call last):\n  File "a.py", line 3\n{last}\n' for last in ("KeyError: 'a'", "OSError")
+    ]
+    assert [first_line(each) for each in shown] == ["KeyError: 'a'", "OSError"]
+    assert pattern(shown[0]) != pattern(shown[1])
