@@ -6,7 +6,7 @@ from hubqueue.wire.commands.base import Command
 
 
 class TokenAdd(Command, tag="TokenAdd", gc=False, kw_only=True):
-    """Make a token with these scopes; with `queues` it is good for these alone. The reply shows it, nothing else will."""
+    """Make a token with these scopes; with `queues` it is good for these alone. Only this reply shows it."""
 
     name: str
     scopes: list[str]
