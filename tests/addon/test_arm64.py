@@ -35,7 +35,13 @@ def test_the_main_job_on_arm64(arm64: str, tmp_path: Path, supervisor: FakeSuper
         ]
         options = {"forwarders": [{"queue": "readings", "to": central.url, "target": "central"}]}
         app = AppContainer(
-            arm64, tmp_path / "app", supervisor, options=options, settings={"mqtt": {"rules": rules}}, patience_s=120
+            arm64,
+            tmp_path / "app",
+            supervisor,
+            options=options,
+            settings={"mqtt": {"rules": rules}},
+            memory="512m",  # the emulator takes more than twice what the program does
+            patience_s=120,
         )
         (app.config / "handlers").mkdir()
         (app.config / "handlers" / "double.py").write_text(HANDLER)

@@ -27,11 +27,11 @@ PODMAN: Final = (
     *("podman", "--root", str(CACHE / "containers"), "--runroot", "/run/hubqueue-containers"),
     *("--cgroup-manager", "cgroupfs", "--runtime", "runc"),
 )
-# what Debian's runc needs where there is no systemd, and what a small hub gives an app
+# what Debian's runc needs where there is no systemd
 LIMITS: Final = (
     *("--network", "host", "--log-driver", "none", "--no-healthcheck", "--cgroups", "enabled"),
     *("--ulimit", "nofile=20000:20000", "--ulimit", "nproc=20000:20000"),
-    *("--memory", "128m", "--read-only"),
+    "--read-only",
 )
 BUILD_S: Final = 900.0
 COMMAND_S: Final = 90.0
@@ -76,6 +76,7 @@ class AppContainer:
         *,
         options: dict[str, Any] | None = None,
         settings: dict[str, Any] | None = None,
+        memory: str = "128m",
         patience_s: float = 60.0,
     ) -> None:
         """settings: of hubqueue.yaml, beside the ports."""
@@ -89,6 +90,7 @@ class AppContainer:
         self._log = folder / "log"
         self._process: subprocess.Popen[bytes] | None = None
         self._patience_s = patience_s
+        self._memory = memory
         default = {"log_level": "info", "mqtt": True, "forwarders": []}
         (self.data / "options.json").write_text(json.dumps({**default, **(options or {})}))
         self.settings({**(settings or {})})
@@ -114,7 +116,19 @@ class AppContainer:
         before = self.log().count("ready tcp=")
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
-                [*PODMAN, "run", "--rm", "--name", self.name, *LIMITS, *mounts, *environment, self._image],
+                [
+                    *PODMAN,
+                    "run",
+                    "--rm",
+                    "--name",
+                    self.name,
+                    "--memory",
+                    self._memory,
+                    *LIMITS,
+                    *mounts,
+                    *environment,
+                    self._image,
+                ],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
