@@ -17,6 +17,7 @@ const { Subscriptions } = require('./subscriptions');
 const LEASE_MS = 30_000;
 const RENEW_MS = 10_000;
 const RENEW_BATCH = 1000;
+const RELEASE_MS = 2000; // a node that closes waits so long for its jobs to be given back
 const AGAIN_MS = 1000; // after an answer that says "later"
 const DEFAULT_MESSAGES = 1000;
 const DEFAULT_BYTES = 8 * 1024 * 1024;
@@ -172,9 +173,12 @@ class Hub extends EventEmitter {
     }
   }
 
-  /** Give back every job of a worker whose flow is gone; nothing is counted. */
-  release(worker) {
-    return Promise.allSettled(this.leases.of(worker).map((lease) => this.giveBack(lease)));
+  /** Give back every job of a worker whose flow is gone; nothing is counted. While the hub is away nobody waits for it. */
+  async release(worker) {
+    const given = Promise.allSettled(this.leases.of(worker).map((lease) => this.giveBack(lease)));
+    if (this.link.up) {
+      await Promise.race([given, pause(RELEASE_MS)]);
+    }
   }
 
   giveBack(lease) {

@@ -15,6 +15,7 @@ const { encodeFrame, FrameReader } = require('./frames');
 const DEFAULT_PORT = 6789;
 const PING_AFTER_MS = 15_000; // of silence
 const SILENT_MS = 10_000; // without a byte after a ping: the peer is gone
+const CANCEL_MS = 2000; // a node that closes does not wait longer
 const REFUSED_WAIT_MS = 30_000; // after a wrong token: a person has to do something
 
 let nextId = 0; // over all links: unsent frames may move from one to the next
@@ -87,9 +88,9 @@ class Link extends EventEmitter {
   /** Nobody waits for a long-poll any more: it is answered with nothing. A job that was quicker still arrives. */
   cancel(frame) {
     const nothing = { ok: true, reqId: frame.reqId, jobs: [], tokens: [] };
-    return this.request('CancelPoll', { poll: frame.reqId }).then(
+    return this.request('CancelPoll', { poll: frame.reqId }, { timeoutMs: CANCEL_MS }).then(
       (reply) => reply.cancelled && this.take(nothing),
-      () => {}, // the link broke, and the poll with it
+      () => {}, // the link broke, and the poll with it, or is about to
     );
   }
 

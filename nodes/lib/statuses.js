@@ -56,11 +56,12 @@ class Lamp {
     this.timer = null;
     this.next = null;
     this.shown = '';
+    this.closed = false;
   }
 
   show(status) {
     this.next = status;
-    if (this.timer === null) {
+    if (this.timer === null && !this.closed) {
       this.flash();
     }
   }
@@ -82,6 +83,7 @@ class Lamp {
   }
 
   close() {
+    this.closed = true;
     clearTimeout(this.timer);
   }
 }

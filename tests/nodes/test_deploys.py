@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from hubqueue import Client
@@ -168,3 +170,22 @@ async def test_stopping_node_red_gives_the_jobs_back_at_once(hub: HubProcess, re
     assert red.stop() == 0
     counts = await client.queue("q").counts()
     assert (counts.waiting, counts.active) == (2, 0)
+
+
+@pytest.mark.parametrize("kind", ["full", "flows"])
+async def test_a_deploy_does_not_wait_for_a_hub_that_is_away(hub: HubProcess, red: NodeRed, kind: str) -> None:
+    nodes = flow(hub.port, concurrency="2")
+    red.deploy(nodes)
+    async with Client(hub.url) as client:
+        handle = await client.queue("q").add("a", 1)
+    red.wait_seen(1)
+    hub.kill()
+    began = time.monotonic()
+    red.deploy(changed(nodes, "hold", name="another"), kind)
+    assert time.monotonic() - began < 10
+    assert "timed out" not in red.log()
+    hub.start()
+    red.inject("open")
+    async with Client(hub.url) as client:
+        assert await client.queue("q").job(handle.id).result(40) == 1
+        assert (await client.queue("q").get(handle.id)).attempts == 0

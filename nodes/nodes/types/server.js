@@ -82,6 +82,7 @@ module.exports = function register(RED) {
       if (left.length && removed) {
         node.warn(RED._('hubqueue.errors.dropped', { n: left.length }));
       } else if (left.length) {
+        node.log(`messages wait for the hub; a restart of Node-RED would lose them count=${left.length}`);
         unsent.set(node.id, left);
       }
       done();
