@@ -23,6 +23,7 @@ from hubqueue import __version__, logs
 from hubqueue.admin import operations
 from hubqueue.config.settings import Config, Supervised
 from hubqueue.doors import Doors
+from hubqueue.errors import ConfigError
 from hubqueue.forward.fleet import Fleet
 from hubqueue.hooks.sender import Sender
 from hubqueue.hub.hub import Hub
@@ -92,6 +93,7 @@ class App:
             await self._start_handlers()
             await self._start_bridge()
             self._start_announcer()
+            self._start_zeroconf()
         except BaseException:
             await self.stop()
             raise
@@ -191,6 +193,22 @@ class App:
         announcer = Announcer(self._supervisor(told), found)
         self._intake.push_async_callback(announcer.close)
         announcer.start()
+
+    def _start_zeroconf(self) -> None:
+        """Others in the network hear of this hub."""
+        http = self.doors.http
+        if not self.config.zeroconf or http is None:
+            return
+        try:
+            from hubqueue.announce import Announcement
+        except ImportError as error:
+            raise ConfigError("zeroconf: its library is missing", hint="pip install 'hubqueue[zeroconf]'") from error
+        door = self.config.http
+        tls = door.cert_file is not None
+        app = self.config.supervised is not None
+        announcement = Announcement(self.hub.hub_id, __version__, door.host, http.port, tls=tls, app=app)
+        self._intake.push_async_callback(announcement.close)
+        announcement.start()
 
     def _supervisor(self, told: Supervised) -> Supervisor:
         from hubqueue.supervisor.client import Supervisor

@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "supervisor": OUTER | {"mqtt"},  # says where the broker is in the words of mqtt
     "work": OUTER,
     "ui": OUTER,
+    "announce": set(),
 }
 # 4: builds the process from the parts, or is what users see of it
 ANYTHING = {"__init__", "__main__", "admin", "api", "app", "cli", "config", "container", "demo", "doors", "logs"}
@@ -57,6 +58,8 @@ HOMES = {
     "voluptuous": {"config"},
     "yaml": {"config"},
     "uvloop": {"app", "cli"},
+    "ifaddr": {"announce"},
+    "zeroconf": {"announce"},
 }
 
 

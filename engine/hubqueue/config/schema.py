@@ -42,6 +42,7 @@ def config(base: Path) -> Check:
             "log": log(),
             "timezone": _timezone,
             "drain": checks.duration_s(0, 600),
+            "zeroconf": checks.boolean,
         },
         build=_config,
     )

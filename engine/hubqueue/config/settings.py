@@ -179,6 +179,7 @@ class Config:
     hub: HubSettings = field(default_factory=HubSettings)
     log: Log = Log()
     supervised: Supervised | None = None
+    zeroconf: bool = False
     drain_s: float = 10.0
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
 
