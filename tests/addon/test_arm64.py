@@ -30,7 +30,7 @@ def arm64() -> str:
 def test_the_main_job_on_arm64(arm64: str, tmp_path: Path, supervisor: FakeSupervisor, broker: Mosquitto) -> None:
     with HubProcess(tmp_path) as central:
         rules = [
-            {"topic": "numbers/+", "queue": "numbers", "name": "double"},
+            {"topic": "numbers/+", "queue": "numbers", "name": "double", "shape": "payload"},
             {"topic": "readings/+", "queue": "readings"},
         ]
         options = {"forwarders": [{"queue": "readings", "to": central.url, "target": "central"}]}
