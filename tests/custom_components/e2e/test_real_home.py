@@ -1,0 +1,56 @@
+"""A real Home Assistant and a real hub, each killed with SIGKILL while the other runs."""
+
+from __future__ import annotations
+
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+from conftest import free_port, hub_process, url_of
+
+sys.path.insert(0, str(Path(__file__).parent))
+from real_home import RealHome
+
+AUTOMATIONS = """
+- id: enqueue
+  alias: Enqueue
+  triggers: [{trigger: event, event_type: go}]
+  mode: queued
+  max: 100
+  actions:
+    - action: hubqueue.enqueue
+      data: {queue: mail, name: send, data: {to: ada}}
+"""
+
+
+def jobs(home: RealHome) -> list[dict[str, Any]]:
+    answer = home.ask("/api/services/hubqueue/list_jobs?return_response", {"queue": "mail"})
+    found: list[dict[str, Any]] = answer["service_response"]["jobs"]
+    return found
+
+
+def test_jobs_of_an_automation_survive_both_sides(tmp_path: Path) -> None:
+    with hub_process(tmp_path, http_port=free_port()) as hub, RealHome(tmp_path, free_port(), AUTOMATIONS) as home:
+        flow = home.ask("/api/config/config_entries/flow", {"handler": "hubqueue"})
+        done = home.ask(f"/api/config/config_entries/flow/{flow['flow_id']}", {"url": url_of(hub)})
+        assert done["type"] == "create_entry"
+        home.ask("/api/events/go", {})
+        home.until(lambda: home.state("sensor.mail_waiting") == "1")
+        (job,) = jobs(home)
+        assert (job["name"], job["data"], job["state"]) == ("send", {"to": "ada"}, "waiting")
+
+        hub.kill()
+        home.until(lambda: home.state("sensor.mail_waiting") == "unavailable")
+        hub.start()
+        home.until(lambda: home.state("sensor.mail_waiting") == "1")
+        home.ask("/api/events/go", {})
+        home.until(lambda: len(jobs(home)) == 2)
+
+        home.until(lambda: (home.folder / ".storage" / "core.config_entries").exists())
+        home.kill()
+        home.start()
+        home.until(lambda: home.state("sensor.mail_waiting") == "2")
+        assert len(jobs(home)) == 2
+        said = (home.folder / "out").read_text()
+        assert not re.search("blocking call.*custom_components/hubqueue", said)
