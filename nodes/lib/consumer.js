@@ -98,7 +98,9 @@ class Consumer {
       this.names = [...new Set([...fixed, ...found])];
       this.pump();
     } catch (error) {
-      this.trouble(error);
+      if (error.code !== 'HQ_OFFLINE') {
+        this.trouble(error);
+      }
     }
   }
 

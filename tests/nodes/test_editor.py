@@ -15,7 +15,7 @@ from support.dashboard import Asker
 from support.hub_process import HubProcess
 from support.node_red import Node, NodeRed, enqueue, inject, node, result, server, tab, worker
 
-pytestmark = pytest.mark.slow
+pytestmark = pytest.mark.browser
 
 TYPES = ["enqueue", "worker", "result", "forward", "control", "events"]
 LOOKS = {"light": DESKTOP, "dark": DARK, "german": GERMAN}
