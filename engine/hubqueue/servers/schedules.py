@@ -53,9 +53,7 @@ def cron_get(call: Call, command: wire.CronGet) -> None:
 
 
 def cron_list(call: Call, command: wire.CronList) -> None:
-    call.run(
-        schedule.every, lambda found: {"crons": [shown_schedule(each) for each in found if call.sees(each.queue)]}
-    )
+    call.run(schedule.every, lambda found: {"crons": [shown_schedule(each) for each in found if call.sees(each.queue)]})
 
 
 def cron_run(call: Call, command: wire.CronRun) -> None:
