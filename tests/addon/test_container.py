@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from support.container import AppContainer, empty, inspect, until
+from support.container import AppContainer, build, empty, inspect, installed, until
 from support.dashboard import Asker
 from support.mosquitto import Mosquitto
 from support.supervisor import FakeSupervisor, back_up, put_back
@@ -208,3 +208,9 @@ def load(port: int, token: str, accepted: list[str], stop: threading.Event) -> N
     with Asker(port, token) as ask:
         while not stop.is_set():
             accepted.append(ask("PUSH", queue="load", data={"number": len(accepted)})["id"])
+
+
+def test_built_from_the_repository_it_holds_the_same(image: str) -> None:
+    here = installed(image)
+    assert any(path.endswith("hubqueue/app.py") for path in here)
+    assert installed(build("amd64", "--root")) == here

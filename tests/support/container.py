@@ -38,10 +38,10 @@ COMMAND_S: Final = 90.0
 _numbers = itertools.count(1)
 
 
-def build(arch: str) -> str:
-    """The image of the app for this architecture, built if anything changed. A failure shows what the script said."""
+def build(*arguments: str) -> str:
+    """The image that script/addon-image makes, built if anything changed. A failure shows what the script said."""
     made = subprocess.run(
-        [str(ROOT / "script" / "addon-image"), arch], capture_output=True, text=True, timeout=BUILD_S, check=False
+        [str(ROOT / "script" / "addon-image"), *arguments], capture_output=True, text=True, timeout=BUILD_S, check=False
     )
     assert made.returncode == 0, made.stderr
     return made.stdout.strip()
@@ -49,6 +49,14 @@ def build(arch: str) -> str:
 
 def podman(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run([*PODMAN, *arguments], capture_output=True, text=True, timeout=COMMAND_S, check=False)
+
+
+def installed(image: str) -> dict[str, str]:
+    """Every file of the engine in an image, by its path: its SHA-256."""
+    command = "cd /opt/hubqueue && find . -type f ! -name '*.pyc' -exec sha256sum {} +"
+    listed = podman("run", "--rm", *LIMITS, "--entrypoint", "sh", image, "-c", command)
+    assert listed.returncode == 0, listed.stderr
+    return {path: digest for digest, path in (line.split(maxsplit=1) for line in listed.stdout.splitlines())}
 
 
 def inspect(image: str) -> dict[str, Any]:
