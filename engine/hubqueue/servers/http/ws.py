@@ -154,6 +154,7 @@ class Clients:
             await socket.close(code=NOT_AUTHENTICATED, message=b"No token was shown in time")
         finally:
             del self._open[client]
+            socket.let_go()
             client.gone(clean=clean or client.stopping)
         return socket
 

@@ -27,6 +27,10 @@ class Socket(web.WebSocketResponse):
             self._req.protocol._payload_parser = self._doorstep.parser
             self._doorstep = None
 
+    def let_go(self) -> None:
+        """The connection has ended: no timer of aiohttp keeps what belonged to it."""
+        self._cancel_heartbeat()
+
     def _post_start(self, request: Any, protocol: Any, writer: Any) -> None:
         handler = request.protocol
         early = handler._message_tail  # came with the handshake; aiohttp bounds it
