@@ -52,8 +52,9 @@ def podman(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 
 def installed(image: str) -> dict[str, str]:
-    """Every file of the engine in an image, by its path: its SHA-256."""
-    command = "cd /opt/hubqueue && find . -type f ! -name '*.pyc' -exec sha256sum {} +"
+    """Every file of the engine in an image, by its path: its SHA-256. Not pip's notes about the wheel it came from."""
+    notes = " ".join(f"! -name {name}" for name in ("'*.pyc'", "direct_url.json", "RECORD"))
+    command = f"cd /opt/hubqueue && find . -type f {notes} -exec sha256sum {{}} +"
     listed = podman("run", "--rm", *LIMITS, "--entrypoint", "sh", image, "-c", command)
     assert listed.returncode == 0, listed.stderr
     return {path: digest for digest, path in (line.split(maxsplit=1) for line in listed.stdout.splitlines())}
