@@ -54,6 +54,11 @@ class Door:
         self.choirs = Choirs(self.hub.recent)
         self.started_ms = self.workers.now_ms()
 
+    async def lent(self, command: Any) -> dict[str, Any]:
+        """What the process says to one of its operator's commands; nothing when the hub is embedded."""
+        operation = self.operations.get(type(command).__name__)
+        return {} if operation is None else await operation(command)
+
     def uptime_ms(self) -> int:
         """How long the door has been open."""
         return max(0, self.workers.now_ms() - self.started_ms)

@@ -98,9 +98,9 @@ async def show_overview(call: Call, command: wire.Overview) -> dict[str, Any]:
             "uptimeMs": float(door.uptime_ms()),
             "startedAt": float(door.started_ms),
         },
-        "mqtt": _mqtt(await _lent(call, operate.Rules())) if whole else None,
+        "mqtt": _mqtt(await door.lent(operate.Rules())) if whole else None,
         "forwarders": [
-            each for each in (await _lent(call, operate.Forwarders())).get("forwarders", ()) if call.sees(each["queue"])
+            each for each in (await door.lent(operate.Forwarders())).get("forwarders", ()) if call.sees(each["queue"])
         ],
     }
 
@@ -124,12 +124,6 @@ def _mqtt(rules: dict[str, Any]) -> dict[str, Any] | None:
     if broker is None:
         return None
     return {"broker": broker["url"], "links": broker["links"], "dropped": broker["counts"].get("dropped", 0)}
-
-
-async def _lent(call: Call, command: Any) -> dict[str, Any]:
-    """What the process says to one of its operator's commands; nothing when the hub is embedded."""
-    lent = call.session.door.operations.get(type(command).__name__)
-    return {} if lent is None else await lent(command)
 
 
 def show_history(call: Call, command: wire.History) -> None:

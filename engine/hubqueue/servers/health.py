@@ -38,7 +38,7 @@ async def _store(door: Door) -> dict[str, Any]:
 
 
 async def _mqtt(door: Door) -> list[dict[str, Any]]:
-    broker = (await _lent(door, operate.Rules())).get("broker")
+    broker = (await door.lent(operate.Rules())).get("broker")
     if broker is None:
         return []
     links = broker["links"] or [{"lane": None, "up": False, "error": "not started yet"}]
@@ -50,16 +50,11 @@ async def _mqtt(door: Door) -> list[dict[str, Any]]:
 
 async def _forwarders(door: Door) -> list[dict[str, Any]]:
     """One that rests on purpose, paused or outside its hours, is as configured."""
-    shown = (await _lent(door, operate.Forwarders())).get("forwarders", ())
+    shown = (await door.lent(operate.Forwarders())).get("forwarders", ())
     return [
         _check(f"forwarder:{each['name']}", None if each["link"] in ("up", "idle") else each["error"] or "down")
         for each in shown
     ]
-
-
-async def _lent(door: Door, command: Any) -> dict[str, Any]:
-    lent = door.operations.get(type(command).__name__)
-    return {} if lent is None else await lent(command)
 
 
 def _check(name: str, trouble: str | None) -> dict[str, Any]:
