@@ -1,18 +1,14 @@
 """axe-core, which finds what keeps people from using a page: installed from npm once, into the cache.
 
-`script/setup` may run this module to install ahead (`python tests/support/axe.py`).
+`script/setup` may run this module to install ahead (`python -m support.axe` in tests/).
 """
 
 from __future__ import annotations
 
-import fcntl
-import json
-import os
-import shutil
-import subprocess
-import tempfile
 from pathlib import Path
 from typing import Any, Final
+
+from support.cached import kept, npm
 
 VERSION: Final = "4.14.1"
 SERIOUS: Final = ("serious", "critical")
@@ -21,27 +17,8 @@ RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-pr
 
 def install() -> Path:
     """The script, fetched into the cache if it is not there yet."""
-    cache = Path(os.environ.get("HUBQUEUE_CACHE") or Path.home() / ".cache" / "hubqueue")
-    folder = cache / f"axe-core-{VERSION}"
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / f"axe-core-{VERSION}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.is_dir():
-            unfinished = Path(tempfile.mkdtemp(prefix="axe-", dir=cache))
-            try:
-                _npm_install(unfinished)
-                unfinished.rename(folder)
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
+    folder = kept(f"axe-core-{VERSION}", lambda empty: npm(empty, {"axe-core": VERSION}))
     return folder / "node_modules" / "axe-core" / "axe.min.js"
-
-
-def _npm_install(folder: Path) -> None:
-    (folder / "package.json").write_text(json.dumps({"private": True, "dependencies": {"axe-core": VERSION}}))
-    command = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"npm could not install axe-core {VERSION}: {done.stderr.strip()}")
 
 
 def serious(page: Any) -> list[str]:

@@ -1,23 +1,19 @@
 """A real bunqueue server for tests: installed from npm once, then started on free ports with a file of its own.
 
-`script/setup` may run this module to install ahead (`python tests/support/bunqueue.py`). A machine on which the
+`script/setup` may run this module to install ahead (`python -m support.bunqueue` in tests/). A machine on which the
 installation fails has a failing test, not a skipped one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import fcntl
-import json
-import os
 import platform
-import shutil
 import socket
-import subprocess
-import tempfile
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
+
+from support.cached import kept, npm
 
 VERSION: Final = "2.9.5"
 BUN_VERSION: Final = "1.4.5"
@@ -28,28 +24,8 @@ STOP_S: Final = 10.0
 
 def install() -> Path:
     """The folder with bun and bunqueue, made in the cache if it is not there yet."""
-    cache = Path(os.environ.get("HUBQUEUE_CACHE") or Path.home() / ".cache" / "hubqueue")
-    folder = cache / f"bunqueue-{VERSION}"
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / f"bunqueue-{VERSION}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.is_dir():
-            unfinished = Path(tempfile.mkdtemp(prefix="bunqueue-", dir=cache))
-            try:
-                _npm_install(unfinished)
-                unfinished.rename(folder)
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
-    return folder
-
-
-def _npm_install(folder: Path) -> None:
     packages = {"bunqueue": VERSION, f"@oven/{_bun_package()}": BUN_VERSION}
-    (folder / "package.json").write_text(json.dumps({"private": True, "dependencies": packages}))
-    command = ["npm", "install", "--ignore-scripts", "--omit=peer", "--legacy-peer-deps", "--no-audit", "--no-fund"]
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RuntimeError(f"npm could not install bunqueue {VERSION}: {done.stderr.strip()}")
+    return kept(f"bunqueue-{VERSION}", lambda empty: npm(empty, packages, "--omit=peer", "--legacy-peer-deps"))
 
 
 def bun(installed: Path) -> Path:

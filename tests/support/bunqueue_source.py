@@ -1,21 +1,19 @@
 """The source distribution of the Python client of bunqueue, for the tests that its authors ship in it.
 
-`script/setup --tests` runs this module to fetch ahead (`python tests/support/bunqueue_source.py`). A machine on which
-that fails has a failing test, not a skipped one.
+`script/setup --tests` runs this module to fetch ahead (`python -m support.bunqueue_source` in tests/). A machine on
+which that fails has a failing test, not a skipped one.
 """
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
-import os
-import shutil
 import subprocess
 import sys
 import tarfile
-import tempfile
 from pathlib import Path
 from typing import Final
+
+from support.cached import kept
 
 VERSION: Final = "0.1.5"
 NAME: Final = f"bunqueue_client-{VERSION}"
@@ -24,18 +22,7 @@ SHA256: Final = "0d0291c635a69bcb8b7d928b1242e117eade60cb8e9089c572edaaab63aca78
 
 def fetch() -> Path:
     """The unpacked folder, made in the cache if it is not there yet."""
-    cache = Path(os.environ.get("HUBQUEUE_CACHE") or Path.home() / ".cache" / "hubqueue")
-    folder = cache / NAME
-    cache.mkdir(parents=True, exist_ok=True)
-    with (cache / f"{NAME}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.is_dir():
-            unfinished = Path(tempfile.mkdtemp(prefix="bunqueue-client-", dir=cache))
-            try:
-                _download(unfinished).rename(folder)
-            finally:
-                shutil.rmtree(unfinished, ignore_errors=True)
-    return folder
+    return kept(NAME, _download)
 
 
 def _download(folder: Path) -> Path:

@@ -17,12 +17,12 @@ from typing import Any, Final, Self
 
 import yaml
 
+from support.cached import CACHE
 from support.dashboard import Asker
 from support.mosquitto import free_port
 from support.supervisor import TOKEN, FakeSupervisor
 
 ROOT: Final = Path(__file__).parents[2]
-CACHE: Final = Path(os.environ.get("HUBQUEUE_CACHE") or Path.home() / ".cache" / "hubqueue")
 PODMAN: Final = (
     *("podman", "--root", str(CACHE / "containers"), "--runroot", "/run/hubqueue-containers"),
     *("--cgroup-manager", "cgroupfs", "--runtime", "runc"),
