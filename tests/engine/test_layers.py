@@ -22,6 +22,8 @@ MAY_IMPORT = {
     "errors": BASE,
     "clock": BASE,
     "model": BASE,
+    # what rules and pipelines are written in
+    "expression": BASE,
     # 1: bytes and SQL, which do not know each other
     "wire": BASE,
     "store": BASE,
@@ -30,8 +32,9 @@ MAY_IMPORT = {
     "client": BASE | {"wire"},
     # 3: doors, bridges and workers, which do not know each other and never the store
     "servers": OUTER,
-    "mqtt": OUTER,
-    "forward": OUTER,
+    "mqtt": OUTER | {"expression"},
+    "forward": OUTER | {"expression"},
+    "pipeline": OUTER | {"expression", "forward"},  # of forward the sink protocol
     "hooks": OUTER,
     "supervisor": OUTER | {"mqtt"},  # says where the broker is in the words of mqtt
     "work": OUTER,
@@ -48,7 +51,7 @@ PURE = {"msgspec", "cronsim"}
 HOMES = {
     "sqlite3": {"store"},
     "aiohttp": {"hooks", "servers", "supervisor", "ui"},
-    "jinja2": {"mqtt", "ui"},
+    "jinja2": {"expression", "ui"},
     "aiomqtt": {"mqtt"},
     "prometheus_client": {"servers"},
     "paho": {"mqtt"},

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from hubqueue.errors import Invalid
-from hubqueue.mqtt.expression import Condition, ExpressionFailed, Text
+from hubqueue.expression import Condition, ExpressionFailed, Text
 
 
 def holds(text: str, payload: object, **parts: object) -> bool:
