@@ -1,0 +1,1 @@
+"""Pipelines: records from a queue or a topic through configured steps to queues, channels and sinks."""

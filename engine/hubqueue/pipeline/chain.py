@@ -1,0 +1,118 @@
+"""The steps of a pipeline, one after the other.
+
+Runners call prepare (waits for look-ups), then run for each record and close for what is due, both synchronous.
+Rule: the chain itself remembers nothing; every step has the State of its name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from hubqueue.pipeline.record import Record, Refused
+from hubqueue.pipeline.step import Memory, Prepared, State, Step, Timed
+
+# Is told what each step made of each record: (name of the step, record or None for what time closed, outcome).
+Watch = Callable[[str, Record | None, Sequence[Record] | Refused], None]
+# Is told of a record that a window or batch made and a later step refuses: no input is to blame for it.
+Unfit = Callable[[Record, Refused], None]
+States = Mapping[str, State]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A step and its name: its kind, with a number from the second of a kind on ("filter", "window", "filter-2")."""
+
+    name: str
+    step: Step
+
+
+class Chain:
+    """Steps in order."""
+
+    def __init__(self, places: Sequence[Place]) -> None:
+        self.places: Final = tuple(places)
+        self.names: Final = tuple(place.name for place in places)
+        self.timed: Final = any(isinstance(place.step, Timed) for place in places)
+        self._first_timed: Final = next(
+            (index for index, place in enumerate(places) if isinstance(place.step, Timed)), len(places)
+        )
+        self._prepared: Final = [
+            (index, place.step) for index, place in enumerate(places) if isinstance(place.step, Prepared)
+        ]
+
+    async def prepare(self, records: Sequence[Record], states: States) -> None:
+        """Look up what these records will need. Changes no state. Errors: LinkDown, try the whole batch later."""
+        done, ahead = 0, list(records)
+        trial: States = {name: Memory(states[name]) for name in self.names} if self._prepared else {}
+        for index, step in self._prepared:
+            ahead = [made for record in ahead for made in self._ahead(record, done, index, trial)]
+            done = index
+            await step.prepare(ahead)
+
+    def run(self, record: Record, states: States, unfit: Unfit, watch: Watch | None = None) -> list[Record]:
+        """What comes out at the end for this record. Errors: Refused names the step."""
+        return self._go([record], 0, len(self.places), states, unfit, watch)
+
+    def due_ms(self, states: States) -> int | None:
+        """When close has something to do, None for never. Units: Unix milliseconds."""
+        due = [
+            when
+            for place in self.places
+            if isinstance(place.step, Timed) and (when := place.step.due_ms(states[place.name])) is not None
+        ]
+        return min(due, default=None)
+
+    def close(self, now_ms: int, states: States, unfit: Unfit, watch: Watch | None = None) -> list[Record]:
+        """What comes out at the end because it is now that late."""
+        out: list[Record] = []
+        for index, place in enumerate(self.places):
+            if isinstance(place.step, Timed):
+                closed = list(place.step.close(now_ms, states[place.name]))
+                if closed and watch is not None:
+                    watch(place.name, None, closed)
+                out += self._go(closed, index + 1, len(self.places), states, unfit, watch)
+        return out
+
+    async def aclose(self) -> None:
+        """Let go of connections."""
+        for _, step in self._prepared:
+            await step.aclose()
+
+    def _ahead(self, record: Record, start: int, end: int, states: States) -> list[Record]:
+        try:
+            return self._go([record], start, end, states, _ignore, None)
+        except Refused:
+            return []
+
+    def _go(
+        self, records: list[Record], start: int, end: int, states: States, unfit: Unfit, watch: Watch | None
+    ) -> list[Record]:
+        aside: list[Record] = []
+        for index in range(start, end):
+            place = self.places[index]
+            run, state, after = place.step.run, states[place.name], []
+            for record in records:
+                if record.aside is not None:
+                    aside.append(record)
+                    continue
+                try:
+                    made = list(run(record, state))
+                except Refused as refused:
+                    refused.step = refused.step or place.name
+                    if watch is not None:
+                        watch(place.name, record, refused)
+                    if index <= self._first_timed:
+                        raise
+                    unfit(record, refused)
+                    continue
+                if watch is not None:
+                    watch(place.name, record, made)
+                after += made
+            records = after
+        return aside + records if aside else records
+
+
+def _ignore(_record: Record, _refused: Refused) -> None:
+    """A trial run: the true one will tell."""
