@@ -10,8 +10,10 @@ import pytest
 
 import hubqueue
 from hubqueue.app import App
+from hubqueue.client.address import LinkSettings
 from hubqueue.config.settings import Config, Forward, Handlers, HttpDoor, TcpDoor
 from hubqueue.errors import ConfigError, LinkDown
+from hubqueue.forward.destination import HubDestination
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from support.receiver import receiver
@@ -81,7 +83,7 @@ async def test_handlers_that_end_in_time_are_completed_and_the_others_given_back
 
 
 async def test_a_forwarder_that_finds_nobody_does_not_hold_up_the_end(tmp_path: Path) -> None:
-    nobody = Forward(queue="q", to="tcp://127.0.0.1:1", target="q")
+    nobody = Forward(HubDestination(LinkSettings.from_url("tcp://127.0.0.1:1")), queue="q")
     async with App(config(tmp_path, forwarders=(nobody,))) as app:
         (status,) = await app.fleet.statuses()
         assert status.now.forwarded == 0
@@ -91,7 +93,7 @@ async def test_a_forwarder_that_finds_nobody_does_not_hold_up_the_end(tmp_path: 
 
 async def test_a_forwarder_with_nothing_to_do_does_not_hold_up_the_end(tmp_path: Path) -> None:
     async with App(config(tmp_path / "central")) as central:
-        idle = Forward(queue="q", to=central.url, target="q")
+        idle = Forward(HubDestination(LinkSettings.from_url(central.url)), queue="q")
         async with App(config(tmp_path / "edge", forwarders=(idle,))) as edge:
 
             async def up() -> bool:

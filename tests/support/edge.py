@@ -25,8 +25,9 @@ from hubqueue.hub.hub import Hub
 async def forward(file: str, queue: str, url: str, settings: dict[str, Any], link: dict[str, Any]) -> None:
     """Forward the queue of the hub in this file until it is empty."""
     async with await Hub.open(file) as hub:
-        sink = HubSink(LinkSettings.from_url(url, **link), hub.hub_id_of)
-        async with Forwarder(hub, queue, sink, ForwardSettings(**settings)) as forwarder:
+        sink = HubSink(LinkSettings.from_url(url, **link))
+        tuning = ForwardSettings(**settings)
+        async with Forwarder(hub, queue, sink, tuning, hub_id_of=hub.hub_id_of) as forwarder:
             print("ready", flush=True)
             while True:
                 status = await forwarder.status()

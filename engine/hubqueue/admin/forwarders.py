@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from msgspec import UNSET
 
+from hubqueue.forward.destination import HubDestination
 from hubqueue.forward.uplink import UplinkStatus
 from hubqueue.forward.verdict import HINTS
 from hubqueue.model.forwarding import ForwardSpec
@@ -76,13 +77,14 @@ def spec_of(command: wire.ForwarderPut) -> ForwardSpec:
 def shown(status: UplinkStatus) -> dict[str, Any]:
     """A forwarder as `Forwarders` answers it: never its token. Units: milliseconds."""
     plan, now, span, trouble = status.plan, status.now, status.hours, status.trouble
-    tls = plan.link.tls
+    destination = plan.destination
+    unsynced = isinstance(destination, HubDestination) and not destination.durable
     return {
         "name": plan.name,
         "declared": plan.declared,
         "queue": plan.queue,
-        "to": plan.link.url,
-        "target": plan.target,
+        "to": destination.url,
+        "target": destination.target or plan.queue,
         "paused": status.paused,
         "draining": status.draining,
         "link": now.link.value,
@@ -105,9 +107,9 @@ def shown(status: UplinkStatus) -> dict[str, Any]:
         "batches": now.batches,
         "losses": now.losses,
         "ratePerS": now.rate_per_s,
-        "hasToken": plan.link.token is not None,
-        "hasCaCert": tls is not None and (tls.ca_file is not None or tls.ca_text is not None),
-        "durable": plan.durable,
+        "hasToken": destination.has_secret,
+        "hasCaCert": destination.has_ca,
+        "durable": not unsynced,
         "schedule": None
         if plan.hours is None
         else {"windows": list(plan.hours.windows), "timezone": plan.hours.timezone},
@@ -116,5 +118,5 @@ def shown(status: UplinkStatus) -> dict[str, Any]:
         "concurrency": plan.settings.concurrency,
         "backoff": int(plan.settings.backoff_s * 1000),
         "backoffCap": int(plan.settings.backoff_cap_s * 1000),
-        "writeTimeout": int(plan.write_timeout_s * 1000),
+        "writeTimeout": int(destination.write_timeout_s * 1000),
     }

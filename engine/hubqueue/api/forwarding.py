@@ -37,8 +37,8 @@ class Forwarding:
         link = LinkSettings.from_url(
             target.url, token=target.token, ca_file=target.ca_file, check_hostname=target.check_hostname
         )
-        sink = HubSink(link, hub_id_of, queue=target.queue, durable=target.durable)
-        self._forwarder = Forwarder(verbs, queue, sink, settings)
+        sink = HubSink(link, queue=target.queue, durable=target.durable)
+        self._forwarder = Forwarder(verbs, queue, sink, settings, hub_id_of=hub_id_of)
 
     async def __aenter__(self) -> Self:
         self.start()

@@ -103,8 +103,9 @@ def configuration(file: Path) -> list[Finding]:
         )
         found.append(Finding(NOTE, "the broker, not the hub, holds messages while the hub is down", hint))
     for forwarder in config.forwarders:
-        if forwarder.to.startswith("tcp://") and forwarder.token is not None:
-            hint = "write tls:// and give ca_file"
+        destination = forwarder.destination
+        if destination.has_secret and not destination.encrypted:
+            hint = "let 'to' begin with tls:// (mqtts://, https://) and give ca_file"
             found.append(Finding(NOTE, f"the token of forwarder {forwarder.queue} travels unencrypted", hint))
     return found
 

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from hubqueue.client.address import DEFAULT_PORT, LinkSettings
+from hubqueue.client.address import DEFAULT_PORT
+from hubqueue.forward.destination import Destination
 from hubqueue.forward.plan import Plan
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.hub.settings import HubSettings
@@ -94,42 +95,35 @@ class Mqtt:
 
 
 @dataclass(frozen=True, slots=True)
-class Forward:
-    """One forwarder: which queue goes where, when and how; name None: as its queue. Units: seconds."""
+class Onward:
+    """The way of a forwarder: where to, how and when. to: for people, without secrets."""
 
-    queue: str
-    to: str
-    target: str
-    token: str | None = field(default=None, repr=False)
-    ca_file: Path | None = None
-    cert_file: Path | None = None
-    key_file: Path | None = None
-    durable: bool = True
-    write_timeout_s: float = 30.0
+    destination: Destination
     settings: ForwardSettings = field(default_factory=ForwardSettings)
-    name: str | None = None
     hours: Hours | None = None
+    to: str = ""
+
+    def of(self, queue: str, name: str | None = None) -> Forward:
+        """The forwarder that takes a queue this way."""
+        return Forward(self.destination, self.settings, self.hours, self.to, queue=queue, name=name)
+
+
+@dataclass(frozen=True, slots=True)
+class Forward(Onward):
+    """One forwarder: which queue goes where, when and how; name None: as its queue."""
+
+    queue: str = field(kw_only=True)
+    name: str | None = field(default=None, kw_only=True)
 
     def plan(self, zone: str | None) -> Plan:
         """What the hub's fleet runs; `zone` is the hub's. Errors: Invalid."""
-        link = LinkSettings.from_url(
-            self.to,
-            token=self.token,
-            ca_file=_text(self.ca_file),
-            cert_file=_text(self.cert_file),
-            key_file=_text(self.key_file),
-            connect_timeout_s=self.settings.connect_timeout_s,
-        )
         return Plan(
             name=self.name or self.queue,
             queue=self.queue,
-            target=self.target,
-            link=link,
+            destination=self.destination,
             declared="config",
-            durable=self.durable,
             hours=self.hours,
             calendar=None if self.hours is None else self.hours.calendar(zone),
-            write_timeout_s=self.write_timeout_s,
             settings=self.settings,
         )
 
@@ -182,7 +176,3 @@ class Config:
     zeroconf: bool = False
     drain_s: float = 10.0
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
-
-
-def _text(file: Path | None) -> str | None:
-    return None if file is None else str(file)

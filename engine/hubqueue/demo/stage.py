@@ -22,6 +22,7 @@ from hubqueue.demo import children, workers
 from hubqueue.demo.sensors import House, hour_of
 from hubqueue.demo.uplink import Uplink
 from hubqueue.demo.view import Doors, Happening, Picture, told
+from hubqueue.forward.destination import HubDestination
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.model.job import Options
 from hubqueue.model.retry import Backoff
@@ -116,13 +117,14 @@ async def _broker(script: Script, stack: AsyncExitStack) -> Broker:
 
 def _edge(folder: Path, broker: Broker, uplink_port: int) -> Config:
     """The edge hub as its hubqueue.yaml would say it."""
+    uplink = LinkSettings.from_url(f"tcp://127.0.0.1:{uplink_port}", connect_timeout_s=2.0)
     quick = ForwardSettings(backoff_s=0.3, backoff_cap_s=2.0, connect_timeout_s=2.0)
     return Config(
         data_path=folder / "edge.db",
         tcp=TcpDoor(port=0),
         http=HttpDoor(port=0),
         mqtt=Mqtt(broker, RULES),
-        forwarders=(Forward(UPLINK, f"tcp://127.0.0.1:{uplink_port}", CENTRAL, name="central", settings=quick),),
+        forwarders=(Forward(HubDestination(uplink, CENTRAL), quick, queue=UPLINK, name="central"),),
         drain_s=3.0,
     )
 

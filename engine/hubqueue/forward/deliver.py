@@ -13,17 +13,17 @@ async def deliver(sink: Sink, batch: Batch) -> list[Rejected | None] | Down:
     except Exception as error:  # whatever a sink raises has a verdict
         meaning = verdict(error)
     else:
-        if len(results) == len(batch.jobs):
+        if len(results) == len(batch.parcels):
             return results
-        return Down(Reason.UNKNOWN, f"the sink was given {len(batch.jobs)} jobs and answers for {len(results)}")
+        return Down(Reason.UNKNOWN, f"the sink was given {len(batch.parcels)} jobs and answers for {len(results)}")
     if isinstance(meaning, Down):
         return meaning
-    if len(batch.jobs) == 1:
+    if len(batch.parcels) == 1:
         return [meaning]
-    half = len(batch.jobs) // 2
+    half = len(batch.parcels) // 2
     results = []
-    for jobs in (batch.jobs[:half], batch.jobs[half:]):
-        part = await deliver(sink, Batch(batch.queue, jobs, batch.floor))
+    for parcels in (batch.parcels[:half], batch.parcels[half:]):
+        part = await deliver(sink, Batch(batch.queue, parcels, batch.floor))
         if isinstance(part, Down):
             return part
         results += part

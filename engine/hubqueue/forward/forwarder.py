@@ -21,6 +21,7 @@ from hubqueue.forward.deliver import deliver
 from hubqueue.forward.leases import Leases
 from hubqueue.forward.link import Link, Permit
 from hubqueue.forward.pace import Pace
+from hubqueue.forward.parcel import parcels
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.forward.sink import Batch, Sink
 from hubqueue.forward.status import Event, Forwarded, ForwardStatus, LinkChanged, Refused, Tally
@@ -44,14 +45,18 @@ class Forwarder:
         sink: Sink,
         settings: ForwardSettings | None = None,
         *,
+        hub_id_of: Callable[[int], str],
         owner: str | None = None,
         tally: Tally | None = None,
     ) -> None:
-        """owner: of its leases, which no other forwarder may have; tally: counters that outlive this forwarder."""
+        """hub_id_of: under which hub_id a seq was accepted here; owner: of its leases, which no other forwarder may
+        have; tally: counters that outlive this forwarder.
+        """
         self.queue = queue
         self.settings = settings or ForwardSettings()
         self._local = local
         self._sink = sink
+        self._hub_id_of = hub_id_of
         self._link = Link(sink, self.settings, self._link_changed)
         self._leases = Leases(local, queue, owner or f"forward:{queue}:{sink.target}", self.settings.lease_ms)
         self._pace = Pace(self.settings.rate_per_s, time.monotonic())
@@ -167,7 +172,8 @@ class Forwarder:
     async def _send(self, jobs: tuple[Leased, ...], permit: Permit) -> None:
         try:
             floor = await self._leases.floor() if self._sink.wants_floor else None
-            results = await deliver(self._sink, Batch(self.queue, jobs, floor))
+            batch = Batch(self.queue, parcels(self.queue, jobs, self._hub_id_of), floor)
+            results = await deliver(self._sink, batch)
         except BaseException:  # the grace of a stop is over, or the floor was not to be had
             await self._give_back(jobs)
             raise

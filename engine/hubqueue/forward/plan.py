@@ -8,6 +8,7 @@ from typing import Literal
 from hubqueue.client.address import LinkSettings
 from hubqueue.client.tls import client_context
 from hubqueue.errors import Invalid
+from hubqueue.forward.destination import Destination, HubDestination
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.model.forwarding import ForwardSpec, check_forwarder_name
 from hubqueue.model.hours import Calendar, Hours
@@ -16,17 +17,14 @@ from hubqueue.model.limits import check_number, check_queue
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """Units: seconds."""
+    """What Uplink runs."""
 
     name: str
     queue: str
-    target: str
-    link: LinkSettings
+    destination: Destination
     declared: Literal["config", "runtime"]
-    durable: bool = True
     hours: Hours | None = None
     calendar: Calendar | None = field(default=None, repr=False, compare=False)
-    write_timeout_s: float = 30.0
     settings: ForwardSettings = field(default_factory=ForwardSettings)
 
 
@@ -47,13 +45,12 @@ def plan_of(spec: ForwardSpec, *, zone: str | None) -> Plan:
     return Plan(
         name=spec.name,
         queue=spec.queue,
-        target=spec.target or spec.queue,
-        link=_link(spec, settings.connect_timeout_s),
+        destination=HubDestination(
+            _link(spec, settings.connect_timeout_s), spec.target, spec.durable, spec.write_timeout_ms / 1000
+        ),
         declared="runtime",
-        durable=spec.durable,
         hours=spec.hours,
         calendar=None if spec.hours is None else spec.hours.calendar(zone),
-        write_timeout_s=spec.write_timeout_ms / 1000,
         settings=settings,
     )
 

@@ -10,18 +10,18 @@ from typing import Protocol
 
 import msgspec
 
+from hubqueue.forward.parcel import Parcel
 from hubqueue.forward.verdict import Rejected
-from hubqueue.model.job import Leased
 
 
 class Batch(msgspec.Struct, frozen=True):
-    """Jobs of one queue in the order they are to arrive.
+    """Jobs of one queue in the order they are to arrive. Their ids are those that the other side is to know them by.
 
     floor: no unsettled job of the queue has a lower seq, so that a receiver may forget what is below it; None: unknown.
     """
 
     queue: str
-    jobs: tuple[Leased, ...]
+    parcels: tuple[Parcel, ...]
     floor: int | None = None
 
 

@@ -19,7 +19,6 @@ from hubqueue.forward.backlog import backlog
 from hubqueue.forward.breaker import LinkState
 from hubqueue.forward.forwarder import Forwarder
 from hubqueue.forward.plan import Plan
-from hubqueue.forward.sinks.hub import HubSink
 from hubqueue.forward.status import Event, Forwarded, ForwardStatus, LinkChanged, Refused, Tally
 from hubqueue.forward.verdict import Down
 from hubqueue.hub.hub import Hub
@@ -111,7 +110,7 @@ class Uplink:
         at_ms = behind.oldest_at_ms
         return ForwardStatus(
             queue=self.plan.queue,
-            target=self._sink().target,
+            target=self.plan.destination.sink().target,
             link=LinkState.IDLE,
             since_ms=self._idle_since_ms,
             reason="paused" if self.paused else "hours",
@@ -149,7 +148,13 @@ class Uplink:
         if self._forwarder is None:
             owner = f"forward:{self.plan.queue}"  # one forwarder for a queue, so its leases are known after a kill
             forwarder = Forwarder(
-                self._hub, self.plan.queue, self._sink(), self._settings, owner=owner, tally=self._tally
+                self._hub,
+                self.plan.queue,
+                self.plan.destination.sink(),
+                self._settings,
+                hub_id_of=self._hub.hub_id_of,
+                owner=owner,
+                tally=self._tally,
             )
             forwarder.listen(self._heard)
             forwarder.start()
@@ -208,13 +213,3 @@ class Uplink:
 
     def _span(self) -> Span | None:
         return None if self.plan.calendar is None else self.plan.calendar.at(self._hub.now_ms())
-
-    def _sink(self) -> HubSink:
-        plan = self.plan
-        return HubSink(
-            plan.link,
-            self._hub.hub_id_of,
-            queue=plan.target,
-            durable=plan.durable,
-            write_timeout_s=plan.write_timeout_s,
-        )

@@ -40,7 +40,7 @@ async def test_the_configuration_is_told_whole_and_without_a_secret(tmp_path: Pa
     shown, origins = told["config"], told["origins"]
     assert shown["tcp"]["tokens"] == HIDDEN
     assert shown["mqtt"]["broker"]["password"] == HIDDEN
-    assert shown["forwarders"][0]["token"] == HIDDEN
+    assert shown["forwarders"][0]["destination"]["link"]["token"] == HIDDEN
     assert shown["forwarders"][0]["hours"]["windows"] == ["22:00-06:00"]
     assert shown["mqtt"]["rules"][0]["options"]["backoff"]["delay_ms"] == 2000
     assert shown["hub"]["queues"]["readings"]["max_jobs"] == 10

@@ -11,8 +11,10 @@ import pytest
 
 from hubqueue.admin.forwarders import shown, spec_of
 from hubqueue.app import App
+from hubqueue.client.address import LinkSettings
 from hubqueue.config.settings import Config, Forward, HttpDoor, TcpDoor
 from hubqueue.forward.breaker import LinkState
+from hubqueue.forward.destination import HubDestination
 from hubqueue.forward.plan import plan_of
 from hubqueue.forward.status import ForwardStatus
 from hubqueue.forward.uplink import UplinkStatus
@@ -33,7 +35,8 @@ async def there(tmp_path: Path) -> AsyncIterator[Served]:
 
 @pytest.fixture
 async def client(tmp_path: Path) -> AsyncIterator[WireClient]:
-    nightly = Forward("nights", "tcp://127.0.0.1:1", "n", token=SECRET, hours=Hours(("02:00-02:01",), "UTC"))
+    away = HubDestination(LinkSettings.from_url("tcp://127.0.0.1:1", token=SECRET), "n")
+    nightly = Forward(away, hours=Hours(("02:00-02:01",), "UTC"), queue="nights")
     config = Config(
         data_path=tmp_path / "edge.db",
         tcp=TcpDoor(port=0),

@@ -8,6 +8,7 @@ import pytest
 
 from hubqueue.config.load import load
 from hubqueue.config.settings import Config, GivenToken, is_loopback
+from hubqueue.forward.destination import HubDestination
 from hubqueue.model.access import Grant, Scope
 from hubqueue.model.job import Dedup
 from hubqueue.model.retry import Backoff
@@ -91,7 +92,9 @@ def test_every_section_becomes_its_value(tmp_path: Path) -> None:
     assert (reading.options.ttl_ms, reading.options.durable, reading.options.tags) == (3_600_000, True, ("a", "b"))
     assert files.payload.columns == ("time", "value:number")
     (forward,) = config.forwarders
-    assert (forward.queue, forward.target, forward.token, forward.durable) == ("readings", "readings", "hush", True)
+    there = forward.destination
+    assert isinstance(there, HubDestination)
+    assert (forward.queue, there.target, there.link.token, there.durable) == ("readings", None, "hush", True)
     assert (forward.settings.concurrency, forward.settings.backoff_cap_s) == (4, 120.0)
     assert config.handlers is not None
     assert config.handlers.folder == tmp_path / "handlers"

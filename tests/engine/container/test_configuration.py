@@ -57,7 +57,10 @@ def test_options_go_before_the_file_and_variables_before_both(layout: Layout) ->
 def test_forwarders_of_form_and_file_are_all_there(layout: Layout) -> None:
     file = "forwarders: [{queue: a, to: 'tcp://central'}]\n"
     config = configured(layout, {"forwarders": [{"queue": "b", "to": "tcp://other", "target": ""}]}, file)
-    assert [(each.queue, each.target) for each in config.forwarders] == [("a", "a"), ("b", "b")]
+    assert [(each.queue, each.to) for each in config.forwarders] == [
+        ("a", "tcp://central:6789"),
+        ("b", "tcp://other:6789"),
+    ]
 
 
 def test_a_mistake_names_the_option(layout: Layout) -> None:

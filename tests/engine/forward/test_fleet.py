@@ -102,7 +102,7 @@ async def test_a_pause_holds_over_a_restart_whoever_declared_the_forwarder(tmp_p
 
 def _plan(name: str, queue: str, to: str, **fields: Any) -> Plan:
     made = plan_of(ForwardSpec(name=name, queue=queue, to=to, **fields), zone=None)
-    return Plan(name=name, queue=queue, target=queue, link=made.link, declared="config", settings=made.settings)
+    return Plan(name=name, queue=queue, destination=made.destination, declared="config", settings=made.settings)
 
 
 async def test_the_pause_of_a_forwarder_that_the_configuration_has_no_more_is_forgotten(tmp_path: Path) -> None:
@@ -210,7 +210,7 @@ async def test_a_secret_stays_for_the_same_address_only(edge: Edge) -> None:
     assert "secret" not in repr(kept)
     assert "secret" not in repr(await edge.status())
     await edge.fleet.put(ForwardSpec(name="up", queue="readings", to="tcp://127.0.0.1:2"), keep_token=True)
-    assert (await edge.status()).plan.link.token is None
+    assert not (await edge.status()).plan.destination.has_secret
 
 
 async def test_subscribers_hear_of_links_and_of_each_job(edge: Edge, served_hub: Served) -> None:
@@ -258,7 +258,7 @@ async def test_a_change_goes_on_when_its_caller_is_gone(edge: Edge, served_hub: 
         await until(lambda: bool(edge.fleet._changes))
         asking.cancel()
         await asyncio.gather(asking, return_exceptions=True)
-        await edge.shows(lambda status: status.plan.link.port == served_hub.port and status.now.forwarded == 1)
+        await edge.shows(lambda status: status.plan.destination.url == served_hub.url and status.now.forwarded == 1)
     assert sorted(await arrived(served_hub)) == [0, 1]
 
 

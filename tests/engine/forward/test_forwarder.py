@@ -71,8 +71,9 @@ class Watched:
         write_timeout_s: float = 1.0,
         **settings: Any,
     ) -> None:
-        self.sink = HubSink(link, hub.hub_id_of, write_timeout_s=write_timeout_s)
-        self.forwarder = Forwarder(local or hub, "readings", self.sink, ForwardSettings(**{**QUICK, **settings}))
+        self.sink = HubSink(link, write_timeout_s=write_timeout_s)
+        tuning = ForwardSettings(**{**QUICK, **settings})
+        self.forwarder = Forwarder(local or hub, "readings", self.sink, tuning, hub_id_of=hub.hub_id_of)
         self.events: list[Event] = []
         self._changed = asyncio.Event()
         self.forwarder.listen(self._tell)

@@ -44,13 +44,13 @@ class LineSink:
     async def write(self, batch: Batch) -> list[Rejected | None]:
         if self.write_troubles:
             raise self.write_troubles.pop()
-        lines = [leased.job.data or b"" for leased in batch.jobs]
+        lines = [parcel.data or b"" for parcel in batch.parcels]
         if any(len(line) > 100 for line in lines):
             raise PayloadTooLarge("a line is too long")
         with self.path.open("ab") as file:
             file.write(b"".join(line + b"\n" for line in lines))
         forgotten, self.forgets = self.forgets, 0
-        return [None] * (len(batch.jobs) - forgotten)
+        return [None] * (len(batch.parcels) - forgotten)
 
     async def lost(self) -> None:
         await asyncio.Event().wait()
@@ -74,7 +74,8 @@ def sink(tmp_path: Path) -> LineSink:
 
 async def run(hub: Hub, sink: LineSink, jobs: int = 10) -> list[Event]:
     """Forward until so many jobs are through."""
-    forwarder = Forwarder(hub, "readings", sink, ForwardSettings(backoff_s=0.01, backoff_cap_s=0.05))
+    settings = ForwardSettings(backoff_s=0.01, backoff_cap_s=0.05)
+    forwarder = Forwarder(hub, "readings", sink, settings, hub_id_of=hub.hub_id_of)
     events: list[Event] = []
     through = asyncio.Event()
 

@@ -58,9 +58,13 @@ class Run:
     """A forwarder to the peer until `end` jobs have been forwarded or refused."""
 
     def __init__(self, hub: Hub, peer: Peer, **settings: Any) -> None:
-        sink = HubSink(LinkSettings.from_url(peer.url), hub.hub_id_of)
+        sink = HubSink(LinkSettings.from_url(peer.url))
         self.forwarder = Forwarder(
-            hub, "readings", sink, ForwardSettings(**{"backoff_s": 0.005, "backoff_cap_s": 0.02, **settings})
+            hub,
+            "readings",
+            sink,
+            ForwardSettings(**{"backoff_s": 0.005, "backoff_cap_s": 0.02, **settings}),
+            hub_id_of=hub.hub_id_of,
         )
         self.events: list[Event] = []
 

@@ -9,7 +9,6 @@ Source: docs/protocol.md, PUSHB and Hello.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -17,14 +16,13 @@ import msgspec
 from hubqueue.client.address import LinkSettings
 from hubqueue.client.session import Session
 from hubqueue.errors import HubqueueError, LinkDown, ProtocolError
+from hubqueue.forward.parcel import Parcel, sortable
 from hubqueue.forward.sink import Batch
 from hubqueue.forward.verdict import Rejected, verdict
-from hubqueue.model.job import Job, Leased
 from hubqueue.model.limits import check_queue
 
 FLOOR_CAPABILITY: Final = "forward-floor"
 OURS: Final = "hubqueue"
-SEQ_DIGITS: Final = 16  # seq stays below 2^53
 FRAME_BYTES: Final = 8 * 1024 * 1024  # of data in one PUSHB: the receiver takes 16 MB at once
 SLOWEST_BYTES_PER_S: Final = 8 * 1024  # an uplink slower than this is down
 
@@ -53,14 +51,13 @@ _accepted = msgspec.msgpack.Decoder(Accepted).decode
 class HubSink:
     """Writes to `queue` of the hub at `link`; None: the queue of the same name.
 
-    hub_id_of says under which hub_id a seq was accepted here. durable: the other side syncs before it says ok.
+    durable: the other side syncs before it says ok.
     Units: write_timeout_s seconds, on top of the time the bytes need on a slow uplink.
     """
 
     def __init__(
         self,
         link: LinkSettings,
-        hub_id_of: Callable[[int], str],
         *,
         queue: str | None = None,
         durable: bool = True,
@@ -69,7 +66,6 @@ class HubSink:
         if queue is not None:
             check_queue(queue)
         self._link = link
-        self._hub_id_of = hub_id_of
         self._queue = queue
         self._durable = durable
         self._write_timeout_s = write_timeout_s
@@ -98,17 +94,17 @@ class HubSink:
     async def write(self, batch: Batch) -> list[Rejected | None]:
         session = self._open()
         results: list[Rejected | None] = []
-        for part in _frames(batch.jobs):
+        for part in _frames(batch.parcels):
             results += await self._push(session, batch, part)
         return results
 
-    async def _push(self, session: Session, batch: Batch, jobs: list[Leased]) -> list[Rejected | None]:
+    async def _push(self, session: Session, batch: Batch, parcels: list[Parcel]) -> list[Rejected | None]:
         """One PUSHB; an entry that is refused by its index is left out and the rest is pushed again."""
-        results: list[Rejected | None] = [None] * len(jobs)
-        left = list(range(len(jobs)))
+        results: list[Rejected | None] = [None] * len(parcels)
+        left = list(range(len(parcels)))
         while left:
             try:
-                await self._request(session, batch, [jobs[i].job for i in left])
+                await self._request(session, batch, [parcels[i] for i in left])
             except HubqueueError as error:
                 meaning, entry = verdict(error), _ENTRY.match(error.message)
                 if not isinstance(meaning, Rejected) or entry is None or int(entry[1]) >= len(left):
@@ -118,29 +114,29 @@ class HubSink:
                 break
         return results
 
-    async def _request(self, session: Session, batch: Batch, jobs: list[Job]) -> None:
+    async def _request(self, session: Session, batch: Batch, parcels: list[Parcel]) -> None:
         queue = batch.queue if self._queue is None else self._queue
         ours = session.peer.server == OURS
-        fields: dict[str, object] = {"queue": queue, "jobs": [self._entry(batch.queue, job, ours) for job in jobs]}
+        fields: dict[str, object] = {"queue": queue, "jobs": [self._entry(parcel, ours) for parcel in parcels]}
         if batch.floor is not None and self.wants_floor:
             fields["forwardFloor"] = batch.floor
-        size = sum(len(job.data or b"") for job in jobs)
+        size = sum(len(parcel.data or b"") for parcel in parcels)
         timeout_s = self._write_timeout_s + size / SLOWEST_BYTES_PER_S
         reply = await session.request("PUSHB", fields, timeout_s)
         try:
             ids = _accepted(reply).ids
         except msgspec.MsgspecError as error:
             raise ProtocolError(f"the answer of {self._link.url} is not understood: {error}") from error
-        if len(ids) != len(jobs):
-            raise ProtocolError(f"{self._link.url} was sent {len(jobs)} jobs and names {len(ids)}")
+        if len(ids) != len(parcels):
+            raise ProtocolError(f"{self._link.url} was sent {len(parcels)} jobs and names {len(ids)}")
 
-    def _entry(self, queue: str, job: Job, ours: bool) -> Entry:
+    def _entry(self, parcel: Parcel, ours: bool) -> Entry:
         return Entry(
-            name=job.name,
-            priority=job.priority,
-            custom_id=forward_id(self._hub_id_of(job.seq), queue, job.seq, sortable=not ours),
+            name=parcel.name,
+            priority=parcel.priority,
+            custom_id=parcel.id if ours else sortable(parcel.id),  # bunqueue orders a batch by the text of its ids
             durable=self._durable,
-            data=msgspec.UNSET if job.data is None else msgspec.Raw(job.data),
+            data=msgspec.UNSET if parcel.data is None else msgspec.Raw(parcel.data),
         )
 
     def _open(self) -> Session:
@@ -149,23 +145,15 @@ class HubSink:
         return self._session
 
 
-def forward_id(hub_id: str, queue: str, seq: int, *, sortable: bool = False) -> str:
-    """The id a forwarded job has on the other side (P6).
-
-    sortable: with leading zeros, for bunqueue, which orders the jobs of one batch by the text of their ids.
-    """
-    return f"fwd:{hub_id}:{queue}:{seq:0{SEQ_DIGITS}d}" if sortable else f"fwd:{hub_id}:{queue}:{seq}"
-
-
-def _frames(jobs: tuple[Leased, ...]) -> list[list[Leased]]:
+def _frames(parcels: tuple[Parcel, ...]) -> list[list[Parcel]]:
     """The jobs in order, cut so that no frame holds much more than FRAME_BYTES of data."""
-    frames: list[list[Leased]] = []
+    frames: list[list[Parcel]] = []
     room = 0
-    for leased in jobs:
-        size = len(leased.job.data or b"")
+    for parcel in parcels:
+        size = len(parcel.data or b"")
         if not frames or size > room:
             frames.append([])
             room = FRAME_BYTES
-        frames[-1].append(leased)
+        frames[-1].append(parcel)
         room -= size
     return frames

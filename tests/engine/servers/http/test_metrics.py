@@ -9,7 +9,9 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from hubqueue.app import App
+from hubqueue.client.address import LinkSettings
 from hubqueue.config.settings import Config, Forward, GivenToken, HttpDoor, Mqtt, TcpDoor
+from hubqueue.forward.destination import HubDestination
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.model.access import Grant, Scope
 from hubqueue.model.job import NewJob
@@ -25,12 +27,13 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 
 def config(folder: Path, broker_port: int, uplink_port: int) -> Config:
+    uplink = LinkSettings.from_url(f"tcp://127.0.0.1:{uplink_port}")
     return Config(
         data_path=folder / "hub.db",
         tcp=TcpDoor(port=0, tokens=("admin", LIMITED)),
         http=HttpDoor(port=0),
         mqtt=Mqtt(Broker.from_url(f"mqtt://127.0.0.1:{broker_port}"), (Rule(topic="s/#", queue="m"),)),
-        forwarders=(Forward("up", f"tcp://127.0.0.1:{uplink_port}", "up", settings=ForwardSettings(backoff_s=0.05)),),
+        forwarders=(Forward(HubDestination(uplink), ForwardSettings(backoff_s=0.05), queue="up"),),
         drain_s=0.5,
     )
 

@@ -1,0 +1,78 @@
+"""Where a forwarder writes to, as a value. The configuration and the job file make them; the uplink asks for a sink."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from hubqueue.client.address import LinkSettings
+from hubqueue.forward.sink import Sink
+from hubqueue.forward.sinks.hub import HubSink
+
+
+class Destination(Protocol):
+    """Nothing it shows is a secret. Units: write_timeout_s seconds."""
+
+    @property
+    def url(self) -> str:
+        """The other side, as people write it."""
+        ...
+
+    @property
+    def target(self) -> str | None:
+        """The queue, topic or table there; None: what is called as the queue here, or the URL says it."""
+        ...
+
+    @property
+    def encrypted(self) -> bool: ...
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether a token or password was given."""
+        ...
+
+    @property
+    def has_ca(self) -> bool:
+        """Whether a private CA is trusted instead of the system's."""
+        ...
+
+    @property
+    def write_timeout_s(self) -> float: ...
+
+    def sink(self) -> Sink:
+        """A new sink, not yet connected."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HubDestination:
+    """Another hub; queue None: the one of the same name. durable: it syncs before it says ok."""
+
+    link: LinkSettings
+    queue: str | None = None
+    durable: bool = True
+    write_timeout_s: float = 30.0
+
+    @property
+    def url(self) -> str:
+        return self.link.url
+
+    @property
+    def target(self) -> str | None:
+        return self.queue
+
+    @property
+    def encrypted(self) -> bool:
+        return self.link.tls is not None
+
+    @property
+    def has_secret(self) -> bool:
+        return self.link.token is not None
+
+    @property
+    def has_ca(self) -> bool:
+        tls = self.link.tls
+        return tls is not None and (tls.ca_file is not None or tls.ca_text is not None)
+
+    def sink(self) -> HubSink:
+        return HubSink(self.link, queue=self.queue, durable=self.durable, write_timeout_s=self.write_timeout_s)
