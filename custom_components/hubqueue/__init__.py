@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from homeassistant.const import Platform
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import DeviceEntry
-from homeassistant.helpers.dispatcher import async_dispatcher_send
+from homeassistant.helpers.dispatcher import async_dispatcher_connect, async_dispatcher_send
 from homeassistant.helpers.typing import ConfigType
 
 from . import repairs
 from .const import DOMAIN
 from .coordinator import (
+    SIGNAL_LINK,
     SIGNAL_LOADED,
     SIGNAL_UNLOADED,
     HubqueueConfigEntry,
@@ -20,6 +21,7 @@ from .coordinator import (
     HubqueueData,
 )
 from .entity import hub_device, part_of_device
+from .runs import DRAIN_S, Runs
 from .services import async_setup_services
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
@@ -48,7 +50,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: HubqueueConfigEntry) -> 
     except BaseException:
         await coordinator.async_close()
         raise
-    entry.runtime_data = HubqueueData(coordinator.client, coordinator)
+    runs = Runs(hass, coordinator.client)
+    entry.runtime_data = HubqueueData(coordinator.client, coordinator, runs)
     entry.async_create_background_task(hass, coordinator.async_keep(), "hubqueue link")
     # queues hang from the hub: its device comes first
     dr.async_get(hass).async_get_or_create(config_entry_id=entry.entry_id, **hub_device(coordinator))
@@ -57,6 +60,8 @@ async def async_setup_entry(hass: HomeAssistant, entry: HubqueueConfigEntry) -> 
     entry.async_on_unload(coordinator.async_add_listener(lambda: _remove_stale_devices(hass, entry)))
     entry.async_on_unload(repairs.async_watch(hass, entry))
     entry.async_on_unload(entry.add_update_listener(_async_reload))
+    entry.async_on_unload(async_dispatcher_connect(hass, SIGNAL_LINK, runs.on_link))
+    entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, runs.async_on_stop))
     async_dispatcher_send(hass, SIGNAL_LOADED, entry.entry_id)
     return True
 
@@ -66,6 +71,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: HubqueueConfigEntry) ->
     unloaded = await hass.config_entries.async_unload_platforms(entry, PLATFORMS)
     if unloaded:
         async_dispatcher_send(hass, SIGNAL_UNLOADED, entry.entry_id)
+        await entry.runtime_data.runs.async_stop(DRAIN_S)
         await entry.runtime_data.coordinator.async_close()
     return unloaded
 

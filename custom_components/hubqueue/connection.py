@@ -51,6 +51,7 @@ class Connection:
         self._tell = tell
         self._ids = count(1)
         self._waiting: dict[int, asyncio.Future[Message]] = {}
+        self._sending: set[asyncio.Task[None]] = set()
         self._reader = asyncio.create_task(self._read(), name="hubqueue socket")
         self._pulse = asyncio.create_task(self._beat(), name="hubqueue heartbeat")
         self._reader.add_done_callback(lambda _: self._pulse.cancel())
@@ -92,7 +93,9 @@ class Connection:
         except TimeoutError as error:
             raise LinkDownError(f"No answer to {cmd} within {timeout_s:g} s") from error
         except asyncio.CancelledError:
-            if "timeout" in fields and not self._reader.done():
+            if answer.done() and not answer.cancelled() and answer.exception() is None:
+                self._give_back(answer.result())
+            elif "timeout" in fields and not self._reader.done():
                 await self._send({"cmd": "CancelPoll", "poll": number})
             raise
         finally:
@@ -119,6 +122,22 @@ class Connection:
         except HubError:
             await self._socket.close()
 
+    def _give_back(self, reply: Message) -> None:
+        """A long-poll that was taken back may have been answered already: its job is nobody's."""
+        if reply.get("job") is None or "token" not in reply:
+            return
+        task = asyncio.create_task(
+            self._send({"cmd": "Release", "reqId": 0, "id": reply["job"]["id"], "token": reply["token"]}),
+            name="hubqueue give back",
+        )
+        self._sending.add(task)
+        task.add_done_callback(self._sent)
+
+    def _sent(self, task: asyncio.Task[None]) -> None:
+        self._sending.discard(task)
+        if not task.cancelled():
+            task.exception()  # a link that is down gives its leases back by itself
+
     async def _hello(self) -> HubInfo:
         reply = await self.call("Hello", OPEN_S, protocolVersion=PROTOCOL)
         missing = NEEDED - set(reply.get("capabilities", ()))
@@ -143,7 +162,9 @@ class Connection:
                     continue
                 message: Message = json.loads(frame.data)
                 waiting = self._waiting.get(message.get("reqId", 0))
-                if waiting is None:
+                if waiting is None and "reqId" in message:
+                    self._give_back(message)
+                elif waiting is None:
                     self._tell(message)
                 elif not waiting.done():
                     waiting.set_result(message)

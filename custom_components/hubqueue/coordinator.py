@@ -27,6 +27,7 @@ from .client import HubClient
 from .connection import HubInfo
 from .const import CONF_QUEUES, DOMAIN, LOGGER
 from .errors import AuthError, HubError, IncompatibleError
+from .runs import Runs
 from .snapshot import Message, Snapshot, of_overview, of_summary
 
 RESYNC: Final = timedelta(seconds=30)
@@ -46,6 +47,7 @@ class HubqueueData:
 
     client: HubClient
     coordinator: HubqueueCoordinator
+    runs: Runs
 
 
 type HubqueueConfigEntry = ConfigEntry[HubqueueData]

@@ -1,0 +1,80 @@
+"""How the run of a job ended, as values, and the table that says so of a run of Home Assistant's actions.
+
+The table is `decide`; its rows were measured, and each has a test in tests/custom_components/test_outcome.py.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from homeassistant.helpers.script import ScriptRunResult
+
+REFUSED_S: Final = 5.0  # conditions that are false now may be true soon; the wait doubles with every refusal
+BUSY_S: Final = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Complete:
+    """Done. result: what the job answers."""
+
+    result: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fail:
+    """Counts as an attempt, and is tried again while there are some; final: not even then."""
+
+    error: str
+    final: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """Given back; nothing is counted. growing: the delay doubles each time the same job is given back."""
+
+    delay_s: float = 0.0
+    growing: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """Left to whoever has the token: the lease goes on for so long."""
+
+    lease_s: float
+
+
+type Outcome = Complete | Fail | Release | Keep
+
+
+def decide(
+    returned: ScriptRunResult | None, execution: str | None, *, traced: bool, leaving: bool, error: str = ""
+) -> Outcome:
+    """What becomes of a job whose actions have ended.
+
+    execution: why they ended, as the trace has it. traced: an automation ran (else a wait or a subscription took the
+    job, which says nothing of what becomes of it). leaving: they may have been stopped in their last action, which
+    looks like the end.
+    """
+    match execution:
+        case "finished" if leaving:
+            return Release()
+        case "finished":
+            return Complete(returned.service_response if returned is not None else None)
+        case "failed_conditions":
+            return Release(REFUSED_S, growing=True)
+        case "failed_single" | "failed_max_runs":
+            return Release(BUSY_S, growing=True)
+        case "cancelled":
+            return Release()
+        case "aborted":
+            return Fail(error or "stopped with an error, or by a condition among the actions")
+        case "error":
+            return Fail(error or "an action failed")
+        case None if leaving:
+            return Release()
+        case None if not traced:
+            return Complete()
+        case None:
+            return Fail(error or "the variables of the automation could not be rendered")
+    return Fail(error or f"the run ended with {execution}")
