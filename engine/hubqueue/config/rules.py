@@ -14,10 +14,10 @@ from hubqueue.errors import HubqueueError, Invalid
 from hubqueue.expression import Condition, Text
 from hubqueue.model import limits
 from hubqueue.model.cells import COLUMN_KINDS
+from hubqueue.model.decode import DELIMITERS, KINDS, Payload
 from hubqueue.model.job import Dedup, Options
 from hubqueue.model.retry import Backoff
 from hubqueue.model.topic import TopicFilter
-from hubqueue.mqtt.decode import DELIMITERS, KINDS, Payload
 from hubqueue.mqtt.routing import Routing
 from hubqueue.mqtt.rules import Rule
 

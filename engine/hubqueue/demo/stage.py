@@ -24,11 +24,11 @@ from hubqueue.demo.uplink import Uplink
 from hubqueue.demo.view import Doors, Happening, Picture, told
 from hubqueue.forward.destination import HubDestination
 from hubqueue.forward.settings import ForwardSettings
+from hubqueue.model.decode import Payload
 from hubqueue.model.job import Options
 from hubqueue.model.retry import Backoff
 from hubqueue.model.verbs import Event
 from hubqueue.mqtt.broker import Broker
-from hubqueue.mqtt.decode import Payload
 from hubqueue.mqtt.link import Link
 from hubqueue.mqtt.rules import Rule
 from hubqueue.work.worker import Worker

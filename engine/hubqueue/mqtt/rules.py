@@ -11,10 +11,10 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from hubqueue.errors import Invalid
+from hubqueue.model.decode import Payload
 from hubqueue.model.job import PLAIN, NewJob, Options
 from hubqueue.model.limits import MAX_NAME_CHARS, check_int, check_name, check_new_job, check_queue
 from hubqueue.model.topic import TopicFilter
-from hubqueue.mqtt.decode import Payload
 
 MAIN_LANE: Final = ""
 

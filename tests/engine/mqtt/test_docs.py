@@ -10,8 +10,8 @@ import msgspec
 import pytest
 
 from hubqueue.config.load import load
+from hubqueue.model.decode import KINDS
 from hubqueue.mqtt.bridge import STATUS_TOPIC, client_id
-from hubqueue.mqtt.decode import KINDS
 from hubqueue.mqtt.invoke import Invoke
 from hubqueue.mqtt.message import Envelope
 from hubqueue.mqtt.routing import Passed, Refused, Taken

@@ -8,9 +8,9 @@ import msgspec
 import pytest
 
 from hubqueue.errors import Invalid
+from hubqueue.model.decode import Payload
 from hubqueue.model.job import Dedup, Options
 from hubqueue.model.limits import MAX_DATA_BYTES
-from hubqueue.mqtt.decode import Payload
 from hubqueue.mqtt.message import MAX_KEPT_BYTES, Extras, Message
 from hubqueue.mqtt.routing import Passed, Refused, Routed, Routing, Taken
 from hubqueue.mqtt.rules import Rule

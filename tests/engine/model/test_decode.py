@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from hubqueue.errors import Invalid, Undecodable
 from hubqueue.model import payload as carried
-from hubqueue.mqtt.decode import KINDS, Payload
+from hubqueue.model.decode import KINDS, Payload
 
 READINGS = Payload("csv", ("temperature", "humidity:number", "id:text"))
 

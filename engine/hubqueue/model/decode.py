@@ -1,7 +1,7 @@
-"""Payload decoders: the bytes of an MQTT message to the value that a job carries.
+"""Payload decoders: the bytes of a message, of MQTT, Kafka or AMQP, to the value that a job carries.
 
-A rule names one. Every decoder is strict: what is not exactly its form is Undecodable, and the message is kept in
-the dead-letter queue of `_unroutable`. What comes out can always be carried as MessagePack.
+A rule or source names one. Every decoder is strict: what is not exactly its form is Undecodable, and the message is
+kept in the dead-letter queue of `_unroutable`. What comes out can always be carried as MessagePack.
 """
 
 from __future__ import annotations
