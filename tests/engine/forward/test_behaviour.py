@@ -1,0 +1,265 @@
+"""One suite over every sink, with the real server: nothing is lost, no attempt is used up, one odd job stops nobody.
+
+A kind of destination is plugged in by a `Place` in PLACES. Where a place does not know a job that is sent again, what
+docs/forwarding.md says of it is checked instead: at least once, and only what was under way comes twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+import pytest
+
+from hubqueue.forward.breaker import LinkState
+from hubqueue.forward.forwarder import Forwarder
+from hubqueue.forward.status import Event, ForwardStatus, LinkChanged, Refused
+from hubqueue.hub.hub import Hub
+from hubqueue.hub.verbs.enqueue import enqueue
+from hubqueue.model.job import NewJob
+from hubqueue.model.state import State
+from support import onward
+from support.places.hub import HubPlace
+from support.places.place import QUEUE, Place, reading
+from support.proxy import Proxy, Uplink
+from support.waiting import until
+
+PLACES: Final[dict[str, Callable[[Path], Place]]] = {"hub": HubPlace}
+BATCH: Final = 20
+QUICK: Final = {"batch": BATCH, "backoff": "20ms", "backoff_cap": "200ms"}
+PATIENCE_S: Final = 60.0  # a machine ten times slower, busy with other things
+
+
+@pytest.fixture(params=PLACES)
+async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
+    place = PLACES[request.param](tmp_path / "there")
+    yield place
+    await place.close()
+
+
+@pytest.fixture
+async def proxy(place: Place) -> AsyncIterator[Proxy]:
+    async with Proxy(place.port) as proxy:
+        place.public_port = proxy.port
+        yield proxy
+
+
+@pytest.fixture
+async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
+    async with await Hub.open(tmp_path / "edge.db") as hub:
+        yield hub
+
+
+class Run:
+    """A forwarder and what it told."""
+
+    def __init__(self, hub: Hub, way: dict[str, Any], **keys: Any) -> None:
+        self.hub = hub
+        self.forwarder: Forwarder = onward.forwarder_of(hub, QUEUE, {**QUICK, **way, **keys})
+        self.events: list[Event] = []
+        self.forwarder.listen(self.events.append)
+
+    async def __aenter__(self) -> Run:
+        self.forwarder.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.forwarder.stop()
+
+    @property
+    def refused(self) -> list[str]:
+        return [event.id for event in self.events if isinstance(event, Refused)]
+
+    @property
+    def reasons(self) -> list[str]:
+        return [event.rejected.reason for event in self.events if isinstance(event, Refused)]
+
+    @property
+    def downs(self) -> list[str]:
+        return [event.down.reason.value for event in self.events if isinstance(event, LinkChanged) and event.down]
+
+    async def is_down(self, *reasons: str) -> None:
+        await until(lambda: any(reason in self.downs for reason in reasons), PATIENCE_S)
+
+    async def shows(self, condition: Callable[[ForwardStatus], bool]) -> None:
+        async def held() -> bool:
+            return condition(await self.forwarder.status())
+
+        await until(held, PATIENCE_S)
+
+    async def through(self) -> None:
+        """Until no job is left to forward."""
+
+        await self.shows(lambda status: not status.waiting + status.delayed + status.in_flight)
+
+
+async def add(hub: Hub, numbers: range) -> list[str]:
+    return await hub.enqueue(QUEUE, [NewJob(data=msgspec.msgpack.encode(reading(n))) for n in numbers])
+
+
+async def add_poison(hub: Hub, place: Place) -> str:
+    """A job that only a hub with wider bounds would have taken."""
+    (id,) = await hub.run(lambda tx: enqueue(tx, QUEUE, [place.poison()]))
+    return id
+
+
+async def all_there(place: Place, count: int) -> None:
+    """Each of so many jobs is there; once, where the place knows a job that is sent again."""
+    there = await place.arrived()
+    assert sorted(set(there)) == list(range(count))
+    if place.knows:
+        assert len(there) == count
+
+
+async def nothing_burnt(hub: Hub, completed: int, failed: int = 0) -> None:
+    """No job that arrived has used up a second attempt, and none is dead that should not be."""
+    counts = await hub.counts(QUEUE)
+    assert (counts.completed, counts.failed) == (completed, failed)
+    page = await hub.list_jobs(QUEUE, (State.COMPLETED,), limit=1000)
+    assert {job.attempts for job in page.jobs} <= {0}
+
+
+async def test_what_waits_goes_once_the_other_side_is_there(place: Place, proxy: Proxy, hub: Hub) -> None:
+    await add(hub, range(50))
+    async with Run(hub, place.way()) as run:
+        await run.is_down("unreachable")
+        assert (await hub.counts(QUEUE)).completed == 0
+        await place.start()
+        await run.through()
+    await all_there(place, 50)
+    await nothing_burnt(hub, 50)
+
+
+async def test_jobs_arrive_in_their_order(place: Place, proxy: Proxy, hub: Hub) -> None:
+    await place.start()
+    await add(hub, range(200))
+    async with Run(hub, place.way()) as run:
+        await run.through()
+    there = await place.arrived()
+    assert (there if place.ordered else sorted(there)) == list(range(200))
+
+
+async def test_a_link_that_is_cut_in_mid_batch_costs_nothing(place: Place, proxy: Proxy, hub: Hub) -> None:
+    await place.start()
+    await add(hub, range(20))
+    async with Run(hub, place.way()) as run:
+        await run.through()
+        per_batch = proxy.passed_up
+        for start in range(20, 120, 20):
+            proxy.cut_after(up=per_batch // 2)
+            await add(hub, range(start, start + 20))
+            await run.through()
+            proxy.cut_after(down=1)  # the next time the answer is lost
+            proxy.cut()
+    assert run.downs
+    await all_there(place, 120)
+    await nothing_burnt(hub, 120)
+
+
+async def test_an_other_side_that_accepts_and_is_silent_is_left(place: Place, proxy: Proxy, hub: Hub) -> None:
+    await place.start()
+    await add(hub, range(20))
+    async with Run(hub, place.way(), write_timeout="500ms") as run:
+        await run.through()
+        await proxy.set(Uplink.SILENT)
+        await add(hub, range(20, 60))
+        await run.is_down("timeout", "unreachable")
+        await proxy.set(Uplink.PASS)
+        proxy.cut()
+        await run.through()
+    await all_there(place, 60)
+    await nothing_burnt(hub, 60)
+
+
+async def test_a_slow_link_is_waited_for(place: Place, proxy: Proxy, hub: Hub) -> None:
+    await place.start()
+    proxy.delay_s = 0.05
+    await add(hub, range(60))
+    async with Run(hub, place.way()) as run:
+        await run.through()
+    assert run.downs == []
+    await all_there(place, 60)
+    await nothing_burnt(hub, 60)
+
+
+async def test_one_odd_job_of_a_batch_is_refused_alone(place: Place, proxy: Proxy, hub: Hub) -> None:
+    await place.start()
+    await add(hub, range(7))
+    odd = await add_poison(hub, place)
+    await add(hub, range(7, BATCH + 5))
+    async with Run(hub, place.way()) as run:
+        await run.through()
+    assert run.refused == [odd]
+    assert all(run.reasons)
+    assert run.downs == []
+    there = await place.arrived()
+    assert (there if place.ordered else sorted(there)) == list(range(BATCH + 5))
+    await nothing_burnt(hub, BATCH + 5, failed=1)
+
+
+async def test_a_batch_of_odd_jobs_is_refused_and_the_link_stays_up(place: Place, proxy: Proxy, hub: Hub) -> None:
+    await place.start()
+    odd = [await add_poison(hub, place) for _ in range(8)]
+    async with Run(hub, place.way()) as run:
+        await run.through()
+        assert (await run.forwarder.status()).link is LinkState.UP
+        await add(hub, range(3))
+        await run.through()
+    assert sorted(run.refused) == sorted(odd)
+    assert run.downs == []
+    await all_there(place, 3)
+    await nothing_burnt(hub, 3, failed=8)
+
+
+async def test_a_wrong_secret_refuses_no_job(place: Place, proxy: Proxy, hub: Hub) -> None:
+    await place.start()
+    await add(hub, range(30))
+    async with Run(hub, place.way(stranger=True)) as run:
+        await run.is_down("auth")
+        status = await run.forwarder.status()
+        assert status.alert
+        assert (status.rejected, status.forwarded) == (0, 0)
+    assert (await hub.counts(QUEUE)).waiting == 30
+    async with Run(hub, place.way()) as run:
+        await run.through()
+    await all_there(place, 30)
+    await nothing_burnt(hub, 30)
+
+
+async def test_a_restart_of_the_other_side_in_the_middle_loses_nothing(place: Place, proxy: Proxy, hub: Hub) -> None:
+    await place.start()
+    await add(hub, range(200))
+    async with Run(hub, place.way(), rate_per_s=200) as run:
+        for start in (200, 300):
+            enough, downs = (await run.forwarder.status()).forwarded + 50, len(run.downs)
+            await run.shows(lambda status, enough=enough: status.forwarded >= enough)
+            await place.kill()
+            await add(hub, range(start, start + 100))
+            await until(lambda downs=downs: len(run.downs) > downs, PATIENCE_S)
+            await place.start()
+        await run.through()
+    await all_there(place, 400)
+    await nothing_burnt(hub, 400)
+
+
+async def test_a_forwarder_that_is_killed_in_the_middle_loses_nothing(
+    place: Place, proxy: Proxy, tmp_path: Path
+) -> None:
+    await place.start()
+    file = tmp_path / "killed.db"
+    async with await Hub.open(file) as hub:
+        await add(hub, range(400))
+    keys = {**QUICK, **place.way(), "rate_per_s": 20}  # 20 s for all: the kill comes before, on whatever machine
+    async with onward.running(file, QUEUE, keys) as process:
+        await proxy.wait_passed_up(2000, PATIENCE_S)
+        process.kill()
+        await process.wait()
+    async with await Hub.open(file) as hub:
+        assert (await hub.counts(QUEUE)).completed < 400
+        async with Run(hub, place.way()) as run:
+            await run.through()
+        await nothing_burnt(hub, 400)
+    await all_there(place, 400)
+    assert len(await place.arrived()) - 400 <= BATCH

@@ -1,0 +1,66 @@
+"""A forwarder of any kind as hubqueue.yaml would make it: in this process, or in one of its own, to be killed.
+
+`python -m support.onward FILE QUEUE KEYS`: KEYS is a JSON object, the forwarder's keys but for its name and queue. It
+prints `ready`, forwards, and ends by itself when nothing is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, cast
+
+from hubqueue.config.forwarders import onward
+from hubqueue.config.settings import Onward
+from hubqueue.forward.forwarder import Forwarder
+from hubqueue.hub.hub import Hub
+
+
+def way_of(keys: Mapping[str, Any]) -> Onward:
+    """What the configuration makes of these keys."""
+    return cast("Onward", onward(Path())(keys))
+
+
+def forwarder_of(hub: Hub, queue: str, keys: Mapping[str, Any]) -> Forwarder:
+    """Not yet started."""
+    way = way_of(keys)
+    return Forwarder(hub, queue, way.destination.sink(), way.settings, hub_id_of=hub.hub_id_of)
+
+
+async def forward(file: str, queue: str, keys: Mapping[str, Any]) -> None:
+    """Forward the queue of the hub in this file until it is empty."""
+    async with await Hub.open(file) as hub, forwarder_of(hub, queue, keys) as forwarder:
+        print("ready", flush=True)
+        while True:
+            status = await forwarder.status()
+            if not status.waiting + status.delayed + status.in_flight:
+                return
+            await asyncio.sleep(0.05)
+
+
+@asynccontextmanager
+async def running(file: Path, queue: str, keys: Mapping[str, Any]) -> AsyncIterator[asyncio.subprocess.Process]:
+    """That process, ready; killed with SIGKILL at the end if it still runs."""
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "support.onward", str(file), queue, json.dumps(keys)),
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
+        stdout=asyncio.subprocess.PIPE,
+    )
+    try:
+        assert process.stdout is not None
+        async with asyncio.timeout(60):
+            assert await process.stdout.readline() == b"ready\n"
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(forward(sys.argv[1], sys.argv[2], json.loads(sys.argv[3])))
