@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-SCOPES = ("read", "enqueue", "work", "admin")
+SCOPES = ("read", "enqueue", "pull", "work", "admin")
 
 
 def _file_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -39,6 +39,7 @@ def token() -> None:
     Examples:
       hubqueue token add laptop
       hubqueue token add sensor --scope enqueue --queue readings
+      hubqueue token add cloud --pull readings
       hubqueue token revoke sensor
       hubqueue token add laptop --data-path hub.db
     """
@@ -48,16 +49,32 @@ def token() -> None:
 @click.argument("name")
 @click.option("--scope", "scopes", multiple=True, type=click.Choice(SCOPES), help="What it is good for.  [admin]")
 @click.option("--queue", "queues", multiple=True, help="Good for this queue alone; may be given again.  [all]")
+@click.option(
+    "--pull",
+    "pulled",
+    multiple=True,
+    metavar="QUEUE",
+    help="Good for taking jobs from this queue and ending them, and nothing else; may be given again.",
+)
 @_file_option
 @json_option
 @hub_options
 def add(
-    hub: Hub, name: str, scopes: tuple[str, ...], queues: tuple[str, ...], data_path: Path | None, as_json: bool
+    hub: Hub,
+    name: str,
+    scopes: tuple[str, ...],
+    queues: tuple[str, ...],
+    pulled: tuple[str, ...],
+    data_path: Path | None,
+    as_json: bool,
 ) -> None:
     """Make the token NAME and print it, this once."""
     from hubqueue.cli.output import print_json
 
-    wanted = list(scopes) or ["admin"]
+    if pulled and (scopes or queues):
+        raise click.UsageError("--pull QUEUE stands for --scope pull --queue QUEUE: give one or the other.")
+    queues = pulled or queues
+    wanted = ["pull"] if pulled else list(scopes) or ["admin"]
     if data_path is None:
         fields = {"name": name, "scopes": wanted, **({"queues": list(queues)} if queues else {})}
         secret = _asked(hub, "TokenAdd", fields)["token"]

@@ -19,10 +19,11 @@ _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}\Z")
 
 
 class Scope(StrEnum):
-    """What a token is good for. ADMIN includes the others."""
+    """What a token is good for. ADMIN includes the others, WORK includes PULL."""
 
     READ = "read"
     ENQUEUE = "enqueue"
+    PULL = "pull"
     WORK = "work"
     ADMIN = "admin"
 

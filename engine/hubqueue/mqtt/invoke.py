@@ -14,12 +14,13 @@ from typing import Annotated, Final
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from hubqueue.broker.message import Message
 from hubqueue.errors import Invalid
 from hubqueue.model.job import PLAIN, NewJob, Options
 from hubqueue.model.limits import check_new_job, check_queue
 from hubqueue.model.outcome import Output
 from hubqueue.model.topic import TopicFilter, check_topic
-from hubqueue.mqtt.message import Message, encoded
+from hubqueue.mqtt.envelope import encoded
 
 INVOKE: Final = TopicFilter("hubqueue/{queue}/invoke")
 RESPONSES: Final = "_responses"
@@ -74,6 +75,8 @@ def read_invoke(message: Message, queue: str) -> tuple[NewJob, Callable[[str], O
         invoke = _decode(message.payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise Invalid(f"not a valid invoke: {error}", hint='send {"method": "name", "data": ...}') from error
+    if invoke.id is not None and invoke.id.startswith("fwd:"):
+        raise Invalid("ids that start with fwd: are those of forwarders", hint="choose another id")
     options = Options(timeout_ms=invoke.timeout, ttl_ms=invoke.ttl, durable=invoke.durable)
     job = NewJob(
         name=invoke.method,

@@ -8,10 +8,12 @@ that lists all queues is FILTERED: its handler shows only what `Call.sees`. What
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 from hubqueue.errors import Forbidden, NotAuthenticated
 from hubqueue.hub.verbs import reach
+from hubqueue.hub.verbs.sources import claim_sources, forwarded_among
 from hubqueue.model.access import Grant, Scope
 from hubqueue.servers.door import Call
 from hubqueue.wire.commands import (
@@ -137,6 +139,7 @@ def _worker(command: session.RegisterWorker) -> Touched:
 READ: Final = (Scope.READ,)
 ENQUEUE: Final = (Scope.ENQUEUE,)
 WORK: Final = (Scope.WORK,)
+TAKE: Final = (Scope.WORK, Scope.PULL)  # take jobs and end them
 ADMIN: Final = (Scope.ADMIN,)
 READ_OR_WORK: Final = (Scope.READ, Scope.WORK)  # what workers ask about the job they have
 ANYBODY: Final = ()
@@ -150,18 +153,18 @@ ROWS: Final[dict[type[Any], Row]] = {
     produce.PushB: Row(ENQUEUE, _push_batch),
     flows.PushF: Row(ENQUEUE, _flow),
     flows.UpdateParent: Row(ENQUEUE, _parent),
-    consume.Pull: Row(WORK, _queue),
-    consume.PullB: Row(WORK, _queue),
-    consume.CancelPoll: Row(WORK, _nothing),
-    consume.Ack: Row(WORK, _job),
-    consume.AckB: Row(WORK, _jobs),
-    consume.Fail: Row(WORK, _job),
-    consume.Release: Row(WORK, _job),
-    consume.Settle: Row(WORK, _settle),
-    consume.JobHeartbeat: Row(WORK, _job),
-    consume.JobHeartbeatB: Row(WORK, _jobs),
-    consume.ExtendLock: Row(WORK, _job),
-    consume.ExtendLocks: Row(WORK, _jobs),
+    consume.Pull: Row(TAKE, _queue),
+    consume.PullB: Row(TAKE, _queue),
+    consume.CancelPoll: Row(TAKE, _nothing),
+    consume.Ack: Row(TAKE, _job),
+    consume.AckB: Row(TAKE, _jobs),
+    consume.Fail: Row(TAKE, _job),
+    consume.Release: Row(TAKE, _job),
+    consume.Settle: Row(TAKE, _settle),
+    consume.JobHeartbeat: Row(TAKE, _job),
+    consume.JobHeartbeatB: Row(TAKE, _jobs),
+    consume.ExtendLock: Row(TAKE, _job),
+    consume.ExtendLocks: Row(TAKE, _jobs),
     consume.Progress: Row(WORK, _job),
     control.AddLog: Row(WORK, _job),
     control.Discard: Row(WORK, _job),
@@ -177,9 +180,9 @@ ROWS: Final[dict[type[Any], Row]] = {
     flows.GetFailedChildrenValues: Row(READ_OR_WORK, _job),
     flows.GetIgnoredChildrenFailures: Row(READ_OR_WORK, _job),
     groups.RateLimitGroup: Row(WORK, _queue),
-    session.RegisterWorker: Row(WORK, _worker),
-    session.Heartbeat: Row(WORK, _nothing),
-    session.UnregisterWorker: Row(WORK, _nothing),
+    session.RegisterWorker: Row(TAKE, _worker),
+    session.Heartbeat: Row(TAKE, _nothing),
+    session.UnregisterWorker: Row(TAKE, _nothing),
     query.GetJob: Row(READ_OR_WORK, _job),
     query.GetJobByCustomId: Row(READ, _custom_id),
     query.GetState: Row(READ_OR_WORK, _job),
@@ -285,6 +288,14 @@ ROWS: Final[dict[type[Any], Row]] = {
 }
 
 
+# ids that senders give to new jobs and that may be a forwarder's (those of flows have no colon)
+NEW_IDS: Final[dict[type[Any], Callable[[Any], Iterable[str | None]]]] = {
+    produce.Push: lambda command: (command.job_id,),
+    produce.PushB: lambda command: (job.custom_id for job in command.jobs),
+    consume.Settle: lambda command: (job.custom_id for output in command.outputs for job in output.jobs),
+}
+
+
 def admit(call: Call, command: Any, grant: Grant | None) -> None:
     """Whether a token that may not do everything may do this; what needs a look at the file is left to the call.
 
@@ -296,8 +307,16 @@ def admit(call: Call, command: Any, grant: Grant | None) -> None:
             return
         raise NotAuthenticated
     _check_scope(grant, row.needs)
-    if type(command) is consume.Settle and command.outputs:
-        _check_scope(grant, ENQUEUE)
+    if type(command) is consume.Settle:
+        if command.outputs:
+            _check_scope(grant, ENQUEUE)
+        if command.blobs:
+            _check_scope(grant, WORK)
+    named = NEW_IDS.get(type(command))
+    forwarded = [] if named is None else forwarded_among(named(command))
+    if forwarded:
+        tokens = {each.name for each in call.session.door.gate.grants}
+        call.check = partial(claim_sources, ids=forwarded, token=grant.name, tokens=tokens)
     if grant.queues is None:
         return
     if row.touches is None:
@@ -313,9 +332,12 @@ def admit(call: Call, command: Any, grant: Grant | None) -> None:
 
 
 def _look_up(call: Call, touched: Touched, grant: Grant) -> Callable[[Any], None]:
-    allowed, hooks = grant.queues or frozenset(), call.session.door.hub.webhooks
+    """What the file has to say, after what is to be checked there already."""
+    allowed, hooks, before = grant.queues or frozenset(), call.session.door.hub.webhooks, call.check
 
     def check(tx: Any) -> None:
+        if before is not None:
+            before(tx)
         found = reach.queues_of_jobs(tx, touched.jobs) | reach.queues_of_schedules(tx, touched.schedules)
         known = [hooks.find(id) for id in touched.webhooks]
         if not found <= allowed or any(hook is not None and hook.queue not in allowed for hook in known):

@@ -83,22 +83,30 @@ def register_worker(call: Call, command: wire.RegisterWorker) -> None:
         command.pid,
         command.started_at,
         session,
+        _token(call),
     )
     session.workers[worker.id] = False
     call.answer({"data": {"workerId": worker.id, **worker_facts(worker, workers.now_ms())}})
 
 
 def worker_heartbeat(call: Call, command: wire.Heartbeat) -> None:
-    call.session.door.workers.heartbeat(command.id, command.active_jobs, command.processed, command.failed)
+    workers = call.session.door.workers
+    workers.heartbeat(command.id, command.active_jobs, command.processed, command.failed, _token(call))
     call.answer({"data": {"ok": True}})
 
 
 def unregister_worker(call: Call, command: wire.UnregisterWorker) -> None:
     session = call.session
-    session.door.workers.remove(command.worker_id)
+    session.door.workers.remove(command.worker_id, _token(call))
     if command.worker_id in session.workers:
         session.workers[command.worker_id] = True
     call.answer({"data": {"removed": True}})
+
+
+def _token(call: Call) -> str | None:
+    """The token by which the client came in; None: it may do everything."""
+    grant = call.session.grant
+    return None if grant is None or grant.unlimited else grant.name
 
 
 def list_workers(call: Call, command: wire.ListWorkers) -> None:

@@ -1,5 +1,6 @@
 """The workers that told the hub about themselves. Only for people to see: leases never depend on it.
 
+A worker belongs to the token that registered it: only who came in with that one, or may do everything, changes it.
 In memory: a worker that still lives registers again after a restart of the hub.
 """
 
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from hubqueue.errors import Busy, NotFound
+from hubqueue.errors import Busy, Forbidden, NotFound
 
 STALE_MS: Final = 30_000
 GONE_MS: Final = 90_000
@@ -33,6 +34,7 @@ class Worker:
     processed: int = 0
     failed: int = 0
     owner: object = None  # the session that registered it last
+    token: str | None = None  # by which that one came in; None: it may do everything
 
 
 @dataclass(slots=True)
@@ -54,10 +56,11 @@ class Workers:
         pid: int,
         started_at_ms: int | None,
         owner: object,
+        token: str | None = None,
     ) -> Worker:
         """A new worker, or new facts about a known one. It goes with its owner, unless another has taken it over.
 
-        Errors: Busy when there are too many.
+        Errors: Busy when there are too many; Forbidden where it is another token's.
         """
         now = self.now_ms()
         self._sweep(now)
@@ -69,14 +72,18 @@ class Workers:
             worker = Worker(made, name or made, queues, concurrency, hostname, pid, started_at_ms or now, now)
             self._known[made] = worker
         else:
+            _check_token(worker, token)
             worker.queues, worker.concurrency = queues, concurrency
             worker.hostname, worker.pid, worker.last_seen_ms = hostname, pid, now
-        worker.owner = owner
+        worker.owner, worker.token = owner, token
         return worker
 
-    def heartbeat(self, id: str, active: int | None, processed: int | None, failed: int | None) -> None:
-        """The worker lives. Errors: NotFound."""
+    def heartbeat(
+        self, id: str, active: int | None, processed: int | None, failed: int | None, token: str | None = None
+    ) -> None:
+        """The worker lives. Errors: NotFound, Forbidden."""
         worker = self._find(id)
+        _check_token(worker, token)
         worker.last_seen_ms = self.now_ms()
         worker.active_jobs = worker.active_jobs if active is None else active
         if processed is not None:
@@ -86,9 +93,9 @@ class Workers:
             self.failed += _grown(worker.failed, failed)
             worker.failed = failed
 
-    def remove(self, id: str) -> None:
-        """The worker goes. Errors: NotFound."""
-        self._find(id)
+    def remove(self, id: str, token: str | None = None) -> None:
+        """The worker goes. Errors: NotFound, Forbidden."""
+        _check_token(self._find(id), token)
         del self._known[id]
 
     def forget(self, id: str, owner: object) -> None:
@@ -115,6 +122,12 @@ class Workers:
     def _sweep(self, now: int) -> None:
         for worker in [each for each in self._known.values() if now - each.last_seen_ms > GONE_MS]:
             del self._known[worker.id]
+
+
+def _check_token(worker: Worker, token: str | None) -> None:
+    """Errors: Forbidden where it was registered by another token, unless this one may do everything."""
+    if token is not None and worker.token != token:
+        raise Forbidden("This worker was registered with another token", hint="leave it to that one, or to an admin")
 
 
 def _grown(before: int, now: int) -> int:

@@ -117,6 +117,22 @@ def release(tx: Tx, finished: list[tuple[ForwardId, int]]) -> None:
         tx.execute(MORE_GONE, (count, *source))
 
 
+TOKEN: Final = "SELECT token FROM forward_source WHERE hub_id = ? AND queue = ?"
+BIND: Final = "UPDATE forward_source SET token = ? WHERE hub_id = ? AND queue = ?"
+
+
+def token_of(tx: Tx, hub_id: str, queue: str) -> str | None:
+    """The token that sends this source's ids; None while that is nobody's."""
+    row = tx.execute(TOKEN, (hub_id, queue)).fetchone()
+    return None if row is None else row[0]
+
+
+def bind(tx: Tx, hub_id: str, queue: str, token: str) -> None:
+    """From now on the ids of this source are this token's."""
+    tx.execute(NEW_SOURCE, (hub_id, queue))
+    tx.execute(BIND, (token, hub_id, queue))
+
+
 GONE: Final = "SELECT coalesce(sum(gone), 0) FROM forward_source"
 OLDEST: Final = """
     SELECT source, source_seq FROM forward_id

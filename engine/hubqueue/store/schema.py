@@ -145,6 +145,7 @@ _FIRST: Final = (
         queue TEXT NOT NULL,
         floor INTEGER NOT NULL DEFAULT 0,
         gone INTEGER NOT NULL DEFAULT 0, -- how many of its ids have outlived their jobs' rows
+        token TEXT, -- whose ids they are: the name of the token that sends them
         UNIQUE (hub_id, queue)
     ) STRICT
     """,

@@ -12,15 +12,15 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from hubqueue.broker.broker import Broker
+from hubqueue.broker.message import Extras, Message
 from hubqueue.errors import Invalid
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.verbs.intake import UNROUTABLE
 from hubqueue.model.outcome import Complete, Outcome, Reject, Settlement
 from hubqueue.model.state import State
 from hubqueue.mqtt.bridge import Bridge
-from hubqueue.mqtt.broker import Broker
 from hubqueue.mqtt.invoke import RESPONSES, invoked, read_invoke
-from hubqueue.mqtt.message import Extras, Message
 from support.mosquitto import Mosquitto
 from support.mqtt import client, publish, until
 
@@ -156,6 +156,7 @@ async def test_an_invoke_that_is_not_valid_is_kept_as_unroutable(tmp_path: Path)
         (b'{"method": "m", "priority": 1e9}', "not a valid invoke"),
         (b'{"method": "m", "delay": -1}', "delay"),
         (b'{"method": "m", "data": 99999999999999999999999}', "64 bits"),
+        (b'{"method": "m", "id": "fwd:edge7:readings:1"}', "forwarders"),
         (b'{"method": "m", "responseTopic": "a/#"}', "wildcard"),
         (b'{"method": "m", "responseTopic": "$SYS/x"}', "cannot be a response topic"),
         (b'{"method": "m", "responseTopic": "hubqueue/q/invoke"}', "cannot be a response topic"),

@@ -145,7 +145,7 @@ class NewToken(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, k
     """Who it is for, what it is good for, and for which queues alone."""
 
     name: Name
-    scopes: Annotated[list[Literal["read", "enqueue", "work", "admin"]], Meta(min_length=1, max_length=4)]
+    scopes: Annotated[list[Literal["read", "enqueue", "pull", "work", "admin"]], Meta(min_length=1, max_length=5)]
     queues: Annotated[list[QueueName], Meta(min_length=1, max_length=1000)] | UnsetType = UNSET
 
 
