@@ -139,14 +139,14 @@ class HandlerParent:
         if old is not None:
             await old.drain(self._settings.grace_s)
             await self._buried(old)
-        self._served = served
-        self._problems = served.problems
         if successor is not None and not served.tasks and not served.channels:
             await successor.kill("has nothing to do")
         elif successor is not None:
             await self._reclaim(served)  # of a hub that was killed, too
             self._child = successor
             successor.go(tuple(self._suspects))
+        self._served = served
+        self._problems = served.problems
         counts = (len(served.tasks), len(served.channels), len(served.problems))
         log.info("handlers serve tasks=%d channels=%d problems=%d", *counts)
 

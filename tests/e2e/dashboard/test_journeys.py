@@ -143,6 +143,8 @@ def test_a_queue_is_paused_limited_filtered_and_emptied(house: Dashboard, visit:
     expect(page.get_by_text("At most 10 jobs in 1 s.")).to_be_visible()
     page.get_by_role("button", name="Resume").click()
     told(page, "Queue mail goes on.")
+    expect(page.get_by_role("button", name="Pause", exact=True)).to_be_visible()  # the focused button changes its word
+    expect(page.get_by_role("link", name="prioritized 1")).to_be_visible()  # the tiles have moved
     page.get_by_role("link", name="completed 3").click()
     expect(page.locator("tbody tr")).to_have_count(3)
     page.get_by_label("Id, error or data").fill("no such thing")

@@ -97,7 +97,10 @@
   });
 
   // What a visitor has opened, checked or typed stays as it is when its part is brought up to date.
-  Idiomorph.defaults.ignoreActiveValue = true;
+  // Only what one types into: Idiomorph leaves out all that stands in such an element, and a button would keep its word.
+  body.addEventListener("htmx:beforeSwap", () => {
+    Idiomorph.defaults.ignoreActiveValue = document.activeElement.matches("input, textarea, select");
+  });
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => {
     if (name === "open" && (node.matches("details") || node.matches("dialog"))) return false;
     if (name === "checked" && node.matches("input[data-keep]")) return false;
