@@ -161,12 +161,13 @@ class Connection:
                 if frame.type is not aiohttp.WSMsgType.TEXT:
                     continue
                 message: Message = json.loads(frame.data)
-                waiting = self._waiting.get(message.get("reqId", 0))
-                if waiting is None and "reqId" in message:
-                    self._give_back(message)
-                elif waiting is None:
+                if "reqId" not in message:
                     self._tell(message)
-                elif not waiting.done():
+                    continue
+                waiting = self._waiting.get(message["reqId"])
+                if waiting is None or waiting.done():
+                    self._give_back(message)
+                else:
                     waiting.set_result(message)
         finally:
             refused = self._socket.close_code == REFUSED

@@ -88,6 +88,7 @@ class Runs:
         self._running: dict[Leased, asyncio.Task[Outcome]] = {}
         self._taken: dict[Leased, str] = {}
         self._settling: set[Leased] = set()
+        self._giving: set[asyncio.Task[None]] = set()
         self._refusals = OrderedDict[str, int]()
         self._keeper: asyncio.Task[None] | None = None
         self._renewing: asyncio.Task[None] | None = None
@@ -101,7 +102,7 @@ class Runs:
     def begin(self, leased: Leased, run: Run) -> asyncio.Task[Outcome]:
         """Run a job and tell the hub how it ended; the task answers that."""
         task = self._running[leased] = self.spawn(self._work(leased, run), f"run {leased.id}")
-        task.add_done_callback(lambda _: self._ended(leased))
+        task.add_done_callback(lambda ended: self._ended(leased, ended))
         if self._keeper is None:
             self._keeper = self.spawn(self._keep(), "leases")
         return task
@@ -127,19 +128,16 @@ class Runs:
             task.cancel()
         if stopped:
             await asyncio.wait(stopped)
+        if self._giving:
+            await asyncio.wait(self._giving)
 
     async def _work(self, leased: Leased, run: Run) -> Outcome:
         try:
             outcome = await run(leased)
         except asyncio.CancelledError:
-            match self._taken.get(leased):
-                case None:
-                    await self._give_back(leased)
-                    raise
-                case "cancelled":
-                    outcome = Fail("cancelled", final=True)
-                case _:
-                    raise
+            if self._taken.get(leased) != "cancelled":
+                raise
+            outcome = Fail("cancelled", final=True)
         except Exception as error:
             LOGGER.exception("a run broke off job=%s queue=%s", leased.id, leased.job["queue"])
             outcome = Fail(str(error) or type(error).__name__)
@@ -149,10 +147,14 @@ class Runs:
         return outcome
 
     @callback
-    def _ended(self, leased: Leased) -> None:
+    def _ended(self, leased: Leased, task: asyncio.Task[Outcome]) -> None:
         del self._running[leased]
         self._settling.discard(leased)
-        self._taken.pop(leased, None)
+        taken = self._taken.pop(leased, None)
+        if task.cancelled() and taken is None:  # even before it began
+            giving = self.spawn(self._give_back(leased), f"give back {leased.id}")
+            self._giving.add(giving)
+            giving.add_done_callback(self._giving.discard)
         if not self._running and self._keeper is not None:
             self._keeper.cancel()
             self._keeper = None
