@@ -30,13 +30,14 @@ MAY_IMPORT = {
     # 2: the verbs, and the way to somebody else's
     "hub": BASE | {"store"},
     "client": BASE | {"wire"},
+    "broker": BASE | {"client"},  # an MQTT broker
     # 3: doors, bridges and workers, which do not know each other and never the store
     "servers": OUTER,
-    "mqtt": OUTER | {"expression"},
-    "forward": OUTER | {"expression"},
+    "mqtt": OUTER | {"broker", "expression"},
+    "forward": OUTER | {"broker", "expression"},
     "pipeline": OUTER | {"expression", "forward"},  # of forward the sink protocol
     "hooks": OUTER,
-    "supervisor": OUTER | {"mqtt"},  # says where the broker is in the words of mqtt
+    "supervisor": OUTER | {"broker"},  # says where the broker is
     "work": OUTER,
     "ui": OUTER,
     "announce": set(),
@@ -50,11 +51,11 @@ PURE = {"msgspec", "cronsim"}
 # A third-party or storage library is imported in the places named, so that replacing it touches nothing else.
 HOMES = {
     "sqlite3": {"store"},
-    "aiohttp": {"hooks", "servers", "supervisor", "ui"},
+    "aiohttp": {"forward", "hooks", "servers", "supervisor", "ui"},
     "jinja2": {"expression", "ui"},
-    "aiomqtt": {"mqtt"},
+    "aiomqtt": {"broker"},
     "prometheus_client": {"servers"},
-    "paho": {"mqtt"},
+    "paho": {"broker"},
     "amqtt": {"demo"},
     "click": {"cli"},
     "cronsim": {"model"},

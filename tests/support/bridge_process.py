@@ -9,9 +9,9 @@ from __future__ import annotations
 import asyncio
 import sys
 
+from hubqueue.broker.broker import Broker
 from hubqueue.hub.hub import Hub
 from hubqueue.mqtt.bridge import Bridge
-from hubqueue.mqtt.broker import Broker
 from hubqueue.mqtt.rules import Rule
 
 

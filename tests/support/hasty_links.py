@@ -12,7 +12,7 @@ import sys
 
 import uvloop
 
-from hubqueue.mqtt.broker import Broker
+from hubqueue.broker.broker import Broker
 from hubqueue.mqtt.link import Link
 
 

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 
 import aiomqtt
 
-from hubqueue.mqtt.broker import Broker
-from hubqueue.mqtt.connection import Status
+from hubqueue.broker.broker import Broker
+from hubqueue.broker.connection import Status
+from hubqueue.broker.message import Message
 from hubqueue.mqtt.link import Link, LinkState
-from hubqueue.mqtt.message import Message
 
 WAIT_S = 15.0
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from hubqueue.broker.broker import Broker
 from hubqueue.client.address import DEFAULT_PORT
 from hubqueue.forward.destination import Destination
 from hubqueue.forward.plan import Plan
@@ -19,7 +20,6 @@ from hubqueue.forward.settings import ForwardSettings
 from hubqueue.hub.settings import HubSettings
 from hubqueue.model.access import Grant
 from hubqueue.model.hours import Hours
-from hubqueue.mqtt.broker import Broker
 from hubqueue.mqtt.rules import Rule
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Final
 
 from hubqueue.app import App
+from hubqueue.broker.broker import Broker
 from hubqueue.client.address import LinkSettings
 from hubqueue.client.remote import RemoteHub
 from hubqueue.config.settings import Config, Forward, HttpDoor, Mqtt, TcpDoor
@@ -28,7 +29,6 @@ from hubqueue.model.decode import Payload
 from hubqueue.model.job import Options
 from hubqueue.model.retry import Backoff
 from hubqueue.model.verbs import Event
-from hubqueue.mqtt.broker import Broker
 from hubqueue.mqtt.link import Link
 from hubqueue.mqtt.rules import Rule
 from hubqueue.work.worker import Worker

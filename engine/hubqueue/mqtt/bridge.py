@@ -13,11 +13,11 @@ from typing import Final
 
 import msgspec
 
+from hubqueue.broker.broker import Broker
+from hubqueue.broker.connection import Status
 from hubqueue.hub.hub import Hub
 from hubqueue.mqtt.answers import Answers
-from hubqueue.mqtt.broker import Broker
 from hubqueue.mqtt.channels import ChannelBridge
-from hubqueue.mqtt.connection import Status
 from hubqueue.mqtt.lane import Lane
 from hubqueue.mqtt.link import LinkState, Where
 from hubqueue.mqtt.routing import lanes_of

@@ -14,13 +14,13 @@ from typing import Final
 
 import msgspec
 
+from hubqueue.broker.message import Message
 from hubqueue.errors import HubqueueError, LinkDown
 from hubqueue.hub.channels import Channels
 from hubqueue.model import payload as carried
 from hubqueue.model.channel import EVERY_CHANNEL, ChannelMessage
 from hubqueue.model.topic import TopicFilter
 from hubqueue.mqtt.link import LinkState
-from hubqueue.mqtt.message import Message
 from hubqueue.mqtt.tasks import watched
 from hubqueue.wire.jsondata import plain
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hubqueue.mqtt.message import Message
+from hubqueue.broker.message import Message
 
 _OVERHEAD: Final = 400  # bytes that one held message costs beside its payload
 

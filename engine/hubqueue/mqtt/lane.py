@@ -15,16 +15,17 @@ from typing import Final, Protocol
 
 import msgspec
 
+from hubqueue.broker.broker import Broker
+from hubqueue.broker.connection import Status
+from hubqueue.broker.message import Message
 from hubqueue.client.backoff import Backoff
 from hubqueue.errors import HubqueueError
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.verbs.intake import Dead, Placed, intake
 from hubqueue.model.outcome import Blob
-from hubqueue.mqtt.broker import Broker
-from hubqueue.mqtt.connection import Status
+from hubqueue.mqtt.envelope import unread_job
 from hubqueue.mqtt.inflight import Delivery, Inflight
 from hubqueue.mqtt.link import Link, LinkState, Where
-from hubqueue.mqtt.message import Message, unread_job
 from hubqueue.mqtt.routing import Passed, Refused, Routed, Routing, Taken
 from hubqueue.mqtt.stats import Stats
 from hubqueue.mqtt.tasks import watched

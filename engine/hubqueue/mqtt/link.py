@@ -14,13 +14,13 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
+from hubqueue.broker.broker import Broker
+from hubqueue.broker.connection import Callbacks, Connection, Status, Version
+from hubqueue.broker.failures import VersionRefused
+from hubqueue.broker.message import Message
 from hubqueue.client.backoff import Backoff
 from hubqueue.client.tls import client_context
 from hubqueue.errors import HubqueueError, LinkDown
-from hubqueue.mqtt.broker import Broker
-from hubqueue.mqtt.connection import Callbacks, Connection, Status, Version
-from hubqueue.mqtt.failures import VersionRefused
-from hubqueue.mqtt.message import Message
 from hubqueue.mqtt.tasks import watched
 
 log = logging.getLogger(__name__)

@@ -11,14 +11,15 @@ from typing import Final, Literal
 
 import msgspec
 
+from hubqueue.broker.message import Message
 from hubqueue.errors import Invalid, Undecodable
 from hubqueue.expression import Condition, ExpressionFailed, Text
 from hubqueue.model.job import NewJob, Options
 from hubqueue.model.limits import check_options, check_size
 from hubqueue.model.outcome import Output
 from hubqueue.model.topic import TopicFilter, widest
+from hubqueue.mqtt.envelope import encoded, envelope, unread_job
 from hubqueue.mqtt.invoke import INVOKE, invoked, read_invoke
-from hubqueue.mqtt.message import Message, encoded, envelope, unread_job
 from hubqueue.mqtt.rules import MAIN_LANE, Rule, check_rule, name_of, queue_of
 
 _REMEMBERED: Final = 10_000  # topics; a few hundred bytes each

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from hubqueue.broker.broker import Broker
 from hubqueue.client.address import Tls
-from hubqueue.mqtt.broker import Broker
 from hubqueue.supervisor.client import Supervisor
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from hubqueue.broker.broker import Broker
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs.intake import MAX_OVERFLOW, OVERFLOW, UNROUTABLE
@@ -17,7 +18,6 @@ from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import Dedup, Job, Options
 from hubqueue.model.state import State
 from hubqueue.mqtt.bridge import Bridge
-from hubqueue.mqtt.broker import Broker
 from hubqueue.mqtt.rules import Rule
 from support.mosquitto import Mosquitto
 from support.mqtt import client, publish, until

@@ -12,8 +12,8 @@ import pytest
 from hubqueue.config.load import load
 from hubqueue.model.decode import KINDS
 from hubqueue.mqtt.bridge import STATUS_TOPIC, client_id
+from hubqueue.mqtt.envelope import Envelope
 from hubqueue.mqtt.invoke import Invoke
-from hubqueue.mqtt.message import Envelope
 from hubqueue.mqtt.routing import Passed, Refused, Taken
 from hubqueue.mqtt.stats import Stats
 from hubqueue.mqtt.trial import try_message

@@ -5,8 +5,8 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hubqueue.broker.message import Message
 from hubqueue.mqtt.inflight import Delivery, Inflight
-from hubqueue.mqtt.message import Message
 
 
 def message(mid: int, *, again: bool = False, payload: bytes = b"1") -> Message:

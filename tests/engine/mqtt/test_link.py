@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from amqtt.broker import Broker as OldBroker
 
+from hubqueue.broker.connection import Status
 from hubqueue.errors import LinkDown
-from hubqueue.mqtt.connection import Status
 from hubqueue.mqtt.link import GOODBYE_S
 from support import hasty_links
 from support.hub_process import clean_environment

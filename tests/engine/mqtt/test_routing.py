@@ -7,11 +7,12 @@ from typing import Any
 import msgspec
 import pytest
 
+from hubqueue.broker.message import Extras, Message
 from hubqueue.errors import Invalid
 from hubqueue.model.decode import Payload
 from hubqueue.model.job import Dedup, Options
 from hubqueue.model.limits import MAX_DATA_BYTES
-from hubqueue.mqtt.message import MAX_KEPT_BYTES, Extras, Message
+from hubqueue.mqtt.envelope import MAX_KEPT_BYTES
 from hubqueue.mqtt.routing import Passed, Refused, Routed, Routing, Taken
 from hubqueue.mqtt.rules import Rule
 from hubqueue.mqtt.trial import try_message

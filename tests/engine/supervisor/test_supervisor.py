@@ -8,9 +8,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from hubqueue.broker.broker import Broker
 from hubqueue.client.address import Tls
 from hubqueue.errors import LinkDown
-from hubqueue.mqtt.broker import Broker
 from hubqueue.supervisor import announcer
 from hubqueue.supervisor.announcer import Announcer
 from hubqueue.supervisor.broker import HandedOut

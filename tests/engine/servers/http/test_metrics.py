@@ -9,6 +9,7 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from hubqueue.app import App
+from hubqueue.broker.broker import Broker
 from hubqueue.client.address import LinkSettings
 from hubqueue.config.settings import Config, Forward, GivenToken, HttpDoor, Mqtt, TcpDoor
 from hubqueue.forward.destination import HubDestination
@@ -16,7 +17,6 @@ from hubqueue.forward.settings import ForwardSettings
 from hubqueue.model.access import Grant, Scope
 from hubqueue.model.job import NewJob
 from hubqueue.model.outcome import Complete, Reject, Settlement
-from hubqueue.mqtt.broker import Broker
 from hubqueue.mqtt.rules import Rule
 from support.mosquitto import Mosquitto, free_port
 from support.waiting import until

@@ -1,7 +1,4 @@
-"""A message as the bridge carries it, and the job data made of it.
-
-The link builds messages, rules read them, nobody changes one. Jobs see `Envelope`, documented in docs/mqtt.md.
-"""
+"""The job data made of a message. Jobs see `Envelope`, documented in docs/mqtt.md."""
 
 from __future__ import annotations
 
@@ -9,39 +6,12 @@ from typing import Final
 
 import msgspec
 
+from hubqueue.broker.message import Message
 from hubqueue.errors import Invalid, Undecodable
 from hubqueue.model import payload as carried
 from hubqueue.model.job import NewJob
 
 MAX_KEPT_BYTES: Final = 1_048_576  # of a message that becomes no job: enough to see what it was
-
-
-class Extras(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
-    """What MQTT 5 lets a publisher say beside the payload."""
-
-    user: dict[str, str] | None = None
-    content_type: str | None = None
-    response_topic: str | None = None
-    correlation: bytes | None = None
-
-
-NO_EXTRAS: Final = Extras()
-
-
-class Message(msgspec.Struct, frozen=True, gc=False):
-    """A message from the broker. mid is 0 where there is nothing to acknowledge; redelivered: it was sent before.
-
-    Units: missing bytes at the end of the payload that were beyond what is read of one message.
-    """
-
-    topic: str
-    payload: bytes
-    qos: int = 0
-    retain: bool = False
-    redelivered: bool = False
-    mid: int = 0
-    extras: Extras = NO_EXTRAS
-    missing: int = 0
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):

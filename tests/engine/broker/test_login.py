@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from aiomqtt import TLSParameters
 
+from hubqueue.broker.broker import Broker
 from hubqueue.client.address import Tls
 from hubqueue.errors import Invalid, NotAuthenticated
-from hubqueue.mqtt.broker import Broker
 from support import certificates
 from support.mosquitto import Mosquitto
 from support.mqtt import Collecting, client, near

@@ -11,8 +11,8 @@ from typing import Final
 
 import msgspec
 
+from hubqueue.broker.message import NO_EXTRAS, Extras, Message
 from hubqueue.errors import ProtocolError
-from hubqueue.mqtt.message import NO_EXTRAS, Extras, Message
 
 PUBLISH: Final = 0x30
 QOS_2: Final = 0x04  # the bit in a PUBLISH header

@@ -20,10 +20,10 @@ from typing import Any, Final
 import aiomqtt
 import paho.mqtt.client as paho
 
+from hubqueue.broker.broker import Broker
+from hubqueue.broker.message import Message
+from hubqueue.broker.packets import PUBLISH, QOS_2, Packet, Splitter, read_publish
 from hubqueue.errors import ProtocolError
-from hubqueue.mqtt.broker import Broker
-from hubqueue.mqtt.message import Message
-from hubqueue.mqtt.packets import PUBLISH, QOS_2, Packet, Splitter, read_publish
 
 log = logging.getLogger(__name__)
 

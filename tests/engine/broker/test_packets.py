@@ -12,9 +12,9 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from hubqueue.broker.message import Extras, Message
+from hubqueue.broker.packets import Packet, Splitter, pubacks, read_publish
 from hubqueue.errors import ProtocolError
-from hubqueue.mqtt.message import Extras, Message
-from hubqueue.mqtt.packets import Packet, Splitter, pubacks, read_publish
 
 LARGE = 1 << 20
 

@@ -8,8 +8,8 @@ import aiomqtt
 from aiomqtt.exceptions import MqttConnectError
 from paho.mqtt.reasoncodes import ReasonCode
 
+from hubqueue.broker.broker import Broker
 from hubqueue.errors import HubqueueError, LinkDown, NotAuthenticated
-from hubqueue.mqtt.broker import Broker
 
 UNANSWERED: Final = "the broker closed the connection without an answer"
 LOST: Final = "the connection was lost"

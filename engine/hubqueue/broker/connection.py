@@ -19,12 +19,12 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from hubqueue.broker.broker import Broker
+from hubqueue.broker.failures import LOST, UNANSWERED, translated
+from hubqueue.broker.message import Message
+from hubqueue.broker.packets import pubacks
+from hubqueue.broker.stream import Stream
 from hubqueue.errors import HubqueueError
-from hubqueue.mqtt.broker import Broker
-from hubqueue.mqtt.failures import LOST, UNANSWERED, translated
-from hubqueue.mqtt.message import Message
-from hubqueue.mqtt.packets import pubacks
-from hubqueue.mqtt.stream import Stream
 
 Version = Literal["5", "3.1.1"]
 T = TypeVar("T")
