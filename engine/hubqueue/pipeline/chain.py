@@ -1,6 +1,6 @@
 """The steps of a pipeline, one after the other.
 
-Runners call prepare (waits for look-ups), then run for each record and close for what is due, both synchronous.
+Runners call prepare (waits for look-ups), then run for each record, which is synchronous, then close for what is due.
 Rule: the chain itself remembers nothing; every step has the State of its name.
 """
 
@@ -43,10 +43,14 @@ class Chain:
         ]
 
     async def prepare(self, records: Sequence[Record], states: States) -> None:
-        """Look up what these records will need. Changes no state. Errors: LinkDown, try the whole batch later."""
+        """Look up what these records will need, up to the first window or batch: what that gives is prepared by close.
+
+        Changes no state. Errors: LinkDown, try the whole batch later.
+        """
         done, ahead = 0, list(records)
-        trial: States = {name: Memory(states[name]) for name in self.names} if self._prepared else {}
-        for index, step in self._prepared:
+        first = [(index, step) for index, step in self._prepared if index < self._first_timed]
+        trial: States = {name: Memory(states[name]) for name in self.names} if first else {}
+        for index, step in first:
             ahead = [made for record in ahead for made in self._ahead(record, done, index, trial)]
             done = index
             await step.prepare(ahead)
@@ -64,15 +68,21 @@ class Chain:
         ]
         return min(due, default=None)
 
-    def close(self, now_ms: int, states: States, unfit: Unfit, watch: Watch | None = None) -> list[Record]:
-        """What comes out at the end because it is now that late."""
+    async def close(self, now_ms: int, states: States, unfit: Unfit, watch: Watch | None = None) -> list[Record]:
+        """What comes out at the end because it is now that late. Errors: LinkDown, roll back and try it later."""
         out: list[Record] = []
         for index, place in enumerate(self.places):
             if isinstance(place.step, Timed):
-                closed = list(place.step.close(now_ms, states[place.name]))
-                if closed and watch is not None:
-                    watch(place.name, None, closed)
-                out += self._go(closed, index + 1, len(self.places), states, unfit, watch)
+                records = list(place.step.close(now_ms, states[place.name]))
+                if records and watch is not None:
+                    watch(place.name, None, records)
+                done = index + 1
+                for later, step in self._prepared if records else ():
+                    if later > index:
+                        records = self._go(records, done, later, states, unfit, watch)
+                        await step.prepare([record for record in records if record.aside is None])
+                        done = later
+                out += self._go(records, done, len(self.places), states, unfit, watch)
         return out
 
     async def aclose(self) -> None:

@@ -8,13 +8,20 @@ value that was got from it or put into it is never changed in place.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 
 from hubqueue.pipeline.record import Record
 
 
 class State(Protocol):
-    """What one step of one pipeline remembers: values that MessagePack carries, by key."""
+    """What one step of one pipeline remembers: values that MessagePack carries, by key.
+
+    generation: another number whenever values became others without a put, as after a roll-back; what a step has
+    worked out from the state holds as long as it is the same.
+    """
+
+    @property
+    def generation(self) -> int: ...
 
     def get(self, key: str) -> Any | None: ...
     def put(self, key: str, value: Any) -> None: ...
@@ -50,6 +57,8 @@ class Timed(Step, Protocol):
 
 class Memory:
     """State in a dict: for trials, for a look-up that runs ahead, and for consumers that have no hub."""
+
+    generation: Final = 0
 
     def __init__(self, beneath: State | None = None) -> None:
         self._own: dict[str, Any] = {}

@@ -1,0 +1,172 @@
+"""window: one record out of the records of each time span and group, when the span is over.
+
+Each group (a device, say) has a clock of its own: the latest time that its records have told, and from the arrival
+of that record on it goes like the hub's. A window closes once this clock is `lateness` past its end, so a device
+whose clock is wrong, or that sends what it kept during an outage, closes nobody's windows but its own; and a group
+that falls silent closes by the hub's time, after a restart too. What comes for a closed window is late.
+
+Rule: run never gives a window's record, close does. Both see time only as records and the caller tell it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Literal
+
+import msgspec
+
+from hubqueue.expression import MISSING, is_number
+from hubqueue.pipeline.aggregate import NOTHING, Kept, Measure
+from hubqueue.pipeline.fields import Field, kind_of
+from hubqueue.pipeline.opened import Group, Opened, Span
+from hubqueue.pipeline.period import Period
+from hubqueue.pipeline.record import Record, Refused
+from hubqueue.pipeline.samples import Samples
+from hubqueue.pipeline.step import State
+from hubqueue.pipeline.times import time_ms
+
+LATENESS_MS: Final = 5000
+AHEAD_MS: Final = 600_000
+MAX_OPEN: Final = 20_000
+MAX_SPANS: Final = 100  # of one group at once; they are written together
+MAX_GROUP_CHARS: Final = 512
+SLICE: Final = 500  # windows closed at a time: what follows them is one transaction
+
+Late = Literal["drop", "dead-letter", "queue"]
+_encode: Final = msgspec.json.Encoder().encode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowSettings:
+    """Units: milliseconds. time None: when the record arrived. late_queue: where late ones go if late is `queue`.
+
+    ahead_ms: a record whose time is so far after its arrival is refused. max_open: windows at once, of all groups.
+    """
+
+    period: Period
+    by: tuple[Field, ...] = ()
+    time: Field | None = None
+    lateness_ms: int = LATENESS_MS
+    ahead_ms: int = AHEAD_MS
+    late: Late = "drop"
+    late_queue: str | None = None
+    measures: tuple[Measure, ...] = ()
+    max_open: int = MAX_OPEN
+
+
+class Window:
+    """Tumbling windows. late: records that came too late since the start."""
+
+    def __init__(self, settings: WindowSettings) -> None:
+        self._settings: Final = settings
+        self._opened: Final = Opened(settings.lateness_ms)
+        self._group_names: Final = tuple(each.text.replace(".", "_") for each in settings.by)
+        self.late = 0
+
+    def run(self, record: Record, state: State) -> tuple[Record, ...]:
+        settings, opened = self._settings, self._opened.of(state)
+        at_ms = self._time(record)
+        key = self._key(record)
+        values = [measure.value(record) for measure in settings.measures]
+        group = opened.group(key)
+        start_ms, end_ms = settings.period.span(at_ms)
+        if group is None:
+            group = Group(0, at_ms, record.at_ms)
+            opened.admit(settings.max_open)
+        elif not group.spans:
+            group = Group(group.floor_ms, at_ms, record.at_ms)
+        if end_ms <= group.floor_ms or end_ms + settings.lateness_ms <= group.latest_ms:
+            return self._too_late(record, end_ms, group)
+        span = group.span(start_ms)
+        if span is None:
+            if len(group.spans) >= MAX_SPANS:
+                raise Refused(f"{MAX_SPANS} windows are open already for {key}")
+            opened.open_one(settings.max_open)
+            span = Span(start_ms, end_ms, 0, (NOTHING,) * len(values))
+        opened.put(key, group.plus(self._grown(span, key, values, at_ms, state), at_ms, record.at_ms))
+        return ()
+
+    def due_ms(self, state: State) -> int | None:
+        return self._opened.of(state).due_ms()
+
+    def close(self, now_ms: int, state: State) -> Iterable[Record]:
+        opened = self._opened.of(state)
+        return [self._record(key, span, state) for key, span in opened.take(now_ms, SLICE)]
+
+    def shift(self, jump_ms: int, state: State) -> None:
+        """The hub's clock has jumped: no group's clock goes with it."""
+        self._opened.of(state).shift(jump_ms)
+
+    def open_count(self, state: State) -> int:
+        """Windows that are open."""
+        return self._opened.of(state).count
+
+    def _time(self, record: Record) -> int:
+        settings = self._settings
+        if settings.time is None:
+            return record.at_ms
+        value = settings.time.get(record.data)
+        if value is MISSING or value is None:
+            raise Refused(f"{settings.time.text}, its time, is not there")
+        at_ms = time_ms(value)
+        if at_ms > record.at_ms + settings.ahead_ms:
+            raise Refused(f"its time is {_iso(at_ms)}, and it arrived at {_iso(record.at_ms)}: too far ahead")
+        return at_ms
+
+    def _key(self, record: Record) -> str:
+        found = []
+        for field in self._settings.by:
+            value = field.get(record.data)
+            if value is MISSING or value is None:
+                raise Refused(f"{field.text}, which it is grouped by, is not there")
+            if type(value) not in (str, bool) and not is_number(value):
+                raise Refused(f"it cannot be grouped by {field.text}, which is {kind_of(value)}")
+            found.append(value)
+        try:
+            key = _encode(found).decode()
+        except UnicodeEncodeError:
+            raise Refused("what it is grouped by is no valid text") from None
+        if len(key) > MAX_GROUP_CHARS:
+            raise Refused(f"what it is grouped by is longer than {MAX_GROUP_CHARS} characters")
+        return key
+
+    def _grown(self, span: Span, key: str, values: list[Any], at_ms: int, state: State) -> Span:
+        kept: list[Kept] = list(span.kept)
+        for index, value in enumerate(values):
+            if value is not None:
+                measure = self._settings.measures[index]
+                if measure.quantiles:
+                    self._samples(state, span, key, index).add(value)
+                kept[index] = measure.plus(kept[index], value, at_ms)
+        return Span(span.start_ms, span.end_ms, span.count + 1, tuple(kept))
+
+    def _too_late(self, record: Record, end_ms: int, group: Group) -> tuple[Record, ...]:
+        self.late += 1
+        if self._settings.late == "drop":
+            return ()
+        if self._settings.late == "queue":
+            return (Record(record.data, record.name, record.at_ms, record.id, aside=self._settings.late_queue),)
+        reached = _iso(max(group.latest_ms, group.floor_ms))
+        raise Refused(f"too late: its window ended at {_iso(end_ms)} and is closed, others are at {reached}")
+
+    def _record(self, key: str, span: Span, state: State) -> Record:
+        made = dict(zip(self._group_names, msgspec.json.decode(key), strict=True))
+        made |= {"start_ms": span.start_ms, "end_ms": span.end_ms, "count": span.count}
+        for index, measure in enumerate(self._settings.measures):
+            kept = span.kept[index]
+            samples = self._samples(state, span, key, index) if kept.quantiles else None
+            made |= zip(
+                measure.names, measure.results(kept, None if samples is None else samples.quantile), strict=True
+            )
+            if samples is not None:
+                samples.drop()
+        return Record(made, "window", span.start_ms, f"window:{span.start_ms}:{span.end_ms - span.start_ms}:{key}")
+
+    def _samples(self, state: State, span: Span, key: str, index: int) -> Samples:
+        return Samples(state, f"{span.start_ms}:{index}:{key}", span.kept[index].quantiles)
+
+
+def _iso(at_ms: int) -> str:
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
