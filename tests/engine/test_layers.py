@@ -51,6 +51,7 @@ PURE = {"msgspec", "cronsim"}
 # A third-party or storage library is imported in the places named, so that replacing it touches nothing else.
 HOMES = {
     "sqlite3": {"store"},
+    "asyncpg": {"forward"},
     "aiohttp": {"forward", "hooks", "servers", "supervisor", "ui"},
     "jinja2": {"expression", "ui"},
     "aiomqtt": {"broker"},

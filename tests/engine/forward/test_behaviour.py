@@ -22,11 +22,18 @@ from hubqueue.model.job import NewJob
 from hubqueue.model.state import State
 from support import onward
 from support.places.hub import HubPlace
+from support.places.mosquitto import MosquittoPlace
 from support.places.place import QUEUE, Place, reading
+from support.places.postgres import PostgresPlace, timescale
 from support.proxy import Proxy, Uplink
 from support.waiting import until
 
-PLACES: Final[dict[str, Callable[[Path], Place]]] = {"hub": HubPlace}
+PLACES: Final[dict[str, Callable[[Path], Place]]] = {
+    "hub": HubPlace,
+    "mqtt": MosquittoPlace,
+    "postgres": PostgresPlace,
+    "timescale": timescale,
+}
 BATCH: Final = 20
 QUICK: Final = {"batch": BATCH, "backoff": "20ms", "backoff_cap": "200ms"}
 PATIENCE_S: Final = 60.0  # a machine ten times slower, busy with other things
@@ -122,11 +129,13 @@ async def nothing_burnt(hub: Hub, completed: int, failed: int = 0) -> None:
 
 
 async def test_what_waits_goes_once_the_other_side_is_there(place: Place, proxy: Proxy, hub: Hub) -> None:
+    await proxy.set(Uplink.REFUSE)
     await add(hub, range(50))
     async with Run(hub, place.way()) as run:
         await run.is_down("unreachable")
         assert (await hub.counts(QUEUE)).completed == 0
         await place.start()
+        await proxy.set(Uplink.PASS)
         await run.through()
     await all_there(place, 50)
     await nothing_burnt(hub, 50)

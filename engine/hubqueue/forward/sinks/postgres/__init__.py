@@ -1,0 +1,1 @@
+"""PostgreSQL and TimescaleDB as a destination."""

@@ -1,0 +1,214 @@
+"""The sink that is a table of PostgreSQL or TimescaleDB.
+
+A batch is one transaction: COPY into a table of this session alone, from there into the real one, where rows of a
+known key change nothing: a batch that is sent again is harmless. What the server refuses is raised for the whole
+batch; `deliver` finds the row. A watchdog cuts the connection when the server does not answer.
+Source: asyncpg's documentation; docs/forwarding.md.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final, TypeAlias
+
+import asyncpg
+
+from hubqueue.errors import Invalid, LinkDown, TimedOut
+from hubqueue.forward.sink import Batch
+from hubqueue.forward.sinks.postgres import ddl
+from hubqueue.forward.sinks.postgres.destination import Server
+from hubqueue.forward.sinks.postgres.maker import make
+from hubqueue.forward.sinks.postgres.rows import Rows
+from hubqueue.forward.sinks.postgres.table import Table
+from hubqueue.forward.sinks.postgres.trouble import as_down, is_conflict, meaning
+from hubqueue.forward.verdict import Rejected
+
+log = logging.getLogger(__name__)
+
+Connection: TypeAlias = "asyncpg.Connection[asyncpg.Record]"
+
+PING_EVERY_S: Final = 15.0  # an idle connection may be half-open
+CLOSE_S: Final = 2.0
+TRIES: Final = 3  # of a batch that met another transaction
+
+# What each session is to be; the last one because a sink says ok only for what is kept for good.
+SESSION: Final = """
+SELECT set_config('statement_timeout', '{timeout_ms}', false),
+       set_config('idle_in_transaction_session_timeout', '{timeout_ms}', false)
+"""
+DURABLE: Final = """
+SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
+"""
+
+
+class PostgresSink:
+    """Fills `table` of `server`. Connections: one for each write at the same time. Units: seconds."""
+
+    wants_floor = False
+
+    def __init__(self, server: Server, table: Table, *, durable: bool = True, write_timeout_s: float = 30.0) -> None:
+        self._server = server
+        self._table = table
+        self._durable = durable
+        self._timeout_s = write_timeout_s
+        self._upsert = ddl.upsert(table)
+        self._rows: Rows | None = None
+        self._idle: list[Connection] = []
+        self._all: set[Connection] = set()
+        self._gone = asyncio.Event()
+
+    @property
+    def target(self) -> str:
+        return f"{self._server.url}/{self._table.name}"
+
+    async def connect(self) -> None:
+        await self.close()
+        self._gone = asyncio.Event()
+        try:
+            connection = await self._open()
+            with self._watched(connection):
+                if self._table.create:
+                    await make(connection, self._table)
+                await self._prepare(connection)
+                statement = await connection.prepare(ddl.types(self._table))
+                kinds = [attribute.type.name for attribute in statement.get_attributes()]
+        except Exception as error:
+            raise as_down(error) from error
+        self._rows = Rows(self._table.columns, kinds)
+        self._idle.append(connection)
+
+    async def write(self, batch: Batch) -> list[Rejected | None]:
+        rows = self._rows
+        if rows is None:
+            raise LinkDown(f"there is no connection to {self._server.url}")
+        made = [rows.of(batch.queue, parcel) for parcel in batch.parcels]
+        records = [(n, *row) for n, row in enumerate(made) if not isinstance(row, Rejected)]
+        if records:
+            try:
+                await self._store(records)
+            except Exception as error:
+                raise meaning(error) from error
+        return [row if isinstance(row, Rejected) else None for row in made]
+
+    async def lost(self) -> None:
+        while True:
+            try:
+                await asyncio.wait_for(self._gone.wait(), PING_EVERY_S)
+            except TimeoutError:
+                await self._ping()
+            else:
+                raise LinkDown(f"{self._server.url} closed the connection")
+
+    async def close(self) -> None:
+        idle, self._idle, busy = self._idle, [], self._all
+        self._rows, self._all = None, set()
+        for connection in busy.difference(idle):
+            connection.terminate()
+        for connection in idle:
+            connection.remove_termination_listener(self._ended)
+            try:
+                await connection.close(timeout=CLOSE_S)
+            except Exception:  # it is given up all the same
+                connection.terminate()
+
+    async def _store(self, records: Sequence[tuple[Any, ...]]) -> None:
+        async with self._connection() as connection:
+            for left in reversed(range(TRIES)):
+                try:
+                    await self._transaction(connection, records)
+                    return
+                except asyncpg.PostgresError as error:
+                    if not connection.is_closed():
+                        await connection.execute("ROLLBACK")
+                    if not left or not is_conflict(error):
+                        raise
+
+    async def _transaction(self, connection: Connection, records: Sequence[tuple[Any, ...]]) -> None:
+        columns = [ddl.ORDINAL, *(column.name for column in self._table.columns)]
+        await connection.execute("BEGIN")
+        await connection.copy_records_to_table(ddl.STAGE, records=records, columns=columns)
+        await connection.execute(f"{self._upsert}; COMMIT")
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[Connection]:
+        """A connection for one batch; one that did not end in order is not used again."""
+        connection = self._idle.pop() if self._idle else await self._another()
+        try:
+            with self._watched(connection):
+                yield connection
+        except (asyncpg.PostgresError, Invalid):
+            self._give_back(connection)
+            raise
+        except BaseException:
+            connection.terminate()
+            raise
+        self._give_back(connection)
+
+    def _give_back(self, connection: Connection) -> None:
+        if connection in self._all and not connection.is_closed():
+            self._idle.append(connection)
+        else:
+            connection.terminate()
+
+    async def _another(self) -> Connection:
+        connection = await self._open()
+        try:
+            with self._watched(connection):
+                await self._prepare(connection)
+        except BaseException:
+            connection.terminate()
+            raise
+        return connection
+
+    async def _open(self) -> Connection:
+        server = self._server
+        connection: Connection = await asyncpg.connect(
+            host=server.host,
+            port=server.port,
+            user=server.user,
+            password=server.password,
+            database=server.database,
+            ssl=server.encryption(),
+            timeout=server.connect_timeout_s,
+            server_settings={"application_name": "hubqueue"},
+        )
+        self._all.add(connection)
+        connection.add_termination_listener(self._ended)
+        return connection
+
+    async def _prepare(self, connection: Connection) -> None:
+        statements = [SESSION.format(timeout_ms=round(self._timeout_s * 1000)), ddl.stage(self._table)]
+        if self._durable:
+            statements.append(DURABLE)
+        await connection.execute(";".join(statements))
+
+    async def _ping(self) -> None:
+        if self._idle:
+            async with self._connection() as connection:
+                await connection.execute("SELECT 1")
+
+    @contextmanager
+    def _watched(self, connection: Connection) -> Iterator[None]:
+        """Cut the connection when what is done with it takes too long: asyncpg would wait for its end otherwise."""
+        late = False
+
+        def cut() -> None:
+            nonlocal late
+            late = True
+            connection.terminate()
+
+        timer = asyncio.get_running_loop().call_later(self._timeout_s, cut)
+        try:
+            yield
+        except Exception as error:
+            if late:
+                raise TimedOut(f"{self._server.url} did not answer within {self._timeout_s:g} s") from error
+            raise
+        finally:
+            timer.cancel()
+
+    def _ended(self, connection: Any) -> None:
+        self._gone.set()
