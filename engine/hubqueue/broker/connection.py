@@ -64,6 +64,7 @@ class Connection(Stream):
         context: ssl.SSLContext | None,
         status: Status | None,
         answer_s: float,
+        keep_session: bool = True,
     ) -> None:
         five = version == "5"
         super().__init__(
@@ -76,9 +77,9 @@ class Connection(Stream):
             identifier=client_id,
             protocol=_PROTOCOL[version],
             will=None if status is None else aiomqtt.Will(status.topic, status.offline, qos=1, retain=True),
-            clean_session=None if five else False,
-            clean_start=False if five else paho.MQTT_CLEAN_START_FIRST_ONLY,
-            properties=_connect_properties(broker) if five else None,
+            clean_session=None if five else not keep_session,
+            clean_start=not keep_session if five else paho.MQTT_CLEAN_START_FIRST_ONLY,
+            properties=_connect_properties(broker, keep_session) if five else None,
             keepalive=broker.keepalive_s,
             timeout=answer_s,
         )
@@ -214,9 +215,9 @@ class Connection(Stream):
         return translated(error, self._broker, trial=opening and self._five)
 
 
-def _connect_properties(broker: Broker) -> Properties:
+def _connect_properties(broker: Broker, keep_session: bool) -> Properties:
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    properties.SessionExpiryInterval = broker.session_expiry_s
+    properties.SessionExpiryInterval = broker.session_expiry_s if keep_session else 0
     properties.ReceiveMaximum = broker.receive_maximum
     return properties
 

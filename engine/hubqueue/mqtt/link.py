@@ -16,8 +16,8 @@ from typing import Final
 
 from hubqueue.broker.broker import Broker
 from hubqueue.broker.connection import Callbacks, Connection, Status, Version
-from hubqueue.broker.failures import VersionRefused
 from hubqueue.broker.message import Message
+from hubqueue.broker.versions import Versions
 from hubqueue.client.backoff import Backoff
 from hubqueue.client.tls import client_context
 from hubqueue.errors import HubqueueError, LinkDown
@@ -27,7 +27,6 @@ log = logging.getLogger(__name__)
 
 Where = Callable[[], Awaitable[Broker]]
 
-TRIAL_S: Final = 3.0  # how long a broker may take to answer MQTT 5 before 3.1.1 is tried
 GOODBYE_S: Final = 3.0  # a broker that does not answer must not hold up the hub's end
 HEALTHY_S: Final = 30.0  # a connection that held this long starts the back-off anew
 
@@ -75,7 +74,7 @@ class Link:
         self._where = where
         self._context: ssl.SSLContext | None = client_context(broker.tls) if broker.tls else None
         self._connection: Connection | None = None
-        self._spoken: Version | None = None if broker.version == "auto" else broker.version
+        self._versions = Versions(broker)
         self._subscribed = False  # in this session, by this process
         self._session_present = False
         self._paused = False
@@ -164,23 +163,12 @@ class Link:
         """A connection that is logged in and subscribed, in the newest version that the broker speaks."""
         if self._where is not None:
             self._turn_to(await self._where())
-        version = self._spoken
-        if version is None:
-            try:
-                return await self._open("5", min(TRIAL_S, self._broker.timeout_s)), "5"
-            except VersionRefused:
-                version = "3.1.1"
-        try:
-            return await self._open(version, self._broker.timeout_s), version
-        except VersionRefused:
-            if self._broker.version == "auto":
-                self._spoken = None  # another broker answers here now
-            raise
+        return await self._versions.open(self._open)
 
     def _turn_to(self, broker: Broker) -> None:
         if broker != self._broker:
             self._context = client_context(broker.tls) if broker.tls else None
-            self._spoken = None if broker.version == "auto" else broker.version
+            self._versions = Versions(broker)
             self._broker = broker
 
     async def _open(self, version: Version, answer_s: float) -> Connection:
@@ -205,7 +193,6 @@ class Link:
             self._connection = None
             connection.abort()
             raise
-        self._spoken = version
         return connection
 
     async def _subscribe(self, connection: Connection, version: Version) -> None:

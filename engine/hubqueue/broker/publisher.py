@@ -1,0 +1,163 @@
+"""A connection that publishes only: many QoS 1 messages at once, each with the broker's own answer to it.
+
+No more are under way than the broker said it takes (Receive Maximum), so that it may hold us back but never drop us.
+Source: MQTT 5.0, sections 3.2.2.3, 3.4.2.1 and 4.9.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Sequence
+from typing import Any, Final
+
+import msgspec
+import paho.mqtt.client as paho
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from hubqueue.broker.broker import Broker
+from hubqueue.broker.connection import Callbacks, Connection, Version
+from hubqueue.broker.failures import LOST
+from hubqueue.errors import LinkDown, ProtocolError
+
+UNDER_WAY: Final = 100  # more would not be faster, and all of them come again when the connection is lost
+UNDER_WAY_3_1_1: Final = 20  # what brokers of that age take by default
+
+_PACKET_BYTES: Final = 9  # of a PUBLISH beside topic, payload and properties: header, length, topic length, packet id
+
+
+class Outgoing(msgspec.Struct, frozen=True, gc=False):
+    """A message to publish. user: MQTT 5 user properties, left out with 3.1.1."""
+
+    topic: str
+    payload: bytes
+    retain: bool = False
+    content_type: str | None = None
+    user: tuple[tuple[str, str], ...] = ()
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """What the broker says of one message: an MQTT 5 reason code, 0 with 3.1.1; text: the code in words."""
+
+    code: int
+    text: str
+
+
+class Publisher(Connection):
+    """Opened once, ends once. Units: max_bytes of a packet that the broker takes; None: it did not say."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        version: Version,
+        client_id: str,
+        *,
+        context: ssl.SSLContext | None,
+        answer_s: float,
+        keep_session: bool,
+    ) -> None:
+        nothing = Callbacks(begun=lambda present: None, received=lambda message: None)
+        super().__init__(
+            broker,
+            version,
+            client_id,
+            nothing,
+            context=context,
+            status=None,
+            answer_s=answer_s,
+            keep_session=keep_session,
+        )
+        self.max_bytes: int | None = None
+        self.retains = True
+        self._takes_qos_1 = True
+        self._room = asyncio.Semaphore(UNDER_WAY if self._five else UNDER_WAY_3_1_1)
+        self._asked: dict[int, asyncio.Future[Answer]] = {}
+        self._client.max_inflight_messages_set(0)  # that is _room's business
+        self._disconnected.add_done_callback(self._forget)
+
+    async def open(self) -> None:
+        """Connect and log in. Errors: VersionRefused, NotAuthenticated, LinkDown, ProtocolError."""
+        await super().open()
+        if not self._takes_qos_1:
+            self.abort()
+            raise ProtocolError(f"MQTT broker {self._broker.url} takes QoS 0 only", hint="that loses messages")
+
+    def size(self, message: Outgoing) -> int:
+        """Bytes of its packet."""
+        properties = self._packet_properties(message)
+        packed = 0 if properties is None else len(properties.pack())  # type: ignore[no-untyped-call]
+        return _PACKET_BYTES + len(message.topic.encode()) + packed + len(message.payload)
+
+    async def publish_each(self, messages: Sequence[Outgoing]) -> list[Answer]:
+        """Publish in order; the broker's answer to each once all are there. Errors: LinkDown."""
+        answers = []
+        try:
+            for message in messages:
+                await self._room.acquire()
+                answers.append(self._put(message))
+            return list(await asyncio.gather(*answers))
+        finally:
+            for answer in answers:
+                if not answer.done():
+                    answer.cancel()
+                elif not answer.cancelled():
+                    answer.exception()  # read, so that asyncio does not call it forgotten
+
+    def _put(self, message: Outgoing) -> asyncio.Future[Answer]:
+        properties = self._packet_properties(message)
+        answer: asyncio.Future[Answer] = self._loop.create_future()
+        answer.add_done_callback(lambda done: self._room.release())
+        if self.ended:
+            answer.set_exception(self._gone())
+            return answer
+        sent = self._client.publish(message.topic, message.payload, 1, message.retain, properties)
+        if sent.rc != paho.MQTT_ERR_SUCCESS:
+            answer.set_exception(self._gone())
+        else:
+            self._asked[sent.mid] = answer
+        return answer
+
+    def _packet_properties(self, message: Outgoing) -> Properties | None:
+        if not self._five or not (message.user or message.content_type):
+            return None
+        properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+        if message.content_type:
+            properties.ContentType = message.content_type
+        if message.user:
+            properties.UserProperty = list(message.user)
+        return properties
+
+    def _gone(self) -> LinkDown:
+        return LinkDown(f"MQTT broker {self._broker.url}: {LOST}")
+
+    def _forget(self, _: asyncio.Future[None]) -> None:
+        """The connection has ended: nobody will answer any more."""
+        asked, self._asked = self._asked, {}
+        for answer in asked.values():
+            if not answer.done():
+                answer.set_exception(self._gone())
+
+    def _on_connect(
+        self,
+        client: paho.Client,
+        userdata: Any,
+        flags: paho.ConnectFlags,
+        reason_code: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:
+        if self._five and properties is not None:
+            self.max_bytes = getattr(properties, "MaximumPacketSize", None)
+            self.retains = getattr(properties, "RetainAvailable", 1) != 0
+            self._takes_qos_1 = getattr(properties, "MaximumQoS", 2) != 0
+            self._room = asyncio.Semaphore(min(UNDER_WAY, getattr(properties, "ReceiveMaximum", UNDER_WAY)))
+        super()._on_connect(client, userdata, flags, reason_code, properties)
+
+    def _on_publish(
+        self, client: paho.Client, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties
+    ) -> None:
+        answer = self._asked.pop(mid, None)
+        if answer is not None and not answer.done():
+            answer.set_result(Answer(reason_code.value, str(reason_code)))
+        super()._on_publish(client, userdata, mid, reason_code, properties)

@@ -1,0 +1,51 @@
+"""Topics of an MQTT broker as a value. Imports no client library."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hubqueue.broker.broker import Broker
+from hubqueue.expression import Text
+from hubqueue.forward.sink import Sink
+
+
+@dataclass(frozen=True, slots=True)
+class MqttDestination:
+    """client_id None: another one each time, and no session. max_packet_bytes: beside what the broker says of it.
+
+    payload: the data alone, or in an envelope with id, name, queue and time.
+    """
+
+    broker: Broker
+    topic: Text
+    retain: bool = False
+    payload: Literal["data", "envelope"] = "data"
+    client_id: str | None = None
+    max_packet_bytes: int | None = None
+    write_timeout_s: float = 30.0
+
+    @property
+    def url(self) -> str:
+        return self.broker.url
+
+    @property
+    def target(self) -> str | None:
+        return self.topic.text
+
+    @property
+    def encrypted(self) -> bool:
+        return self.broker.tls is not None
+
+    @property
+    def has_secret(self) -> bool:
+        return self.broker.password is not None
+
+    @property
+    def has_ca(self) -> bool:
+        return self.broker.tls is not None and self.broker.tls.ca_file is not None
+
+    def sink(self) -> Sink:
+        from hubqueue.forward.sinks.mqtt.sink import MqttSink  # the client library is not small
+
+        return MqttSink(self)

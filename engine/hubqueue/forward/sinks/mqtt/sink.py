@@ -1,0 +1,133 @@
+"""The sink that publishes to an MQTT broker: QoS 1, a batch is through when the broker has acknowledged all of it.
+
+MQTT knows no ids: what is sent again after a lost answer is there twice. Each message says its id, as MQTT 5 user
+property or in an envelope, for receivers that care.
+Source: docs/forwarding.md; MQTT 5.0, sections 3.4.2.1 and 4.7.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from typing import Any, Final
+
+import msgspec
+
+from hubqueue.broker.publisher import Answer, Outgoing, Publisher
+from hubqueue.broker.versions import Versions
+from hubqueue.client.tls import client_context
+from hubqueue.errors import LinkDown
+from hubqueue.expression import ExpressionFailed
+from hubqueue.forward.content import Unfit, data_of, names_of
+from hubqueue.forward.parcel import Parcel
+from hubqueue.forward.sink import Batch
+from hubqueue.forward.sinks.mqtt.destination import MqttDestination
+from hubqueue.forward.verdict import Down, Reason, Rejected, SinkDown
+from hubqueue.wire.jsondata import plain
+
+ID_PROPERTY: Final = "hubqueue-id"
+SLOWEST_BYTES_PER_S: Final = 8 * 1024  # an uplink slower than this is down
+
+_FAILED_FROM: Final = 0x80
+_DOWN: Final = {0x87: Reason.AUTH, 0x91: Reason.PROTOCOL, 0x97: Reason.QUOTA}  # not authorized, packet id in use, quota
+_REFUSED: Final = frozenset({0x90, 0x99})  # topic name invalid, payload format invalid
+_MAX_TOPIC_BYTES: Final = 65_535
+
+_json: Final = msgspec.json.Encoder().encode
+
+
+class MqttSink:
+    """Publishes what `destination` says."""
+
+    wants_floor = False
+
+    def __init__(self, destination: MqttDestination) -> None:
+        self._to = destination
+        self._versions = Versions(destination.broker)
+        self._client_id = destination.client_id or f"hubqueue-forward-{secrets.token_hex(6)}"
+        self._publisher: Publisher | None = None
+
+    @property
+    def target(self) -> str:
+        return f"{self._to.url}/{self._to.topic.text}"
+
+    async def connect(self) -> None:
+        await self.close()
+        broker = self._to.broker
+        context = client_context(broker.tls) if broker.tls else None
+
+        async def attempt(version: Any, answer_s: float) -> Publisher:
+            publisher = Publisher(
+                broker,
+                version,
+                self._client_id,
+                context=context,
+                answer_s=answer_s,
+                keep_session=self._to.client_id is not None,
+            )
+            await publisher.open()
+            return publisher
+
+        publisher, _ = await self._versions.open(attempt)
+        if self._to.retain and not publisher.retains:
+            publisher.abort()
+            raise SinkDown(Down(Reason.PROTOCOL, f"MQTT broker {broker.url} keeps no retained messages"))
+        self._publisher = publisher
+
+    async def lost(self) -> None:
+        raise await self._open().closed()
+
+    async def close(self) -> None:
+        publisher, self._publisher = self._publisher, None
+        if publisher is not None:
+            await publisher.close()
+
+    async def write(self, batch: Batch) -> list[Rejected | None]:
+        publisher = self._open()
+        results: list[Rejected | None] = [None] * len(batch.parcels)
+        places, messages = [], []
+        for place, parcel in enumerate(batch.parcels):
+            try:
+                messages.append(self._message(publisher, parcel, batch.queue))
+            except Unfit as error:
+                results[place] = error.rejected
+            else:
+                places.append(place)
+        size = sum(len(message.payload) for message in messages)
+        async with asyncio.timeout(self._to.write_timeout_s + size / SLOWEST_BYTES_PER_S):
+            answers = await publisher.publish_each(messages)
+        for place, message, answer in zip(places, messages, answers, strict=True):
+            results[place] = self._read(answer, message)
+        return results
+
+    def _message(self, publisher: Publisher, parcel: Parcel, queue: str) -> Outgoing:
+        data = data_of(parcel)
+        try:
+            topic = self._to.topic.render(names_of(parcel, queue, data))
+        except ExpressionFailed as error:
+            raise Unfit(f"no topic: {error}") from error
+        if not topic or any(odd in topic for odd in "+#\0") or len(topic.encode(errors="replace")) > _MAX_TOPIC_BYTES:
+            raise Unfit(f"{topic[:100]!r} is not a topic that one can publish to")
+        if self._to.payload == "envelope":
+            data = {"id": parcel.id, "name": parcel.name, "queue": queue, "at": parcel.at_ms, "data": data}
+        raw = isinstance(data, bytes)
+        payload = data if raw else _json(plain(data))
+        kind = None if raw else "application/json"
+        message = Outgoing(topic, payload, self._to.retain, kind, ((ID_PROPERTY, parcel.id),))
+        bounds = [bound for bound in (publisher.max_bytes, self._to.max_packet_bytes) if bound is not None]
+        if bounds and publisher.size(message) > min(bounds):
+            raise Unfit(f"above the {min(bounds)} bytes that the broker takes of a packet", "payload_too_large")
+        return message
+
+    def _read(self, answer: Answer, message: Outgoing) -> Rejected | None:
+        if answer.code < _FAILED_FROM:
+            return None
+        text = f"MQTT broker {self._to.url} refuses {message.topic}: {answer.text}"
+        if answer.code in _REFUSED:
+            return Rejected("invalid", text)
+        raise SinkDown(Down(_DOWN.get(answer.code, Reason.UNKNOWN), text))
+
+    def _open(self) -> Publisher:
+        if self._publisher is None:
+            raise LinkDown(f"there is no connection to {self._to.url}")
+        return self._publisher
