@@ -16,4 +16,5 @@ DEFAULT_URL: Final = "http://localhost:6790"
 DEFAULT_DEAD_LETTERS: Final = 1  # a repair is offered from so many in a queue on; 0: never
 
 ATTR_CONFIG_ENTRY_ID: Final = "config_entry_id"
+ATTR_FORWARDER: Final = "forwarder"
 ATTR_QUEUE: Final = "queue"
