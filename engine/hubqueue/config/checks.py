@@ -69,7 +69,7 @@ port: Final = integer(0, 65535)
 def choice(*allowed: str) -> Check:
     def check(value: Any) -> str:
         if value not in allowed:
-            raise Wrong(f"must be {_or(allowed)}", value, hint=_did_you_mean(str(value), allowed))
+            raise Wrong(f"must be {_or(allowed)}", value, hint=did_you_mean(str(value), allowed))
         return str(value)
 
     return check
@@ -218,7 +218,7 @@ class Section:
         if not isinstance(value, Mapping):
             raise Wrong("must hold keys and values", value, hint=known)
         errors: list[vol.Invalid] = [
-            Wrong("is not a known key", hint=_did_you_mean(key, self.keys) or known, path=[key])
+            Wrong("is not a known key", hint=did_you_mean(key, self.keys) or known, path=[key])
             for key in value
             if key not in self.keys
         ]
@@ -246,6 +246,18 @@ def from_engine(check: Callable[[Any], Any]) -> Check:
         return value if result is None else result
 
     return checked
+
+
+def from_engine_text(make: Callable[[str], Any]) -> Check:
+    """Text that becomes a value of the engine (an expression, a field): its HubqueueError becomes a mistake."""
+
+    def made(value: Any) -> Any:
+        try:
+            return make(text(value))
+        except HubqueueError as error:
+            raise Wrong(error.message, value, hint=error.hint) from error
+
+    return made
 
 
 def _raise_all(errors: Iterable[vol.Invalid]) -> None:
@@ -278,6 +290,7 @@ def _or(words: Collection[str]) -> str:
     return f"{', '.join(first)} or {last}" if first else last
 
 
-def _did_you_mean(word: str, known: Collection[str]) -> str:
+def did_you_mean(word: str, known: Collection[str]) -> str:
+    """A hint that names the known word which is most like this one, or nothing."""
     close = difflib.get_close_matches(word.lower(), list(known), n=1, cutoff=0.6)
     return f"did you mean '{close[0]}'?" if close else ""
