@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Iterable
 from typing import Any, Final, Unpack
 
+from hubqueue.api.batch import Batch
 from hubqueue.api.forwarding import Forwarding, HubIdOf, Target, url_of
 from hubqueue.api.jobs import JobHandle, JobView
 from hubqueue.api.newjob import JobOptions, new_job
@@ -44,6 +45,15 @@ class Queue:
         """Add all of these jobs or none: `(name, data)` pairs, or what `job(name, data, ...)` makes."""
         new = [job if isinstance(job, NewJob) else new_job(*job, {}) for job in jobs]
         return [JobHandle(self._verbs, id) for id in await self._verbs.enqueue(self.name, new, durable=durable)]
+
+    def take(self, count: int = 100, *, wait: Duration = 30, lease: Duration = 60) -> Batch:
+        """Up to `count` jobs at once, waiting so long for the first: `async with queue.take(500) as batch`.
+
+        When the block ends they are completed, when it raises they are given back.
+        """
+        return Batch(
+            self._verbs, self.name, count, wait_ms=duration_ms("wait", wait), lease_ms=duration_ms("lease", lease)
+        )
 
     def job(self, id: str) -> JobHandle:
         """The handle of a job whose id is known."""

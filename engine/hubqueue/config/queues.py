@@ -67,6 +67,7 @@ def _bounds() -> Check:
             "dlq": checks.Section(kept),
             "durable": checks.boolean,
             "max_stalls": checks.integer(1, 1000),
+            "count_lost": checks.boolean,
         },
         build=_flat,
     )

@@ -14,6 +14,7 @@ class QueueBounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
 
     Units: *_ms milliseconds; the others jobs. max_jobs counts waiting and delayed jobs.
     durable: every job of the queue is, as if it had asked for it.
+    count_lost: whether leases that ran out or whose connection broke count towards the dead-letter queue.
     """
 
     max_jobs: int | None = None
@@ -24,6 +25,7 @@ class QueueBounds(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     keep_dead_ms: int | None = None
     max_stalls: int = 3
     durable: bool = False
+    count_lost: bool = True
 
 
 DEFAULT_BOUNDS: Final = QueueBounds()

@@ -113,7 +113,7 @@ def _flow(command: flows.PushF) -> Touched:
 
 
 def _settle(command: consume.Settle) -> Touched:
-    if command.blobs:
+    if command.blobs or command.expects:
         raise Forbidden("State blobs belong to no queue", hint="use a token that is not limited to queues")
     named = [id for output in command.outputs for id in _named_in(output.jobs)]
     return Touched([each.queue for each in command.outputs], [*(each.id for each in command.settlements), *named])
@@ -161,6 +161,7 @@ ROWS: Final[dict[type[Any], Row]] = {
     consume.Fail: Row(TAKE, _job),
     consume.Release: Row(TAKE, _job),
     consume.Settle: Row(TAKE, _settle),
+    consume.GetBlobs: Row(WORK, WHOLE),
     consume.JobHeartbeat: Row(TAKE, _job),
     consume.JobHeartbeatB: Row(TAKE, _jobs),
     consume.ExtendLock: Row(TAKE, _job),
@@ -185,7 +186,7 @@ ROWS: Final[dict[type[Any], Row]] = {
     session.UnregisterWorker: Row(TAKE, _nothing),
     query.GetJob: Row(READ_OR_WORK, _job),
     query.GetJobByCustomId: Row(READ, _custom_id),
-    query.GetState: Row(READ_OR_WORK, _job),
+    query.GetState: Row((*READ_OR_WORK, Scope.PULL), _job),  # whether what it did has arrived
     query.GetResult: Row(READ, _job),
     query.GetProgress: Row(READ, _job),
     query.GetJobs: Row(READ, _queue),

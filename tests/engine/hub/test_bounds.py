@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -207,3 +208,28 @@ def _pages(tx: Tx) -> int:
 
 async def _shrunk(hub: Hub, pages: int) -> bool:
     return await hub.run(_pages) < pages
+
+
+async def test_leases_that_are_lost_count_nothing_where_the_queue_says_so(tmp_path: Path) -> None:
+    settings = HubSettings(grace_s=0.05, queues={"q": QueueBounds(count_lost=False)})
+    async with await Hub.open(tmp_path / "hub.db", settings) as hub:
+        (id,) = await hub.enqueue("q", [NewJob(name="n", max_attempts=1)])
+        for round in range(5):
+            holder = hub.holder()
+            if round % 2:
+                held = await hub.run(lambda tx: lease(tx, "q", 1, "w", 1000))  # it runs out
+            else:
+                parked: list[Any] = []
+                hub.lease_or_park("q", 1, "w", 60_000, 0, holder, parked.append)
+                await until(lambda: bool(parked))  # noqa: B023
+                held = parked[0]
+                hub.lose(holder)
+            assert [each.job.id for each in held] == [id]
+            await until(lambda: _is_waiting(hub, id))
+        job = await hub.get(id)
+        assert (job.attempts, job.stall_count, job.lost_count) == (0, 0, 0)
+        assert await hub.run(miscounted) == []
+
+
+async def _is_waiting(hub: Hub, id: str) -> bool:
+    return (await hub.get(id)).state is State.WAITING

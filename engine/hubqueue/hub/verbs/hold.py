@@ -155,6 +155,9 @@ def _expire(tx: Tx, job: Job, queue: QueueRow, lost: bool) -> None:
     if timeout_ms and (job.started_at_ms or 0) + timeout_ms <= tx.now_ms:
         # the token keeps its number: a late settlement is answered "already finalized", as the protocol says
         attempt_failed(tx, job, queue, reason="timeout", error="Job timeout exceeded")
+    elif not tx.bounds(queue.name).count_lost and not job.flags & Flag.CANCELLED:
+        tx.count(queue, State.ACTIVE, -1)
+        put_back(tx, job, queue, 0, job.history, fence=True, keep_place=True)
     elif lost:
         _worker_lost(tx, job, queue)
     else:
