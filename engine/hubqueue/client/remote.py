@@ -95,8 +95,13 @@ class RemoteHub:
         *,
         outputs: Sequence[Output] = (),
         blobs: Sequence[Blob] = (),
+        expects: Sequence[Blob] = (),
         durable: bool = False,
     ) -> list[str]:
+        if expects:
+            unnamed = [(output, output.job.custom_id) for output in outputs]
+            fields = settle_fields(settlements, unnamed, blobs, durable, expects)
+            return read(await self.link.request("Settle", fields, repeatable=False), replies.IdsReply).ids
         named = [(output, output.job.custom_id or once_id()) for output in outputs]
         fields = settle_fields(settlements, named, blobs, durable)
         try:
@@ -110,6 +115,10 @@ class RemoteHub:
             if not await self._was_applied(settlements, named):
                 raise
             return [custom_id for _, custom_id in named]
+
+    async def blobs(self, namespace: str, *, after: str = "", limit: int = 1000) -> list[tuple[str, bytes]]:
+        page = await self._ask("GetBlobs", replies.BlobsReply, namespace=namespace, after=after, limit=limit)
+        return [(blob.key, blob.value) for blob in page.blobs]
 
     async def extend(self, leases: Sequence[tuple[str, str]], lease_ms: int | None = None) -> list[Renewal]:
         if not leases:

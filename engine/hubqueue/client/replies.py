@@ -26,6 +26,19 @@ class IdsReply(msgspec.Struct):
     ids: list[str] = []
 
 
+class StoredBlob(msgspec.Struct):
+    """One of GetBlobs."""
+
+    key: str
+    value: bytes
+
+
+class BlobsReply(msgspec.Struct):
+    """GetBlobs."""
+
+    blobs: list[StoredBlob] = []
+
+
 class CountReply(msgspec.Struct):
     """RetryDlq, RetryCompleted, PurgeDlq, Drain."""
 

@@ -12,11 +12,12 @@ from hubqueue.wire.fields import number
 
 def settle_fields(
     settlements: Sequence[Settlement],
-    outputs: Sequence[tuple[Output, str]],
+    outputs: Sequence[tuple[Output, str | None]],
     blobs: Sequence[Blob],
     durable: bool,
+    expects: Sequence[Blob] = (),
 ) -> dict[str, Any]:
-    """The fields of Settle. Each output comes with the custom id that makes it safe to send again."""
+    """The fields of Settle. An output comes with the custom id that makes it safe to send again."""
     fields: dict[str, Any] = {"settlements": [_settlement(one) for one in settlements]}
     if outputs:
         fields["outputs"] = [
@@ -24,10 +25,16 @@ def settle_fields(
             for output, custom_id in outputs
         ]
     if blobs:
-        fields["blobs"] = [{"namespace": blob.namespace, "key": blob.key, "value": blob.value} for blob in blobs]
+        fields["blobs"] = [_blob(blob) for blob in blobs]
+    if expects:
+        fields["expects"] = [_blob(blob) for blob in expects]
     if durable:
         fields["durable"] = True
     return fields
+
+
+def _blob(blob: Blob) -> dict[str, Any]:
+    return {"namespace": blob.namespace, "key": blob.key, "value": blob.value}
 
 
 def _settlement(settlement: Settlement) -> dict[str, Any]:

@@ -19,6 +19,7 @@ from hubqueue.errors import HubqueueError
 from hubqueue.hub.core import Core
 from hubqueue.hub.endings import Awaited
 from hubqueue.hub.settings import HubSettings
+from hubqueue.hub.verbs import blobs as state_blobs
 from hubqueue.hub.verbs import change, hold, query, queues, schedule
 from hubqueue.hub.verbs.enqueue import enqueue
 from hubqueue.hub.verbs.settle import settle
@@ -37,7 +38,8 @@ from hubqueue.model.outcome import Blob, Complete, Output, Settlement
 from hubqueue.model.schedule import Schedule, check_schedule
 from hubqueue.model.state import TERMINAL, State
 from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal
-from hubqueue.store import backup, blobs
+from hubqueue.store import backup
+from hubqueue.store import blobs as stored
 from hubqueue.store.logs import LogLine
 from hubqueue.store.tx import Tx
 
@@ -137,12 +139,13 @@ class Hub(Core):
         *,
         outputs: Sequence[Output] = (),
         blobs: Sequence[Blob] = (),
+        expects: Sequence[Blob] = (),
         durable: bool = False,
     ) -> list[str]:
         check_settle(settlements, outputs)
 
         def verb(tx: Tx) -> list[str]:
-            made = settle(tx, settlements, outputs, blobs)
+            made = settle(tx, settlements, outputs, blobs, expects)
             tx.after.append(lambda: self.settled([each.id for each in settlements]))  # before anybody may lease again
             return made
 
@@ -193,9 +196,12 @@ class Hub(Core):
         """The lines workers logged for a job, oldest first."""
         return await self.run(lambda tx: hold.read_logs(tx, id))
 
+    async def blobs(self, namespace: str, *, after: str = "", limit: int = 1000) -> list[tuple[str, bytes]]:
+        return await self.run(lambda tx: state_blobs.page(tx, namespace, after, limit))
+
     async def blob(self, namespace: str, key: str) -> bytes | None:
         """A state blob that a settle stored."""
-        return await self.run(lambda tx: blobs.get(tx, namespace, key))
+        return await self.run(lambda tx: stored.get(tx, namespace, key))
 
     async def wait(self, id: str, timeout_ms: int = 30_000) -> Job | None:
         check_int("timeout", timeout_ms, 0, 600_000)

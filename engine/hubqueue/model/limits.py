@@ -19,6 +19,7 @@ MAX_ATTEMPTS: Final = 1000
 MAX_BACKOFF_DELAY_MS: Final = 86_400_000
 MAX_BATCH: Final = 10_000  # jobs in one PUSHB
 MAX_LEASE_BATCH: Final = 1000  # jobs in one PULLB or ACKB
+MAX_BLOBS: Final = 10_000  # state blobs in one page
 MAX_WAIT_MS: Final = 60_000  # longest long-poll
 MIN_LEASE_MS: Final = 1000
 MAX_LEASE_MS: Final = 86_400_000

@@ -94,9 +94,18 @@ class Verbs(Protocol):
         *,
         outputs: Sequence[Output] = (),
         blobs: Sequence[Blob] = (),
+        expects: Sequence[Blob] = (),
         durable: bool = False,
     ) -> list[str]:
-        """End leased jobs, enqueue outputs and store blobs, all or nothing. Ids of the outputs."""
+        """End leased jobs, enqueue outputs and store blobs, all or nothing. Ids of the outputs.
+
+        expects: blobs that must be as they are given here, or nothing is done and WrongState says so; with them, an
+        answer that is lost is not asked for again (AnswerLost).
+        """
+        ...
+
+    async def blobs(self, namespace: str, *, after: str = "", limit: int = 1000) -> list[tuple[str, bytes]]:
+        """Stored blobs in order of key, those behind `after`: a page, never empty while there are more."""
         ...
 
     async def extend(self, leases: Sequence[tuple[str, str]], lease_ms: int | None = None) -> list[Renewal]:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from hubqueue.errors import HubqueueError, Invalid, LockLost
+from hubqueue.hub.verbs.blobs import page
 from hubqueue.hub.verbs.hold import clamp_lease_ms, extend, progress
 from hubqueue.hub.verbs.settle import complete, fail, settle
 from hubqueue.model.job import Leased
@@ -148,6 +149,7 @@ def settle_all(call: Call, command: wire.Settle) -> None:
         for job in new_jobs(each.jobs, f"outputs[{index}].jobs")
     ]
     blobs = [Blob(each.namespace, each.key, each.value) for each in command.blobs]
+    expects = [Blob(each.namespace, each.key, each.value) for each in command.expects]
     for blob in blobs:
         check_size(blob.value)
 
@@ -155,7 +157,14 @@ def settle_all(call: Call, command: wire.Settle) -> None:
         call.session.door.hub.settled([each.id for each in settlements])
         return {"ids": ids}
 
-    call.run(lambda tx: settle(tx, settlements, outputs, blobs), shape, durable=bool(command.durable))
+    call.run(lambda tx: settle(tx, settlements, outputs, blobs, expects), shape, durable=bool(command.durable))
+
+
+def get_blobs(call: Call, command: wire.GetBlobs) -> None:
+    def shape(found: list[tuple[str, bytes]]) -> dict[str, Any]:
+        return {"blobs": [{"key": key, "value": value} for key, value in found]}
+
+    call.run(lambda tx: page(tx, command.namespace, command.after, command.limit), shape)
 
 
 def _outcome(end: wire.SettlementIn) -> Outcome:
@@ -288,6 +297,7 @@ HANDLERS: Final[Handlers] = {
     wire.Fail: fail_job,
     wire.Release: release,
     wire.Settle: settle_all,
+    wire.GetBlobs: get_blobs,
     wire.JobHeartbeat: heartbeat,
     wire.JobHeartbeatB: heartbeat_batch,
     wire.ExtendLock: extend_lock,

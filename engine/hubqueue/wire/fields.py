@@ -14,6 +14,7 @@ from msgspec import Meta
 from hubqueue.model.limits import (
     MAX_ATTEMPTS,
     MAX_BACKOFF_DELAY_MS,
+    MAX_BLOBS,
     MAX_CUSTOM_ID_CHARS,
     MAX_DELAY_MS,
     MAX_LEASE_BATCH,
@@ -38,6 +39,7 @@ LeaseMs = float  # not checked: the hub keeps it between its own bounds
 TimeMs = Annotated[int, Meta(ge=0, le=MAX_TIME_MS)]
 Fraction = Annotated[float, Meta(ge=0, le=1)]
 BackoffMs = Annotated[float, Meta(ge=0, le=MAX_BACKOFF_DELAY_MS)]
+BlobCount = Annotated[int, Meta(ge=1, le=MAX_BLOBS)]
 LeaseCount = Annotated[int, Meta(ge=1, le=MAX_LEASE_BATCH)]
 Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 RepeatMs = Annotated[int, Meta(ge=1, le=MAX_DELAY_MS)]

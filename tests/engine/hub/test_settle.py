@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from hubqueue.errors import Invalid, LockLost, NotFound, PayloadTooLarge
+from hubqueue.errors import Invalid, LockLost, NotFound, PayloadTooLarge, WrongState
 from hubqueue.hub.verbs.settle import complete
 from hubqueue.model.job import Flag, NewJob, Options
 from hubqueue.model.limits import MAX_DATA_BYTES
@@ -171,6 +171,39 @@ async def test_p9_settle_is_all_or_nothing(bench: Bench) -> None:
     assert await bench.hub.blob("window", "k") == b"\x01"
     await bench.hub.settle([], blobs=[Blob("window", "k", None)])
     assert await bench.hub.blob("window", "k") is None
+
+
+async def test_p9_of_two_writers_of_the_same_state_only_one_goes_on(bench: Bench) -> None:
+    await bench.hub.settle([], blobs=[Blob("window", "run", b"one")])
+    (a,) = await bench.add("a")
+    (leased,) = await bench.take(1)
+    ours = [Blob("window", "run", b"one")]
+    await bench.hub.settle([], blobs=[Blob("window", "k", b"1")], expects=[*ours, Blob("window", "k", None)])
+    await bench.hub.settle([], blobs=[Blob("window", "run", b"two")])
+    with pytest.raises(WrongState):
+        await bench.hub.settle(
+            [Settlement(a, leased.token, Complete())],
+            outputs=[Output("out", NewJob())],
+            blobs=[Blob("window", "k", b"2")],
+            expects=ours,
+        )
+    assert (await bench.get(a)).state is State.ACTIVE
+    assert (await bench.hub.counts("out")).waiting == 0
+    assert await bench.hub.blobs("window") == [("k", b"1"), ("run", b"two")]
+
+
+async def test_state_blobs_are_read_in_pages(bench: Bench) -> None:
+    stored = {f"{number:04}": bytes([number % 256]) * 40_000 for number in range(250)}
+    await bench.hub.settle([], blobs=[Blob("many", key, value) for key, value in stored.items()])
+    await bench.hub.settle([], blobs=[Blob("other", "x", b"1")])
+    found: dict[str, bytes] = {}
+    pages = 0
+    while page := await bench.hub.blobs("many", after=max(found, default="")):
+        found |= page
+        pages += 1
+    assert found == stored
+    assert pages == 3  # 4 MB each at most
+    assert await bench.hub.blobs("many", limit=2) == list(stored.items())[:2]
 
 
 async def test_p9_a_settle_that_is_partly_repeated_is_refused_whole(bench: Bench) -> None:

@@ -49,6 +49,7 @@ NAMED: dict[str, dict[str, Any]] = {
     "WaitJob": {"timeout": 1},
     "ACKB": {"ids": ["$job"]},
     "Settle": {"settlements": [{"id": "$job", "outcome": "complete"}]},
+    "GetBlobs": {"namespace": "n"},
     "JobHeartbeatB": {"ids": ["$job"]},
     "ExtendLock": {"duration": 1000},
     "ExtendLocks": {"ids": ["$job"], "tokens": ["t"], "durations": [1000]},

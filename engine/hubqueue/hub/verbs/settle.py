@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from hubqueue.errors import Invalid, LockLost, LockRequired, NotFound
+from hubqueue.errors import Invalid, LockLost, LockRequired, NotFound, WrongState
 from hubqueue.hub.verbs import flow, repeat, rows, times
 from hubqueue.hub.verbs.available import queued
 from hubqueue.hub.verbs.enqueue import enqueue, evict
@@ -109,11 +109,16 @@ def fail(tx: Tx, id: str, token: str | None, outcome: Outcome) -> bool:
 
 
 def settle(
-    tx: Tx, settlements: Sequence[Settlement], outputs: Sequence[Output] = (), blobs: Sequence[Blob] = ()
+    tx: Tx,
+    settlements: Sequence[Settlement],
+    outputs: Sequence[Output] = (),
+    blobs: Sequence[Blob] = (),
+    expects: Sequence[Blob] = (),
 ) -> list[str]:
     """End leased jobs, enqueue outputs and store blobs in one transaction, all or nothing; ids of the outputs.
 
     A settlement that this very lease has made already makes the whole settle a repetition: nothing is done twice.
+    expects: WrongState unless these blobs are stored as they are given; what several writers share is safe by it.
     Errors: NotFound, LockLost, LockRequired, QueueFull, DiskFull, Invalid.
     """
     if len({each.id for each in settlements}) < len(settlements):
@@ -122,6 +127,9 @@ def settle(
     held = [_holds(tx, each.id, each.token, grip) for each, grip in zip(settlements, found, strict=True)]
     if held and not any(held):
         return []
+    for blob in expects:
+        if store_blobs.get(tx, blob.namespace, blob.key) != blob.value:
+            raise WrongState(f"Blob is not as expected: {blob.namespace} {blob.key}")
     with tx.savepoint():
         completed = []
         for each, grip, current in zip(settlements, found, held, strict=True):

@@ -37,6 +37,7 @@ SINGLE_FORM: Final[tuple[type[Command], ...]] = (
     consume.Fail,
     consume.Release,
     consume.Settle,
+    consume.GetBlobs,
     consume.JobHeartbeat,
     consume.JobHeartbeatB,
     consume.ExtendLock,

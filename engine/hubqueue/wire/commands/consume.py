@@ -8,7 +8,7 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType, field
 
 from hubqueue.wire.commands.base import Command
-from hubqueue.wire.fields import ABSENT, DelayMs, LeaseCount, LeaseMs, LongPollMs
+from hubqueue.wire.fields import ABSENT, BlobCount, DelayMs, LeaseCount, LeaseMs, LongPollMs
 from hubqueue.wire.jobin import JobIn
 
 
@@ -113,7 +113,16 @@ class Settle(Command, tag="Settle", gc=False, kw_only=True):
     settlements: list[SettlementIn] = field(default_factory=list)
     outputs: list[OutputIn] = field(default_factory=list)
     blobs: list[BlobIn] = field(default_factory=list)
+    expects: list[BlobIn] = field(default_factory=list)
     durable: bool | None = None
+
+
+class GetBlobs(Command, tag="GetBlobs", gc=False, kw_only=True):
+    """State blobs of a namespace in order of key, those behind `after`."""
+
+    namespace: str
+    after: str = ""
+    limit: BlobCount = 1000
 
 
 class JobHeartbeat(Command, tag="JobHeartbeat", gc=False, kw_only=True):
