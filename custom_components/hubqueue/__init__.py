@@ -21,8 +21,10 @@ from .coordinator import (
     HubqueueData,
 )
 from .entity import hub_device, part_of_device
+from .feeds import Feeds
 from .runs import DRAIN_S, Runs
 from .services import async_setup_services
+from .subentries import async_forget_subentries, async_start_subentries, workers_of
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 PLATFORMS = [
@@ -51,11 +53,14 @@ async def async_setup_entry(hass: HomeAssistant, entry: HubqueueConfigEntry) -> 
         await coordinator.async_close()
         raise
     runs = Runs(hass, coordinator.client)
-    entry.runtime_data = HubqueueData(coordinator.client, coordinator, runs)
+    entry.runtime_data = HubqueueData(
+        coordinator.client, coordinator, runs, Feeds(hass, entry, coordinator.client), workers_of(hass, entry, runs)
+    )
     entry.async_create_background_task(hass, coordinator.async_keep(), "hubqueue link")
     # queues hang from the hub: its device comes first
     dr.async_get(hass).async_get_or_create(config_entry_id=entry.entry_id, **hub_device(coordinator))
     _remove_stale_devices(hass, entry)
+    await async_start_subentries(hass, entry)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.async_on_unload(coordinator.async_add_listener(lambda: _remove_stale_devices(hass, entry)))
     entry.async_on_unload(repairs.async_watch(hass, entry))
@@ -74,6 +79,11 @@ async def async_unload_entry(hass: HomeAssistant, entry: HubqueueConfigEntry) ->
         await entry.runtime_data.runs.async_stop(DRAIN_S)
         await entry.runtime_data.coordinator.async_close()
     return unloaded
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: HubqueueConfigEntry) -> None:
+    """What its subentries have left goes too; the hub keeps its jobs."""
+    await async_forget_subentries(hass, entry)
 
 
 async def async_remove_config_entry_device(

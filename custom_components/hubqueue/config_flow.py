@@ -13,6 +13,7 @@ from homeassistant.config_entries import (
     ConfigEntry,
     ConfigFlow,
     ConfigFlowResult,
+    ConfigSubentryFlow,
     OptionsFlow,
 )
 from homeassistant.const import CONF_TOKEN, CONF_URL
@@ -35,6 +36,12 @@ from yarl import URL
 from .connection import Connection, HubInfo
 from .const import CONF_DEAD_LETTERS, CONF_QUEUES, DEFAULT_DEAD_LETTERS, DEFAULT_URL, DOMAIN
 from .errors import AuthError, HubError, IncompatibleError
+from .feed_rule import SUBENTRY_FEED
+from .flow_feed import FeedFlow
+from .flow_uplink import UplinkFlow
+from .flow_worker import WorkerFlow
+from .subentry_worker import SUBENTRY_WORKER
+from .uplink import SUBENTRY_UPLINK
 
 TOKEN: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD))
 ADDRESS: Final = vol.Schema(
@@ -174,6 +181,12 @@ class HubqueueConfigFlow(ConfigFlow, domain=DOMAIN):
     @override
     def async_get_options_flow(config_entry: ConfigEntry[Any]) -> OptionsFlow:
         return HubqueueOptionsFlow()
+
+    @classmethod
+    @callback
+    @override
+    def async_get_supported_subentry_types(cls, config_entry: ConfigEntry[Any]) -> dict[str, type[ConfigSubentryFlow]]:
+        return {SUBENTRY_FEED: FeedFlow, SUBENTRY_WORKER: WorkerFlow, SUBENTRY_UPLINK: UplinkFlow}
 
 
 class HubqueueOptionsFlow(OptionsFlow):

@@ -7,7 +7,7 @@ tells (disk, lag of forwarders, limits). Rule: entities are written at most once
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final, override
@@ -27,8 +27,10 @@ from .client import HubClient
 from .connection import HubInfo
 from .const import CONF_QUEUES, DOMAIN, LOGGER
 from .errors import AuthError, HubError, IncompatibleError
+from .feeds import Feeds
 from .runs import Runs
 from .snapshot import Message, Snapshot, of_overview, of_summary
+from .subentry_worker import SubentryWorker
 
 RESYNC: Final = timedelta(seconds=30)
 EVERY_S: Final = 1.0  # at most one write of entities in this time
@@ -48,6 +50,8 @@ class HubqueueData:
     client: HubClient
     coordinator: HubqueueCoordinator
     runs: Runs
+    feeds: Feeds
+    workers: Mapping[str, SubentryWorker]
 
 
 type HubqueueConfigEntry = ConfigEntry[HubqueueData]
@@ -135,7 +139,7 @@ class HubqueueCoordinator(DataUpdateCoordinator[Snapshot]):
             raise UpdateFailed(translation_domain=DOMAIN, translation_key="link_down")
         try:
             answer = await self.client.call("Overview", limit=MOST_QUEUES)
-            answer["queues"] = [each for each in answer["queues"] if self._wants(each["name"])]
+            answer["queues"] = [each for each in answer["queues"] if self.shows(each["name"])]
             answer["queueCount"] -= 0 if not self._wanted else answer["queueCount"] - len(answer["queues"])
             names = [each["name"] for each in answer["queues"][:MOST_LIMITS]]
             limits = await asyncio.gather(*(self.client.call("GetQueueLimits", queue=name) for name in names))
@@ -149,7 +153,8 @@ class HubqueueCoordinator(DataUpdateCoordinator[Snapshot]):
         self._next = None
         return of_overview(answer, concurrency, self.data)
 
-    def _wants(self, queue: str) -> bool:
+    def shows(self, queue: str) -> bool:
+        """Whether the options let this queue be shown."""
         return not self._wanted or queue in self._wanted
 
     @callback
@@ -158,7 +163,7 @@ class HubqueueCoordinator(DataUpdateCoordinator[Snapshot]):
         changed = [
             of_summary(each, told["timestamp"], before.queues.get(each["queue"]))
             for each in told["queues"]
-            if self._wants(each["queue"])
+            if self.shows(each["queue"])
         ]
         self._write(before.with_queues(changed, told["gone"]))
 

@@ -12,7 +12,9 @@ from homeassistant.helpers.device_registry import DeviceEntry
 
 from .coordinator import HubqueueConfigEntry
 from .entity import part_of_device
+from .feed import Feed
 from .snapshot import Snapshot
+from .subentry_worker import SubentryWorker
 
 TO_REDACT: Final = {CONF_TOKEN, CONF_URL, "to", "error"}
 
@@ -24,6 +26,8 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: Hubqueu
         "entry": async_redact_data(dict(entry.data), TO_REDACT),
         "options": dict(entry.options),
         "subentries": [{"type": each.subentry_type, "title": each.title} for each in entry.subentries.values()],
+        "feeds": [_feed(feed) for feed in entry.runtime_data.feeds.by_id.values()],
+        "workers": [_worker(worker) for worker in entry.runtime_data.workers.values()],
         "hub": asdict(coordinator.hub),
         "connected": coordinator.client.connected,
         "last_update_success": coordinator.last_update_success,
@@ -49,4 +53,27 @@ def _shown(snapshot: Snapshot) -> dict[str, Any]:
         "queues": {name: asdict(queue) for name, queue in snapshot.queues.items()},
         "links": {name: async_redact_data(asdict(link), TO_REDACT) for name, link in snapshot.links.items()},
         "storage": asdict(snapshot.storage),
+    }
+
+
+def _feed(feed: Feed) -> dict[str, Any]:
+    outbox = feed.outbox
+    return {
+        "title": feed.title,
+        "queue": feed.rule.queue,
+        "sent": outbox.sent,
+        "buffered": outbox.buffered,
+        "dropped": outbox.dropped,
+        "refused": outbox.refused,
+        "last_error": outbox.error,
+    }
+
+
+def _worker(worker: SubentryWorker) -> dict[str, Any]:
+    return {
+        "title": worker.title,
+        "valid": worker.valid,
+        "completed": worker.completed,
+        "failed": worker.failed,
+        "released": worker.released,
     }

@@ -11,7 +11,7 @@ from typing import Any, Literal, override
 from homeassistant.core import callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
-from homeassistant.helpers.device_registry import DeviceEntry, DeviceEntryType
+from homeassistant.helpers.device_registry import DeviceEntry, DeviceEntryType, DeviceInfo
 from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
@@ -35,6 +35,21 @@ def hub_device(coordinator: HubqueueCoordinator) -> dict[str, Any]:
         "entry_type": DeviceEntryType.SERVICE,
         "configuration_url": coordinator.client.url,
     }
+
+
+def subentry_device(coordinator: HubqueueCoordinator, subentry_id: str, model: str) -> DeviceInfo:
+    """The device of what a subentry does; named as the subentry is."""
+    hub_id = coordinator.hub.hub_id
+    return dr.DeviceInfo(
+        identifiers={(DOMAIN, f"{hub_id}_subentry_{subentry_id}")},
+        name=coordinator.config_entry.subentries[subentry_id].title,
+        manufacturer="hubqueue",
+        model=model,
+        entry_type=DeviceEntryType.SERVICE,
+        via_device_id=dr.async_get_device_id_by_identifier(
+            coordinator.hass, (DOMAIN, hub_id), config_entry_id=coordinator.config_entry.entry_id
+        ),
+    )
 
 
 def part_of_device(entry: HubqueueConfigEntry, device: DeviceEntry) -> tuple[Kind, str] | None:

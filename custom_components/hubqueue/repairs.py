@@ -14,6 +14,7 @@ from .const import CONF_DEAD_LETTERS, DEFAULT_DEAD_LETTERS, DOMAIN
 from .coordinator import HubqueueConfigEntry
 from .errors import HubError
 from .snapshot import Snapshot
+from .uplink import uplinks_of
 
 NEARLY_FULL_BYTES: Final = 200 * 1024 * 1024
 
@@ -40,11 +41,14 @@ def async_watch(hass: HomeAssistant, entry: HubqueueConfigEntry) -> CALLBACK_TYP
 
     @callback
     def stop() -> None:
-        unsubscribe()
+        for unsubscribe in unsubscribes:
+            unsubscribe()
         for issue in raised:
             ir.async_delete_issue(hass, DOMAIN, issue)
 
-    unsubscribe = coordinator.async_add_listener(look)
+    data = entry.runtime_data
+    told = [feed.listeners for feed in data.feeds.by_id.values()] + [each.listeners for each in data.workers.values()]
+    unsubscribes = [coordinator.async_add_listener(look), *(each.add(look) for each in told)]
     look()
     return stop
 
@@ -85,12 +89,33 @@ def _issues(hass: HomeAssistant, entry: HubqueueConfigEntry, snapshot: Snapshot)
     if storage.full or (storage.free_bytes is not None and storage.free_bytes < NEARLY_FULL_BYTES):
         free = "0" if storage.free_bytes is None else str(storage.free_bytes // 1024**2)
         want("disk", "disk", fixable=False, severity=ir.IssueSeverity.ERROR, free=free)
+    for subentry_id, feed in entry.runtime_data.feeds.by_id.items():
+        if dropped := feed.outbox.dropped:
+            told = {"feed": feed.title, "count": str(dropped)}
+            want(
+                "overflow",
+                subentry_id,
+                fixable=True,
+                severity=ir.IssueSeverity.WARNING,
+                subentry_id=subentry_id,
+                **told,
+            )
+    for subentry_id, worker in entry.runtime_data.workers.items():
+        if not worker.valid:
+            want("worker", subentry_id, fixable=False, severity=ir.IssueSeverity.ERROR, worker=worker.title)
+    for subentry_id, name in uplinks_of(entry).items():
+        if name not in snapshot.links:
+            want("no_forwarder", subentry_id, fixable=False, severity=ir.IssueSeverity.ERROR, link=name)
     return issues
 
 
 async def async_create_fix_flow(hass: HomeAssistant, issue_id: str, data: dict[str, Any] | None) -> RepairsFlow:
-    """The way out of dead letters."""
+    """The way out of dead letters, and the end of what an overflow says."""
     assert data is not None
+    if "subentry_id" in data:
+        return Overflow(
+            str(data["entry_id"]), str(data["subentry_id"]), {key: str(data[key]) for key in ("feed", "count")}
+        )
     return DeadLetters(str(data["entry_id"]), str(data["queue"]))
 
 
@@ -126,4 +151,26 @@ class DeadLetters(RepairsFlow):
             await client.call(cmd, queue=self._queue)
         except HubError:
             return self.async_abort(reason="cannot_connect")
+        return self.async_create_entry(data={})
+
+
+class Overflow(RepairsFlow):
+    """Somebody has seen that jobs were lost: count from nothing again."""
+
+    def __init__(self, entry_id: str, subentry_id: str, told: dict[str, str]) -> None:
+        self._entry_id = entry_id
+        self._subentry_id = subentry_id
+        self._told = told
+
+    async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        return await self.async_step_confirm()
+
+    async def async_step_confirm(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        if user_input is None:
+            return self.async_show_form(
+                step_id="confirm", data_schema=vol.Schema({}), description_placeholders=self._told
+            )
+        entry: HubqueueConfigEntry | None = self.hass.config_entries.async_get_entry(self._entry_id)
+        if entry is not None and (data := getattr(entry, "runtime_data", None)) is not None:
+            data.feeds.by_id[self._subentry_id].outbox.forget_dropped()
         return self.async_create_entry(data={})

@@ -19,6 +19,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .coordinator import HubqueueConfigEntry
 from .entity import HubqueueEntity, LinkEntity, QueueEntity, async_add_for_each
 from .snapshot import LinkState, QueueState, Snapshot
+from .subentry_sensor import async_add_subentry_sensors
 
 PARALLEL_UPDATES = 0
 
@@ -122,6 +123,7 @@ async def async_setup_entry(
         lambda name: [LinkSensor(coordinator, description, name) for description in LINK],
         async_add_entities,
     )
+    async_add_subentry_sensors(entry, async_add_entities)
 
 
 class HubSensor(HubqueueEntity, SensorEntity):

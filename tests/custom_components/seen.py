@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from homeassistant.core import HomeAssistant
 
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:
@@ -15,6 +15,16 @@ async def until(condition: Callable[[], bool], what: str) -> None:
         async with asyncio.timeout(DEADLINE_S):
             while not condition():  # noqa: ASYNC110  what is looked at tells nobody
                 await asyncio.sleep(0.01)
+    except TimeoutError:
+        raise AssertionError(f"not seen within {DEADLINE_S:g} s: {what}") from None
+
+
+async def until_async(condition: Callable[[], Awaitable[bool]], what: str) -> None:
+    """The same, of somebody who must be asked."""
+    try:
+        async with asyncio.timeout(DEADLINE_S):
+            while not await condition():  # noqa: ASYNC110  what is asked tells nobody
+                await asyncio.sleep(0.02)
     except TimeoutError:
         raise AssertionError(f"not seen within {DEADLINE_S:g} s: {what}") from None
 

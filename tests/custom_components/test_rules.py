@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import ROOT
-from custom_components.hubqueue import binary_sensor, button, event, number, sensor, switch
+from custom_components.hubqueue import binary_sensor, button, event, number, sensor, subentry_sensor, switch
 from custom_components.hubqueue.actions import ACTIONS
 from homeassistant.components.sensor import SensorEntityDescription
 from homeassistant.helpers import selector
@@ -108,7 +108,7 @@ def test_every_choice_has_a_text() -> None:
 
 def test_every_entity_has_a_name_and_an_icon() -> None:
     described = {
-        "sensor": [*sensor.QUEUE, *sensor.LINK, *sensor.HUB],
+        "sensor": [*sensor.QUEUE, *sensor.LINK, *sensor.HUB, *subentry_sensor.FEED, *subentry_sensor.WORKER],
         "binary_sensor": [binary_sensor.CONNECTED, binary_sensor.PROBLEM, binary_sensor.LINK],
         "switch": [switch.PAUSED],
         "button": [*button.QUEUE, button.DRAIN],
@@ -127,6 +127,9 @@ def test_every_entity_has_a_name_and_an_icon() -> None:
 
 def test_every_field_of_a_step_is_explained() -> None:
     steps = [*ENGLISH["config"]["step"].values(), *ENGLISH["options"]["step"].values()]
+    for kind in ENGLISH["config_subentries"].values():
+        steps += kind["step"].values()
+        steps += [part for step in kind["step"].values() for part in step.get("sections", {}).values()]
     for step in steps:
         assert step.get("data", {}).keys() == step.get("data_description", {}).keys()
 

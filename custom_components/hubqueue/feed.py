@@ -1,0 +1,100 @@
+"""A subentry "Entities to queue" at work: what happens in Home Assistant, through its rule, into its outbox."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from homeassistant.config_entries import ConfigSubentry
+from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
+from homeassistant.exceptions import TemplateError
+from homeassistant.helpers.target import TargetStateChangedData, async_track_target_selector_state_change_event
+
+from .client import HubClient
+from .const import LOGGER
+from .feed_rule import FeedRule, Job
+from .listeners import Listeners
+from .outbox import Outbox
+
+
+class Feed:
+    """From `async_start` to `stop`. What `stop` leaves in the outbox is for `feeds.py` to keep."""
+
+    def __init__(self, hass: HomeAssistant, client: HubClient, subentry: ConfigSubentry) -> None:
+        self.title = subentry.title
+        self.subentry_id = subentry.subentry_id
+        self.rule = FeedRule.of(hass, subentry.data)
+        self.listeners = Listeners(hass)
+        self.outbox = Outbox(client, self.rule.queue, self.listeners.changed)
+        self._hass = hass
+        self._held: dict[str, Job | None] = {}  # by entity or type of event: the newest since the last one was sent
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._unsubscribe: list[CALLBACK_TYPE] = []
+        self._complained = False
+
+    async def async_start(self) -> None:
+        """Begin to listen."""
+        if self.rule.target:
+            self._unsubscribe.append(
+                await async_track_target_selector_state_change_event(self._hass, dict(self.rule.target), self._on_state)
+            )
+        for event_type in sorted(self.rule.event_types):
+            self._unsubscribe.append(self._hass.bus.async_listen(event_type, self._on_event))
+
+    @callback
+    def stop(self) -> None:
+        """Listen no more; what was held back is sent with the rest."""
+        for unsubscribe in self._unsubscribe:
+            unsubscribe()
+        self._unsubscribe.clear()
+        for timer in self._timers.values():
+            timer.cancel()
+        held = [job for job in self._held.values() if job is not None]
+        self._timers.clear()
+        self._held.clear()
+        for job in held:
+            self.outbox.offer(job)
+        self.listeners.close()
+
+    @callback
+    def _on_state(self, told: TargetStateChangedData) -> None:
+        before, now = (told.state_change_event.data[key] for key in ("old_state", "new_state"))
+        if now is not None:
+            self._pass(
+                now.entity_id, lambda: self.rule.job_of_state(now) if self.rule.wants_state(before, now) else None
+            )
+
+    @callback
+    def _on_event(self, event: Event[Any]) -> None:
+        self._pass(
+            str(event.event_type), lambda: self.rule.job_of_event(event) if self.rule.wants_event(event) else None
+        )
+
+    def _pass(self, key: str, make: Callable[[], Job | None]) -> None:
+        try:
+            job = make()
+        except (TemplateError, ValueError, TypeError) as error:
+            if not self._complained:  # the next one would say the same
+                LOGGER.warning("no job was made feed=%s of=%s error=%s", self.title, key, error)
+            self._complained = True
+            return
+        if job is None:
+            return
+        if not self.rule.throttle_s:
+            self.outbox.offer(job)
+        elif key in self._held:
+            self._held[key] = job
+        else:
+            self._offer(key, job)
+
+    def _offer(self, key: str, job: Job) -> None:
+        self.outbox.offer(job)
+        self._held[key] = None
+        self._timers[key] = self._hass.loop.call_later(self.rule.throttle_s, self._release, key)
+
+    def _release(self, key: str) -> None:
+        """The time is over: the newest goes, or the next one goes at once."""
+        del self._timers[key]
+        if (job := self._held.pop(key)) is not None:
+            self._offer(key, job)

@@ -1,0 +1,127 @@
+"""The dialog of a subentry "Uplink": the hub makes the forwarder first, so that what is wrong is said in the dialog."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import probatio as vol
+from homeassistant.config_entries import ConfigEntry, ConfigSubentryFlow, SubentryFlowResult
+from homeassistant.const import CONF_TOKEN
+from homeassistant.data_entry_flow import section
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
+
+from .const import ATTR_QUEUE
+from .errors import HubError
+from .flow_fields import Input, queue_error, queue_selector
+from .uplink import (
+    CONF_CA,
+    CONF_DURABLE,
+    CONF_RATE,
+    CONF_TARGET_QUEUE,
+    CONF_TIMEZONE,
+    CONF_TO,
+    CONF_WINDOWS,
+    SECTION_MORE,
+    SECTION_SCHEDULE,
+    put_fields,
+    uplinks_of,
+    without_secrets,
+)
+
+MORE: Final = vol.Schema(
+    {
+        vol.Required(CONF_DURABLE, default=True): BooleanSelector(),
+        vol.Optional(CONF_RATE): NumberSelector(
+            NumberSelectorConfig(min=1, max=1_000_000, step=1, mode=NumberSelectorMode.BOX)
+        ),
+        vol.Optional(CONF_CA): TextSelector(TextSelectorConfig(multiline=True)),
+    }
+)
+# code of the hub: text of the dialog
+TOLD: Final = {"duplicate": "has_forwarder", "wrong_state": "declared", "link_down": "cannot_connect"}
+
+
+class UplinkFlow(ConfigSubentryFlow):
+    """Makes and changes a forwarder of the hub."""
+
+    async def async_step_user(self, user_input: Input = None) -> SubentryFlowResult:
+        """A new one."""
+        entry = self._get_entry()
+        errors: dict[str, str] = {}
+        why: dict[str, str] = {}
+        if user_input is not None:
+            queue = user_input[ATTR_QUEUE]
+            errors = queue_error(queue, ATTR_QUEUE)
+            if queue in uplinks_of(entry).values():
+                errors = {ATTR_QUEUE: "has_forwarder"}
+            if not errors:
+                errors, why = await _put(entry, user_input, new=True)
+            if not errors:
+                title = f"{queue} → {user_input[CONF_TO].strip()}"
+                return self.async_create_entry(title=title, data=without_secrets(user_input), unique_id=queue)
+        schema = vol.Schema({vol.Required(ATTR_QUEUE): queue_selector(entry), **self._fields()})
+        return self.async_show_form(
+            step_id="user",
+            data_schema=self.add_suggested_values_to_schema(schema, user_input),
+            errors=errors,
+            description_placeholders=why,
+        )
+
+    async def async_step_reconfigure(self, user_input: Input = None) -> SubentryFlowResult:
+        """All but the queue; secrets that are left empty stay."""
+        entry, subentry = self._get_entry(), self._get_reconfigure_subentry()
+        errors: dict[str, str] = {}
+        why: dict[str, str] = {}
+        queue = subentry.data[ATTR_QUEUE]
+        if user_input is not None:
+            data = {**user_input, ATTR_QUEUE: queue}
+            errors, why = await _put(entry, data, new=False)
+            if not errors:
+                title = f"{queue} → {user_input[CONF_TO].strip()}"
+                return self.async_update_and_abort(entry, subentry, title=title, data=without_secrets(data))
+        return self.async_show_form(
+            step_id="reconfigure",
+            data_schema=self.add_suggested_values_to_schema(vol.Schema(self._fields()), user_input or subentry.data),
+            errors=errors,
+            description_placeholders={"queue": queue, **why},
+        )
+
+    def _fields(self) -> dict[Any, Any]:
+        schedule = vol.Schema(
+            {
+                vol.Optional(CONF_WINDOWS): TextSelector(TextSelectorConfig(multiple=True)),
+                vol.Optional(CONF_TIMEZONE, default=self.hass.config.time_zone): TextSelector(),
+            }
+        )
+        return {
+            vol.Required(CONF_TO): TextSelector(),
+            vol.Optional(CONF_TOKEN): TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD)),
+            vol.Optional(CONF_TARGET_QUEUE): TextSelector(),
+            vol.Required(SECTION_SCHEDULE): section(schedule, {"collapsed": True}),
+            vol.Required(SECTION_MORE): section(MORE, {"collapsed": True}),
+        }
+
+
+async def _put(entry: ConfigEntry[Any], data: dict[str, Any], *, new: bool) -> tuple[dict[str, str], dict[str, str]]:
+    """Let the hub make it; what is wrong, and what the hub says of it."""
+    runtime = getattr(entry, "runtime_data", None)
+    if runtime is None:
+        return {"base": "cannot_connect"}, {}
+    fields = put_fields(data)
+    try:
+        if new and any(
+            told["name"] == fields["name"] for told in (await runtime.client.call("Forwarders"))["forwarders"]
+        ):
+            return {ATTR_QUEUE: "has_forwarder"}, {}
+        await runtime.client.call("ForwarderPut", **fields)
+    except HubError as error:
+        return {"base": TOLD.get(error.code, "refused")}, {"error": error.message}
+    return {}, {}

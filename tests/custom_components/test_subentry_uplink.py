@@ -1,0 +1,152 @@
+"""Forwarders of the hub that are made, changed and removed in Home Assistant, towards a second real hub."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from conftest import Call, free_port, hub_process, url_of
+from custom_components.hubqueue.const import DOMAIN
+from custom_components.hubqueue.uplink import store_of
+from flows import add_subentry, change_subentry, try_subentry
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import issue_registry as ir
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from seen import until_async, until_state
+
+from support.hub_process import HubProcess
+
+PLAIN: dict[str, Any] = {"schedule": {}, "more": {}}
+
+
+@pytest.fixture(scope="module")
+def central(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
+    with hub_process(tmp_path_factory.mktemp("central")) as hub:
+        yield hub
+
+
+async def forwarders(call: Call) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = (await call("Forwarders"))["forwarders"]
+    return found
+
+
+async def test_jobs_go_to_the_other_hub_until_the_uplink_is_removed(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry, central: HubProcess
+) -> None:
+    made = {"queue": "up", "to": central.url, "target_queue": "site", **PLAIN}
+    subentry_id = await add_subentry(hass, loaded, "uplink", {**made, "token": "s3cret"})
+    assert "s3cret" not in str(loaded.as_dict())
+    subentry = loaded.subentries[subentry_id]
+    assert (subentry.title, subentry.unique_id) == (f"up → {central.url}", "up")
+    await until_state(hass, "binary_sensor.up_uplink", "on")
+    job_id = (await call("PUSH", queue="up", data=1))["id"]
+
+    async def arrived() -> bool:
+        return bool((await call("GetJob", id=job_id))["job"]["state"] == "completed")
+
+    await until_async(arrived, "forwarded")
+    hass.config_entries.async_remove_subentry(loaded, subentry_id)
+    await hass.async_block_till_done()
+    assert await forwarders(call) == []
+    await until_state(hass, "binary_sensor.up_uplink", None)
+    assert not await store_of(hass, loaded.entry_id).async_load()
+
+
+async def test_an_uplink_is_changed(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
+    to = f"tcp://127.0.0.1:{free_port()}"
+    subentry_id = await add_subentry(hass, loaded, "uplink", {"queue": "up", "to": to, "token": "t", **PLAIN})
+    schedule = {"windows": ["22:00-06:00"], "timezone": "Europe/Berlin"}
+    changed = await change_subentry(
+        hass, loaded, subentry_id, {"to": to, "schedule": schedule, "more": {"durable": False, "rate": 5}}
+    )
+    assert changed["reason"] == "reconfigure_successful"
+    (told,) = await forwarders(call)
+    assert told["hasToken"]
+    assert (told["schedule"]["windows"], told["schedule"]["timezone"]) == (["22:00-06:00"], "Europe/Berlin")
+    assert (told["rate"], told["durable"]) == (5, False)
+
+
+async def test_what_the_hub_says_is_shown_in_the_dialog(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry
+) -> None:
+    to = f"tcp://127.0.0.1:{free_port()}"
+    wrong = await try_subentry(hass, loaded, "uplink", {"queue": "up", "to": "ftp://x", **PLAIN})
+    assert wrong["errors"] == {"base": "refused"}
+    assert wrong["description_placeholders"]["error"]
+    named = await try_subentry(hass, loaded, "uplink", {"queue": "a b", "to": to, **PLAIN})
+    assert named["errors"] == {"queue": "invalid_queue"}
+    await call("ForwarderPut", name="other", queue="taken", to=to)
+    taken = await try_subentry(hass, loaded, "uplink", {"queue": "taken", "to": to, **PLAIN})
+    assert taken["errors"] == {"base": "has_forwarder"}
+    same = await try_subentry(hass, loaded, "uplink", {"queue": "other", "to": to, **PLAIN})
+    assert same["errors"] == {"queue": "has_forwarder"}
+    subentry_id = await add_subentry(hass, loaded, "uplink", {"queue": "up", "to": to, **PLAIN})
+    again = await try_subentry(hass, loaded, "uplink", {"queue": "up", "to": to, **PLAIN})
+    assert again["errors"] == {"queue": "has_forwarder"}
+    wrong = await change_subentry(hass, loaded, subentry_id, {"to": "ftp://x", **PLAIN})
+    assert wrong["errors"] == {"base": "refused"}
+    assert await hass.config_entries.async_unload(loaded.entry_id)
+    away = await try_subentry(hass, loaded, "uplink", {"queue": "more", "to": to, **PLAIN})
+    assert away["errors"] == {"base": "cannot_connect"}
+
+
+async def test_one_that_somebody_else_removed_is_a_repair(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry
+) -> None:
+    to = f"tcp://127.0.0.1:{free_port()}"
+    subentry_id = await add_subentry(hass, loaded, "uplink", {"queue": "up", "to": to, **PLAIN})
+    await loaded.runtime_data.coordinator.async_refresh()
+    issue = f"no_forwarder_{loaded.entry_id}_{subentry_id}"
+    assert ir.async_get(hass).async_get_issue(DOMAIN, issue) is None
+    await call("ForwarderDelete", name="up")
+    await loaded.runtime_data.coordinator.async_refresh()
+    assert ir.async_get(hass).async_get_issue(DOMAIN, issue) is not None
+    await change_subentry(hass, loaded, subentry_id, {"to": to, **PLAIN})
+    await loaded.runtime_data.coordinator.async_refresh()
+    assert ir.async_get(hass).async_get_issue(DOMAIN, issue) is None
+
+
+async def test_one_that_is_removed_while_the_hub_is_away_goes_when_it_is_back(
+    hass: HomeAssistant, tmp_path: Path
+) -> None:
+    hub = hub_process(tmp_path, http_port=free_port())
+    with hub:
+        entry = MockConfigEntry(domain=DOMAIN, title="Home", unique_id=hub.hub_id, data={"url": url_of(hub)})
+        entry.add_to_hass(hass)
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        to = f"tcp://127.0.0.1:{free_port()}"
+        subentry_id = await add_subentry(hass, entry, "uplink", {"queue": "up", "to": to, **PLAIN})
+        await add_subentry(hass, entry, "uplink", {"queue": "stays", "to": to, **PLAIN})
+        hub.kill()
+        await until_state(hass, "binary_sensor.home_connection", "off")
+        hass.config_entries.async_remove_subentry(entry, subentry_id)
+        await hass.async_block_till_done()
+        assert entry.state is ConfigEntryState.SETUP_RETRY
+        hub.start()
+        assert await hass.config_entries.async_reload(entry.entry_id)
+        call = entry.runtime_data.client.call
+        assert [each["name"] for each in await forwarders(call)] == ["stays"]
+
+        # the entry goes, and its forwarders with it
+        await hass.config_entries.async_remove(entry.entry_id)
+        again = MockConfigEntry(domain=DOMAIN, title="Home", unique_id=hub.hub_id, data={"url": url_of(hub)})
+        again.add_to_hass(hass)
+        assert await hass.config_entries.async_setup(again.entry_id)
+        assert await forwarders(again.runtime_data.client.call) == []
+        await hass.config_entries.async_unload(again.entry_id)
+
+
+async def test_an_entry_that_goes_while_the_hub_is_away_leaves_them(
+    hass: HomeAssistant, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with hub_process(tmp_path, http_port=free_port()) as hub:
+        entry = MockConfigEntry(domain=DOMAIN, title="Home", unique_id=hub.hub_id, data={"url": url_of(hub)})
+        entry.add_to_hass(hass)
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        await add_subentry(hass, entry, "uplink", {"queue": "up", "to": "tcp://127.0.0.1:9", **PLAIN})
+        hub.kill()
+        await hass.config_entries.async_remove(entry.entry_id)
+        assert "forwarders stay at the hub names=up" in caplog.text
