@@ -13,8 +13,12 @@ from typing import Any, Final
 from hubqueue.client.address import Tls
 from hubqueue.config import checks
 from hubqueue.config.checks import Check
+from hubqueue.config.destinations.http import HTTP
 from hubqueue.config.destinations.hub import HUB
+from hubqueue.config.destinations.kafka import KAFKA
 from hubqueue.config.destinations.kind import Given, Kind
+from hubqueue.config.destinations.mqtt import MQTT
+from hubqueue.config.destinations.postgres import POSTGRES
 from hubqueue.config.mistakes import Wrong
 from hubqueue.config.queues import queue_name
 from hubqueue.config.settings import Forward, Onward
@@ -23,7 +27,7 @@ from hubqueue.forward.settings import ForwardSettings
 from hubqueue.model.forwarding import check_forwarder_name
 from hubqueue.model.hours import Hours, check_window
 
-KINDS: Final[tuple[Kind, ...]] = (HUB,)
+KINDS: Final[tuple[Kind, ...]] = (HUB, MQTT, HTTP, POSTGRES, KAFKA)
 
 _OF_SCHEME: Final = {scheme: kind for kind in KINDS for scheme in kind.schemes}
 _TUNING: Final = {

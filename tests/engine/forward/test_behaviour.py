@@ -21,7 +21,9 @@ from hubqueue.hub.verbs.enqueue import enqueue
 from hubqueue.model.job import NewJob
 from hubqueue.model.state import State
 from support import onward
+from support.places.http import HttpPlace, in_batches
 from support.places.hub import HubPlace
+from support.places.kafka import KafkaPlace
 from support.places.mosquitto import MosquittoPlace
 from support.places.place import QUEUE, Place, reading
 from support.places.postgres import PostgresPlace, timescale
@@ -30,7 +32,10 @@ from support.waiting import until
 
 PLACES: Final[dict[str, Callable[[Path], Place]]] = {
     "hub": HubPlace,
+    "http": HttpPlace,
+    "http-batch": in_batches,
     "mqtt": MosquittoPlace,
+    "kafka": KafkaPlace,
     "postgres": PostgresPlace,
     "timescale": timescale,
 }

@@ -20,7 +20,7 @@ SECTION: Final = "mqtt"
 
 
 def _keys(base: Path) -> Mapping[str, Check]:
-    keys = {
+    keys: dict[str, Check] = {
         "topic": checks.from_engine(lambda value: Text(checks.text(value), NAMES)),
         "retain": checks.boolean,
         "payload": checks.choice("data", "envelope"),

@@ -1,0 +1,48 @@
+"""An HTTP server that jobs are posted to, as a value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from hubqueue.forward.sink import Sink
+from hubqueue.forward.sinks.http.endpoint import Endpoint
+
+Method = Literal["POST", "PUT", "PATCH"]
+
+
+@dataclass(frozen=True, slots=True)
+class HttpDestination:
+    """batch: one request for a whole batch. body: the data alone, or in an envelope with id, name, queue and time."""
+
+    endpoint: Endpoint
+    batch: bool = False
+    body: Literal["data", "envelope"] = "data"
+    method: Method = "POST"
+    gzip: bool = False
+    write_timeout_s: float = 30.0
+
+    @property
+    def url(self) -> str:
+        return self.endpoint.url
+
+    @property
+    def target(self) -> str | None:
+        return None
+
+    @property
+    def encrypted(self) -> bool:
+        return self.endpoint.tls is not None
+
+    @property
+    def has_secret(self) -> bool:
+        return self.endpoint.has_secret
+
+    @property
+    def has_ca(self) -> bool:
+        return self.endpoint.tls is not None and self.endpoint.tls.ca_file is not None
+
+    def sink(self) -> Sink:
+        from hubqueue.forward.sinks.http.sink import HttpSink  # the client library is not small
+
+        return HttpSink(self)

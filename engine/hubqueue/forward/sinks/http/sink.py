@@ -1,0 +1,148 @@
+"""The sink that posts to an HTTP server as JSON: a request for each job, or one for a batch.
+
+HTTP knows no ids: each request carries an Idempotency-Key, the same when it is sent again, for receivers that care.
+Of a batch the receiver may refuse single jobs by the body of its answer; a whole batch that is refused is narrowed
+down by `deliver`. Source: docs/forwarding.md; draft-ietf-httpapi-idempotency-key-header.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import hashlib
+from typing import Any, Final
+from urllib.parse import quote
+
+import msgspec
+
+from hubqueue.errors import LinkDown
+from hubqueue.forward.content import Unfit, data_of
+from hubqueue.forward.parcel import Parcel
+from hubqueue.forward.sink import Batch
+from hubqueue.forward.sinks.http.answer import Reply, failure
+from hubqueue.forward.sinks.http.destination import HttpDestination
+from hubqueue.forward.sinks.http.post import Poster
+from hubqueue.forward.verdict import Down, Rejected, verdict
+from hubqueue.wire.jsondata import plain
+
+JSON: Final = "application/json"
+WORTH_GZIP_BYTES: Final = 1000  # below it grows
+_KEY_SAFE: Final = ":/@!$&'()*+,;=-._~"
+
+_json: Final = msgspec.json.Encoder().encode
+
+
+class Named(msgspec.Struct):
+    """A job that the receiver of a batch refuses: by its place in the batch, or by its id."""
+
+    index: int | None = None
+    id: str | None = None
+    reason: str = "refused"
+
+
+class Report(msgspec.Struct):
+    """What the receiver of a batch may answer."""
+
+    rejected: list[Named] = []
+
+
+_report: Final = msgspec.json.Decoder(Report).decode
+
+
+class HttpSink:
+    """Posts what `destination` says."""
+
+    wants_floor = False
+
+    def __init__(self, destination: HttpDestination) -> None:
+        self._to = destination
+        self._poster: Poster | None = None
+
+    @property
+    def target(self) -> str:
+        return self._to.url
+
+    async def connect(self) -> None:
+        """Nothing is sent: the first batch shows whether anybody is there."""
+        await self.close()
+        self._poster = Poster(self._to.endpoint, self._to.write_timeout_s)
+
+    async def lost(self) -> None:
+        await asyncio.Event().wait()
+
+    async def close(self) -> None:
+        poster, self._poster = self._poster, None
+        if poster is not None:
+            await poster.close()
+
+    async def write(self, batch: Batch) -> list[Rejected | None]:
+        results: list[Rejected | None] = [None] * len(batch.parcels)
+        places, contents = [], []
+        for place, parcel in enumerate(batch.parcels):
+            try:
+                contents.append(self._content(parcel, batch.queue))
+            except Unfit as error:
+                results[place] = error.rejected
+            else:
+                places.append(place)
+        parcels = [batch.parcels[place] for place in places]
+        if self._to.batch:
+            answers = await self._whole(parcels, contents) if parcels else []
+        else:
+            answers = [await self._single(*each) for each in zip(parcels, contents, strict=True)]
+        for place, answer in zip(places, answers, strict=True):
+            results[place] = answer
+        return results
+
+    async def _single(self, parcel: Parcel, content: Any) -> Rejected | None:
+        raw = isinstance(content, bytes)
+        body = content if raw else _json(plain(content))
+        try:
+            await self._send(body, "application/octet-stream" if raw else JSON, parcel.id)
+        except Exception as error:  # whatever it is has a verdict
+            meaning = verdict(error)
+            if isinstance(meaning, Down):
+                raise
+            return meaning
+        return None
+
+    async def _whole(self, parcels: list[Parcel], contents: list[Any]) -> list[Rejected | None]:
+        body = _json([plain(content) for content in contents])
+        key = hashlib.sha256("\n".join(parcel.id for parcel in parcels).encode()).hexdigest()
+        return refusals(await self._send(body, JSON, key), [parcel.id for parcel in parcels])
+
+    async def _send(self, body: bytes, kind: str, key: str) -> Reply:
+        if self._poster is None:
+            raise LinkDown(f"there is no connection to {self._to.url}")
+        headers = {"Content-Type": kind, "Idempotency-Key": quote(key, safe=_KEY_SAFE)}
+        compressed = self._to.gzip and len(body) >= WORTH_GZIP_BYTES
+        if compressed:
+            body = gzip.compress(body, 6, mtime=0)
+            headers["Content-Encoding"] = "gzip"
+        reply = await self._poster.send(self._to.method, body, headers)
+        error = failure(reply, self._to.url, compressed=compressed)
+        if error is not None:
+            raise error
+        return reply
+
+    def _content(self, parcel: Parcel, queue: str) -> Any:
+        data = data_of(parcel)
+        if self._to.body == "data":
+            return data
+        return {"id": parcel.id, "name": parcel.name, "queue": queue, "at": parcel.at_ms, "data": data}
+
+
+def refusals(reply: Reply, ids: list[str]) -> list[Rejected | None]:
+    """Which jobs of a batch the receiver refuses. An answer of another form refuses none."""
+    results: list[Rejected | None] = [None] * len(ids)
+    if not reply.headers.get("content-type", "").startswith(JSON):
+        return results
+    try:
+        named = _report(reply.body).rejected
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return results
+    for each in named:
+        place = ids.index(each.id) if each.id in ids else each.index
+        if place is not None and 0 <= place < len(ids):
+            results[place] = Rejected("invalid", each.reason)
+    return results
