@@ -11,7 +11,7 @@ from typing import Any, Final
 import probatio as vol
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.exceptions import ConditionError
+from homeassistant.exceptions import ConditionErrorMessage
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.dispatcher import async_dispatcher_connect
 
@@ -66,7 +66,7 @@ def async_hub(hass: HomeAssistant, entry_id: str | None) -> HubqueueConfigEntry 
     entries: list[HubqueueConfigEntry] = hass.config_entries.async_entries(DOMAIN)
     found = [each for each in entries if entry_id in (None, each.entry_id)]
     if len(found) > 1:
-        raise ConditionError("there are several hubs: config_entry_id says which")
+        raise ConditionErrorMessage(DOMAIN, "there are several hubs: config_entry_id says which")
     return found[0] if found and found[0].state is ConfigEntryState.LOADED else None
 
 
@@ -75,7 +75,9 @@ def async_queue(entry: HubqueueConfigEntry, queue: str) -> QueueState | None:
     """What is known of a queue; None: nothing, the hub cannot be asked. Errors: ConditionError."""
     coordinator = entry.runtime_data.coordinator
     if not coordinator.shows(queue):
-        raise ConditionError(f"queue {queue} is not among the queues to show in the options of {entry.title}")
+        raise ConditionErrorMessage(
+            DOMAIN, f"queue {queue} is not among the queues to show in the options of {entry.title}"
+        )
     if not coordinator.last_update_success:
         return None
     found = coordinator.data.queues.get(queue)
