@@ -15,6 +15,7 @@ from hubqueue.config import checks
 from hubqueue.config.checks import Check
 from hubqueue.config.destinations.http import HTTP
 from hubqueue.config.destinations.hub import HUB
+from hubqueue.config.destinations.influx import INFLUX
 from hubqueue.config.destinations.kafka import KAFKA
 from hubqueue.config.destinations.kind import Given, Kind
 from hubqueue.config.destinations.mqtt import MQTT
@@ -27,7 +28,7 @@ from hubqueue.forward.settings import ForwardSettings
 from hubqueue.model.forwarding import check_forwarder_name
 from hubqueue.model.hours import Hours, check_window
 
-KINDS: Final[tuple[Kind, ...]] = (HUB, MQTT, HTTP, POSTGRES, KAFKA)
+KINDS: Final[tuple[Kind, ...]] = (HUB, MQTT, HTTP, INFLUX, POSTGRES, KAFKA)
 
 _OF_SCHEME: Final = {scheme: kind for kind in KINDS for scheme in kind.schemes}
 _TUNING: Final = {

@@ -6,6 +6,7 @@ A redirect is followed only where everything that is sent may be told as well: o
 from __future__ import annotations
 
 import asyncio
+import base64
 import ssl
 from collections.abc import Mapping
 from typing import Final
@@ -90,5 +91,6 @@ def _standing(endpoint: Endpoint) -> dict[str, str]:
     if endpoint.token is not None:
         headers["Authorization"] = f"{endpoint.scheme} {endpoint.token}"
     elif endpoint.username is not None:
-        headers["Authorization"] = aiohttp.BasicAuth(endpoint.username, endpoint.password or "", "utf-8").encode()
+        login = f"{endpoint.username}:{endpoint.password or ''}".encode()
+        headers["Authorization"] = f"Basic {base64.b64encode(login).decode()}"
     return headers

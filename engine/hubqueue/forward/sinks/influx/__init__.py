@@ -1,0 +1,1 @@
+"""The sink that is an InfluxDB, by its line protocol."""
