@@ -11,7 +11,8 @@ from __future__ import annotations
 import difflib
 import math
 from collections.abc import Callable, Collection, Iterator, Mapping
-from typing import Any, Final, NoReturn
+from typing import Any, ClassVar, Final, NoReturn
+from urllib.parse import quote
 
 from jinja2 import StrictUndefined, Template, TemplateSyntaxError, Undefined, UndefinedError, meta, nodes
 from jinja2.exceptions import SecurityError, TemplateRuntimeError
@@ -53,8 +54,8 @@ class _Careful(Undefined):
 class _Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"*", "**"})
 
-    def __init__(self, undefined: type[Undefined]) -> None:
-        super().__init__(undefined=undefined)
+    def __init__(self, undefined: type[Undefined], finalize: Callable[[Any], str] | None = None) -> None:
+        super().__init__(undefined=undefined, finalize=finalize)
         for name in ("lipsum", "cycler", "joiner", "namespace"):
             del self.globals[name]
         self.globals.update(_FUNCTIONS)
@@ -105,6 +106,16 @@ _conditions: Final = _Sandbox(Undefined)
 _texts: Final = _Sandbox(StrictUndefined)
 
 
+def _quoted(value: Any) -> str:
+    text = str(value)
+    if text in {".", ".."}:
+        raise ValueError("dots alone would mean another folder")
+    return quote(text, safe="")
+
+
+_urls: Final = _Sandbox(StrictUndefined, _quoted)
+
+
 class Condition:
     """An expression that is true or false. Comparing a value that the record does not have is false."""
 
@@ -146,16 +157,35 @@ class Value:
 class Text:
     """A template that makes text. Every value it names must be there."""
 
+    _sandbox: ClassVar[_Sandbox] = _texts
+
     def __init__(self, text: str, names: Collection[str] | None = None) -> None:
         self.text: Final = text
-        self._template: Template = _parsed(text, names)
+        tree, self._template = _parsed(self._sandbox, text, names)
+        self._parts: Final = _parts(tree)
 
     def render(self, values: Mapping[str, object]) -> str:
         """Errors: ExpressionFailed."""
+        finalize = self._sandbox.finalize or str
         try:
+            if self._parts is not None:
+                made = []
+                for part in self._parts:
+                    found: Any = part if isinstance(part, str) else _walked(part, values)
+                    if found is MISSING:
+                        break
+                    made.append(part if isinstance(part, str) else finalize(found))
+                else:
+                    return "".join(made)
             return self._template.render(values)
         except Exception as error:  # whatever an operator or filter raises on odd data
             raise ExpressionFailed(f"{type(error).__name__}: {error}") from error
+
+
+class Url(Text):
+    """A template that makes a URL: every value in it is percent-encoded, so that data cannot choose where it leads."""
+
+    _sandbox = _urls
 
 
 class _Run:
@@ -172,19 +202,22 @@ class _Run:
         self._context: Final[Context] = template.new_context({})
 
     def __call__(self, values: Mapping[str, object]) -> Any:
-        if self._path is not None:
-            found: Any = values
-            for key in self._path:
-                if type(found) is not dict or key not in found:
-                    break
-                found = found[key]
-            else:
-                return found
+        if self._path is not None and (found := _walked(self._path, values)) is not MISSING:
+            return found
         context = self._context  # made once: making it costs more than most expressions
         context.vars = dict(values)
         for _ in self._render(context):
             pass
         return context.vars[_OUTCOME]
+
+
+def _walked(path: tuple[str, ...], values: Any) -> Any:
+    """What stands there, or MISSING, and then Jinja2 says what is wrong."""
+    for key in path:
+        if type(values) is not dict or key not in values:
+            return MISSING
+        values = values[key]
+    return values
 
 
 def _expression(sandbox: _Sandbox, text: str) -> nodes.Expr:
@@ -201,11 +234,11 @@ def _expression(sandbox: _Sandbox, text: str) -> nodes.Expr:
     return parsed
 
 
-def _parsed(text: str, names: Collection[str] | None) -> Template:
+def _parsed(sandbox: _Sandbox, text: str, names: Collection[str] | None) -> tuple[nodes.Template, Template]:
     try:
-        tree = _texts.parse(text)
-        _check_names(_texts, tree, f"template {text!r}", names)
-        return _texts.from_string(tree)
+        tree = sandbox.parse(text)
+        _check_names(sandbox, tree, f"template {text!r}", names)
+        return tree, sandbox.from_string(tree)
     except TemplateSyntaxError as error:
         hint = 'write values in double braces, as in: "{{ room }}/{{ data.id }}"'
         raise Invalid(f"template {text!r} is not valid: {error.message}", hint=hint) from error
@@ -230,12 +263,26 @@ def _check_names(sandbox: _Sandbox, tree: nodes.Template, what: str, names: Coll
         raise Invalid(f"{what}: there is no '{name}'", hint=hint)
 
 
-def _path(parsed: nodes.Expr) -> tuple[Any, ...] | None:
+def _parts(tree: nodes.Template) -> tuple[str | tuple[str, ...], ...] | None:
+    """Text and paths, where a template has nothing else: it is put together without Jinja2."""
+    parts: list[str | tuple[str, ...]] = []
+    for node in tree.body:
+        if not isinstance(node, nodes.Output):
+            return None
+        for child in node.nodes:
+            part = child.data if isinstance(child, nodes.TemplateData) else _path(child)
+            if part is None:
+                return None
+            parts.append(part)
+    return tuple(parts)
+
+
+def _path(parsed: nodes.Expr) -> tuple[str, ...] | None:
     """The keys of data.a['b'].c, or None for what is no plain path."""
     if isinstance(parsed, nodes.Name):
         return (parsed.name,)
     if isinstance(parsed, nodes.Getattr):
-        key: Any = parsed.attr
+        key = parsed.attr
     elif (
         isinstance(parsed, nodes.Getitem) and isinstance(parsed.arg, nodes.Const) and isinstance(parsed.arg.value, str)
     ):

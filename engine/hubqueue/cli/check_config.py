@@ -43,6 +43,8 @@ def check_config(file: Path | None, as_json: bool) -> None:
         parts.append(f"{len(config.mqtt.rules)} MQTT rules")
     if config.forwarders:
         parts.append(f"{len(config.forwarders)} forwarders")
+    if config.pipelines:
+        parts.append(f"{len(config.pipelines)} pipelines")
     if config.handlers is not None:
         parts.append(f"handlers in {config.handlers.folder}")
     click.echo(f"The configuration is right: {', '.join(parts)}.")

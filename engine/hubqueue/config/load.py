@@ -45,6 +45,7 @@ def load(
             put(found.values, path, value)
     origins = _lay_over(found, above or {}) | _overlay(found, flags or {}, environ)
     mistakes = list(found.mistakes)
+    config: Config | None = None
     try:
         config = schema.config(source.parent if source is not None else FilePath())(found.values)
     except vol.Invalid as error:
@@ -53,10 +54,23 @@ def load(
             if path not in known:
                 origin, line = _origin(path, found, origins)
                 mistakes.append(Mistake(path, message, value, hint, origin, line))
-    if mistakes:
-        raise ConfigMistakes(sorted(mistakes, key=lambda mistake: mistake.line or 0))
-    assert isinstance(config, Config)
+    if config is not None and config.pipeline_files:
+        try:
+            config = _with_pipelines(config, environ)
+        except ConfigMistakes as error:
+            mistakes += error.mistakes
+    if mistakes or config is None:
+        raise ConfigMistakes(sorted(mistakes, key=lambda mistake: (mistake.source, mistake.line or 0)))
     return replace(config, origins=_told(found, origins))
+
+
+def _with_pipelines(config: Config, environ: Mapping[str, str]) -> Config:
+    """Errors: ConfigMistakes holds every mistake of the pipeline files."""
+    from hubqueue.config.pipelinefiles import forwards, read_pipelines  # a hub without pipelines never loads them
+
+    broker = config.mqtt.broker if config.mqtt is not None else None
+    pipelines = read_pipelines(config.pipeline_files, environ, broker, config.forwarders)
+    return replace(config, pipelines=pipelines, forwarders=(*config.forwarders, *forwards(pipelines)))
 
 
 def _told(found: YamlFile, origins: Mapping[Path, str]) -> dict[str, str]:

@@ -16,8 +16,10 @@ from hubqueue.config.checks import Check
 from hubqueue.config.forwarders import Forwarders
 from hubqueue.config.mistakes import Wrong
 from hubqueue.config.mqtt import mqtt
+from hubqueue.config.patterns import FilePatterns
 from hubqueue.config.queues import Queues, durability, storage
 from hubqueue.config.settings import Config, Handlers, HttpDoor, Ingress, Internal, Log, TcpDoor
+from hubqueue.config.sources import Sources
 from hubqueue.config.tokens import Tokens
 from hubqueue.config.zone import time_zone
 from hubqueue.hub.settings import HubSettings
@@ -32,7 +34,9 @@ def config(base: Path) -> Check:
             "http": http(base),
             "mqtt": mqtt(base),
             "forwarders": Forwarders(base),
+            "sources": Sources(base),
             "handlers": handlers(base),
+            "pipelines": FilePatterns(base),
             "queues": Queues(),
             "durability": durability(),
             "storage": storage(),
@@ -108,7 +112,7 @@ def _config(clean: dict[str, Any]) -> Config:
     settings = {key: value for section in sections for key, value in section.items()}
     if "timezone" in clean:
         settings["timezone"] = clean.pop("timezone")
-    return Config(**_renamed(clean, drain="drain_s"), hub=HubSettings(**settings))
+    return Config(**_renamed(clean, drain="drain_s", pipelines="pipeline_files"), hub=HubSettings(**settings))
 
 
 def _webhooks(clean: dict[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from hubqueue.broker.broker import Broker
 from hubqueue.client.address import DEFAULT_PORT
@@ -21,6 +21,10 @@ from hubqueue.hub.settings import HubSettings
 from hubqueue.model.access import Grant
 from hubqueue.model.hours import Hours
 from hubqueue.mqtt.rules import Rule
+from hubqueue.sources.settings import Source
+
+if TYPE_CHECKING:
+    from hubqueue.pipeline.plan import Pipeline
 
 
 def is_loopback(host: str) -> bool:
@@ -161,6 +165,7 @@ class Log:
 class Config:
     """Everything a hub process is told. `drain_s`: how long running work may take to end at a shutdown.
 
+    forwarders: those of the file, and those of the outputs of pipelines.
     origins: where each value that is no default came from, by its path: a flag, a variable, or file and line.
     """
 
@@ -169,10 +174,13 @@ class Config:
     http: HttpDoor = HttpDoor()
     mqtt: Mqtt | None = None
     forwarders: tuple[Forward, ...] = ()
+    sources: tuple[Source, ...] = ()
     handlers: Handlers | None = None
+    pipelines: tuple[Pipeline, ...] = ()
     hub: HubSettings = field(default_factory=HubSettings)
     log: Log = Log()
     supervised: Supervised | None = None
     zeroconf: bool = False
     drain_s: float = 10.0
+    pipeline_files: tuple[Path, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)

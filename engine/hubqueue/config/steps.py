@@ -16,8 +16,11 @@ import yaml
 
 from hubqueue.config import checks
 from hubqueue.config.checks import Check
+from hubqueue.config.enrich import enrich
+from hubqueue.config.flags import flag
 from hubqueue.config.mistakes import Wrong
 from hubqueue.config.one import OneOf
+from hubqueue.config.windows import batch, window
 from hubqueue.errors import HubqueueError
 from hubqueue.expression import Condition, Text, Value
 from hubqueue.pipeline.convert import Convert, Converted
@@ -57,11 +60,15 @@ def kinds(base: Path) -> Mapping[str, Check]:
         "map": map_step(),
         "validate": validate(base),
         "convert": convert,
+        "enrich": enrich(base),
+        "flag": flag(),
+        "window": window(),
+        "batch": batch(),
     }
 
 
 def expression(kind: type[Condition] | type[Value]) -> Check:
-    """An expression over data, name, at and id."""
+    """An expression over data, name, at_ms and id."""
     return checks.from_engine_text(lambda text: kind(text, NAMES))
 
 

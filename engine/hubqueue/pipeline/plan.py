@@ -6,12 +6,14 @@ Made from a pipeline file by config/; runners build a chain of it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from hubqueue.expression import Text
 from hubqueue.forward.destination import Destination
+from hubqueue.forward.settings import ForwardSettings
+from hubqueue.model.hours import Hours
 from hubqueue.pipeline.chain import Chain, Place
 from hubqueue.pipeline.step import Step
 
@@ -40,11 +42,16 @@ class ToChannel:
 
 @dataclass(frozen=True, slots=True)
 class ToForward:
-    """A sink. On a hub: jobs of an internal queue, which a forwarder of the same name takes to the destination."""
+    """A sink. On a hub: jobs of an internal queue, which a forwarder of the same name takes to the destination.
+
+    settings, hours: how and when the forwarder works. name: of the job, None for the record's own.
+    """
 
     queue: str
     destination: Destination
     name: Text | None = None
+    settings: ForwardSettings = field(default_factory=ForwardSettings)
+    hours: Hours | None = None
 
 
 Source = FromQueue
@@ -63,7 +70,7 @@ class StepPlan:
 class Pipeline:
     """A checked pipeline file. source None: it says none, and is run with a source from the command line.
 
-    batch: how many records at once. own_process: whether it runs beside the hub, in a process of its own.
+    batch: how many records at once. process own: it runs beside the hub, in a process of its own.
     """
 
     name: str

@@ -10,7 +10,7 @@ from typing import Any, Final
 import msgspec
 
 # What an expression of a step can name.
-NAMES: Final = ("data", "name", "at", "id")
+NAMES: Final = ("data", "name", "at_ms", "id")
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -33,7 +33,7 @@ class Record(msgspec.Struct, frozen=True):
 
     def values(self) -> dict[str, Any]:
         """What expressions see, by NAMES."""
-        return {"data": self.data, "name": self.name, "at": self.at_ms, "id": self.id}
+        return {"data": self.data, "name": self.name, "at_ms": self.at_ms, "id": self.id}
 
 
 class Refused(Exception):
