@@ -68,12 +68,17 @@ class Chain:
         ]
         return min(due, default=None)
 
-    async def close(self, now_ms: int, states: States, unfit: Unfit, watch: Watch | None = None) -> list[Record]:
-        """What comes out at the end because it is now that late. Errors: LinkDown, roll back and try it later."""
+    async def close(
+        self, now_ms: int, states: States, unfit: Unfit, watch: Watch | None = None, *, waiting: bool = False
+    ) -> list[Record]:
+        """What comes out at the end because it is now that late; see `Timed` for `waiting`.
+
+        Errors: LinkDown, roll back and try it later.
+        """
         out: list[Record] = []
         for index, place in enumerate(self.places):
             if isinstance(place.step, Timed):
-                records = list(place.step.close(now_ms, states[place.name]))
+                records = list(place.step.close(now_ms, states[place.name], waiting=waiting))
                 if records and watch is not None:
                     watch(place.name, None, records)
                 done = index + 1
@@ -84,6 +89,16 @@ class Chain:
                         done = later
                 out += self._go(records, done, len(self.places), states, unfit, watch)
         return out
+
+    def shift(self, jump_ms: int, states: States) -> None:
+        """The hub's clock has jumped: what waits for a time goes on waiting for as long as before."""
+        for place in self.places:
+            if isinstance(place.step, Timed):
+                place.step.shift(jump_ms, states[place.name])
+
+    def open_count(self, states: States) -> int:
+        """Windows and lists that are not finished."""
+        return sum(place.step.open_count(states[place.name]) for place in self.places if isinstance(place.step, Timed))
 
     async def aclose(self) -> None:
         """Let go of connections."""

@@ -30,7 +30,7 @@ class Span(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Group(msgspec.Struct, frozen=True, array_like=True):
-    """A group: nothing opens before floor_ms; latest_ms was told by the record that arrived at heard_ms.
+    """A group: nothing opens before floor_ms; latest_ms was told by a record that was run at heard_ms.
 
     spans: its open windows, in order. Units: Unix milliseconds.
     """
@@ -47,7 +47,7 @@ class Group(msgspec.Struct, frozen=True, array_like=True):
                 return span
         return None
 
-    def plus(self, grown: Span, at_ms: int, heard_ms: int) -> Group:
+    def plus(self, grown: Span, at_ms: int) -> Group:
         """With this window as it is now, by a record of at_ms."""
         spans = self.spans
         if spans and spans[-1].start_ms == grown.start_ms:
@@ -57,9 +57,7 @@ class Group(msgspec.Struct, frozen=True, array_like=True):
         else:
             others = [span for span in spans if span.start_ms != grown.start_ms]
             spans = tuple(sorted([*others, grown], key=lambda span: span.start_ms))
-        if at_ms > self.latest_ms:
-            return Group(self.floor_ms, at_ms, heard_ms, spans)
-        return Group(self.floor_ms, self.latest_ms, self.heard_ms, spans)
+        return Group(self.floor_ms, max(at_ms, self.latest_ms), self.heard_ms, spans)
 
 
 class Opened:
@@ -93,28 +91,33 @@ class Opened:
             raise Refused(f"{most} windows are open already")
         self.count += 1
 
-    def put(self, key: str, group: Group) -> None:
-        """This is the group now."""
+    def hear(self, key: str, group: Group, *, latest: bool) -> None:
+        """This is the group now, by a record. latest: it has told a later time than any before; `take` notes when."""
         assert self._state is not None
         self._state.put(_PREFIX + key, group)
-        self._watch(key, group)
+        if latest:
+            self._heard[key] = None
+        else:
+            self._watch(key, group)
 
     def due_ms(self) -> int | None:
         """When there is something to take."""
-        if self._ripe:
+        if self._heard or self._ripe:
             return 0
         return self._due[0][0] if self._due else None
 
-    def take(self, now_ms: int, limit: int) -> list[tuple[str, Span]]:
-        """Close windows that are due, about `limit` of them; the rest stays due."""
-        if self._fresh:
-            self._put_back(now_ms)
+    def take(self, now_ms: int, limit: int, *, waiting: bool) -> list[tuple[str, Span]]:
+        """Close windows that are due, about `limit` of them; the rest stays due.
+
+        waiting: more records wait to be run, so nobody has fallen silent.
+        """
+        self._note(now_ms)
         taken: list[tuple[str, Span]] = []
         while self._ripe and len(taken) < limit:
             key = next(iter(self._ripe))
             del self._ripe[key]
             self._close(key, None, taken)
-        while self._due and self._due[0][0] <= now_ms and len(taken) < limit:
+        while not waiting and self._due and self._due[0][0] <= now_ms and len(taken) < limit:
             due_ms, key = heapq.heappop(self._due)
             if self._entries.get(key) == due_ms:
                 del self._entries[key]
@@ -123,7 +126,10 @@ class Opened:
 
     def shift(self, by_ms: int) -> None:
         """All groups were heard so much later."""
-        self._heard([(key, group, group.heard_ms + by_ms) for key, group in self._all()])
+        for key, group in self._all():
+            if group.spans:
+                self._entries.pop(key, None)
+                self._put(key, _heard_at(group, group.heard_ms + by_ms))
 
     def _read(self, state: State) -> None:
         self._state, self._generation = state, state.generation
@@ -131,6 +137,7 @@ class Opened:
         self._due: list[tuple[int, str]] = []
         self._entries: dict[str, int] = {}  # the entry of each group in _due that counts
         self._ripe: dict[str, None] = {}  # whose own records have told that windows are over
+        self._heard: dict[str, None] = {}  # who has told a later time since the last take
         self._fresh = True
         for key, group in self._all():
             self._groups += 1
@@ -174,8 +181,7 @@ class Opened:
             taken += [(key, span) for span in over]
             self.count -= len(over)
             floor_ms = max(group.floor_ms, over[-1].end_ms)
-            group = Group(floor_ms, group.latest_ms, group.heard_ms, group.spans[len(over) :])
-            self.put(key, group)
+            self._put(key, Group(floor_ms, group.latest_ms, group.heard_ms, group.spans[len(over) :]))
         else:
             self._watch(key, group)
 
@@ -186,13 +192,25 @@ class Opened:
             self._state.delete(_PREFIX + key)
             self._groups -= 1
 
-    def _put_back(self, now_ms: int) -> None:
-        """After a start with a clock that went back meanwhile: nobody waits for the old time to come round."""
-        self._fresh = False
-        self._heard([(key, group, now_ms) for key, group in self._all() if group.heard_ms > now_ms + _BEHIND_MS])
+    def _put(self, key: str, group: Group) -> None:
+        assert self._state is not None
+        self._state.put(_PREFIX + key, group)
+        self._watch(key, group)
 
-    def _heard(self, changes: list[tuple[str, Group, int]]) -> None:
-        for key, group, heard_ms in changes:
-            if group.spans:
-                self._entries.pop(key, None)
-                self.put(key, Group(group.floor_ms, group.latest_ms, heard_ms, group.spans))
+    def _note(self, now_ms: int) -> None:
+        """It is now that the groups were heard; after a start with a clock that went back, it is for all of them."""
+        heard, self._heard = self._heard, {}
+        for key in heard:
+            group = self.group(key)
+            if group is not None:
+                self._put(key, _heard_at(group, now_ms))
+        if self._fresh:
+            self._fresh = False
+            for key, group in self._all():
+                if group.spans and group.heard_ms > now_ms + _BEHIND_MS:
+                    self._entries.pop(key, None)
+                    self._put(key, _heard_at(group, now_ms))
+
+
+def _heard_at(group: Group, heard_ms: int) -> Group:
+    return Group(group.floor_ms, group.latest_ms, heard_ms, group.spans)

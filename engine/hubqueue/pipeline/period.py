@@ -23,6 +23,9 @@ class Period:
         self._days: Final = 0 if zone is UTC or every_ms % DAY_MS else every_ms // DAY_MS
         self._zone: Final = zone
 
+    def __str__(self) -> str:
+        return f"{self.every_ms} {self._zone}" if self._days else str(self.every_ms)
+
     def span(self, at_ms: int) -> tuple[int, int]:
         """When the window of this moment begins and ends."""
         if not self._days:

@@ -49,10 +49,16 @@ class Prepared(Step, Protocol):
 
 @runtime_checkable
 class Timed(Step, Protocol):
-    """A step that gives records when time has passed: windows and batches. Units: Unix milliseconds, hub time."""
+    """A step that gives records when time has passed: windows and batches. Units: Unix milliseconds, hub time.
+
+    close comes after every batch of records and when it is due, until it is due no more. waiting: more records wait
+    already, so only what the records themselves have ended is given. shift: the hub's clock has jumped by so much.
+    """
 
     def due_ms(self, state: State) -> int | None: ...
-    def close(self, now_ms: int, state: State) -> Iterable[Record]: ...
+    def close(self, now_ms: int, state: State, *, waiting: bool = False) -> Iterable[Record]: ...
+    def shift(self, jump_ms: int, state: State) -> None: ...
+    def open_count(self, state: State) -> int: ...
 
 
 class Memory:

@@ -1,7 +1,7 @@
 """window: one record out of the records of each time span and group, when the span is over.
 
-Each group (a device, say) has a clock of its own: the latest time that its records have told, and from the arrival
-of that record on it goes like the hub's. A window closes once this clock is `lateness` past its end, so a device
+Each group (a device, say) has a clock of its own: the latest time that its records have told, and from there on it
+goes like the hub's. A window closes once this clock is `lateness` past its end, so a device
 whose clock is wrong, or that sends what it kept during an outage, closes nobody's windows but its own; and a group
 that falls silent closes by the hub's time, after a restart too. What comes for a closed window is late.
 
@@ -55,6 +55,13 @@ class WindowSettings:
     measures: tuple[Measure, ...] = ()
     max_open: int = MAX_OPEN
 
+    @property
+    def shape(self) -> str:
+        """What an open window depends on: with another one it cannot go on."""
+        by = ",".join(each.text for each in self.by)
+        measures = ",".join(name for each in self.measures for name in each.names)
+        return f"{self.period} by {by} time {self.time and self.time.text} of {measures}"
+
 
 class Window:
     """Tumbling windows. late: records that came too late since the start."""
@@ -63,6 +70,7 @@ class Window:
         self._settings: Final = settings
         self._opened: Final = Opened(settings.lateness_ms)
         self._group_names: Final = tuple(each.text.replace(".", "_") for each in settings.by)
+        self.shape: Final = settings.shape
         self.late = 0
 
     def run(self, record: Record, state: State) -> tuple[Record, ...]:
@@ -75,8 +83,11 @@ class Window:
         if group is None:
             group = Group(0, at_ms, record.at_ms)
             opened.admit(settings.max_open)
-        elif not group.spans:
-            group = Group(group.floor_ms, at_ms, record.at_ms)
+            latest = True
+        elif group.spans:
+            latest = at_ms > group.latest_ms
+        else:
+            group, latest = Group(group.floor_ms, at_ms, record.at_ms), True
         if end_ms <= group.floor_ms or end_ms + settings.lateness_ms <= group.latest_ms:
             return self._too_late(record, end_ms, group)
         span = group.span(start_ms)
@@ -85,15 +96,15 @@ class Window:
                 raise Refused(f"{MAX_SPANS} windows are open already for {key}")
             opened.open_one(settings.max_open)
             span = Span(start_ms, end_ms, 0, (NOTHING,) * len(values))
-        opened.put(key, group.plus(self._grown(span, key, values, at_ms, state), at_ms, record.at_ms))
+        opened.hear(key, group.plus(self._grown(span, key, values, at_ms, state), at_ms), latest=latest)
         return ()
 
     def due_ms(self, state: State) -> int | None:
         return self._opened.of(state).due_ms()
 
-    def close(self, now_ms: int, state: State) -> Iterable[Record]:
+    def close(self, now_ms: int, state: State, *, waiting: bool = False) -> Iterable[Record]:
         opened = self._opened.of(state)
-        return [self._record(key, span, state) for key, span in opened.take(now_ms, SLICE)]
+        return [self._record(key, span, state) for key, span in opened.take(now_ms, SLICE, waiting=waiting)]
 
     def shift(self, jump_ms: int, state: State) -> None:
         """The hub's clock has jumped: no group's clock goes with it."""

@@ -1,0 +1,308 @@
+"""The runner: takes a batch of jobs, runs it through the steps, and settles everything in one transaction.
+
+Completed inputs, outputs and what the steps remember are one `settle`: whenever the process dies, either all of it
+has happened or nothing (P9). A mark in the state fences it: only the runner that wrote the mark last can settle, so
+one that was believed dead changes nothing any more.
+Trouble with the hub, a full queue or a look-up without an answer gives the batch back and tries it later; nothing is
+counted. A record that a step refuses is dead-lettered alone. If a step breaks on a batch, its records are run one by
+one, and only the guilty one fails.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Final
+
+import msgspec
+
+from hubqueue.errors import AnswerLost, HubqueueError, Invalid, StoreError, WrongState
+from hubqueue.model.job import Leased
+from hubqueue.model.outcome import Blob, Complete, Fail, Outcome, Reject, Settlement
+from hubqueue.model.verbs import Verbs
+from hubqueue.pipeline.delivery import Delivery, decoded
+from hubqueue.pipeline.keeper import Keeper, Reclaims, owner_of
+from hubqueue.pipeline.plan import FromQueue, Pipeline
+from hubqueue.pipeline.record import Record, Refused
+from hubqueue.pipeline.state import PipelineState
+from hubqueue.pipeline.status import PipelineStatus
+
+TURN_S: Final = 0.002  # others in the process have their turn after so much work
+POLL_MS: Final = 10_000  # one long-poll on an empty queue
+JUMP_MS: Final = 2000
+FIRST_PAUSE_S: Final = 0.1
+LONGEST_PAUSE_S: Final = 5.0
+LOOK_S: Final = 10.0  # between two looks for somebody else on the queue
+MARK: Final = "run"
+
+log = logging.getLogger(__name__)
+
+
+class Runner:
+    """One pipeline on a queue of `hub`: `run` until `stop`."""
+
+    def __init__(self, hub: Verbs, pipeline: Pipeline, now_ms: Callable[[], int]) -> None:
+        assert isinstance(pipeline.source, FromQueue)
+        self.pipeline: Final = pipeline
+        self.status: Final = PipelineStatus()
+        self._hub: Final = hub
+        self._queue: Final = pipeline.source.queue
+        self._now_ms: Final = now_ms
+        self._chain: Final = pipeline.chain()
+        self._states: Final = PipelineState(pipeline.name, self._chain.names)
+        self._delivery: Final = Delivery(pipeline.to)
+        self._keeper: Final = Keeper(hub, self._queue, pipeline.name)
+        self._mark: Blob | None = None
+        self._pause_s = 0.0
+        self._clock = (now_ms(), time.monotonic())
+        self._looked_at = time.monotonic()
+        self._stopping = asyncio.Event()
+        self._polling: asyncio.Task[list[Leased]] | None = None
+
+    async def run(self) -> None:
+        """Work until `stop`, whatever happens to the hub."""
+        renewing = asyncio.create_task(self._keeper.renew())
+        try:
+            while not self._stopping.is_set():
+                try:
+                    if self._mark is None:
+                        await self._take_over()
+                    await self._turn()
+                except HubqueueError as error:
+                    await self._rest(error.message, error.code)
+                except Exception as error:  # a defect of a step, in closing: its records stay as they are
+                    log.exception("a pipeline failed and goes on pipeline=%s", self.pipeline.name)
+                    self._states.undo()
+                    await self._rest(f"{type(error).__name__}: {error}", "defect")
+        finally:
+            renewing.cancel()
+            await asyncio.wait({renewing})
+            await self._chain.aclose()
+
+    def stop(self) -> None:
+        """Take no more jobs; the batch in work is settled, then `run` ends."""
+        self._stopping.set()
+        if self._polling is not None:
+            self._polling.cancel()
+
+    async def _take_over(self) -> None:
+        """Know what is stored, and let no other runner of this pipeline store anything more."""
+        if isinstance(self._hub, Reclaims) and not self._keeper.count:
+            await self._hub.reclaim(self._queue, owner_of(self.pipeline.name))
+        mark = Blob(self._states.namespace, MARK, secrets.token_bytes(12))
+        await self._hub.settle([], blobs=[mark])
+        await self._states.load(self._hub)
+        shapes = {key: value.decode() for key, value in await self._hub.blobs(self._states.namespace) if key != MARK}
+        changes = [Blob(self._states.namespace, step, shape.encode()) for step, shape in self._forget(shapes).items()]
+        changes += self._states.changes()
+        if changes:
+            await self._hub.settle([], blobs=changes, expects=[mark])
+            self._states.kept()
+        self._mark = mark
+
+    def _forget(self, shapes: dict[str, str]) -> dict[str, str]:
+        """Forget what a step remembers if its settings have become others; the shapes that have to be noted."""
+        now = {place.name: str(getattr(place.step, "shape", "")) for place in self._chain.places}
+        changed = {step: shape for step, shape in now.items() if shapes.get(step, "") != shape}
+        for step in changed:
+            state = self._states[step]
+            stored = list(state.keys())
+            for key in stored:
+                state.delete(key)
+            if stored:
+                log.warning(
+                    "a step has other settings now, what it had gathered is dropped pipeline=%s step=%s values=%d",
+                    self.pipeline.name,
+                    step,
+                    len(stored),
+                )
+        return changed
+
+    async def _turn(self) -> None:
+        """One batch, or what is due when nothing comes."""
+        self._follow_clock()
+        asked_ms = self._now_ms()
+        due_ms = self._chain.due_ms(self._states)
+        wait_ms = POLL_MS if due_ms is None else min(POLL_MS, max(0, due_ms - asked_ms))
+        jobs = await self._take(wait_ms)
+        if jobs is None:
+            return
+        waiting = len(jobs) == self.pipeline.batch
+        if jobs:
+            await self._batch(jobs, asked_ms, waiting=waiting)
+            await self._look_around(len(jobs))
+        while not waiting and (due := self._chain.due_ms(self._states)) is not None and due <= self._now_ms():
+            await self._work([], self._now_ms(), waiting=False)
+        self._pause_s = 0.0
+        self.status.trouble = None
+
+    async def _take(self, wait_ms: int) -> list[Leased] | None:
+        """None when the runner is stopped meanwhile: what the hub was about to give goes back by itself."""
+        self._polling = asyncio.ensure_future(self._keeper.take(self.pipeline.batch, wait_ms))
+        try:
+            return await self._polling
+        except asyncio.CancelledError:
+            if not self._stopping.is_set():
+                raise
+            return None
+        finally:
+            self._polling = None
+
+    async def _batch(self, jobs: list[Leased], now_ms: int, *, waiting: bool) -> None:
+        try:
+            await self._work(jobs, now_ms, waiting=waiting)
+        except Exception as error:
+            if isinstance(error, HubqueueError) and not isinstance(error, Invalid):
+                await self._give_back(jobs)
+                raise
+            self._undo()  # a defect of a step, or data it was never made for
+            if len(jobs) == 1:
+                await self._fail(jobs[0], error)
+                return
+            log.warning("a step failed, the batch is run one by one pipeline=%s", self.pipeline.name)
+            for number, job in enumerate(jobs):
+                try:
+                    await self._batch([job], now_ms, waiting=True)
+                except HubqueueError:
+                    await self._keeper.release(jobs[number + 1 :])
+                    raise
+
+    async def _work(self, jobs: Sequence[Leased], now_ms: int, *, waiting: bool) -> None:
+        """Run these, close what is due, settle all of it. Errors: then nothing of it has happened."""
+        records: list[Record] = []
+        outcomes: dict[str, Outcome] = {}
+        for leased in jobs:
+            job = leased.job
+            try:
+                records.append(Record(decoded(job.data), job.name, job.created_at_ms, job.id))
+            except Refused as refused:
+                outcomes[job.id] = Reject(str(refused))
+        await self._chain.prepare(records, self._states)
+        turn = time.perf_counter()
+        worked = 0.0
+        for record in records:
+            outcomes[record.id] = self._run(record, now_ms)
+            now = time.perf_counter()
+            if now - turn > TURN_S:
+                worked += now - turn
+                await asyncio.sleep(0)
+                turn = time.perf_counter()
+        closed = await self._chain.close(now_ms, self._states, self._unfit, waiting=waiting)
+        for record in closed:
+            try:
+                self._delivery.add([record], now_ms)
+            except Refused as refused:
+                self._unfit(record, refused)
+        settlements = [Settlement(each.job.id, each.token, outcomes[each.job.id]) for each in jobs]
+        blobs = self._states.changes()
+        worked += time.perf_counter() - turn
+        await self._settle(settlements, blobs)
+        status = self.status
+        status.refused += sum(isinstance(end.outcome, Reject) for end in settlements)
+        status.taken += len(jobs)
+        status.batches += 1
+        status.busy_us += int(worked * 1e6)
+        if jobs:
+            status.lag_ms = max(0, self._now_ms() - jobs[-1].job.created_at_ms)
+
+    def _run(self, record: Record, now_ms: int) -> Outcome:
+        try:
+            self._delivery.add(self._chain.run(record, self._states, self._unfit), now_ms)
+        except Refused as refused:
+            return Reject(str(refused))
+        return Complete()
+
+    def _unfit(self, record: Record, refused: Refused) -> None:
+        """A record that no single input made: it is counted and told, there is nothing to dead-letter."""
+        self.status.lost += 1
+        log.warning("a result was refused: %s pipeline=%s record=%s", refused, self.pipeline.name, record.id)
+
+    async def _settle(self, settlements: Sequence[Settlement], blobs: Sequence[Blob]) -> None:
+        assert self._mark is not None
+        delivery = self._delivery
+        if not (settlements or blobs or delivery.jobs):
+            return
+        try:
+            await self._hub.settle(settlements, outputs=delivery.jobs, blobs=blobs, expects=[self._mark])
+        except (AnswerLost, StoreError):
+            self._mark = None  # it may have been done: what is stored says it
+            raise
+        except WrongState:
+            self._mark = None
+            log.warning("another process runs this pipeline, it is taken over again pipeline=%s", self.pipeline.name)
+            raise
+        self._keeper.settled(settlements)
+        self._states.kept()
+        messages, given = delivery.messages, len(delivery.jobs)
+        delivery.clear()
+        self.status.given += given + len(messages)
+        for channel, data in messages:
+            try:
+                await self._hub.publish(channel, data)
+            except HubqueueError as error:  # best effort, as documented
+                log.info("channel not told channel=%s code=%s", channel, error.code)
+
+    async def _give_back(self, jobs: Sequence[Leased]) -> None:
+        """Nothing happened, or all of it did and this changes nothing: everything as it was, and the jobs go back."""
+        self._undo()
+        self.status.released += len(jobs)
+        await self._keeper.release(jobs)
+
+    async def _fail(self, leased: Leased, error: Exception) -> None:
+        self.status.failed += 1
+        log.warning("a step failed: %r pipeline=%s job=%s", error, self.pipeline.name, leased.job.id)
+        stack = tuple(traceback.format_exception(error))
+        outcome = Fail(f"{type(error).__name__}: {error}", stack=stack)
+        try:
+            await self._settle([Settlement(leased.job.id, leased.token, outcome)], [])
+        except HubqueueError:
+            await self._give_back([leased])
+            raise
+
+    def _undo(self) -> None:
+        self._states.undo()
+        self._delivery.clear()
+
+    async def _rest(self, why: str, code: str) -> None:
+        """Wait before the next try, longer each time."""
+        self._undo()
+        self._pause_s = min(LONGEST_PAUSE_S, max(FIRST_PAUSE_S, self._pause_s * 2))
+        if self.status.trouble != why:
+            log.warning("a pipeline waits: %s pipeline=%s code=%s", why, self.pipeline.name, code)
+        self.status.trouble = why
+        try:
+            await asyncio.wait_for(self._stopping.wait(), self._pause_s)
+        except TimeoutError:
+            pass
+
+    def _follow_clock(self) -> None:
+        """Tell the steps when the hub's clock has been set."""
+        now = (self._now_ms(), time.monotonic())
+        jump_ms = round(now[0] - self._clock[0] - (now[1] - self._clock[1]) * 1000)
+        if abs(jump_ms) > JUMP_MS:
+            log.info("the clock has jumped, open windows wait on pipeline=%s by_ms=%d", self.pipeline.name, jump_ms)
+            self._chain.shift(jump_ms, self._states)
+        self._clock = now
+
+    async def _look_around(self, ours: int) -> None:
+        """Warn of somebody else who takes from this queue: windows would miss what they get."""
+        if time.monotonic() - self._looked_at < LOOK_S:
+            return
+        self._looked_at = time.monotonic()
+        shared = (await self._hub.counts(self._queue)).active > self._keeper.count
+        if shared and not self.status.shared:
+            log.warning(
+                "somebody else takes jobs from this queue too, the pipeline misses them pipeline=%s queue=%s",
+                self.pipeline.name,
+                self._queue,
+            )
+        self.status.shared = shared
+
+    def shown(self) -> PipelineStatus:
+        """A copy of the status, complete."""
+        late = sum(getattr(place.step, "late", 0) for place in self._chain.places)
+        return msgspec.structs.replace(self.status, late=late, open=self._chain.open_count(self._states))
