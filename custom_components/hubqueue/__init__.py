@@ -25,6 +25,7 @@ from .feeds import Feeds
 from .runs import DRAIN_S, Runs
 from .services import async_setup_services
 from .subentries import async_forget_subentries, async_start_subentries, workers_of
+from .uplink import async_settle
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 PLATFORMS = [
@@ -48,6 +49,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HubqueueConfigEntry) -> 
     coordinator = HubqueueCoordinator(hass, entry)
     await coordinator.async_connect()
     try:
+        await async_settle(hass, entry, coordinator.client)  # what it deletes is not shown any more
         await coordinator.async_config_entry_first_refresh()
     except BaseException:
         await coordinator.async_close()

@@ -10,6 +10,7 @@ from homeassistant.const import CONF_TOKEN, CONF_URL
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.device_registry import DeviceEntry
 
+from .const import ATTR_QUEUE
 from .coordinator import HubqueueConfigEntry
 from .entity import part_of_device
 from .feed import Feed
@@ -25,7 +26,9 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: Hubqueu
     return {
         "entry": async_redact_data(dict(entry.data), TO_REDACT),
         "options": dict(entry.options),
-        "subentries": [{"type": each.subentry_type, "title": each.title} for each in entry.subentries.values()],
+        "subentries": [
+            {"type": each.subentry_type, "queue": each.data.get(ATTR_QUEUE)} for each in entry.subentries.values()
+        ],
         "feeds": [_feed(feed) for feed in entry.runtime_data.feeds.by_id.values()],
         "workers": [_worker(worker) for worker in entry.runtime_data.workers.values()],
         "hub": asdict(coordinator.hub),

@@ -97,9 +97,13 @@ class _PartEntity(HubqueueEntity):
         super().__init__(coordinator, description)
         hub_id = coordinator.hub.hub_id
         self._attr_unique_id = f"{hub_id}_{kind}_{name}_{description.key}"
+        # a forwarder is usually called as its queue is: their devices are told apart
+        named: dict[str, Any] = {"name": name}
+        if kind == "link":
+            named = {"translation_key": "uplink", "translation_placeholders": {"name": name}}
         self._attr_device_info = dr.DeviceInfo(
             identifiers={(DOMAIN, f"{hub_id}_{kind}_{name}")},
-            name=name,
+            **named,
             manufacturer="hubqueue",
             model=model,
             entry_type=DeviceEntryType.SERVICE,

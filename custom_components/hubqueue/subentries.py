@@ -27,7 +27,6 @@ def workers_of(hass: HomeAssistant, entry: ConfigEntry[Any], runs: Runs) -> dict
 async def async_start_subentries(hass: HomeAssistant, entry: HubqueueConfigEntry) -> None:
     """Until the entry is unloaded."""
     data = entry.runtime_data
-    await uplink.async_settle(hass, entry, data.client)
     await data.feeds.async_start()
     entry.async_on_unload(data.feeds.async_stop)
 

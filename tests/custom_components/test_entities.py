@@ -106,20 +106,20 @@ async def test_a_forwarder_is_shown_and_driven(hass: HomeAssistant, call: Call, 
     await call("ForwarderPut", name="up", queue="readings", to="tcp://127.0.0.1:9")
     await call("PUSH", queue="readings", data=1)
     await loaded.runtime_data.coordinator.async_refresh()
-    await until_state(hass, "binary_sensor.up_uplink", "off")
-    await until_state(hass, "sensor.up_lag", "1")
-    await press(hass, "button", "press", "button.up_forward_now")
-    await press(hass, "switch", "turn_on", "switch.up_paused")
-    await until_state(hass, "switch.up_paused", "on")
-    await until_state(hass, "binary_sensor.up_uplink", "unknown")
+    await until_state(hass, "binary_sensor.uplink_up_connection", "off")
+    await until_state(hass, "sensor.uplink_up_lag", "1")
+    await press(hass, "button", "press", "button.uplink_up_forward_now")
+    await press(hass, "switch", "turn_on", "switch.uplink_up_paused")
+    await until_state(hass, "switch.uplink_up_paused", "on")
+    await until_state(hass, "binary_sensor.uplink_up_connection", "unknown")
     with pytest.raises(HomeAssistantError) as refused:
-        await press(hass, "button", "press", "button.up_forward_now")
+        await press(hass, "button", "press", "button.uplink_up_forward_now")
     assert refused.value.translation_key == "refused"
-    await press(hass, "switch", "turn_off", "switch.up_paused")
-    await until_state(hass, "switch.up_paused", "off")
+    await press(hass, "switch", "turn_off", "switch.uplink_up_paused")
+    await until_state(hass, "switch.uplink_up_paused", "off")
     await call("ForwarderDelete", name="up")
     await loaded.runtime_data.coordinator.async_refresh()
-    await until_state(hass, "switch.up_paused", None)
+    await until_state(hass, "switch.uplink_up_paused", None)
 
 
 async def test_outcomes_are_events(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
@@ -195,7 +195,7 @@ async def test_diagnostics_hold_no_payload_and_no_secret(
     assert "hidden" not in str(dump)
     devices = {each.name: each for each in dr.async_entries_for_config_entry(dr.async_get(hass), loaded.entry_id)}
     assert (await async_get_device_diagnostics(hass, loaded, devices["mail"]))["queue"]["dead"] == 1
-    assert (await async_get_device_diagnostics(hass, loaded, devices["up"]))["link"]["queue"] == "readings"
+    assert (await async_get_device_diagnostics(hass, loaded, devices["Uplink up"]))["link"]["queue"] == "readings"
     assert "snapshot" in await async_get_device_diagnostics(hass, loaded, devices["Home"])
 
 

@@ -41,7 +41,7 @@ async def test_jobs_go_to_the_other_hub_until_the_uplink_is_removed(
     assert "s3cret" not in str(loaded.as_dict())
     subentry = loaded.subentries[subentry_id]
     assert (subentry.title, subentry.unique_id) == (f"up → {central.url}", "up")
-    await until_state(hass, "binary_sensor.up_uplink", "on")
+    await until_state(hass, "binary_sensor.uplink_up_connection", "on")
     job_id = (await call("PUSH", queue="up", data=1))["id"]
 
     async def arrived() -> bool:
@@ -51,7 +51,7 @@ async def test_jobs_go_to_the_other_hub_until_the_uplink_is_removed(
     hass.config_entries.async_remove_subentry(loaded, subentry_id)
     await hass.async_block_till_done()
     assert await forwarders(call) == []
-    await until_state(hass, "binary_sensor.up_uplink", None)
+    await until_state(hass, "binary_sensor.uplink_up_connection", None)
     assert not await store_of(hass, loaded.entry_id).async_load()
 
 

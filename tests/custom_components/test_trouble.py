@@ -112,7 +112,7 @@ async def test_a_refused_forwarder_is_a_repair(
 
     await until(raised, "a repair")
     await call("ForwarderPut", name="up", queue="readings", to=guarded.url, token="boss")
-    await until_state(hass, "binary_sensor.up_uplink", "on")
+    await until_state(hass, "binary_sensor.uplink_up_connection", "on")
     await until(lambda: not issues, "no repair")
 
 
