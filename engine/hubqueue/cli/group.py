@@ -48,6 +48,7 @@ COMMANDS: Final = {
     "job": "jobs",
     "dlq": "dlq",
     "forward": "forward",
+    "pipeline": "pipeline",
     "tail": "tail",
     "token": "token",
     "check-config": "check_config",

@@ -87,4 +87,4 @@ class Map:
                 return MISSING
             elif self._settings.missing == "null":
                 inner[key] = None
-        return inner
+        return inner if inner or not tree else MISSING
