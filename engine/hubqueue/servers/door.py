@@ -138,15 +138,20 @@ class Session(ABC):
 
 
 class Call:
-    """One request, to be answered once. check: refuses in the transaction of its verb; only limited tokens have it."""
+    """One request, to be answered once.
 
-    __slots__ = ("check", "req_id", "session", "size")
+    check: refuses in the transaction of its verb; only limited tokens have it. notes: it also writes something down,
+    which is undone when the verb refuses.
+    """
+
+    __slots__ = ("check", "notes", "req_id", "session", "size")
 
     def __init__(self, session: Session, req_id: msgspec.Raw, size: int) -> None:
         self.session = session
         self.req_id = req_id
         self.size = size
         self.check: Callable[[Any], None] | None = None
+        self.notes = False
 
     def answer(self, reply: Reply) -> None:
         self.session.answer(self, reply)
@@ -162,7 +167,7 @@ class Call:
         """Run a verb and answer with its shaped result, or plainly ok, once it is committed."""
         answer = self.session.answer
         if self.check is not None:
-            verb = _checked(self.check, verb)
+            verb = _noted(self.check, verb) if self.notes else _checked(self.check, verb)
 
         def done(result: R | HubqueueError) -> None:
             if isinstance(result, HubqueueError):
@@ -179,3 +184,12 @@ def _checked(check: Callable[[Any], None], verb: Callable[[Any], R]) -> Callable
         return verb(tx)
 
     return checked
+
+
+def _noted(check: Callable[[Any], None], verb: Callable[[Any], R]) -> Callable[[Any], R]:
+    def noted(tx: Any) -> R:
+        with tx.savepoint():
+            check(tx)
+            return verb(tx)
+
+    return noted

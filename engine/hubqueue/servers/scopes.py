@@ -318,6 +318,7 @@ def admit(call: Call, command: Any, grant: Grant | None) -> None:
     if forwarded:
         tokens = {each.name for each in call.session.door.gate.grants}
         call.check = partial(claim_sources, ids=forwarded, token=grant.name, tokens=tokens)
+        call.notes = True
     if grant.queues is None:
         return
     if row.touches is None:

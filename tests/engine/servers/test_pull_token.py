@@ -158,6 +158,20 @@ async def test_p6_outputs_of_a_settle_take_no_ids_of_another_sender(hub: Hub, en
     assert (await worker.call("Settle", outputs=outputs))["code"] == "forbidden"
 
 
+async def test_p6_a_refused_batch_binds_nothing_and_spoils_nothing(
+    hub: Hub, enter: Enter, caplog: pytest.LogCaptureFixture
+) -> None:
+    site = await enter("site-7", Scope.ENQUEUE)
+    fresh = await enter("fresh", Scope.ENQUEUE)
+    (own,) = await hub.enqueue("other", new(1))
+    refused = await site.call("PUSHB", queue="readings", jobs=[*forwarded(1), {"name": "n", "customId": own}])
+    assert refused["code"] == "invalid"
+    await fresh.good("PUSHB", queue="readings", jobs=forwarded(1))
+    assert (await site.call("PUSHB", queue="readings", jobs=forwarded(2)))["code"] == "forbidden"
+    assert (await hub.counts("readings")).waiting == 1
+    assert "a defect" not in caplog.text
+
+
 async def test_p6_a_token_takes_over_from_one_that_was_revoked(hub: Hub, enter: Enter, connect: Connect) -> None:
     admin = await connect()
     await admin.good("Auth", token="admin")

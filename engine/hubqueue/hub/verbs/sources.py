@@ -21,8 +21,7 @@ def forwarded_among(ids: Iterable[str | None]) -> list[str]:
 def claim_sources(tx: Tx, ids: Iterable[str], token: str, tokens: Collection[str]) -> None:
     """Let this token send these ids, and from now on no other one while it is one of `tokens`, those there are.
 
-    What is bound stays bound if the jobs are then refused: this token was the first all the same.
-    Errors: Forbidden.
+    It writes, and what follows may refuse: both belong into one savepoint. Errors: Forbidden.
     """
     sources = {forward[:2] for id in ids if (forward := parse_forward(id)) is not None}
     owners = {source: token_of(tx, *source) for source in sources}
