@@ -25,6 +25,11 @@ def _packet(kind: int, body: bytes) -> bytes:
             return bytes([kind]) + bytes(size) + body
 
 
+def connect(client_id: str) -> bytes:
+    """A CONNECT with a clean session and no keep-alive."""
+    return _packet(0x10, _field(b"MQTT") + b"\x04\x02\x00\x00" + _field(client_id.encode()))
+
+
 def publish(topic: str, payload: bytes, number: int) -> bytes:
     """A PUBLISH at QoS 1; the packet id follows from its place among the others."""
     packet_id = (number % PACKET_IDS + 1).to_bytes(2, "big")
@@ -35,7 +40,7 @@ def send(port: int, packets: Sequence[bytes], window: int) -> None:
     """Publishes all of them and returns when the broker has acknowledged each."""
     with socket.create_connection(("127.0.0.1", port), timeout=60) as wire:
         wire.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        wire.sendall(_packet(0x10, _field(b"MQTT") + b"\x04\x02\x00\x00" + _field(b"load")))
+        wire.sendall(connect("load"))
         answer = wire.recv(4)
         if answer != b"\x20\x02\x00\x00":
             raise ConnectionError(f"the broker refused the load: {answer.hex()}")

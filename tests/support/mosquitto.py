@@ -106,7 +106,9 @@ class Mosquitto:
         self._conf = self._folder / "mosquitto.conf"
         self._log = self._folder / "log"
         self._log.touch()
-        lines = [f"listener {self.port} 127.0.0.1", "max_queued_messages 100000", "log_type all"]
+        lines = [f"listener {self.port} 127.0.0.1", "max_queued_messages 100000"]
+        if not any(line.startswith("log_type") for line in more):
+            lines.append("log_type all")
         if os.geteuid() == 0:
             lines.append("user root")
         if tls is not None:
