@@ -11,6 +11,7 @@ from homeassistant.helpers.dispatcher import async_dispatcher_connect, async_dis
 from homeassistant.helpers.typing import ConfigType
 
 from . import repairs
+from .action_calls import Calls
 from .const import DOMAIN
 from .coordinator import (
     SIGNAL_LINK,
@@ -56,7 +57,12 @@ async def async_setup_entry(hass: HomeAssistant, entry: HubqueueConfigEntry) -> 
         raise
     runs = Runs(hass, coordinator.client)
     entry.runtime_data = HubqueueData(
-        coordinator.client, coordinator, runs, Feeds(hass, entry, coordinator.client), workers_of(hass, entry, runs)
+        coordinator.client,
+        coordinator,
+        runs,
+        Feeds(hass, entry, coordinator.client),
+        workers_of(hass, entry, runs),
+        Calls(hass, runs, entry.entry_id),
     )
     entry.async_create_background_task(hass, coordinator.async_keep(), "hubqueue link")
     # queues hang from the hub: its device comes first
@@ -69,6 +75,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HubqueueConfigEntry) -> 
     entry.async_on_unload(entry.add_update_listener(_async_reload))
     entry.async_on_unload(async_dispatcher_connect(hass, SIGNAL_LINK, runs.on_link))
     entry.async_on_unload(hass.bus.async_listen(EVENT_HOMEASSISTANT_STOP, runs.async_on_stop))
+    entry.async_on_unload(await entry.runtime_data.calls.async_start())
     async_dispatcher_send(hass, SIGNAL_LOADED, entry.entry_id)
     return True
 

@@ -23,6 +23,7 @@ from homeassistant.helpers.dispatcher import async_dispatcher_send
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util.signal_type import SignalType
 
+from .action_calls import Calls
 from .client import HubClient
 from .connection import HubInfo
 from .const import CONF_QUEUES, DOMAIN, LOGGER
@@ -52,6 +53,7 @@ class HubqueueData:
     runs: Runs
     feeds: Feeds
     workers: Mapping[str, SubentryWorker]
+    calls: Calls
 
 
 type HubqueueConfigEntry = ConfigEntry[HubqueueData]

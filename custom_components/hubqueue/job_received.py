@@ -133,7 +133,7 @@ class _Taking:
         returned: ScriptRunResult | None = await self._start(extra, f"job {leased.name} of queue {leased.job['queue']}")
         trace_id = trace_id_get()
         outcome = decide(
-            returned,
+            None if returned is None else returned.service_response,
             script_execution_get(),
             traced=trace_id is not None,
             leaving=self.leaving or self._hass.is_stopping,

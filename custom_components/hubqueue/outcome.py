@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final
 
-from homeassistant.helpers.script import ScriptRunResult
-
 REFUSED_S: Final = 5.0  # conditions that are false now may be true soon; the wait doubles with every refusal
 BUSY_S: Final = 1.0
 
@@ -47,20 +45,18 @@ class Keep:
 type Outcome = Complete | Fail | Release | Keep
 
 
-def decide(
-    returned: ScriptRunResult | None, execution: str | None, *, traced: bool, leaving: bool, error: str = ""
-) -> Outcome:
+def decide(result: Any, execution: str | None, *, traced: bool, leaving: bool, error: str = "") -> Outcome:
     """What becomes of a job whose actions have ended.
 
-    execution: why they ended, as the trace has it. traced: an automation ran (else a wait or a subscription took the
-    job, which says nothing of what becomes of it). leaving: they may have been stopped in their last action, which
-    looks like the end.
+    result: what they answered. execution: why they ended, as the trace has it. traced: an automation ran (else a wait
+    or a subscription took the job, which says nothing of what becomes of it). leaving: they may have been stopped in
+    their last action, which looks like the end.
     """
     match execution:
         case "finished" if leaving:
             return Release()
         case "finished":
-            return Complete(returned.service_response if returned is not None else None)
+            return Complete(result)
         case "failed_conditions":
             return Release(REFUSED_S, growing=True)
         case "failed_single" | "failed_max_runs":

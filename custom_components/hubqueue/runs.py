@@ -75,7 +75,25 @@ async def async_run_sequence(
     execution = script_execution_get()
     if returned is None and execution is None:  # Home Assistant takes no more runs
         return Release()
-    return decide(returned, execution, traced=True, leaving=hass.is_stopping)
+    result = None if returned is None else returned.service_response
+    return decide(result, execution, traced=True, leaving=hass.is_stopping)
+
+
+async def async_run_script(hass: HomeAssistant, entity_id: str, leased: Leased, context: Context) -> Outcome:
+    """Run a script for a job, which it sees as `job`."""
+    trace_clear()
+    try:
+        result = await hass.services.async_call(
+            "script",
+            entity_id.removeprefix("script."),
+            {"job": leased.variable},
+            blocking=True,
+            context=context,
+            return_response=True,
+        )
+    except Exception as error:  # as above
+        return Release() if hass.is_stopping else Fail(str(error) or type(error).__name__)
+    return decide(result or None, script_execution_get(), traced=True, leaving=hass.is_stopping)
 
 
 class Runs:

@@ -1,14 +1,17 @@
-"""Registers the actions of `actions.py`: finds the hub, asks it, translates what goes wrong."""
+"""Registers the actions, of which most are in `actions.py`: finds the hub, asks it, translates what goes wrong."""
 
 from __future__ import annotations
 
-from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, callback
+from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
 from homeassistant.helpers import service
 
+from . import run_action, worker
 from .actions import ACTIONS, Action, failure
 from .const import ATTR_CONFIG_ENTRY_ID, DOMAIN
 from .coordinator import HubqueueConfigEntry
 from .errors import HubError
+from .run_action import async_run_action
+from .worker import async_work
 
 
 @callback
@@ -16,6 +19,11 @@ def async_setup_services(hass: HomeAssistant) -> None:
     """They are there while the integration is, whether a hub is set up or not: automations stay valid."""
     for name, action in ACTIONS.items():
         _register(hass, name, action)
+    answers = SupportsResponse.OPTIONAL
+    hass.services.async_register(DOMAIN, "worker", async_work, schema=worker.SCHEMA, supports_response=answers)
+    hass.services.async_register(
+        DOMAIN, "run_action", async_run_action, schema=run_action.SCHEMA, supports_response=answers
+    )
 
 
 def _register(hass: HomeAssistant, name: str, action: Action) -> None:

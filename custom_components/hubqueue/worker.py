@@ -1,0 +1,118 @@
+"""Action `worker`: takes jobs that wait now, runs actions or a script for each, and answers with counts.
+
+For automations that work at a time of their own (at night, when the boiler is on) instead of when jobs come.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
+
+import probatio as vol
+from homeassistant.core import Context, HomeAssistant, ServiceCall, ServiceResponse
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers import service
+from homeassistant.helpers.script import Script, async_validate_actions_config
+
+from .actions import ENTRY, QUEUE, failure
+from .const import ATTR_CONFIG_ENTRY_ID, ATTR_QUEUE, DOMAIN, LOGGER
+from .consumer import OWNER
+from .coordinator import HubqueueConfigEntry
+from .errors import HubError
+from .outcome import Complete, Fail, Outcome, Release
+from .runs import LEASE_S, Leased, Run, Runs, async_run_script, async_run_sequence
+
+ATTR_MAX_JOBS: Final = "max_jobs"
+ATTR_SEQUENCE: Final = "sequence"
+ATTR_SCRIPT: Final = "script"
+
+SCHEMA: Final = vol.All(
+    vol.Schema(
+        {
+            vol.Required(ATTR_QUEUE): QUEUE,
+            vol.Optional(ATTR_MAX_JOBS, default=10): vol.All(vol.Coerce(int), vol.Range(1, 1000)),
+            vol.Exclusive(ATTR_SEQUENCE, "what"): vol.All(cv.ensure_list, [dict]),
+            vol.Exclusive(ATTR_SCRIPT, "what"): cv.entity_domain("script"),
+            **ENTRY,
+        }
+    ),
+    cv.has_at_least_one_key(ATTR_SEQUENCE, ATTR_SCRIPT),
+)
+
+
+async def async_work(call: ServiceCall) -> ServiceResponse:
+    """One after the other, until nothing waits or there were `max_jobs`."""
+    hass = call.hass
+    entry: HubqueueConfigEntry = service.async_get_config_entry(hass, DOMAIN, call.data.get(ATTR_CONFIG_ENTRY_ID))
+    run, close = await _what(hass, call)
+    counts = Counter[str]()
+    try:
+        for _ in range(call.data[ATTR_MAX_JOBS]):
+            outcome = await _one(entry.runtime_data.runs, call.data[ATTR_QUEUE], run)
+            if outcome is None:
+                break
+            counts[_word(outcome)] += 1
+            if outcome == Release():
+                break  # it would only come back at once
+    except HubError as error:
+        raise failure(error) from error
+    finally:
+        await close()
+    answer: dict[str, Any] = {word: counts[word] for word in ("completed", "failed", "released")}
+    return {"jobs": counts.total(), **answer} if call.return_response else None
+
+
+async def _what(hass: HomeAssistant, call: ServiceCall) -> tuple[Run, Callable[[], Awaitable[None]]]:
+    context: Context = call.context
+    if (entity_id := call.data.get(ATTR_SCRIPT)) is not None:
+        if hass.states.get(entity_id) is None:
+            raise ServiceValidationError(
+                translation_domain=DOMAIN, translation_key="no_script", translation_placeholders={"script": entity_id}
+            )
+
+        async def run_script(leased: Leased) -> Outcome:
+            return await async_run_script(hass, entity_id, leased, context)
+
+        return run_script, _nothing
+    try:
+        actions = await async_validate_actions_config(hass, cv.SCRIPT_SCHEMA(call.data[ATTR_SEQUENCE]))
+    except (vol.Invalid, HomeAssistantError) as error:
+        raise ServiceValidationError(
+            translation_domain=DOMAIN, translation_key="bad_sequence", translation_placeholders={"error": str(error)}
+        ) from error
+    script = Script(hass, actions, "hubqueue worker", DOMAIN, logger=LOGGER, running_description="worker")
+
+    async def run_sequence(leased: Leased) -> Outcome:
+        return await async_run_sequence(hass, script, leased, context)
+
+    return run_sequence, script.async_unload
+
+
+async def _one(runs: Runs, queue: str, run: Run) -> Outcome | None:
+    """How the run of the next job ended; None: no job waits, or the hub is unloaded."""
+    reply = await runs.client.call("PULL", queue=queue, owner=OWNER, lockTtl=LEASE_S * 1000)
+    if reply["job"] is None:
+        return None
+    task = runs.begin(Leased(reply["job"], reply["token"]), run)
+    try:
+        await asyncio.wait([task])
+    except asyncio.CancelledError:  # who called us was stopped
+        task.cancel()
+        raise
+    return None if task.cancelled() else task.result()
+
+
+def _word(outcome: Outcome) -> str:
+    match outcome:
+        case Complete():
+            return "completed"
+        case Fail():
+            return "failed"
+    return "released"
+
+
+async def _nothing() -> None:
+    pass
