@@ -102,11 +102,11 @@ def upsert(table: Table) -> str:
             f"INSERT INTO {table.sql} ({columns}) SELECT {columns} FROM {STAGE} ORDER BY {ORDINAL} "
             f"ON CONFLICT ({key}) DO NOTHING"
         )
-    newest = f"(SELECT DISTINCT ON ({key}) * FROM {STAGE} ORDER BY {key}, {ORDINAL} DESC) AS newest"
+    # The newest of each key, in the order of keys: two that lock the same rows in another order would wait for ever.
     changes = ", ".join(f"{name} = EXCLUDED.{name}" for name in rest)
     return (
-        f"INSERT INTO {table.sql} ({columns}) SELECT {columns} FROM {newest} ORDER BY {ORDINAL} "
-        f"ON CONFLICT ({key}) DO UPDATE SET {changes}"
+        f"INSERT INTO {table.sql} ({columns}) SELECT DISTINCT ON ({key}) {columns} FROM {STAGE} "
+        f"ORDER BY {key}, {ORDINAL} DESC ON CONFLICT ({key}) DO UPDATE SET {changes}"
     )
 
 

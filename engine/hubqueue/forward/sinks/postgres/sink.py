@@ -68,15 +68,12 @@ class PostgresSink:
         await self.close()
         self._gone = asyncio.Event()
         try:
-            connection = await self._open()
+            connection = await self._ready(make_table=self._table.create)
             with self._watched(connection):
-                if self._table.create:
-                    await make(connection, self._table)
-                await self._prepare(connection)
                 statement = await connection.prepare(ddl.types(self._table))
-                kinds = [attribute.type.name for attribute in statement.get_attributes()]
         except Exception as error:
             raise as_down(error) from error
+        kinds = [attribute.type.name for attribute in statement.get_attributes()]
         self._rows = Rows(self._table.columns, kinds)
         self._idle.append(connection)
 
@@ -120,7 +117,7 @@ class PostgresSink:
                 try:
                     await self._transaction(connection, records)
                     return
-                except asyncpg.PostgresError as error:
+                except (asyncpg.PostgresError, Invalid) as error:
                     if not connection.is_closed():
                         await connection.execute("ROLLBACK")
                     if not left or not is_conflict(error):
@@ -129,13 +126,16 @@ class PostgresSink:
     async def _transaction(self, connection: Connection, records: Sequence[tuple[Any, ...]]) -> None:
         columns = [ddl.ORDINAL, *(column.name for column in self._table.columns)]
         await connection.execute("BEGIN")
-        await connection.copy_records_to_table(ddl.STAGE, records=records, columns=columns)
+        try:
+            await connection.copy_records_to_table(ddl.STAGE, records=records, columns=columns)
+        except (TypeError, ValueError, OverflowError) as error:  # of a type that rows.py does not know
+            raise Invalid("a value does not fit the type of its column") from error
         await connection.execute(f"{self._upsert}; COMMIT")
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:
         """A connection for one batch; one that did not end in order is not used again."""
-        connection = self._idle.pop() if self._idle else await self._another()
+        connection = self._idle.pop() if self._idle else await self._ready()
         try:
             with self._watched(connection):
                 yield connection
@@ -143,7 +143,7 @@ class PostgresSink:
             self._give_back(connection)
             raise
         except BaseException:
-            connection.terminate()
+            self._drop(connection)
             raise
         self._give_back(connection)
 
@@ -151,15 +151,22 @@ class PostgresSink:
         if connection in self._all and not connection.is_closed():
             self._idle.append(connection)
         else:
-            connection.terminate()
+            self._drop(connection)
 
-    async def _another(self) -> Connection:
+    def _drop(self, connection: Connection) -> None:
+        self._all.discard(connection)
+        connection.terminate()
+
+    async def _ready(self, *, make_table: bool = False) -> Connection:
+        """A new connection with a stage of its own."""
         connection = await self._open()
         try:
             with self._watched(connection):
+                if make_table:
+                    await make(connection, self._table)
                 await self._prepare(connection)
         except BaseException:
-            connection.terminate()
+            self._drop(connection)
             raise
         return connection
 

@@ -68,7 +68,9 @@ def _of_server(error: asyncpg.PostgresError) -> Exception:
     state = error.sqlstate or ""
     found = OF_STATE.get(state, OF_STATE.get(state[:2]))
     hint = HINTS.get(state)
-    text = f"{_first_line(error)} (SQLSTATE {state})" + (f"; {hint}" if hint else "")
+    # The message of class 22 holds the value, which is nobody's but its owner's.
+    message = type(error).__name__.removesuffix("Error") if state.startswith("22") else _first_line(error)
+    text = f"{message} (SQLSTATE {state})" + (f"; {hint}" if hint else "")
     if found is Rejected:
         return Invalid(text)
     return SinkDown(Down(found if isinstance(found, Reason) else Reason.UNKNOWN, text))
