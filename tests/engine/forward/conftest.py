@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
 
 from hubqueue.forward.fleet import Fleet
+from hubqueue.forward.sink import Sink
 from hubqueue.hub.hub import Hub
 from support.fleet import Edge
+from support.postgres import Postgres
 from support.served import Served, served
+
+_numbers = count()
 
 
 @pytest.fixture
@@ -26,3 +32,27 @@ async def edge(tmp_path: Path) -> AsyncIterator[Edge]:
 async def served_hub(tmp_path: Path) -> AsyncIterator[Served]:
     async with served(tmp_path / "central.db") as found:
         yield found
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
+    """One PostgreSQL for all tests of a module; each has tables of its own."""
+    server = Postgres(tmp_path_factory.mktemp("postgres"))
+    asyncio.run(server.start())
+    yield server
+    server.kill()
+
+
+@pytest.fixture
+def table() -> str:
+    """A name that no other test has."""
+    return f"t{next(_numbers)}"
+
+
+@pytest.fixture
+async def sinks() -> AsyncIterator[list[Sink]]:
+    """What is to be closed at the end."""
+    sinks: list[Sink] = []
+    yield sinks
+    for sink in sinks:
+        await sink.close()
