@@ -12,6 +12,7 @@ from hubqueue.config import checks
 from hubqueue.config.checks import Check
 from hubqueue.config.destinations.kind import one_secret
 from hubqueue.config.mistakes import Wrong
+from hubqueue.config.one import missing
 from hubqueue.errors import HubqueueError
 from hubqueue.expression import Text, Url
 from hubqueue.pipeline.enrich import Enrich
@@ -35,7 +36,7 @@ def enrich(base: Path) -> Check:
             "http": http(base),
             "into": checks.from_engine_text(Field),
             "pick": _pick,
-            "missing": checks.choice("refuse", "keep", "null"),
+            "missing": missing("refuse", "keep", "null"),
         },
         build=_enrich,
     )

@@ -1,4 +1,4 @@
-"""Mappings with exactly one key, which says what the value is: `{queue: readings}`, `{filter: "..."}`."""
+"""Checks that only pipeline files need: mappings with exactly one key, which says what the value is, and words."""
 
 from __future__ import annotations
 
@@ -10,6 +10,12 @@ import voluptuous as vol
 from hubqueue.config import checks
 from hubqueue.config.checks import Check
 from hubqueue.config.mistakes import Wrong
+
+
+def missing(*allowed: str) -> Check:
+    """A word of these; `null` written without quotes is the word, too."""
+    check = checks.choice(*allowed)
+    return lambda value: check("null" if value is None else value)
 
 
 class OneOf:

@@ -19,7 +19,7 @@ from hubqueue.config.checks import Check
 from hubqueue.config.enrich import enrich
 from hubqueue.config.flags import flag
 from hubqueue.config.mistakes import Wrong
-from hubqueue.config.one import OneOf
+from hubqueue.config.one import OneOf, missing
 from hubqueue.config.windows import batch, window
 from hubqueue.errors import HubqueueError
 from hubqueue.expression import Condition, Text, Value
@@ -84,7 +84,7 @@ def map_step() -> Check:
             "rename": _by_field(a_field),
             "constant": _by_field(lambda value: value),
             "compute": _by_field(_tree),
-            "missing": checks.choice("leave-out", "null", "refuse"),
+            "missing": missing("leave-out", "null", "refuse"),
         },
         build=lambda clean: partial(Map, MapSettings(**clean)),
     )
