@@ -40,19 +40,16 @@ ATTR_LEASE: Final = "lease"
 AUTOMATIC: Final = "automatic"
 MANUAL: Final = "manual"
 
-SCHEMA: Final = vol.Schema(
-    {
-        vol.Required(CONF_OPTIONS): {
-            **OF_A_QUEUE,
-            vol.Optional(ATTR_NAME, default=list): vol.All(cv.ensure_list, [cv.string]),
-            vol.Optional(ATTR_CONCURRENCY, default=1): vol.All(vol.Coerce(int), vol.Range(1, 100)),
-            vol.Optional(ATTR_ACK, default=AUTOMATIC): vol.In((AUTOMATIC, MANUAL)),
-            vol.Optional(ATTR_LEASE, default=timedelta(minutes=5)): vol.All(
-                cv.positive_time_period, vol.Range(timedelta(seconds=1), timedelta(days=1))
-            ),
-        }
-    }
-)
+OPTIONS: Final[dict[Any, Any]] = {
+    **OF_A_QUEUE,
+    vol.Optional(ATTR_NAME, default=list): vol.All(cv.ensure_list, [cv.string]),
+    vol.Optional(ATTR_CONCURRENCY, default=1): vol.All(vol.Coerce(int), vol.Range(1, 100)),
+    vol.Optional(ATTR_ACK, default=AUTOMATIC): vol.In((AUTOMATIC, MANUAL)),
+    vol.Optional(ATTR_LEASE, default=timedelta(minutes=5)): vol.All(
+        cv.positive_time_period, vol.Range(timedelta(seconds=1), timedelta(days=1))
+    ),
+}
+SCHEMA: Final = vol.Schema({vol.Required(CONF_OPTIONS): OPTIONS})
 
 type Start = Callable[[dict[str, Any], str], Awaitable[Any]]
 

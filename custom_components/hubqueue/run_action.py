@@ -51,26 +51,25 @@ def _expression(value: Any) -> str:
     return text
 
 
-SCHEMA: Final = vol.Schema(
-    {
-        vol.Required("action"): cv.service,
-        vol.Optional("target"): cv.TARGET_FIELDS,
-        vol.Optional("data", default=dict): dict,
-        vol.Optional(ATTR_QUEUE, default=DEFAULT_QUEUE): QUEUE,
-        vol.Optional("keep_trying", default=DAY): vol.All(
-            cv.positive_time_period, vol.Range(timedelta(seconds=1), 10 * DAY)
-        ),
-        vol.Optional("expires"): vol.All(cv.positive_time_period, vol.Range(timedelta(seconds=1), 365 * DAY)),
-        vol.Optional("supersede"): cv.string,
-        vol.Optional("group"): cv.string,
-        vol.Optional("state"): vol.All(cv.ensure_list, [cv.string]),
-        vol.Optional("success"): _expression,
-        vol.Optional("success_within", default=timedelta(seconds=30)): vol.All(
-            cv.positive_time_period, vol.Range(timedelta(), timedelta(hours=1))
-        ),
-        **ENTRY,
-    }
-)
+FIELDS: Final[dict[Any, Any]] = {
+    vol.Required("action"): cv.service,
+    vol.Optional("target"): cv.TARGET_FIELDS,
+    vol.Optional("data", default=dict): dict,
+    vol.Optional(ATTR_QUEUE, default=DEFAULT_QUEUE): QUEUE,
+    vol.Optional("keep_trying", default=DAY): vol.All(
+        cv.positive_time_period, vol.Range(timedelta(seconds=1), 10 * DAY)
+    ),
+    vol.Optional("expires"): vol.All(cv.positive_time_period, vol.Range(timedelta(seconds=1), 365 * DAY)),
+    vol.Optional("supersede"): cv.string,
+    vol.Optional("group"): cv.string,
+    vol.Optional("state"): vol.All(cv.ensure_list, [cv.string]),
+    vol.Optional("success"): _expression,
+    vol.Optional("success_within", default=timedelta(seconds=30)): vol.All(
+        cv.positive_time_period, vol.Range(timedelta(), timedelta(hours=1))
+    ),
+    **ENTRY,
+}
+SCHEMA: Final = vol.Schema(FIELDS)
 
 
 class Seal:

@@ -29,18 +29,14 @@ ATTR_MAX_JOBS: Final = "max_jobs"
 ATTR_SEQUENCE: Final = "sequence"
 ATTR_SCRIPT: Final = "script"
 
-SCHEMA: Final = vol.All(
-    vol.Schema(
-        {
-            vol.Required(ATTR_QUEUE): QUEUE,
-            vol.Optional(ATTR_MAX_JOBS, default=10): vol.All(vol.Coerce(int), vol.Range(1, 1000)),
-            vol.Exclusive(ATTR_SEQUENCE, "what"): vol.All(cv.ensure_list, [dict]),
-            vol.Exclusive(ATTR_SCRIPT, "what"): cv.entity_domain("script"),
-            **ENTRY,
-        }
-    ),
-    cv.has_at_least_one_key(ATTR_SEQUENCE, ATTR_SCRIPT),
-)
+FIELDS: Final[dict[Any, Any]] = {
+    vol.Required(ATTR_QUEUE): QUEUE,
+    vol.Optional(ATTR_MAX_JOBS, default=10): vol.All(vol.Coerce(int), vol.Range(1, 1000)),
+    vol.Exclusive(ATTR_SEQUENCE, "what"): vol.All(cv.ensure_list, [dict]),
+    vol.Exclusive(ATTR_SCRIPT, "what"): cv.entity_domain("script"),
+    **ENTRY,
+}
+SCHEMA: Final = vol.All(vol.Schema(FIELDS), cv.has_at_least_one_key(ATTR_SEQUENCE, ATTR_SCRIPT))
 
 
 async def async_work(call: ServiceCall) -> ServiceResponse:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import yaml
 from conftest import Call
+from custom_components.hubqueue.errors import HubError
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
 from homeassistant.setup import async_setup_component
 
-DEADLINE_S = 30.0
+DEADLINE_S = 60.0
 
 
 class Actions:
@@ -68,6 +70,12 @@ async def until_job(call: Call, id: str, **wanted: Any) -> dict[str, Any]:
         seen = {key: job.get(key) for key in (*wanted, "state", "failedReason", "attempts")}
         raise AssertionError(f"the job never was {wanted}, it is {seen}") from None
     return job
+
+
+async def promote(call: Call, id: str) -> None:
+    """Do not wait for the end of a delay, where it is not over anyway."""
+    with suppress(HubError):
+        await call("Promote", id=id)
 
 
 @callback

@@ -4,14 +4,28 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+import probatio as vol
 import pytest
 import yaml
 from conftest import ROOT
-from custom_components.hubqueue import binary_sensor, button, event, number, sensor, subentry_sensor, switch
+from custom_components.hubqueue import (
+    binary_sensor,
+    button,
+    condition,
+    event,
+    job_received,
+    number,
+    run_action,
+    sensor,
+    subentry_sensor,
+    switch,
+    trigger,
+    worker,
+)
 from custom_components.hubqueue.actions import ACTIONS
 from homeassistant.components.sensor import SensorEntityDescription
 from homeassistant.helpers import selector
@@ -98,9 +112,35 @@ def test_every_action_is_described_as_it_is() -> None:
                 assert field.get("required", False) == required, (action, name)
 
 
+@pytest.mark.parametrize(("what", "there"), [("triggers", trigger.TRIGGERS), ("conditions", condition.CONDITIONS)])
+def test_every_trigger_and_condition_is_described(what: str, there: Mapping[str, Any]) -> None:
+    described = yaml.safe_load((HERE / f"{what}.yaml").read_text())
+    described = {key: value for key, value in described.items() if not key.startswith(".")}
+    assert described.keys() == there.keys() == ENGLISH[what].keys() == ICONS[what].keys()
+    for key, value in described.items():
+        fields = value["fields"]
+        for field in fields.values():
+            selector.validate_selector(field["selector"])
+        assert fields.keys() == ENGLISH[what][key]["fields"].keys(), key
+        options = job_received.OPTIONS if key == "job_received" else there[key].fields
+        assert {str(each): isinstance(each, vol.Required) for each in options} == {
+            name: field.get("required", False) for name, field in fields.items()
+        }, key
+
+
+@pytest.mark.parametrize(("action", "schema"), [("worker", worker.FIELDS), ("run_action", run_action.FIELDS)])
+def test_actions_of_their_own_modules_are_described(action: str, schema: Mapping[Any, Any]) -> None:
+    fields = fields_of(action)
+    assert ENGLISH["services"][action]["fields"].keys() == fields.keys()
+    assert {str(each): isinstance(each, vol.Required) for each in schema} == {
+        name: field.get("required", False) for name, field in fields.items()
+    }
+
+
 def test_every_choice_has_a_text() -> None:
-    for action in SERVICES:
-        for field in fields_of(action).values():
+    taking = yaml.safe_load((HERE / "triggers.yaml").read_text())["job_received"]["fields"]
+    for fields in (*map(fields_of, SERVICES), taking):
+        for field in fields.values():
             select = (field["selector"] or {}).get("select") or {}
             if key := select.get("translation_key"):
                 assert ENGLISH["selector"][key]["options"].keys() == set(select["options"])

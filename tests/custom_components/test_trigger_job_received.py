@@ -8,7 +8,7 @@ from typing import Any
 import probatio as vol
 import pytest
 import yaml
-from automations import Actions, automate, heard, until_job
+from automations import Actions, automate, heard, promote, until_job
 from conftest import Call
 from custom_components.hubqueue.const import DOMAIN
 from homeassistant.config_entries import ConfigEntryState
@@ -91,7 +91,7 @@ async def test_a_failure_that_is_gone_by_the_next_run_completes(
     await automate(hass, take("{action: test.bad}"))
     await until_job(call, id, state="delayed", attempts=1)
     actions.bad = False
-    await call("Promote", id=id)
+    await promote(call, id)
     await until_job(call, id, state="completed", attempts=1)
 
 
@@ -108,7 +108,7 @@ async def test_conditions_that_are_false_give_back_uncounted(
     found = await until_job(call, job, state="delayed")
     assert (found["attempts"], actions.noted) == (0, [])
     hass.states.async_set("sensor.home", "on")
-    await call("Promote", id=job)
+    await promote(call, job)
     await until_job(call, job, state="completed", attempts=0)
 
 

@@ -1,0 +1,313 @@
+"""Action run_action: calls that are kept at the hub and done until they have had their effect."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import probatio as vol
+import pytest
+from automations import promote, until_at_hub, until_job
+from conftest import Call
+from custom_components.hubqueue import run_action
+from custom_components.hubqueue.const import DOMAIN
+from homeassistant.auth.const import GROUP_ID_READ_ONLY
+from homeassistant.core import Context, HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse
+from homeassistant.exceptions import ServiceValidationError
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from seen import until
+
+QUEUE = run_action.DEFAULT_QUEUE
+
+
+class Lamp:
+    """A lamp that does what it is told when it can be reached, and not always."""
+
+    def __init__(self, hass: HomeAssistant, entity_id: str = "light.garden") -> None:
+        self.hass = hass
+        self.entity_id = entity_id
+        self.calls: list[ServiceCall] = []
+        self.works = True
+        self.error: Exception | None = None
+        self.go = asyncio.Event()
+        self.go.set()
+        for name in ("turn_on", "turn_off"):
+            hass.services.async_register("light", name, self._call)
+        self.be("off")
+
+    def be(self, state: str) -> None:
+        self.hass.states.async_set(self.entity_id, state)
+
+    async def _call(self, call: ServiceCall) -> None:
+        self.calls.append(call)
+        await self.go.wait()
+        if self.error is not None:
+            raise self.error
+        if self.works:
+            self.be(call.service.removeprefix("turn_"))
+
+
+@pytest.fixture
+def lamp(hass: HomeAssistant, loaded: MockConfigEntry, monkeypatch: pytest.MonkeyPatch) -> Lamp:
+    monkeypatch.setattr(run_action, "FIRST_MS", 600_000)  # nothing is tried again before the test wants it
+    return Lamp(hass)
+
+
+async def run(hass: HomeAssistant, action: str = "light.turn_on", **fields: Any) -> str:
+    given = {"action": action, "target": {"entity_id": "light.garden"}, **fields}
+    given = {key: value for key, value in given.items() if value is not None}
+    answer = await hass.services.async_call(DOMAIN, "run_action", given, blocking=True, return_response=True)
+    assert answer is not None
+    return str(answer["id"])
+
+
+async def again(call: Call, id: str) -> None:
+    """Do not wait for the back-off."""
+    await until_job(call, id, state="delayed")
+    await promote(call, id)
+
+
+async def test_an_action_is_done(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+    id = await run(hass, data={"brightness_pct": 40, "flash": 1.5})
+    await until_job(call, id, state="completed", attempts=0)
+    (made,) = lamp.calls
+    assert dict(made.data) == {"brightness_pct": 40, "flash": 1.5, "entity_id": ["light.garden"]}
+    job = (await call("GetJob", id=id))["job"]
+    assert (job["name"], job["durable"], job["queue"]) == ("light.turn_on", True, QUEUE)
+
+
+async def test_an_action_without_an_answer_or_a_target(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+    await hass.services.async_call(DOMAIN, "run_action", {"action": "light.turn_on"}, blocking=True)
+    await until(lambda: bool(lamp.calls), "done")
+
+
+async def test_what_is_not_available_is_tried_again(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+    lamp.be("unavailable")
+    id = await run(hass)
+    job = await until_job(call, id, state="delayed", attempts=1)
+    assert job["backoffConfig"]["maxDelay"] == 900_000
+    assert lamp.calls == []
+    lamp.be("off")
+    await again(call, id)
+    await until_job(call, id, state="completed", attempts=1)
+    assert len(lamp.calls) == 1
+
+
+async def test_an_action_that_does_not_exist_yet_is_tried_again(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+    id = await run(hass, "cover.open", target=None)
+    await until_job(call, id, state="delayed", attempts=1)
+
+    async def answer(_: ServiceCall) -> ServiceResponse:
+        return {"open": True}
+
+    hass.services.async_register("cover", "open", answer, supports_response=SupportsResponse.ONLY)
+    await again(call, id)
+    await until_job(call, id, state="completed")
+
+
+async def test_an_action_that_fails_is_tried_again(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+    lamp.error = RuntimeError("no route")
+    id = await run(hass)
+    await until_job(call, id, state="delayed", attempts=1)
+    lamp.error = None
+    await again(call, id)
+    await until_job(call, id, state="completed")
+
+
+async def test_data_that_an_action_will_never_take_are_not_tried_again(
+    hass: HomeAssistant, call: Call, lamp: Lamp
+) -> None:
+    lamp.error = vol.Invalid("no such key")
+    id = await run(hass)
+    job = await until_job(call, id, state="failed", attempts=1)
+    assert job["failedReason"] == "light.turn_on does not take this: no such key"
+
+
+async def test_success_is_the_expected_state(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+    lamp.works = False
+    id = await run(hass, state="on", success_within=0)
+    await until_job(call, id, state="delayed", attempts=1)
+    lamp.works = True
+    await again(call, id)
+    await until_job(call, id, state="completed")
+    assert len(lamp.calls) == 2
+
+
+async def test_success_may_take_a_moment(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+    lamp.works = False
+    id = await run(hass, state=["on", "dimmed"], success_within=3600)
+    await until(lambda: bool(lamp.calls), "done")
+    lamp.be("dimmed")
+    await until_job(call, id, state="completed", attempts=0)
+
+
+async def test_success_is_an_expression(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+    id = await run(hass, success="is_state('sensor.lux', '300')", success_within=0)
+    await until_job(call, id, state="delayed", attempts=1)
+    hass.states.async_set("sensor.lux", "300")
+    await again(call, id)
+    await until_job(call, id, state="completed")
+
+
+async def test_success_that_cannot_be_told_fails(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+    id = await run(hass, success="1 / 0", success_within=0, keep_trying=1)
+    await until_job(call, id, attempts=1)
+    assert "success cannot be told" in str((await call("GetJob", id=id))["job"]["timeline"])
+
+
+async def test_after_the_time_to_try_it_is_a_dead_letter(
+    hass: HomeAssistant, call: Call, lamp: Lamp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lamp.be("unavailable")
+    id = await run(hass, keep_trying={"hours": 1})
+    await until_job(call, id, state="delayed", attempts=1)
+    later = run_action.time.time() + 3601
+    monkeypatch.setattr("custom_components.hubqueue.action_calls.time.time", lambda: later)
+    await promote(call, id)
+    job = await until_job(call, id, state="failed", attempts=2)
+    assert job["failedReason"] == "light.garden is not available"
+    monkeypatch.undo()
+    lamp.be("off")
+    await call("RetryDlq", queue=QUEUE, jobId=id)
+    await until_job(call, id, state="completed")
+
+
+async def test_a_newer_call_takes_the_place_of_one_that_waits(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+    lamp.be("unavailable")
+    first = await run(hass, "light.turn_on", supersede="garden")
+    await until_job(call, first, state="delayed", attempts=1)
+    second = await run(hass, "light.turn_off", supersede="garden")
+    jobs = (await call("GetJobs", queue=QUEUE))["jobs"]
+    assert [job["id"] for job in jobs] == [second]
+    await until_job(call, second, state="delayed", attempts=1)
+    lamp.be("on")
+    await promote(call, second)
+    await until_job(call, second, state="completed")
+    assert [each.service for each in lamp.calls] == ["turn_off"]
+
+
+async def test_a_newer_call_ends_one_that_runs_and_fails(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+    lamp.go.clear()
+    lamp.error = RuntimeError("no route")
+    first = await run(hass, "light.turn_on", supersede="garden")
+    await until(lambda: len(lamp.calls) == 1, "the first runs")
+    second = await run(hass, "light.turn_off", supersede="garden")
+    await until_job(call, second, state="waiting")
+    assert len(lamp.calls) == 1  # never beside each other
+    lamp.go.set()
+    job = await until_job(call, first, state="completed")
+    assert job["returnvalue"] == {"superseded": True}
+    await until_job(call, second, state="delayed", attempts=1)
+    lamp.error = None
+    await promote(call, second)
+    await until_job(call, second, state="completed")
+    assert [each.service for each in lamp.calls] == ["turn_on", "turn_off", "turn_off"]
+
+
+async def test_calls_of_a_group_keep_their_order_over_failures(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+    lamp.be("unavailable")
+    first = await run(hass, "light.turn_on", group="garden")
+    await until_job(call, first, state="delayed", attempts=1)
+    hass.states.async_set("light.other", "off")
+    second = await run(hass, "light.turn_off", group="garden", target={"entity_id": "light.other"})
+    await until_job(call, second, state="delayed", attempts=0)
+    assert lamp.calls == []
+    lamp.be("off")
+    await promote(call, first)
+    await until_job(call, first, state="completed")
+    await promote(call, second)
+    await until_job(call, second, state="completed")
+    assert [each.service for each in lamp.calls] == ["turn_on", "turn_off"]
+
+
+async def test_an_expired_call_is_gone(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+    lamp.be("unavailable")
+    await run(hass, expires=1)
+
+    async def gone() -> bool:
+        return not (await call("GetJobs", queue=QUEUE))["jobs"]
+
+    await until_at_hub(gone, "gone")
+    assert lamp.calls == []
+
+
+async def test_a_call_that_was_not_put_there_by_us_is_not_done(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+    id = await run(hass)
+    await until_job(call, id, state="completed")
+    data = (await call("GetJob", id=id))["job"]["data"]
+    forged = {**data, "sealed": data["sealed"].replace("turn_on", "turn_off")}
+    for bad in (forged, data):  # changed, or repeated under another id
+        other = (await call("PUSH", queue=QUEUE, name="light.turn_on", data=bad, maxAttempts=5))["id"]
+        job = await until_job(call, other, state="failed")
+        assert job["failedReason"] == "this call was not put here by Home Assistant"
+    assert len(lamp.calls) == 1
+
+
+async def test_a_call_of_another_home_is_left_to_it(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+    for data in ({"home": "other", "sealed": "{}", "signature": ""}, "nonsense", None):
+        id = (await call("PUSH", queue=QUEUE, name="light.turn_on", data=data, maxAttempts=1))["id"]
+        await until_job(call, id, state="delayed", attempts=0)
+    assert lamp.calls == []
+
+
+async def test_who_asked_is_who_does_it(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+    user = await hass.auth.async_create_user("Ada", group_ids=[GROUP_ID_READ_ONLY])
+    await hass.services.async_call(
+        DOMAIN, "run_action", {"action": "light.turn_on"}, blocking=True, context=Context(user_id=user.id)
+    )
+    await until(lambda: bool(lamp.calls), "done")
+    assert lamp.calls[0].context.user_id == user.id
+
+
+async def test_another_queue_is_worked_too_and_after_a_reload(
+    hass: HomeAssistant, call: Call, lamp: Lamp, loaded: MockConfigEntry
+) -> None:
+    first = await run(hass, queue="slow")
+    await until_job(call, first, state="completed")
+    assert await hass.config_entries.async_reload(loaded.entry_id)
+    seal = await run_action.async_seal(hass)
+    second = await run(hass, queue="slow")
+    await until_job(call, second, state="completed")
+    assert seal.queues(loaded.entry_id) == [QUEUE, "slow"]
+
+
+async def test_a_home_that_uses_none_has_no_queue_for_them(call: Call, loaded: MockConfigEntry) -> None:
+    assert QUEUE not in (await call("ListQueues"))["queues"]
+
+
+async def test_the_secret_outlives_a_restart(
+    hass: HomeAssistant, call: Call, lamp: Lamp, hass_storage: dict[str, Any]
+) -> None:
+    lamp.be("unavailable")
+    id = await run(hass)
+    await until_job(call, id, state="delayed")
+    assert hass_storage["hubqueue.actions"]["data"]["secret"]
+    hass.data.pop(run_action.STORE)
+    seal = await run_action.async_seal(hass)
+    data = (await call("GetJob", id=id))["job"]["data"]
+    assert seal.is_ours(data)
+    opened = seal.open(data, id)
+    assert opened is not None
+    assert opened["action"] == "light.turn_on"
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"action": "nonsense"},
+        {"success": True},
+        {"success": "True"},
+        {"success": "is_state("},
+        {"keep_trying": {"days": 30}},
+        {"queue": "a b"},
+    ],
+)
+async def test_mistakes_are_told(hass: HomeAssistant, lamp: Lamp, fields: dict[str, Any]) -> None:
+    with pytest.raises(vol.Invalid):
+        await run(hass, **fields)
+
+
+async def test_a_state_needs_a_target(hass: HomeAssistant, lamp: Lamp) -> None:
+    with pytest.raises(ServiceValidationError) as refused:
+        await run(hass, state="on", target=None)
+    assert refused.value.translation_key == "state_without_target"
