@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
 
+from hubqueue.expression import Condition, Text, Value
 from hubqueue.servers.door import Operation
 from hubqueue.wire.commands import operate as wire
 
@@ -41,6 +42,8 @@ def shown(value: Any) -> Any:
         return [shown(item) for item in value]
     if isinstance(value, Enum):
         return value.value
+    if isinstance(value, Condition | Text | Value):
+        return value.text
     return str(value) if isinstance(value, PurePath) else value
 
 

@@ -9,7 +9,8 @@ from hubqueue.app import App
 from hubqueue.config.load import load
 from support.wire import WireClient
 
-SECRETS = ("first-token", "mqtt-password", "central-token", "url-password", "named-token")
+OTHERS = ("query-key", "http-token", "header-key", "influx-password")
+SECRETS = ("first-token", "mqtt-password", "central-token", "url-password", "named-token", *OTHERS)
 FILE = """
 data_path: hub.db
 tcp:
@@ -23,6 +24,9 @@ mqtt:
     - {topic: a, queue: q, backoff: {delay: 2s}}
 forwarders:
   - {queue: q, to: "tls://central.example", token: central-token, schedule: {windows: ["22:00-06:00"]}}
+  - {queue: m, to: "mqtt://user:url-password@h", mqtt: {topic: "{{ data.a }}"}}
+  - {queue: h, to: "https://h/?key=query-key", http: {token: http-token, headers: {X-Key: header-key}}}
+  - {queue: i, to: "influx+http://h", influx: {database: d, fields: [v], username: u, password: influx-password}}
 queues:
   readings: {max_jobs: 10}
 """
