@@ -1,8 +1,8 @@
 """One hub process: the only place that builds its parts and takes them down again.
 
-Parts start in the order hub, forwarders, doors, webhooks, handlers, MQTT bridge, so that nothing takes work in
-before there is somewhere to put it. At a stop intake ends first, then work ends within `drain`, then the file is
-closed. `main` is what `hubqueue run` calls.
+Parts start in the order hub, forwarders, doors, webhooks, handlers, pipelines, MQTT bridge, sources: nothing takes
+work in before there is somewhere to put it. At a stop intake ends first, then work ends within `drain`, then the file
+is closed. `main` is what `hubqueue run` calls.
 """
 
 from __future__ import annotations
@@ -38,7 +38,9 @@ from hubqueue.work.settings import HandlerSettings
 
 if TYPE_CHECKING:
     from hubqueue.mqtt.bridge import Bridge
+    from hubqueue.pipeline.pipelines import Pipelines
     from hubqueue.servers.http.server import Mount
+    from hubqueue.sources.sources import Sources
     from hubqueue.supervisor.client import Supervisor
 
 log = logging.getLogger(__name__)
@@ -58,7 +60,9 @@ class App:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.handlers: HandlerParent | None = None
+        self.pipelines: Pipelines | None = None
         self.bridge: Bridge | None = None
+        self.sources: Sources | None = None
         # how it ends: what takes work in, then what works (side by side), then what both need
         self._intake = AsyncExitStack()
         self._work: list[Callable[[], Coroutine[Any, Any, None]]] = []
@@ -91,7 +95,9 @@ class App:
             await self._open_doors()
             await self._start_webhooks()
             await self._start_handlers()
+            await self._start_pipelines()
             await self._start_bridge()
+            self._start_sources()
             self._start_announcer()
             self._start_zeroconf()
         except BaseException:
@@ -135,10 +141,43 @@ class App:
         await sender.start()
 
     async def _start_handlers(self) -> None:
-        """Handlers come in by a door of their own: loopback, a fresh token, and no certificate to check."""
         wanted = self.config.handlers
         if wanted is None:
             return
+        url, token = await self._open_inner_door()
+        self.handlers = HandlerParent(
+            self.hub,
+            HandlerSettings(
+                folder=wanted.folder,
+                url=url,
+                token=token,
+                environment=_clean_environment(),
+                grace_s=wanted.grace_s,
+                max_memory_bytes=wanted.max_memory_bytes,
+            ),
+        )
+        self._work.append(partial(self.handlers.close, self.config.drain_s))
+        await self.handlers.start()
+
+    async def _start_pipelines(self) -> None:
+        plans = self.config.pipelines
+        if not plans:
+            return
+        from hubqueue.pipeline.pipelines import Pipelines  # a hub without pipelines does not carry their libraries
+        from hubqueue.pipeline.process import Setup
+
+        setup = None
+        if any(plan.process == "own" for plan in plans):
+            url, token = await self._open_inner_door()
+            level, form = self.config.log.level, self.config.log.format
+            environment = _clean_environment()
+            setup = Setup(url=url, token=token, environment=environment, log_level=level, log_format=form)
+        self.pipelines = Pipelines(self.hub, plans, setup, grace_s=self.config.drain_s)
+        self._intake.push_async_callback(self.pipelines.stop)  # they enqueue, which a hub that drains refuses
+        self.pipelines.start()
+
+    async def _open_inner_door(self) -> tuple[str, str]:
+        """For what the hub starts itself: loopback, a fresh token, and no certificate to check. Its URL and token."""
         token = secrets.token_urlsafe(24)
         gate = Gate({token: EVERYTHING}, asyncio.get_running_loop().time)
         door = TcpServer(
@@ -147,19 +186,7 @@ class App:
         )
         await door.start()
         self._base.push_async_callback(door.close)
-        self.handlers = HandlerParent(
-            self.hub,
-            HandlerSettings(
-                folder=wanted.folder,
-                url=f"tcp://{LOOPBACK}:{door.port}",
-                token=token,
-                environment={name: value for name, value in os.environ.items() if not name.startswith("HUBQUEUE_")},
-                grace_s=wanted.grace_s,
-                max_memory_bytes=wanted.max_memory_bytes,
-            ),
-        )
-        self._work.append(partial(self.handlers.close, self.config.drain_s))
-        await self.handlers.start()
+        return f"tcp://{LOOPBACK}:{door.port}", token
 
     async def _start_bridge(self) -> None:
         if self.config.mqtt is None:
@@ -176,6 +203,15 @@ class App:
         )
         self._intake.push_async_callback(self.bridge.close)
         await self.bridge.start()
+
+    def _start_sources(self) -> None:
+        if not self.config.sources:
+            return
+        from hubqueue.sources.sources import Sources  # a hub without sources does not carry their libraries
+
+        self.sources = Sources(self.hub, self.config.sources)
+        self._intake.push_async_callback(self.sources.close)
+        self.sources.start()
 
     def _start_announcer(self) -> None:
         """Home Assistant hears of this hub once everything answers."""
@@ -214,6 +250,11 @@ class App:
         from hubqueue.supervisor.client import Supervisor
 
         return Supervisor(told.url, told.token)
+
+
+def _clean_environment() -> dict[str, str]:
+    """What processes that the hub starts may know: not its own settings, which hold its secrets."""
+    return {name: value for name, value in os.environ.items() if not name.startswith("HUBQUEUE_")}
 
 
 def _mounts() -> list[Mount]:

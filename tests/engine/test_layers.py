@@ -44,7 +44,20 @@ MAY_IMPORT = {
     "announce": set(),
 }
 # 4: builds the process from the parts, or is what users see of it
-ANYTHING = {"__init__", "__main__", "admin", "api", "app", "cli", "config", "container", "demo", "doors", "logs"}
+ANYTHING = {
+    "__init__",
+    "__main__",
+    "admin",
+    "api",
+    "apart",
+    "app",
+    "cli",
+    "config",
+    "container",
+    "demo",
+    "doors",
+    "logs",
+}
 
 # What layer 0 has beside the standard library: values and calendar rules, which do no I/O either.
 PURE = {"msgspec", "cronsim"}
@@ -67,7 +80,7 @@ HOMES = {
     "cronsim": {"model"},
     "voluptuous": {"config"},
     "yaml": {"config", "pipeline"},
-    "uvloop": {"app", "cli"},
+    "uvloop": {"apart", "app", "cli"},
     "ifaddr": {"announce"},
     "zeroconf": {"announce"},
 }

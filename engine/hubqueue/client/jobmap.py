@@ -34,10 +34,12 @@ UNDEFINED: Final = b"\xd4\x00\x00"  # ext 0: how the peer writes "absent"
 
 
 def fields_of(
-    job: Enqueueable, id_field: Literal["jobId", "customId"], custom_id: str, durable: bool
+    job: Enqueueable, id_field: Literal["jobId", "customId"], custom_id: str | None, durable: bool
 ) -> dict[str, Any]:
     """The fields of one entry of PUSH (jobId) or PUSHB (customId)."""
-    fields: dict[str, Any] = {"name": job.name, id_field: custom_id, "priority": job.priority}
+    fields: dict[str, Any] = {"name": job.name, "priority": job.priority}
+    if custom_id is not None:
+        fields[id_field] = custom_id
     if job.data is not None:
         fields["data"] = job.data if isinstance(job.data, msgspec.Raw) else msgspec.Raw(job.data)
     if job.delay_ms:
