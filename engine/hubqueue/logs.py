@@ -16,6 +16,7 @@ from typing import Final, Literal, TextIO
 Format = Literal["text", "json"]
 
 _FIELD: Final = re.compile(r"(?<!\S)([a-z][a-z0-9_]*)=(\"(?:[^\"\\]|\\.)*\"|\S+)")
+_MUTE: Final = ("aiokafka", "aiormq", "aio_pika")  # their errors reach us as exceptions, which are told once
 _NOISY: Final = ("asyncio", "aiomqtt", "mqtt", "amqtt", "transitions")  # their INFO is our DEBUG
 _RESERVED: Final = frozenset({"time", "level", "logger", "message", "error"})
 
@@ -58,6 +59,8 @@ def configure(level: str = "info", form: Format = "text", stream: TextIO | None 
     root.setLevel(wanted)
     for name in _NOISY:
         logging.getLogger(name).setLevel(max(wanted, logging.WARNING) if wanted > logging.DEBUG else logging.DEBUG)
+    for name in _MUTE:
+        logging.getLogger(name).setLevel(logging.CRITICAL if wanted > logging.DEBUG else logging.DEBUG)
     logging.captureWarnings(True)
 
 

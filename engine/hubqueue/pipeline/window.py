@@ -10,7 +10,7 @@ Rule: run never gives a window's record, close does. Both see time only as recor
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Literal
@@ -64,13 +64,20 @@ class WindowSettings:
 
 
 class Window:
-    """Tumbling windows. late: records that came too late since the start."""
+    """Tumbling windows. late: records that came too late since the start. grouped: there is something it groups by.
+
+    begins_ms, where a run goes on from a place in a log: windows of a group that start before this were written by
+    an earlier run, and their records, which come again, are passed over in silence.
+    """
+
+    begins_ms: Callable[[str], int] | None = None
 
     def __init__(self, settings: WindowSettings) -> None:
         self._settings: Final = settings
         self._opened: Final = Opened(settings.lateness_ms)
         self._group_names: Final = tuple(each.text.replace(".", "_") for each in settings.by)
         self.shape: Final = settings.shape
+        self.grouped: Final = bool(settings.by)
         self.late = 0
 
     def run(self, record: Record, state: State) -> tuple[Record, ...]:
@@ -80,6 +87,8 @@ class Window:
         values = [measure.value(record) for measure in settings.measures]
         group = opened.group(key)
         start_ms, end_ms = settings.period.span(at_ms)
+        if self.begins_ms is not None and start_ms < self.begins_ms(key):
+            return ()
         if group is None:
             group = Group(0, at_ms, record.at_ms)
             opened.admit(settings.max_open)

@@ -2,7 +2,7 @@
 
 A full queue holds back nothing but its own jobs: they go to `_overflow` (bounded), or are dropped where their source
 says so. What is not valid is kept with the dead. Only what concerns the whole hub (disk full, shutting down) refuses
-the batch, before anything is written. Used by the MQTT bridge.
+the batch, before anything is written. Used by the MQTT bridge, and by `feed` for sources that can wait.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Arrival(Protocol):
     @property
     def job(self) -> NewJob: ...
     @property
-    def on_full(self) -> Literal["overflow", "drop"]: ...
+    def on_full(self) -> Literal["overflow", "drop", "wait"]: ...
     @property
     def follow(self) -> Callable[[str], Output] | None: ...
 
@@ -97,6 +97,8 @@ def _place_one(tx: Tx, arrival: Arrival, placed: Placed, lost: list[Dead]) -> No
     except Invalid as error:
         lost.append((arrival.job, "invalid", str(error)[:MAX_ERROR_CHARS]))
     except QueueFull:
+        if arrival.on_full == "wait":
+            raise
         if arrival.on_full == "overflow" and not _overflow_full(tx) and _try(tx, OVERFLOW, _labelled(arrival)):
             placed.overflowed += 1
         else:

@@ -1,0 +1,286 @@
+"""A member of a Kafka consumer group, and what went wrong with it in words of ours. The home of aiokafka's consumer.
+
+Offsets are committed by hand and only while the partition is ours: a commit of an earlier membership is refused by
+the brokers, and that refusal is no failure here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple
+
+from aiokafka import AIOKafkaConsumer, TopicPartition
+from aiokafka.abc import ConsumerRebalanceListener
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.errors import (
+    CommitFailedError,
+    IllegalGenerationError,
+    IllegalStateError,
+    KafkaConnectionError,
+    KafkaError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
+
+from hubqueue.errors import LinkDown
+from hubqueue.sources.message import Message, text_of
+from hubqueue.sources.settings import KafkaBrokers
+
+log = logging.getLogger(__name__)
+
+FETCH_BYTES: Final = 8_388_608  # of one answer of a broker; what is read ahead is bounded by it
+PARTITION_BYTES: Final = 524_288  # of one partition in it; a larger record comes all the same, alone
+QUIET_S: Final = 20.0  # a broker answers a fetch within half a second, records or not
+REQUEST_MS: Final = 20_000
+ANSWER_S: Final = 20.0  # aiokafka itself would ask for ever
+
+_NOT_OURS: Final = (
+    CommitFailedError,
+    IllegalGenerationError,
+    IllegalStateError,
+    RebalanceInProgressError,
+    UnknownMemberIdError,
+)
+
+
+class Partition(NamedTuple):
+    """One partition of a topic."""
+
+    topic: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}:{self.number}"
+
+
+Told = Callable[[set[Partition]], Awaitable[None]]
+Records = Mapping[Partition, list[ConsumerRecord]]
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """How far a group has read a partition, and what was noted with it."""
+
+    offset: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A partition as its broker has it: the offsets of its first record and of the next to come."""
+
+    begin: int
+    end: int
+    committed: Committed | None
+
+    def first(self, start: Literal["earliest", "latest"]) -> int:
+        """Where to begin. What is committed goes before `start`, unless the topic was made anew since then."""
+        if self.committed is None or self.committed.offset > self.end:
+            return self.begin if start == "earliest" else self.end
+        return max(self.begin, self.committed.offset)
+
+
+class Consumer:
+    """Opened by `open`; `read` again and again; `close`. Errors: LinkDown."""
+
+    def __init__(
+        self,
+        brokers: KafkaBrokers,
+        topics: tuple[str, ...],
+        group: str,
+        *,
+        session_s: float,
+        given: Told,
+        taken: Told,
+    ) -> None:
+        """given, taken: told of partitions that are ours from now on, and of those that were until now.
+
+        Whoever is told may still commit for what was taken, unless the group has long done without us.
+        """
+        self._brokers = brokers
+        self._group = group
+        self._topics = topics
+        self._listener = _Listener(given, taken)
+        self._options: dict[str, Any] = {
+            **brokers.options(),
+            "group_id": group,
+            "enable_auto_commit": False,
+            "auto_offset_reset": "earliest",  # whoever is given a partition says where it begins
+            "session_timeout_ms": round(session_s * 1000),
+            "heartbeat_interval_ms": max(100, round(session_s * 1000 / 5)),
+            "rebalance_timeout_ms": max(30_000, round(session_s * 3000)),
+            "max_poll_interval_ms": 300_000,
+            "fetch_max_bytes": FETCH_BYTES,
+            "max_partition_fetch_bytes": PARTITION_BYTES,
+            "request_timeout_ms": max(REQUEST_MS, round(session_s * 1000) + 5000),
+            "client_id": "hubqueue",
+        }
+        self._consumer: AIOKafkaConsumer | None = None
+        self._admin: AIOKafkaAdminClient | None = None
+
+    async def open(self) -> None:
+        """Connect and join the group; the listener hears of partitions from then on."""
+        self._consumer = AIOKafkaConsumer(**self._options)
+        self._consumer.subscribe(self._topics, listener=self._listener)
+        try:
+            await self._consumer.start()
+            missing = [topic for topic in self._topics if not self._consumer.partitions_for_topic(topic)]
+            if missing:
+                log.warning("there is no such topic yet topics=%s brokers=%s", ",".join(missing), self._brokers.url)
+        except (KafkaError, OSError, ssl.SSLError, TimeoutError) as error:
+            raise self._down(error) from error
+
+    async def read(self, *, wait_s: float, most: int) -> Records:
+        """Records of the partitions that are not paused, at most so many; none when nothing came in that time."""
+        try:
+            found = await self._open().getmany(timeout_ms=round(wait_s * 1000), max_records=most)
+        except (KafkaError, OSError) as error:
+            raise self._down(error) from error
+        return {Partition(*key): records for key, records in found.items()}
+
+    def quiet(self) -> bool:
+        """Whether the brokers have stopped answering: no partition that we read has heard anything for QUIET_S."""
+        consumer = self._open()
+        reading = consumer.assignment() - consumer.paused()
+        heard = [at for partition in reading if (at := consumer.last_poll_timestamp(partition)) is not None]
+        return bool(heard) and time.time() * 1000 - max(heard) > QUIET_S * 1000  # aiokafka's own clock
+
+    async def commit(self, read: Mapping[Partition, Committed]) -> bool:
+        """Say how far partitions were read. False: they are no longer ours. Errors: LinkDown."""
+        offsets = {TopicPartition(*key): OffsetAndMetadata(each.offset, each.note) for key, each in read.items()}
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                await self._open().commit(offsets)
+        except _NOT_OURS:
+            return False
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise self._down(error) from error
+        return True
+
+    async def known(self, partitions: Iterable[Partition]) -> dict[Partition, Known]:
+        """What the brokers know of these partitions, asked now. Errors: LinkDown."""
+        asked = [TopicPartition(*each) for each in partitions]
+        if not asked:
+            return {}
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                begins = await self._open().beginning_offsets(asked)
+                ends = await self._open().end_offsets(asked)
+                said = await (await self._asker()).list_consumer_group_offsets(self._group, partitions=asked)
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise self._down(error) from error
+        return {
+            Partition(*key): Known(
+                begins[key],
+                ends[key],
+                Committed(said[key].offset, said[key].metadata or "")
+                if key in said and said[key].offset >= 0
+                else None,
+            )
+            for key in asked
+        }
+
+    async def ends(self, partitions: Iterable[Partition]) -> dict[Partition, int]:
+        """The offset that the next record of each will have, asked now. Errors: LinkDown."""
+        try:
+            async with asyncio.timeout(ANSWER_S):
+                ends = await self._open().end_offsets([TopicPartition(*each) for each in partitions])
+        except (KafkaError, OSError, TimeoutError) as error:
+            raise self._down(error) from error
+        return {Partition(*key): end for key, end in ends.items()}
+
+    def seek(self, partition: Partition, offset: int) -> None:
+        self._open().seek(TopicPartition(*partition), offset)
+
+    def pause(self, partition: Partition) -> None:
+        """Read no more of it. Nothing happens if it is no longer ours."""
+        try:
+            self._open().pause(TopicPartition(*partition))
+        except IllegalStateError:
+            pass
+
+    def resume(self, partition: Partition) -> None:
+        try:
+            self._open().resume(TopicPartition(*partition))
+        except IllegalStateError:
+            pass
+
+    def behind(self, partition: Partition, next_offset: int) -> int | None:
+        """How many records of it wait, as far as the last answer of its broker said."""
+        try:
+            highwater = self._open().highwater(TopicPartition(*partition))
+        except (IllegalStateError, AssertionError):
+            return None
+        return None if highwater is None else max(0, highwater - next_offset)
+
+    def count_partitions(self, topic: str) -> int:
+        return len(self._open().partitions_for_topic(topic) or ())
+
+    async def close(self) -> None:
+        """Leave the group; the others get its partitions at once."""
+        consumer, self._consumer = self._consumer, None
+        admin, self._admin = self._admin, None
+        for each in (consumer, admin):
+            if each is None:
+                continue
+            try:
+                async with asyncio.timeout(10):
+                    await (each.stop() if isinstance(each, AIOKafkaConsumer) else each.close())
+            except (KafkaError, OSError, TimeoutError) as error:
+                log.info("the goodbye to Kafka was not heard brokers=%s: %s", self._brokers.url, error)
+
+    async def _asker(self) -> AIOKafkaAdminClient:
+        """The notes of commits are told to administrators only."""
+        if self._admin is None:
+            admin = AIOKafkaAdminClient(**self._brokers.options())
+            await admin.start()
+            self._admin = admin
+        return self._admin
+
+    def _open(self) -> AIOKafkaConsumer:
+        if self._consumer is None:
+            raise LinkDown(f"there is no connection to {self._brokers.url}")
+        return self._consumer
+
+    def _down(self, error: Exception) -> LinkDown:
+        return LinkDown(f"Kafka at {self._brokers.url}: {explained(error)}")
+
+
+class _Listener(ConsumerRebalanceListener):  # type: ignore[misc]  # aiokafka has no types
+    """aiokafka wants this class; it waits for what these return."""
+
+    def __init__(self, given: Told, taken: Told) -> None:
+        self._given = given
+        self._taken = taken
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        await self._taken({Partition(*each) for each in revoked})
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        await self._given({Partition(*each) for each in assigned})
+
+
+def explained(error: Exception) -> str:
+    """An error of the library as people read it."""
+    if isinstance(error, KafkaConnectionError):
+        return "no broker can be reached"
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def message_of(record: ConsumerRecord) -> Message:
+    """A record as sources carry it. A tombstone has an empty payload."""
+    return Message(
+        topic=record.topic,
+        payload=record.value or b"",
+        at_ms=record.timestamp if record.timestamp is not None and record.timestamp >= 0 else None,
+        key=None if record.key is None else record.key.decode(errors="backslashreplace"),
+        headers={name: text_of(value or b"") for name, value in record.headers},
+        partition=record.partition,
+        offset=record.offset,
+    )

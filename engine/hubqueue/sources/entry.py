@@ -1,0 +1,67 @@
+"""Putting a batch into the hub, however long that takes: what every feed does between reading and acknowledging."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Final
+
+from hubqueue.client.backoff import Backoff
+from hubqueue.errors import HubqueueError, QueueFull
+from hubqueue.hub.hub import Hub
+from hubqueue.hub.verbs.feed import feed
+from hubqueue.hub.verbs.intake import Placed
+from hubqueue.model.outcome import Blob
+from hubqueue.sources.routing import Routed
+from hubqueue.sources.status import Status
+
+log = logging.getLogger(__name__)
+
+BATCH: Final = 500  # messages in one transaction: a few ms of the loop
+FIRST_RETRY_S, MAX_RETRY_S = 0.2, 5.0
+
+
+class Entry:
+    """One stream of messages into the hub: a partition, or an AMQP queue."""
+
+    def __init__(self, hub: Hub, status: Status) -> None:
+        self._hub = hub
+        self._status = status
+        self._backoff = Backoff(FIRST_RETRY_S, MAX_RETRY_S)
+        self.limit = BATCH  # messages in the next batch: fewer while a full queue takes only some
+        self.refusal: str | None = None  # the code with which the hub takes none now
+
+    async def put(self, routed: Routed, count: int, marks: Sequence[Blob] = ()) -> float | None:
+        """Store a batch of so many messages. None: done; else when to try again, in seconds from now."""
+        size = sum(len(each.job.data or b"") for each in routed.taken)
+        try:
+            placed = await self._hub.run(
+                lambda tx: feed(tx, routed.taken, routed.dead, marks), linger=count < BATCH // 5, size=size
+            )
+        except HubqueueError as error:
+            return self._refused(error, count)
+        if self.refusal is not None:
+            log.info("messages are taken again source=%s", self._status.name)
+        self.refusal = None
+        self._backoff.reset()
+        self.limit = min(BATCH, self.limit * 2)
+        self._count(placed, routed, count)
+        return None
+
+    def _refused(self, error: HubqueueError, count: int) -> float:
+        if isinstance(error, QueueFull) and count > 1:
+            self.limit = count // 2
+            return 0.0
+        if self.refusal is None:
+            log.warning("messages are held back, the hub takes none source=%s code=%s", self._status.name, error.code)
+        self.refusal = error.code
+        return self._backoff.next_s()
+
+    def _count(self, placed: Placed, routed: Routed, count: int) -> None:
+        counts = self._status.counts
+        counts.received += count
+        counts.passed += routed.passed
+        counts.enqueued += placed.enqueued
+        counts.unroutable += placed.dead
+        counts.overflowed += placed.overflowed
+        counts.dropped += placed.dropped

@@ -1,0 +1,139 @@
+"""From messages to jobs: what a source's settings make of each message. Pure and synchronous."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, Literal
+
+import msgspec
+
+from hubqueue.errors import Invalid, Undecodable
+from hubqueue.expression import Condition, ExpressionFailed, Text
+from hubqueue.hub.verbs.intake import Dead
+from hubqueue.model.decode import Payload
+from hubqueue.model.job import PLAIN, Dedup, NewJob, Options
+from hubqueue.model.limits import check_int, check_name, check_new_job, check_options, check_queue, check_size
+from hubqueue.model.outcome import Output
+from hubqueue.sources.message import NAMES, Message, encoded, envelope, unread_job, values
+
+OnFull = Literal["wait", "overflow", "drop"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Into:
+    """Which jobs messages become.
+
+    queue, name and options.dedup.key are Jinja2 templates, `where` is an expression, over message.NAMES. on_full:
+    wait holds the source back, overflow and drop are those of MQTT rules.
+    """
+
+    queue: str
+    name: str = "default"
+    payload: Payload = field(default_factory=Payload)
+    shape: Literal["message", "payload"] = "payload"
+    where: str | None = None
+    on_full: OnFull = "wait"
+    priority: int = 0
+    max_attempts: int = 3
+    options: Options = PLAIN
+
+
+class Taken(msgspec.Struct, frozen=True, gc=False):
+    """A message that became a job."""
+
+    queue: str
+    job: NewJob
+    on_full: OnFull
+    follow: Callable[[str], Output] | None = None
+
+
+class Routed(msgspec.Struct):
+    """What became of a batch. passed: left out by `where`, as its author wants it."""
+
+    taken: list[Taken]
+    dead: list[Dead]
+    passed: int = 0
+
+
+class Routing:
+    """The settings of one source, ready to run. Errors: Invalid names the first mistake."""
+
+    def __init__(self, source: str, into: Into) -> None:
+        self._source = source
+        self._into = into
+        self._decode = into.payload.decoder()
+        self._where = None if into.where is None else Condition(into.where, NAMES)
+        self._queue = _Template(into.queue, check_queue)
+        self._name = _Template(into.name, check_name)
+        dedup = into.options.dedup
+        self._dedup = None if dedup is None else Text(dedup.key, NAMES)
+        check_int("priority", into.priority, -1_000_000, 1_000_000)
+        check_new_job(NewJob(max_attempts=into.max_attempts, options=into.options))
+
+    def route(self, messages: Sequence[Message], now_ms: int, remember: Dedup | None = None) -> Routed:
+        """Jobs of the messages, in order. remember: tells a message with an id that came again from a new one."""
+        routed = Routed([], [])
+        for message in messages:
+            try:
+                taken = self._one(message, now_ms, remember)
+            except Undecodable as error:
+                reason, text = "undecodable", f"{self._into.payload.kind}: {error}"
+            except (ExpressionFailed, Invalid) as error:
+                reason, text = "bad_message", str(error)
+            else:
+                if taken is None:
+                    routed.passed += 1
+                else:
+                    routed.taken.append(taken)
+                continue
+            routed.dead.append((unread_job(message, self._source), reason, text))
+        return routed
+
+    def _one(self, message: Message, now_ms: int, remember: Dedup | None) -> Taken | None:
+        value = self._decode(message.payload)
+        known = values(message, value)
+        if self._where is not None and not self._where.holds(known):
+            return None
+        data = envelope(message, value) if self._into.shape == "message" else encoded(value)
+        check_size(data)
+        at_ms = message.at_ms
+        job = NewJob(
+            name=self._name.of(known),
+            data=data,
+            priority=self._into.priority,
+            max_attempts=self._into.max_attempts,
+            created_at_ms=None if at_ms is None or at_ms < 0 else min(at_ms, now_ms),
+            options=self._options(message, known, remember),
+        )
+        return Taken(self._queue.of(known), job, self._into.on_full)
+
+    def _options(self, message: Message, known: dict[str, object], remember: Dedup | None) -> Options | None:
+        options = self._into.options
+        if options.dedup is not None and self._dedup is not None:
+            dedup = msgspec.structs.replace(options.dedup, key=self._dedup.render(known))
+        elif remember is not None and message.id:
+            dedup = msgspec.structs.replace(remember, key=f"{remember.key}:{message.id}")
+        else:
+            return None if options == PLAIN else options
+        options = msgspec.structs.replace(options, dedup=dedup)
+        check_options(options)
+        return options
+
+
+class _Template:
+    """Text with values in it; one without is checked once and costs nothing."""
+
+    def __init__(self, text: str, check: Callable[[str], object]) -> None:
+        self._check: Final = check
+        self._fixed: Final = text if "{" not in text else None
+        self._text: Final = Text(text, NAMES)
+        if self._fixed is not None:
+            check(text)
+
+    def of(self, known: dict[str, object]) -> str:
+        if self._fixed is not None:
+            return self._fixed
+        made = self._text.render(known)
+        self._check(made)
+        return made
