@@ -9,7 +9,6 @@ from typing import Any, Final
 from urllib.parse import quote, unquote, urlsplit
 
 from hubqueue.client.address import Tls
-from hubqueue.client.tls import client_context
 from hubqueue.config import checks
 from hubqueue.config.checks import Check
 from hubqueue.config.mistakes import Wrong
@@ -214,9 +213,7 @@ def _tls(clean: dict[str, Any], scheme: str) -> Tls | None:
     if "key_file" in files and "cert_file" not in files:
         raise Wrong("needs cert_file beside it", path=["key_file"])
     ca, cert, key = (str(files[name]) if name in files else None for name in _TLS)
-    tls = Tls(ca, cert, key)
-    client_context(tls)
-    return tls
+    return Tls(ca, cert, key)
 
 
 def _address(value: Any) -> str:
