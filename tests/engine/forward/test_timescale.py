@@ -1,6 +1,6 @@
-"""Hypertables, aggregates and policies: what is made where, with real servers of both kinds that there are here.
+"""Hypertables, aggregates and policies: what is made where, with PostgreSQL, TimescaleDB's Apache edition and the full.
 
-The full TimescaleDB is in no package of Debian: of what is for it alone the SQL is looked at, not run.
+The full one has no server here (support/timescale_full.py): the SQL of the sink is run there without the sink.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from hubqueue.forward.sinks.postgres.ddl import Edition
 from hubqueue.forward.sinks.postgres.destination import PostgresDestination
 from hubqueue.forward.sinks.postgres.table import Table
 from hubqueue.model.payload import encode
+from support import timescale_full
 from support.onward import way_of
 from support.postgres import PASSWORD, Postgres
 from support.postgres_sink import batch
@@ -126,19 +127,30 @@ def table(**more: Any) -> Table:
     return destination(None, "readings", **more).table
 
 
+@pytest.mark.slow
 def test_the_full_edition_gets_compression_retention_and_continuous_aggregates() -> None:
     made = table()
-    statements = [*ddl.create_table(made, Edition.FULL), *ddl.create_aggregate(made, made.aggregates[0], Edition.FULL)]
-    text = "\n".join(statements)
-    assert [line.split("(")[0].split(" SET")[0] for line in statements[:2]] == [
-        'CREATE TABLE "readings" ',
-        "SELECT create_hypertable",
-    ]
-    assert "timescaledb.compress_segmentby = '\"device\"'" in text
-    assert "SELECT add_compression_policy('\"readings\"'::regclass, INTERVAL '604800 seconds')" in text
-    assert "SELECT add_retention_policy('\"readings\"'::regclass, INTERVAL '365 days')" in text
-    assert 'CREATE MATERIALIZED VIEW "readings_1m" WITH (timescaledb.continuous) AS SELECT time_bucket(' in text
-    assert "start_offset => INTERVAL '1200 seconds', end_offset => INTERVAL '60 seconds'" in text
+    fill = "INSERT INTO {} SELECT 'i' || n, TIMESTAMPTZ '2026-11-22 10:00Z' + n * INTERVAL '1 s', 'd', n"
+    rows = timescale_full.run(
+        [
+            *ddl.create_table(made, Edition.FULL),
+            *ddl.create_aggregate(made, made.aggregates[0], Edition.FULL),
+            fill.format("readings") + " FROM generate_series(0, 599) AS n",
+            "CALL refresh_continuous_aggregate('readings_1m', NULL, NULL)",
+            "SELECT compress_chunk(chunk) FROM show_chunks('readings') AS chunk",
+            "BEGIN",
+            ddl.stage(made),
+            f"INSERT INTO {ddl.STAGE} SELECT 0, * FROM readings LIMIT 10",  # sent again, into compressed chunks
+            ddl.upsert(made),
+            "COMMIT",
+            "SELECT count(*)::int AS rows FROM readings",
+            "SELECT count(*)::int AS buckets, sum(rows)::int AS rows, max(value_last) AS last FROM readings_1m",
+            "SELECT proc_name AS name FROM timescaledb_information.jobs WHERE job_id >= 1000 ORDER BY name",
+        ]
+    )
+    assert rows[-3:-1] == [[{"rows": 600}], [{"buckets": 10, "rows": 600, "last": 599}]]
+    policies = ["policy_compression", "policy_refresh_continuous_aggregate", "policy_retention"]
+    assert [row["name"] for row in rows[-1]] == policies
 
 
 @pytest.mark.parametrize("edition", [Edition.PLAIN, Edition.APACHE])
