@@ -50,6 +50,11 @@ class Mosquitto:
                 assert self._process.poll() is None, self.log()
                 await asyncio.sleep(0.02)
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
     def kill(self) -> None:
         """SIGKILL: what it had not written is gone."""
         self._end(signal.SIGKILL)
