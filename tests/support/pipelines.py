@@ -21,7 +21,7 @@ def written(
 ) -> Path:
     """A pipeline file with these steps."""
     file = folder / name
-    file.write_text(f"{head}\nsteps:\n{steps}\n", encoding="utf-8")
+    file.write_text(f"{head}\n" + (f"steps:\n{steps}\n" if steps else ""), encoding="utf-8")
     return file
 
 
@@ -65,6 +65,14 @@ class Bench:
         except Refused as refused:
             return str(refused)
         raise AssertionError(f"it went through: {out}")
+
+    async def close(self, now_ms: int) -> list[Any]:
+        """What has come by then; the records that ran came at NOW_MS."""
+        out: list[Any] = []
+        for at_ms in (NOW_MS, now_ms):
+            made = await self.chain.close(at_ms, self.states, lambda *what: self.unfit.append(what))
+            out += [each.data for each in made]
+        return out
 
     async def prepared(self, *data: Any) -> list[Any]:
         """A batch: prepared, then run. A refusal stands in the list as its text."""

@@ -99,7 +99,7 @@ async def changed(tried: Bench, content: str, folder: Path, expected: Any) -> No
     (folder / "devices.csv").write_text(content, encoding="utf-8")
 
     async def seen() -> bool:
-        return await tried.prepared({"id": "a"}) == expected
+        return bool(await tried.prepared({"id": "a"}) == expected)
 
     await until(seen)
 
