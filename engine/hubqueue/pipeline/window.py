@@ -10,10 +10,10 @@ Rule: run never gives a window's record, close does. Both see time only as recor
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
@@ -63,14 +63,24 @@ class WindowSettings:
         return f"{self.period} by {by} time {self.time and self.time.text} of {measures}"
 
 
+class Resumed(Protocol):
+    """What an earlier run of the same records has done. again: it had the record that runs now, too."""
+
+    @property
+    def again(self) -> bool: ...
+
+    def floor_ms(self, group: str) -> int:
+        """Windows of this group that start before this are written."""
+        ...
+
+
 class Window:
     """Tumbling windows. late: records that came too late since the start. grouped: there is something it groups by.
 
-    begins_ms, where a run goes on from a place in a log: windows of a group that start before this were written by
-    an earlier run, and their records, which come again, are passed over in silence.
+    resumed: where a run goes on from a place in a log, what the run before it has written.
     """
 
-    begins_ms: Callable[[str], int] | None = None
+    resumed: Resumed | None = None
 
     def __init__(self, settings: WindowSettings) -> None:
         self._settings: Final = settings
@@ -87,10 +97,13 @@ class Window:
         values = [measure.value(record) for measure in settings.measures]
         group = opened.group(key)
         start_ms, end_ms = settings.period.span(at_ms)
-        if self.begins_ms is not None and start_ms < self.begins_ms(key):
-            return ()
+        floor_ms = 0
+        if self.resumed is not None:
+            floor_ms = self.resumed.floor_ms(key)
+            if start_ms < floor_ms and self.resumed.again:
+                return ()
         if group is None:
-            group = Group(0, at_ms, record.at_ms)
+            group = Group(floor_ms, at_ms, record.at_ms)
             opened.admit(settings.max_open)
             latest = True
         elif group.spans:
