@@ -17,6 +17,7 @@ from typing import Any, Final, Self
 
 import asyncpg
 
+from support import frozen
 from support.certificates import Certificates
 from support.mosquitto import free_port
 
@@ -79,12 +80,10 @@ class Postgres:
 
     def freeze(self) -> None:
         """SIGSTOP: connections stay open and nobody answers."""
-        for pid in self._pids():
-            os.kill(pid, signal.SIGSTOP)
+        frozen.freeze(self._pids())
 
     def thaw(self) -> None:
-        for pid in self._pids():
-            os.kill(pid, signal.SIGCONT)
+        frozen.thaw(self._pids())
 
     def log(self) -> str:
         return self._log.read_text(errors="replace")
@@ -153,10 +152,8 @@ class Postgres:
         if self._process is None:
             return
         if number is signal.SIGKILL:
-            pids = self._pids()
-            for pid in pids:  # the first one would start others, and is stopped before they are
-                os.kill(pid, signal.SIGSTOP)
-            for pid in pids:
+            frozen.freeze([self._process.pid])  # or it would start others while these end
+            for pid in self._pids():
                 _kill(pid)
         else:
             self.thaw()

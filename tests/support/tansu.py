@@ -6,7 +6,6 @@ It tells clients to come to `public_port`, so that a proxy may stand before it.
 from __future__ import annotations
 
 import asyncio
-import signal
 import subprocess
 from collections.abc import Sequence
 from functools import cache
@@ -18,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.conn import create_conn
 from aiokafka.protocol.admin import CreateTopicsRequest
 
+from support import frozen
 from support.mosquitto import free_port
 
 START_S = 60.0
@@ -26,9 +26,10 @@ START_S = 60.0
 class Tansu:
     """`async with Tansu(tmp_path) as broker`: running until the end of the block. Topics are made by `topic`."""
 
-    def __init__(self, folder: Path, *, port: int | None = None, public_port: int | None = None) -> None:
-        self.port = free_port() if port is None else port
+    def __init__(self, folder: Path, *, public_port: int | None = None, options: Sequence[str] = ()) -> None:
+        self.port = free_port()
         self.public_port = public_port or self.port
+        self._options = options
         self._log = folder / f"tansu-{self.port}.log"
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -42,6 +43,7 @@ class Tansu:
             *(_program(), "broker", "--storage-engine", "memory://tansu/"),
             *("--listener-url", f"tcp://127.0.0.1:{self.port}"),
             *("--advertised-listener-url", f"tcp://127.0.0.1:{self.public_port}"),
+            *self._options,
         ]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)  # noqa: ASYNC220
@@ -59,13 +61,8 @@ class Tansu:
         assert [error for _, error, *_ in answer.topic_errors] == [0], answer
 
     async def records(self, topic: str) -> list[Any]:
-        """Everything that is in the topic, partition by partition, read without a group."""
-        consumer = AIOKafkaConsumer(bootstrap_servers=self.url, auto_offset_reset="earliest", enable_auto_commit=False)
-        await consumer.start()
-        try:
-            return await _read(consumer, topic)
-        finally:
-            await consumer.stop()
+        """Everything that is in the topic, partition by partition."""
+        return await read_all(self.url, topic)
 
     def kill(self) -> None:
         """SIGKILL: all that it had is gone."""
@@ -77,11 +74,11 @@ class Tansu:
     def freeze(self) -> None:
         """SIGSTOP: connections stay open and nobody answers."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
+        frozen.freeze([self._process.pid])
 
     def thaw(self) -> None:
         assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
+        frozen.thaw([self._process.pid])
 
     async def __aenter__(self) -> Self:
         await self.start()
@@ -99,10 +96,19 @@ class Tansu:
         return True
 
 
-async def _read(consumer: AIOKafkaConsumer, topic: str) -> list[Any]:
+async def read_all(url: str, topic: str, partitions: Sequence[int] = ()) -> list[Any]:
+    """Everything that is in a topic, partition by partition, read without a group. partitions: where nobody says."""
+    consumer = AIOKafkaConsumer(bootstrap_servers=url, auto_offset_reset="earliest", enable_auto_commit=False)
+    await consumer.start()
+    try:
+        return await _read(consumer, topic, partitions)
+    finally:
+        await consumer.stop()
+
+
+async def _read(consumer: AIOKafkaConsumer, topic: str, numbers: Sequence[int]) -> list[Any]:
     await consumer.topics()
-    found = consumer.partitions_for_topic(topic)
-    partitions: Sequence[TopicPartition] = [TopicPartition(topic, number) for number in sorted(found or ())]
+    partitions = [TopicPartition(topic, n) for n in numbers or sorted(consumer.partitions_for_topic(topic) or ())]
     if not partitions:
         return []
     consumer.assign(partitions)

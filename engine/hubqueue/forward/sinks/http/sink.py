@@ -18,7 +18,7 @@ import msgspec
 from hubqueue.errors import LinkDown
 from hubqueue.forward.content import Unfit, data_of
 from hubqueue.forward.parcel import Parcel
-from hubqueue.forward.sink import Batch
+from hubqueue.forward.sink import Batch, Partly
 from hubqueue.forward.sinks.http.answer import Reply, failure
 from hubqueue.forward.sinks.http.destination import HttpDestination
 from hubqueue.forward.sinks.http.post import Poster
@@ -76,40 +76,47 @@ class HttpSink:
             await poster.close()
 
     async def write(self, batch: Batch) -> list[Rejected | None]:
+        if self._to.batch:
+            return await self._together(batch)
+        results: list[Rejected | None] = []
+        for parcel in batch.parcels:
+            try:
+                results.append(await self._alone(parcel, batch.queue))
+            except Exception as error:  # whatever it is has a verdict
+                meaning = verdict(error)
+                if isinstance(meaning, Down):
+                    raise Partly(results, meaning) from error
+                results.append(meaning)
+        return results
+
+    async def _alone(self, parcel: Parcel, queue: str) -> Rejected | None:
+        try:
+            content = self._content(parcel, queue)
+        except Unfit as error:
+            return error.rejected
+        if isinstance(content, bytes):
+            await self._send(content, "application/octet-stream", parcel.id)
+        else:
+            await self._send(_json(plain(content)), JSON, parcel.id)
+        return None
+
+    async def _together(self, batch: Batch) -> list[Rejected | None]:
         results: list[Rejected | None] = [None] * len(batch.parcels)
         places, contents = [], []
         for place, parcel in enumerate(batch.parcels):
             try:
-                contents.append(self._content(parcel, batch.queue))
+                contents.append(plain(self._content(parcel, batch.queue)))
             except Unfit as error:
                 results[place] = error.rejected
             else:
                 places.append(place)
-        parcels = [batch.parcels[place] for place in places]
-        if self._to.batch:
-            answers = await self._whole(parcels, contents) if parcels else []
-        else:
-            answers = [await self._single(*each) for each in zip(parcels, contents, strict=True)]
-        for place, answer in zip(places, answers, strict=True):
-            results[place] = answer
+        if places:
+            ids = [batch.parcels[place].id for place in places]
+            key = hashlib.sha256("\n".join(ids).encode()).hexdigest()
+            answers = refusals(await self._send(_json(contents), JSON, key), ids)
+            for place, answer in zip(places, answers, strict=True):
+                results[place] = answer
         return results
-
-    async def _single(self, parcel: Parcel, content: Any) -> Rejected | None:
-        raw = isinstance(content, bytes)
-        body = content if raw else _json(plain(content))
-        try:
-            await self._send(body, "application/octet-stream" if raw else JSON, parcel.id)
-        except Exception as error:  # whatever it is has a verdict
-            meaning = verdict(error)
-            if isinstance(meaning, Down):
-                raise
-            return meaning
-        return None
-
-    async def _whole(self, parcels: list[Parcel], contents: list[Any]) -> list[Rejected | None]:
-        body = _json([plain(content) for content in contents])
-        key = hashlib.sha256("\n".join(parcel.id for parcel in parcels).encode()).hexdigest()
-        return refusals(await self._send(body, JSON, key), [parcel.id for parcel in parcels])
 
     async def _send(self, body: bytes, kind: str, key: str) -> Reply:
         if self._poster is None:
