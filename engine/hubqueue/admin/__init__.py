@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from hubqueue.admin import configuration, files, forwarders, rules
+from hubqueue.admin import configuration, files, forwarders, pipelines, rules
 from hubqueue.servers.door import Operation
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ def operations(app: App) -> Mapping[str, Operation]:
     return {
         **files.operations(app),
         **forwarders.operations(app),
+        **pipelines.operations(app),
         **rules.operations(app),
         **configuration.operations(app),
     }

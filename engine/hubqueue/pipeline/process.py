@@ -23,7 +23,7 @@ from hubqueue.pipeline.status import PipelineStatus
 
 FIRST_PAUSE_S: Final = 0.2
 LONGEST_PAUSE_S: Final = 30.0
-LIVED_S: Final = 60.0  # a process that lived this long starts the pauses afresh
+LIVED_S: Final = 60.0  # a process that lived this long, or took a record, starts the pauses afresh
 KILL_AFTER_S: Final = 2.0  # beyond the grace of a stop
 LINE_BYTES: Final = 65_536  # a line of status is far shorter
 
@@ -81,10 +81,10 @@ class OwnProcess:
                 log.warning("a pipeline's process cannot be started: %r pipeline=%s", error, self.pipeline.name)
             if self._stopping.is_set():
                 return
-            if loop.time() - began > LIVED_S:
+            if loop.time() - began > LIVED_S or self._status.taken:
                 pause_s = FIRST_PAUSE_S
             why = "could not be started" if code is None else f"ended with code {code}"
-            self._status = msgspec.structs.replace(self._status, trouble=f"its process {why}")
+            self._status = PipelineStatus(trouble=f"its process {why}")
             log.warning("a pipeline's process %s, it is started again pipeline=%s", why, self.pipeline.name)
             self._restarts += 1
             try:

@@ -26,6 +26,7 @@ HANDLERS: Final[Handlers] = dict.fromkeys(
         wire.ForwarderPause,
         wire.ForwarderResume,
         wire.ForwarderDrain,
+        wire.Pipelines,
         wire.Rules,
         wire.RuleTest,
         wire.Config,

@@ -232,6 +232,7 @@ ROWS: Final[dict[type[Any], Row]] = {
     monitor.DashboardQueues: Row(READ, FILTERED),
     monitor.DashboardQueue: Row(READ, _queue),
     operate.Forwarders: Row(READ, WHOLE),
+    operate.Pipelines: Row(READ, WHOLE),
     session.Health: Row(READ, WHOLE),
     operate.Rules: Row(READ, WHOLE),
     session.Hello: Row(ANYBODY, _nothing),

@@ -38,12 +38,25 @@ def metrics_route(app: web.Application) -> None:
     app.router.add_get("/metrics", scrape)
 
 
+PIPELINES: Final = {
+    "taken": "Records that came in",
+    "given": "Results that went out",
+    "refused": "Records that a step refused",
+    "failed": "Records on which a step broke",
+    "late": "Records too late for their window",
+    "lost": "Results that a later step refused",
+    "released": "Records given back to be tried later",
+    "restarts": "New starts of its own process",
+}
+
+
 async def scrape(request: web.Request) -> web.Response:
     session, hub = session_of(request), request.app[DOOR].hub
     overview = await session.ask("Overview", limit=MAX_QUEUES)
     whole = overview["rates"] is not None
     rules = await _ask(session, "Rules") if whole else {}
-    body, content_type = await asyncio.to_thread(_text, hub, overview, rules, whole)
+    pipelines = await _ask(session, "Pipelines") if whole else {}
+    body, content_type = await asyncio.to_thread(_text, hub, overview, rules, pipelines, whole)
     return web.Response(body=body, headers={"Content-Type": content_type})
 
 
@@ -55,12 +68,14 @@ async def _ask(session: HttpSession, name: str) -> dict[str, Any]:
         return {}
 
 
-def _text(hub: Hub, overview: dict[str, Any], rules: dict[str, Any], whole: bool) -> tuple[bytes, str]:
+def _text(
+    hub: Hub, overview: dict[str, Any], rules: dict[str, Any], pipelines: dict[str, Any], whole: bool
+) -> tuple[bytes, str]:
     """In a thread: a thousand queues are ten thousand lines."""
     from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, process_collector
 
     registry = CollectorRegistry()
-    registry.register(_Figures(hub, overview, rules, whole))
+    registry.register(_Figures(hub, overview, rules, pipelines.get("pipelines", []), whole))
     if whole:
         process_collector.ProcessCollector(registry=registry)
     return generate_latest(registry), CONTENT_TYPE_LATEST
@@ -69,10 +84,13 @@ def _text(hub: Hub, overview: dict[str, Any], rules: dict[str, Any], whole: bool
 class _Figures:
     """What prometheus_client asks for its families."""
 
-    def __init__(self, hub: Hub, overview: dict[str, Any], rules: dict[str, Any], whole: bool) -> None:
+    def __init__(
+        self, hub: Hub, overview: dict[str, Any], rules: dict[str, Any], pipelines: list[dict[str, Any]], whole: bool
+    ) -> None:
         self._hub = hub
         self._overview = overview
         self._rules = rules
+        self._pipelines = pipelines
         self._whole = whole
 
     def collect(self) -> Iterator[Metric]:
@@ -81,6 +99,7 @@ class _Figures:
         if self._whole:
             yield from self._about_hub()
             yield from self._mqtt()
+            yield from self._of_pipelines()
 
     def _queues(self) -> Iterator[Metric]:
         queues = self._overview["queues"]
@@ -188,6 +207,23 @@ class _Figures:
         yield _counter("hubqueue_forwarder_released", "Jobs given back when the link broke", labels, each("released"))
         yield _counter("hubqueue_forwarder_batches", "Batches that were sent", labels, each("batches"))
         yield _counter("hubqueue_forwarder_losses", "Times the link went down", labels, each("losses"))
+
+    def _of_pipelines(self) -> Iterator[Metric]:
+        shown = self._pipelines
+        if not shown:
+            return
+
+        def each(field: str, unit: float = 1) -> Iterable[tuple[tuple[str, str], float]]:
+            return (((pipeline["name"], pipeline["queue"]), pipeline[field] / unit) for pipeline in shown)
+
+        labels = ("pipeline", "queue")
+        waits = (((pipeline["name"], pipeline["queue"]), pipeline["trouble"] is not None) for pipeline in shown)
+        yield _gauge("hubqueue_pipeline_trouble", "Whether it waits for something to get better", labels, waits)
+        yield _gauge("hubqueue_pipeline_open", "Windows and batches that are being filled", labels, each("open"))
+        yield _gauge("hubqueue_pipeline_lag_seconds", "How long the last record waited", labels, each("lagMs", 1000))
+        yield _gauge("hubqueue_pipeline_step_seconds", "Of its steps for a record", labels, each("usPerRecord", 1e6))
+        for field, words in PIPELINES.items():
+            yield _counter(f"hubqueue_pipeline_{field}", words, labels, each(field))
 
 
 def _bound(bound: float) -> str:

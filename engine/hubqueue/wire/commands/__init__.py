@@ -153,6 +153,7 @@ SINGLE_FORM: Final[tuple[type[Command], ...]] = (
     access.TokenList,
     access.TokenRevoke,
     operate.Forwarders,
+    operate.Pipelines,
     operate.ForwarderPut,
     operate.ForwarderDelete,
     operate.ForwarderPause,

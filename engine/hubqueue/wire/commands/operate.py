@@ -30,6 +30,10 @@ class Forwarders(Command, tag="Forwarders", gc=False, kw_only=True):
     """How the forwarders of this process are doing."""
 
 
+class Pipelines(Command, tag="Pipelines", gc=False, kw_only=True):
+    """How the pipelines of this process are doing."""
+
+
 class ForwarderPut(Command, tag="ForwarderPut", kw_only=True):
     """Make a forwarder, or let the one of this name be another. Its token is never shown again."""
 

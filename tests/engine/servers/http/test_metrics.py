@@ -11,6 +11,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from hubqueue.app import App
 from hubqueue.broker.broker import Broker
 from hubqueue.client.address import LinkSettings
+from hubqueue.config.pipelines import read_pipeline
 from hubqueue.config.settings import Config, Forward, GivenToken, HttpDoor, Mqtt, TcpDoor
 from hubqueue.forward.destination import HubDestination
 from hubqueue.forward.settings import ForwardSettings
@@ -28,12 +29,14 @@ Samples = dict[tuple[str, tuple[tuple[str, str], ...]], float]
 
 def config(folder: Path, broker_port: int, uplink_port: int) -> Config:
     uplink = LinkSettings.from_url(f"tcp://127.0.0.1:{uplink_port}")
+    (folder / "passed.yaml").write_text("name: passed\nfrom: {queue: raw}\nto: {queue: done}\n")
     return Config(
         data_path=folder / "hub.db",
         tcp=TcpDoor(port=0, tokens=("admin", LIMITED)),
         http=HttpDoor(port=0),
         mqtt=Mqtt(Broker.from_url(f"mqtt://127.0.0.1:{broker_port}"), (Rule(topic="s/#", queue="m"),)),
         forwarders=(Forward(HubDestination(uplink), ForwardSettings(backoff_s=0.05), queue="up"),),
+        pipelines=(read_pipeline(folder / "passed.yaml"),),
         drain_s=0.5,
     )
 
@@ -92,6 +95,8 @@ async def test_the_figures_are_those_of_the_hub(tmp_path: Path) -> None:
     assert of(samples, "hubqueue_mqtt_messages_total", what="received") == 0
     assert of(samples, "hubqueue_forwarder_link_up", forwarder="up", queue="up") == 0
     assert of(samples, "hubqueue_forwarder_waiting", forwarder="up", queue="up") == 1
+    assert of(samples, "hubqueue_pipeline_trouble", pipeline="passed", queue="raw") == 0
+    assert of(samples, "hubqueue_pipeline_taken_total", pipeline="passed", queue="raw") == 0
     assert of(samples, "hubqueue_store_disk_full") == 0
     assert of(samples, "process_resident_memory_bytes") > 1_000_000
 

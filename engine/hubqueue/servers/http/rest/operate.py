@@ -89,6 +89,12 @@ class Forwarders(msgspec.Struct):
     forwarders: list[Loose]
 
 
+class Pipelines(msgspec.Struct):
+    """How the pipelines are doing."""
+
+    pipelines: list[Loose]
+
+
 class Rules(msgspec.Struct):
     """The MQTT rules, what each has done, and the link to the broker."""
 
@@ -285,6 +291,16 @@ ROUTES: Final = (
         tag="forwarders",
         command="Forwarders",
         reply=Forwarders,
+        errors=EMBEDDED,
+    ),
+    Route(
+        method="GET",
+        path="/pipelines",
+        name="listPipelines",
+        summary="How the pipelines are doing",
+        tag="pipelines",
+        command="Pipelines",
+        reply=Pipelines,
         errors=EMBEDDED,
     ),
     Route(
