@@ -45,6 +45,7 @@ MORE: Final = vol.Schema(
         vol.Optional(CONF_CA): TextSelector(TextSelectorConfig(multiline=True)),
     }
 )
+EXAMPLE: Final = "tls://central.example.org:6789"  # translations hold no addresses
 # code of the hub: text of the dialog
 TOLD: Final = {"duplicate": "has_forwarder", "wrong_state": "declared", "link_down": "cannot_connect"}
 
@@ -72,7 +73,7 @@ class UplinkFlow(ConfigSubentryFlow):
             step_id="user",
             data_schema=self.add_suggested_values_to_schema(schema, user_input),
             errors=errors,
-            description_placeholders=why,
+            description_placeholders={"example": EXAMPLE, **why},
         )
 
     async def async_step_reconfigure(self, user_input: Input = None) -> SubentryFlowResult:
@@ -91,7 +92,7 @@ class UplinkFlow(ConfigSubentryFlow):
             step_id="reconfigure",
             data_schema=self.add_suggested_values_to_schema(vol.Schema(self._fields()), user_input or subentry.data),
             errors=errors,
-            description_placeholders={"queue": queue, **why},
+            description_placeholders={"example": EXAMPLE, "queue": queue, **why},
         )
 
     def _fields(self) -> dict[Any, Any]:
@@ -112,7 +113,8 @@ class UplinkFlow(ConfigSubentryFlow):
 
 async def _put(entry: ConfigEntry[Any], data: dict[str, Any], *, new: bool) -> tuple[dict[str, str], dict[str, str]]:
     """Let the hub make it; what is wrong, and what the hub says of it."""
-    runtime = getattr(entry, "runtime_data", None)
+    async with entry.setup_lock:  # it may be reloading, for the subentry before
+        runtime = getattr(entry, "runtime_data", None)
     if runtime is None:
         return {"base": "cannot_connect"}, {}
     fields = put_fields(data)
