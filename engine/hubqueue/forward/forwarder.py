@@ -17,7 +17,7 @@ from typing import Any, Final, Self
 from hubqueue.errors import HubqueueError
 from hubqueue.forward.backlog import backlog
 from hubqueue.forward.breaker import LinkState
-from hubqueue.forward.deliver import deliver
+from hubqueue.forward.deliver import advance
 from hubqueue.forward.leases import Leases
 from hubqueue.forward.link import Link, Permit
 from hubqueue.forward.pace import Pace
@@ -173,19 +173,21 @@ class Forwarder:
         try:
             floor = await self._leases.floor() if self._sink.wants_floor else None
             batch = Batch(self.queue, parcels(self.queue, jobs, self._hub_id_of), floor)
-            results = await deliver(self._sink, batch)
+            progress = await advance(self._sink, batch)
         except BaseException:  # the grace of a stop is over, or the floor was not to be had
             await self._give_back(jobs)
             raise
-        if not isinstance(results, Down):
+        results, down = progress.results, progress.down
+        if down is None:
             self._link.delivered(permit)
-            await self._settle(jobs, results)
-        elif self._gives_up(jobs, results):
-            self._link.failed(results, permit.epoch)
-            await self._settle(jobs, [Rejected(results.reason.value, results.error)])
         else:
-            self._link.failed(results, permit.epoch)
-            await self._give_back(jobs)
+            self._link.failed(down, permit.epoch)
+            if self._gives_up(jobs, down):
+                results = [Rejected(down.reason.value, down.error)]
+        if results:
+            await self._settle(jobs[: len(results)], results)
+        if len(results) < len(jobs):
+            await self._give_back(jobs[len(results) :])
 
     async def _settle(self, jobs: Sequence[Leased], results: Sequence[Rejected | None]) -> None:
         """Complete what arrived, dead-letter what was refused, and tell both."""

@@ -11,7 +11,7 @@ from typing import Protocol
 import msgspec
 
 from hubqueue.forward.parcel import Parcel
-from hubqueue.forward.verdict import Rejected
+from hubqueue.forward.verdict import Down, Rejected
 
 
 class Batch(msgspec.Struct, frozen=True):
@@ -23,6 +23,15 @@ class Batch(msgspec.Struct, frozen=True):
     queue: str
     parcels: tuple[Parcel, ...]
     floor: int | None = None
+
+
+class Partly(Exception):
+    """The link went down in the middle of a batch, and what became of its first jobs is known: `results`."""
+
+    def __init__(self, results: list[Rejected | None], down: Down) -> None:
+        super().__init__(down.error)
+        self.results = results
+        self.down = down
 
 
 class Sink(Protocol):
@@ -46,6 +55,7 @@ class Sink(Protocol):
         """Write the jobs; for each None when the other side has it, or why it will never take it.
 
         Errors: any that `verdict` takes for the link's; then nothing is known of the batch and all of it is sent again.
+        Partly, from a sink that writes one job after another and knows how far it came.
         """
         ...
 

@@ -48,7 +48,9 @@ def example(begin: str) -> str:
 async def running(folder: Path, text: str) -> AsyncIterator[App]:
     """A hub with this example, which has forwarded one reading at the end of the block."""
     file = folder / "hubqueue.yaml"
-    file.write_text(text + "tcp: {port: 0}\nhttp: {port: 0}\nlog: {level: error}\n", encoding="utf-8")
+    file.write_text(
+        f"{text}data_path: hub.db\n" + "tcp: {port: 0}\nhttp: {port: 0}\nlog: {level: error}\n", encoding="utf-8"
+    )
     async with App(load(file, environ={})) as app:
         yield app
 

@@ -7,6 +7,7 @@ import base64
 import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 from pathlib import Path
 
 import msgspec
@@ -14,8 +15,12 @@ import pytest
 
 from hubqueue.forward.sink import Batch
 from hubqueue.forward.verdict import Rejected
+from hubqueue.hub.hub import Hub
+from hubqueue.model.job import NewJob
 from support import certificates
 from support.answering import Answer, Answering, answering, json_answer
+from support.onward import forwarder_of
+from support.waiting import until
 from support.writing import batch, down, sink_of, written
 
 
@@ -95,6 +100,24 @@ async def test_a_single_job_that_is_refused_leaves_the_others(there: Answering) 
     async with sink_of(there.url) as sink:
         results = await written(sink, batch(1, 2, 3))
     assert [None if each is None else each.code for each in results] == [None, "payload_too_large", None]
+
+
+async def test_what_is_through_is_not_sent_again_when_the_link_goes_down(there: Answering, tmp_path: Path) -> None:
+    """A receiver that takes seven requests at a time gets each job once, in order."""
+    turns = count(1)
+    there.tell = lambda asked: Answer(429, headers={"Retry-After": "0"}) if next(turns) % 8 == 0 else Answer()
+    async with await Hub.open(tmp_path / "hub.db") as hub:
+        await hub.enqueue("readings", [NewJob(data=msgspec.msgpack.encode(n)) for n in range(60)])
+        keys = {"to": there.url, "backoff": "1ms", "backoff_cap": "5ms", "batch": 50}
+        async with forwarder_of(hub, "readings", keys) as forwarder:
+
+            async def through() -> bool:
+                return (await forwarder.status()).forwarded == 60
+
+            await until(through, 60)
+        assert (await hub.counts("readings")).failed == 0
+    taken = [asked.json for turn, asked in enumerate(there.asked, 1) if turn % 8]
+    assert taken == list(range(60))
 
 
 async def test_a_wait_is_passed_on(there: Answering) -> None:
