@@ -37,6 +37,7 @@ MAY_IMPORT = {
     "sources": OUTER | {"expression"},
     "forward": OUTER | {"broker", "expression"},
     "pipeline": OUTER | {"expression", "forward"},  # of forward the sink protocol
+    "fleet": OUTER | {"expression", "forward", "pipeline", "sources"},  # pipelines on topics, without a hub
     "hooks": OUTER,
     "supervisor": OUTER | {"broker"},  # says where the broker is
     "work": OUTER,
@@ -68,12 +69,12 @@ HOMES = {
     "pint": {"pipeline"},
     "sqlite3": {"store"},
     "asyncpg": {"forward"},
-    "aiohttp": {"forward", "hooks", "pipeline", "servers", "supervisor", "ui"},
+    "aiohttp": {"fleet", "forward", "hooks", "pipeline", "servers", "supervisor", "ui"},
     "jinja2": {"expression", "ui"},
     "aio_pika": {"sources"},
-    "aiokafka": {"forward", "sources"},
+    "aiokafka": {"fleet", "forward", "sources"},
     "aiomqtt": {"broker"},
-    "prometheus_client": {"servers"},
+    "prometheus_client": {"fleet", "servers"},
     "paho": {"broker"},
     "amqtt": {"demo"},
     "click": {"cli"},

@@ -11,6 +11,8 @@ import click
 COMMANDS: Final = {
     "check": ("pipeline_try", "check"),
     "try": ("pipeline_try", "try_"),
+    "run": ("pipeline_run", "run"),
+    "list": ("pipeline_list", "list_"),
 }
 
 
@@ -36,4 +38,5 @@ def pipeline() -> None:
     \b
     hubqueue pipeline check pipelines/minutes.yaml
     hubqueue pipeline try pipelines/minutes.yaml --sample messages.jsonl
+    hubqueue pipeline list
     """

@@ -1,0 +1,87 @@
+"""Where refused records go: a topic of the same brokers, or the log and a count."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+
+from hubqueue.errors import LinkDown
+from hubqueue.pipeline.record import Record
+from hubqueue.sources.message import Message
+from hubqueue.sources.settings import KafkaBrokers
+
+log = logging.getLogger(__name__)
+
+WRITE_S: Final = 30.0
+_LOGGED: Final = 10  # of one batch; the count says how many there were
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What was refused: a record as it came, or what became of one. origin: topic:partition:offset, or its id."""
+
+    payload: bytes
+    key: str | None
+    origin: str
+    reason: str
+
+
+def of_message(message: Message, reason: str) -> Letter:
+    return Letter(message.payload, message.key, f"{message.topic}:{message.partition}:{message.offset}", reason)
+
+
+def of_record(record: Record, reason: str) -> Letter:
+    """As JSON where it can be."""
+    try:
+        payload = msgspec.json.encode(record.data)
+    except (TypeError, ValueError, msgspec.MsgspecError):
+        payload = repr(record.data).encode()
+    return Letter(payload, None, record.id, reason)
+
+
+class DeadLetters:
+    """topic None: they are logged and counted, no more."""
+
+    def __init__(self, brokers: KafkaBrokers, topic: str | None) -> None:
+        self._brokers = brokers
+        self._topic = topic
+        self._producer: Any = None
+
+    async def write(self, letters: Sequence[Letter]) -> None:
+        """Return when the brokers have them all. Errors: LinkDown."""
+        for letter in letters[:_LOGGED]:
+            log.warning("a record is refused record=%s: %s", letter.origin, letter.reason)
+        if self._topic is None or not letters:
+            return
+        try:
+            async with asyncio.timeout(WRITE_S):
+                if self._producer is None:
+                    producer = AIOKafkaProducer(**self._brokers.options(), acks="all")
+                    await producer.start()
+                    self._producer = producer
+                sent = [await self._send(letter) for letter in letters]
+                await asyncio.gather(*sent)
+        except (KafkaError, OSError, TimeoutError) as error:
+            await self.close()
+            raise LinkDown(f"dead letters cannot be written to {self._topic}: {error}") from error
+
+    async def close(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            try:
+                async with asyncio.timeout(5):
+                    await producer.stop()
+            except (KafkaError, OSError, TimeoutError):
+                pass
+
+    async def _send(self, letter: Letter) -> Any:
+        headers = [("hubqueue-reason", letter.reason.encode()[:2000]), ("hubqueue-from", letter.origin.encode())]
+        key = None if letter.key is None else letter.key.encode()
+        return await self._producer.send(self._topic, letter.payload, key=key, headers=headers)

@@ -1,0 +1,127 @@
+"""One partition that is ours: its records through the steps, with a state and a clock of its own.
+
+The clock is that of the log: windows of silent groups close as the times of the partition's records go on, so that
+reading the same records again closes the same windows at the same places. Only at the end of the log does the wall
+clock take over, and then the member asks the group first whether the partition is still its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from typing import Final
+
+from hubqueue.errors import HubqueueError
+from hubqueue.fleet.cut import Cut, Ledger, Note
+from hubqueue.fleet.deadletters import Letter, of_message, of_record
+from hubqueue.model.decode import Decode
+from hubqueue.pipeline.plan import Pipeline
+from hubqueue.pipeline.record import Record, Refused
+from hubqueue.pipeline.step import Memory
+from hubqueue.pipeline.window import Window
+from hubqueue.sources.consumer import Partition
+from hubqueue.sources.message import Message
+
+TICK_MS: Final = 1000  # between looks for windows of silent groups, by the log's clock
+SLICE: Final = 100  # records between turns of others on the loop
+AHEAD_MS: Final = 60_000  # a record of a later time than this from now does not move the clock
+
+
+class Reading:
+    """Given records by `run`; what comes out collects in `out` and `dead` until the member has written it."""
+
+    def __init__(self, pipeline: Pipeline, partition: Partition, decode: Decode, cut: Cut) -> None:
+        self.partition: Final = partition
+        self.position = cut.offset  # of the next record
+        self.out: list[Record] = []
+        self.dead: list[Letter] = []
+        self.unkeyed = 0
+        self._pipeline: Final = pipeline.name
+        self._decode: Final = decode
+        self._chain: Final = pipeline.chain()
+        self._ledger: Ledger | None = None
+        self._states: Final[dict[str, Memory]] = {}
+        for place in self._chain.places:
+            if isinstance(place.step, Window):
+                self._ledger = Ledger(cut)
+                place.step.resumed = self._ledger
+                self._states[place.name] = self._ledger
+            else:
+                self._states[place.name] = Memory()
+        self._clock_ms = 0
+
+    @property
+    def windowed(self) -> bool:
+        return self._ledger is not None
+
+    def cut(self) -> Cut:
+        """From where another member would have to go on; ask once everything that came out is written."""
+        return Cut(self.position, Note()) if self._ledger is None else self._ledger.cut(self.position)
+
+    async def run(self, messages: Sequence[Message]) -> None:
+        """Take these records, the next ones of the partition. Errors: LinkDown of a look-up, nothing was taken."""
+        read = [self._read(message) for message in messages]
+        await self._chain.prepare([record for _, record in read if isinstance(record, Record)], self._states)
+        for index, (message, record) in enumerate(read):
+            assert message.offset is not None
+            if self._ledger is not None:
+                self._ledger.offset = message.offset
+            if isinstance(record, Refused):
+                self.dead.append(of_message(message, str(record)))
+            else:
+                await self._tick(record.at_ms)
+                try:
+                    self._came_out(self._chain.run(record, self._states, self._note))
+                except Refused as refused:
+                    self.dead.append(of_message(message, str(refused)))
+                except Exception as error:  # a defect of a step that this record found
+                    self.dead.append(of_message(message, f"failed: {type(error).__name__}: {error}"))
+            self.unkeyed += message.key is None
+            self.position = message.offset + 1
+            if self._ledger is not None:
+                self._ledger.offset = self.position
+            if index % SLICE == SLICE - 1:
+                await asyncio.sleep(0)
+
+    def due(self, now_ms: int) -> bool:
+        """Whether the wall clock would close something."""
+        due_ms = self._chain.due_ms(self._states)
+        return due_ms is not None and due_ms <= now_ms and now_ms > self._clock_ms
+
+    async def close(self, now_ms: int) -> None:
+        """Close what is over at that time. Errors: LinkDown of a look-up; the reading is spoilt then."""
+        self._clock_ms = max(self._clock_ms, now_ms)
+        while (due_ms := self._chain.due_ms(self._states)) is not None and due_ms <= self._clock_ms:
+            self._came_out(await self._chain.close(self._clock_ms, self._states, self._note))
+
+    async def aclose(self) -> None:
+        await self._chain.aclose()
+
+    async def _tick(self, at_ms: int) -> None:
+        if at_ms <= self._clock_ms:
+            return
+        over = at_ms // TICK_MS > self._clock_ms // TICK_MS
+        self._clock_ms = at_ms
+        if over and self._chain.timed:
+            await self.close(at_ms)
+
+    def _read(self, message: Message) -> tuple[Message, Record | Refused]:
+        now_ms = int(time.time() * 1000)
+        at_ms = now_ms if message.at_ms is None else min(message.at_ms, now_ms + AHEAD_MS)
+        try:
+            data = self._decode(message.payload)
+        except HubqueueError as error:
+            return message, Refused(f"undecodable: {error.message}")
+        id = f"{message.topic}:{message.partition}:{message.offset}"
+        return message, Record(data, "default", at_ms, id)
+
+    def _note(self, record: Record, refused: Refused) -> None:
+        self.dead.append(of_record(record, str(refused)))
+
+    def _came_out(self, records: Sequence[Record]) -> None:
+        for record in records:
+            if record.aside is None:
+                self.out.append(record)
+            else:
+                self.dead.append(of_record(record, f"late, for {record.aside}"))
