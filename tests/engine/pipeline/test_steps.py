@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import math
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hubqueue.pipeline import units
+from support.hub_process import clean_environment
 from support.pipelines import Bench, mistakes
 
 
@@ -221,3 +225,31 @@ def test_mistakes_are_found_with_their_path_and_a_hint(tmp_path: Path, steps: st
     found = mistakes(tmp_path, steps)
     assert list(found) == [path]
     assert words in found[path]
+
+
+@pytest.mark.parametrize(
+    ("library", "steps", "path"),
+    [
+        ("pint", "- convert: {t: {from: m, to: km}}", "steps[0].convert.t"),
+        ("jsonschema_rs", "- validate: {schema: {}}", "steps[0].validate.schema"),
+    ],
+)
+def test_a_library_that_is_missing_is_a_mistake_with_a_hint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, library: str, steps: str, path: str
+) -> None:
+    units._registry.cache_clear()
+    monkeypatch.setitem(sys.modules, library, None)
+    assert "pip install 'hubqueue[pipelines]'" in mistakes(tmp_path, steps)[path]
+
+
+def test_a_hub_without_pipelines_loads_nothing_of_them(tmp_path: Path) -> None:
+    (tmp_path / "hubqueue.yaml").write_text("data_path: hub.db", encoding="utf-8")
+    program = """
+import sys, hubqueue.app
+from hubqueue.config.load import load
+load()
+print([name for name in sys.modules if name in ("pint", "jsonschema_rs") or name.startswith("hubqueue.pipeline.")])
+"""
+    command = [sys.executable, "-c", program]
+    done = subprocess.run(command, cwd=tmp_path, env=clean_environment(), capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
