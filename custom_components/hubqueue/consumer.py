@@ -11,11 +11,13 @@ from homeassistant.core import callback
 
 from .connection import ANSWER_S
 from .const import LOGGER
+from .errors import HubError
 from .outcome import Outcome, Release
 from .runs import AGAIN_S, LEASE_S, Leased, Run, Runs
 
 POLL_S: Final = 30.0  # one long-poll; the next one follows
 NOT_OURS_S: Final = 1.0
+REFUSED_S: Final = 30.0  # after a refusal that lasts: a token without the scope, a queue it is not for
 OWNER: Final = "home-assistant"
 
 
@@ -43,6 +45,7 @@ class Consumer:
         self._concurrency = concurrency
         self._group = {} if group is None else {"group": dict(group)}
         self._running = 0
+        self._told = False
         self._room = asyncio.Event()
         self._taker: asyncio.Task[None] | None = None
         self._poll: asyncio.Task[Leased | None] | None = None
@@ -85,9 +88,20 @@ class Consumer:
             self._poll = None
             if (leased := _result(poll)) is not None:
                 self._hand_out(leased)
-            elif not poll.cancelled() and (error := poll.exception()) is not None:
-                LOGGER.debug("no job could be taken queue=%s error=%s", self.queue, error)
-                await asyncio.sleep(AGAIN_S)
+            elif not poll.cancelled():
+                await self._refused(poll.exception())
+
+    async def _refused(self, error: BaseException | None) -> None:
+        """Wait before asking again, and say once what only a person can change."""
+        if error is None:
+            self._told = False
+        elif isinstance(error, HubError) and error.retryable:
+            await asyncio.sleep(AGAIN_S)
+        else:
+            if not self._told:
+                LOGGER.warning("no jobs can be taken, it is tried again queue=%s error=%r", self.queue, error)
+            self._told = True
+            await asyncio.sleep(REFUSED_S)
 
     async def _lease(self) -> Leased | None:
         reply = await self._runs.client.call(

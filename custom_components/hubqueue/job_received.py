@@ -15,6 +15,7 @@ from homeassistant.const import CONF_OPTIONS
 from homeassistant.core import CALLBACK_TYPE, Context, HomeAssistant, callback
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.script import ScriptRunResult
+from homeassistant.helpers.start import async_at_started
 from homeassistant.helpers.trace import script_execution_get, trace_id_get
 from homeassistant.helpers.trigger import (
     Trigger,
@@ -99,11 +100,13 @@ class JobReceived(Trigger):
                 names=self._options[ATTR_NAME],
                 concurrency=self._options[ATTR_CONCURRENCY],
             )
-            consumer.start()
+            # what the actions need may not be there before
+            stop = async_at_started(self._hass, callback(lambda _: consumer.start()))
 
             @callback
             def detach() -> None:
                 taking.leaving = True
+                stop()
                 consumer.close()
 
             return detach

@@ -88,7 +88,7 @@ class Seal:
 
     def queues(self, entry_id: str) -> list[str]:
         """Where calls may wait."""
-        return [DEFAULT_QUEUE, *self._kept["queues"].get(entry_id, ())]
+        return list(self._kept["queues"].get(entry_id, ()))
 
     async def async_add_queue(self, entry_id: str, queue: str) -> bool:
         """Whether this queue is a new one."""

@@ -218,6 +218,8 @@ class Runs:
 
     async def _renew(self) -> None:
         held = list(self._running)
+        if not held:
+            return
         ids, tokens = [each.id for each in held], [each.token for each in held]
         try:
             reply = await self.client.call("JobHeartbeatB", ids=ids, tokens=tokens)

@@ -14,6 +14,8 @@ from custom_components.hubqueue.const import DOMAIN
 from homeassistant.auth.const import GROUP_ID_READ_ONLY
 from homeassistant.core import Context, HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse
 from homeassistant.exceptions import ServiceValidationError
+from homeassistant.helpers.area_registry import AreaRegistry
+from homeassistant.helpers.entity_registry import EntityRegistry
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from seen import until
 
@@ -244,10 +246,12 @@ async def test_a_call_that_was_not_put_there_by_us_is_not_done(hass: HomeAssista
 
 
 async def test_a_call_of_another_home_is_left_to_it(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+    await run(hass)
+    await until(lambda: len(lamp.calls) == 1, "ours is done")
     for data in ({"home": "other", "sealed": "{}", "signature": ""}, "nonsense", None):
         id = (await call("PUSH", queue=QUEUE, name="light.turn_on", data=data, maxAttempts=1))["id"]
         await until_job(call, id, state="delayed", attempts=0)
-    assert lamp.calls == []
+    assert len(lamp.calls) == 1
 
 
 async def test_who_asked_is_who_does_it(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
@@ -268,11 +272,53 @@ async def test_another_queue_is_worked_too_and_after_a_reload(
     seal = await run_action.async_seal(hass)
     second = await run(hass, queue="slow")
     await until_job(call, second, state="completed")
-    assert seal.queues(loaded.entry_id) == [QUEUE, "slow"]
+    assert seal.queues(loaded.entry_id) == ["slow"]
 
 
-async def test_a_home_that_uses_none_has_no_queue_for_them(call: Call, loaded: MockConfigEntry) -> None:
+async def test_a_home_that_uses_none_takes_none(call: Call, loaded: MockConfigEntry) -> None:
     assert QUEUE not in (await call("ListQueues"))["queues"]
+    assert not loaded.runtime_data.runs.consumers
+
+
+async def test_targets_may_be_areas(
+    hass: HomeAssistant, call: Call, lamp: Lamp, area_registry: AreaRegistry, entity_registry: EntityRegistry
+) -> None:
+    """Of an area at least one must be available; those that are must be as expected."""
+    area = area_registry.async_create("Garden")
+    for name in ("one", "two"):
+        entity_registry.async_get_or_create("light", "test", name, suggested_object_id=name)
+        entity_registry.async_update_entity(f"light.{name}", area_id=area.id)
+        hass.states.async_set(f"light.{name}", "unavailable")
+    id = await run(hass, target={"area_id": area.id}, state="on", success_within=3600)
+    job = await until_job(call, id, state="delayed", attempts=1)
+    assert "nothing of the target is available" in str(job["timeline"])
+    hass.states.async_set("light.two", "off")
+    await promote(call, id)
+    await until(lambda: bool(lamp.calls), "done")
+    await until_job(call, id, state="active")
+    hass.states.async_set("light.two", "on")
+    await until_job(call, id, state="completed")
+
+
+async def test_targets_may_stand_in_the_data(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+    lamp.be("unavailable")
+    id = await run(hass, target=None, data={"entity_id": "light.garden"})
+    await until_job(call, id, state="delayed", attempts=1)
+    assert lamp.calls == []
+
+
+async def test_a_call_is_not_done_twice_when_the_hub_cannot_be_asked(
+    hass: HomeAssistant, call: Call, lamp: Lamp, loaded: MockConfigEntry
+) -> None:
+    lamp.go.clear()
+    lamp.error = RuntimeError("no route")
+    id = await run(hass, supersede="garden")
+    await until(lambda: bool(lamp.calls), "it runs")
+    client = loaded.runtime_data.client
+    await client._connection._socket.close(code=4000)
+    lamp.go.set()
+    await until_job(call, id, state="delayed", attempts=1)
+    assert len(lamp.calls) == 1
 
 
 async def test_the_secret_outlives_a_restart(

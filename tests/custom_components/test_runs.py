@@ -10,6 +10,7 @@ import pytest
 from conftest import Call, url_of
 from custom_components.hubqueue.client import HubClient
 from custom_components.hubqueue.consumer import Consumer
+from custom_components.hubqueue.errors import HubError
 from custom_components.hubqueue.outcome import Complete, Fail, Keep, Outcome, Release
 from custom_components.hubqueue.runs import Leased, Runs, async_run_sequence
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
@@ -137,6 +138,44 @@ async def test_names_go_to_the_one_they_are_for(call: Call, runs: Runs) -> None:
     await call("PUSHB", queue="all", jobs=[{"name": name} for name in ("mail.a", "alarm", "mail.b", "alarm")])
     await until(lambda: len(mails.jobs) == len(alarms.jobs) == 2, "each got its own")
     assert {each.name for each in mails.jobs} == {"mail.a", "mail.b"}
+
+
+async def test_a_job_for_somebody_else_is_passed_on_at_once(call: Call, runs: Runs) -> None:
+    """Who has taken it is busy with others; whom it is for waits for a job of its own."""
+    mails, alarms = Seen(), Seen()
+    first = Consumer(runs, "all", mails, names=["mail"])
+    first.start()
+    second = Consumer(runs, "all", alarms, names=["alarm"])
+    second.start()
+    for name in ("alarm", "mail"):
+        await call("PUSH", queue="all", name=name)
+    await until(lambda: len(mails.jobs) == len(alarms.jobs) == 1, "both run")
+    assert not second.adopt(Leased({"id": "none", "name": "alarm", "queue": "all"}, "1.x"))
+    alarms.go.set()
+    mails.go.set()
+    await until(lambda: not runs._running, "both are over")
+    second.close()
+    assert not second.adopt(Leased({"id": "none", "name": "alarm", "queue": "all"}, "1.x"))
+
+
+async def test_a_token_that_may_not_work_is_said_once(
+    hub: HubProcess, call: Call, runs: Runs, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("custom_components.hubqueue.consumer.REFUSED_S", 0.01)
+    asked = 0
+
+    async def refused(*_: Any, **__: Any) -> Any:
+        nonlocal asked
+        asked += 1
+        raise HubError("forbidden", "The token does not allow this")
+
+    monkeypatch.setattr(runs.client.__class__, "call", refused)
+    consumer = Consumer(runs, "mail", Seen())
+    consumer.start()
+    await until(lambda: asked > 3, "asked again and again")
+    consumer.close()
+    assert caplog.text.count("no jobs can be taken") == 1
+    monkeypatch.undo()
 
 
 async def test_a_name_that_nobody_wants_goes_back_uncounted(call: Call, runs: Runs) -> None:

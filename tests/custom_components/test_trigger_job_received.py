@@ -12,7 +12,8 @@ from automations import Actions, automate, heard, promote, until_job
 from conftest import Call
 from custom_components.hubqueue.const import DOMAIN
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.core import HomeAssistant
+from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
+from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.trigger import async_validate_trigger_config
 from homeassistant.setup import async_setup_component
@@ -259,6 +260,17 @@ async def test_an_automation_that_was_there_before_the_hub_takes_jobs(
     await until_job(call, id, state="completed")
     await hass.config_entries.async_unload(entry.entry_id)
     assert len(actions.noted) == 1
+
+
+async def test_jobs_wait_until_home_assistant_has_started(
+    hass: HomeAssistant, call: Call, actions: Actions, job: str
+) -> None:
+    hass.set_state(CoreState.starting)
+    await automate(hass, take("{action: test.note}"))
+    await until_job(call, job, state="waiting")
+    hass.set_state(CoreState.running)
+    hass.bus.async_fire(EVENT_HOMEASSISTANT_STARTED)
+    await until_job(call, job, state="completed")
 
 
 async def test_an_automation_survives_the_reloading_of_the_hub(
