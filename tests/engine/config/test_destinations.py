@@ -14,11 +14,15 @@ from hubqueue.config.path import dotted
 from hubqueue.config.settings import Forward
 from hubqueue.forward.sinks.http.destination import HttpDestination
 from hubqueue.forward.sinks.influx.destination import InfluxDestination
+from hubqueue.forward.sinks.kafka.destination import KafkaDestination
 from hubqueue.forward.sinks.mqtt.destination import MqttDestination
+from hubqueue.forward.sinks.postgres.destination import PostgresDestination
 
 MQTT = {"to": "mqtt://h", "mqtt": {"topic": "a"}}
 HTTP = {"to": "https://h"}
 INFLUX = {"to": "influx+http://h", "influx": {"bucket": "b"}}
+POSTGRES = {"to": "postgresql://u@h/d", "postgres": {"table": "t"}}
+KAFKA = {"to": "kafka://h/topic"}
 
 
 def made(base: Path, **keys: Any) -> Forward:
@@ -56,6 +60,57 @@ def test_an_influxdb(tmp_path: Path) -> None:
     assert isinstance(there, InfluxDestination)
     assert there.endpoint.address == "http://h/api/v2/write?bucket=b&precision=ms"
     assert (there.url, there.target, there.shape.measurement.text) == ("influx+http://h", "b", "{{ queue }}")
+
+
+def test_a_postgresql(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("x")
+    there = made(tmp_path, to="postgres://u%40x@[::1]:6543/d", ca_file="ca.pem", postgres={"table": "t"}).destination
+    assert isinstance(there, PostgresDestination)
+    server = there.server
+    assert (server.host, server.port, server.user, server.database) == ("::1", 6543, "u@x", "d")
+    assert (server.ssl_mode, there.encrypted, there.has_ca, there.has_secret) == ("verify-full", True, True, False)
+    assert [column.name for column in there.table.columns] == ["id", "time", "queue", "name", "data"]
+    assert there.table.key == ("id", "time")
+
+
+def test_the_columns_of_a_table(tmp_path: Path) -> None:
+    section = {
+        "password": "hush",
+        "table": "last",
+        "key": ["device"],
+        "columns": {"device": "data.d", "v": {"from": "data.v", "type": "real", "required": True}, "time": "at_ms"},
+    }
+    found = made(tmp_path, to="postgresql://u@h/d", postgres=section)
+    there = found.destination
+    assert isinstance(there, PostgresDestination)
+    assert [(each.name, each.source, each.type) for each in there.table.columns] == [
+        ("device", "data.d", "text"),
+        ("v", "data.v", "real"),
+        ("time", "at_ms", "text"),
+    ]
+    assert (there.server.ssl_mode, there.encrypted, there.has_secret) == ("prefer", False, True)
+    assert "hush" not in repr(found)
+
+
+def test_a_kafka_cluster(tmp_path: Path) -> None:
+    keys = {"topic": "a-{{ data.a }}", "username": "u", "password": "hush", "mechanism": "plain", "max_record": "2KB"}
+    found = made(tmp_path, to="kafkas://a,b:9999,[::1]:1", kafka=keys)
+    there = found.destination
+    assert isinstance(there, KafkaDestination)
+    assert there.cluster.servers == (("a", 9092), ("b", 9999), ("::1", 1))
+    assert (there.url, there.target) == ("kafkas://a:9092,b:9999,[::1]:1", "a-{{ data.a }}")
+    assert (there.encrypted, there.has_secret, there.idempotent, there.max_record) == (True, True, True, 2000)
+    assert "hush" not in repr(found)
+
+
+@pytest.mark.parametrize("to", ["postgresql://u@h/d", "kafka://h/t"])
+def test_a_missing_extra_is_found_with_the_configuration(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, to: str
+) -> None:
+    monkeypatch.setattr("hubqueue.config.destinations.extras.find_spec", lambda name: None)
+    with pytest.raises(vol.Invalid) as failure:
+        made(tmp_path, to=to)
+    assert "pip install 'hubqueue[" in " ".join(text for *_, text in flatten(failure.value))
 
 
 @pytest.mark.parametrize(
@@ -103,6 +158,45 @@ def test_an_influxdb(tmp_path: Path) -> None:
         ({**INFLUX, "influx": {"bucket": "b", "time": "nothing.at"}}, "influx.time"),
         ({**INFLUX, "influx": {"bucket": "b", "precision": "m"}}, "influx.precision"),
         ({**INFLUX, "to": "influx+http://h/?db=x"}, "to"),
+        ({"to": "postgresql://u@h/d"}, "postgres"),
+        ({**POSTGRES, "postgres": {}}, "postgres.table"),
+        ({**POSTGRES, "to": "postgresql://u:secret@h/d"}, "to"),
+        ({**POSTGRES, "to": "postgresql://h/d"}, "to"),
+        ({**POSTGRES, "to": "postgresql://u@h"}, "to"),
+        ({**POSTGRES, "to": "postgresql://u@h/d?sslmode=x"}, "to"),
+        ({**POSTGRES, "postgres": {"table": "x" * 64}}, "postgres.table"),
+        ({**POSTGRES, "postgres": {"table": "t", "columns": {"a": "nothing.at"}}}, "postgres.columns.a"),
+        ({**POSTGRES, "postgres": {"table": "t", "columns": {"a": {"type": "real"}}}}, "postgres.columns.a.from"),
+        (
+            {**POSTGRES, "postgres": {"table": "t", "columns": {"a": {"from": "data", "type": "int; DROP"}}}},
+            "postgres.columns.a.type",
+        ),
+        ({**POSTGRES, "postgres": {"table": "t", "key": ["serial"]}}, ""),
+        ({**POSTGRES, "postgres": {"table": "t", "by": ["serial"]}}, ""),
+        ({**POSTGRES, "postgres": {"table": "t", "sslmode": "on"}}, "postgres.sslmode"),
+        ({**POSTGRES, "ca_file": "here", "postgres": {"table": "t", "sslmode": "prefer"}}, "postgres.sslmode"),
+        (
+            {**POSTGRES, "postgres": {"table": "t", "aggregates": {"a": {"every": "1m"}}}},
+            "postgres.aggregates.a.values",
+        ),
+        (
+            {
+                **POSTGRES,
+                "postgres": {"table": "t", "aggregates": {"a": {"every": "1m", "values": {"name": ["mode"]}}}},
+            },
+            "postgres.aggregates.a.values.name[0]",
+        ),
+        ({"to": "kafka://h"}, "to"),
+        ({"to": "kafka:///t"}, "to"),
+        ({"to": "kafka://h:0/t"}, "to"),
+        ({"to": "kafka://u:p@h/t"}, "to"),
+        ({"to": "kafka://h/a b"}, "to"),
+        ({**KAFKA, "kafka": {"topic": "t"}}, "kafka.topic"),
+        ({**KAFKA, "kafka": {"key": "{{ nothing }}"}}, "kafka.key"),
+        ({**KAFKA, "kafka": {"username": "u"}}, "kafka"),
+        ({**KAFKA, "kafka": {"mechanism": "plain"}}, "kafka.mechanism"),
+        ({**KAFKA, "kafka": {"compression": "zip"}}, "kafka.compression"),
+        ({**KAFKA, "ca_file": "here"}, "ca_file"),
     ],
 )
 def test_a_mistake_is_found_where_it_is(tmp_path: Path, keys: dict[str, Any], path: str) -> None:

@@ -1,4 +1,4 @@
-"""The examples of docs/forwarding.md for MQTT, HTTP and InfluxDB, run as they stand against real servers."""
+"""The examples of docs/forwarding.md for what is no hub, run as they stand against real servers."""
 
 from __future__ import annotations
 
@@ -21,8 +21,10 @@ from hubqueue.model.job import NewJob
 from support import certificates
 from support.answering import answering
 from support.influxdb import DATABASE, LOGIN, Influxdb
+from support.mock_kafka import MockKafka
 from support.mosquitto import Mosquitto, free_port
 from support.mqtt import client
+from support.postgres import Postgres
 from support.waiting import until
 
 DOCS = (Path(__file__).parents[3] / "docs" / "forwarding.md").read_text(encoding="utf-8")
@@ -140,6 +142,77 @@ async def test_influxdb_2(tmp_path: Path) -> None:
     assert re.fullmatch(rb"readings,room=attic celsius=100\.0 \d{13}", asked.body)
 
 
-@pytest.mark.parametrize("key", ["topic", "payload", "client_id", "max_packet", "batch", "gzip", "tags", "precision"])
+@asynccontextmanager
+async def telemetry(folder: Path, *, timescale: bool = False) -> AsyncIterator[Postgres]:
+    """A PostgreSQL with the database, the user and the files of the page."""
+    files = certificates.make(folder / "tls")
+    (folder / "private-ca.pem").write_bytes(files.ca.read_bytes())
+    (folder / "db-password").write_text("s3cret\n")
+    async with Postgres(folder, timescale=timescale, tls=files) as server:
+        await server.execute("CREATE ROLE hub LOGIN PASSWORD 's3cret'", "CREATE DATABASE telemetry OWNER hub")
+        if timescale:
+            await server.execute("CREATE EXTENSION timescaledb", database="telemetry")
+        yield server
+
+
+async def test_postgresql(tmp_path: Path) -> None:
+    async with telemetry(tmp_path) as server:
+        text = example("db.example:5432").replace("db.example:5432", f"127.0.0.1:{server.port}")
+        async with running(tmp_path, text) as app:
+            await forwarded(app, DATA)
+        ((id, time, queue, name, data),) = await server.query("SELECT * FROM readings", database="telemetry")
+    assert (id[:4], queue, name, json.loads(data)) == ("fwd:", "readings", "climate", DATA)
+    assert time.tzinfo is not None
+
+
+async def test_timescaledb(tmp_path: Path) -> None:
+    async with telemetry(tmp_path, timescale=True) as server:
+        text = example("timescale.example").replace("timescale.example", f"127.0.0.1:{server.port}")
+        async with running(tmp_path, text) as app:
+            await forwarded(app, DATA, DATA | {"temperature": 21.5, "humidity": None}, DATA | {"temperature": "hot"})
+            assert (await app.hub.counts("readings")).failed == 1
+        rows = await server.query("SELECT device, temperature, humidity FROM measurements", database="telemetry")
+        (bucket,) = await server.query("SELECT * FROM measurements_1m", database="telemetry")
+    assert sorted(tuple(row) for row in rows) == [("d1", 20.5, 48.0), ("d1", 21.5, None)]
+    assert bucket["bucket"].isoformat() == "2026-11-22T08:00:00+00:00"
+    assert (bucket["rows"], bucket["temperature_avg"], bucket["temperature_max"]) == (2, 21.0, 21.5)
+
+
+async def test_kafka(tmp_path: Path) -> None:
+    with MockKafka() as cluster:
+        text = example("9092/readings").replace("kafka1.example:9092,kafka2.example:9092", cluster.url)
+        async with running(tmp_path, text) as app:
+            await forwarded(app, DATA)
+        (record,) = await cluster.records("readings")
+    assert (record.key, json.loads(record.value)) == (b"d1", DATA)
+    assert [name for name, _ in record.headers] == ["id", "queue", "name"]
+
+
+def test_kafka_with_a_login(tmp_path: Path) -> None:
+    (tmp_path / "private-ca.pem").write_text("x")
+    (tmp_path / "kafka-password").write_text("s3cret\n")
+    file = tmp_path / "hubqueue.yaml"
+    file.write_text(example("kafkas://kafka1.example:9093"))
+    (forward,) = load(file, environ={}).forwarders
+    there = forward.destination
+    assert (there.url, there.encrypted, there.has_secret) == ("kafkas://kafka1.example:9093", True, True)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "topic",
+        "payload",
+        "client_id",
+        "max_packet",
+        "batch",
+        "gzip",
+        "tags",
+        "precision",
+        "columns",
+        "on_conflict",
+        "idempotent",
+    ],
+)
 def test_every_section_has_its_table(key: str) -> None:
     assert f"| `{key}`" in DOCS
