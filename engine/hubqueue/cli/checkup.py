@@ -106,7 +106,7 @@ def configuration(file: Path) -> list[Finding]:
         destination = forwarder.destination
         if destination.has_secret and not destination.encrypted:
             hint = "let 'to' begin with tls:// (mqtts://, https://) and give ca_file"
-            found.append(Finding(NOTE, f"the token of forwarder {forwarder.queue} travels unencrypted", hint))
+            found.append(Finding(NOTE, f"the secret of forwarder {forwarder.queue} travels unencrypted", hint))
     return found
 
 

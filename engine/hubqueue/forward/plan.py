@@ -56,6 +56,10 @@ def plan_of(spec: ForwardSpec, *, zone: str | None) -> Plan:
 
 
 def _link(spec: ForwardSpec, connect_timeout_s: float) -> LinkSettings:
+    scheme, colon, _ = spec.to.partition("://")
+    if colon and scheme not in ("tcp", "tls"):
+        hint = "write tls://host:6789, or declare this one in hubqueue.yaml: there it may be of any kind"
+        raise Invalid(f"a forwarder that is made while the hub runs goes to a hub, not to {scheme}://", hint=hint)
     link = LinkSettings.from_url(spec.to, token=spec.token, connect_timeout_s=connect_timeout_s)
     if spec.ca_cert is None:
         return link

@@ -155,7 +155,8 @@ async def test_a_queue_has_one_forwarder_and_a_name_too(edge: Edge, served_hub: 
 @pytest.mark.parametrize(
     ("fields", "what"),
     [
-        ({"to": "http://h"}, "not the address of a hub"),
+        ({"to": "http://h"}, "goes to a hub, not to http"),
+        ({"to": "h"}, "not the address of a hub"),
         ({"to": "tcp://user:pw@h"}, "no user or password"),
         ({"name": "a b"}, "cannot name a forwarder"),
         ({"queue": "a b"}, "invalid characters"),

@@ -56,7 +56,7 @@ class Poster:
             failure: HubqueueError = TimedOut(f"{shown} does not answer in time")
         except aiohttp.ClientSSLError as error:
             failure = SinkDown(Down(Reason.TLS, f"{shown}: {error}"))
-        except (aiohttp.ClientError, OSError, ValueError) as error:
+        except (aiohttp.ClientError, OSError, ValueError, RuntimeError) as error:  # RuntimeError: closed meanwhile
             failure = LinkDown(f"{shown}: {str(error) or type(error).__name__}")
         raise failure
 
