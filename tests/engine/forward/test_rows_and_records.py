@@ -128,7 +128,7 @@ def test_whatever_a_job_carries_it_is_taken_or_refused(data: Any, kind: str) -> 
     Rows([Column("data", "data", "jsonb")], ["jsonb"]).of("q", parcel(data))
 
 
-@settings(UNHURRIED, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
+@settings(UNHURRIED, max_examples=50)
 @given(st.lists(DATA, min_size=1, max_size=20))
 def test_postgres_takes_every_jsonb_that_is_made(server: Postgres, data: list[Any]) -> None:
     rows = Rows([Column("data", "data", "jsonb")], ["jsonb"])
