@@ -41,12 +41,13 @@ PLACES: Final[dict[str, Callable[[Path], Place]]] = {
     "postgres": PostgresPlace,
     "timescale": timescale,
 }
+ONCE: Final = {"timescale"}  # the code of another place with another server: enough on one Python
 BATCH: Final = 20
 QUICK: Final = {"batch": BATCH, "backoff": "20ms", "backoff_cap": "200ms"}
 PATIENCE_S: Final = 60.0  # a machine ten times slower, busy with other things
 
 
-@pytest.fixture(params=PLACES)
+@pytest.fixture(params=[pytest.param(name, marks=[pytest.mark.slow] if name in ONCE else []) for name in PLACES])
 async def place(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Place]:
     place = PLACES[request.param](tmp_path / "there")
     yield place
