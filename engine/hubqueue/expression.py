@@ -52,7 +52,7 @@ class _Careful(Undefined):
 
 
 class _Sandbox(ImmutableSandboxedEnvironment):
-    intercepted_binops = frozenset({"*", "**"})
+    intercepted_binops = frozenset({"*", "**", "%"})  # of text they are repetition and formats: any length
 
     def __init__(self, undefined: type[Undefined], finalize: Callable[[Any], str] | None = None) -> None:
         super().__init__(undefined=undefined, finalize=finalize)
@@ -64,7 +64,7 @@ class _Sandbox(ImmutableSandboxedEnvironment):
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         if isinstance(left, Undefined) or isinstance(right, Undefined):
-            return left * right  # which says what is not there
+            return left + right  # which says what is not there
         if not isinstance(left, int | float) or not isinstance(right, int | float):
             raise TypeError(f"'{operator}' takes numbers")
         if operator == "**" and abs(right) > _MAX_POWER:

@@ -26,6 +26,7 @@ from hubqueue.hub.access import PREFIX, TOKEN_BYTES
 from hubqueue.model.access import Grant, Scope
 
 URL: Final = "http://supervisor"
+UNNAMED: Final = "mqtt://core-mosquitto"
 INTEGRATION: Final = "home-assistant"
 EVERYWHERE: Final = "0.0.0.0"  # inside the container's network; the Supervisor opens ports to the house only when asked
 
@@ -37,16 +38,19 @@ def configure(layout: Layout, flags: Mapping[str, Any], environ: Mapping[str, st
     own = read_yaml(file, environ).values if file is not None else {}
     bridged = bool(given.get("mqtt", True))
     unnamed = "mqtt_url" not in given and get(own, ("mqtt", "url")) is None
+    unnamed_broker = unnamed and (bridged or "mqtt" in own)
     config = load(
         file or FilePath(os.devnull),
         flags=flags,
         environ=environ,
-        beneath=_beneath(layout, unnamed_broker=unnamed and (bridged or "mqtt" in own)),
+        beneath=_beneath(layout, unnamed_broker=unnamed_broker),
         above={
             **options.settings(_with_certificates(given, layout), layout),
             ("data_path",): (options.ORIGIN, str(layout.live / FILE)),
         },
     )
+    if unnamed_broker:
+        _check_outputs(config)
     token = integration_token(layout)
     granted = GivenToken(token, Grant(INTEGRATION, frozenset({Scope.ADMIN})))
     return replace(
@@ -79,8 +83,24 @@ def _beneath(layout: Layout, *, unnamed_broker: bool) -> dict[Path, Any]:
         ("handlers", "folder"): str(layout.handlers),
     }
     if unnamed_broker:
-        defaults["mqtt", "url"] = "mqtt://core-mosquitto"  # until the Supervisor has said where it is
+        defaults["mqtt", "url"] = UNNAMED  # until the Supervisor has said where it is
     return defaults
+
+
+def _check_outputs(config: Config) -> None:
+    """What a pipeline publishes goes to a broker with an address: the one that the Supervisor names later has none yet.
+
+    Errors: ConfigError.
+    """
+    if not config.pipelines:
+        return
+    from hubqueue.pipeline.plan import ToForward  # a hub without pipelines does not carry them
+
+    for pipeline in config.pipelines:
+        sinks = [to.destination for to in pipeline.to if isinstance(to, ToForward)]
+        if any(each.url.startswith(UNNAMED) and not each.has_secret for each in sinks):
+            hint = "write mqtt.url, username and password_file into hubqueue.yaml, or forward: {to: 'mqtt://...'}"
+            raise ConfigError(f"{pipeline.file.name}: 'to: mqtt' needs the address of the broker", hint=hint)
 
 
 def _with_certificates(given: Mapping[str, Any], layout: Layout) -> dict[str, Any]:

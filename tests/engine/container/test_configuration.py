@@ -54,6 +54,14 @@ def test_options_go_before_the_file_and_variables_before_both(layout: Layout) ->
     assert configured(layout, {"log_level": "debug"}, HUBQUEUE_LOG_LEVEL="warning").log.level == "warning"
 
 
+def test_a_pipeline_that_publishes_needs_a_broker_with_an_address(layout: Layout) -> None:
+    (layout.config / "p.yaml").write_text("name: p\nfrom: {queue: q}\nto: {mqtt: {topic: t}}\n")
+    with pytest.raises(ConfigError, match="'to: mqtt' needs the address of the broker"):
+        configured(layout, {}, "pipelines: [p.yaml]\n")
+    config = configured(layout, {}, "pipelines: [p.yaml]\nmqtt: {url: 'mqtt://broker.example'}\n")
+    assert [each.to for each in config.forwarders] == ["mqtt://broker.example:1883"]
+
+
 def test_forwarders_of_form_and_file_are_all_there(layout: Layout) -> None:
     file = "forwarders: [{queue: a, to: 'tcp://central'}]\n"
     config = configured(layout, {"forwarders": [{"queue": "b", "to": "tcp://other", "target": ""}]}, file)

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from hubqueue.model import payload
 from hubqueue.pipeline.flag import ZScore, _scored
 from support.pipelines import NOW_MS, Bench, mistakes
 
@@ -102,6 +103,18 @@ def test_values_that_are_too_large_to_calculate_with_are_flagged_and_forgotten(t
     assert flags(bench, {"t": -1e308}, NOW_MS + 601_000) == ["t.rate", "t.zscore"]
     assert flags(bench, {"t": 2}, NOW_MS + 700_000) == ["t.rate"]
     assert flags(bench, {"t": 1}, NOW_MS + 800_000) == []
+
+
+def test_what_is_remembered_survives_being_stored(tmp_path: Path) -> None:
+    steps = '- flag: {rate: {t: {max: 1, per: 1s}}, zscore: {t: {over: 3, warmup: 2}}, by: "{{ data.d }}", keys: 3}'
+    stored, kept = Bench(tmp_path, steps), Bench(tmp_path, steps)
+    noise = random.Random(5)
+    for n in range(100):
+        data = {"d": n % 5, "t": noise.gauss(20, 5)}
+        assert flags(stored, data, NOW_MS + n * S) == flags(kept, data, NOW_MS + n * S)
+        state = stored.states["flag"]
+        for key in list(state.keys()):
+            state.put(key, payload.decode(payload.encode(state.get(key))))
 
 
 def test_the_keys_that_were_heard_longest_ago_are_forgotten(tmp_path: Path) -> None:
