@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 STUCK_S: Final = 120.0  # a loop that has not come round for so long hangs
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Figures:
     """Units: records, since the start; lag records; turned_s of the monotonic clock."""
 
@@ -28,6 +28,7 @@ class Figures:
     refused_commits: int = 0
     rebalances: int = 0
     sink_failures: int = 0
+    partitions: int = 0
     member: bool = False
     sink_up: bool = True
     turned_s: float = field(default_factory=time.monotonic)
@@ -56,7 +57,7 @@ class Figures:
         )
         yield one(gauge, "hubqueue_pipeline_member", "Whether it is in the group", self.member)
         yield one(gauge, "hubqueue_pipeline_sink_up", "Whether the sinks take records", self.sink_up)
-        yield one(gauge, "hubqueue_pipeline_partitions", "Partitions that are its own", len(self.lag))
+        yield one(gauge, "hubqueue_pipeline_partitions", "Partitions that are its own", self.partitions)
         yield self._each("hubqueue_pipeline_lag", "Records of a partition that wait to be read", self.lag)
         yield self._each("hubqueue_pipeline_open", "Records that a successor would have to read again", self.held)
 

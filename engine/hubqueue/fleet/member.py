@@ -238,7 +238,7 @@ class Member:
         except ConfigError as error:
             self._broken = Unfit(error)
             return
-        self._figures.member = True
+        self._figures.member, self._figures.partitions = True, len(self._readings)
         self._figures.rebalances += 1
         log.info("partitions of this member: %s", ", ".join(sorted(map(str, partitions))) or "none")
 
@@ -273,6 +273,7 @@ class Member:
             self._figures.held.pop(each, None)
             if reading is not None:
                 await reading.aclose()
+        self._figures.partitions = len(self._readings)
 
     def _look(self, consumer: Consumer) -> None:
         for partition, reading in self._readings.items():
