@@ -25,7 +25,7 @@ from hubqueue.config.pipelines import read_pipeline
 from hubqueue.errors import HubqueueError
 from hubqueue.pipeline.runner import Runner
 
-TELL_S: Final = 1.0
+TELL_S: Final = 0.25
 ORPHANED: Final = 1  # exit code
 
 
@@ -57,10 +57,12 @@ async def _run(told: Told) -> int:
     loop = asyncio.get_running_loop()
     threading.Thread(target=_listen, args=(loop, runner), daemon=True).start()
     running = asyncio.create_task(runner.run())
+    shown = None
     while not running.done():
-        print(msgspec.json.encode(runner.shown()).decode(), flush=True)
+        if (now := runner.shown()) != shown:
+            shown = now
+            print(msgspec.json.encode(shown).decode(), flush=True)
         await asyncio.wait({running}, timeout=TELL_S)
-    print(msgspec.json.encode(runner.shown()).decode(), flush=True)
     await hub.close()
     running.result()
     return 0

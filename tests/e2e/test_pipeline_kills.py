@@ -190,7 +190,7 @@ async def test_p9_windows_of_a_process_of_its_own_survive_its_death(tmp_path: Pa
         for kill in range(kills):
             feeder.allowed = readings.batches * (kill + 1) // kills
             await until(lambda: bool(children(hub.pid) - killed), LONG_S)
-            await asyncio.sleep(moments.uniform(0.3, 1.0))
+            await asyncio.sleep(moments.uniform(0.5, 1.5))
             for pid in children(hub.pid) - killed:
                 killed.add(pid)
                 os.kill(pid, signal.SIGKILL)

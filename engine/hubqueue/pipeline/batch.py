@@ -12,11 +12,10 @@ from typing import Any, Final
 import msgspec
 
 from hubqueue.pipeline.record import Record, Refused
-from hubqueue.pipeline.step import State
+from hubqueue.pipeline.step import CLOSED, State
 
 MAX_BYTES: Final = 4 * 1024 * 1024  # a list that is so large goes on at once, below what a job may hold
 MAX_COUNT: Final = 10_000
-SLICE: Final = 500  # lists made at a time: what follows them is one transaction
 _HEAD: Final = "head"
 _encode: Final = msgspec.msgpack.Encoder().encode
 
@@ -63,10 +62,10 @@ class Batch:
             return None
         return 0 if self._full(head) else head.since_ms + self._settings.within_ms
 
-    def close(self, now_ms: int, state: State, *, waiting: bool = False) -> Iterable[Record]:
+    def close(self, now_ms: int, state: State, *, waiting: bool = False, limit: int = CLOSED) -> Iterable[Record]:
         made: list[Record] = []
         head = _head(state)
-        while len(made) < SLICE and head.first < head.next:
+        while len(made) < limit and head.first < head.next:
             if not self._full(head) and (waiting or head.since_ms + self._settings.within_ms > now_ms):
                 break
             list_of, head = self._take(head, state)

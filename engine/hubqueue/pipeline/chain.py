@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hubqueue.pipeline.record import Record, Refused
-from hubqueue.pipeline.step import Memory, Prepared, State, Step, Timed
+from hubqueue.pipeline.step import CLOSED, Memory, Prepared, State, Step, Timed
 
 # Is told what each step made of each record: (name of the step, record or None for what time closed, outcome).
 Watch = Callable[[str, Record | None, Sequence[Record] | Refused], None]
@@ -69,16 +69,23 @@ class Chain:
         return min(due, default=None)
 
     async def close(
-        self, now_ms: int, states: States, unfit: Unfit, watch: Watch | None = None, *, waiting: bool = False
+        self,
+        now_ms: int,
+        states: States,
+        unfit: Unfit,
+        watch: Watch | None = None,
+        *,
+        waiting: bool = False,
+        limit: int = CLOSED,
     ) -> list[Record]:
-        """What comes out at the end because it is now that late; see `Timed` for `waiting`.
+        """What comes out at the end because it is now that late; see `Timed` for `waiting` and `limit`.
 
         Errors: LinkDown, roll back and try it later.
         """
         out: list[Record] = []
         for index, place in enumerate(self.places):
             if isinstance(place.step, Timed):
-                records = list(place.step.close(now_ms, states[place.name], waiting=waiting))
+                records = list(place.step.close(now_ms, states[place.name], waiting=waiting, limit=limit))
                 if records and watch is not None:
                     watch(place.name, None, records)
                 done = index + 1

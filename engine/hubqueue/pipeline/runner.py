@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from hubqueue.errors import AnswerLost, HubqueueError, Invalid, StoreError, WrongState
+from hubqueue.errors import AnswerLost, HubqueueError, Invalid, QueueFull, StoreError, WrongState
 from hubqueue.model.job import Leased
 from hubqueue.model.outcome import Blob, Complete, Fail, Outcome, Reject, Settlement
 from hubqueue.model.verbs import Verbs
@@ -30,6 +30,7 @@ from hubqueue.pipeline.plan import FromQueue, Pipeline
 from hubqueue.pipeline.record import Record, Refused
 from hubqueue.pipeline.state import PipelineState
 from hubqueue.pipeline.status import PipelineStatus
+from hubqueue.pipeline.step import CLOSED
 
 TURN_S: Final = 0.002  # others in the process have their turn after so much work
 POLL_MS: Final = 10_000  # one long-poll on an empty queue
@@ -58,8 +59,10 @@ class Runner:
         self._keeper: Final = Keeper(hub, self._queue, pipeline.name)
         self._mark: Blob | None = None
         self._pause_s = 0.0
+        self._share = 1  # of a batch: less while a full queue has room for a part of its results only
         self._clock = (now_ms(), time.monotonic())
         self._looked_at = time.monotonic()
+        self._seen = False
         self._stopping = asyncio.Event()
         self._polling: asyncio.Task[list[Leased]] | None = None
 
@@ -128,21 +131,23 @@ class Runner:
         asked_ms = self._now_ms()
         due_ms = self._chain.due_ms(self._states)
         wait_ms = POLL_MS if due_ms is None else min(POLL_MS, max(0, due_ms - asked_ms))
-        jobs = await self._take(wait_ms)
+        count = max(1, self.pipeline.batch // self._share)
+        jobs = await self._take(count, wait_ms)
         if jobs is None:
             return
-        waiting = len(jobs) == self.pipeline.batch
+        waiting = len(jobs) == count
         if jobs:
             await self._batch(jobs, asked_ms, waiting=waiting)
             await self._look_around(len(jobs))
         while not waiting and (due := self._chain.due_ms(self._states)) is not None and due <= self._now_ms():
             await self._work([], self._now_ms(), waiting=False)
         self._pause_s = 0.0
+        self._share = 1
         self.status.trouble = None
 
-    async def _take(self, wait_ms: int) -> list[Leased] | None:
+    async def _take(self, count: int, wait_ms: int) -> list[Leased] | None:
         """None when the runner is stopped meanwhile: what the hub was about to give goes back by itself."""
-        self._polling = asyncio.ensure_future(self._keeper.take(self.pipeline.batch, wait_ms))
+        self._polling = asyncio.ensure_future(self._keeper.take(count, wait_ms))
         try:
             return await self._polling
         except asyncio.CancelledError:
@@ -191,7 +196,8 @@ class Runner:
                 worked += now - turn
                 await asyncio.sleep(0)
                 turn = time.perf_counter()
-        closed = await self._chain.close(now_ms, self._states, self._unfit, waiting=waiting)
+        limit = max(1, CLOSED // self._share)
+        closed = await self._chain.close(now_ms, self._states, self._unfit, waiting=waiting, limit=limit)
         for record in closed:
             try:
                 self._delivery.add([record], now_ms)
@@ -230,6 +236,9 @@ class Runner:
             await self._hub.settle(settlements, outputs=delivery.jobs, blobs=blobs, expects=[self._mark])
         except (AnswerLost, StoreError):
             self._mark = None  # it may have been done: what is stored says it
+            raise
+        except QueueFull:
+            self._share = min(CLOSED, self._share * 2)
             raise
         except WrongState:
             self._mark = None
@@ -293,7 +302,8 @@ class Runner:
         if time.monotonic() - self._looked_at < LOOK_S:
             return
         self._looked_at = time.monotonic()
-        shared = (await self._hub.counts(self._queue)).active > self._keeper.count
+        before, self._seen = self._seen, (await self._hub.counts(self._queue)).active > self._keeper.count
+        shared = before and self._seen  # once may be a lease of a connection that has just broken
         if shared and not self.status.shared:
             log.warning(
                 "somebody else takes jobs from this queue too, the pipeline misses them pipeline=%s queue=%s",

@@ -12,6 +12,8 @@ from typing import Any, Final, Protocol, runtime_checkable
 
 from hubqueue.pipeline.record import Record
 
+CLOSED: Final = 500  # windows and lists closed at a time: what follows them is one transaction
+
 
 class State(Protocol):
     """What one step of one pipeline remembers: values that MessagePack carries, by key.
@@ -52,11 +54,12 @@ class Timed(Step, Protocol):
     """A step that gives records when time has passed: windows and batches. Units: Unix milliseconds, hub time.
 
     close comes after every batch of records and when it is due, until it is due no more. waiting: more records wait
-    already, so only what the records themselves have ended is given. shift: the hub's clock has jumped by so much.
+    already, so only what the records themselves have ended is given. limit: about so many records at a time.
+    shift: the hub's clock has jumped by so much.
     """
 
     def due_ms(self, state: State) -> int | None: ...
-    def close(self, now_ms: int, state: State, *, waiting: bool = False) -> Iterable[Record]: ...
+    def close(self, now_ms: int, state: State, *, waiting: bool = False, limit: int = CLOSED) -> Iterable[Record]: ...
     def shift(self, jump_ms: int, state: State) -> None: ...
     def open_count(self, state: State) -> int: ...
 

@@ -24,7 +24,7 @@ from hubqueue.pipeline.opened import Group, Opened, Span
 from hubqueue.pipeline.period import Period
 from hubqueue.pipeline.record import Record, Refused
 from hubqueue.pipeline.samples import Samples
-from hubqueue.pipeline.step import State
+from hubqueue.pipeline.step import CLOSED, State
 from hubqueue.pipeline.times import time_ms
 
 LATENESS_MS: Final = 5000
@@ -32,7 +32,6 @@ AHEAD_MS: Final = 600_000
 MAX_OPEN: Final = 20_000
 MAX_SPANS: Final = 100  # of one group at once; they are written together
 MAX_GROUP_CHARS: Final = 512
-SLICE: Final = 500  # windows closed at a time: what follows them is one transaction
 
 Late = Literal["drop", "dead-letter", "queue"]
 _encode: Final = msgspec.json.Encoder().encode
@@ -124,9 +123,9 @@ class Window:
     def due_ms(self, state: State) -> int | None:
         return self._opened.of(state).due_ms()
 
-    def close(self, now_ms: int, state: State, *, waiting: bool = False) -> Iterable[Record]:
+    def close(self, now_ms: int, state: State, *, waiting: bool = False, limit: int = CLOSED) -> Iterable[Record]:
         opened = self._opened.of(state)
-        return [self._record(key, span, state) for key, span in opened.take(now_ms, SLICE, waiting=waiting)]
+        return [self._record(key, span, state) for key, span in opened.take(now_ms, limit, waiting=waiting)]
 
     def shift(self, jump_ms: int, state: State) -> None:
         """The hub's clock has jumped: no group's clock goes with it."""

@@ -17,8 +17,8 @@ from hubqueue.pipeline.fields import fields
 from hubqueue.pipeline.period import DAY_MS, Period
 from hubqueue.pipeline.record import Record, Refused
 from hubqueue.pipeline.state import StepState
-from hubqueue.pipeline.step import Memory, State
-from hubqueue.pipeline.window import SLICE, Window, WindowSettings
+from hubqueue.pipeline.step import CLOSED, Memory, State
+from hubqueue.pipeline.window import Window, WindowSettings
 
 MINUTE = 60_000
 NOW = 1_800_000_000_000  # a whole minute
@@ -248,13 +248,13 @@ def test_windows_of_one_group_are_bounded() -> None:
 
 def test_many_windows_close_in_slices() -> None:
     step, state = window(), Memory()
-    feed(step, state, [reading(str(number), 1) for number in range(2 * SLICE + 1)])
+    feed(step, state, [reading(str(number), 1) for number in range(2 * CLOSED + 1)])
     counts = []
     now = NOW + 10 * MINUTE
     step.close(NOW, state)
     while (due := step.due_ms(state)) is not None and due <= now:
         counts.append(len(list(step.close(now, state))))
-    assert counts == [SLICE, SLICE, 1]
+    assert counts == [CLOSED, CLOSED, 1]
 
 
 def test_a_jump_of_the_clock_closes_nothing_early_and_holds_nothing_back() -> None:
