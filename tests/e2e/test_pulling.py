@@ -14,7 +14,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -138,7 +138,7 @@ async def test_a_puller_in_python_and_its_hub_are_killed_and_nothing_is_lost(tmp
 
     def rows() -> list[Any]:
         try:
-            with sqlite3.connect(tmp_path / "central.db", timeout=30) as table:
+            with closing(sqlite3.connect(tmp_path / "central.db", timeout=30)) as table:
                 return table.execute("SELECT job, value FROM reading ORDER BY value").fetchall()
         except sqlite3.OperationalError:  # the program has not made it yet
             return []

@@ -9,7 +9,7 @@ import asyncio
 import sqlite3
 from collections import Counter
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import quantiles
@@ -167,7 +167,7 @@ async def burst(broker: Mosquitto, hub: HubProcess, devices: int, each: int) -> 
 
 def stored(file: Path) -> Counter[int]:
     """How often each message's id stands in the queue, read from the file of a hub that has ended."""
-    with sqlite3.connect(file) as db:
+    with closing(sqlite3.connect(file)) as db:
         rows = db.execute("SELECT data FROM job JOIN queue ON queue.id = job.queue WHERE queue.name = ?", (BURST,))
         return Counter(_id(data) for (data,) in rows)
 
