@@ -7,9 +7,12 @@ its own, since it refuses to be root; its files stay ours.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import os
+import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -42,7 +45,7 @@ class Postgres:
         self._data = folder / f"postgres-{self.port}"
         self._log = folder / f"postgres-{self.port}.log"
         self._process: subprocess.Popen[bytes] | None = None
-        self._init()
+        shutil.copytree(_made(self._programs), self._data)
         conf = [
             "listen_addresses = '127.0.0.1'",
             f"port = {self.port}",
@@ -120,14 +123,6 @@ class Postgres:
     async def __aexit__(self, *_: object) -> None:
         self.kill()
 
-    def _init(self) -> None:
-        secret = self._data.with_suffix(".secret")
-        secret.write_text(PASSWORD)
-        command = [str(self._programs / "initdb"), "-D", str(self._data), "-U", "postgres", f"--pwfile={secret}"]
-        options = ["-A", "scram-sha-256", "--no-sync", "--locale=C", "--encoding=UTF8"]
-        done = subprocess.run([*_namespace(), *command, *options], capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-
     def _own(self, file: Path) -> Path:
         """A copy that only the server may read: it insists on that for keys."""
         copy = self._data / file.name
@@ -171,6 +166,20 @@ def _kill(pid: int) -> None:
 
 def _namespace() -> list[str]:
     return ["unshare", "--user", "--map-user=65534", "--map-group=65534"] if os.geteuid() == 0 else []
+
+
+@cache
+def _made(programs: Path) -> Path:
+    """The files of an empty server, made once."""
+    folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    secret = folder / "secret"
+    secret.write_text(PASSWORD)
+    command = [str(programs / "initdb"), "-D", str(folder / "data"), "-U", "postgres", f"--pwfile={secret}"]
+    options = ["-A", "scram-sha-256", "--no-sync", "--locale=C", "--encoding=UTF8", "--wal-segsize=1"]
+    done = subprocess.run([*_namespace(), *command, *options], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder / "data"
 
 
 @cache
