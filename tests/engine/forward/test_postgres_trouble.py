@@ -172,3 +172,39 @@ async def test_the_server_is_reached_over_tls(tmp_path: Path, sinks: list[Sink])
 
 async def _nobody(server: Postgres) -> bool:
     return not await server.query("SELECT 1 FROM pg_stat_activity WHERE application_name = 'hubqueue'")
+
+
+async def test_an_idle_session_that_is_half_open_is_found(
+    server: Postgres, table: str, sinks: list[Sink], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("hubqueue.forward.sinks.postgres.sink.PING_EVERY_S", 0.05)
+    sinks.append(sink := sink_of(server, table=table, write_timeout="300ms"))
+    await sink.connect()
+    lost = asyncio.ensure_future(sink.lost())
+    server.freeze()
+    try:
+        await until(lost.done)
+    finally:
+        server.thaw()
+    found = verdict(lost.exception())  # type: ignore[arg-type]
+    assert isinstance(found, Down)
+    assert found.reason is Reason.TIMEOUT
+
+
+async def test_a_session_that_was_given_up_does_not_end_the_next(
+    server: Postgres, table: str, sinks: list[Sink]
+) -> None:
+    sinks.append(sink := sink_of(server, table=table, columns=COLUMNS))
+    for n in range(3):
+        await sink.connect()
+        write = asyncio.ensure_future(sink.write(batch(*(parcel(n * 1000 + i) for i in range(1000)))))
+        await asyncio.sleep(0)
+        await sink.close()  # in mid-write
+        with pytest.raises(Exception) as failure:
+            await write
+        assert isinstance(verdict(failure.value), Down)
+    await sink.connect()
+    lost = asyncio.ensure_future(sink.lost())
+    assert await sink.write(batch(parcel(1))) == [None]
+    assert not lost.done()
+    lost.cancel()

@@ -69,13 +69,13 @@ class PostgresSink:
         self._gone = asyncio.Event()
         try:
             connection = await self._ready(make_table=self._table.create)
+            self._idle.append(connection)
             with self._watched(connection):
                 statement = await connection.prepare(ddl.types(self._table))
         except Exception as error:
             raise as_down(error) from error
         kinds = [attribute.type.name for attribute in statement.get_attributes()]
         self._rows = Rows(self._table.columns, kinds)
-        self._idle.append(connection)
 
     async def write(self, batch: Batch) -> list[Rejected | None]:
         rows = self._rows
@@ -95,7 +95,10 @@ class PostgresSink:
             try:
                 await asyncio.wait_for(self._gone.wait(), PING_EVERY_S)
             except TimeoutError:
-                await self._ping()
+                try:
+                    await self._ping()
+                except Exception as error:
+                    raise as_down(error) from error
             else:
                 raise LinkDown(f"{self._server.url} closed the connection")
 
@@ -218,4 +221,5 @@ class PostgresSink:
             timer.cancel()
 
     def _ended(self, connection: Any) -> None:
-        self._gone.set()
+        if connection in self._all:  # else it was given up here, and is not missed
+            self._gone.set()
