@@ -78,6 +78,23 @@ async def call(hub: HubProcess) -> AsyncIterator[Call]:
 
 
 @pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[HubProcess]:
+    """A hub that wants the token "boss"."""
+    config = tmp_path / "hubqueue.yaml"
+    config.write_text(f"data_path: {tmp_path}/hub.db\ntcp: {{port: {free_port()}, tokens: [boss]}}\n")
+    with hub_process(tmp_path, config=config) as hub:
+        yield hub
+
+
+@pytest.fixture
+async def boss(guarded: HubProcess, ours: None) -> AsyncIterator[Connection]:
+    async with aiohttp.ClientSession() as session:
+        made = await Connection.open(session, url_of(guarded), "boss", lambda _: None)
+        yield made
+        await made.close()
+
+
+@pytest.fixture
 def entry(hass: HomeAssistant, hub: HubProcess) -> MockConfigEntry:
     """An entry of the hub, not set up yet."""
     made = MockConfigEntry(domain=DOMAIN, title="Home", unique_id=hub.hub_id, data={"url": url_of(hub), "token": None})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +11,17 @@ from conftest import Call, free_port, hub_process, url_of
 from custom_components.hubqueue import outbox
 from custom_components.hubqueue.const import DOMAIN
 from custom_components.hubqueue.diagnostics import async_get_config_entry_diagnostics
-from custom_components.hubqueue.feeds import store_of
+from custom_components.hubqueue.feeds import SAVE_S, store_of
 from custom_components.hubqueue.repairs import async_create_fix_flow
 from flows import add_subentry, change_subentry, try_subentry
+from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import area_registry as ar
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import issue_registry as ir
-from pytest_homeassistant_custom_component.common import MockConfigEntry
+from homeassistant.util import dt as dt_util
+from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 from seen import until, until_async, until_state
 
 from support.hub_process import HubProcess
@@ -270,3 +272,46 @@ async def test_what_is_missing_is_said(hass: HomeAssistant, loaded: MockConfigEn
     subentry_id = await add_subentry(hass, loaded, "feed", given())
     nothing = await change_subentry(hass, loaded, subentry_id, {"name": "x", "queue": "a", **PLAIN})
     assert nothing["errors"] == {"base": "nothing_chosen"}
+
+
+async def test_what_waits_is_on_the_disk_while_the_hub_is_away(
+    hass: HomeAssistant, hass_storage: dict[str, Any], tmp_path: Path
+) -> None:
+    with hub_process(tmp_path, http_port=free_port()) as hub:
+        entry = MockConfigEntry(domain=DOMAIN, title="Home", unique_id=hub.hub_id, data={"url": url_of(hub)})
+        entry.add_to_hass(hass)
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        subentry_id = await add_subentry(hass, entry, "feed", given())
+        hass.states.async_set("sensor.t", "1")
+        await until(lambda: entry.runtime_data.feeds.by_id[subentry_id].outbox.sent == 1, "sent")
+        key = f"hubqueue.{entry.entry_id}.feeds"
+        async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=SAVE_S))
+        await hass.async_block_till_done()
+        assert key not in hass_storage  # a hub that takes everything costs no write
+        hub.kill()
+        await until_state(hass, "binary_sensor.home_connection", "off")
+        for count, kept in enumerate((SAVE_S, None), 1):
+            hass.states.async_set("sensor.t", f"lost {count}")
+            if kept:
+                async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=2 * SAVE_S))
+            else:  # Home Assistant stops
+                hass.bus.async_fire(EVENT_HOMEASSISTANT_FINAL_WRITE)
+            await hass.async_block_till_done()
+            assert len(hass_storage[key]["data"][subentry_id]["jobs"]) == count
+        await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_hub_without_room_is_asked_again(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry, caplog: pytest.LogCaptureFixture
+) -> None:
+    subentry_id = await add_subentry(hass, loaded, "feed", given())
+    kept = loaded.runtime_data.feeds.by_id[subentry_id].outbox
+    full = {"groupId": "g", "groupMaxSize": 1}
+    await call("PUSH", queue="readings", data=0, **full)
+    kept.offer(outbox.Job({"data": 1, **full}, 10))
+    await until(lambda: kept.error == "queue_full", "refused")
+    assert kept.stuck
+    await call("Drain", queue="readings")
+    await until(lambda: kept.sent == 1, "sent")
+    assert [job["data"] for job in await jobs(call, 1)] == [1]
+    assert caplog.text.count("jobs wait in Home Assistant queue=readings code=queue_full") == 1

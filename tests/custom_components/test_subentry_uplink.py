@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from conftest import Call, free_port, hub_process, url_of
+from custom_components.hubqueue.connection import Connection
 from custom_components.hubqueue.const import DOMAIN
 from custom_components.hubqueue.uplink import store_of
 from flows import add_subentry, change_subentry, try_subentry
@@ -150,3 +151,27 @@ async def test_an_entry_that_goes_while_the_hub_is_away_leaves_them(
         hub.kill()
         await hass.config_entries.async_remove(entry.entry_id)
         assert "forwarders stay at the hub names=up" in caplog.text
+
+
+async def test_one_that_may_not_be_deleted_is_deleted_when_it_may(
+    hass: HomeAssistant, guarded: HubProcess, boss: Connection, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader = (await boss.call("TokenAdd", name="reader", scopes=["read"]))["token"]
+    data = {"url": url_of(guarded), "token": "boss"}
+    entry = MockConfigEntry(domain=DOMAIN, title="Home", unique_id=guarded.hub_id, data=data)
+    entry.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    made = {"queue": "up", "to": "tcp://127.0.0.1:9", **PLAIN}
+    nonsense = await try_subentry(hass, entry, "uplink", {**made, "more": {"ca": "no PEM"}})
+    assert nonsense["errors"] == {"base": "refused"}
+    subentry_id = await add_subentry(hass, entry, "uplink", made)
+    hass.config_entries.async_update_entry(entry, data={**data, "token": reader})
+    await hass.async_block_till_done()
+    hass.config_entries.async_remove_subentry(entry, subentry_id)
+    await hass.async_block_till_done()
+    assert "a forwarder was not deleted name=up code=forbidden" in caplog.text
+    assert [each["name"] for each in await forwarders(boss.call)] == ["up"]
+    hass.config_entries.async_update_entry(entry, data=data)
+    await hass.async_block_till_done()
+    assert await forwarders(boss.call) == []
+    await hass.config_entries.async_unload(entry.entry_id)

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
-
-import aiohttp
 import pytest
-from conftest import Call, free_port, hub_process, url_of
+from conftest import Call, url_of
 from custom_components.hubqueue import async_remove_config_entry_device, connection, repairs
 from custom_components.hubqueue.connection import Connection
 from custom_components.hubqueue.const import DOMAIN
@@ -19,23 +15,6 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from seen import until, until_state
 
 from support.hub_process import HubProcess
-
-
-@pytest.fixture
-def guarded(tmp_path: Path) -> Iterator[HubProcess]:
-    """A hub that wants the token "boss"."""
-    config = tmp_path / "hubqueue.yaml"
-    config.write_text(f"data_path: {tmp_path}/hub.db\ntcp: {{port: {free_port()}, tokens: [boss]}}\n")
-    with hub_process(tmp_path, config=config) as hub:
-        yield hub
-
-
-@pytest.fixture
-async def boss(guarded: HubProcess, ours: None) -> AsyncIterator[Connection]:
-    async with aiohttp.ClientSession() as session:
-        made = await Connection.open(session, url_of(guarded), "boss", lambda _: None)
-        yield made
-        await made.close()
 
 
 async def entry_of(hass: HomeAssistant, hub: HubProcess, token: str | None) -> MockConfigEntry:
