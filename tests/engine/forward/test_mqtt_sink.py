@@ -16,6 +16,7 @@ from hubqueue.errors import LinkDown
 from support import certificates
 from support.mosquitto import Mosquitto
 from support.mqtt import client
+from support.old_broker import old_broker
 from support.writing import batch, down, sink_of, written
 
 PATIENCE_S = 60
@@ -83,6 +84,18 @@ async def test_an_envelope_says_what_the_data_does_not(broker: Mosquitto) -> Non
         "at": 0,
         "data": {"v": 1},
     }
+
+
+async def test_a_broker_that_speaks_only_3_1_1_is_spoken_to_in_it() -> None:
+    async with (
+        old_broker() as port,
+        client(port, "listener", protocol=None, clean_start=3) as listener,
+        sink_of(f"mqtt://127.0.0.1:{port}", mqtt={"topic": "a"}) as sink,
+    ):
+        await listener.subscribe("#", qos=1)
+        assert await written(sink, batch(*range(50))) == [None] * 50
+        messages = await take(listener, 50)
+    assert [json.loads(message.payload) for message in messages] == list(range(50))
 
 
 async def test_retained_messages_are_there_for_those_who_come_later(broker: Mosquitto) -> None:

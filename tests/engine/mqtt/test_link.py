@@ -4,24 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
-from amqtt.broker import Broker as OldBroker
 
 from hubqueue.broker.connection import Status
 from hubqueue.errors import LinkDown
 from hubqueue.mqtt.link import GOODBYE_S
 from support import hasty_links
 from support.hub_process import clean_environment
-from support.mosquitto import Mosquitto, free_port
+from support.mosquitto import Mosquitto
 from support.mqtt import Collecting, client, near, publish, until
+from support.old_broker import old_broker
 from support.proxy import Proxy, Uplink
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    pass
 
 ALL = {"s/#": 1}
 STATUS = Status("hubqueue/h1/status", b'{"state":"online"}', b'{"state":"offline"}')
@@ -254,19 +253,6 @@ async def test_a_link_that_is_closed_while_it_connects_leaves_nothing_behind() -
         async with Collecting(near(silent.port), ALL) as hub:
             await silent.wait_accepted(1)
         assert not hub.link.connected
-
-
-@asynccontextmanager
-async def old_broker(**plugins: object) -> AsyncIterator[int]:
-    """amqtt, which speaks MQTT 3.1.1 only."""
-    port = free_port()
-    allowed = {"amqtt.plugins.authentication.AnonymousAuthPlugin": {"allow_anonymous": True}, **plugins}
-    broker = OldBroker({"listeners": {"default": {"type": "tcp", "bind": f"127.0.0.1:{port}"}}, "plugins": allowed})
-    await broker.start()
-    try:
-        yield port
-    finally:
-        await broker.shutdown()
 
 
 async def test_links_closed_at_any_moment_of_their_opening_leave_no_trace(tmp_path: Path) -> None:
