@@ -14,7 +14,7 @@ from aiohttp import web
 class Oracle:
     """Answers `{"of": TAIL, "n": how often it was asked}`, or as `status` and `body` say.
 
-    held: while it is cleared, nothing is answered. most: how many were asked at once.
+    held: while it is cleared, nothing is answered. gone: connections are cut. most: how many were asked at once.
     """
 
     port: int = 0
@@ -23,6 +23,7 @@ class Oracle:
     status: int = 200
     body: bytes | None = None
     held: asyncio.Event = field(default_factory=asyncio.Event)
+    gone: bool = False
     waiting: int = 0
     most: int = 0
     _runner: web.AppRunner | None = None
@@ -32,12 +33,11 @@ class Oracle:
         return f"http://127.0.0.1:{self.port}/"
 
     async def start(self) -> None:
-        """On the port it had before."""
         app = web.Application()
         app.router.add_get("/{tail:.*}", self._answer)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", self.port).start()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
@@ -46,6 +46,10 @@ class Oracle:
             self._runner = None
 
     async def _answer(self, request: web.Request) -> web.Response:
+        if self.gone:
+            assert request.transport is not None
+            request.transport.abort()
+            return web.Response()
         self.asked.append(request.raw_path)
         self.headers.append(dict(request.headers))
         self.waiting += 1
