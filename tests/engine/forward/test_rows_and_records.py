@@ -15,13 +15,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hubqueue.forward.content import Unfit
-from hubqueue.forward.moment import moment
 from hubqueue.forward.parcel import Parcel
 from hubqueue.forward.sinks.kafka.destination import Form
 from hubqueue.forward.sinks.kafka.records import Records
 from hubqueue.forward.sinks.postgres.rows import READERS, Rows
 from hubqueue.forward.sinks.postgres.table import Column
 from hubqueue.forward.verdict import Rejected
+from hubqueue.model.moment import moment
 from hubqueue.model.payload import encode
 from support.postgres import Postgres
 

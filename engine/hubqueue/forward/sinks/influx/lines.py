@@ -15,8 +15,8 @@ from typing import Any, Final, Literal
 
 from hubqueue.expression import MISSING, ExpressionFailed, Text, Value
 from hubqueue.forward.content import Unfit, data_of, names_of
-from hubqueue.forward.moment import moment
 from hubqueue.forward.parcel import Parcel
+from hubqueue.model.moment import moment
 from hubqueue.wire.jsondata import plain
 
 Precision = Literal["ns", "us", "ms", "s"]

@@ -9,9 +9,9 @@ import msgspec
 
 from hubqueue.expression import MISSING, ExpressionFailed, Text, Value
 from hubqueue.forward.content import NAMES, Unfit, data_of, names_of
-from hubqueue.forward.moment import moment
 from hubqueue.forward.parcel import Parcel
 from hubqueue.forward.sinks.kafka.destination import Form
+from hubqueue.model.moment import moment
 from hubqueue.model.payload import NULL
 from hubqueue.wire.jsondata import readable
 

@@ -18,11 +18,11 @@ import msgspec
 from hubqueue.errors import ProtocolError
 from hubqueue.expression import MISSING, ExpressionFailed, Value
 from hubqueue.forward.content import NAMES, Unfit, names_of
-from hubqueue.forward.moment import moment
 from hubqueue.forward.parcel import Parcel
 from hubqueue.forward.sinks.postgres.table import Column
 from hubqueue.forward.verdict import Rejected
 from hubqueue.model.cells import read_number
+from hubqueue.model.moment import moment
 from hubqueue.model.payload import decode
 from hubqueue.wire.jsondata import plain, readable
 
