@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -217,3 +219,9 @@ def test_mistakes_say_what_to_do(tmp_path: Path) -> None:
         with pytest.raises(vol.Invalid) as failure:
             made(tmp_path, **keys)
         assert hint in " ".join(text for *_, text in flatten(failure.value))
+
+
+def test_a_hub_that_uses_no_driver_loads_none() -> None:
+    program = "import sys, hubqueue.app, hubqueue.config.load; print({'asyncpg', 'aiokafka'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
