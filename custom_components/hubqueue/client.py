@@ -21,7 +21,7 @@ from .errors import AuthError, HubError, IncompatibleError, LinkDownError
 log = logging.getLogger(__name__)
 
 FIRST_S: Final = 0.5  # a hub that restarts is back within a second
-LONGEST_S: Final = 6.0  # and half of it more: within the 10 s for which the hub waits for those who hold leases
+LONGEST_S: Final = 4.0  # and half of it more: within the 10 s for which the hub waits for those who hold leases
 STEADY_S: Final = 60.0  # a link that lasted so long begins with the first wait again
 
 type Unsubscribe = Callable[[], None]

@@ -18,6 +18,7 @@ from .actions import shown
 from .const import LOGGER
 from .coordinator import HubqueueData
 from .errors import HubError
+from .runs import AGAIN_S
 from .snapshot import Message
 
 COMPLETED: Final = "completed"
@@ -85,23 +86,31 @@ class Endings:
         self._tell(job)
 
     async def _missed(self) -> None:
-        await self._hub.client.up()
         since_ms = self._last_ms
-        try:
-            for queue in await self._queues():
-                offset = 0
-                while True:
-                    within = {"newerThan": since_ms, "offset": offset, "limit": PAGE}
-                    entries = (await self._hub.client.call("Dlq", queue=queue, filter=within))["entries"]
-                    for entry in entries:
-                        if self._new(entry["job"]["id"], float(entry["enteredAt"])):
-                            said = {"state": "failed", "error": entry["error"], "reason": entry["reason"]}
-                            self._tell({**shown(entry["job"]), **said})
-                    if len(entries) < PAGE:
-                        break
-                    offset += PAGE
-        except HubError as error:  # the next gap, after the next break of the link, goes on from here
-            LOGGER.debug("dead letters could not be looked through code=%s", error.code)
+        while True:
+            await self._hub.client.up()
+            try:
+                for queue in await self._queues():
+                    await self._dead_since(queue, since_ms)
+            except HubError as error:
+                LOGGER.debug("dead letters could not be looked through code=%s", error.code)
+                if error.retryable:
+                    await asyncio.sleep(AGAIN_S)
+                    continue
+            return
+
+    async def _dead_since(self, queue: str, since_ms: float) -> None:
+        offset = 0
+        while True:
+            within = {"newerThan": since_ms, "offset": offset, "limit": PAGE}
+            entries = (await self._hub.client.call("Dlq", queue=queue, filter=within))["entries"]
+            for entry in entries:
+                if self._new(entry["job"]["id"], float(entry["enteredAt"])):
+                    said = {"state": "failed", "error": entry["error"], "reason": entry["reason"]}
+                    self._tell({**shown(entry["job"]), **said})
+            if len(entries) < PAGE:
+                return
+            offset += PAGE
 
     async def _queues(self) -> list[str]:
         if self._queue is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from types import SimpleNamespace
 from typing import Any
 
 import probatio as vol
@@ -164,11 +165,11 @@ async def test_after_the_time_to_try_it_is_a_dead_letter(
     id = await run(hass, keep_trying={"hours": 1})
     await until_job(call, id, state="delayed", attempts=1)
     later = run_action.time.time() + 3601
-    monkeypatch.setattr("custom_components.hubqueue.action_calls.time.time", lambda: later)
-    await promote(call, id)
-    job = await until_job(call, id, state="failed", attempts=2)
+    with monkeypatch.context() as patch:
+        patch.setattr("custom_components.hubqueue.action_calls.time", SimpleNamespace(time=lambda: later))
+        await promote(call, id)
+        job = await until_job(call, id, state="failed", attempts=2)
     assert job["failedReason"] == "light.garden is not available"
-    monkeypatch.undo()
     lamp.be("off")
     await call("RetryDlq", queue=QUEUE, jobId=id)
     await until_job(call, id, state="completed")

@@ -12,6 +12,7 @@ from conftest import Call, free_port, hub_process, url_of
 from custom_components.hubqueue import condition as conditions
 from custom_components.hubqueue.const import DOMAIN
 from custom_components.hubqueue.endings import Endings
+from custom_components.hubqueue.errors import LinkDownError
 from custom_components.hubqueue.hubs import async_hub, async_queue
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConditionError
@@ -112,6 +113,40 @@ async def test_dead_letters_of_a_gap_are_told_once(hass: HomeAssistant, call: Ca
     assert [job["id"] for job in told_jobs] == [known, *missed]
     assert [job["error"] for job in told_jobs] == ["told", "missed", "missed"]
     endings.close()
+
+
+async def test_dead_letters_are_looked_for_again_after_a_break(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """More than one page of them, and the link goes down in between."""
+    monkeypatch.setattr("custom_components.hubqueue.endings.PAGE", 2)
+    told_jobs: list[dict[str, Any]] = []
+    endings = Endings(loaded.runtime_data, "mail", "failed", told_jobs.append)
+    endings._last_ms -= 60_000
+    await call("PUSHB", queue="mail", jobs=[{"name": "send"}] * 5)
+    dead = [await end(call, "mail", error="missed") for _ in range(5)]
+    ask = loaded.runtime_data.client.call
+    asked: list[str] = []
+
+    async def breaking(_: object, cmd: str, *arguments: Any, **fields: Any) -> Any:
+        asked.append(cmd)
+        if len(asked) == 2:
+            raise LinkDownError("down")
+        return await ask(cmd, *arguments, **fields)
+
+    monkeypatch.setattr(loaded.runtime_data.client.__class__, "call", breaking)
+    await endings._missed()
+    assert [job["id"] for job in told_jobs] == dead
+
+
+async def test_more_endings_than_can_wait_are_said(
+    hass: HomeAssistant, loaded: MockConfigEntry, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("custom_components.hubqueue.endings.MOST_BEHIND", 1)
+    endings = Endings(loaded.runtime_data, "mail", "completed", lambda _: None)
+    for n in range(2):
+        endings._heard({"eventType": "completed", "queue": "mail", "jobId": str(n), "timestamp": 1.0})
+    assert "more jobs end than automations can be told of" in caplog.text
 
 
 async def test_a_backlog_is_told_once_until_it_was_gone(
