@@ -21,6 +21,7 @@ from hubqueue.pipeline.step import Step
 from hubqueue.pipeline.window import Window, WindowSettings
 
 ARRIVAL: Final = "arrival"
+MAX_WAITING: Final = windows.MAX_SPANS - 10  # windows of a group that wait for late records
 _BATCH: Final = {"count": "count", "within": "within_ms"}
 
 
@@ -88,6 +89,12 @@ def _aggregate(value: Any) -> str:
 def _window(clean: dict[str, Any]) -> Callable[[], Step]:
     policy, queue = clean.get("late", ("drop", None))
     period = Period(clean["every"], ZoneInfo(clean["timezone"])) if "timezone" in clean else Period(clean["every"])
+    if clean.get("lateness", windows.LATENESS_MS) > clean["every"] * MAX_WAITING:
+        raise Wrong(
+            f"keeps more than {MAX_WAITING} windows of a group open",
+            path=["lateness"],
+            hint="longer windows, or less lateness",
+        )
     settings = WindowSettings(
         period=period,
         by=clean.get("by", ()),

@@ -196,7 +196,7 @@ class Runner:
                 worked += now - turn
                 await asyncio.sleep(0)
                 turn = time.perf_counter()
-        limit = max(1, CLOSED // self._share)
+        limit = max(1, (CLOSED + len(jobs)) // self._share)  # more than these jobs can open
         closed = await self._chain.close(now_ms, self._states, self._unfit, waiting=waiting, limit=limit)
         for record in closed:
             try:

@@ -113,7 +113,7 @@ class Window:
             return self._too_late(record, end_ms, group)
         span = group.span(start_ms)
         if span is None:
-            if len(group.spans) >= MAX_SPANS:
+            if len(group.spans) >= MAX_SPANS and self._wait(group, at_ms) >= MAX_SPANS:
                 raise Refused(f"{MAX_SPANS} windows are open already for {key}")
             opened.open_one(settings.max_open)
             span = Span(start_ms, end_ms, 0, (NOTHING,) * len(values))
@@ -134,6 +134,11 @@ class Window:
     def open_count(self, state: State) -> int:
         """Windows that are open."""
         return self._opened.of(state).count
+
+    def _wait(self, group: Group, at_ms: int) -> int:
+        """Windows of the group that are not over by a record of this time; the others are about to be closed."""
+        over_ms = max(group.latest_ms, at_ms) - self._settings.lateness_ms
+        return sum(span.end_ms > over_ms for span in group.spans)
 
     def _time(self, record: Record) -> int:
         settings = self._settings

@@ -294,6 +294,16 @@ async def test_a_batch_gathers_so_many_or_what_came_within_its_time(hub: Hub, tm
     assert [key for key, _ in await hub.blobs("pipeline:p:batch")] == ["head"]
 
 
+async def test_a_backlog_of_many_short_windows_is_closed_as_fast_as_it_opens(hub: Hub, tmp_path: Path) -> None:
+    for number in range(8):  # each opens 1,000 windows and ends those before
+        await push(hub, *({"d": device, "t": T + number * 1000, "v": number} for device in range(1000)))
+    steps = "- window: {every: 1s, by: [d], time: t, lateness: 0s, max_open: 2500}"
+    async with running(hub, plan(tmp_path, steps, batch=1000), lambda: T) as runner:
+        await until(done(hub, 8000), 60)
+        assert runner.status.refused == 0
+        await until(given(hub, 7000), 60)
+
+
 async def test_a_stop_gives_back_what_was_not_worked_on(hub: Hub, tmp_path: Path) -> None:
     async with running(hub, plan(tmp_path)) as runner:
         await until(lambda: runner._polling is not None)

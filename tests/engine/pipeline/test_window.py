@@ -246,6 +246,12 @@ def test_windows_of_one_group_are_bounded() -> None:
         step.run(reading("a", 100), state)
 
 
+def test_one_device_may_send_a_day_of_windows_at_once() -> None:
+    step, state = window(), Memory()
+    feed(step, state, [reading("a", number * 60, NOW) for number in range(-1000, 0)])
+    assert [each["count"] for each in rest(step, state)] == [1] * 1000
+
+
 def test_many_windows_close_in_slices() -> None:
     step, state = window(), Memory()
     feed(step, state, [reading(str(number), 1) for number in range(2 * CLOSED + 1)])
