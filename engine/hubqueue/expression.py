@@ -117,7 +117,7 @@ _urls: Final = _Sandbox(StrictUndefined, _quoted)
 
 
 class Condition:
-    """An expression that is true or false. Comparing a value that the record does not have is false."""
+    """An expression that is true or false. A value that is not there makes <, > and == false, and != true."""
 
     def __init__(self, text: str, names: Collection[str] | None = None) -> None:
         self.text: Final = text

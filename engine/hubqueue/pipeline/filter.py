@@ -10,7 +10,7 @@ from hubqueue.pipeline.step import State
 
 
 class Filter:
-    """A value that is not there makes a comparison false; one that cannot be compared refuses the record."""
+    """A value that cannot be compared refuses the record; one that is not there does not."""
 
     def __init__(self, where: Condition) -> None:
         self._where: Final = where

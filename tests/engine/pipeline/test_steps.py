@@ -40,6 +40,17 @@ def test_a_number_is_what_one_can_calculate_with(tmp_path: Path, value: Any, num
     assert bool(Bench(tmp_path, '- filter: "data.v is number"').run({"v": value})) is number
 
 
+def test_a_filter_takes_what_is_not_there_as_unequal(tmp_path: Path) -> None:
+    for text, passes in (
+        ("data.x == 3", 0),
+        ("data.x != 3", 1),
+        ("data.x < 3", 0),
+        ("data.x.y > 3", 0),
+        ("not data.x", 1),
+    ):
+        assert len(Bench(tmp_path, f'- filter: "{text}"').run({})) == passes
+
+
 def test_map_picks_drops_renames_and_computes(tmp_path: Path) -> None:
     bench = Bench(
         tmp_path,
