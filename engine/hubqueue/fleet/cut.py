@@ -4,7 +4,7 @@ Windows live in memory, so the group's offset stays at a place from which all wi
 made again, whole. Records after that place may also belong to windows that *are* written; which those are is noted
 beside the offset, so that nobody counts their tails into a second, partial window.
 
-Rules, for a cut (offset, position, begins, behind), where the floor of a group is behind[group], or else begins:
+Rules, for a cut (offset, position, begins, floors), where the floor of a group is floors[group], or else begins:
 - a window that starts at or after the floor of its group has no record before `offset`;
 - a window that starts before it, and has a record before `position`, is written.
 An older cut stays true for ever: holding one back costs reading again, never a wrong window.
@@ -20,18 +20,18 @@ from hubqueue.pipeline.opened import Group
 from hubqueue.pipeline.step import Memory
 
 NOTE_BYTES: Final = 3500  # brokers take 4096 beside an offset unless told otherwise
-_STRAGGLERS: Final = 10  # one group of so many may lag without holding the floor of the others back
+_STRAGGLERS: Final = 10  # one group of so many may lag without holding `begins` back
 
 
 class Note(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is noted beside an offset. Records before `position` have been run. Units: begins, behind Unix ms."""
+    """What is noted beside an offset. Records before `position` have been run. Units: begins, floors Unix ms."""
 
     position: int = 0
     begins: int = 0
-    behind: dict[str, int] = {}
+    floors: dict[str, int] = {}
 
     def floor_ms(self, group: str) -> int:
-        return self.behind.get(group, self.begins)
+        return self.floors.get(group, self.begins)
 
 
 class Cut(msgspec.Struct, frozen=True):
@@ -41,6 +41,7 @@ class Cut(msgspec.Struct, frozen=True):
     note: Note
 
 
+_NUMBER: Final = 16  # bytes that a floor takes beside the name of its group, at most
 _encode: Final = msgspec.json.Encoder().encode
 _decoder: Final = msgspec.json.Decoder(Note)
 
@@ -71,7 +72,7 @@ class Ledger(Memory):
         self._resumed: Final = cut.note
         self._groups: dict[str, Group] = {}
         self._open: dict[str, dict[int, int]] = {}  # group: start of each open window -> offset of its first record
-        self._starts: dict[int, int] = {}  # start of a window, of any group -> offset of the first record of all
+        self._firsts: dict[str, dict[int, int]] = {}  # the same of all windows that do not start before `last` begins
 
     @property
     def again(self) -> bool:
@@ -94,18 +95,25 @@ class Ledger(Memory):
         if position < self.last.note.position:
             return self.last  # what was run before is being run again
         begins = self._begins()
-        behind = self._behind(begins)
-        while len(_encode(behind)) > NOTE_BYTES:  # too many lag: the floor of all is that of the slower ones
-            begins = sorted(min(self._open[group]) for group in behind)[len(behind) // 2]
-            behind = self._behind(begins)
-        note = Note(position, begins, behind)
-        oldest = [offset for windows in self._open.values() for offset in windows.values()]
-        firsts = [first for start_ms, first in self._starts.items() if start_ms >= note.begins]
-        cut = Cut(min([position, *oldest, *firsts]), self._with_idle(note))
-        if cut.offset < self.last.offset or cut.note.begins < self.last.note.begins:
+        floors = self._needed(begins)
+        while _size(floors) > NOTE_BYTES:  # too many lag: the floor of all is that of the slower ones
+            lagging = sorted(first for group, first in self._first_open() if group in floors and first < begins)
+            if not lagging:
+                return self.last
+            begins = lagging[len(lagging) // 2]
+            floors = self._needed(begins)
+        best = min([position, *(offset for windows in self._open.values() for offset in windows.values())])
+        offset = self._list_holders(begins, floors, best)
+        self._list_idle(begins, floors)
+        cut = Cut(offset, Note(position, begins, floors))
+        if cut.offset < self.last.offset or begins < self.last.note.begins:
             return self.last
         self.last = cut
-        self._starts = {start: first for start, first in self._starts.items() if start >= cut.note.begins}
+        self._firsts = {
+            group: kept
+            for group, windows in self._firsts.items()
+            if (kept := {start: first for start, first in windows.items() if start >= begins})
+        }
         return cut
 
     def _note(self, group: str, value: Group) -> None:
@@ -116,39 +124,70 @@ class Ledger(Memory):
         known = self._open.get(group, {})
         if len(known) == len(value.spans) and all(span.start_ms in known for span in value.spans):
             return
-        now = {span.start_ms: known.get(span.start_ms, self.offset) for span in value.spans}
-        for start_ms in now.keys() - known.keys():
-            self._starts.setdefault(start_ms, self.offset)
-        self._open[group] = now
+        self._open[group] = {span.start_ms: known.get(span.start_ms, self.offset) for span in value.spans}
+        firsts = self._firsts.setdefault(group, {})
+        for start_ms, first in self._open[group].items():
+            firsts.setdefault(start_ms, first)
+
+    def _first_open(self) -> list[tuple[str, int]]:
+        return [(group, min(windows)) for group, windows in self._open.items()]
 
     def _begins(self) -> int:
         """Where the windows of nearly all groups that are at work begin."""
-        starts = sorted(min(windows) for windows in self._open.values())
+        starts = sorted(first for _, first in self._first_open())
         if not starts:
             starts = sorted(group.floor_ms for group in self._groups.values())
         found = starts[len(starts) // _STRAGGLERS] if starts else 0
         return max(found, self.last.note.begins)
 
-    def _behind(self, begins: int) -> dict[str, int]:
-        """The floors of groups that have windows open which start before that."""
-        return {group: self._groups[group].floor_ms for group, windows in self._open.items() if min(windows) < begins}
+    def _needed(self, begins: int) -> dict[str, int]:
+        """Floors without which the cut would be wrong: of open windows before `begins`, and known ones after it."""
+        floors = {group: self._groups[group].floor_ms for group, first in self._first_open() if first < begins}
+        for group in self._resumed.floors:
+            known = self._floor(group)
+            if known > begins:
+                floors[group] = known
+        return floors
 
-    def _with_idle(self, note: Note) -> Note:
-        """With the floors of groups that have no window open, as many as there is room for, last heard first."""
-        idle = [
-            (value.heard_ms, group, value.floor_ms)
-            for group, value in self._groups.items()
-            if not value.spans and value.floor_ms < note.begins
-        ]
-        idle += [
-            (0, group, floor_ms)
-            for group, floor_ms in self.last.note.behind.items()
-            if group not in self._groups and floor_ms < note.begins
-        ]
-        behind, room = dict(note.behind), NOTE_BYTES - len(written(note))
-        for _, group, floor_ms in sorted(idle, reverse=True):
-            room -= len(_encode(group)) + 16
-            if room < 0:
+    def _floor(self, group: str) -> int:
+        heard = self._groups.get(group)
+        return self._resumed.floor_ms(group) if heard is None else heard.floor_ms
+
+    def _list_holders(self, begins: int, floors: dict[str, int], best: int) -> int:
+        """Add groups whose written windows after `begins` would hold the offset back; the offset that is left."""
+        holders = sorted(
+            (min(offsets), group)
+            for group, windows in self._firsts.items()
+            if group not in floors and (offsets := [first for start, first in windows.items() if start >= begins])
+        )
+        room = NOTE_BYTES - _size(floors)
+        for first, group in holders:
+            if first >= best:
                 break
-            behind[group] = floor_ms
-        return Note(note.position, note.begins, behind)
+            room -= len(_encode(group)) + _NUMBER
+            if room < 0:
+                return first
+            floors[group] = self._floor(group)
+        return best
+
+    def _list_idle(self, begins: int, floors: dict[str, int]) -> None:
+        """Add groups without open windows that may come back with what they kept, last heard first, if there is room.
+
+        Where there is none, what they kept is late after a take-over.
+        """
+        idle = [
+            (value.heard_ms, group)
+            for group, value in self._groups.items()
+            if group not in floors and not value.spans and value.floor_ms < begins
+        ]
+        idle += [(0, group) for group in self._resumed.floors if group not in floors and group not in self._groups]
+        room = NOTE_BYTES - _size(floors)
+        for _, group in sorted(idle, reverse=True):
+            room -= len(_encode(group)) + _NUMBER
+            if room < 0:
+                return
+            floors[group] = self._floor(group)
+
+
+def _size(floors: dict[str, int]) -> int:
+    return sum(len(_encode(group)) + _NUMBER for group in floors)

@@ -1,0 +1,178 @@
+"""One partition, read by members that die at any moment: the table ends as if nobody had."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from hubqueue.config.pipelines import read_pipeline
+from hubqueue.errors import ConfigError
+from hubqueue.fleet import cut as cuts
+from hubqueue.fleet.cut import NOTE_BYTES, Cut, Note
+from hubqueue.fleet.member import check
+from hubqueue.fleet.reading import Reading
+from hubqueue.model.decode import Payload
+from hubqueue.pipeline.plan import Pipeline
+from hubqueue.sources.consumer import Partition
+from hubqueue.sources.message import Message
+
+PIPELINE = """
+name: tens
+steps:
+  - window: {every: 10s, by: [device], time: t, lateness: 2s, late: dead-letter, values: {n: [sum]}}
+to: {forward: {to: "tls://hub.example", target: tens}}
+"""
+BEGIN_MS = 1_750_000_000_000
+FAR_MS = BEGIN_MS + 10_000_000
+DECODE = Payload("json").decoder()
+
+Table = dict[str, tuple[int, int]]
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Pipeline:
+    file = tmp_path / "tens.yaml"
+    file.write_text(PIPELINE)
+    return read_pipeline(file)
+
+
+def log_of(chance: random.Random, devices: int, seconds: int) -> list[Message]:
+    """Devices whose clocks are wrong, that fall silent, that come back with what they kept, and that are late."""
+    log: list[Message] = []
+    kept: dict[int, list[int]] = {}
+    for second in range(seconds):
+        for device in range(devices):
+            at_ms = BEGIN_MS + second * 1000 + {1: -45_000, 2: 70_000}.get(device, -chance.randrange(1500))
+            times = [at_ms]
+            if device == 3 and 20 <= second < 50:
+                continue  # silent
+            if device == 4 and 20 <= second < 55:
+                kept.setdefault(device, []).append(at_ms)  # cut off
+                continue
+            if device in kept:
+                times = [*kept.pop(device), at_ms]
+            if device == 5 and chance.random() < 0.05:
+                times = [at_ms - 30_000]  # hopelessly late
+            for time_ms in times:
+                value = b'{"device": "d%d", "n": %d, "t": %d}' % (device, second, time_ms)
+                written_ms = BEGIN_MS + second * 1000
+                log.append(Message("t", value, written_ms, f"d{device}", partition=0, offset=len(log)))
+    return log
+
+
+def begun(pipeline: Pipeline, cut: Cut) -> Reading:
+    note = cuts.read(cuts.written(cut.note))  # as the brokers keep it
+    return Reading(pipeline, Partition("t", 0), DECODE, Cut(cut.offset, note))
+
+
+def write(reading: Reading, table: Table) -> None:
+    """As a sink that replaces rows of the same id."""
+    for record in reading.out:
+        table[record.id] = (record.data["count"], record.data["n_sum"])
+    reading.out = []
+
+
+async def fall_silent(reading: Reading) -> None:
+    """Nothing comes for long: the wall clock notes when the last was heard, and later closes everything."""
+    await reading.close(FAR_MS)
+    await reading.close(FAR_MS + 600_000)
+
+
+async def undisturbed(pipeline: Pipeline, log: list[Message]) -> tuple[Table, set[str]]:
+    table: Table = {}
+    reading = begun(pipeline, Cut(0, Note()))
+    await reading.run(log)
+    await fall_silent(reading)
+    write(reading, table)
+    return table, {letter.origin for letter in reading.dead}
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_the_table_is_the_same_however_often_members_die(pipeline: Pipeline, seed: int) -> None:
+    chance = random.Random(seed)
+    log = log_of(chance, devices=chance.choice([1, 6, 25]), seconds=120)
+    expected, late = await undisturbed(pipeline, log)
+    table: Table = {}
+    refused: set[str] = set()
+    committed = Cut(0, Note())
+    furthest = 0
+    for _ in range(25):
+        reading = begun(pipeline, committed)
+        assert committed.offset <= furthest
+        while reading.position < len(log):
+            end = reading.position + chance.randrange(1, 60)
+            await reading.run(log[reading.position : end])
+            furthest = max(furthest, reading.position)
+            if chance.random() < 0.08:
+                break  # killed before it wrote
+            write(reading, table)
+            refused |= {letter.origin for letter in reading.dead}
+            reading.dead = []
+            if chance.random() < 0.08:
+                break  # killed after it wrote and before it committed
+            if chance.random() < 0.5:
+                cut = reading.cut()
+                assert cut.offset >= committed.offset
+                assert len(cuts.written(cut.note)) <= NOTE_BYTES + 200
+                committed = cut
+    reading = begun(pipeline, committed)
+    await reading.run(log[reading.position :])
+    await fall_silent(reading)
+    write(reading, table)
+    assert table == expected
+    assert refused | {letter.origin for letter in reading.dead} >= late
+    assert reading.cut().offset == len(log)
+
+
+async def test_a_successor_reads_little_again(pipeline: Pipeline) -> None:
+    """Two windows and what is allowed to be late, of all devices; not all that a silent one left behind."""
+    log = log_of(random.Random(1), devices=25, seconds=300)
+    reading = begun(pipeline, Cut(0, Note()))
+    worst = 0
+    while reading.position < len(log):
+        await reading.run(log[reading.position : reading.position + 100])
+        worst = max(worst, reading.position - reading.cut().offset)
+    assert worst < 25 * 130  # device 2 is 70 s ahead: its windows begin so much earlier
+
+
+async def test_more_stragglers_than_a_note_holds_hold_the_offset_back(pipeline: Pipeline) -> None:
+    names = [f"a-device-with-a-rather-long-name-{number:04}" for number in range(300)]
+    log = [
+        Message("t", b'{"device": "%s", "n": 1, "t": %d}' % (name.encode(), at_ms), at_ms, name, partition=0, offset=n)
+        for n, (at_ms, name) in enumerate((BEGIN_MS + back, name) for back in (0, -60_000) for name in names)
+    ]
+    reading = begun(pipeline, Cut(0, Note()))
+    await reading.run(log)
+    cut = reading.cut()
+    assert cut.offset == 0
+    assert len(cuts.written(cut.note)) <= NOTE_BYTES + 200
+
+
+async def test_without_windows_the_offset_is_where_it_is(tmp_path: Path) -> None:
+    file = tmp_path / "plain.yaml"
+    file.write_text(
+        'name: plain\nsteps: [{filter: "data.n > 1"}]\nto: {forward: {to: "tls://hub.example", target: x}}\n'
+    )
+    reading = begun(read_pipeline(file), Cut(5, Note()))
+    messages = [Message("t", b'{"n": %d}' % n, BEGIN_MS, "k", partition=0, offset=5 + n) for n in range(4)]
+    await reading.run([*messages, Message("t", b"{", BEGIN_MS, None, partition=0, offset=9)])
+    assert [record.id for record in reading.out] == ["t:0:7", "t:0:8"]
+    assert [(letter.origin, letter.payload) for letter in reading.dead] == [("t:0:9", b"{")]
+    assert reading.cut() == Cut(10, Note())
+
+
+@pytest.mark.parametrize(
+    ("steps", "to", "words"),
+    [
+        ("[{batch: {count: 10, within: 1s}}]", "{forward: {to: 'tls://h.example', target: x}}", "batch"),
+        ("[{window: {every: 1s}}, {window: {every: 1m}}]", "{forward: {to: 'tls://h.example', target: x}}", "second"),
+        ("[]", "{queue: x}", "queues and channels"),
+    ],
+)
+def test_what_a_group_cannot_do_is_refused(tmp_path: Path, steps: str, to: str, words: str) -> None:
+    file = tmp_path / "odd.yaml"
+    file.write_text(f"name: odd\nsteps: {steps}\nto: {to}\n")
+    with pytest.raises(ConfigError, match=words):
+        check(read_pipeline(file))
