@@ -54,6 +54,7 @@ class Postgres:
             "max_connections = 30",
             "shared_buffers = '16MB'",
             "logging_collector = off",
+            "dynamic_shared_memory_type = mmap",  # in its own folder, or a killed one leaves it to the machine
             "timezone = 'UTC'",
         ]
         if timescale:
@@ -80,6 +81,10 @@ class Postgres:
     def stop(self) -> None:
         """SIGINT: clients are told, then it ends."""
         self._end(signal.SIGINT)
+
+    def close(self) -> None:
+        """SIGQUIT: it ends at once and leaves no shared memory behind."""
+        self._end(signal.SIGQUIT)
 
     def freeze(self) -> None:
         """SIGSTOP: connections stay open and nobody answers."""
@@ -121,7 +126,7 @@ class Postgres:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self.kill()
+        self.close()
 
     def _own(self, file: Path) -> Path:
         """A copy that only the server may read: it insists on that for keys."""

@@ -40,7 +40,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     server = Postgres(tmp_path_factory.mktemp("postgres"))
     asyncio.run(server.start())
     yield server
-    server.kill()
+    server.close()
 
 
 @pytest.fixture

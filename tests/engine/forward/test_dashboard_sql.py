@@ -61,7 +61,7 @@ def timescale(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     asyncio.run(server.start())
     asyncio.run(server.execute("CREATE EXTENSION timescaledb"))
     yield server
-    server.kill()
+    server.close()
 
 
 async def rows_of(server: Postgres) -> dict[str, list[dict[str, Any]]]:

@@ -32,7 +32,7 @@ def timescale(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
     server = Postgres(tmp_path_factory.mktemp("timescale"), timescale=True)
     asyncio.run(_begin(server))
     yield server
-    server.kill()
+    server.close()
 
 
 async def _begin(server: Postgres) -> None:

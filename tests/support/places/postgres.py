@@ -53,7 +53,7 @@ class PostgresPlace:
         return [n for (n,) in await self._server.query(f"SELECT n FROM {QUEUE}")]
 
     async def close(self) -> None:
-        self._server.kill()
+        self._server.close()
 
 
 def timescale(folder: Path) -> PostgresPlace:
