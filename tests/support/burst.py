@@ -146,7 +146,7 @@ async def burst(broker: Mosquitto, hub: HubProcess, devices: int, each: int) -> 
     async with Child("support.devices", broker.port, devices, each) as flood:
         assert await flood.hear() == "ready"
         probing = asyncio.create_task(probe.run())
-        begun, before = perf_counter(), [cpu_seconds(pid) for pid in (hub.pid, broker.pid)]
+        begun, hub_s, broker_s = perf_counter(), cpu_seconds(hub.pid), cpu_seconds(broker.pid)
         flood.say("go")
 
         async def arrived() -> bool:
@@ -155,14 +155,14 @@ async def burst(broker: Mosquitto, hub: HubProcess, devices: int, each: int) -> 
             return (await waiting(clients[2])) >= devices * each
 
         await until(arrived, PATIENCE_S)
-        seconds, after = perf_counter() - begun, [cpu_seconds(pid) for pid in (hub.pid, broker.pid)]
+        seconds = perf_counter() - begun
+        hub_s, broker_s = cpu_seconds(hub.pid) - hub_s, cpu_seconds(broker.pid) - broker_s
         probing.cancel()
         await asyncio.gather(probing, return_exceptions=True)
         assert await flood.hear(PATIENCE_S) == "done"
     for client in clients:
         await client.close()
-    spent = [late - early for early, late in zip(before, after, strict=True)]
-    return Course(devices * each, seconds, *spent, peak_mb(hub.pid), probe.latencies_s)
+    return Course(devices * each, seconds, hub_s, broker_s, peak_mb(hub.pid), probe.latencies_s)
 
 
 def stored(file: Path) -> Counter[int]:
