@@ -36,6 +36,7 @@ class Proxy:
         self.accepted = 0
         self.passed_up = 0  # bytes towards the server
         self.passed_down = 0
+        self.swallowed = 0  # bytes of the server that were not passed on, as told
         self._host = host
         self._mode = Uplink.PASS
         self._cut_up_at: int | None = None
@@ -84,6 +85,10 @@ class Proxy:
     async def wait_passed_up(self, count: int, timeout_s: float = 10.0) -> None:
         """Until so many bytes have gone to the server since the start."""
         await self._until(lambda: self.passed_up >= count, timeout_s)
+
+    async def wait_swallowed(self, count: int, timeout_s: float = 10.0) -> None:
+        """Until so many bytes of answers have been swallowed since the start."""
+        await self._until(lambda: self.swallowed >= count, timeout_s)
 
     async def _until(self, condition: Callable[[], bool], timeout_s: float) -> None:
         async with asyncio.timeout(timeout_s):
@@ -145,6 +150,8 @@ class Proxy:
                 await asyncio.sleep(self.delay_s)
             torn = torn or self._mode is Uplink.SILENT or (self._mode is Uplink.MUTE and not up)
             if torn:
+                self.swallowed += 0 if up else len(chunk)
+                self._tell()
                 continue
             mark = self._cut_up_at if up else self._cut_down_at
             passed = self.passed_up if up else self.passed_down

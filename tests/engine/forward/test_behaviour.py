@@ -168,11 +168,26 @@ async def test_a_link_that_is_cut_in_mid_batch_costs_nothing(place: Place, proxy
             proxy.cut_after(up=per_batch // 2)
             await add(hub, range(start, start + 20))
             await run.through()
-            proxy.cut_after(down=1)  # the next time the answer is lost
-            proxy.cut()
     assert proxy.accepted > connections  # whether the client told us of it or came back by itself
     await all_there(place, 120)
     await nothing_burnt(hub, 120)
+
+
+async def test_an_answer_that_is_lost_costs_nothing(place: Place, proxy: Proxy, hub: Hub) -> None:
+    await place.start()
+    await add(hub, range(20))
+    async with Run(hub, place.way()) as run:
+        await run.through()
+        for start in (20, 40, 60):
+            swallowed = proxy.swallowed
+            await proxy.set(Uplink.MUTE)
+            await add(hub, range(start, start + 20))
+            await proxy.wait_swallowed(swallowed + 1, PATIENCE_S)
+            await proxy.set(Uplink.PASS)
+            proxy.cut()
+            await run.through()
+    await all_there(place, 80)
+    await nothing_burnt(hub, 80)
 
 
 async def test_an_other_side_that_accepts_and_is_silent_is_left(place: Place, proxy: Proxy, hub: Hub) -> None:
