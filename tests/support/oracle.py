@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ class Oracle:
     """
 
     port: int = 0
+    tls: ssl.SSLContext | None = None
     asked: list[str] = field(default_factory=list)
     headers: list[dict[str, str]] = field(default_factory=list)
     status: int = 200
@@ -30,14 +32,14 @@ class Oracle:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
+        return f"{'https' if self.tls else 'http'}://127.0.0.1:{self.port}/"
 
     async def start(self) -> None:
         app = web.Application()
         app.router.add_get("/{tail:.*}", self._answer)
         self._runner = web.AppRunner(app, shutdown_timeout=0.1)
         await self._runner.setup()
-        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        await web.TCPSite(self._runner, "127.0.0.1", 0, ssl_context=self.tls).start()
         self.port = self._runner.addresses[0][1]
 
     async def stop(self) -> None:
@@ -65,9 +67,9 @@ class Oracle:
 
 
 @asynccontextmanager
-async def oracle() -> AsyncIterator[Oracle]:
+async def oracle(tls: ssl.SSLContext | None = None) -> AsyncIterator[Oracle]:
     """One that answers, on a free port of the loopback."""
-    found = Oracle()
+    found = Oracle(tls=tls)
     found.held.set()
     await found.start()
     try:

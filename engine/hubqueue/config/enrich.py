@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from hubqueue.client.address import Tls
+from hubqueue.client.tls import client_context
 from hubqueue.config import checks
 from hubqueue.config.checks import Check
 from hubqueue.config.destinations.kind import one_secret
@@ -49,6 +51,7 @@ def http(base: Path) -> Check:
             "headers": checks.Named(checks.text, checks.text),
             "token": checks.text,
             "token_file": checks.secret_file(base),
+            "ca_file": checks.existing_file(base),
             "timeout": checks.duration_s(0.01, 300),
             "ttl": checks.duration_s(0),
             "stale": checks.duration_s(0),
@@ -88,8 +91,16 @@ def _lookup(clean: dict[str, Any]) -> LookupSettings:
     for value in headers.values():
         if not value.isprintable():
             raise Wrong("has a line break or another unprintable character in a value", path=["headers"])
-    rest = {key: value for key, value in clean.items() if key not in ("token", "token_file", "headers")}
-    return LookupSettings(headers=headers, **{_LOOKUP_NAMES.get(key, key): value for key, value in rest.items()})
+    tls = Tls(ca_file=str(clean["ca_file"])) if "ca_file" in clean else Tls()
+    if "ca_file" in clean:
+        try:
+            client_context(tls)
+        except HubqueueError as error:
+            raise Wrong(error.message, hint=error.hint, path=["ca_file"]) from error
+    rest = {key: value for key, value in clean.items() if key not in ("token", "token_file", "headers", "ca_file")}
+    return LookupSettings(
+        tls=tls, headers=headers, **{_LOOKUP_NAMES.get(key, key): value for key, value in rest.items()}
+    )
 
 
 def _url(value: Any) -> Url:

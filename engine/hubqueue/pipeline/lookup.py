@@ -19,6 +19,8 @@ import aiohttp
 import msgspec
 from yarl import URL
 
+from hubqueue.client.address import Tls
+from hubqueue.client.tls import client_context
 from hubqueue.errors import Invalid, LinkDown
 from hubqueue.expression import ExpressionFailed, Url
 from hubqueue.model import payload
@@ -48,6 +50,7 @@ class LookupSettings:
     timeout_s: float = 5.0
     ttl_s: float = 600.0
     stale_s: float = 86_400.0
+    tls: Tls = field(default_factory=Tls)
     entries: int = 1000
     concurrency: int = 4
     down: Literal["wait", "refuse", "keep"] = "wait"
@@ -159,6 +162,7 @@ class Lookup:
                 headers={"Accept": "application/json", **self._settings.headers},
                 timeout=aiohttp.ClientTimeout(total=self._settings.timeout_s),
                 cookie_jar=aiohttp.DummyCookieJar(),
+                connector=aiohttp.TCPConnector(ssl=client_context(self._settings.tls)),
             )
         self.requests += 1
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from hubqueue.errors import LinkDown
+from support import certificates
 from support.oracle import Oracle, oracle
 from support.pipelines import Bench, mistakes
 from support.waiting import until
@@ -194,9 +196,23 @@ async def test_what_a_step_before_makes_is_what_is_asked_for(tmp_path: Path, ser
         await bench.chain.aclose()
 
 
+async def test_a_server_may_have_a_certificate_of_a_private_ca(tmp_path: Path) -> None:
+    files = certificates.make(tmp_path / "tls")
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(files.cert, files.key)
+    async with oracle(tls) as server:
+        async with Asking(tmp_path, server, f"ca_file: {files.ca}", "pick: [of]") as asking:
+            assert await asking.prepared({"id": "a"}) == [{"id": "a", "of": "a"}]
+        async with Asking(tmp_path, server, f"ca_file: {files.other_ca}, down: refuse") as asking:
+            (refused,) = await asking.prepared({"id": "a"})
+            assert "ClientConnectorCertificateError" in refused
+        assert len(server.asked) == 1
+
+
 @pytest.mark.parametrize(
     ("steps", "path", "words"),
     [
+        ("- enrich: {http: {url: 'https://h/', ca_file: p.yaml}}", "steps[0].enrich.http.ca_file", "must be PEM text"),
         ("- enrich: {}", "steps[0].enrich", "needs table or http"),
         ("- enrich: {table: p.yaml, http: {url: 'http://h/'}}", "steps[0].enrich", "one of the two"),
         (
