@@ -199,7 +199,7 @@ async def test_no_right_to_be_idempotent_is_said(mock: MockKafka, sinks: list[Si
 
 
 async def test_a_broker_that_goes_away_is_noticed_and_comes_back(mock: MockKafka, sinks: list[Sink]) -> None:
-    sinks.append(sink := sink_of(mock.url, write_timeout="1s"))
+    sinks.append(sink := sink_of(mock.url, write_timeout="3s"))
     await sink.connect()
     assert await sink.write(batch(parcel(1))) == [None]
     mock.set_down(down=True)

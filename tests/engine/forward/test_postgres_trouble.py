@@ -84,7 +84,7 @@ async def test_a_table_without_the_key_is_the_links_trouble(server: Postgres, ta
 
 
 async def test_a_lock_that_somebody_holds_is_a_timeout(server: Postgres, table: str, sinks: list[Sink]) -> None:
-    sinks.append(sink := sink_of(server, table=table, write_timeout="300ms"))
+    sinks.append(sink := sink_of(server, table=table, write_timeout="2s"))
     await sink.connect()
     holder = await server.connect()
     await holder.execute("BEGIN")
@@ -98,7 +98,7 @@ async def test_a_lock_that_somebody_holds_is_a_timeout(server: Postgres, table: 
 
 
 async def test_a_server_that_is_frozen_is_left_in_time(server: Postgres, table: str, sinks: list[Sink]) -> None:
-    sinks.append(sink := sink_of(server, table=table, write_timeout="500ms"))
+    sinks.append(sink := sink_of(server, table=table, write_timeout="2s"))
     await sink.connect()
     await sink.write(batch(parcel(1)))
     server.freeze()

@@ -70,7 +70,7 @@ class PostgresSink:
         try:
             connection = await self._ready(make_table=self._table.create)
             self._idle.append(connection)
-            with self._watched(connection):
+            with self._watched(connection, self._server.connect_timeout_s):
                 statement = await connection.prepare(ddl.types(self._table))
         except Exception as error:
             raise as_down(error) from error
@@ -140,7 +140,7 @@ class PostgresSink:
         """A connection for one batch; one that did not end in order is not used again."""
         connection = self._idle.pop() if self._idle else await self._ready()
         try:
-            with self._watched(connection):
+            with self._watched(connection, self._timeout_s):
                 yield connection
         except (asyncpg.PostgresError, Invalid):
             self._give_back(connection)
@@ -164,7 +164,7 @@ class PostgresSink:
         """A new connection with a stage of its own."""
         connection = await self._open()
         try:
-            with self._watched(connection):
+            with self._watched(connection, self._server.connect_timeout_s):
                 if make_table:
                     await make(connection, self._table)
                 await self._prepare(connection)
@@ -201,7 +201,7 @@ class PostgresSink:
                 await connection.execute("SELECT 1")
 
     @contextmanager
-    def _watched(self, connection: Connection) -> Iterator[None]:
+    def _watched(self, connection: Connection, timeout_s: float) -> Iterator[None]:
         """Cut the connection when what is done with it takes too long: asyncpg would wait for its end otherwise."""
         late = False
 
@@ -210,12 +210,12 @@ class PostgresSink:
             late = True
             connection.terminate()
 
-        timer = asyncio.get_running_loop().call_later(self._timeout_s, cut)
+        timer = asyncio.get_running_loop().call_later(timeout_s, cut)
         try:
             yield
         except Exception as error:
             if late:
-                raise TimedOut(f"{self._server.url} did not answer within {self._timeout_s:g} s") from error
+                raise TimedOut(f"{self._server.url} did not answer within {timeout_s:g} s") from error
             raise
         finally:
             timer.cancel()
