@@ -173,12 +173,11 @@ class Ledger(Memory):
     def _list_idle(self, begins: int, floors: dict[str, int]) -> None:
         """Add groups without open windows that may come back with what they kept, last heard first, if there is room.
 
-        Where there is none, what they kept is late after a take-over.
+        Also those whose floor is what it is for all: for a successor that hears nothing of them it would rise with that
+        of the others. Where there is no room, what they kept is late after a take-over.
         """
         idle = [
-            (value.heard_ms, group)
-            for group, value in self._groups.items()
-            if group not in floors and not value.spans and value.floor_ms < begins
+            (value.heard_ms, group) for group, value in self._groups.items() if group not in floors and not value.spans
         ]
         idle += [(0, group) for group in self._resumed.floors if group not in floors and group not in self._groups]
         room = NOTE_BYTES - _size(floors)

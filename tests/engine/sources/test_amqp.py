@@ -24,6 +24,8 @@ from support.certificates import Certificates, make
 from support.rabbitmq import RabbitMq
 from support.waiting import until
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # a broker starts
+
 
 @pytest.fixture(scope="module")
 def certificates(tmp_path_factory: pytest.TempPathFactory) -> Certificates:
