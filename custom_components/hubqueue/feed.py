@@ -7,12 +7,15 @@ from collections.abc import Callable
 from typing import Any
 
 from homeassistant.config_entries import ConfigSubentry
+from homeassistant.const import ATTR_ENTITY_ID
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.exceptions import TemplateError
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.target import TargetStateChangedData, async_track_target_selector_state_change_event
 
 from .client import HubClient
-from .const import LOGGER
+from .const import DOMAIN, LOGGER
 from .feed_rule import FeedRule, Job
 from .listeners import Listeners
 from .outbox import Outbox
@@ -37,7 +40,9 @@ class Feed:
         """Begin to listen."""
         if self.rule.target:
             self._unsubscribe.append(
-                await async_track_target_selector_state_change_event(self._hass, dict(self.rule.target), self._on_state)
+                await async_track_target_selector_state_change_event(
+                    self._hass, dict(self.rule.target), self._on_state, self._without_ours
+                )
             )
         for event_type in sorted(self.rule.event_types):
             self._unsubscribe.append(self._hass.bus.async_listen(event_type, self._on_event))
@@ -56,6 +61,13 @@ class Feed:
         for job in held:
             self.outbox.offer(job)
         self.listeners.close()
+
+    def _without_ours(self, entity_ids: set[str]) -> set[str]:
+        """Numbers of queues change with every job: what tells them goes into a queue only when it was named."""
+        registry = er.async_get(self._hass)
+        named = cv.ensure_list(self.rule.target.get(ATTR_ENTITY_ID))
+        ours = {each for each in entity_ids if (known := registry.async_get(each)) and known.platform == DOMAIN}
+        return entity_ids - (ours - set(named))
 
     @callback
     def _on_state(self, told: TargetStateChangedData) -> None:

@@ -152,6 +152,26 @@ async def test_an_area_brings_its_entities_also_those_that_come_later(
     assert [job["name"] for job in await jobs(call, 2)] == [first, second]
 
 
+async def test_a_feed_does_not_feed_on_itself(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
+    registry = er.async_get(hass)
+    other = registry.async_get_or_create("sensor", "test", "1").entity_id
+    await add_subentry(hass, loaded, "feed", given(target={"label_id": ["all"]}))
+    for entity_id in (other, "sensor.readings_sent"):
+        registry.async_update_entity(entity_id, labels={"all"})
+    await hass.async_block_till_done()
+    hass.states.async_set(other, "1")
+    await until_state(hass, "sensor.readings_sent", "1")  # this change would be the next job
+    hass.states.async_set(other, "2")
+    await until_state(hass, "sensor.readings_sent", "2")
+    assert [job["name"] for job in await jobs(call, 2)] == [other, other]
+
+    changed = given(target={"entity_id": ["sensor.readings_buffered"]})  # who names one gets it
+    (subentry_id,) = loaded.subentries
+    await change_subentry(hass, loaded, subentry_id, changed)
+    hass.states.async_set("sensor.readings_buffered", "7")
+    assert (await jobs(call, 3))[-1]["name"] == "sensor.readings_buffered"
+
+
 async def test_events_become_jobs(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
     made = {"name": "Buttons", "queue": "readings", "event_types": ["pressed"], **PLAIN}
     made["filter"] = {"condition": "{{ event.data.button == 1 }}"}
