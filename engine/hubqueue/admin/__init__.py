@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from hubqueue.admin import configuration, files, forwarders, pipelines, rules
+from hubqueue.admin import configuration, files, forwarders, pipelines, rules, sources
 from hubqueue.servers.door import Operation
 
 if TYPE_CHECKING:
@@ -23,5 +23,6 @@ def operations(app: App) -> Mapping[str, Operation]:
         **forwarders.operations(app),
         **pipelines.operations(app),
         **rules.operations(app),
+        **sources.operations(app),
         **configuration.operations(app),
     }

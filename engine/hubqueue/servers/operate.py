@@ -27,6 +27,7 @@ HANDLERS: Final[Handlers] = dict.fromkeys(
         wire.ForwarderResume,
         wire.ForwarderDrain,
         wire.Pipelines,
+        wire.Sources,
         wire.Rules,
         wire.RuleTest,
         wire.Config,

@@ -233,6 +233,7 @@ ROWS: Final[dict[type[Any], Row]] = {
     monitor.DashboardQueue: Row(READ, _queue),
     operate.Forwarders: Row(READ, WHOLE),
     operate.Pipelines: Row(READ, WHOLE),
+    operate.Sources: Row(READ, WHOLE),
     session.Health: Row(READ, WHOLE),
     operate.Rules: Row(READ, WHOLE),
     session.Hello: Row(ANYBODY, _nothing),

@@ -7,6 +7,7 @@ queues sees those queues and nothing of the hub.
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
@@ -55,8 +56,8 @@ async def scrape(request: web.Request) -> web.Response:
     overview = await session.ask("Overview", limit=MAX_QUEUES)
     whole = overview["rates"] is not None
     rules = await _ask(session, "Rules") if whole else {}
-    pipelines = await _ask(session, "Pipelines") if whole else {}
-    body, content_type = await asyncio.to_thread(_text, hub, overview, rules, pipelines, whole)
+    parts = {**await _ask(session, "Pipelines"), **await _ask(session, "Sources")} if whole else {}
+    body, content_type = await asyncio.to_thread(_text, hub, overview, rules, parts, whole)
     return web.Response(body=body, headers={"Content-Type": content_type})
 
 
@@ -69,13 +70,13 @@ async def _ask(session: HttpSession, name: str) -> dict[str, Any]:
 
 
 def _text(
-    hub: Hub, overview: dict[str, Any], rules: dict[str, Any], pipelines: dict[str, Any], whole: bool
+    hub: Hub, overview: dict[str, Any], rules: dict[str, Any], parts: dict[str, Any], whole: bool
 ) -> tuple[bytes, str]:
     """In a thread: a thousand queues are ten thousand lines."""
     from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest, process_collector
 
     registry = CollectorRegistry()
-    registry.register(_Figures(hub, overview, rules, pipelines.get("pipelines", []), whole))
+    registry.register(_Figures(hub, overview, rules, parts, whole))
     if whole:
         process_collector.ProcessCollector(registry=registry)
     return generate_latest(registry), CONTENT_TYPE_LATEST
@@ -85,12 +86,13 @@ class _Figures:
     """What prometheus_client asks for its families."""
 
     def __init__(
-        self, hub: Hub, overview: dict[str, Any], rules: dict[str, Any], pipelines: list[dict[str, Any]], whole: bool
+        self, hub: Hub, overview: dict[str, Any], rules: dict[str, Any], parts: dict[str, Any], whole: bool
     ) -> None:
         self._hub = hub
         self._overview = overview
         self._rules = rules
-        self._pipelines = pipelines
+        self._pipelines: list[dict[str, Any]] = parts.get("pipelines", [])
+        self._sources: list[dict[str, Any]] = parts.get("sources", [])
         self._whole = whole
 
     def collect(self) -> Iterator[Metric]:
@@ -100,6 +102,7 @@ class _Figures:
             yield from self._about_hub()
             yield from self._mqtt()
             yield from self._of_pipelines()
+            yield from self._of_sources()
 
     def _queues(self) -> Iterator[Metric]:
         queues = self._overview["queues"]
@@ -207,6 +210,23 @@ class _Figures:
         yield _counter("hubqueue_forwarder_released", "Jobs given back when the link broke", labels, each("released"))
         yield _counter("hubqueue_forwarder_batches", "Batches that were sent", labels, each("batches"))
         yield _counter("hubqueue_forwarder_losses", "Times the link went down", labels, each("losses"))
+
+    def _of_sources(self) -> Iterator[Metric]:
+        shown = self._sources
+        if not shown:
+            return
+        up = (((source["name"],), source["up"]) for source in shown)
+        yield _gauge("hubqueue_source_link_up", "Whether the other side is connected", ("source",), up)
+        held = (((source["name"],), source["held"] is not None) for source in shown)
+        yield _gauge("hubqueue_source_held", "Whether a full queue or disk holds it back", ("source",), held)
+        lags = (((source["name"],), math.nan if source["lag"] is None else source["lag"]) for source in shown)
+        yield _gauge("hubqueue_source_lag", "Messages that wait at the other side", ("source",), lags)
+        yield _counter(
+            "hubqueue_source_messages",
+            "What became of messages, since the start; docs/sources.md says what each word means",
+            ("source", "what"),
+            (((source["name"], what), n) for source in shown for what, n in source["counts"].items()),
+        )
 
     def _of_pipelines(self) -> Iterator[Metric]:
         shown = self._pipelines

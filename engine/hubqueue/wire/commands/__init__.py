@@ -154,6 +154,7 @@ SINGLE_FORM: Final[tuple[type[Command], ...]] = (
     access.TokenRevoke,
     operate.Forwarders,
     operate.Pipelines,
+    operate.Sources,
     operate.ForwarderPut,
     operate.ForwarderDelete,
     operate.ForwarderPause,

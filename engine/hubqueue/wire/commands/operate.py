@@ -34,6 +34,10 @@ class Pipelines(Command, tag="Pipelines", gc=False, kw_only=True):
     """How the pipelines of this process are doing."""
 
 
+class Sources(Command, tag="Sources", gc=False, kw_only=True):
+    """How the sources of this process are doing."""
+
+
 class ForwarderPut(Command, tag="ForwarderPut", kw_only=True):
     """Make a forwarder, or let the one of this name be another. Its token is never shown again."""
 

@@ -19,6 +19,8 @@ from hubqueue.model.access import Grant, Scope
 from hubqueue.model.job import NewJob
 from hubqueue.model.outcome import Complete, Reject, Settlement
 from hubqueue.mqtt.rules import Rule
+from hubqueue.sources.routing import Into
+from hubqueue.sources.settings import KafkaBrokers, KafkaSource
 from support.mosquitto import Mosquitto, free_port
 from support.waiting import until
 
@@ -36,6 +38,7 @@ def config(folder: Path, broker_port: int, uplink_port: int) -> Config:
         http=HttpDoor(port=0),
         mqtt=Mqtt(Broker.from_url(f"mqtt://127.0.0.1:{broker_port}"), (Rule(topic="s/#", queue="m"),)),
         forwarders=(Forward(HubDestination(uplink), ForwardSettings(backoff_s=0.05), queue="up"),),
+        sources=(KafkaSource(name="k", brokers=KafkaBrokers(("127.0.0.1:1",)), topics=("t",), into=Into(queue="m")),),
         pipelines=(read_pipeline(folder / "passed.yaml"),),
         drain_s=0.5,
     )
