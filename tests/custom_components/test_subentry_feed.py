@@ -165,11 +165,15 @@ async def test_a_feed_does_not_feed_on_itself(hass: HomeAssistant, call: Call, l
     await until_state(hass, "sensor.readings_sent", "2")
     assert [job["name"] for job in await jobs(call, 2)] == [other, other]
 
-    changed = given(target={"entity_id": ["sensor.readings_buffered"]})  # who names one gets it
+    changed = given(target={"entity_id": ["sensor.readings_lost"]})  # who names one gets it
     (subentry_id,) = loaded.subentries
     await change_subentry(hass, loaded, subentry_id, changed)
-    hass.states.async_set("sensor.readings_buffered", "7")
-    assert (await jobs(call, 3))[-1]["name"] == "sensor.readings_buffered"
+    hass.states.async_set("sensor.readings_lost", "7")
+
+    async def named() -> bool:
+        return any(job["name"] == "sensor.readings_lost" for job in (await call("GetJobs", queue="readings"))["jobs"])
+
+    await until_async(named, "a job of the entity that was named")
 
 
 async def test_events_become_jobs(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
