@@ -41,6 +41,8 @@ def check_config(file: Path | None, as_json: bool) -> None:
     parts = [f"job file {config.data_path}", f"tcp {config.tcp.host}:{config.tcp.port}"]
     if config.mqtt is not None:
         parts.append(f"{len(config.mqtt.rules)} MQTT rules")
+    if config.sources:
+        parts.append(f"{len(config.sources)} sources")
     if config.forwarders:
         parts.append(f"{len(config.forwarders)} forwarders")
     if config.pipelines:
