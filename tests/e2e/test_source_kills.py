@@ -1,4 +1,4 @@
-"""A hub that reads Kafka and RabbitMQ is killed again and again while both are being filled: every message is one job."""
+"""A hub that reads Kafka and RabbitMQ is killed again and again while both are filled: every message is one job."""
 
 from __future__ import annotations
 
