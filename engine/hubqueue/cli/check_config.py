@@ -40,13 +40,19 @@ def check_config(file: Path | None, as_json: bool) -> None:
         return
     parts = [f"job file {config.data_path}", f"tcp {config.tcp.host}:{config.tcp.port}"]
     if config.mqtt is not None:
-        parts.append(f"{len(config.mqtt.rules)} MQTT rules")
+        parts.append(_counted(len(config.mqtt.rules), "MQTT rule"))
     if config.sources:
-        parts.append(f"{len(config.sources)} sources")
+        parts.append(_counted(len(config.sources), "source"))
     if config.forwarders:
-        parts.append(f"{len(config.forwarders)} forwarders")
+        parts.append(_counted(len(config.forwarders), "forwarder"))
     if config.pipelines:
-        parts.append(f"{len(config.pipelines)} pipelines")
+        parts.append(_counted(len(config.pipelines), "pipeline"))
+    elif any(path.startswith("pipelines") for path in config.origins):
+        parts.append("no pipelines, as no file has such a name")
     if config.handlers is not None:
         parts.append(f"handlers in {config.handlers.folder}")
     click.echo(f"The configuration is right: {', '.join(parts)}.")
+
+
+def _counted(count: int, what: str) -> str:
+    return f"{count} {what}" if count == 1 else f"{count} {what}s"

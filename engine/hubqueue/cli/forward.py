@@ -23,7 +23,7 @@ class ListByDefault(click.Group):
         return super().parse_args(ctx, args)
 
 
-@click.group(cls=ListByDefault)
+@click.group(cls=ListByDefault, short_help="Show, make, pause and drain forwarders.")
 def forward() -> None:
     """Show the forwarders; make, pause and drain them while the hub runs. Without a command it lists them.
 
@@ -60,7 +60,7 @@ def list_(hub: Hub, as_json: bool) -> None:
                 click.echo(f"  {status['hint']}")
 
 
-@forward.command()
+@forward.command(short_help="Forward QUEUE to another hub, from now on.")
 @click.argument("queue")
 @click.option("--to", required=True, metavar="URL", help="The other hub: tls://host or tcp://host.")
 @click.option("--name", help="What to call it.  [as the queue]")
@@ -147,7 +147,7 @@ def resume(hub: Hub, name: str) -> None:
     click.echo(f"Resumed {name}.")
 
 
-@forward.command()
+@forward.command(short_help="Try what waits now at once.")
 @click.argument("name")
 @hub_options
 def drain(hub: Hub, name: str) -> None:

@@ -31,7 +31,7 @@ class Commands(click.Group):
         return found
 
 
-@click.group(cls=Commands)
+@click.group(cls=Commands, short_help="Check, try, run and watch pipelines.")
 def pipeline() -> None:
     """Check a pipeline file, and see what it does with samples before it runs.
 

@@ -9,7 +9,7 @@ import click
 from hubqueue.cli.connect import Hub, hub_options, json_option
 
 
-@click.command("list")
+@click.command("list", short_help="Show how the pipelines of a running hub are doing.")
 @json_option
 @hub_options
 def list_(hub: Hub, as_json: bool) -> None:

@@ -26,13 +26,24 @@ _UNIT_BYTES: Final = {"b": 1, "kb": 1000, "mb": 1000**2, "gb": 1000**3, "kib": 1
 _AMOUNT: Final = re.compile(r"(\d+(?:\.\d+)?)\s*([A-Za-z]+)\Z")
 
 
+_QUOTES: Final = "put it in quotes"
+
+
 def text(value: Any) -> str:
     if not isinstance(value, str):
-        hint = "put it in quotes" if isinstance(value, int | float) else ""
-        raise Wrong("must be text", value, hint=hint)
+        raise Wrong("must be text", value, hint=_QUOTES if isinstance(value, int | float) else _unquoted(value))
     if not value.strip():
         raise Wrong("must not be empty")
     return value
+
+
+def _unquoted(value: Any) -> str:
+    """What YAML made of text that has a sign of its own and no quotes: `{room}` and `# comment`."""
+    if value is None:
+        return "nothing is written there; text that begins with # needs quotes"
+    if isinstance(value, dict) and list(value.values()) == [None]:
+        return f'{_QUOTES}: "{{{next(iter(value))}}}"'
+    return ""
 
 
 def boolean(value: Any) -> bool:

@@ -19,11 +19,12 @@ def missing(*allowed: str) -> Check:
 
 
 class OneOf:
-    """One of these kinds; gives what the check of the kind gives."""
+    """One of these kinds; gives what the check of the kind gives. example: one that is right, for the hint."""
 
-    def __init__(self, what: str, kinds: Mapping[str, Check]) -> None:
+    def __init__(self, what: str, kinds: Mapping[str, Check], example: str = "") -> None:
         self._what = what
         self._kinds = kinds
+        self._example = f"as in {example}; " if example else ""
 
     def __call__(self, value: Any) -> Any:
         return self.kind(value)[1]
@@ -32,7 +33,7 @@ class OneOf:
         """The kind and its checked value."""
         known = f"known: {', '.join(self._kinds)}"
         if not isinstance(value, Mapping) or not value:
-            raise Wrong(f"must be one {self._what}", value, hint=known)
+            raise Wrong(f"must be one {self._what}", value, hint=self._example + known)
         for key in value:
             if key not in self._kinds:
                 hint = checks.did_you_mean(str(key), self._kinds) or known

@@ -9,7 +9,7 @@ from hubqueue.broker.broker import Broker
 from hubqueue.config.mistakes import ConfigMistakes, Mistake
 from hubqueue.config.pipelines import read_pipeline
 from hubqueue.config.settings import Forward
-from hubqueue.pipeline.plan import FromQueue, Pipeline, ToForward, ToQueue
+from hubqueue.pipeline.plan import FromQueue, Pipeline, ToForward
 
 
 def read_pipelines(
@@ -58,5 +58,3 @@ def _against(new: Pipeline, others: Sequence[Pipeline], forwarders: Sequence[For
             yield wrong(("from", "queue"), f"is read by pipeline {other.name} already", hint)
     if any(each.queue == queue for each in forwarders):
         yield wrong(("from", "queue"), "is forwarded already", "each job goes to one of them only")
-    if any(isinstance(to, ToQueue) and to.queue == queue for to in new.to):
-        yield wrong(("to", "queue"), "is the queue it reads", "its results would be its input again")

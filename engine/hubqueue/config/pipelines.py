@@ -58,9 +58,14 @@ def pipeline(file: Path, broker: Broker | None) -> Check:
     base = file.parent
 
     def build(clean: dict[str, Any]) -> Pipeline:
+        source = clean.get("from")
+        for to in clean["to"]:
+            if isinstance(to, ToQueue) and isinstance(source, FromQueue) and to.queue == source.queue:
+                hint = "its results would be its input again"
+                raise Wrong("is the queue it reads", to.queue, hint=hint, path=["to"])
         return Pipeline(
             name=clean["name"],
-            source=clean.get("from"),
+            source=source,
             steps=clean.get("steps", ()),
             to=_numbered(clean["name"], clean["to"]),
             file=file,
@@ -70,7 +75,7 @@ def pipeline(file: Path, broker: Broker | None) -> Check:
     return checks.Section(
         {
             "name": checks.from_engine(_check_pipeline_name),
-            "from": OneOf("source", {"queue": lambda value: FromQueue(queue_name(value))}),
+            "from": OneOf("source", {"queue": lambda value: FromQueue(queue_name(value))}, "{queue: readings}"),
             "steps": Steps(base),
             "to": Outputs(base, broker),
             "batch": checks.integer(1, MAX_BATCH),
@@ -93,6 +98,7 @@ class Outputs:
                 "mqtt": _to_mqtt(broker),
                 "forward": _to_forward(base),
             },
+            "{queue: minutes}",
         )
 
     def __call__(self, value: Any) -> tuple[Output, ...]:

@@ -20,7 +20,7 @@ from hubqueue.model.outcome import Output
 from hubqueue.model.topic import TopicFilter, widest
 from hubqueue.mqtt.envelope import encoded, envelope, unread_job
 from hubqueue.mqtt.invoke import INVOKE, invoked, read_invoke
-from hubqueue.mqtt.rules import MAIN_LANE, Rule, check_rule, name_of, queue_of
+from hubqueue.mqtt.rules import MAIN_LANE, VALUES, Rule, check_rule, name_of, queue_of
 
 _REMEMBERED: Final = 10_000  # topics; a few hundred bytes each
 
@@ -71,9 +71,10 @@ class _Compiled:
         self.filter = TopicFilter(rule.topic)
         check_rule(rule, self.filter)
         self.decode = rule.payload.decoder()
-        self.condition = None if rule.where is None else Condition(rule.where)
+        names = VALUES.union(self.filter.names)
+        self.condition = None if rule.where is None else Condition(rule.where, names)
         dedup = rule.options.dedup
-        self.dedup_key = None if dedup is None else Text(dedup.key)
+        self.dedup_key = None if dedup is None else Text(dedup.key, names)
         self.options: Options | None = None if rule.options == Options() else rule.options
         self.needs_values = self.condition is not None or self.dedup_key is not None
 

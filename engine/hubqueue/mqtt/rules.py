@@ -21,7 +21,7 @@ MAIN_LANE: Final = ""
 _PART = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _NOT_IN_QUEUE = re.compile(r"[^A-Za-z0-9_.:-]")
 _LANE = re.compile(r"[A-Za-z0-9_-]{0,32}\Z")
-_RESERVED: Final = frozenset({"topic", "payload", "qos", "retain", "parts", "properties"})
+VALUES: Final = frozenset({"topic", "payload", "qos", "retain", "parts", "properties"})  # what expressions may name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +60,8 @@ def check_rule(rule: Rule, taken: TopicFilter) -> None:
         if used not in taken.names:
             raise Invalid(f"{{{used}}} is not a named part of {rule.topic!r}", hint=_known(taken))
     for name in taken.names:
-        if name in _RESERVED:
-            raise Invalid(f"{{{name}}} cannot name a part of a topic", hint=f"reserved: {', '.join(sorted(_RESERVED))}")
+        if name in VALUES:
+            raise Invalid(f"{{{name}}} cannot name a part of a topic", hint=f"reserved: {', '.join(sorted(VALUES))}")
     check_queue(_PART.sub("x", rule.queue))
     check_name(_PART.sub("x", rule.name))
     check_int("qos", rule.qos, 0, 2)

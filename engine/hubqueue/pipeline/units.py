@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     import pint
 
 _EXACT: Final = 2**53  # ints up to here are exact as doubles
+_TAKEN_FOR_DEGREES: Final = frozenset({"C", "F"})  # coulomb and farad
 _NUMBER_TO_POWER: Final = re.compile(r"\d\s*(\*\*|\^)")  # in no unit, and 9**9**9**9 would keep a core busy for hours
 
 
@@ -46,6 +47,8 @@ def conversion(source: str, target: str) -> Conversion:
         )
     except pint.DimensionalityError as error:
         hint = " and ".join(f"{unit} measures {_measures(_unit(units, unit))}" for unit in (source, target))
+        if _TAKEN_FOR_DEGREES.intersection((source, target)):
+            hint += "; temperatures are degC, degF and K"
         raise Invalid(f"{source} cannot become {target}", hint=hint) from error
     except (pint.PintError, ArithmeticError, TypeError, ValueError, AttributeError) as error:
         raise Invalid(f"{source} cannot become {target}: {error}") from error

@@ -213,6 +213,13 @@ def test_check_config_lists_every_mistake(lonely: Shell) -> None:
     assert lonely.json("check-config", "good.yaml") == []
 
 
+def test_check_config_counts_what_it_found(lonely: Shell) -> None:
+    text = "mqtt: {url: 'mqtt://h', rules: [{topic: a, queue: q}]}\npipelines: [nothing/*.yaml]\n"
+    (lonely.folder / "good.yaml").write_text(text)
+    told = lonely("check-config", "good.yaml").stdout
+    assert "1 MQTT rule, no pipelines, as no file has such a name." in told
+
+
 def test_the_self_test_measures(lonely: Shell) -> None:
     rows = lonely.json("bench", "--jobs", "400", "--folder", ".")
     assert len(rows) == 5

@@ -146,3 +146,18 @@ def test_a_wrong_variable_is_told_by_its_name(tmp_path: Path) -> None:
 def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigMistakes, match="cannot be read"):
         load(tmp_path / "none.yaml", environ={})
+
+
+def test_signs_of_yaml_without_quotes_are_told(tmp_path: Path) -> None:
+    rules = "mqtt:\n  url: mqtt://h\n  rules:\n  - topic: s/{kind}\n    queue: {kind}\n  - topic: #\n    queue: all\n"
+    found = by_path(mistakes(tmp_path, rules))
+    assert found["mqtt.rules[0].queue"].hint == 'put it in quotes: "{kind}"'
+    assert "begins with # needs quotes" in found["mqtt.rules[1].topic"].hint
+
+
+@pytest.mark.parametrize("rule", ["where: payloa.t > 1", "where: roum == 'hall'", "dedup: {key: '{{ roum }}'}"])
+def test_a_name_that_a_rule_does_not_have_is_told(tmp_path: Path, rule: str) -> None:
+    text = f"mqtt:\n  url: mqtt://h\n  rules:\n  - topic: s/{{room}}\n    queue: q\n    {rule}\n"
+    (found,) = mistakes(tmp_path, text)
+    assert (dotted(found.path), found.line) == ("mqtt.rules[0]", 4)
+    assert "did you mean" in found.hint or "did you mean" in found.message

@@ -71,6 +71,12 @@ to:
         ("name: p\nto: {queue: a b}", {"2:to.queue": "invalid characters"}),
         ("name: p\nto: []", {"2:to": "must not be empty"}),
         ("name: p\nto: out", {"2:to": "must be one output"}),
+        ("name: p\nto: out", {"2:to": "as in {queue: minutes}"}),
+        ("name: p\nfrom: {queue: q}\nto: [{queue: r}, {queue: q}]", {"3:to": "is the queue it reads"}),
+        (
+            "name: p\nto: {queue: q}\nsteps:\n- convert: {t: {from: F, to: C}}",
+            {"4:steps[0].convert.t": "temperatures are degC, degF and K"},
+        ),
         ("name: p\nto: {que: out}", {"2:to.que": "did you mean 'queue'"}),
         ("name: p\nto: {queue: {queue: q, name: '{{ x }}'}}", {"2:to.queue.name": "there is no 'x'"}),
         ("name: p\nto: {channel: a/b}", {"2:to.channel": "invalid characters"}),
@@ -157,7 +163,7 @@ def test_a_hub_reads_its_pipelines_and_forwards_for_them(tmp_path: Path) -> None
         ("name: a\nfrom: {queue: y}\nto: {queue: z}", "", "name", "is the name of a.yaml already"),
         ("name: b\nfrom: {queue: x}\nto: {queue: z}", "", "from.queue", "is read by pipeline a already"),
         ("name: b\nto: {queue: z}", "", "from", "a pipeline of a hub reads a queue"),
-        ("name: b\nfrom: {queue: y}\nto: {queue: y}", "", "to.queue", "is the queue it reads"),
+        ("name: b\nfrom: {queue: y}\nto: {queue: y}", "", "to", "is the queue it reads"),
         (
             "name: b\nfrom: {queue: f}\nto: {queue: y}",
             "forwarders:\n- {queue: f, to: 'tcp://h'}\n",
