@@ -50,6 +50,7 @@ class Reading:
             else:
                 self._states[place.name] = Memory()
         self._clock_ms = 0
+        self._spoilt = False
 
     @property
     def windowed(self) -> bool:
@@ -57,7 +58,9 @@ class Reading:
 
     def cut(self) -> Cut:
         """From where another member would have to go on; ask once everything that came out is written."""
-        return Cut(self.position, Note()) if self._ledger is None else self._ledger.cut(self.position)
+        if self._ledger is None:
+            return Cut(self.position, Note())
+        return self._ledger.last if self._spoilt else self._ledger.cut(self.position)
 
     async def run(self, messages: Sequence[Message]) -> None:
         """Take these records, the next ones of the partition. Errors: LinkDown of a look-up, nothing was taken."""
@@ -90,10 +93,14 @@ class Reading:
         return due_ms is not None and due_ms <= now_ms and now_ms > self._clock_ms
 
     async def close(self, now_ms: int) -> None:
-        """Close what is over at that time. Errors: LinkDown of a look-up; the reading is spoilt then."""
+        """Close what is over at that time. Errors: LinkDown of a look-up; the reading is of no more use then."""
         self._clock_ms = max(self._clock_ms, now_ms)
-        while (due_ms := self._chain.due_ms(self._states)) is not None and due_ms <= self._clock_ms:
-            self._came_out(await self._chain.close(self._clock_ms, self._states, self._note))
+        try:
+            while (due_ms := self._chain.due_ms(self._states)) is not None and due_ms <= self._clock_ms:
+                self._came_out(await self._chain.close(self._clock_ms, self._states, self._note))
+        except BaseException:  # a stop, too: windows are closed, and nobody has what came out of them
+            self._spoilt = True
+            raise
 
     async def aclose(self) -> None:
         await self._chain.aclose()

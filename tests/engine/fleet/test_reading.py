@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from hubqueue.config.pipelines import read_pipeline
-from hubqueue.errors import ConfigError
+from hubqueue.errors import ConfigError, LinkDown
 from hubqueue.fleet import cut as cuts
 from hubqueue.fleet.cut import NOTE_BYTES, Cut, Note
 from hubqueue.fleet.member import check
 from hubqueue.fleet.reading import Reading
 from hubqueue.model.decode import Payload
-from hubqueue.pipeline.plan import Pipeline
+from hubqueue.pipeline.plan import Pipeline, StepPlan
+from hubqueue.pipeline.record import Record
+from hubqueue.pipeline.step import State
 from hubqueue.sources.consumer import Partition
 from hubqueue.sources.message import Message
 
@@ -148,6 +154,36 @@ async def test_more_stragglers_than_a_note_holds_hold_the_offset_back(pipeline: 
     cut = reading.cut()
     assert cut.offset == 0
     assert len(cuts.written(cut.note)) <= NOTE_BYTES + 200
+
+
+class LookUp:
+    """A look-up in what windows give, which ends as the test says."""
+
+    def __init__(self, ending: BaseException) -> None:
+        self._ending = ending
+
+    async def prepare(self, records: Sequence[Record]) -> None:
+        raise self._ending
+
+    async def aclose(self) -> None: ...
+
+    def run(self, record: Record, state: State) -> Iterable[Record]:
+        return (record,)
+
+
+@pytest.mark.parametrize("ending", [LinkDown("away"), asyncio.CancelledError()])
+async def test_a_window_whose_look_up_broke_off_is_read_again(pipeline: Pipeline, ending: BaseException) -> None:
+    log = log_of(random.Random(1), devices=1, seconds=15)
+    reading = begun(
+        replace(pipeline, steps=(*pipeline.steps, StepPlan("look-up", partial(LookUp, ending)))), Cut(0, Note())
+    )
+    with pytest.raises(type(ending)):
+        await reading.run(log)
+    assert (reading.out, reading.dead) == ([], [])
+    assert reading.cut().offset == 0
+    with pytest.raises(type(ending)):
+        await fall_silent(reading)
+    assert reading.cut().offset == 0
 
 
 async def test_without_windows_the_offset_is_where_it_is(tmp_path: Path) -> None:
