@@ -20,7 +20,7 @@ from typing import Final
 
 import msgspec
 
-from hubqueue.errors import AnswerLost, HubqueueError, Invalid, QueueFull, StoreError, WrongState
+from hubqueue.errors import AnswerLost, HubqueueError, Invalid, QueueFull, StoreError, TimedOut, WrongState
 from hubqueue.model.job import Leased
 from hubqueue.model.outcome import Blob, Complete, Fail, Outcome, Reject, Settlement
 from hubqueue.model.verbs import Verbs
@@ -234,7 +234,7 @@ class Runner:
             return
         try:
             await self._hub.settle(settlements, outputs=delivery.jobs, blobs=blobs, expects=[self._mark])
-        except (AnswerLost, StoreError):
+        except (AnswerLost, StoreError, TimedOut):
             self._mark = None  # it may have been done: what is stored says it
             raise
         except QueueFull:

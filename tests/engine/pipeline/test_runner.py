@@ -344,11 +344,15 @@ class Held:
         return (record,)
 
 
-async def test_p9_over_the_network_a_lost_answer_counts_nothing_twice(tmp_path: Path) -> None:
-    held, rounds = Held(), 5
+@pytest.mark.parametrize(("rounds", "patience_s"), [(5, 30.0), (1, 1.0)], ids=["cut", "too-late"])
+async def test_p9_over_the_network_a_lost_answer_counts_nothing_twice(
+    tmp_path: Path, rounds: int, patience_s: float
+) -> None:
+    held = Held()
     pipeline = plan(tmp_path, SUMS, "{queue: out}", lambda: held)
     async with served(tmp_path / "hub.db") as hub, Proxy(hub.port) as proxy:
         link = replace(LinkSettings.from_url(f"tcp://127.0.0.1:{proxy.port}"), backoff_first_s=0.01, backoff_max_s=0.05)
+        link = replace(link, request_timeout_s=patience_s)
         async with RemoteHub(link) as remote, running(remote, pipeline, lambda: T) as runner:
             for number in range(rounds):
                 await push(hub.hub, {"d": "a", "t": T + number, "v": 1}, {"d": "a", "t": T + number, "v": 2})
@@ -357,6 +361,8 @@ async def test_p9_over_the_network_a_lost_answer_counts_nothing_twice(tmp_path: 
                 await proxy.set(Uplink.MUTE)
                 held.go.set()
                 await until(done(hub.hub, 2 * number + 2), 60)  # it is done, and nobody has heard of it
+                if patience_s < 30:
+                    await until(lambda: runner.status.released == 2, 60)
                 await proxy.set(Uplink.PASS)
                 proxy.cut()
                 await until(lambda wanted=2 * number + 2: runner.status.released == wanted, 60)
