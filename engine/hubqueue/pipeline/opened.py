@@ -77,19 +77,18 @@ class Opened:
     def group(self, key: str) -> Group | None:
         return self._stored(_PREFIX + key)
 
-    def admit(self, most: int) -> None:
-        """Room for one more group: those without windows that are furthest behind are forgotten. Errors: Refused."""
-        if self._groups >= most:
+    def open_one(self, most: int, *, joining: bool) -> None:
+        """Room for one more window, and for its group if it is joining: others without windows that are furthest
+        behind are forgotten. Errors: Refused.
+        """
+        if joining and self._groups >= most:
             self._forget()
-        if self._groups >= most:
+        if joining and self._groups >= most:
             raise Refused(f"there are windows of {most} groups already")
-        self._groups += 1
-
-    def open_one(self, most: int) -> None:
-        """Room for one more window. Errors: Refused."""
         if self.count >= most:
             raise Refused(f"{most} windows are open already")
         self.count += 1
+        self._groups += joining
 
     def hear(self, key: str, group: Group, *, latest: bool) -> None:
         """This is the group now, by a record. latest: it has told a later time than any before; `take` notes when."""

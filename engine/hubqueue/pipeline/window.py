@@ -101,10 +101,9 @@ class Window:
             floor_ms = self.resumed.floor_ms(key)
             if start_ms < floor_ms and self.resumed.again:
                 return ()
+        joining = group is None
         if group is None:
-            group = Group(floor_ms, at_ms, record.at_ms)
-            opened.admit(settings.max_open)
-            latest = True
+            group, latest = Group(floor_ms, at_ms, record.at_ms), True
         elif group.spans:
             latest = at_ms > group.latest_ms
         else:
@@ -115,7 +114,7 @@ class Window:
         if span is None:
             if len(group.spans) >= MAX_SPANS and self._wait(group, at_ms) >= MAX_SPANS:
                 raise Refused(f"{MAX_SPANS} windows are open already for {key}")
-            opened.open_one(settings.max_open)
+            opened.open_one(settings.max_open, joining=joining)
             span = Span(start_ms, end_ms, 0, (NOTHING,) * len(values))
         opened.hear(key, group.plus(self._grown(span, key, values, at_ms, state), at_ms), latest=latest)
         return ()

@@ -239,6 +239,19 @@ def test_so_many_windows_and_no_more() -> None:
     assert step.open_count(state) == 1
 
 
+def test_who_was_refused_takes_no_room() -> None:
+    step, state = window(max_open=3, lateness_ms=1_000_000), Memory()
+    feed(step, state, [reading("a", s) for s in (0, 60, 120)])
+    for device in "bcdefg":
+        with pytest.raises(Refused, match="3 windows are open already"):
+            step.run(reading(device, 1), state)
+    assert len(rest(step, state)) == 3
+    feed(step, state, [reading("b", 200), reading("c", 200)])
+    assert step.open_count(state) == 2
+    assert step.run(reading("a", 1), state) == ()  # it is known still, so this is late
+    assert (step.late, step.open_count(state)) == (1, 2)
+
+
 def test_windows_of_one_group_are_bounded() -> None:
     step, state = window(1000, lateness_ms=10_000_000), Memory()
     feed(step, state, [reading("a", s) for s in range(100)])
