@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -65,12 +65,11 @@ def example(name: str, folder: Path, **variables: object) -> Iterator[Example]:
         )
     try:
         yield Example(process, log)
-        if process.poll() is None:
-            process.terminate()
-            process.wait(STOP_S)
     finally:
+        process.terminate()  # it ends its hubs, which have sessions of their own
         try:
-            os.killpg(process.pid, signal.SIGKILL)  # whatever it has left behind
-        except ProcessLookupError:
-            pass
-        process.wait()
+            process.wait(STOP_S)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)  # whatever it has left behind
+            process.wait()
