@@ -7,6 +7,7 @@ action_calls.py.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import json
@@ -78,13 +79,18 @@ class Seal:
     def __init__(self, hass: HomeAssistant) -> None:
         self._store = Store[dict[str, Any]](hass, 1, f"{DOMAIN}.actions", private=True)
         self._kept: dict[str, Any] = {}
+        self._loading = asyncio.Lock()
 
     async def async_load(self) -> None:
-        """Read what is kept, or make it."""
-        self._kept = await self._store.async_load() or {}
-        if "secret" not in self._kept:
-            self._kept = {"secret": secrets.token_hex(32), "home": secrets.token_hex(8), "queues": {}}
-            await self._store.async_save(self._kept)
+        """Read what is kept, or make it; once, however many ask for it at once."""
+        async with self._loading:
+            if self._kept:
+                return
+            kept = await self._store.async_load() or {}
+            if "secret" not in kept:
+                kept = {"secret": secrets.token_hex(32), "home": secrets.token_hex(8), "queues": {}}
+                await self._store.async_save(kept)
+            self._kept = kept
 
     def queues(self, entry_id: str) -> list[str]:
         """Where calls may wait."""
@@ -125,11 +131,9 @@ class Seal:
 
 async def async_seal(hass: HomeAssistant) -> Seal:
     """The one of this Home Assistant."""
-    if STORE not in hass.data:
-        seal = Seal(hass)
-        await seal.async_load()
-        hass.data.setdefault(STORE, seal)
-    return hass.data[STORE]
+    seal = hass.data.setdefault(STORE, Seal(hass))
+    await seal.async_load()
+    return seal
 
 
 async def async_run_action(call: ServiceCall) -> ServiceResponse:

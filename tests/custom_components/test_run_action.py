@@ -17,6 +17,7 @@ from homeassistant.core import Context, HomeAssistant, ServiceCall, ServiceRespo
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers.area_registry import AreaRegistry
 from homeassistant.helpers.entity_registry import EntityRegistry
+from homeassistant.helpers.storage import Store
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from seen import until
 
@@ -320,6 +321,25 @@ async def test_a_call_is_not_done_twice_when_the_hub_cannot_be_asked(
     lamp.go.set()
     await until_job(call, id, state="delayed", attempts=1)
     assert len(lamp.calls) == 1
+
+
+async def test_two_hubs_that_begin_at_once_have_one_secret(
+    hass: HomeAssistant, hass_storage: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load = Store.async_load
+
+    async def from_a_disk(store: Store[Any]) -> Any:
+        found = await load(store)
+        await asyncio.sleep(0)
+        return found
+
+    monkeypatch.setattr(Store, "async_load", from_a_disk)
+    seals = await asyncio.gather(*(run_action.async_seal(hass) for _ in range(2)))
+    data = seals[0].close({"action": "light.turn_on"}, "j1")
+    hass.data.pop(run_action.STORE)
+    again = await run_action.async_seal(hass)
+    assert again.open(data, "j1") is not None
+    assert again.open(seals[1].close({"action": "light.turn_on"}, "j2"), "j2") is not None
 
 
 async def test_the_secret_outlives_a_restart(
