@@ -6,6 +6,7 @@ import re
 import shutil
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import yaml
@@ -81,6 +82,8 @@ def test_it_is_a_blueprint_that_can_be_imported(path: Path) -> None:
     assert blueprint.validate() is None
     about = blueprint.data["blueprint"]
     assert about["source_url"].endswith(f"/blueprints/automation/hubqueue/{path.name}")
+    guide = (ROOT / "docs" / "home-assistant.md").read_text()
+    assert f"/redirect/blueprint_import/?blueprint_url={quote(about['source_url'], safe='')})" in guide
     for key, field in about["input"].items():
         assert field["name"], key
         assert field["selector"], key
