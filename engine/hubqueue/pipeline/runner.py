@@ -61,6 +61,8 @@ class Runner:
         self._pause_s = 0.0
         self._share = 1  # of a batch: less while a full queue has room for a part of its results only
         self._clock = (now_ms(), time.monotonic())
+        self._jumped_ms = 0  # by which the steps have still to be shifted
+        self._shifted_ms = 0  # by which they were, and which is not stored yet
         self._looked_at = time.monotonic()
         self._seen = False
         self._stopping = asyncio.Event()
@@ -79,7 +81,6 @@ class Runner:
                     await self._rest(error.message, error.code)
                 except Exception as error:  # a defect of a step, in closing: its records stay as they are
                     log.exception("a pipeline failed and goes on pipeline=%s", self.pipeline.name)
-                    self._states.undo()
                     await self._rest(f"{type(error).__name__}: {error}", "defect")
         finally:
             renewing.cancel()
@@ -137,10 +138,10 @@ class Runner:
             return
         waiting = len(jobs) == count
         if jobs:
-            await self._batch(jobs, asked_ms, waiting=waiting)
+            await self._batch(jobs, asked_ms + self._follow_clock(), waiting=waiting)
             await self._look_around(len(jobs))
-        while not waiting and (due := self._chain.due_ms(self._states)) is not None and due <= self._now_ms():
-            await self._work([], self._now_ms(), waiting=False)
+        while not waiting and self._is_due():
+            await self._work([], self._clock[0], waiting=False)
         self._pause_s = 0.0
         self._share = 1
         self.status.trouble = None
@@ -178,6 +179,7 @@ class Runner:
 
     async def _work(self, jobs: Sequence[Leased], now_ms: int, *, waiting: bool) -> None:
         """Run these, close what is due, settle all of it. Errors: then nothing of it has happened."""
+        self._shift()
         records: list[Record] = []
         outcomes: dict[str, Outcome] = {}
         for leased in jobs:
@@ -246,6 +248,7 @@ class Runner:
             raise
         self._keeper.settled(settlements)
         self._states.kept()
+        self._shifted_ms = 0
         messages, given = delivery.messages, len(delivery.jobs)
         delivery.clear()
         self.status.given += given + len(messages)
@@ -275,6 +278,8 @@ class Runner:
     def _undo(self) -> None:
         self._states.undo()
         self._delivery.clear()
+        self._jumped_ms += self._shifted_ms
+        self._shifted_ms = 0
 
     async def _rest(self, why: str, code: str) -> None:
         """Wait before the next try, longer each time."""
@@ -288,14 +293,31 @@ class Runner:
         except TimeoutError:
             pass
 
-    def _follow_clock(self) -> None:
-        """Tell the steps when the hub's clock has been set."""
+    def _is_due(self) -> bool:
+        """Whether time has something to close; a clock that was set meanwhile has not."""
+        self._follow_clock()
+        due_ms = self._chain.due_ms(self._states)
+        return due_ms is not None and due_ms <= self._clock[0]
+
+    def _follow_clock(self) -> int:
+        """Tell the steps when the hub's clock has been set; by how much since the last look."""
         now = (self._now_ms(), time.monotonic())
         jump_ms = round(now[0] - self._clock[0] - (now[1] - self._clock[1]) * 1000)
+        self._clock = now
         if abs(jump_ms) > JUMP_MS:
             log.info("the clock has jumped, open windows wait on pipeline=%s by_ms=%d", self.pipeline.name, jump_ms)
-            self._chain.shift(jump_ms, self._states)
-        self._clock = now
+        else:
+            jump_ms = 0
+        self._jumped_ms += jump_ms
+        self._shift()
+        return jump_ms
+
+    def _shift(self) -> None:
+        """Let the steps know of jumps of which they do not know."""
+        if self._jumped_ms:
+            self._chain.shift(self._jumped_ms, self._states)
+            self._shifted_ms += self._jumped_ms
+            self._jumped_ms = 0
 
     async def _look_around(self, ours: int) -> None:
         """Warn of somebody else who takes from this queue: windows would miss what they get."""
