@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import difflib
 import math
+import re
 from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, ClassVar, Final, NoReturn
 from urllib.parse import quote
@@ -24,6 +25,7 @@ from hubqueue.errors import Invalid, Undecodable
 from hubqueue.model.cells import read_number
 
 _MAX_POWER: Final = 64  # 10 ** 10 ** 10 would keep a core busy for hours
+_ABSENT: Final = re.compile(r"(?:^|attribute )('[^']*')(?: is undefined)?\Z")
 _OUTCOME: Final = "outcome_of_the_expression"
 _SCALARS: Final = frozenset({int, float, str, bool, type(None), bytes})
 
@@ -178,8 +180,17 @@ class Text:
                 else:
                     return "".join(made)
             return self._template.render(values)
+        except UndefinedError as error:
+            raise ExpressionFailed(_absent(error)) from error
         except Exception as error:  # whatever an operator or filter raises on odd data
             raise ExpressionFailed(f"{type(error).__name__}: {error}") from error
+
+
+def _absent(error: UndefinedError) -> str:
+    """Without the words of Python: `'dict object' has no attribute 'device'`, `'room' is undefined`."""
+    text = str(error)
+    found = _ABSENT.search(text)
+    return text if found is None else f"there is no {found.group(1)}"
 
 
 class Url(Text):

@@ -159,3 +159,12 @@ def test_values_in_a_url_are_encoded() -> None:
     for dots in (".", ".."):
         with pytest.raises(ExpressionFailed):
             url.render({"a": dots, "b": ""})
+
+
+@pytest.mark.parametrize(
+    ("template", "absent"), [("{{ data.device }}", "device"), ("{{ room|upper }}", "room"), ("{{ data.a.b }}", "a")]
+)
+def test_what_a_template_lacks_is_said_in_plain_words(template: str, absent: str) -> None:
+    with pytest.raises(ExpressionFailed) as failed:
+        Text(template).render({"data": {"t": 1}})
+    assert str(failed.value) == f"there is no '{absent}'"

@@ -31,9 +31,10 @@ def operations(app: App) -> Mapping[str, Operation]:
 
 
 def shown(value: Any) -> Any:
-    """A frozen value and all it holds, as maps, lists and plain values."""
+    """A frozen value and all it holds, as maps, lists and plain values. Functions (what makes a step) are left out."""
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
-        return {each.name: _field(each, getattr(value, each.name)) for each in dataclasses.fields(value) if each.init}
+        held = [(each, getattr(value, each.name)) for each in dataclasses.fields(value) if each.init]
+        return {each.name: _field(each, item) for each, item in held if not callable(item)}
     if isinstance(value, msgspec.Struct):
         return {name: shown(getattr(value, name)) for name in value.__struct_fields__}
     if isinstance(value, Mapping):

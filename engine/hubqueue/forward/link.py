@@ -148,7 +148,8 @@ class Link:
     def _log(self, state: LinkState) -> None:
         breaker, target = self.breaker, self._sink.target
         if state is not LinkState.DOWN:
-            log.info("link %s target=%s", state.value, target)
+            level = logging.INFO if state is LinkState.UP else logging.DEBUG  # each try of an outage probes
+            log.log(level, "link %s target=%s", state.value, target)
             return
         down = breaker.last
         assert down is not None  # the only way down is a failure

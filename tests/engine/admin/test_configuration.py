@@ -9,8 +9,9 @@ from hubqueue.app import App
 from hubqueue.config.load import load
 from support.wire import WireClient
 
+LOOK_UP = ("look-up-token", "look-up-key")
 OTHERS = ("query-key", "http-token", "header-key", "influx-password")
-SECRETS = ("first-token", "mqtt-password", "central-token", "url-password", "named-token", *OTHERS)
+SECRETS = ("first-token", "mqtt-password", "central-token", "url-password", "named-token", *OTHERS, *LOOK_UP)
 FILE = """
 data_path: hub.db
 tcp:
@@ -27,13 +28,22 @@ forwarders:
   - {queue: m, to: "mqtt://user:url-password@h", mqtt: {topic: "{{ data.a }}"}}
   - {queue: h, to: "https://h/?key=query-key", http: {token: http-token, headers: {X-Key: header-key}}}
   - {queue: i, to: "influx+http://h", influx: {database: d, fields: [v], username: u, password: influx-password}}
+pipelines: [p.yaml]
 queues:
   readings: {max_jobs: 10}
+"""
+PIPELINE = """
+name: p
+from: {queue: q2}
+steps:
+  - enrich: {http: {url: "http://h/{{ data.x }}", token: look-up-token, headers: {X-Key: look-up-key}}, pick: {a: b}}
+to: {queue: r}
 """
 
 
 async def test_the_configuration_is_told_whole_and_without_a_secret(tmp_path: Path) -> None:
     (tmp_path / "hubqueue.yaml").write_text(FILE)
+    (tmp_path / "p.yaml").write_text(PIPELINE)
     config = load(tmp_path / "hubqueue.yaml", environ={"HUBQUEUE_LOG_LEVEL": "warning"}, flags={"host": "127.0.0.1"})
     async with App(config) as app:
         client = await WireClient.open(app.tcp.port)
@@ -45,6 +55,7 @@ async def test_the_configuration_is_told_whole_and_without_a_secret(tmp_path: Pa
     assert shown["tcp"]["tokens"] == HIDDEN
     assert shown["mqtt"]["broker"]["password"] == HIDDEN
     assert shown["forwarders"][0]["destination"]["link"]["token"] == HIDDEN
+    assert shown["pipelines"][0]["steps"] == [{"name": "enrich"}]
     assert shown["forwarders"][0]["hours"]["windows"] == ["22:00-06:00"]
     assert shown["mqtt"]["rules"][0]["options"]["backoff"]["delay_ms"] == 2000
     assert shown["hub"]["queues"]["readings"]["max_jobs"] == 10

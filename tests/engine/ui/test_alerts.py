@@ -89,9 +89,9 @@ def test_dead_letters_are_named_by_queue_and_led_to() -> None:
     assert (alert.link, alert.query) == ("/dead", {"queue": "mail"})
 
 
-def test_messages_that_no_rule_took_are_told_as_such() -> None:
+def test_messages_that_became_no_jobs_are_told_as_such() -> None:
     assert told(queues=[queue("_unroutable", failed=12)]) == [
-        "warn: 12 MQTT messages that no rule could take are kept in _unroutable."
+        "warn: 12 messages that could not become jobs are kept in _unroutable."
     ]
 
 
