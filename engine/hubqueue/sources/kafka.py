@@ -209,6 +209,9 @@ class KafkaFeed:
         except LinkDown as error:
             self._broken = error
             return
+        except HubqueueError as error:  # the hub's own file: without it there is no telling where to go on
+            self._broken = LinkDown(f"where the partitions stand cannot be read: {error.message}")
+            return
         self.status.rebalances += 1
         self._turn(up=True)
         log.info("source was given partitions source=%s count=%d", self._source.name, len(partitions))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from hubqueue.errors import StoreError
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.model.bounds import QueueBounds
@@ -107,6 +108,30 @@ async def test_what_was_stored_and_not_committed_makes_no_second_job(
 
 async def _nothing(*_: object) -> None:
     await asyncio.sleep(0)
+
+
+async def test_a_job_file_that_cannot_be_read_for_a_moment_stops_nothing(
+    tmp_path: Path, broker: Tansu, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await send(broker, readings(0, 20), partition=0)
+    async with await Hub.open(tmp_path / "hub.db") as hub:
+        read, failed = hub.blob, asyncio.Event()
+
+        async def blob(namespace: str, key: str) -> bytes | None:
+            if not failed.is_set():
+                failed.set()
+                raise StoreError("disk I/O error")
+            return await read(namespace, key)
+
+        monkeypatch.setattr(hub, "blob", blob)
+        feed = KafkaFeed(hub, source(broker))
+        feed.start()
+        try:
+            await until(lambda: feed.status.counts.acknowledged == 20, 2 * JOIN_S)
+            assert failed.is_set()
+            assert [each["n"] for each in await jobs(hub, "in")] == list(range(20))
+        finally:
+            await feed.close()
 
 
 async def test_a_full_queue_holds_back_its_partition_and_no_other(tmp_path: Path, broker: Tansu) -> None:
