@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from hubqueue.client.backoff import Backoff
-from hubqueue.errors import ConfigError, LinkDown
+from hubqueue.errors import ConfigError, HubqueueError, LinkDown
 from hubqueue.fleet import cut as cuts
 from hubqueue.fleet.cut import Cut
 from hubqueue.fleet.deadletters import DeadLetters, Letter, of_record
@@ -237,6 +237,9 @@ class Member:
             return
         except ConfigError as error:
             self._broken = Unfit(error)
+            return
+        except HubqueueError as error:  # a table of the pipeline, perhaps, that somebody is writing
+            self._broken = LinkDown(error.message)
             return
         self._figures.member, self._figures.partitions = True, len(self._readings)
         self._figures.rebalances += 1
