@@ -50,7 +50,7 @@ class Reading:
             else:
                 self._states[place.name] = Memory()
         self._clock_ms = 0
-        self._spoilt = False
+        self._torn = False
 
     @property
     def windowed(self) -> bool:
@@ -60,7 +60,7 @@ class Reading:
         """From where another member would have to go on; ask once everything that came out is written."""
         if self._ledger is None:
             return Cut(self.position, Note())
-        return self._ledger.last if self._spoilt else self._ledger.cut(self.position)
+        return self._ledger.last if self._torn else self._ledger.cut(self.position)
 
     async def run(self, messages: Sequence[Message]) -> None:
         """Take these records, the next ones of the partition. Errors: LinkDown of a look-up, nothing was taken."""
@@ -95,12 +95,10 @@ class Reading:
     async def close(self, now_ms: int) -> None:
         """Close what is over at that time. Errors: LinkDown of a look-up; the reading is of no more use then."""
         self._clock_ms = max(self._clock_ms, now_ms)
-        try:
-            while (due_ms := self._chain.due_ms(self._states)) is not None and due_ms <= self._clock_ms:
-                self._came_out(await self._chain.close(self._clock_ms, self._states, self._note))
-        except BaseException:  # a stop, too: windows are closed, and nobody has what came out of them
-            self._spoilt = True
-            raise
+        while (due_ms := self._chain.due_ms(self._states)) is not None and due_ms <= self._clock_ms:
+            self._torn = True  # until a look-up has answered, windows are closed and nobody has what comes out of them
+            self._came_out(await self._chain.close(self._clock_ms, self._states, self._note))
+            self._torn = False
 
     async def aclose(self) -> None:
         await self._chain.aclose()

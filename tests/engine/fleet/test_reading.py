@@ -186,6 +186,30 @@ async def test_a_window_whose_look_up_broke_off_is_read_again(pipeline: Pipeline
     assert reading.cut().offset == 0
 
 
+class Waiting(LookUp):
+    """Waits for an answer that does not come."""
+
+    def __init__(self, asked: asyncio.Event) -> None:
+        self._asked = asked
+
+    async def prepare(self, records: Sequence[Record]) -> None:
+        self._asked.set()
+        await asyncio.Event().wait()
+
+
+async def test_a_window_that_waits_for_its_look_up_is_not_committed_as_written(pipeline: Pipeline) -> None:
+    """A rebalance may ask for the cut at any moment."""
+    asked = asyncio.Event()
+    steps = (*pipeline.steps, StepPlan("look-up", partial(Waiting, asked)))
+    reading = begun(replace(pipeline, steps=steps), Cut(0, Note()))
+    running = asyncio.create_task(reading.run(log_of(random.Random(1), devices=1, seconds=15)))
+    await asyncio.wait_for(asked.wait(), 60)
+    assert reading.cut().offset == 0
+    running.cancel()
+    await asyncio.wait({running})
+    assert reading.cut().offset == 0
+
+
 async def test_without_windows_the_offset_is_where_it_is(tmp_path: Path) -> None:
     file = tmp_path / "plain.yaml"
     file.write_text(
