@@ -131,7 +131,8 @@ class KafkaFeed:
                 self._look(consumer)
 
     def _limit(self) -> int:
-        return min((reading.entry.limit for reading in self._readings.values()), default=1)
+        """Records to ask for: a partition whose queue takes few must not slow the others down."""
+        return max((reading.entry.limit for reading in self._readings.values()), default=1)
 
     async def _store(self, consumer: Consumer, partition: Partition, reading: _Reading) -> None:
         """Store what is held of a partition; what a full queue does not take stays, and the partition pauses."""

@@ -18,6 +18,7 @@ from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.outcome import Complete, Settlement
 from hubqueue.model.payload import decode
 from hubqueue.model.state import State
+from hubqueue.sources.entry import BATCH
 from hubqueue.sources.kafka import KafkaFeed
 from hubqueue.sources.routing import Into
 from hubqueue.sources.settings import KafkaBrokers, KafkaSource
@@ -144,6 +145,7 @@ async def test_a_full_queue_holds_back_its_partition_and_no_other(tmp_path: Path
         feed.start()
         try:
             await until(lambda: feed.status.held == "queue_full", JOIN_S)
+            assert feed._limit() == BATCH
             got: list[int] = []
             assert len(await jobs(hub, "part-1")) == 50
             while len(got) < 50:
