@@ -77,7 +77,7 @@ class AmqpFeed:
             try:
                 await self._attempt()
             except _LOST as error:
-                self._turn(up=False, error=explained(error))
+                self._turn(up=False, error=f"{self.status.url}: {explained(error)}")
             except LinkDown as error:
                 self._turn(up=False, error=error.message)
             if loop.time() - started_s >= HEALTHY_S:
@@ -88,14 +88,13 @@ class AmqpFeed:
         """One connection, until it ends. Errors: those of _LOST, LinkDown."""
         source = self._source
         async with AsyncExitStack() as stack:
-            connection = await aio_pika.connect(
+            connection = aio_pika.Connection(
                 self._url.update_query(heartbeat=str(HEARTBEAT_S)),
-                ssl=self._context is not None,
                 ssl_context=self._context,
-                timeout=CONNECT_S,
                 client_properties={"connection_name": f"hubqueue {source.name}"},
             )
-            stack.push_async_callback(_quietly_closed, connection)
+            stack.push_async_callback(_quietly_closed, connection)  # one that was never up as well: else it warns
+            await connection.connect(timeout=CONNECT_S)
             channel = await connection.channel(publisher_confirms=False)
             await channel.set_qos(prefetch_count=source.prefetch)
             queue = await channel.get_queue(source.queue)

@@ -104,9 +104,14 @@ async def test_messages_become_jobs_and_the_broker_may_restart(tmp_path: Path, b
                 return sorted(await numbers(hub, "in")) == list(range(310))
 
             await until(complete, 90)
+
+            async def nothing_is_left() -> bool:
+                # stored is not yet acknowledged, and messages whose acknowledgement the broker has lost come again
+                return feed.status.counts.acknowledged >= 311 and await left(broker, queue) == 0
+
+            await until(nothing_is_left, 90)
         finally:
             await feed.close()
-    assert await left(broker, queue) == 0
 
 
 async def test_what_comes_again_is_known_by_its_message_id(tmp_path: Path, broker: RabbitMq, queue: str) -> None:
