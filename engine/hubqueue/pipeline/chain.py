@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from hubqueue.pipeline.record import Record, Refused
-from hubqueue.pipeline.step import CLOSED, Memory, Prepared, State, Step, Timed
+from hubqueue.pipeline.step import CLOSED, Memory, Prepared, Shaped, State, Step, Timed
 
 # Is told what each step made of each record: (name of the step, record or None for what time closed, outcome).
 Watch = Callable[[str, Record | None, Sequence[Record] | Refused], None]
@@ -88,14 +88,18 @@ class Chain:
                 records = list(place.step.close(now_ms, states[place.name], waiting=waiting, limit=limit))
                 if records and watch is not None:
                     watch(place.name, None, records)
-                done = index + 1
-                for later, step in self._prepared if records else ():
-                    if later > index:
-                        records = self._go(records, done, later, states, unfit, watch)
-                        await step.prepare([record for record in records if record.aside is None])
-                        done = later
-                out += self._go(records, done, len(self.places), states, unfit, watch)
+                out += await self._follow(records, index, states, unfit, watch)
         return out
+
+    async def hand_over(self, name: str, former: str, states: States, unfit: Unfit, limit: int) -> list[Record] | None:
+        """What the step of this name had gathered when its shape was the former one comes to; see Shaped.
+
+        None: it had nothing more. Errors: LinkDown, roll back and try it later.
+        """
+        (index,) = (index for index, place in enumerate(self.places) if place.name == name)
+        step = self.places[index].step
+        records = list(step.hand_over(former, states[name], limit)) if isinstance(step, Shaped) else []
+        return await self._follow(records, index, states, unfit, None) if records else None
 
     def shift(self, jump_ms: int, states: States) -> None:
         """The hub's clock has jumped: what waits for a time goes on waiting for as long as before."""
@@ -111,6 +115,18 @@ class Chain:
         """Let go of connections."""
         for _, step in self._prepared:
             await step.aclose()
+
+    async def _follow(
+        self, records: list[Record], index: int, states: States, unfit: Unfit, watch: Watch | None
+    ) -> list[Record]:
+        """What comes out at the end of records that the step of this index has gathered."""
+        done = index + 1
+        for later, step in self._prepared if records else ():
+            if later > index:
+                records = self._go(records, done, later, states, unfit, watch)
+                await step.prepare([record for record in records if record.aside is None])
+                done = later
+        return self._go(records, done, len(self.places), states, unfit, watch)
 
     def _ahead(self, record: Record, start: int, end: int, states: States) -> list[Record]:
         try:

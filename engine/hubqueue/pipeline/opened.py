@@ -123,6 +123,17 @@ class Opened:
                 self._close(key, now_ms, taken)
         return taken
 
+    def end(self, limit: int) -> list[tuple[str, Span]]:
+        """Forget groups, and give the windows they had open: about `limit` of them. Nothing: no group is left."""
+        assert self._state is not None
+        taken: list[tuple[str, Span]] = []
+        for key, group in self._all():
+            if len(taken) >= limit:
+                break
+            taken += [(key, span) for span in group.spans]
+            self._state.delete(_PREFIX + key)
+        return taken
+
     def shift(self, by_ms: int) -> None:
         """All groups were heard so much later."""
         for key, group in self._all():

@@ -30,7 +30,7 @@ from hubqueue.pipeline.plan import FromQueue, Pipeline
 from hubqueue.pipeline.record import Record, Refused
 from hubqueue.pipeline.state import PipelineState
 from hubqueue.pipeline.status import PipelineStatus
-from hubqueue.pipeline.step import CLOSED
+from hubqueue.pipeline.step import CLOSED, Shaped
 
 TURN_S: Final = 0.002  # others in the process have their turn after so much work
 POLL_MS: Final = 10_000  # one long-poll on an empty queue
@@ -100,31 +100,35 @@ class Runner:
         mark = Blob(self._states.namespace, MARK, secrets.token_bytes(12))
         await self._hub.settle([], blobs=[mark])
         await self._states.load(self._hub)
-        shapes = {key: value.decode() for key, value in await self._hub.blobs(self._states.namespace) if key != MARK}
-        changes = [Blob(self._states.namespace, step, shape.encode()) for step, shape in self._forget(shapes).items()]
-        changes += self._states.changes()
-        if changes:
-            await self._hub.settle([], blobs=changes, expects=[mark])
-            self._states.kept()
         self._mark = mark
+        try:
+            await self._hand_over()
+        except BaseException:
+            self._mark = None
+            raise
 
-    def _forget(self, shapes: dict[str, str]) -> dict[str, str]:
-        """Forget what a step remembers if its settings have become others; the shapes that have to be noted."""
-        now = {place.name: str(getattr(place.step, "shape", "")) for place in self._chain.places}
-        changed = {step: shape for step, shape in now.items() if shapes.get(step, "") != shape}
-        for step in changed:
-            state = self._states[step]
-            stored = list(state.keys())
-            for key in stored:
-                state.delete(key)
-            if stored:
-                log.warning(
-                    "a step has other settings now, what it had gathered is dropped pipeline=%s step=%s values=%d",
-                    self.pipeline.name,
-                    step,
-                    len(stored),
-                )
-        return changed
+    async def _hand_over(self) -> None:
+        """A step whose settings have become others gives what it has gathered, as it stands, and begins anew."""
+        namespace = self._states.namespace
+        shapes = {key: value.decode() for key, value in await self._hub.blobs(namespace) if key != MARK}
+        for place in self._chain.places:
+            shape = place.step.shape if isinstance(place.step, Shaped) else ""
+            former = shapes.get(place.name, "")
+            if former == shape:
+                continue
+            given = 0
+            while True:
+                limit = max(1, CLOSED // self._share)
+                ended = await self._chain.hand_over(place.name, former, self._states, self._unfit, limit)
+                if ended is None:
+                    break
+                self._deliver(ended, self._now_ms())
+                await self._settle([], self._states.changes())
+                given += len(ended)
+            await self._settle([], [*self._states.changes(), Blob(namespace, place.name, shape.encode())])
+            if given:
+                told = (self.pipeline.name, place.name, given)
+                log.info("a step has other settings, what it had goes out pipeline=%s step=%s results=%d", *told)
 
     async def _turn(self) -> None:
         """One batch, or what is due when nothing comes."""
@@ -200,11 +204,7 @@ class Runner:
                 turn = time.perf_counter()
         limit = max(1, (CLOSED + len(jobs)) // self._share)  # more than these jobs can open
         closed = await self._chain.close(now_ms, self._states, self._unfit, waiting=waiting, limit=limit)
-        for record in closed:
-            try:
-                self._delivery.add([record], now_ms)
-            except Refused as refused:
-                self._unfit(record, refused)
+        self._deliver(closed, now_ms)
         settlements = [Settlement(each.job.id, each.token, outcomes[each.job.id]) for each in jobs]
         blobs = self._states.changes()
         worked += time.perf_counter() - turn
@@ -223,6 +223,14 @@ class Runner:
         except Refused as refused:
             return Reject(str(refused))
         return Complete()
+
+    def _deliver(self, records: Sequence[Record], now_ms: int) -> None:
+        """Results that no single input made."""
+        for record in records:
+            try:
+                self._delivery.add([record], now_ms)
+            except Refused as refused:
+                self._unfit(record, refused)
 
     def _unfit(self, record: Record, refused: Refused) -> None:
         """A record that no single input made: it is counted and told, there is nothing to dead-letter."""

@@ -64,6 +64,19 @@ class Timed(Step, Protocol):
     def open_count(self, state: State) -> int: ...
 
 
+@runtime_checkable
+class Shaped(Timed, Protocol):
+    """A step that cannot go on with what it has gathered once its settings are others. shape: these, as text.
+
+    hand_over: what the one of a former shape had gathered, as it stands, about so many records at a time. When
+    nothing is left the state is empty.
+    """
+
+    shape: str
+
+    def hand_over(self, former: str, state: State, limit: int) -> Sequence[Record]: ...
+
+
 class Memory:
     """State in a dict: for trials, for a look-up that runs ahead, and for consumers that have no hub."""
 

@@ -37,6 +37,20 @@ Late = Literal["drop", "dead-letter", "queue"]
 _encode: Final = msgspec.json.Encoder().encode
 
 
+class Shape(msgspec.Struct, frozen=True):
+    """What an open window depends on, as it is stored. measures: fields, and the aggregates of each."""
+
+    period: str
+    by: tuple[str, ...]
+    time: str | None
+    measures: tuple[tuple[str, tuple[str, ...]], ...]
+
+    def settings(self) -> WindowSettings:
+        """Those of windows that are only handed over: they open no more."""
+        measures = tuple(Measure(Field(text), aggregates) for text, aggregates in self.measures)
+        return WindowSettings(period=Period(1), by=tuple(map(Field, self.by)), measures=measures)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowSettings:
     """Units: milliseconds. time None: when the record arrived. late_queue: where late ones go if late is `queue`.
@@ -56,10 +70,11 @@ class WindowSettings:
 
     @property
     def shape(self) -> str:
-        """What an open window depends on: with another one it cannot go on."""
-        by = ",".join(each.text for each in self.by)
-        measures = ",".join(name for each in self.measures for name in each.names)
-        return f"{self.period} by {by} time {self.time and self.time.text} of {measures}"
+        """What an open window depends on, as JSON: with another one it cannot go on."""
+        by = tuple(each.text for each in self.by)
+        time = None if self.time is None else self.time.text
+        measures = tuple((each.field.text, each.aggregates) for each in self.measures)
+        return _encode(Shape(str(self.period), by, time, measures)).decode()
 
 
 class Resumed(Protocol):
@@ -125,6 +140,14 @@ class Window:
     def close(self, now_ms: int, state: State, *, waiting: bool = False, limit: int = CLOSED) -> Iterable[Record]:
         opened = self._opened.of(state)
         return [self._record(key, span, state) for key, span in opened.take(now_ms, limit, waiting=waiting)]
+
+    def hand_over(self, former: str, state: State, limit: int) -> list[Record]:
+        """See Shaped: the open windows as they stand."""
+        if not former:
+            return []
+        window = Window(msgspec.json.decode(former, type=Shape).settings())
+        ended = window._opened.of(state).end(limit)
+        return [window._record(key, span, state) for key, span in ended]
 
     def shift(self, jump_ms: int, state: State) -> None:
         """The hub's clock has jumped: no group's clock goes with it."""

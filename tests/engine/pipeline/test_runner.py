@@ -20,6 +20,7 @@ from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import Job, NewJob
+from hubqueue.model.outcome import Complete, Settlement
 from hubqueue.model.state import State
 from hubqueue.model.verbs import Verbs
 from hubqueue.pipeline.plan import Pipeline, StepPlan
@@ -244,17 +245,46 @@ async def test_a_runner_that_was_believed_dead_changes_nothing(hub: Hub, tmp_pat
     assert [each["v_sum"] for each in await data(hub)] == [1]
 
 
-async def test_changed_settings_of_a_window_drop_what_it_had_and_say_so(
+async def test_windows_whose_settings_are_changed_go_out_as_they_are(
     hub: Hub, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    await push(hub, {"d": "a", "t": T, "v": 1})
-    async with running(hub, plan(tmp_path, SUMS), lambda: T):
-        await until(done(hub, 1))
-    async with running(hub, plan(tmp_path, SUMS.replace("sum", "mean")), lambda: T) as runner:
-        await until(lambda: runner._mark is not None)
+    caplog.set_level("INFO")
+    many = [{"d": f"d{n}", "t": T + n, "v": n} for n in range(700)]  # more than go out at a time
+    await push(hub, *many, {"d": "d0", "t": T, "v": 5})
+    before = "- window: {every: 60s, by: [d], time: t, lateness: 0s, values: {v: [sum, p50, last]}}"
+    async with running(hub, plan(tmp_path, before), lambda: T + 1000):
+        await until(done(hub, 701))
+    after = f"{SUMS.replace('sum', 'mean')}\n- map: {{constant: {{site: hall}}}}"
+    await push(hub, {"d": "d0", "t": T, "v": 7})
+    async with running(hub, plan(tmp_path, after), lambda: T + 1000) as runner:
+        await until(done(hub, 702))
+        assert runner.shown().open == 1
+    assert "goes out pipeline=p step=window results=700" in caplog.text
+    found: list[Any] = []
+    while page := await hub.lease("out", 1000, owner="test"):
+        found += [msgspec.msgpack.decode(each.job.data or b"") for each in page]
+    assert len(found) == 700
+    ends = {"start_ms": T - T % MINUTE, "end_ms": T - T % MINUTE + MINUTE, "site": "hall"}
+    first = next(each for each in found if each["d"] == "d0")
+    assert first == {"d": "d0", "count": 2, "v_sum": 5, "v_p50": 2.5, "v_last": 5, **ends}
+    assert sorted(each["v_sum"] for each in found) == sorted([5, *range(1, 700)])
+    assert [key for key, _ in await hub.blobs("pipeline:p:window")] == ['g:["d0"]']
+
+
+async def test_windows_of_other_settings_wait_for_room_and_go_out_once(hub: Hub, tmp_path: Path) -> None:
+    await push(hub, *({"d": f"d{n}", "t": T, "v": n} for n in range(8)))
+    async with running(hub, plan(tmp_path, SUMS, "{queue: small}"), lambda: T):
+        await until(done(hub, 8))
+    got: list[Any] = []
+    async with running(hub, plan(tmp_path, SUMS.replace("sum", "mean"), "{queue: small}"), lambda: T) as runner:
+        while len(got) < 8:
+            for leased in await hub.lease("small", 3, owner="test", wait_ms=30_000):
+                got.append(msgspec.msgpack.decode(leased.job.data or b"")["v_sum"])
+                await hub.settle([Settlement(leased.job.id, leased.token, Complete())])
+        await until(lambda: runner.status.trouble is None)
         assert runner.shown().open == 0
-    assert "what it had gathered is dropped pipeline=p step=window values=1" in caplog.text
-    assert await hub.blobs("pipeline:p:window") == []
+    assert sorted(got) == list(range(8))
+    assert (await hub.counts("small")).waiting == 0
 
 
 @pytest.mark.parametrize(("late", "queue"), [("drop", "late"), ("dead-letter", "in"), ("{queue: late}", "late")])
