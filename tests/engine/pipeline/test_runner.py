@@ -211,9 +211,7 @@ async def test_a_full_queue_makes_it_wait_and_loses_nothing(hub: Hub, tmp_path: 
     assert [each["v_sum"] for each in sums if each] == [0, 1, 2, 3]
 
 
-def _complete(leased: Any) -> Any:
-    from hubqueue.model.outcome import Complete, Settlement
-
+def _complete(leased: Any) -> Settlement:
     return Settlement(leased.job.id, leased.token, Complete())
 
 
@@ -243,48 +241,6 @@ async def test_a_runner_that_was_believed_dead_changes_nothing(hub: Hub, tmp_pat
         gate.set()
         await until(lambda: first.status.trouble is not None or first.status.released == 1)
     assert [each["v_sum"] for each in await data(hub)] == [1]
-
-
-async def test_windows_whose_settings_are_changed_go_out_as_they_are(
-    hub: Hub, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level("INFO")
-    many = [{"d": f"d{n}", "t": T + n, "v": n} for n in range(700)]  # more than go out at a time
-    await push(hub, *many, {"d": "d0", "t": T, "v": 5})
-    before = "- window: {every: 60s, by: [d], time: t, lateness: 0s, values: {v: [sum, p50, last]}}"
-    async with running(hub, plan(tmp_path, before), lambda: T + 1000):
-        await until(done(hub, 701))
-    after = f"{SUMS.replace('sum', 'mean')}\n- map: {{constant: {{site: hall}}}}"
-    await push(hub, {"d": "d0", "t": T, "v": 7})
-    async with running(hub, plan(tmp_path, after), lambda: T + 1000) as runner:
-        await until(done(hub, 702))
-        assert runner.shown().open == 1
-    assert "goes out pipeline=p step=window results=700" in caplog.text
-    found: list[Any] = []
-    while page := await hub.lease("out", 1000, owner="test"):
-        found += [msgspec.msgpack.decode(each.job.data or b"") for each in page]
-    assert len(found) == 700
-    ends = {"start_ms": T - T % MINUTE, "end_ms": T - T % MINUTE + MINUTE, "site": "hall"}
-    first = next(each for each in found if each["d"] == "d0")
-    assert first == {"d": "d0", "count": 2, "v_sum": 5, "v_p50": 2.5, "v_last": 5, **ends}
-    assert sorted(each["v_sum"] for each in found) == sorted([5, *range(1, 700)])
-    assert [key for key, _ in await hub.blobs("pipeline:p:window")] == ['g:["d0"]']
-
-
-async def test_windows_of_other_settings_wait_for_room_and_go_out_once(hub: Hub, tmp_path: Path) -> None:
-    await push(hub, *({"d": f"d{n}", "t": T, "v": n} for n in range(8)))
-    async with running(hub, plan(tmp_path, SUMS, "{queue: small}"), lambda: T):
-        await until(done(hub, 8))
-    got: list[Any] = []
-    async with running(hub, plan(tmp_path, SUMS.replace("sum", "mean"), "{queue: small}"), lambda: T) as runner:
-        while len(got) < 8:
-            for leased in await hub.lease("small", 3, owner="test", wait_ms=30_000):
-                got.append(msgspec.msgpack.decode(leased.job.data or b"")["v_sum"])
-                await hub.settle([Settlement(leased.job.id, leased.token, Complete())])
-        await until(lambda: runner.status.trouble is None)
-        assert runner.shown().open == 0
-    assert sorted(got) == list(range(8))
-    assert (await hub.counts("small")).waiting == 0
 
 
 @pytest.mark.parametrize(("late", "queue"), [("drop", "late"), ("dead-letter", "in"), ("{queue: late}", "late")])
