@@ -16,18 +16,20 @@
   /** The queues of the chosen server, offered while a queue name is typed. */
   function queueNames(name, types, fallback) {
     let known = [];
+    let loading = $.when();
     const load = () => {
       const id = $('#node-input-server').val();
       known = [];
-      if (id && id !== '_ADD_') {
-        $.getJSON(`hubqueue/${id}/queues`).done((answer) => {
-          known = answer.queues || [];
-        });
-      }
+      loading = !id || id === '_ADD_' ? $.when() : $.getJSON(`hubqueue/${id}/queues`).done((answer) => {
+        known = answer.queues || [];
+      });
     };
-    const complete = (value) => {
+    // With a second argument Node-RED waits for the answer: who types faster than the hub is offered the names too.
+    const complete = (value, done) => {
       const wanted = value.toLowerCase();
-      return known.filter((queue) => queue.toLowerCase().includes(wanted)).map((queue) => ({ value: queue, label: queue }));
+      loading.always(() => {
+        done(known.filter((queue) => queue.toLowerCase().includes(wanted)).map((queue) => ({ value: queue, label: queue })));
+      });
     };
     const queue = { value: 'str', label: 'string', icon: 'red/images/typedInput/az.svg', autoComplete: complete };
     const input = typed(name, types.map((type) => (type === 'str' ? queue : type)), fallback || 'str');
