@@ -21,8 +21,9 @@ class Receiver:
     def __init__(self, file: Path, token: str) -> None:
         self._token = token
         self._file = file.open("a+", encoding="utf-8")
+        self._file.truncate(file.read_bytes().rfind(b"\n") + 1)  # a kill may leave a part of a line
         self._file.seek(0)
-        self._known = {json.loads(line)["key"] for line in self._file if line.endswith("\n")}
+        self._known = {json.loads(line)["key"] for line in self._file}
 
     async def post(self, request: web.Request) -> web.Response:
         if request.headers.get("Authorization") != f"Bearer {self._token}":

@@ -95,7 +95,7 @@ async def test_a_half_open_link_is_found_and_left(tmp_path: Path) -> None:
 
 
 async def test_a_result_ready_while_the_link_is_down_is_stored_when_it_is_back(tmp_path: Path) -> None:
-    runs = 0
+    runs, down = 0, asyncio.Event()
     async with served(tmp_path / "hub.db") as there, Proxy(there.port) as proxy, RemoteHub(over(proxy)) as far:
 
         async def handler(job: RunningJob) -> str:
@@ -104,13 +104,14 @@ async def test_a_result_ready_while_the_link_is_down_is_stored_when_it_is_back(t
             await proxy.set(Uplink.REFUSE)
             proxy.cut()
             await until(lambda: not far.link.state.up)
+            down.set()
             return "done"
 
         (id,) = await there.hub.enqueue("q", [NewJob()])
         async with Worker(far, "q", handler):
-            await until(lambda: runs == 1 and not far.link.state.up)
+            await asyncio.wait_for(down.wait(), 30)
             await proxy.set(Uplink.PASS)
-            job = await there.hub.wait(id, 10_000)
+            job = await there.hub.wait(id, 30_000)
         assert job is not None
         assert (payload.decode(job.result), job.attempts, job.lost_count, runs) == ("done", 0, 0, 1)
 
