@@ -21,20 +21,11 @@ def check_config(file: Path | None, as_json: bool) -> None:
       hubqueue check-config /etc/hubqueue.yaml
     """
     from hubqueue.cli import output
+    from hubqueue.cli.mistakes import mistakes_as
     from hubqueue.config.load import load
-    from hubqueue.config.mistakes import ConfigMistakes
-    from hubqueue.config.path import dotted
 
-    try:
+    with mistakes_as(as_json=as_json):
         config = load(file)
-    except ConfigMistakes as error:
-        if not as_json:
-            raise
-        fields = ("message", "value", "hint", "source", "line")
-        output.print_json(
-            [{"path": dotted(wrong.path), **{key: getattr(wrong, key) for key in fields}} for wrong in error.mistakes]
-        )
-        raise click.exceptions.Exit(3) from None
     if as_json:
         output.print_json([])
         return

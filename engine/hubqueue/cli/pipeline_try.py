@@ -25,19 +25,10 @@ def check(file: Path, as_json: bool) -> None:
     Every mistake is listed at once with its line, its path and a hint. Exit code 3 when there are any.
     """
     from hubqueue.cli import output
-    from hubqueue.config.mistakes import ConfigMistakes
-    from hubqueue.config.path import dotted
+    from hubqueue.cli.mistakes import mistakes_as
 
-    try:
+    with mistakes_as(as_json=as_json):
         found = _read(file)
-    except ConfigMistakes as error:
-        if not as_json:
-            raise
-        fields = ("message", "value", "hint", "source", "line")
-        output.print_json(
-            [{"path": dotted(wrong.path), **{key: getattr(wrong, key) for key in fields}} for wrong in error.mistakes]
-        )
-        raise click.exceptions.Exit(3) from None
     if as_json:
         output.print_json([])
     else:
