@@ -40,7 +40,7 @@ class HttpDestination:
 
     @property
     def has_ca(self) -> bool:
-        return self.endpoint.tls is not None and self.endpoint.tls.ca_file is not None
+        return self.endpoint.has_ca
 
     def sink(self) -> Sink:
         from hubqueue.forward.sinks.http.sink import HttpSink  # the client library is not small

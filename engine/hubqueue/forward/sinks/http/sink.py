@@ -7,7 +7,6 @@ down by `deliver`. Source: docs/forwarding.md; draft-ietf-httpapi-idempotency-ke
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 import hashlib
 from typing import Any, Final
@@ -15,13 +14,12 @@ from urllib.parse import quote
 
 import msgspec
 
-from hubqueue.errors import LinkDown
 from hubqueue.forward.content import Unfit, data_of
 from hubqueue.forward.parcel import Parcel
 from hubqueue.forward.sink import Batch, Partly
 from hubqueue.forward.sinks.http.answer import Reply, failure
 from hubqueue.forward.sinks.http.destination import HttpDestination
-from hubqueue.forward.sinks.http.post import Poster
+from hubqueue.forward.sinks.http.posting import Posting
 from hubqueue.forward.verdict import Down, Rejected, verdict
 from hubqueue.wire.jsondata import plain
 
@@ -49,31 +47,16 @@ class Report(msgspec.Struct):
 _report: Final = msgspec.json.Decoder(Report).decode
 
 
-class HttpSink:
+class HttpSink(Posting):
     """Posts what `destination` says."""
 
-    wants_floor = False
-
     def __init__(self, destination: HttpDestination) -> None:
+        super().__init__(destination.endpoint, destination.url, destination.write_timeout_s)
         self._to = destination
-        self._poster: Poster | None = None
 
     @property
     def target(self) -> str:
         return self._to.url
-
-    async def connect(self) -> None:
-        """Nothing is sent: the first batch shows whether anybody is there."""
-        await self.close()
-        self._poster = Poster(self._to.endpoint, self._to.write_timeout_s)
-
-    async def lost(self) -> None:
-        await asyncio.Event().wait()
-
-    async def close(self) -> None:
-        poster, self._poster = self._poster, None
-        if poster is not None:
-            await poster.close()
 
     async def write(self, batch: Batch) -> list[Rejected | None]:
         if self._to.batch:
@@ -119,14 +102,13 @@ class HttpSink:
         return results
 
     async def _send(self, body: bytes, kind: str, key: str) -> Reply:
-        if self._poster is None:
-            raise LinkDown(f"there is no connection to {self._to.url}")
+        poster = self._poster
         headers = {"Content-Type": kind, "Idempotency-Key": quote(key, safe=_KEY_SAFE)}
         compressed = self._to.gzip and len(body) >= WORTH_GZIP_BYTES
         if compressed:
             body = gzip.compress(body, 6, mtime=0)
             headers["Content-Encoding"] = "gzip"
-        reply = await self._poster.send(self._to.method, body, headers)
+        reply = await poster.send(self._to.method, body, headers)
         error = failure(reply, self._to.url, compressed=compressed)
         if error is not None:
             raise error

@@ -38,7 +38,7 @@ class InfluxDestination:
 
     @property
     def has_ca(self) -> bool:
-        return self.endpoint.tls is not None and self.endpoint.tls.ca_file is not None
+        return self.endpoint.has_ca
 
     def sink(self) -> Sink:
         from hubqueue.forward.sinks.influx.sink import InfluxSink  # the client library is not small

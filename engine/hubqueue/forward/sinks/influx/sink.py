@@ -7,17 +7,15 @@ Source: InfluxDB, "/write" (1.8) and "/api/v2/write" (2.7, 3).
 
 from __future__ import annotations
 
-import asyncio
 import gzip
 from typing import Final
 
 import msgspec
 
-from hubqueue.errors import LinkDown
 from hubqueue.forward.content import Unfit
 from hubqueue.forward.sink import Batch
 from hubqueue.forward.sinks.http.answer import Reply, failure
-from hubqueue.forward.sinks.http.post import Poster
+from hubqueue.forward.sinks.http.posting import Posting
 from hubqueue.forward.sinks.influx.destination import InfluxDestination
 from hubqueue.forward.verdict import Rejected
 
@@ -38,31 +36,16 @@ class Partial(msgspec.Struct):
 _partial: Final = msgspec.json.Decoder(Partial).decode
 
 
-class InfluxSink:
+class InfluxSink(Posting):
     """Writes what `destination` says."""
 
-    wants_floor = False
-
     def __init__(self, destination: InfluxDestination) -> None:
+        super().__init__(destination.endpoint, destination.url, destination.write_timeout_s)
         self._to = destination
-        self._poster: Poster | None = None
 
     @property
     def target(self) -> str:
         return f"{self._to.url}/{self._to.store}"
-
-    async def connect(self) -> None:
-        """Nothing is sent: the first batch shows whether anybody is there."""
-        await self.close()
-        self._poster = Poster(self._to.endpoint, self._to.write_timeout_s)
-
-    async def lost(self) -> None:
-        await asyncio.Event().wait()
-
-    async def close(self) -> None:
-        poster, self._poster = self._poster, None
-        if poster is not None:
-            await poster.close()
 
     async def write(self, batch: Batch) -> list[Rejected | None]:
         results: list[Rejected | None] = [None] * len(batch.parcels)
@@ -80,14 +63,13 @@ class InfluxSink:
         return results
 
     async def _send(self, lines: list[bytes]) -> list[Rejected | None]:
-        if self._poster is None:
-            raise LinkDown(f"there is no connection to {self._to.url}")
+        poster = self._poster
         headers = {"Content-Type": "text/plain; charset=utf-8"}
         body = b"\n".join(lines)
         if self._to.gzip:
             body = gzip.compress(body, 6, mtime=0)
             headers["Content-Encoding"] = "gzip"
-        reply = await self._poster.send("POST", body, headers)
+        reply = await poster.send("POST", body, headers)
         named = _refusals(reply, len(lines))
         if named is not None:
             return named
