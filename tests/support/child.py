@@ -72,6 +72,16 @@ class Child:
             return await self.process.wait()
 
 
+@asynccontextmanager
+async def ready(module: str, *args: object, wait_s: float) -> AsyncIterator[asyncio.subprocess.Process]:
+    """That module in a process, once it has printed `ready`; killed with SIGKILL at the end if it still runs."""
+    async with Child(module, *args) as child:
+        assert child.process.stdout is not None
+        async with asyncio.timeout(wait_s):
+            assert await child.process.stdout.readline() == b"ready\n"
+        yield child.process
+
+
 class Refused(Exception):
     """The puppet's hub answered an error; `code` is that of errors.py."""
 

@@ -8,10 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from asyncio.subprocess import Process
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from hubqueue.forward.forwarder import Forwarder
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.forward.sinks.hub import HubSink
 from hubqueue.hub.hub import Hub
+from support.child import ready
 
 
 async def forward(file: str, queue: str, url: str, settings: dict[str, Any], link: dict[str, Any]) -> None:
@@ -36,25 +36,11 @@ async def forward(file: str, queue: str, url: str, settings: dict[str, Any], lin
                 await asyncio.sleep(0.1)
 
 
-@asynccontextmanager
-async def running(
+def running(
     file: Path, queue: str, url: str, settings: dict[str, Any], link: dict[str, Any]
-) -> AsyncIterator[asyncio.subprocess.Process]:
+) -> AbstractAsyncContextManager[Process]:
     """That process, ready; killed with SIGKILL at the end if it still runs."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "support.edge", str(file), queue, url, json.dumps(settings), json.dumps(link)),
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        async with asyncio.timeout(20):
-            assert await process.stdout.readline() == b"ready\n"
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+    return ready("support.edge", file, queue, url, json.dumps(settings), json.dumps(link), wait_s=20)
 
 
 if __name__ == "__main__":

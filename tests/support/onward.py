@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from asyncio.subprocess import Process
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, cast
 
@@ -19,6 +19,7 @@ from hubqueue.config.forwarders import onward
 from hubqueue.config.settings import Onward
 from hubqueue.forward.forwarder import Forwarder
 from hubqueue.hub.hub import Hub
+from support.child import ready
 
 
 def way_of(keys: Mapping[str, Any]) -> Onward:
@@ -43,23 +44,9 @@ async def forward(file: str, queue: str, keys: Mapping[str, Any]) -> None:
             await asyncio.sleep(0.05)
 
 
-@asynccontextmanager
-async def running(file: Path, queue: str, keys: Mapping[str, Any]) -> AsyncIterator[asyncio.subprocess.Process]:
+def running(file: Path, queue: str, keys: Mapping[str, Any]) -> AbstractAsyncContextManager[Process]:
     """That process, ready; killed with SIGKILL at the end if it still runs."""
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "support.onward", str(file), queue, json.dumps(keys)),
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])},
-        stdout=asyncio.subprocess.PIPE,
-    )
-    try:
-        assert process.stdout is not None
-        async with asyncio.timeout(60):
-            assert await process.stdout.readline() == b"ready\n"
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        await process.wait()
+    return ready("support.onward", file, queue, json.dumps(keys), wait_s=60)
 
 
 if __name__ == "__main__":
