@@ -22,7 +22,8 @@ import custom_components  # noqa: F401  ours, before the test helper's own packa
 from support.hub_process import HubProcess
 
 ROOT = Path(__file__).parents[2]
-ENGINE = str(ROOT / ".venv" / "bin" / "python")
+PYTHON = str(ROOT / ".venv" / "bin" / "python")
+ENGINE = {"PYTHONPATH": str(ROOT / "engine")}  # this checkout's, whatever that Python has installed
 
 type Call = Callable[..., Awaitable[dict[str, Any]]]
 
@@ -36,8 +37,8 @@ def free_port() -> int:
 
 def hub_process(folder: Path, *arguments: str, config: Path | None = None, http_port: int = 0) -> HubProcess:
     """A hub of the engine's own Python; the port stays the same over restarts when it is given."""
-    environ = {"HUBQUEUE_HTTP_PORT": str(http_port)} if http_port else {}
-    return HubProcess(folder, *arguments, config=config, environ=environ, python=ENGINE)
+    environ = {**ENGINE, "HUBQUEUE_HTTP_PORT": str(http_port)}
+    return HubProcess(folder, *arguments, config=config, environ=environ, python=PYTHON)
 
 
 def url_of(hub: HubProcess) -> str:

@@ -12,8 +12,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
-TESTS: Final = Path(__file__).parent.parent
+TESTS: Final = Path(__file__).parents[1]
+ENGINE: Final = TESTS.parent / "engine"
 LIMIT_BYTES: Final = 256 * 1024 * 1024  # one line
+
+
+def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Ours for a child that is a module of the tests: it imports them, and this checkout's engine."""
+    return {**os.environ, "PYTHONPATH": os.pathsep.join((str(ENGINE), str(TESTS))), **(more or {})}
 
 
 class Child:
@@ -21,7 +27,7 @@ class Child:
 
     def __init__(self, module: str, *args: object, env: Mapping[str, str] | None = None) -> None:
         self._command = [sys.executable, "-m", module, *map(str, args)]
-        self._env = {**os.environ, "PYTHONPATH": str(TESTS), **(env or {})}
+        self._env = environment(env)
         self.process: asyncio.subprocess.Process
 
     async def __aenter__(self) -> Self:

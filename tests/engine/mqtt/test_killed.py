@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import signal
 import sys
 from collections import Counter
@@ -15,11 +14,11 @@ import msgspec
 import pytest
 
 from hubqueue.hub.hub import Hub
+from support.child import environment
 from support.disk import Powered, shim
 from support.mosquitto import Mosquitto
 from support.mqtt import publish, until
 
-TESTS = Path(__file__).parents[2]
 MESSAGES = 20_000
 KILLS = 5
 
@@ -40,7 +39,7 @@ class Bridges:
             str(port),
             *words,
             stdout=asyncio.subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": str(TESTS), **variables},
+            env=environment(variables),
         )
         self._running.append(process)
         await told(process)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import sys
 from functools import partial
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 import msgspec
 
 from hubqueue.model.job import NewJob
+from support.child import environment
 from support.mosquitto import free_port
 
 TOKEN = "let-me-in"
@@ -35,7 +35,7 @@ class HttpPlace:
     async def start(self) -> None:
         self._process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "support.http_receiver", str(self.port), str(self._file), TOKEN),
-            env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])},
+            env=environment(),
             stdout=asyncio.subprocess.PIPE,
         )
         assert self._process.stdout is not None

@@ -1,0 +1,16 @@
+"""Before the first test: the engine under test is the one beside these tests, here and in every child process.
+
+An environment may hold an editable install of another checkout; what it finds would be tested in silence.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import hubqueue
+from support.child import ENGINE
+
+os.environ["PYTHONPATH"] = str(ENGINE)
+found = Path(hubqueue.__file__).parents[1]
+assert found == ENGINE, f"hubqueue comes from {found}, not from this checkout; what imported it before the tests?"
