@@ -15,7 +15,7 @@ from bench.publisher import publish, send
 from bench.scenario import Scenario, Stage
 from bench.servers import Hubqueue
 from hubqueue.client.load import Line
-from support.mosquitto import free_port
+from support.ports import free_port
 
 WINDOW = 200
 PATIENCE_S = 120.0

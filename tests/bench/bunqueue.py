@@ -11,7 +11,7 @@ from time import monotonic, sleep
 
 from bench.servers import START_S, Server
 from support.bunqueue import BUN_PACKAGE, install
-from support.mosquitto import free_port
+from support.ports import free_port
 
 
 class Bunqueue(Server):

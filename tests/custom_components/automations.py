@@ -8,10 +8,11 @@ from contextlib import suppress
 from typing import Any
 
 import yaml
-from conftest import Call
 from custom_components.hubqueue.errors import HubError
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
 from homeassistant.setup import async_setup_component
+
+from conftest import Call
 
 DEADLINE_S = 60.0
 

@@ -5,7 +5,6 @@ These run in the environments that script/home-assistant makes, see script/test.
 
 from __future__ import annotations
 
-import socket
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
@@ -20,19 +19,13 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 import custom_components  # noqa: F401  ours, before the test helper's own package of that name
 from support.hub_process import HubProcess
+from support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PYTHON = str(ROOT / ".venv" / "bin" / "python")
 ENGINE = {"PYTHONPATH": str(ROOT / "engine")}  # this checkout's, whatever that Python has installed
 
 type Call = Callable[..., Awaitable[dict[str, Any]]]
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 def hub_process(folder: Path, *arguments: str, config: Path | None = None, http_port: int = 0) -> HubProcess:

@@ -6,13 +6,13 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from conftest import Call
 from custom_components.hubqueue.actions import ACTIONS
 from custom_components.hubqueue.const import DOMAIN
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from conftest import Call
 from support.hub_process import HubProcess
 
 pytestmark = pytest.mark.usefixtures("loaded")

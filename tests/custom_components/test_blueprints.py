@@ -10,7 +10,6 @@ from urllib.parse import quote
 
 import pytest
 import yaml
-from conftest import ROOT, Call
 from custom_components.hubqueue.const import DOMAIN
 from homeassistant.components import automation
 from homeassistant.components.blueprint import Blueprint
@@ -23,6 +22,8 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util import yaml as yaml_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 from seen import until, until_async
+
+from conftest import ROOT, Call
 
 FOLDER = ROOT / "blueprints" / "automation" / "hubqueue"
 ALL = sorted(FOLDER.glob("*.yaml"))

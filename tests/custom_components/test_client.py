@@ -11,14 +11,15 @@ from typing import Any
 import aiohttp
 import pytest
 from aiohttp import web
-from conftest import Call, free_port, hub_process, url_of
 from custom_components.hubqueue import connection as connections
 from custom_components.hubqueue.client import HubClient
 from custom_components.hubqueue.connection import Connection
 from custom_components.hubqueue.errors import AuthError, HubError, IncompatibleError, LinkDownError
 from seen import until
 
+from conftest import Call, hub_process, url_of
 from support.hub_process import HubProcess
+from support.ports import free_port
 
 
 @asynccontextmanager

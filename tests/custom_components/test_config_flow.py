@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Call, free_port, hub_process, url_of
 from custom_components.hubqueue import config_flow
 from custom_components.hubqueue.const import DOMAIN
 from custom_components.hubqueue.errors import IncompatibleError
@@ -20,7 +19,9 @@ from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from seen import until_state
 
+from conftest import Call, hub_process, url_of
 from support.hub_process import HubProcess
+from support.ports import free_port
 
 
 @pytest.fixture

@@ -8,13 +8,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import pytest
-from conftest import ROOT
 from flows import add_subentry
 from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import SelectSelector
 from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from conftest import ROOT
 
 HERE = ROOT / "custom_components" / "hubqueue"
 LANGUAGES = {path.stem: json.loads(path.read_text()) for path in sorted((HERE / "translations").glob("*.json"))}

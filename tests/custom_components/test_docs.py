@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 import yaml
 from automations import Actions, until_job
-from conftest import ROOT, Call
 from custom_components.hubqueue.actions import ACTIONS
 from custom_components.hubqueue.condition import CONDITIONS
 from custom_components.hubqueue.trigger import TRIGGERS
@@ -16,6 +15,8 @@ from homeassistant.core import HomeAssistant, ServiceCall
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from seen import until
+
+from conftest import ROOT, Call
 
 TEXT = (ROOT / "docs" / "home-assistant.md").read_text()
 EXAMPLES: dict[str, dict[str, Any]] = {

@@ -6,7 +6,6 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from conftest import Call
 from custom_components.hubqueue.const import DOMAIN
 from custom_components.hubqueue.diagnostics import (
     async_get_config_entry_diagnostics,
@@ -21,6 +20,8 @@ from homeassistant.helpers import issue_registry as ir
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry, get_system_health_info
 from seen import until, until_state
+
+from conftest import Call
 
 
 async def press(hass: HomeAssistant, domain: str, action: str, entity_id: str, **fields: Any) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from conftest import Call
 from custom_components.hubqueue.const import DOMAIN
 from custom_components.hubqueue.llm import MANAGING
 from homeassistant.components.llm import async_get_tools
@@ -15,6 +14,8 @@ from homeassistant.helpers import llm
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from seen import until_async, until_state
+
+from conftest import Call
 
 CONTEXT = llm.LLMContext(platform="test", context=Context(), language="en", assistant=None, device_id=None)
 

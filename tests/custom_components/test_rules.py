@@ -11,7 +11,6 @@ from typing import Any
 import probatio as vol
 import pytest
 import yaml
-from conftest import ROOT
 from custom_components.hubqueue import (
     binary_sensor,
     button,
@@ -29,6 +28,8 @@ from custom_components.hubqueue import (
 from custom_components.hubqueue.actions import ACTIONS
 from homeassistant.components.sensor import SensorEntityDescription
 from homeassistant.helpers import selector
+
+from conftest import ROOT
 
 HERE = ROOT / "custom_components" / "hubqueue"
 MANIFEST = json.loads((HERE / "manifest.json").read_text())

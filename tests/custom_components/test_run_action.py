@@ -9,7 +9,6 @@ from typing import Any
 import probatio as vol
 import pytest
 from automations import promote, until_at_hub, until_job
-from conftest import Call
 from custom_components.hubqueue import run_action
 from custom_components.hubqueue.const import DOMAIN
 from homeassistant.auth.const import GROUP_ID_READ_ONLY
@@ -20,6 +19,8 @@ from homeassistant.helpers.entity_registry import EntityRegistry
 from homeassistant.helpers.storage import Store
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from seen import until
+
+from conftest import Call
 
 QUEUE = run_action.DEFAULT_QUEUE
 

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from conftest import Call, url_of
 from custom_components.hubqueue.client import HubClient
 from custom_components.hubqueue.consumer import Consumer
 from custom_components.hubqueue.errors import HubError
@@ -20,6 +19,7 @@ from homeassistant.helpers.script import Script, async_validate_actions_config
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from seen import until
 
+from conftest import Call, url_of
 from support.hub_process import HubProcess
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from conftest import Call, free_port, hub_process, url_of
 from custom_components.hubqueue.const import DOMAIN
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
@@ -12,7 +11,9 @@ from homeassistant.helpers import issue_registry as ir
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from seen import until_state
 
+from conftest import Call, hub_process, url_of
 from support.hub_process import HubProcess
+from support.ports import free_port
 
 
 async def test_a_hub_and_its_queues_become_devices(

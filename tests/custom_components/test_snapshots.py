@@ -9,7 +9,6 @@ import json
 from typing import Any
 
 import pytest
-from conftest import Call
 from custom_components.hubqueue.diagnostics import async_get_config_entry_diagnostics
 from flows import add_subentry
 from homeassistant.core import HomeAssistant
@@ -19,6 +18,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from seen import until_state
 from syrupy.assertion import SnapshotAssertion
 
+from conftest import Call
 from support.hub_process import HubProcess
 
 SHOWN = ("original_name", "original_device_class", "translation_key", "unit_of_measurement")

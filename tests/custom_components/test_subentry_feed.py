@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Call, free_port, hub_process, url_of
 from custom_components.hubqueue import outbox
 from custom_components.hubqueue.const import DOMAIN
 from custom_components.hubqueue.diagnostics import async_get_config_entry_diagnostics
@@ -24,7 +23,9 @@ from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 from seen import until, until_async, until_state
 
+from conftest import Call, hub_process, url_of
 from support.hub_process import HubProcess
+from support.ports import free_port
 
 PLAIN: dict[str, Any] = {"filter": {}, "job": {}}
 

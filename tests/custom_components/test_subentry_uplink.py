@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import Call, free_port, hub_process, url_of
 from custom_components.hubqueue.connection import Connection
 from custom_components.hubqueue.const import DOMAIN
 from custom_components.hubqueue.uplink import store_of
@@ -18,7 +17,9 @@ from homeassistant.helpers import issue_registry as ir
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from seen import until_async, until_state
 
+from conftest import Call, hub_process, url_of
 from support.hub_process import HubProcess
+from support.ports import free_port
 
 PLAIN: dict[str, Any] = {"schedule": {}, "more": {}}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from conftest import Call
 from custom_components.hubqueue.const import DOMAIN
 from custom_components.hubqueue.diagnostics import async_get_config_entry_diagnostics
 from flows import add_subentry, change_subentry, try_subentry
@@ -14,6 +13,8 @@ from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from seen import until, until_async, until_state
+
+from conftest import Call
 
 SAY = {"action": "test.say", "data": {"text": "{{ job.name }} {{ job.data.text }}"}}
 

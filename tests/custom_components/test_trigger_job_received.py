@@ -9,7 +9,6 @@ import probatio as vol
 import pytest
 import yaml
 from automations import Actions, automate, heard, promote, until_job
-from conftest import Call
 from custom_components.hubqueue.const import DOMAIN
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
@@ -20,6 +19,7 @@ from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from seen import until
 
+from conftest import Call
 from support.hub_process import HubProcess
 
 TAKE = """

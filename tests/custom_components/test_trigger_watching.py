@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from automations import automate, heard, until_job
-from conftest import Call, free_port, hub_process, url_of
 from custom_components.hubqueue import condition as conditions
 from custom_components.hubqueue.const import DOMAIN
 from custom_components.hubqueue.endings import Endings
@@ -22,6 +21,9 @@ from homeassistant.helpers.condition import async_from_config, async_validate_co
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from seen import until, until_state
+
+from conftest import Call, hub_process, url_of
+from support.ports import free_port
 
 TELL = """
 - id: tell

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-from conftest import Call, url_of
 from custom_components.hubqueue import async_remove_config_entry_device, connection, repairs
 from custom_components.hubqueue.connection import Connection
 from custom_components.hubqueue.const import DOMAIN
@@ -14,6 +13,7 @@ from homeassistant.helpers import issue_registry as ir
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from seen import until, until_state
 
+from conftest import Call, url_of
 from support.hub_process import HubProcess
 
 

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from automations import Actions, automate, heard, until_job
-from conftest import Call
 from custom_components.hubqueue.const import DOMAIN
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
@@ -15,6 +14,8 @@ from homeassistant.helpers import script as scripts
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from seen import until
+
+from conftest import Call
 
 
 @pytest.fixture

@@ -19,7 +19,8 @@ import hubqueue
 from support import mqtt
 from support.examples import EXAMPLES, example
 from support.hub_process import HubProcess
-from support.mosquitto import Mosquitto, free_port
+from support.mosquitto import Mosquitto
+from support.ports import free_port
 from support.postgres import PASSWORD, Postgres
 from support.rest import Rest, client_of
 from support.shell import Shell

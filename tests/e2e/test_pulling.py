@@ -22,7 +22,7 @@ import pytest
 
 import hubqueue
 from support.hub_process import HubProcess
-from support.mosquitto import free_port
+from support.ports import free_port
 from support.shell import Shell
 from support.waiting import until
 

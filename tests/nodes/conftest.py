@@ -9,7 +9,8 @@ import pytest
 
 from hubqueue import Client
 from support.hub_process import HubProcess
-from support.node_red import NodeRed, free_port
+from support.node_red import NodeRed
+from support.ports import free_port
 
 
 @pytest.fixture

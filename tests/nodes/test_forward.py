@@ -10,7 +10,8 @@ import pytest
 
 from hubqueue import Client
 from support.hub_process import HubProcess
-from support.node_red import Node, NodeRed, free_port, function, inject, node, server, tab
+from support.node_red import Node, NodeRed, function, inject, node, server, tab
+from support.ports import free_port
 from support.wire import WireClient
 
 pytestmark = pytest.mark.slow

@@ -10,7 +10,8 @@ import pytest
 
 from hubqueue import Client
 from support.hub_process import HubProcess
-from support.node_red import NodeRed, enqueue, free_port, function, inject, node, result, server, tab, worker
+from support.node_red import NodeRed, enqueue, function, inject, node, result, server, tab, worker
+from support.ports import free_port
 from support.waiting import until
 
 pytestmark = pytest.mark.slow

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import asyncio
 import platform
-import socket
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
 from support.cached import kept, npm
+from support.ports import free_port
 
 VERSION: Final = "2.9.5"
 BUN_VERSION: Final = "1.4.5"
@@ -41,7 +41,7 @@ class Bunqueue:
     """`async with Bunqueue(folder) as server`: a running server; connect to `server.port`."""
 
     def __init__(self, folder: Path, *, tokens: str | None = None, cert: Path | None = None, key: Path | None = None):
-        self.port = _free_port()
+        self.port = free_port()
         self._folder = folder
         self._tokens = tokens
         self._tls = [] if cert is None else ["--tls-cert", str(cert), "--tls-key", str(key)]
@@ -51,7 +51,7 @@ class Bunqueue:
         installed = await asyncio.to_thread(install)
         command = [
             *(str(bun(installed)), str(installed / "node_modules/bunqueue/dist/cli/index.js")),
-            *("start", "--host", "127.0.0.1", "--tcp-port", str(self.port), "--http-port", str(_free_port())),
+            *("start", "--host", "127.0.0.1", "--tcp-port", str(self.port), "--http-port", str(free_port())),
             *("--data-path", str(self._folder / "bunqueue.db")),
             *(["--auth-tokens", self._tokens] if self._tokens else []),
             *self._tls,
@@ -95,14 +95,6 @@ class Bunqueue:
         except TimeoutError:
             process.kill()
             await process.wait()
-
-
-def _free_port() -> int:
-    """A port nobody listens on now; bunqueue cannot be asked to take one itself."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 if __name__ == "__main__":

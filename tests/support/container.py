@@ -19,7 +19,7 @@ import yaml
 
 from support.cached import CACHE
 from support.dashboard import Asker
-from support.mosquitto import free_port
+from support.ports import free_port
 from support.supervisor import TOKEN, FakeSupervisor
 
 ROOT: Final = Path(__file__).parents[2]

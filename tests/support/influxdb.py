@@ -13,7 +13,7 @@ from urllib.error import URLError
 from urllib.parse import urlencode
 from urllib.request import urlopen
 
-from support.mosquitto import free_port
+from support.ports import free_port
 from support.waiting import until
 
 LOGIN = ("hub", "s3cret")

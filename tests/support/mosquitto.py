@@ -9,14 +9,13 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import subprocess
-from contextlib import closing
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 from support.certificates import Certificates
+from support.ports import free_port
 
 START_S = 10.0
 
@@ -128,11 +127,3 @@ class Mosquitto:
         if persistence:
             lines += ["persistence true", f"persistence_location {self._folder}/", "autosave_interval 1800"]
         self._conf.write_text("\n".join((*lines, *more, "")))
-
-
-def free_port() -> int:
-    """A port that was free just now."""
-    with closing(socket.socket()) as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

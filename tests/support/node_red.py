@@ -12,7 +12,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,8 @@ import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Self
+
+from support.ports import free_port
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = ROOT / "nodes"
@@ -217,14 +218,6 @@ class NodeRed:
         except (urllib.error.URLError, OSError):
             return False
         return "Started flows" in self.log()
-
-
-def free_port() -> int:
-    """A port nobody listens on now: Node-RED and a hub that is to come later cannot be asked to take one."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
 
 
 # flows in few words; the id of a node is its name, the tab is `t1`

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 from amqtt.broker import Broker as OldBroker
 
-from support.mosquitto import free_port
+from support.ports import free_port
 
 
 @asynccontextmanager

@@ -22,7 +22,7 @@ import asyncpg
 
 from support import frozen
 from support.certificates import Certificates
-from support.mosquitto import free_port
+from support.ports import free_port
 
 ROOT: Final = Path(__file__).parents[2]
 START_S: Final = 60.0

@@ -16,7 +16,7 @@ from pathlib import Path
 import aio_pika
 
 from support.certificates import Certificates
-from support.mosquitto import free_port
+from support.ports import free_port
 
 SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"  # without the wrapper that changes the user
 START_S = 90.0

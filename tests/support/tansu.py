@@ -18,7 +18,7 @@ from aiokafka.conn import create_conn
 from aiokafka.protocol.admin import CreateTopicsRequest
 
 from support import frozen
-from support.mosquitto import free_port
+from support.ports import free_port
 
 START_S = 60.0
 

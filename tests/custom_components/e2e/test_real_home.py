@@ -7,7 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from conftest import free_port, hub_process, url_of
+from conftest import hub_process, url_of
+from support.ports import free_port
 
 sys.path.insert(0, str(Path(__file__).parent))
 from real_home import RealHome

@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import free_port, hub_process, url_of
 
+from conftest import hub_process, url_of
 from support.hub_process import HubProcess
+from support.ports import free_port
 
 sys.path.insert(0, str(Path(__file__).parent))
 from real_home import RealHome

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 
 from playwright.sync_api import expect
@@ -11,6 +10,7 @@ from support.axe import serious
 from support.browser import Visit
 from support.dashboard import Dashboard, seed
 from support.ingress import PREFIX, IngressProxy
+from support.ports import free_port
 
 TOKEN = "a-token-that-nobody-guesses"
 
@@ -35,9 +35,7 @@ def test_a_token_opens_the_page_and_signing_out_closes_it(tmp_path: Path, visit:
 
 
 def test_behind_ingress_everything_is_below_its_path(tmp_path: Path, visit: Visit) -> None:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     config = f"http: {{ingress: {{host: 127.0.0.1, port: {port}, trusted: 127.0.0.1}}}}"
     with Dashboard(tmp_path, config=config) as dashboard, IngressProxy(f"http://127.0.0.1:{port}") as proxy:
         seed(dashboard.ask)

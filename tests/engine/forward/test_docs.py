@@ -22,8 +22,9 @@ from support import certificates
 from support.answering import answering
 from support.influxdb import DATABASE, LOGIN, Influxdb
 from support.mock_kafka import MockKafka
-from support.mosquitto import Mosquitto, free_port
+from support.mosquitto import Mosquitto
 from support.mqtt import client
+from support.ports import free_port
 from support.postgres import Postgres
 from support.waiting import until
 

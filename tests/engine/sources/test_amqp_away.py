@@ -11,7 +11,7 @@ from hubqueue.hub.hub import Hub
 from hubqueue.sources.amqp import AmqpFeed
 from hubqueue.sources.routing import Into
 from hubqueue.sources.settings import AmqpSource
-from support.mosquitto import free_port
+from support.ports import free_port
 from support.waiting import until
 
 

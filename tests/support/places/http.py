@@ -13,7 +13,7 @@ import msgspec
 
 from hubqueue.model.job import NewJob
 from support.child import environment
-from support.mosquitto import free_port
+from support.ports import free_port
 
 TOKEN = "let-me-in"
 

@@ -11,8 +11,8 @@ from hubqueue.client.address import LinkSettings
 from hubqueue.model.job import NewJob
 from support import central
 from support.hub_process import HubProcess
-from support.mosquitto import free_port
 from support.places.place import QUEUE
+from support.ports import free_port
 
 TOKEN = "let-me-in"
 

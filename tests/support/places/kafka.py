@@ -16,8 +16,8 @@ import msgspec
 from aiokafka.errors import KafkaError
 
 from hubqueue.model.job import NewJob
-from support.mosquitto import free_port
 from support.places.place import QUEUE
+from support.ports import free_port
 from support.proxy import Proxy, Uplink
 from support.tansu import Tansu
 

@@ -21,7 +21,8 @@ from hubqueue.model.outcome import Complete, Reject, Settlement
 from hubqueue.mqtt.rules import Rule
 from hubqueue.sources.routing import Into
 from hubqueue.sources.settings import KafkaBrokers, KafkaSource
-from support.mosquitto import Mosquitto, free_port
+from support.mosquitto import Mosquitto
+from support.ports import free_port
 from support.waiting import until
 
 DOCS = Path(__file__).parents[4] / "docs"
