@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from support.container import AppContainer, build, until
+from support.container import AppContainer, build
 from support.dashboard import Asker
 from support.hub_process import HubProcess
 from support.mosquitto import Mosquitto
 from support.supervisor import FakeSupervisor
+from support.waiting import until_true
 
 HANDLER = """
 from hubqueue import task
@@ -47,14 +48,14 @@ def test_the_main_job_on_arm64(arm64: str, tmp_path: Path, supervisor: FakeSuper
         (app.config / "handlers" / "double.py").write_text(HANDLER)
         with app:
             assert app.run("uname", "-m").stdout.strip() == "aarch64"
-            until(lambda: "MQTT link up" in app.log())
-            until(lambda: supervisor.announced)
+            until_true(lambda: "MQTT link up" in app.log())
+            until_true(lambda: supervisor.announced)
             for topic in ("numbers/a", "readings/a"):
                 publish = ["mosquitto_pub", "-p", str(broker.port), "-u", "addons", "-P", "handed-out", "-q", "1"]
                 lines = "".join(f'{{"number": {number}}}\n' for number in range(20))
                 subprocess.run([*publish, "-t", topic, "-l"], input=lines, text=True, check=True, timeout=60)
             with app.ask() as ask, Asker(central.port) as there:
-                until(lambda: ask("GetJobCounts", queue="numbers")["counts"]["completed"] == 20, 120)
-                until(lambda: there("GetJobCounts", queue="central")["counts"]["waiting"] == 20, 120)
+                until_true(lambda: ask("GetJobCounts", queue="numbers")["counts"]["completed"] == 20, 120)
+                until_true(lambda: there("GetJobCounts", queue="central")["counts"]["waiting"] == 20, 120)
                 assert ask("GetJobCounts", queue="readings")["counts"]["waiting"] == 0
             assert app.end("TERM") == 0

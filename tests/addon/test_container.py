@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 
-from support.container import AppContainer, build, empty, inspect, installed, until
+from support.container import AppContainer, build, empty, inspect, installed
 from support.dashboard import Asker
 from support.mosquitto import Mosquitto
 from support.supervisor import FakeSupervisor, back_up, put_back
+from support.waiting import until_true
 
 RULES: dict[str, Any] = {"mqtt": {"rules": [{"topic": "sensors/{room}", "queue": "readings"}]}}
 HANDLER = """
@@ -60,12 +61,12 @@ def subscribed(app: AppContainer) -> bool:
 def test_the_app_does_its_work(image: str, tmp_path: Path, supervisor: FakeSupervisor, broker: Mosquitto) -> None:
     supervisor.refusals = 1
     with AppContainer(image, tmp_path, supervisor, settings=RULES) as app:
-        until(lambda: subscribed(app))
+        until_true(lambda: subscribed(app))
         publish(broker, 50)
-        until(lambda: app.waiting("readings") == 50)
+        until_true(lambda: app.waiting("readings") == 50)
 
         # what the integration is told is what it can come in with
-        (told,) = until(lambda: supervisor.announced)
+        (told,) = until_true(lambda: supervisor.announced)
         assert told["service"] == "hubqueue"
         assert set(told["config"]) == {"host", "port", "token", "hub_id"}
         assert told["config"]["token"] == app.token()
@@ -90,29 +91,29 @@ def test_a_changed_password_is_fetched_again(
 ) -> None:
     supervisor.mqtt = {**(supervisor.mqtt or {}), "password": "of yesterday"}
     with AppContainer(image, tmp_path, supervisor, settings=RULES) as app:
-        until(lambda: "refused the login" in app.log())
+        until_true(lambda: "refused the login" in app.log())
         supervisor.mqtt["password"] = "handed-out"
-        until(lambda: subscribed(app))
+        until_true(lambda: subscribed(app))
         publish(broker, 3)
-        until(lambda: app.waiting("readings") == 3)
+        until_true(lambda: app.waiting("readings") == 3)
 
 
 def test_a_broker_may_come_later(image: str, tmp_path: Path, supervisor: FakeSupervisor, broker: Mosquitto) -> None:
     login, supervisor.mqtt = supervisor.mqtt, None
     with AppContainer(image, tmp_path, supervisor, settings=RULES) as app:
-        until(lambda: "Home Assistant has no MQTT broker" in app.log())
+        until_true(lambda: "Home Assistant has no MQTT broker" in app.log())
         check = inspect(image)["Healthcheck"]["Test"]
         assert app.run(*check[1:]).returncode == 0
         supervisor.mqtt = login
-        until(lambda: subscribed(app))
+        until_true(lambda: subscribed(app))
 
 
 def test_a_kill_loses_no_job(image: str, tmp_path: Path, supervisor: FakeSupervisor, broker: Mosquitto) -> None:
     app = AppContainer(image, tmp_path, supervisor, settings=RULES)
     with app:
-        until(lambda: subscribed(app))
+        until_true(lambda: subscribed(app))
         publish(broker, 200)
-        until(lambda: app.waiting("readings") == 200)
+        until_true(lambda: app.waiting("readings") == 200)
         with app.ask() as ask:
             ask("PUSHB", queue="own", jobs=[{"name": "x", "data": {"number": number}} for number in range(300)])
         hub = supervisor.announced[-1]["config"]["hub_id"]
@@ -120,7 +121,7 @@ def test_a_kill_loses_no_job(image: str, tmp_path: Path, supervisor: FakeSupervi
         app.start()
         assert app.waiting("own") == 300
         assert app.waiting("readings") == 200
-        until(lambda: len(supervisor.announced) == 2)
+        until_true(lambda: len(supervisor.announced) == 2)
         assert supervisor.announced[-1]["config"]["hub_id"] == hub
 
 
@@ -131,7 +132,7 @@ def test_a_stop_lets_running_work_end(image: str, tmp_path: Path, supervisor: Fa
     with app:
         with app.ask() as ask:
             ask("PUSHB", queue="work", jobs=[{"name": "long", "data": number} for number in range(5)])
-        until(lambda: state_of(app, "work", "active") == 1)
+        until_true(lambda: state_of(app, "work", "active") == 1)
         began = time.monotonic()
         assert app.end("TERM") == 0
         assert time.monotonic() - began < 15
@@ -149,12 +150,12 @@ def test_a_backup_under_load_comes_back(image: str, tmp_path: Path, supervisor: 
         loader = threading.Thread(target=load, args=(app.port, app.token(), accepted, stop))
         loader.start()
         try:
-            until(lambda: len(accepted) > 200)
+            until_true(lambda: len(accepted) > 200)
             made = app.run("hubqueue", "backup-hook", "pre", "--token-file", "/data/integration.token")
             assert made.returncode == 0, made.stderr
             before = list(accepted)
             taken = back_up(app.data)
-            until(lambda: len(accepted) > len(before) + 50)
+            until_true(lambda: len(accepted) > len(before) + 50)
             assert app.run("hubqueue", "backup-hook", "post").returncode == 0
             assert not (app.data / "copy").exists()
         finally:

@@ -13,8 +13,7 @@ from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, Supp
 from homeassistant.setup import async_setup_component
 
 from conftest import Call
-
-DEADLINE_S = 60.0
+from support.waiting import PATIENCE_S, in_time
 
 
 class Actions:
@@ -52,18 +51,18 @@ async def automate(hass: HomeAssistant, text: str) -> None:
 async def until_at_hub(look: Callable[[], Awaitable[bool]], what: str) -> None:
     """Wait until the hub says so."""
     try:
-        async with asyncio.timeout(DEADLINE_S):
+        async with in_time():
             while not await look():  # noqa: ASYNC110  the hub is asked, it does not tell
                 await asyncio.sleep(0.01)
     except TimeoutError:
-        raise AssertionError(f"not seen within {DEADLINE_S:g} s: {what}") from None
+        raise AssertionError(f"not seen within {PATIENCE_S:g} s: {what}") from None
 
 
 async def until_job(call: Call, id: str, **wanted: Any) -> dict[str, Any]:
     """The job, once it is as wanted."""
     job: dict[str, Any] = {}
     try:
-        async with asyncio.timeout(DEADLINE_S):
+        async with in_time():
             while not job or any(job.get(key) != value for key, value in wanted.items()):
                 await asyncio.sleep(0.01)
                 job = (await call("GetJob", id=id))["job"]

@@ -7,26 +7,26 @@ from collections.abc import Awaitable, Callable
 
 from homeassistant.core import HomeAssistant
 
-DEADLINE_S = 60.0
+from support.waiting import PATIENCE_S, in_time
 
 
 async def until(condition: Callable[[], bool], what: str) -> None:
     try:
-        async with asyncio.timeout(DEADLINE_S):
+        async with in_time():
             while not condition():  # noqa: ASYNC110  what is looked at tells nobody
                 await asyncio.sleep(0.01)
     except TimeoutError:
-        raise AssertionError(f"not seen within {DEADLINE_S:g} s: {what}") from None
+        raise AssertionError(f"not seen within {PATIENCE_S:g} s: {what}") from None
 
 
 async def until_async(condition: Callable[[], Awaitable[bool]], what: str) -> None:
     """The same, of somebody who must be asked."""
     try:
-        async with asyncio.timeout(DEADLINE_S):
+        async with in_time():
             while not await condition():  # noqa: ASYNC110  what is asked tells nobody
                 await asyncio.sleep(0.02)
     except TimeoutError:
-        raise AssertionError(f"not seen within {DEADLINE_S:g} s: {what}") from None
+        raise AssertionError(f"not seen within {PATIENCE_S:g} s: {what}") from None
 
 
 async def until_state(hass: HomeAssistant, entity_id: str, wanted: str | None) -> None:

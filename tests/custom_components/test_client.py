@@ -20,6 +20,7 @@ from seen import until
 from conftest import Call, hub_process, url_of
 from support.hub_process import HubProcess
 from support.ports import free_port
+from support.waiting import soon
 
 
 @asynccontextmanager
@@ -149,7 +150,7 @@ async def test_a_revoked_token_ends_the_client(tmp_path: Path) -> None:
             assert refused.value.code == "forbidden"
             await boss.call("TokenRevoke", name="guest")
             with pytest.raises(AuthError):
-                await asyncio.wait_for(running, 20)
+                await soon(running)
             await client.close()
             await boss.close()
 
@@ -181,7 +182,7 @@ async def test_a_link_that_stops_answering_is_noticed(monkeypatch: pytest.Monkey
 
     async with odd_server(frozen) as url, aiohttp.ClientSession() as session:
         connection = await Connection.open(session, url, None, lambda _: None)
-        await asyncio.wait_for(connection.ended(), 10)
+        await soon(connection.ended())
         await connection.close()
 
 

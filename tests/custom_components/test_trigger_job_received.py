@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import probatio as vol
@@ -21,6 +20,7 @@ from seen import until
 
 from conftest import Call
 from support.hub_process import HubProcess
+from support.waiting import soon
 
 TAKE = """
 - id: take
@@ -324,7 +324,7 @@ async def test_a_run_outlives_a_broken_link(
     assert client._connection is not None
     await client._connection._socket.close(code=4000)
     await until(lambda: not client.connected, "down")
-    await asyncio.wait_for(client.up(), 30)
+    await soon(client.up())
     actions.go.set()
     await until_job(call, job, state="completed", attempts=0)
     assert (actions.waiting, hub.hub_id) == (1, loaded.unique_id)

@@ -24,6 +24,7 @@ from seen import until, until_state
 
 from conftest import Call, hub_process, url_of
 from support.ports import free_port
+from support.waiting import soon
 
 TELL = """
 - id: tell
@@ -272,7 +273,7 @@ async def test_what_cannot_be_known_is_not_so(
     await client._connection._socket.close()
     await until(lambda: not client.connected, "down")
     assert [check.async_check() for check in checks] == [False, False, False]
-    await asyncio.wait_for(client.up(), 30)
+    await soon(client.up())
     await hass.config_entries.async_unload(entry.entry_id)
     assert [check.async_check() for check in checks] == [False, False, False]
 

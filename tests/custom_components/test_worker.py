@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -16,6 +15,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from seen import until
 
 from conftest import Call
+from support.waiting import soon
 
 
 @pytest.fixture
@@ -175,6 +175,6 @@ async def test_unloading_ends_the_batch(
     batch = hass.async_create_task(work(hass, queue="mail", sequence=[{"action": "test.wait"}]))
     await until(lambda: actions.waiting == 1, "it runs")
     assert await hass.config_entries.async_unload(loaded.entry_id)
-    assert (await asyncio.wait_for(batch, 30))["jobs"] == 0
+    assert (await soon(batch))["jobs"] == 0
     for id in ids:
         await until_job(call, id, state="waiting", attempts=0)

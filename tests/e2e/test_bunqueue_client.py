@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -14,8 +13,8 @@ from bunqueue import AuthError, Bunqueue, CommandError, FlowProducer, Queue, Unr
 
 from support import certificates
 from support.hub_process import HubProcess
+from support.waiting import PATIENCE_S, until_true
 
-CLIENT_S = 60
 FAST = {"type": "fixed", "delay": 10}
 
 
@@ -36,14 +35,6 @@ def worker(hub: HubProcess, process: Callable[[Any], object], name: str = "email
     return Worker(name, process, host="127.0.0.1", port=hub.port, poll_timeout_ms=300, **options)
 
 
-def until(condition: Callable[[], object]) -> None:
-    """The client has threads and no asyncio, so this blocks."""
-    deadline = time.monotonic() + CLIENT_S
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-
-
 def test_a_hundred_jobs_come_back_with_results_logs_and_one_dead_letter(hub: HubProcess, queue: Queue) -> None:
     ids = queue.add_bulk([{"name": f"n{i}", "data": {"i": i}} for i in range(100)])
     assert len(set(ids)) == 100
@@ -57,7 +48,7 @@ def test_a_hundred_jobs_come_back_with_results_logs_and_one_dead_letter(hub: Hub
         return {"ok": job.data["i"]}
 
     with worker(hub, process, concurrency=4):
-        until(lambda: queue.get_completed_count() == 99 and queue.get_failed_count() == 1)
+        until_true(lambda: queue.get_completed_count() == 99 and queue.get_failed_count() == 1)
         assert queue.get_result(ids[3]) == {"ok": 3}
         assert queue.wait_for_job(ids[4]) == {"ok": 4}
         with pytest.raises(CommandError, match="failed before completion"):
@@ -86,7 +77,7 @@ def test_the_most_urgent_job_runs_first_and_delayed_ones_wait(hub: HubProcess, q
     with worker(hub, lambda job: order.append(job.data["is"]), concurrency=1):
         assert order == []
         queue.resume()
-        until(lambda: len(order) == 4)
+        until_true(lambda: len(order) == 4)
     assert order == ["high", "middle", "low", "later"]
 
 
@@ -144,16 +135,16 @@ def test_jobs_results_and_dead_letters_survive_a_kill_of_the_hub(tmp_path: Path)
 
         with worker(hub, process, concurrency=1) as running:
             running.on("error", lambda error: None)
-            until(lambda: queue.get_failed_count() == 1 and queue.get_completed_count() == 1)
+            until_true(lambda: queue.get_failed_count() == 1 and queue.get_completed_count() == 1)
             running.pause()
             queue.add_bulk([{"name": "task", "data": {"i": i}} for i in range(1, 51)])
             hub.kill()
             with HubProcess(tmp_path, "--tcp-port", str(port)):
                 running.resume()
-                until(lambda: len(set(done)) == 51)
+                until_true(lambda: len(set(done)) == 51)
                 assert queue.get_result(finished.id) == 0
                 assert [job["id"] for job in queue.get_dlq()] == [dead.id]
-                until(lambda: queue.get_completed_count() == 51)
+                until_true(lambda: queue.get_completed_count() == 51)
                 assert queue.get_workers_count() == 1
                 running.close()
     assert len(done) == 51
@@ -165,12 +156,12 @@ def test_closing_a_worker_lets_its_job_end(hub: HubProcess, queue: Queue) -> Non
     def process(job: Any) -> str:
         del job
         began.set()
-        may_end.wait(CLIENT_S)
+        may_end.wait(PATIENCE_S)
         return "whole"
 
     job = queue.add("long", {})
     closing = worker(hub, process)
-    assert began.wait(CLIENT_S)
+    assert began.wait(PATIENCE_S)
     assert closing.close(timeout=0.1) is False
     may_end.set()
     assert closing.close() is True
@@ -188,11 +179,11 @@ def test_simple_mode_batches_and_schedules(hub: HubProcess) -> None:
     app = Bunqueue("rows", host="127.0.0.1", port=hub.port, poll_timeout_ms=300, concurrency=5, batch=batch)
     try:
         ids = app.add_bulk([{"name": "row", "data": {"i": i}} for i in range(10)])
-        until(lambda: app.get_job_counts()["completed"] == 10)
+        until_true(lambda: app.get_job_counts()["completed"] == 10)
         assert sum(sizes) == 10
         assert [app.queue.get_result(one) for one in ids] == list(range(10))
         app.every("beat", 100, {"i": 99}, limit=1)
-        until(lambda: app.get_job_counts()["completed"] == 11)
+        until_true(lambda: app.get_job_counts()["completed"] == 11)
         app.cron("nightly", "0 3 * * *", {"i": 0}, timezone="Europe/Rome")
         schedule = app.queue.get_job_scheduler("nightly")
         assert schedule is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import sqlite3
 from collections import defaultdict
 from collections.abc import AsyncIterator
@@ -24,7 +23,7 @@ from support.ports import free_port
 from support.postgres import PASSWORD, Postgres
 from support.rest import Rest, client_of
 from support.shell import Shell
-from support.waiting import until
+from support.waiting import in_time, until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 RECEIPTS = 5000
@@ -121,7 +120,7 @@ async def test_factory_floor(tmp_path: Path) -> None:
                     return means >= 100 * seconds and odd >= 2
 
                 await until(gathered, 120)
-            async with asyncio.timeout(60):
+            async with in_time():
                 while len(alarms) < 2:
                     alarms.append(msgspec.json.decode((await anext(listener.messages)).payload))
     lines = (tmp_path / "data" / "readings.jsonl").read_bytes().splitlines()

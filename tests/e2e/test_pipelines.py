@@ -64,8 +64,8 @@ async def test_pipelines_work_are_shown_and_go_on_after_a_stop(tmp_path: Path) -
 
         await push(client, "readings", *({"device": "a", "at": AT.format(second=s), "value": s} for s in (1, 2)))
         await push(client, "raw", {"device": "a", "value": 1}, {"value": 1}, {"device": "b", "value": 0})
-        await until(lambda: taken("means", 2), 60)
-        await until(lambda: taken("copies", 3), 60)
+        await until(lambda: taken("means", 2))
+        await until(lambda: taken("copies", 3))
         copies = await state_of(client, "copies")
         assert (copies["given"], copies["refused"], copies["trouble"], copies["process"]) == (1, 1, None, "own")
         shell = Shell(tmp_path, hub.url)
@@ -89,8 +89,8 @@ async def test_pipelines_work_are_shown_and_go_on_after_a_stop(tmp_path: Path) -
         later = AT.format(second=5).replace("10:00", "10:02")
         await push(client, "readings", {"device": "a", "at": later, "value": 9})
         await push(client, "raw", {"device": "c", "value": 2})
-        await until(lambda: taken("means", 1), 60)
-        await until(lambda: taken("copies", 1), 60)
+        await until(lambda: taken("means", 1))
+        await until(lambda: taken("copies", 1))
         job = (await client.good("PULL", queue="means", owner="t"))["job"]
         assert {name: job["data"][name] for name in ("count", "value_mean")} == {"count": 2, "value_mean": 1.5}
         await client.close()
@@ -104,11 +104,11 @@ async def test_a_pipelines_process_does_not_outlive_a_killed_hub(tmp_path: Path)
         async def works() -> bool:
             return bool((await state_of(client, "copies"))["taken"])
 
-        await until(works, 60)
+        await until(works)
         (child,) = children(hub.pid)
         await client.close()
         hub.kill()
-        await until(lambda: not alive(child), 60)
+        await until(lambda: not alive(child))
 
 
 def children(pid: int) -> list[int]:

@@ -32,7 +32,7 @@ async def test_a_forwarder_made_at_run_time_survives_kills_and_doubles_nothing(t
                     edge.kill()
                     assert TOKEN not in edge.log()
                     edge.start()
-                await until(lambda: _arrived(there, JOBS), timeout_s=60)
+                await until(lambda: _arrived(there, JOBS))
                 shell = Shell(edge_folder, edge.url)
                 (shown,) = shell.json("forward")
                 assert (shown["name"], shown["declared"], shown["hasToken"]) == ("up", "runtime", True)

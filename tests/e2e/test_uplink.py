@@ -66,7 +66,7 @@ async def fill(file: Path) -> None:
 
 async def progress(proxy: Proxy) -> None:
     """Until some batches more have gone up."""
-    await proxy.wait_passed_up(proxy.passed_up + 30_000, timeout_s=30)
+    await proxy.wait_passed_up(proxy.passed_up + 30_000)
 
 
 async def break_link(proxy: Proxy, number: int) -> None:

@@ -19,7 +19,7 @@ async def heard(hub_id: str) -> dict[str, str | None] | None:
     try:
         await listener.async_add_service_listener(SERVICE, Listener(found))
         try:
-            await until(lambda: any(hub_id in name for name in found), 2)
+            await until(lambda: any(hub_id in name for name in found))
         except TimeoutError:
             return None
         (name,) = (name for name in found if hub_id in name)

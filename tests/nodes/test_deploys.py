@@ -9,7 +9,7 @@ import pytest
 from hubqueue import Client
 from support.hub_process import HubProcess
 from support.node_red import Node, NodeRed, function, inject, node, result, server, tab, worker
-from support.waiting import until
+from support.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.slow
 
@@ -57,7 +57,7 @@ async def test_a_deploy_that_ends_the_flow_gives_its_jobs_back(
     assert sorted(again) == [["took", 1, 1, False], ["took", 2, 1, False]]  # given back: nothing was counted
     red.inject("open")
     for handle, number in zip(handles, (1, 2, 3), strict=True):
-        assert await handle.result(20) == number
+        assert await handle.result(PATIENCE_S) == number
         view = await client.queue("q").get(handle.id)
         assert view.attempts == 0
     assert [told for told in red.seen() if told[0] == "error"] == []
@@ -74,7 +74,7 @@ async def test_modified_nodes_are_deployed_around_jobs_in_flight(hub: HubProcess
     assert (counts.active, counts.waiting) == (3, 2)
     red.inject("open")
     for handle in handles:
-        await handle.result(20)
+        await handle.result(PATIENCE_S)
     took = [told[1] for told in red.seen() if told[0] == "took"]
     assert sorted(took) == [0, 1, 2, 3, 4]  # each once
     assert [told for told in red.seen() if told[0] == "error"] == []
@@ -125,7 +125,7 @@ async def test_a_changed_server_node_takes_the_jobs_again(hub: HubProcess, red: 
     red.deploy(changed(nodes, "hub", clientName="another"), "nodes")
     assert red.wait_seen(2)[1] == ["took", 1, 1, False]
     red.inject("open")
-    assert await handle.result(20) == 1
+    assert await handle.result(PATIENCE_S) == 1
 
 
 async def test_each_instance_of_a_subflow_has_its_own_jobs(hub: HubProcess, red: NodeRed, client: Client) -> None:
@@ -160,7 +160,7 @@ async def test_each_instance_of_a_subflow_has_its_own_jobs(hub: HubProcess, red:
         assert (await client.queue(name).counts()).active == 2
     red.inject("open")
     for handle in handles:
-        await handle.result(20)
+        await handle.result(PATIENCE_S)
 
 
 async def test_stopping_node_red_gives_the_jobs_back_at_once(hub: HubProcess, red: NodeRed, client: Client) -> None:
@@ -187,5 +187,5 @@ async def test_a_deploy_does_not_wait_for_a_hub_that_is_away(hub: HubProcess, re
     hub.start()
     red.inject("open")
     async with Client(hub.url) as client:
-        assert await client.queue("q").job(handle.id).result(40) == 1
+        assert await client.queue("q").job(handle.id).result(PATIENCE_S) == 1
         assert (await client.queue("q").get(handle.id)).attempts == 0

@@ -9,7 +9,7 @@ import pytest
 from hubqueue import Client
 from support.hub_process import HubProcess
 from support.node_red import Node, NodeRed, enqueue, function, inject, node, result, server, tab, worker
-from support.waiting import until
+from support.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.slow
 
@@ -50,7 +50,7 @@ async def test_a_message_becomes_a_job_and_a_message_again(hub: HubProcess, red:
     assert (facts["headers"], facts["tags"]) == ({"lang": "de"}, ["t"])
     assert facts["deadline"] > facts["enqueuedAt"]
     assert (after["after"]["state"], "lease" in after["after"]) == ("completed", False)
-    assert await client.queue("q").job(facts["id"]).result(5) == {"answer": 42}
+    assert await client.queue("q").job(facts["id"]).result(PATIENCE_S) == {"answer": 42}
 
 
 VALUES = """
@@ -220,7 +220,7 @@ async def test_complete_and_output_wires_both_settle(hub: HubProcess, red: NodeR
         flow += [function("run", "await null;"), node("done", "complete", "end", scope=["run"])]
     red.deploy(flow)
     handle = await client.queue("q").add("job", "x")
-    assert await handle.result(20) == "x"
+    assert await handle.result(PATIENCE_S) == "x"
 
 
 async def test_fan_out_and_join(hub: HubProcess, red: NodeRed, client: Client) -> None:

@@ -12,7 +12,7 @@ from hubqueue import Client
 from support.hub_process import HubProcess
 from support.node_red import NodeRed, enqueue, function, inject, node, result, server, tab, worker
 from support.ports import free_port
-from support.waiting import until
+from support.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.slow
 
@@ -49,7 +49,7 @@ async def test_a_kill_with_jobs_in_flight_delivers_each_once_more(
     killed = time.monotonic()
     red.start()
     for handle in handles:
-        await handle.result(30)
+        await handle.result(PATIENCE_S)
     assert time.monotonic() - killed < 30
     again = red.seen()[5:]
     assert sorted(again) == [["took", number, 1, True] for number in range(5)]  # lost, not failed: no attempt is used
@@ -165,7 +165,7 @@ async def test_two_branches_settle_a_job_once(hub: HubProcess, red: NodeRed, cli
         ]
     )
     for number in range(10):
-        assert await (await client.queue("q").add("job", number)).result(20) == number
+        assert await (await client.queue("q").add("job", number)).result(PATIENCE_S) == number
     assert red.seen() == ["completed"] * 10
 
 
@@ -190,7 +190,7 @@ async def test_a_message_that_the_flow_drops_is_tried_again(hub: HubProcess, red
         ]
     )
     handle = await client.queue("q").add("job", 1)
-    await handle.result(30)
+    await handle.result(PATIENCE_S)
     assert red.seen() == [1, 2]
     assert "was not settled within 1 s" in red.log()
 
@@ -211,7 +211,7 @@ async def test_a_result_after_the_timeout_is_told_that_it_is_too_late(
         ]
     )
     handle = await client.queue("q").add("job", 1)
-    await handle.result(30)
+    await handle.result(PATIENCE_S)
     assert sorted(red.wait_seen(2)) == ["HQ_LEASE_LOST", "completed"]
 
 
@@ -269,7 +269,7 @@ async def test_http_requests_are_settled_by_what_they_say(
                 "delayed",
             ]
 
-        await until(ended, 40)
+        await until(ended)
         later = await client.queue("q").get(ids["delayed"])
         assert later.attempts == 1
         refused = await client.queue("q").get(ids["refused"])
@@ -326,10 +326,10 @@ async def test_jobs_that_end_at_receipt_and_by_themselves(hub: HubProcess, red: 
         ]
     )
     once = await client.queue("once").add("job", 1)
-    await once.result(20)
+    await once.result(PATIENCE_S)
     assert red.wait_seen(1) == [[1, None]]
     good = await client.queue("quiet").add("job", "good")
-    await good.result(20)
+    await good.result(PATIENCE_S)
     assert red.seen()[1:] == ["slow"]
     bad = await client.queue("quiet").add("job", "bad", attempts=1)
 
@@ -355,5 +355,5 @@ async def test_cancelled_jobs_free_their_place(hub: HubProcess, red: NodeRed, cl
     second = await client.queue("q").add("b", 2)
     red.wait_seen(1)
     red.inject("in", first.id)
-    await second.result(30)
+    await second.result(PATIENCE_S)
     assert (await client.queue("q").get(first.id)).state == "failed"

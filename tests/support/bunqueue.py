@@ -14,12 +14,11 @@ from typing import Final, Self
 
 from support.cached import kept, npm
 from support.ports import free_port
+from support.waiting import in_time
 
 VERSION: Final = "2.9.5"
 BUN_VERSION: Final = "1.4.5"
 BUN_PACKAGE: Final = {"x86_64": "bun-linux-x64-baseline", "aarch64": "bun-linux-aarch64"}
-START_S: Final = 30.0
-STOP_S: Final = 10.0
 
 
 def install() -> Path:
@@ -72,7 +71,7 @@ class Bunqueue:
 
     async def _answers(self) -> None:
         assert self._process is not None
-        async with asyncio.timeout(START_S):
+        async with in_time():
             while True:
                 if self._process.returncode is not None:
                     raise RuntimeError(f"bunqueue ended: {(self._folder / 'bunqueue.log').read_text()[-2000:]}")
@@ -90,7 +89,7 @@ class Bunqueue:
             return
         process.terminate()
         try:
-            async with asyncio.timeout(STOP_S):
+            async with in_time():
                 await process.wait()
         except TimeoutError:
             process.kill()

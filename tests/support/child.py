@@ -12,6 +12,8 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, Self
 
+from support.waiting import PATIENCE_S
+
 TESTS: Final = Path(__file__).parents[1]
 ENGINE: Final = TESTS.parent / "engine"
 LIMIT_BYTES: Final = 256 * 1024 * 1024  # one line
@@ -49,7 +51,7 @@ class Child:
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(message).encode() + b"\n")
 
-    async def hear(self, timeout_s: float = 60.0) -> Any:
+    async def hear(self, timeout_s: float = PATIENCE_S) -> Any:
         """The next line. Errors: EOFError when the process has ended, TimeoutError."""
         assert self.process.stdout is not None
         async with asyncio.timeout(timeout_s):
@@ -72,7 +74,7 @@ class Child:
         if self.process.returncode is None:
             self.process.send_signal(signal.SIGKILL)
 
-    async def ended(self, timeout_s: float = 30.0) -> int:
+    async def ended(self, timeout_s: float = PATIENCE_S) -> int:
         """Its exit status, once it has ended by itself."""
         async with asyncio.timeout(timeout_s):
             return await self.process.wait()

@@ -10,8 +10,6 @@ import json
 import os
 import shutil
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -21,6 +19,7 @@ from support.cached import CACHE
 from support.dashboard import Asker
 from support.ports import free_port
 from support.supervisor import TOKEN, FakeSupervisor
+from support.waiting import PATIENCE_S, until_true
 
 ROOT: Final = Path(__file__).parents[2]
 PODMAN: Final = (
@@ -65,15 +64,6 @@ def inspect(image: str) -> dict[str, Any]:
     return found[0]
 
 
-def until(condition: Callable[[], Any], timeout_s: float = 60.0) -> Any:
-    """What the condition says once it is true. Errors: AssertionError."""
-    deadline = time.monotonic() + timeout_s
-    while not (held := condition()):
-        assert time.monotonic() < deadline, "it did not come to pass"
-        time.sleep(0.05)
-    return held
-
-
 class AppContainer:
     """`with AppContainer(image, folder, supervisor) as app`: running until the end of the block."""
 
@@ -86,7 +76,7 @@ class AppContainer:
         options: dict[str, Any] | None = None,
         settings: dict[str, Any] | None = None,
         memory: str = "128m",
-        patience_s: float = 60.0,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         """settings: of hubqueue.yaml, beside the ports."""
         self.data, self.config, self.ssl = folder / "data", folder / "config", folder / "ssl"
@@ -143,7 +133,7 @@ class AppContainer:
                 stderr=log,
             )
         try:
-            until(lambda: self.log().count("ready tcp=") > before or self._ended(), self._patience_s)
+            until_true(lambda: self.log().count("ready tcp=") > before or self._ended(), timeout_s=self._patience_s)
             assert not self._ended(), self.log()
         except AssertionError:
             self.end("KILL")

@@ -15,15 +15,14 @@ from typing import Any, Self
 import msgspec
 
 from support.hub_process import HubProcess
-
-ANSWER_S = 20.0
+from support.waiting import PATIENCE_S
 
 
 class Asker:
     """`with Asker(port) as ask: ask("Pause", queue="mail")`: the fields of the reply, or an AssertionError."""
 
     def __init__(self, port: int, token: str | None = None) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=ANSWER_S)
+        self._socket = socket.create_connection(("127.0.0.1", port), timeout=PATIENCE_S)
         if token is not None:
             self("Auth", token=token)
 

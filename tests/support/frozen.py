@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import os
 import signal
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-PATIENCE_S = 30.0
+from support.waiting import until_true
 
 
 def freeze(pids: Sequence[int]) -> None:
     """Stop them, and wait until they are: a signal takes its time."""
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
-    end = time.monotonic() + PATIENCE_S
-    while not all(_threads_stopped(pid) for pid in pids):
-        assert time.monotonic() < end, "not stopped"
-        time.sleep(0.001)
+    until_true(lambda: all(_threads_stopped(pid) for pid in pids))
 
 
 def thaw(pids: Sequence[int]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -18,7 +17,7 @@ from hubqueue.servers.tcp import TcpServer
 from hubqueue.work.parent import HandlerParent
 from hubqueue.work.settings import HandlerSettings
 from support.doors import door_of
-from support.waiting import until
+from support.waiting import in_time, until
 
 TOKEN = "handlers-only"
 
@@ -61,7 +60,7 @@ class Stand:
         return id
 
     async def end(self, id: str) -> Job:
-        async with asyncio.timeout(60):
+        async with in_time():
             while (job := await self.hub.wait(id, 30_000)) is None:
                 pass
         return job

@@ -11,8 +11,7 @@ from pathlib import Path
 from selectors import EVENT_READ, DefaultSelector
 from typing import Self
 
-START_S = 30.0
-STOP_S = 30.0
+from support.waiting import PATIENCE_S
 
 
 def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -93,11 +92,11 @@ class HubProcess:
         assert self._process is not None
         process, self._process = self._process, None
         try:
-            return process.wait(STOP_S)
+            return process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-            raise AssertionError(f"the hub did not end within {STOP_S:g} s:\n{self.log()}") from None
+            raise AssertionError(f"the hub did not end within {PATIENCE_S:g} s:\n{self.log()}") from None
         finally:
             assert process.stdout is not None
             process.stdout.close()
@@ -117,7 +116,7 @@ class HubProcess:
         assert self._process.stdout is not None
         with DefaultSelector() as selector:
             selector.register(self._process.stdout, EVENT_READ)
-            ready = selector.select(START_S)
+            ready = selector.select(PATIENCE_S)
         line = self._process.stdout.readline() if ready else ""
         if not line.startswith("ready "):
             code = self.kill()

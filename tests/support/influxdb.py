@@ -50,7 +50,7 @@ class Influxdb:
         config = str(self._folder / "influxdb.conf")
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([binary, "run", "-config", config], stdout=log, stderr=log)  # noqa: ASYNC220
-        await until(self._answers, 60)
+        await until(self._answers)
         if not self._made:
             await self.ask(f"CREATE USER {LOGIN[0]} WITH PASSWORD '{LOGIN[1]}' WITH ALL PRIVILEGES", login=False)
             await self.ask(f"CREATE DATABASE {DATABASE}")

@@ -10,8 +10,9 @@ from typing import Any, Final, Self
 import aiohttp
 from aiohttp import web
 
+from support.waiting import PATIENCE_S
+
 PREFIX: Final = "/api/hassio_ingress/KuQ9-x_2Zt"
-START_S: Final = 10.0
 HOP: Final = {"connection", "transfer-encoding", "content-length", "content-encoding", "host"}
 
 
@@ -31,7 +32,7 @@ class IngressProxy:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._ready.wait(START_S)
+        assert self._ready.wait(PATIENCE_S)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:

@@ -12,8 +12,7 @@ from typing import Self
 import aiohttp
 
 from support.hub_process import clean_environment
-
-START_S = 60.0
+from support.waiting import PATIENCE_S
 
 
 class MemberProcess:
@@ -42,7 +41,7 @@ class MemberProcess:
         assert self._process.stdout is not None
         with DefaultSelector() as selector:
             selector.register(self._process.stdout, EVENT_READ)
-            line = self._process.stdout.readline() if selector.select(START_S) else ""
+            line = self._process.stdout.readline() if selector.select(PATIENCE_S) else ""
         assert line.startswith("ready "), self.log()
         self.port = int(dict(word.split("=", 1) for word in line.split()[1:])["metrics"].rpartition(":")[2])
         return self

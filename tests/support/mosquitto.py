@@ -16,8 +16,7 @@ from typing import Self
 
 from support.certificates import Certificates
 from support.ports import free_port
-
-START_S = 10.0
+from support.waiting import PATIENCE_S, in_time
 
 
 class Mosquitto:
@@ -44,7 +43,7 @@ class Mosquitto:
         binary = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([binary, "-c", str(self._conf)], stdout=log, stderr=log)  # noqa: ASYNC220
-        async with asyncio.timeout(START_S):
+        async with in_time():
             while not await self._accepts():
                 assert self._process.poll() is None, self.log()
                 await asyncio.sleep(0.02)
@@ -88,7 +87,7 @@ class Mosquitto:
             self._process.send_signal(number)
             if number is not signal.SIGKILL:
                 self._process.send_signal(signal.SIGCONT)
-            self._process.wait(START_S)
+            self._process.wait(PATIENCE_S)
             self._process = None
 
     async def _accepts(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 
 import aiomqtt
@@ -12,21 +12,13 @@ from hubqueue.broker.broker import Broker
 from hubqueue.broker.connection import Status
 from hubqueue.broker.message import Message
 from hubqueue.mqtt.link import Link, LinkState
-
-WAIT_S = 15.0
+from support.waiting import until
 
 
 def near(port: int, **more: object) -> Broker:
     """A broker that is tried again at once, so that tests need not wait."""
     settings = {"port": port, "backoff_first_s": 0.05, "backoff_max_s": 0.2, "timeout_s": 5.0, **more}
     return Broker(**settings)  # type: ignore[arg-type]
-
-
-async def until(condition: Callable[[], bool], timeout_s: float = WAIT_S) -> None:
-    """Poll until the condition holds."""
-    async with asyncio.timeout(timeout_s):
-        while not condition():  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
 
 
 @asynccontextmanager

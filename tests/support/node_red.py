@@ -14,7 +14,6 @@ import shutil
 import signal
 import subprocess
 import tempfile
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -22,12 +21,10 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from support.ports import free_port
+from support.waiting import PATIENCE_S, until_true
 
 ROOT: Final = Path(__file__).parents[2]
 PACKAGE: Final = ROOT / "nodes"
-START_S: Final = 60.0
-STOP_S: Final = 25.0  # Node-RED allows its nodes 15 s
-WAIT_S: Final = 25.0
 
 Node = dict[str, Any]
 
@@ -120,7 +117,7 @@ class NodeRed:
                 stdout=log,
                 stderr=log,
             )
-        self.wait_for(self._answers, START_S)
+        self.wait_for(self._answers)
         return self
 
     def stop(self) -> int:
@@ -136,7 +133,7 @@ class NodeRed:
         assert process is not None
         process.send_signal(number)
         try:
-            return process.wait(STOP_S)
+            return process.wait(PATIENCE_S)
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
@@ -179,7 +176,7 @@ class NodeRed:
             **(headers or {}),
         }.items():
             request.add_header(name, value)
-        with urllib.request.urlopen(request, timeout=15) as answer:
+        with urllib.request.urlopen(request, timeout=PATIENCE_S) as answer:
             content = answer.read()
         try:
             return json.loads(content)
@@ -192,18 +189,9 @@ class NodeRed:
             return []
         return [json.loads(line) for line in self.seen_file.read_text().splitlines()]
 
-    def wait_for(self, condition: Callable[[], Any], timeout_s: float = WAIT_S) -> Any:
+    def wait_for(self, condition: Callable[[], Any]) -> Any:
         """What the condition gives, once it is true."""
-        deadline = time.monotonic() + timeout_s
-        while True:
-            found = condition()
-            if found:
-                return found
-            if time.monotonic() > deadline:
-                raise AssertionError(
-                    f"it did not happen within {timeout_s:g} s; seen: {self.seen()}\n{self.log()[-4000:]}"
-                )
-            time.sleep(0.02)
+        return until_true(condition, lambda: f"; seen: {self.seen()}\n{self.log()[-4000:]}")
 
     def wait_seen(self, count: int) -> list[Any]:
         """What the flows have told, once it is that much."""

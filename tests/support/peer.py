@@ -10,6 +10,7 @@ from typing import Any, Self
 import msgspec
 
 from hubqueue.wire.frames import FrameReader, frame
+from support.waiting import in_time
 
 Answer = Callable[[str, dict[str, Any]], dict[str, Any] | None]
 
@@ -78,9 +79,9 @@ class Peer:
         for writer in self._writers:
             writer.write(data)
 
-    async def wait_for(self, condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
+    async def wait_for(self, condition: Callable[[], bool]) -> None:
         """Until the condition holds; looked at after every request."""
-        async with asyncio.timeout(timeout_s):
+        async with in_time():
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()

@@ -23,9 +23,9 @@ import asyncpg
 from support import frozen
 from support.certificates import Certificates
 from support.ports import free_port
+from support.waiting import PATIENCE_S, in_time
 
 ROOT: Final = Path(__file__).parents[2]
-START_S: Final = 60.0
 PASSWORD: Final = "owner's password"
 
 
@@ -69,7 +69,7 @@ class Postgres:
         with self._log.open("ab") as log:
             command = [*_namespace(), str(self._programs / "postgres"), "-D", str(self._data)]
             self._process = subprocess.Popen(command, stdout=log, stderr=log)  # noqa: ASYNC220
-        async with asyncio.timeout(START_S):
+        async with in_time():
             while not await self._answers():
                 assert self._process.poll() is None, self.log()
                 await asyncio.sleep(0.02)
@@ -158,7 +158,7 @@ class Postgres:
         else:
             self.thaw()
             self._process.send_signal(number)
-        self._process.wait(START_S)
+        self._process.wait(PATIENCE_S)
         self._process = None
 
 

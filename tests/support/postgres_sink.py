@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -14,6 +13,7 @@ from hubqueue.forward.verdict import Down, verdict
 from hubqueue.model.payload import encode
 from support.onward import way_of
 from support.postgres import PASSWORD, Postgres
+from support.waiting import soon
 
 COLUMNS: Final[Mapping[str, Any]] = {"n": {"from": "data.n", "type": "integer"}, "device": "data.device"}
 
@@ -35,7 +35,7 @@ def batch(*parcels: Parcel) -> Batch:
 
 async def trouble(sink: Sink) -> Down:
     with pytest.raises(Exception) as failure:
-        await asyncio.wait_for(sink.connect(), 60)
+        await soon(sink.connect())
     found = verdict(failure.value)
     assert isinstance(found, Down)
     return found

@@ -11,6 +11,8 @@ from enum import Enum
 from types import TracebackType
 from typing import Self
 
+from support.waiting import in_time
+
 CHUNK_BYTES = 64 * 1024
 
 
@@ -78,20 +80,20 @@ class Proxy:
         self._cut_up_at = None if up is None else self.passed_up + up
         self._cut_down_at = None if down is None else self.passed_down + down
 
-    async def wait_accepted(self, count: int, timeout_s: float = 10.0) -> None:
+    async def wait_accepted(self, count: int) -> None:
         """Until so many connections have been accepted since the start."""
-        await self._until(lambda: self.accepted >= count, timeout_s)
+        await self._until(lambda: self.accepted >= count)
 
-    async def wait_passed_up(self, count: int, timeout_s: float = 10.0) -> None:
+    async def wait_passed_up(self, count: int) -> None:
         """Until so many bytes have gone to the server since the start."""
-        await self._until(lambda: self.passed_up >= count, timeout_s)
+        await self._until(lambda: self.passed_up >= count)
 
-    async def wait_swallowed(self, count: int, timeout_s: float = 10.0) -> None:
+    async def wait_swallowed(self, count: int) -> None:
         """Until so many bytes of answers have been swallowed since the start."""
-        await self._until(lambda: self.swallowed >= count, timeout_s)
+        await self._until(lambda: self.swallowed >= count)
 
-    async def _until(self, condition: Callable[[], bool], timeout_s: float) -> None:
-        async with asyncio.timeout(timeout_s):
+    async def _until(self, condition: Callable[[], bool]) -> None:
+        async with in_time():
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()

@@ -17,6 +17,7 @@ import aio_pika
 
 from support.certificates import Certificates
 from support.ports import free_port
+from support.waiting import PATIENCE_S
 
 SERVER = "/usr/lib/rabbitmq/bin/rabbitmq-server"  # without the wrapper that changes the user
 START_S = 90.0
@@ -82,7 +83,7 @@ class RabbitMq:
         if self._process is not None:
             with suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait(START_S)
+            self._process.wait(PATIENCE_S)
             self._process = None
 
     def log(self) -> str:
@@ -101,4 +102,4 @@ class RabbitMq:
         self.kill()
         if self._epmd is not None:
             self._epmd.kill()
-            self._epmd.wait(START_S)
+            self._epmd.wait(PATIENCE_S)

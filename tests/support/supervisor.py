@@ -13,8 +13,9 @@ from typing import Any, Final, Self
 import yaml
 from aiohttp import web
 
+from support.waiting import PATIENCE_S
+
 TOKEN: Final = "supervisors-own-token"
-START_S: Final = 10.0
 CONFIG: Final = Path(__file__).parents[2] / "addon" / "config.yaml"
 
 
@@ -36,7 +37,7 @@ class FakeSupervisor:
 
     def __enter__(self) -> Self:
         self._thread.start()
-        assert self._ready.wait(START_S)
+        assert self._ready.wait(PATIENCE_S)
         return self
 
     def __exit__(self, *_: object) -> None:

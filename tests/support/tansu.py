@@ -19,8 +19,7 @@ from aiokafka.protocol.admin import CreateTopicsRequest
 
 from support import frozen
 from support.ports import free_port
-
-START_S = 60.0
+from support.waiting import PATIENCE_S, in_time
 
 
 class Tansu:
@@ -47,7 +46,7 @@ class Tansu:
         ]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(command, stdout=log, stderr=log, stdin=subprocess.DEVNULL)  # noqa: ASYNC220
-        async with asyncio.timeout(START_S):
+        async with in_time():
             while not await self._accepts():
                 assert self._process.poll() is None, self._log.read_text(errors="replace")
                 await asyncio.sleep(0.02)
@@ -68,7 +67,7 @@ class Tansu:
         """SIGKILL: all that it had is gone."""
         if self._process is not None:
             self._process.kill()
-            self._process.wait(START_S)
+            self._process.wait(PATIENCE_S)
             self._process = None
 
     def freeze(self) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import aiohttp
 import msgspec
+
+from support.waiting import in_time
 
 ANSWER_S = 10.0  # no answer by then is a failure
 
@@ -33,7 +34,7 @@ class WsClient:
 
     async def read(self) -> dict[str, Any]:
         """The next message, in either encoding."""
-        async with asyncio.timeout(ANSWER_S):
+        async with in_time():
             message = await self.socket.receive()
         if message.type is aiohttp.WSMsgType.TEXT:
             decoded: dict[str, Any] = msgspec.json.decode(message.data)
@@ -44,7 +45,7 @@ class WsClient:
 
     async def ended(self) -> int | None:
         """Read until the other side closes; its close code."""
-        async with asyncio.timeout(ANSWER_S):
+        async with in_time():
             while not self.socket.closed:
                 await self.socket.receive()
         return self.socket.close_code

@@ -8,6 +8,8 @@ from typing import Any, Self
 
 import msgspec
 
+from support.waiting import in_time
+
 ANSWER_S = 10.0  # no answer by then is a failure
 
 
@@ -54,13 +56,13 @@ class WireClient:
 
     async def read_bytes(self) -> bytes:
         """The body of the next frame."""
-        async with asyncio.timeout(ANSWER_S):
+        async with in_time():
             length = int.from_bytes(await self._reader.readexactly(4), "big")
             return await self._reader.readexactly(length)
 
     async def ended(self) -> bytes:
         """Whatever still comes until the server ends the connection."""
-        async with asyncio.timeout(ANSWER_S):
+        async with in_time():
             return await self._reader.read()
 
     async def close(self) -> None:

@@ -11,7 +11,7 @@ from hubqueue.api.access import Access
 from hubqueue.errors import Invalid
 from hubqueue.model.outcome import Release, Settlement
 from hubqueue.model.verbs import Counts, Renewal
-from support.waiting import until
+from support.waiting import in_time, until
 
 
 async def counts(hub: Access) -> Counts:
@@ -63,7 +63,7 @@ async def test_a_batch_waits_for_the_first_job(hub: Access) -> None:
     waiting = asyncio.create_task(taken())
     await asyncio.sleep(0)
     await fill(hub, 1)
-    async with asyncio.timeout(30):
+    async with in_time():
         assert await waiting == [0]
 
 

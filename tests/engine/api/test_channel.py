@@ -12,7 +12,7 @@ from hubqueue.api.access import Access
 from hubqueue.api.channel import Said
 from hubqueue.errors import Invalid, PayloadTooLarge
 from hubqueue.work.running import RunningJob
-from support.waiting import until
+from support.waiting import in_time, until
 
 
 async def listening(hub: Access, name: str, count: int) -> asyncio.Task[list[Said]]:
@@ -37,14 +37,14 @@ async def said_to_somebody(hub: Access, name: str, data: object) -> None:
     async def heard() -> bool:
         return await hub.publish(name, data) > 0
 
-    await until(heard, 10)
+    await until(heard)
 
 
 async def test_what_is_said_is_heard_in_order(hub: Access) -> None:
     task = await listening(hub, "doors", 4)
     for value in ({"open": True}, None, b"raw"):
         assert await hub.channel("doors").publish(value) == 1
-    async with asyncio.timeout(10):
+    async with in_time():
         heard = await task
     assert [said.data for said in heard] == ["probe", {"open": True}, None, b"raw"]
     assert {said.channel for said in heard} == {"doors"}
@@ -54,14 +54,14 @@ async def test_all_channels_can_be_heard_at_once(hub: Access) -> None:
     task = await listening(hub, "*", 3)
     await hub.publish("a", 1)
     await hub.publish("b", 2)
-    async with asyncio.timeout(10):
+    async with in_time():
         assert [(said.channel, said.data) for said in await task] == [("probe", "probe"), ("a", 1), ("b", 2)]
 
 
 async def test_nobody_hears_what_was_said_before(hub: Access) -> None:
     assert await hub.publish("doors", "too early") == 0
     task = await listening(hub, "doors", 1)
-    async with asyncio.timeout(10):
+    async with in_time():
         assert (await task)[0].data == "probe"
 
 
@@ -72,7 +72,7 @@ async def test_a_listener_that_stops_is_forgotten(hub: Access) -> None:
     async def nobody() -> bool:
         return not await hub.publish("doors", 1)
 
-    await until(nobody, 10)
+    await until(nobody)
 
 
 async def test_a_slow_listener_misses_the_oldest_and_is_told_how_many(
@@ -86,7 +86,7 @@ async def test_a_slow_listener_misses_the_oldest_and_is_told_how_many(
     for number in range(10):
         await hub.publish("doors", number)
     heard: list[Any] = []
-    async with asyncio.timeout(10):
+    async with in_time():
         while not heard or heard[-1].data != 9:
             heard.append(await messages.__anext__())
     assert heard[0].data + sum(said.missed for said in heard[1:]) <= 9
@@ -113,6 +113,6 @@ async def test_a_handler_says_something_while_it_runs(hub: Access) -> None:
     async with hub.worker("a", handle), hub.worker("b", handle_plainly):
         await hub.queue("a").add("n", 1)
         await hub.queue("b").add("n", 2)
-        async with asyncio.timeout(10):
+        async with in_time():
             jobs = [said.data["job"] for said in (await task)[1:]]
     assert sorted(jobs) == [1, 2]

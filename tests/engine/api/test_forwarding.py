@@ -15,7 +15,7 @@ from hubqueue.forward.breaker import LinkState
 from hubqueue.forward.status import Forwarded, LinkChanged
 from support import certificates
 from support.served import served
-from support.waiting import until
+from support.waiting import PATIENCE_S, in_time, until
 
 
 async def test_jobs_arrive_once_in_order_and_are_told(hub: Access, tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ async def test_jobs_arrive_once_in_order_and_are_told(hub: Access, tmp_path: Pat
         jobs = await queue.add_many([("reading", n) for n in range(50)])
         forwarding = queue.forward(central.url, queue="site-7")
         forwarding.on("forwarded", forwarded)
-        async with forwarding, asyncio.timeout(20):
+        async with forwarding, in_time():
             await all_told.wait()
         assert told == [job.id for job in jobs]
         async with hubqueue.Client(central.url) as there:
@@ -49,7 +49,7 @@ async def test_tls_and_a_token_are_passed_on(hub: Access, tmp_path: Path) -> Non
         to = f"127.0.0.1:{central.port}"
         forwarding = queue.forward(to, tls=True, token="secret", ca_file=str(files.ca), durable=False)
         forwarding.on("forwarded", lambda event: arrived.set())
-        async with forwarding, asyncio.timeout(20):
+        async with forwarding, in_time():
             await arrived.wait()
         assert (await central.hub.counts("readings")).waiting == 1
 
@@ -69,7 +69,7 @@ async def test_a_link_that_is_down_is_told_as_an_error_and_costs_no_attempt(hub:
         status = await forwarding.status()
         assert (status.link, status.waiting) == (LinkState.DOWN, 1)
         async with served(tmp_path / "central.db", port=int(url.rpartition(":")[2])) as central:
-            await job.result(timeout=20)
+            await job.result(timeout=PATIENCE_S)
             assert (await central.hub.counts("readings")).waiting == 1
     assert isinstance(errors[0], LinkChanged)
     assert LinkState.UP in changes

@@ -14,6 +14,7 @@ from hubqueue.api.access import Access
 from hubqueue.api.jobs import JobView
 from hubqueue.errors import JobFailed
 from hubqueue.work.events import Ended
+from support.waiting import PATIENCE_S, in_time
 
 
 async def run_one(hub: Access, handler: Any, **options: Any) -> JobView:
@@ -22,7 +23,7 @@ async def run_one(hub: Access, handler: Any, **options: Any) -> JobView:
     ended = asyncio.Event()
     worker = hub.worker("work", handler)
     worker.listen(lambda event: ended.set() if isinstance(event, Ended) else None)
-    async with worker, asyncio.timeout(10):
+    async with worker, in_time():
         await ended.wait()
     return await job.get()
 
@@ -79,7 +80,7 @@ async def test_an_outcome_raised_or_returned_is_what_is_stored(
     ended = asyncio.Event()
     worker = hub.worker("work", handler, grace=0)
     worker.listen(lambda event: ended.set() if isinstance(event, Ended) else None)
-    async with worker, asyncio.timeout(10):
+    async with worker, in_time():
         await ended.wait()
     seen = await job.get()
     assert (seen.state, seen.attempts, seen.error) == (state, attempts, error)
@@ -101,7 +102,7 @@ async def test_a_job_that_fails_every_time_is_dead_after_its_attempts(hub: Acces
     job = await hub.queue("work").add("do", attempts=3, backoff=0.01)
     async with hub.worker("work", handler):
         with pytest.raises(JobFailed, match="broken"):
-            await job.result(timeout=10)
+            await job.result(timeout=PATIENCE_S)
     seen = await job.get()
     assert (seen.attempts, seen.reason) == (3, "max_attempts_exceeded")
     assert [run.attempt for run in seen.errors] == [1, 2, 3]

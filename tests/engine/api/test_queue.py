@@ -11,6 +11,7 @@ import hubqueue
 from hubqueue.api.access import Access
 from hubqueue.errors import Invalid, JobFailed, NotFound, TimedOut, WrongState
 from hubqueue.model.verbs import Event
+from support.waiting import PATIENCE_S, in_time
 
 
 async def test_a_job_comes_back_as_it_went_in(hub: Access) -> None:
@@ -132,7 +133,7 @@ async def test_a_result_is_waited_for(hub: Access) -> None:
     queue = hub.queue("sums")
     job = await queue.add("double", 21)
     async with hub.worker("sums", double):
-        assert await job.result(timeout=10) == 42
+        assert await job.result(timeout=PATIENCE_S) == 42
     seen = await job.get()
     assert (seen.state, seen.result, seen.progress) == ("completed", 42, 100)
     assert seen.finished_at is not None
@@ -151,7 +152,7 @@ async def test_the_result_of_a_dead_job_is_its_error(hub: Access) -> None:
     job = await hub.queue("mail").add("send")
     async with hub.worker("mail", refuse):
         with pytest.raises(JobFailed, match="no such address"):
-            await job.result(timeout=10)
+            await job.result(timeout=PATIENCE_S)
     seen = await job.get()
     assert (seen.state, seen.reason, seen.error) == ("failed", "rejected", "no such address")
     assert [(run.attempt, run.reason, run.error) for run in seen.errors] == [(1, "rejected", "no such address")]
@@ -166,7 +167,7 @@ async def test_dead_jobs_are_run_again_or_purged(hub: Access) -> None:
     async with hub.worker("mail", refuse, concurrency=3):
         for job in jobs:
             with pytest.raises(JobFailed):
-                await job.result(timeout=10)
+                await job.result(timeout=PATIENCE_S)
     assert [view.data async for view in queue.dead()] == [0, 1, 2]
     assert await queue.retry_dlq(limit=1) == 1
     counts = await queue.counts()
@@ -182,7 +183,7 @@ async def test_a_job_that_has_ended_runs_again(hub: Access) -> None:
     with pytest.raises(WrongState):
         await job.retry()
     async with hub.worker("mail", noop):
-        await job.result(timeout=10)
+        await job.result(timeout=PATIENCE_S)
     await job.retry()
     assert (await job.get()).state == "waiting"
 
@@ -203,7 +204,7 @@ async def test_a_paused_queue_gives_no_jobs_until_it_goes_on(hub: Access) -> Non
             await job.result(timeout=0.1)
         assert not ran.is_set()
         await queue.resume()
-        await job.result(timeout=10)
+        await job.result(timeout=PATIENCE_S)
 
 
 async def test_a_queue_is_drained_cleaned_and_obliterated(hub: Access) -> None:
@@ -212,7 +213,7 @@ async def test_a_queue_is_drained_cleaned_and_obliterated(hub: Access) -> None:
     queue = hub.queue("mail")
     done = await queue.add("send")
     async with hub.worker("mail", noop):
-        await done.result(timeout=10)
+        await done.result(timeout=PATIENCE_S)
     await queue.add_many([("send", n) for n in range(4)])
     assert await queue.drain() == 4
     assert await queue.clean(3600) == []
@@ -261,7 +262,7 @@ async def test_events_of_a_queue_are_told(hub: Access) -> None:
     stop = await queue.subscribe(receive)
     job = await queue.add("send")
     await hub.queue("other").add("send")
-    async with asyncio.timeout(10):
+    async with in_time():
         await pushed.wait()
     assert [(event.kind, event.queue, event.job_id) for event in heard] == [("pushed", "mail", job.id)]
     stop()
@@ -279,7 +280,7 @@ async def test_events_of_all_queues_are_told(hub: Access) -> None:
     stop = await hub.subscribe(receive)
     await hub.queue("mail").add("send")
     await hub.queue("other").add("send")
-    async with asyncio.timeout(10):
+    async with in_time():
         await both.wait()
     stop()
 
@@ -296,7 +297,7 @@ async def test_a_schedule_adds_jobs_again_and_again(hub: Access) -> None:
         if len(ran) == 3:
             thrice.set()
 
-    async with hub.worker("ticks", run), asyncio.timeout(10):
+    async with hub.worker("ticks", run), in_time():
         await thrice.wait()
     assert ran == [{"n": 1}] * 3
 

@@ -14,7 +14,7 @@ from hubqueue.api.access import Access
 from hubqueue.api.jobs import JobHandle
 from hubqueue.errors import Invalid, JobFailed, LockLost
 from hubqueue.work.events import Ended, Started, Taken, WorkerEvent
-from support.waiting import until
+from support.waiting import PATIENCE_S, in_time, until
 
 
 async def test_a_handler_longer_than_its_lease_keeps_it(hub: Access) -> None:
@@ -24,7 +24,7 @@ async def test_a_handler_longer_than_its_lease_keeps_it(hub: Access) -> None:
 
     job = await hub.queue("work").add("long")
     async with hub.worker("work", handler, lease=1):
-        assert await job.result(timeout=10) == "done"
+        assert await job.result(timeout=PATIENCE_S) == "done"
     assert (await job.get()).attempts == 0
 
 
@@ -45,7 +45,7 @@ async def test_a_lost_lease_cancels_the_handler_and_settles_nothing(hub: Access)
     await hub.queue("work").add("do")
     worker = hub.worker("work", handler, lease=1)
     worker.listen(events.append)
-    async with worker, asyncio.timeout(10):
+    async with worker, in_time():
         await begun.wait()
         await hub.queue("work").obliterate()
         await cancelled.wait()
@@ -62,7 +62,7 @@ async def test_a_job_over_its_time_is_taken_from_its_handler(hub: Access) -> Non
             cancelled.set()
 
     job = await hub.queue("work").add("slow", timeout=0.2, attempts=1)
-    async with hub.worker("work", handler, lease=1), asyncio.timeout(10):
+    async with hub.worker("work", handler, lease=1), in_time():
         with pytest.raises(JobFailed, match="timeout"):
             await job.result()
         await cancelled.wait()
@@ -80,7 +80,7 @@ async def test_a_cancelled_job_ends_its_handler_and_is_not_run_again(hub: Access
             cancelled.set()
 
     job = await hub.queue("work").add("do")
-    async with hub.worker("work", handler, lease=1), asyncio.timeout(10):
+    async with hub.worker("work", handler, lease=1), in_time():
         await begun.wait()
         await job.cancel(active=True)
         await cancelled.wait()
@@ -100,7 +100,7 @@ async def test_stopping_lets_a_handler_end_within_the_grace(hub: Access) -> None
     job = await hub.queue("work").add("do")
     worker = hub.worker("work", handler, grace=10)
     run = asyncio.create_task(worker.run())
-    async with asyncio.timeout(10):
+    async with in_time():
         await begun.wait()
         stop = asyncio.create_task(worker.stop())
         await asyncio.sleep(0)
@@ -125,9 +125,8 @@ async def test_stopping_releases_what_does_not_end_and_counts_nothing(hub: Acces
 
     job = await hub.queue("work").add("do")
     try:
-        async with asyncio.timeout(10):
-            async with hub.worker("work", plain_handler if plain else handler, grace=0.05):
-                await begun.wait()
+        async with in_time(), hub.worker("work", plain_handler if plain else handler, grace=0.05):
+            await begun.wait()
     finally:
         let_go.set()
     seen = await job.get()
@@ -143,7 +142,7 @@ async def test_a_worker_whose_task_is_cancelled_releases_its_jobs(hub: Access) -
 
     job = await hub.queue("work").add("do")
     run = asyncio.create_task(hub.worker("work", handler).run())
-    async with asyncio.timeout(10):
+    async with in_time():
         await begun.wait()
         run.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -205,7 +204,7 @@ async def test_every_job_runs_exactly_once_with_ten_at_a_time(hub: Access, plain
 
     queue = hub.queue("work")
     jobs: list[JobHandle] = await queue.add_many([("do", n) for n in range(200)])
-    async with hub.worker("work", plain_handler if plain else handler, concurrency=10), asyncio.timeout(30):
+    async with hub.worker("work", plain_handler if plain else handler, concurrency=10), in_time():
         assert await asyncio.gather(*(job.result() for job in jobs)) == list(range(200))
     assert sorted(ran) == list(range(200))
     assert most == 10
@@ -226,7 +225,7 @@ async def test_a_worker_tells_what_it_takes_starts_and_ends(hub: Access) -> None
     worker = hub.worker("work", lambda job: 7)
     worker.listen(receive)
     async with worker:
-        await job.result(timeout=10)
+        await job.result(timeout=PATIENCE_S)
         await ended.wait()
     assert [type(event) for event in events] == [Taken, Started, Ended]
     assert isinstance(events[0], Taken)
@@ -242,7 +241,7 @@ async def test_a_worker_decorates_its_handler(hub: Access) -> None:
 
     job = await hub.queue("work").add("do")
     async with handler:
-        assert await job.result(timeout=10) == "decorated"
+        assert await job.result(timeout=PATIENCE_S) == "decorated"
 
 
 async def test_a_worker_runs_only_once(hub: Access) -> None:

@@ -12,6 +12,7 @@ from hubqueue.client.address import LinkSettings
 from hubqueue.client.connection import Connection, LinkState
 from hubqueue.errors import AnswerLost, LinkDown, NotAuthenticated
 from support.peer import Peer
+from support.waiting import in_time
 
 
 def settings(peer: Peer, **changes: Any) -> LinkSettings:
@@ -32,7 +33,7 @@ async def test_a_started_link_waits_for_a_peer_that_comes_later() -> None:
         asked = asyncio.create_task(link.request("Echo", {}))
         down = asyncio.Event()
         link.watch(lambda state: down.set())
-        async with asyncio.timeout(5):
+        async with in_time():
             await down.wait()
         assert isinstance(link.state.error, LinkDown)
         await peer.listen()
@@ -103,7 +104,7 @@ async def test_each_change_of_the_link_is_told_once() -> None:
 async def test_a_refused_token_is_told_at_once_to_all_who_wait() -> None:
     async with Peer(token="secret") as peer:
         link = Connection(settings(peer, token="wrong")).start()
-        async with asyncio.timeout(5):
+        async with in_time():
             with pytest.raises(NotAuthenticated):
                 await link.request("Echo", {})
             with pytest.raises(NotAuthenticated):
@@ -117,7 +118,7 @@ async def test_a_half_open_link_is_left_and_its_requests_sent_again() -> None:
         asked = asyncio.create_task(link.request("Echo", {}))
         await peer.wait_for(lambda: peer.pings > 0)
         peer.silent = False
-        async with asyncio.timeout(5):
+        async with in_time():
             await asked
         assert peer.greeted == 2
 

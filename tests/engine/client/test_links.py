@@ -24,7 +24,7 @@ from hubqueue.work.worker import Worker
 from support import certificates
 from support.proxy import Proxy, Uplink
 from support.served import served
-from support.waiting import until
+from support.waiting import in_time, soon, until
 
 
 def over(proxy: Proxy, **changes: Any) -> LinkSettings:
@@ -87,7 +87,7 @@ async def test_a_half_open_link_is_found_and_left(tmp_path: Path) -> None:
     async with served(tmp_path / "hub.db") as there, Proxy(there.port) as proxy, RemoteHub(over(proxy)) as far:
         await proxy.set(Uplink.SILENT)
         adding = asyncio.create_task(far.enqueue("q", [NewJob()]))
-        async with asyncio.timeout(5):
+        async with in_time():
             await until(lambda: not far.link.state.up)
         await proxy.set(Uplink.PASS)
         await adding
@@ -109,7 +109,7 @@ async def test_a_result_ready_while_the_link_is_down_is_stored_when_it_is_back(t
 
         (id,) = await there.hub.enqueue("q", [NewJob()])
         async with Worker(far, "q", handler):
-            await asyncio.wait_for(down.wait(), 30)
+            await soon(down.wait())
             await proxy.set(Uplink.PASS)
             job = await there.hub.wait(id, 30_000)
         assert job is not None
@@ -176,7 +176,7 @@ async def test_a_worker_cut_off_for_longer_than_its_lease_ends_its_handler(tmp_p
 
         (id,) = await there.hub.enqueue("q", [NewJob()])
         run = asyncio.create_task(Worker(far, "q", stuck, lease_ms=1000).run())
-        async with asyncio.timeout(10):
+        async with in_time():
             await until(lambda: not far.link.state.up)
             async with Worker(there.hub, "q", other):
                 job = await there.hub.wait(id, 10_000)
@@ -224,7 +224,7 @@ async def test_jobs_of_a_closing_client_go_back_at_once_uncounted(tmp_path: Path
 
     async with served(tmp_path / "hub.db") as there:
         (id,) = await there.hub.enqueue("q", [NewJob()])
-        async with hubqueue.Client(there.url) as far, far.worker("q", handler, grace=0), asyncio.timeout(10):
+        async with hubqueue.Client(there.url) as far, far.worker("q", handler, grace=0), in_time():
             await begun.wait()
         job = await there.hub.get(id)
         assert (job.state, job.attempts, job.lost_count) == (0, 0, 0)

@@ -14,6 +14,7 @@ from hubqueue.client.session import Session
 from hubqueue.errors import AnswerLost, LinkDown, LockLost, NotAuthenticated, NotFound, PayloadTooLarge, TimedOut
 from support.peer import Peer
 from support.proxy import Proxy
+from support.waiting import in_time
 
 
 def settings(peer: Peer, **changes: Any) -> LinkSettings:
@@ -111,7 +112,7 @@ async def test_a_silent_peer_is_given_up_after_its_time() -> None:
     async with Peer() as peer:
         session = await Session.open(settings(peer, ping_after_s=0.05, dead_after_s=0.2))
         peer.silent = True
-        async with asyncio.timeout(5):
+        async with in_time():
             assert "silent" in (await session.lost).message
         assert peer.pings >= 1
 
@@ -164,7 +165,7 @@ async def test_nonsense_ends_the_session(nonsense: bytes) -> None:
     async with Peer(lambda cmd, fields: None) as peer:
         session = await Session.open(settings(peer))
         peer.write(nonsense)
-        async with asyncio.timeout(5):
+        async with in_time():
             assert "nonsense" in (await session.lost).message
 
 

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from hubqueue.demo.uplink import Uplink
+from support.waiting import soon
 
 
 async def _echo(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -30,7 +31,7 @@ async def _said(uplink: Uplink, text: bytes) -> bytes:
     reader, writer = await asyncio.open_connection("127.0.0.1", uplink.port)
     try:
         writer.write(text)
-        return await asyncio.wait_for(reader.read(100), 5)
+        return await soon(reader.read(100))
     except ConnectionError:
         return b""
     finally:
@@ -52,10 +53,10 @@ async def test_nothing_passes_while_shut_and_all_is_well_after(uplink: Uplink) -
 async def test_shutting_cuts_what_is_connected(uplink: Uplink) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", uplink.port)
     writer.write(b"x")
-    assert await asyncio.wait_for(reader.read(1), 5) == b"x"
+    assert await soon(reader.read(1)) == b"x"
     uplink.shut()
     try:
-        assert await asyncio.wait_for(reader.read(1), 5) == b""
+        assert await soon(reader.read(1)) == b""
     except ConnectionResetError:
         pass
     writer.transport.abort()

@@ -23,6 +23,7 @@ from hubqueue.pipeline.record import Record
 from hubqueue.pipeline.step import State
 from hubqueue.sources.consumer import Partition
 from hubqueue.sources.message import Message
+from support.waiting import soon
 
 PIPELINE = """
 name: tens
@@ -203,7 +204,7 @@ async def test_a_window_that_waits_for_its_look_up_is_not_committed_as_written(p
     steps = (*pipeline.steps, StepPlan("look-up", partial(Waiting, asked)))
     reading = begun(replace(pipeline, steps=steps), Cut(0, Note()))
     running = asyncio.create_task(reading.run(log_of(random.Random(1), devices=1, seconds=15)))
-    await asyncio.wait_for(asked.wait(), 60)
+    await soon(asked.wait())
     assert reading.cut().offset == 0
     running.cancel()
     await asyncio.wait({running})

@@ -26,7 +26,7 @@ from support.mosquitto import Mosquitto
 from support.mqtt import client
 from support.ports import free_port
 from support.postgres import Postgres
-from support.waiting import until
+from support.waiting import soon, until
 
 DOCS = (Path(__file__).parents[3] / "docs" / "forwarding.md").read_text(encoding="utf-8")
 DATA = {
@@ -67,7 +67,7 @@ async def forwarded(app: App, *data: Any) -> None:
         (status,) = await app.fleet.statuses()
         return status.now.forwarded + status.now.rejected == len(data)
 
-    await until(gone, 60)
+    await until(gone)
 
 
 async def test_mqtt(tmp_path: Path) -> None:
@@ -80,7 +80,7 @@ async def test_mqtt(tmp_path: Path) -> None:
         ):
             await listener.subscribe("#")
             await forwarded(app, DATA)
-            message = await asyncio.wait_for(anext(listener.messages), 60)
+            message = await soon(anext(listener.messages))
     assert message.topic.value == "site-7/d1/climate"
     assert json.loads(message.payload) == DATA
 

@@ -29,6 +29,7 @@ from hubqueue.servers.tcp import TcpServer
 from support import central
 from support.doors import door_of
 from support.proxy import Proxy, Uplink
+from support.waiting import in_time
 
 encode, decode = msgspec.msgpack.encode, msgspec.msgpack.decode
 QUICK = {"backoff_s": 0.02, "backoff_cap_s": 0.2, "connect_timeout_s": 2.0}
@@ -90,14 +91,14 @@ class Watched:
     def link(self) -> list[str]:
         return [event.state.value for event in self.events if isinstance(event, LinkChanged)]
 
-    async def until(self, condition: Callable[[], bool], timeout_s: float = 20.0) -> None:
-        async with asyncio.timeout(timeout_s):
+    async def until(self, condition: Callable[[], bool]) -> None:
+        async with in_time():
             while not condition():
                 self._changed.clear()
                 await self._changed.wait()
 
-    async def shows(self, condition: Callable[[ForwardStatus], bool], timeout_s: float = 10.0) -> ForwardStatus:
-        async with asyncio.timeout(timeout_s):
+    async def shows(self, condition: Callable[[ForwardStatus], bool]) -> ForwardStatus:
+        async with in_time():
             while True:
                 status = await self.forwarder.status()
                 if condition(status):
@@ -212,7 +213,7 @@ async def test_p6_a_job_that_finished_there_before_its_answer_was_heard_runs_onc
             await uplink.set(Uplink.MUTE)
             await add(hub, 5, 1)
             arrived: list[Any] = []
-            async with asyncio.timeout(10):
+            async with in_time():
                 while len(arrived) < 6:
                     arrived += await data_there(there)
             assert arrived == list(range(6))
@@ -235,7 +236,7 @@ async def test_the_queue_of_a_hub_far_away_is_forwarded_too_although_its_link_br
                 for number in range(1, 6):
                     await watched.until(lambda: watched.forwarded >= number * 40)  # noqa: B023
                     wire.cut()
-                await watched.until(lambda: watched.forwarded == 300, timeout_s=40)
+                await watched.until(lambda: watched.forwarded == 300)
         done = await hub.counts("readings")
         assert (done.completed, done.failed) == (300, 0)
         assert sorted(await data_there(there)) == list(range(300))

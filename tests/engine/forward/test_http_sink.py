@@ -20,7 +20,7 @@ from hubqueue.model.job import NewJob
 from support import certificates
 from support.answering import Answer, Answering, answering, json_answer
 from support.onward import forwarder_of
-from support.waiting import until
+from support.waiting import soon, until
 from support.writing import batch, down, sink_of, written
 
 
@@ -114,7 +114,7 @@ async def test_what_is_through_is_not_sent_again_when_the_link_goes_down(there: 
             async def through() -> bool:
                 return (await forwarder.status()).forwarded == 60
 
-            await until(through, 60)
+            await until(through)
         assert (await hub.counts("readings")).failed == 0
     taken = [asked.json for turn, asked in enumerate(there.asked, 1) if turn % 8]
     assert taken == list(range(60))
@@ -230,7 +230,7 @@ async def saying(answer: bytes, *, to: int) -> AsyncIterator[str]:
     server = await asyncio.start_server(talk, "127.0.0.1", 0)
     async with server:
         yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        await asyncio.wait_for(ended.wait(), 30)
+        await soon(ended.wait())
 
 
 async def test_a_server_that_does_not_answer_is_given_up_in_time() -> None:

@@ -18,6 +18,7 @@ from hubqueue.forward.sink import Batch
 from hubqueue.forward.sinks.hub import HubSink
 from hubqueue.forward.verdict import Down, Reason, Rejected, verdict
 from support import central, certificates
+from support.waiting import soon
 
 encode = msgspec.msgpack.encode
 
@@ -131,7 +132,7 @@ async def test_a_sink_tells_when_its_server_is_gone(kind: central.Kind, tmp_path
         sink = await sink_of(link)
         lost = asyncio.create_task(sink.lost())
     with pytest.raises(LinkDown):
-        await asyncio.wait_for(lost, 10)
+        await soon(lost)
     with pytest.raises(LinkDown):
         await sink.write(batch(parcel(1)))
     await sink.close()

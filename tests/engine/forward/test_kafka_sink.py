@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from support.mock_kafka import MockKafka
 from support.onward import way_of
 from support.tansu import Tansu
 from support.tls_door import encrypted
-from support.waiting import until
+from support.waiting import soon, until
 
 AT_MS = 1_700_000_000_000
 
@@ -77,7 +76,7 @@ async def delivered(sink: Sink, jobs: Batch) -> None:
             return False
         return await deliver(sink, jobs) == [None] * len(jobs.parcels)
 
-    await until(is_there, 60)
+    await until(is_there)
 
 
 def numbers(records: list[Any]) -> list[int]:
@@ -218,7 +217,7 @@ async def test_an_idle_producer_tells_that_its_broker_is_gone(mock: MockKafka, s
     await sink.connect()
     mock.set_down(down=True)
     with pytest.raises(Exception) as failure:
-        await asyncio.wait_for(sink.lost(), 60)
+        await soon(sink.lost())
     assert down(verdict(failure.value)).reason is Reason.UNREACHABLE
 
 
@@ -240,9 +239,9 @@ async def test_a_broker_that_is_frozen_is_left_in_time(tmp_path: Path, sinks: li
         sinks.append(sink := sink_of(broker.url, idempotent=False, write_timeout="1s"))
         await delivered(sink, batch(parcel(1)))
         broker.freeze()
-        found = down(await asyncio.wait_for(deliver(sink, batch(parcel(2))), 60))
+        found = down(await soon(deliver(sink, batch(parcel(2)))))
         assert found.reason in (Reason.TIMEOUT, Reason.UNREACHABLE)
-        await asyncio.wait_for(sink.close(), 60)
+        await soon(sink.close())
         broker.thaw()
         await delivered(sink, batch(parcel(2)))
 

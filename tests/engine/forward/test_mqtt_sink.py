@@ -17,6 +17,7 @@ from support import certificates
 from support.mosquitto import Mosquitto
 from support.mqtt import client
 from support.old_broker import old_broker
+from support.waiting import in_time, soon
 from support.writing import batch, down, sink_of, written
 
 PATIENCE_S = 60
@@ -37,7 +38,7 @@ async def heard(broker: Mosquitto, topics: str = "#", **more: Any) -> AsyncItera
 
 async def take(listener: aiomqtt.Client, count: int) -> list[aiomqtt.Message]:
     found = []
-    async with asyncio.timeout(PATIENCE_S):
+    async with in_time():
         async for message in listener.messages:
             found.append(message)
             if len(found) == count:
@@ -202,7 +203,7 @@ async def test_a_named_client_has_one_connection(broker: Mosquitto) -> None:
         ended = asyncio.create_task(older.lost())
         async with sink_of(to(broker), mqtt=keys) as newer:
             with pytest.raises(LinkDown):
-                await asyncio.wait_for(ended, PATIENCE_S)
+                await soon(ended)
             assert await written(newer, batch(1)) == [None]
             found = await down(older, batch(1))
             assert found.reason.value == "unreachable"
@@ -214,5 +215,5 @@ async def test_a_connection_that_ends_in_mid_batch_ends_the_wait(broker: Mosquit
         writing = asyncio.create_task(down(sink, batch(*range(300))))
         await asyncio.sleep(0)  # the first messages are out, and nobody has read them
         broker.kill()
-        found = await asyncio.wait_for(writing, PATIENCE_S)
+        found = await soon(writing)
     assert found.reason.value == "unreachable"

@@ -17,6 +17,7 @@ from hubqueue.forward.status import Event, Forwarded, LinkChanged, Refused
 from hubqueue.forward.verdict import Down, Reason, Rejected, SinkDown
 from hubqueue.hub.hub import Hub
 from hubqueue.model.job import NewJob
+from support.waiting import in_time
 
 
 class LineSink:
@@ -86,7 +87,7 @@ async def run(hub: Hub, sink: LineSink, jobs: int = 10) -> list[Event]:
             through.set()
 
     forwarder.listen(receive)
-    async with asyncio.timeout(20), forwarder:
+    async with in_time(), forwarder:
         await through.wait()
     return events
 

@@ -15,7 +15,7 @@ from hubqueue.forward.verdict import Down, Reason, Rejected, verdict
 from support import certificates
 from support.postgres import Postgres
 from support.postgres_sink import COLUMNS, batch, parcel, sink_of, trouble
-from support.waiting import until
+from support.waiting import soon, until
 
 
 async def test_a_commit_is_synced_even_where_the_server_would_not(
@@ -103,7 +103,7 @@ async def test_a_server_that_is_frozen_is_left_in_time(server: Postgres, table: 
     await sink.write(batch(parcel(1)))
     server.freeze()
     try:
-        found = await asyncio.wait_for(deliver(sink, batch(parcel(2))), 60)
+        found = await soon(deliver(sink, batch(parcel(2))))
     finally:
         server.thaw()
     assert isinstance(found, Down)

@@ -18,6 +18,7 @@ from hubqueue.forward.status import Event, Forwarded, LinkChanged, Refused
 from hubqueue.hub.hub import Hub
 from hubqueue.model.job import NewJob
 from support.peer import Peer
+from support.waiting import in_time
 
 encode = msgspec.msgpack.encode
 
@@ -79,7 +80,7 @@ class Run:
                 ended.set()
 
         self.forwarder.listen(receive)
-        async with asyncio.timeout(20), self.forwarder:
+        async with in_time(), self.forwarder:
             await ended.wait()
 
     @property

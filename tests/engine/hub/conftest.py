@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from hubqueue.model.job import Job, Leased, NewJob
 from hubqueue.model.outcome import Outcome, Settlement
 from hubqueue.model.verbs import Event
 from hubqueue.store import lists
+from support.waiting import until
 
 
 class Bench:
@@ -57,16 +57,9 @@ class Bench:
         await self.hub.subscribe(queue, heard.append)
         return heard
 
-    async def until(self, condition: Callable[[], Any], *, seconds: float = 10.0) -> None:
+    async def until(self, condition: Callable[[], Any]) -> None:
         """Wait until a condition (plain or async) holds."""
-        async with asyncio.timeout(seconds):
-            while True:
-                result = condition()
-                if asyncio.iscoroutine(result):
-                    result = await result
-                if result:
-                    return
-                await asyncio.sleep(0.005)
+        await until(condition)
 
     async def check_counters(self) -> None:
         """The kept counters are what a recount finds."""

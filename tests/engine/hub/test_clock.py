@@ -20,7 +20,7 @@ from hubqueue.model.schedule import Schedule
 from hubqueue.model.state import State
 from hubqueue.model.verbs import Renewal
 from hubqueue.store import meta, schedules
-from support.waiting import until
+from support.waiting import soon, until
 
 HOUR_MS = 3_600_000
 NEAR_MS = 60_000
@@ -57,7 +57,7 @@ async def _jump(hub: Hub, by_ms: int) -> None:
     await until(lambda: abs(hub.store.clock.jump_ms()) == 0)
     before = hub.store.groups
     await until(lambda: hub.store.groups > before + 1)
-    await asyncio.wait_for(hub.sync(), 5)
+    await soon(hub.sync())
 
 
 async def _near(hub: Hub, at_ms: int) -> bool:

@@ -19,6 +19,7 @@ from hubqueue.model.state import State
 from hubqueue.model.verbs import Renewal
 from hubqueue.store.queues import NEVER
 from hubqueue.store.tx import Tx
+from support.waiting import soon
 
 from .conftest import Bench
 
@@ -301,7 +302,7 @@ async def test_one_lease_removes_a_bounded_number_of_outlived_jobs_and_a_waiting
     waits = asyncio.create_task(bench.hub.lease("q", owner="w", wait_ms=10_000))
     polled = bench.hub.run(lambda tx: lease(tx, "q", 1, "v", 30_000))
     assert await polled == []
-    assert [each.job.name for each in await asyncio.wait_for(waits, 5)] == ["alive"]
+    assert [each.job.name for each in await soon(waits)] == ["alive"]
 
 
 async def test_a_worker_that_gave_up_behind_the_gate_leaves_its_job_to_the_next(bench: Bench) -> None:
@@ -317,7 +318,7 @@ async def test_a_worker_that_gave_up_behind_the_gate_leaves_its_job_to_the_next(
     await asyncio.gather(first, return_exceptions=True)
     hub.store._gate.closed = False
     hub.store._run_gated()
-    assert [each.job.name for each in await asyncio.wait_for(second, 5)] == ["a"]
+    assert [each.job.name for each in await soon(second)] == ["a"]
 
 
 async def test_upkeep_goes_on_when_its_plan_was_taken_back_with_a_group(bench: Bench) -> None:

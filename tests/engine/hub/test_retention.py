@@ -46,7 +46,7 @@ async def test_jobs_that_finish_after_a_look_go_in_time_too(tmp_path: Path) -> N
             async def is_gone() -> bool:
                 return await _kept(hub) == (0, 1)
 
-            await until(is_gone, 5)
+            await until(is_gone)
 
 
 async def test_a_shorter_age_holds_at_once(tmp_path: Path) -> None:
@@ -60,7 +60,7 @@ async def test_a_shorter_age_holds_at_once(tmp_path: Path) -> None:
         async def is_gone() -> bool:
             return await _kept(hub) == (0, 0)
 
-        await until(is_gone, 5)
+        await until(is_gone)
 
 
 async def test_a_queue_with_nothing_to_delete_costs_no_transaction(tmp_path: Path) -> None:

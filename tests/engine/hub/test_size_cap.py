@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 
 from hubqueue.errors import QueueFull
@@ -12,7 +11,7 @@ from hubqueue.model.job import NewJob
 from hubqueue.model.state import State
 from hubqueue.model.verbs import Event
 from hubqueue.store.tx import Tx
-from support.waiting import until
+from support.waiting import in_time, until
 
 CAP = 64 * 1024 * 1024
 JOB = NewJob(data=b"\xc5\x27\x10" + bytes(10_000))
@@ -21,7 +20,7 @@ JOB = NewJob(data=b"\xc5\x27\x10" + bytes(10_000))
 async def _fill(hub: Hub) -> int:
     """Enqueue until the hub refuses; how many it took."""
     taken = 0
-    async with asyncio.timeout(30):
+    async with in_time():
         while True:
             try:
                 await hub.enqueue("q", [JOB] * 100)
@@ -46,7 +45,7 @@ async def test_beyond_its_size_a_hub_told_so_drops_the_oldest_and_counts_them(tm
         await hub.subscribe("q", events.append)
         first = (await hub.enqueue("q", [JOB]))[0]
         taken, refused, largest_bytes = 1, 0, 0
-        async with asyncio.timeout(30):
+        async with in_time():
             while taken < 30_000:  # 300 MB
                 try:
                     await hub.enqueue("q", [JOB] * 100)

@@ -20,8 +20,9 @@ from hubqueue.model.state import State
 from hubqueue.mqtt.bridge import Bridge
 from hubqueue.mqtt.rules import Rule
 from support.mosquitto import Mosquitto
-from support.mqtt import client, publish, until
+from support.mqtt import client, publish
 from support.proxy import Proxy
+from support.waiting import until
 
 READINGS = Rule(topic="s/{room}", queue="readings")
 

@@ -16,9 +16,9 @@ from hubqueue.model.channel import ChannelMessage
 from hubqueue.model.payload import decode, encode
 from hubqueue.mqtt.bridge import Bridge
 from hubqueue.mqtt.rules import Rule
-from support import waiting
 from support.mosquitto import Mosquitto
-from support.mqtt import client, near, publish, until
+from support.mqtt import client, near, publish
+from support.waiting import in_time, until
 
 Heard = list[tuple[str, Any]]
 
@@ -53,7 +53,7 @@ async def queued(hub: Hub) -> None:
     async def waits() -> bool:
         return bool((await hub.counts("q")).waiting)
 
-    await waiting.until(waits, 10)
+    await until(waits)
 
 
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
@@ -77,7 +77,7 @@ async def test_what_a_hub_says_reaches_the_broker_and_other_hubs_once(tmp_path: 
             assert [told for told in each if told[0] == "doors"] == expected
             assert len(each) == 22
         seen: list[tuple[str, bytes]] = []
-        async with asyncio.timeout(10):
+        async with in_time():
             async for message in listener.messages:
                 assert isinstance(message.payload, bytes)
                 seen.append((message.topic.value, message.payload))
@@ -148,7 +148,7 @@ async def test_a_hub_without_its_broker_goes_on_and_drops_what_it_would_say(tmp_
         assert len(heard) == 5000
         await broker.start()
         await publish(broker.port, [("hubqueue/back/messages", b"1")])
-        async with asyncio.timeout(15):
+        async with in_time():
             while ("back", 1) not in heard:
                 await publish(broker.port, [("hubqueue/back/messages", b"1")])
                 await asyncio.sleep(0.1)

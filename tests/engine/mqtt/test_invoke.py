@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,8 @@ from hubqueue.model.state import State
 from hubqueue.mqtt.bridge import Bridge
 from hubqueue.mqtt.invoke import RESPONSES, invoked, read_invoke
 from support.mosquitto import Mosquitto
-from support.mqtt import client, publish, until
+from support.mqtt import client, publish
+from support.waiting import in_time, until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -57,7 +57,7 @@ async def work_one(hub: Hub, queue: str, outcome: Outcome) -> str:
 
 
 async def answer(receiver: aiomqtt.Client) -> tuple[Any, bytes | None]:
-    async with asyncio.timeout(10):
+    async with in_time():
         message = await anext(receiver.messages)
     return msgspec.json.decode(message.payload), getattr(message.properties, "CorrelationData", None)
 

@@ -17,7 +17,8 @@ from hubqueue.hub.hub import Hub
 from support.child import environment
 from support.disk import Powered, shim
 from support.mosquitto import Mosquitto
-from support.mqtt import publish, until
+from support.mqtt import publish
+from support.waiting import in_time, until
 
 MESSAGES = 20_000
 KILLS = 5
@@ -61,7 +62,7 @@ async def bridges() -> AsyncIterator[Bridges]:
 async def told(process: asyncio.subprocess.Process) -> int:
     """How many messages it says it has received: its next line."""
     assert process.stdout is not None
-    async with asyncio.timeout(30):
+    async with in_time():
         line = await process.stdout.readline()
     assert line, "the bridge process has ended"
     return int(line.split()[1])
@@ -167,7 +168,7 @@ async def test_p2_nothing_is_acknowledged_while_the_disk_cannot_sync(tmp_path: P
 
 async def stored(process: asyncio.subprocess.Process, broker: Mosquitto) -> None:
     """Wait until the broker has heard about everything it sent, then end the process."""
-    await until(lambda: acknowledged(broker.log()), 60)
+    await until(lambda: acknowledged(broker.log()))
     await kill(process)
 
 

@@ -15,9 +15,10 @@ from hubqueue.mqtt.link import GOODBYE_S
 from support import hasty_links
 from support.hub_process import clean_environment
 from support.mosquitto import Mosquitto
-from support.mqtt import Collecting, client, near, publish, until
+from support.mqtt import Collecting, client, near, publish
 from support.old_broker import old_broker
 from support.proxy import Proxy, Uplink
+from support.waiting import until
 
 if TYPE_CHECKING:
     pass

@@ -19,7 +19,7 @@ from hubqueue.model.job import NewJob
 from hubqueue.model.outcome import Complete, Settlement
 from hubqueue.pipeline.runner import Runner
 from support.pipelines import written
-from support.waiting import until
+from support.waiting import soon, until
 
 MINUTE = 60_000
 T = 1_790_000_000_000 - 1_790_000_000_000 % MINUTE
@@ -44,7 +44,7 @@ async def running(hub: Hub, folder: Path, steps: str, to: str = "out") -> AsyncI
         yield runner
     finally:
         runner.stop()
-        await asyncio.wait_for(task, 60)
+        await soon(task)
 
 
 async def push(hub: Hub, *data: Any) -> None:

@@ -30,7 +30,7 @@ from hubqueue.pipeline.step import State as StepState
 from hubqueue.pipeline.step import Step
 from support.proxy import Proxy, Uplink
 from support.served import served
-from support.waiting import until
+from support.waiting import soon, until
 
 SUMS = "- window: {every: 60s, by: [d], time: t, lateness: 0s, values: {v: sum}}"
 MINUTE = 60_000
@@ -67,7 +67,7 @@ async def running(hub: Verbs, pipeline: Pipeline, now_ms: Callable[[], int] | No
         yield runner
     finally:
         runner.stop()
-        await asyncio.wait_for(task, 60)
+        await soon(task)
 
 
 async def push(hub: Verbs, *data: Any, queue: str = "in") -> list[str]:
@@ -285,9 +285,9 @@ async def test_a_backlog_of_many_short_windows_is_closed_as_fast_as_it_opens(hub
         await push(hub, *({"d": device, "t": T + number * 1000, "v": number} for device in range(1000)))
     steps = "- window: {every: 1s, by: [d], time: t, lateness: 0s, max_open: 2500}"
     async with running(hub, plan(tmp_path, steps, batch=1000), lambda: T) as runner:
-        await until(done(hub, 8000), 60)
+        await until(done(hub, 8000))
         assert runner.status.refused == 0
-        await until(given(hub, 7000), 60)
+        await until(given(hub, 7000))
 
 
 async def test_a_stop_gives_back_what_was_not_worked_on(hub: Hub, tmp_path: Path) -> None:
@@ -342,19 +342,19 @@ async def test_p9_over_the_network_a_lost_answer_counts_nothing_twice(
         async with RemoteHub(link) as remote, running(remote, pipeline, lambda: T) as runner:
             for number in range(rounds):
                 await push(hub.hub, {"d": "a", "t": T + number, "v": 1}, {"d": "a", "t": T + number, "v": 2})
-                await asyncio.wait_for(held.holds.wait(), 60)
+                await soon(held.holds.wait())
                 held.holds.clear()
                 await proxy.set(Uplink.MUTE)
                 held.go.set()
-                await until(done(hub.hub, 2 * number + 2), 60)  # it is done, and nobody has heard of it
+                await until(done(hub.hub, 2 * number + 2))  # it is done, and nobody has heard of it
                 if patience_s < 30:
-                    await until(lambda: runner.status.released == 2, 60)
+                    await until(lambda: runner.status.released == 2)
                 await proxy.set(Uplink.PASS)
                 proxy.cut()
-                await until(lambda wanted=2 * number + 2: runner.status.released == wanted, 60)
+                await until(lambda wanted=2 * number + 2: runner.status.released == wanted)
             held.go.set()
             await push(hub.hub, {"d": "a", "t": T + MINUTE, "v": 5})
-            await until(given(hub.hub, 1), 60)
+            await until(given(hub.hub, 1))
         assert [(each["v_sum"], each["count"]) for each in await data(hub.hub)] == [(3 * rounds, 2 * rounds)]
         counts = await hub.hub.counts("in")
         assert (counts.completed, counts.failed) == (2 * rounds + 1, 0)
@@ -368,8 +368,8 @@ async def test_p9_over_the_network_a_lost_link_loses_nothing(tmp_path: Path) -> 
             for number in range(15):
                 await push(hub.hub, *({"d": "a", "t": T + number * 1000, "v": v} for v in range(10)))
                 proxy.cut_after(down=random.Random(number).randrange(3000))
-                await until(done(hub.hub, 10 * number + 10), 60)
+                await until(done(hub.hub, 10 * number + 10))
             await push(hub.hub, {"d": "a", "t": T + MINUTE, "v": 5})
-            await until(given(hub.hub, 1), 60)
+            await until(given(hub.hub, 1))
         assert [(each["v_sum"], each["count"]) for each in await data(hub.hub)] == [(15 * 45, 150)]
         assert (await hub.hub.counts("in")).failed == 0

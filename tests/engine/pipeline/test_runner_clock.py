@@ -20,7 +20,7 @@ from hubqueue.model.outcome import Complete, Settlement
 from hubqueue.model.state import State
 from hubqueue.pipeline.runner import Runner
 from support.pipelines import written
-from support.waiting import until
+from support.waiting import soon, until
 
 HOUR, DAY = 3_600_000, 86_400_000
 T = 1_790_000_000_000 - 1_790_000_000_000 % HOUR
@@ -63,7 +63,7 @@ async def at_work(runner: Runner) -> AsyncIterator[None]:
         yield
     finally:
         runner.stop()
-        await asyncio.wait_for(task, 60)
+        await soon(task)
 
 
 async def push(hub: Hub, *records: tuple[str, int, int], queue: str = "in") -> None:
@@ -76,7 +76,7 @@ async def completed(hub: Hub, count: int) -> None:
     async def done() -> bool:
         return (await hub.counts("in")).completed == count
 
-    await until(done, 60)
+    await until(done)
 
 
 async def sums(hub: Hub) -> list[tuple[str, int]]:
@@ -90,7 +90,7 @@ async def test_a_jump_while_it_waits_for_jobs_closes_nothing(
 ) -> None:
     await push(hub, ("a", 0, 1))
     await completed(hub, 1)
-    await until(lambda: runner._polling is not None, 60)
+    await until(lambda: runner._polling is not None)
     clock.now += jump_ms
     await push(hub, ("b", 0, 2))
     await completed(hub, 2)
@@ -106,10 +106,10 @@ async def test_a_jump_is_not_forgotten_when_nothing_can_be_stored(hub: Hub, cloc
     await push(hub, ("b", 0, 1))
     await completed(hub, 1)
     await push(hub, ("a", 0, 2), ("a", HOUR, 4))
-    await until(lambda: runner.status.trouble is not None, 60)
+    await until(lambda: runner.status.trouble is not None)
     clock.now += DAY
     released = runner.status.released
-    await until(lambda: runner.status.released > released + 4, 60)
+    await until(lambda: runner.status.released > released + 4)
     leased = await hub.lease("out", 3, owner="test")
     await hub.settle([Settlement(each.job.id, each.token, Complete()) for each in leased])
     await completed(hub, 3)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 from hubqueue.servers.connection import Connection
 from hubqueue.servers.tcp import TcpServer
+from support.waiting import in_time
 from support.wire import WireClient
 
 from .conftest import Connect
@@ -116,7 +116,7 @@ async def test_a_slow_subscriber_is_told_of_its_gap_and_holds_nobody_up(connect:
         assert pushed < 1000
     told = 0
     missed = session._missed
-    async with asyncio.timeout(20):
+    async with in_time():
         while told < 3 * pushed - missed:
             assert (await watcher.read())["event"]["eventType"] != "gap"
             told += 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from support.child import Puppet, Refused, puppet
 from support.disk import small
-from support.waiting import until
+from support.waiting import in_time, until
 
 MEGABYTES = 64
 JOB_BYTES = 8_000
@@ -27,7 +26,7 @@ def folder(tmp_path: Path) -> Iterator[Path]:
 async def _fill(told: Puppet, first: int = 0) -> set[int]:
     """Enqueue until the disk is full; the numbers that were taken."""
     taken: set[int] = set()
-    async with asyncio.timeout(60):
+    async with in_time():
         while True:
             ns = list(range(first + len(taken), first + len(taken) + BATCH))
             try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Iterator
 
@@ -16,7 +15,7 @@ from hubqueue.supervisor.announcer import Announcer
 from hubqueue.supervisor.broker import HandedOut
 from hubqueue.supervisor.client import Supervisor
 from support.supervisor import TOKEN, FakeSupervisor
-from support.waiting import until
+from support.waiting import in_time, until
 
 LOGIN = {"host": "core-mosquitto", "port": 1884, "username": "addons", "password": "s3cret"}
 
@@ -79,6 +78,6 @@ async def test_it_can_be_closed_while_nobody_hears(caplog: pytest.LogCaptureFixt
     told = Announcer(Supervisor("http://127.0.0.1:9", TOKEN), {"host": "h", "port": 1})
     told.start()
     await until(lambda: "trying again" in caplog.text)
-    async with asyncio.timeout(5):
+    async with in_time():
         await told.close()
         await told.close()

@@ -9,6 +9,7 @@ import os
 import pytest
 
 from hubqueue.work.output import LINES_PER_S, MAX_LINE_BYTES, LineLog
+from support.waiting import in_time
 
 
 class Pipe(asyncio.Protocol):
@@ -33,7 +34,7 @@ class Pipe(asyncio.Protocol):
 
     async def end(self) -> None:
         os.close(self.fd)
-        async with asyncio.timeout(30):
+        async with in_time():
             await self.closed.wait()
 
 
@@ -67,7 +68,7 @@ async def test_a_flood_waits_for_the_limit_and_loses_nothing(caplog: pytest.LogC
     started = loop.time()
     count = LINES_PER_S * 2 + 50
     await loop.run_in_executor(None, os.write, pipe.fd, b"".join(b"%d\n" % n for n in range(count)))
-    async with asyncio.timeout(30):
+    async with in_time():
         while len(caplog.records) < count:
             assert len(caplog.records) <= LINES_PER_S * (1 + int(loop.time() - started + 0.1))
             await asyncio.sleep(0.01)

@@ -17,7 +17,7 @@ import pytest
 
 from hubqueue.work.messages import Setup
 from hubqueue.work.process import HandlerProcess, clean_environment
-from support.waiting import until
+from support.waiting import in_time, soon, until
 
 NOBODY = "tcp://127.0.0.1:1"  # no hub is needed for a process that stands by
 
@@ -30,7 +30,7 @@ async def child(folder: Path, **options: object) -> AsyncIterator[HandlerProcess
         yield process
     finally:
         await process.kill("is not needed")
-        await asyncio.wait_for(process.closed.wait(), 5)
+        await soon(process.closed.wait())
 
 
 def write(folder: Path, text: str, name: str = "tasks.py") -> None:
@@ -42,7 +42,7 @@ def listing(folder: Path) -> list[str]:
 
 
 async def ended(process: HandlerProcess) -> str:
-    async with asyncio.timeout(30):
+    async with in_time():
         await asyncio.wait({process.ended})
     return process.cause
 
@@ -51,7 +51,7 @@ async def test_it_loads_the_folder_and_stands_by(tmp_path: Path) -> None:
     write(tmp_path, "from hubqueue.work.registry import task\n@task('a', queue='q')\ndef a(job): ...\n")
     write(tmp_path, "1/0", "broken.py")
     async with child(tmp_path) as process:
-        ready = await asyncio.wait_for(process.ready, 30)
+        ready = await soon(process.ready)
         assert [(task.name, task.queue, task.file, task.line) for task in ready.tasks] == [("a", "q", "tasks.py", 2)]
         assert [str(problem) for problem in ready.problems] == ["broken.py:1: ZeroDivisionError: division by zero"]
         assert not process.ended.done()
@@ -60,17 +60,17 @@ async def test_it_loads_the_folder_and_stands_by(tmp_path: Path) -> None:
 
 async def test_a_drained_process_that_never_went_ends_by_itself(tmp_path: Path) -> None:
     async with child(tmp_path) as process:
-        await asyncio.wait_for(process.ready, 30)
-        await asyncio.wait_for(process.drain(1.0), 5)
+        await soon(process.ready)
+        await soon(process.drain(1.0))
         assert process.ended.result() == 0
 
 
 async def test_a_working_process_without_a_hub_drains_too(tmp_path: Path) -> None:
     write(tmp_path, "from hubqueue.work.registry import task\n@task('a')\ndef a(job): ...\n")
     async with child(tmp_path) as process:
-        await asyncio.wait_for(process.ready, 30)
+        await soon(process.ready)
         process.go(())
-        await asyncio.wait_for(process.drain(1.0), 10)
+        await soon(process.drain(1.0))
         assert process.ended.result() == 0
 
 
@@ -81,7 +81,7 @@ async def test_a_file_that_kills_the_process_is_named(tmp_path: Path) -> None:
         assert process.loading == "deadly.py"
         assert not process.ready.done()
     async with child(tmp_path, skip=("deadly.py",)) as process:
-        ready = await asyncio.wait_for(process.ready, 30)
+        ready = await soon(process.ready)
         assert ready.problems[0].file == "deadly.py"
 
 
@@ -168,7 +168,7 @@ async def test_its_output_reaches_the_log_with_levels(tmp_path: Path, caplog: py
         """,
     )
     async with child(tmp_path) as process:
-        await asyncio.wait_for(process.ready, 30)
+        await soon(process.ready)
         said = [(logging.INFO, "printed"), (logging.WARNING, "complained")]
         said += [(logging.ERROR, "mine: two"), (logging.ERROR, "lines"), (logging.INFO, "mine: said")]
         wanted = {(level, f"{text} pid={process.pid}") for level, text in said}
@@ -184,7 +184,7 @@ async def test_it_gets_neither_the_hubs_secrets_nor_a_token_on_its_command_line(
     monkeypatch.setenv("MY_API_KEY", "mine")
     write(tmp_path, "import os, pathlib, json\npathlib.Path('env').write_text(json.dumps(dict(os.environ)))")
     async with child(tmp_path, token="very-secret") as process:
-        await asyncio.wait_for(process.ready, 30)
+        await soon(process.ready)
         environment = (tmp_path / "env").read_text()
         assert not any(name in environment for name in secrets)
         assert "MY_API_KEY" in environment
@@ -201,7 +201,7 @@ async def test_its_memory_and_its_niceness_are_limited(tmp_path: Path) -> None:
     write(tmp_path, "x = bytearray(2_000_000_000)")
     write(tmp_path, "import os, pathlib\npathlib.Path('nice').write_text(str(os.nice(0)))", "z.py")
     async with child(tmp_path, max_memory_bytes=1_000_000_000, nice=3) as process:
-        ready = await asyncio.wait_for(process.ready, 30)
+        ready = await soon(process.ready)
         assert [(one.file, one.text) for one in ready.problems] == [("tasks.py", "MemoryError")]
         assert int((tmp_path / "nice").read_text()) == os.nice(0) + 3
 
@@ -210,6 +210,6 @@ async def test_noise_on_the_message_pipe_is_survived(tmp_path: Path, caplog: pyt
     write(tmp_path, "import os, sys\nos.write(int(sys.argv[1]), b'noise\\n{\"type\":\"Go\"}\\n' + b'x' * 100)")
     write(tmp_path, "import os, sys\nos.write(int(sys.argv[1]), b'\\n')", "z.py")
     async with child(tmp_path) as process:
-        ready = await asyncio.wait_for(process.ready, 30)
+        ready = await soon(process.ready)
         assert ready.problems == []
         assert sum("not understood" in record.getMessage() for record in caplog.records) == 1, "said once"

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubqueue.work.turns import Turns
+from support.waiting import soon
 
 
 async def settle_down() -> None:
@@ -17,7 +18,7 @@ async def settle_down() -> None:
 
 async def test_jobs_without_suspicion_run_beside_each_other() -> None:
     turns = Turns()
-    await asyncio.wait_for(asyncio.gather(*(turns.begin(alone=False) for _ in range(100))), 5)
+    await soon(asyncio.gather(*(turns.begin(alone=False) for _ in range(100))))
 
 
 async def test_a_suspect_waits_for_the_others_and_they_for_it() -> None:
@@ -33,7 +34,7 @@ async def test_a_suspect_waits_for_the_others_and_they_for_it() -> None:
     assert suspect.done()
     assert not after.done()
     turns.end()
-    await asyncio.wait_for(after, 5)
+    await soon(after)
 
 
 async def test_a_suspect_that_gives_up_waiting_holds_nobody_up() -> None:
@@ -43,7 +44,7 @@ async def test_a_suspect_that_gives_up_waiting_holds_nobody_up() -> None:
     after = asyncio.create_task(turns.begin(alone=False))
     await settle_down()
     suspect.cancel()
-    await asyncio.wait_for(after, 5)
+    await soon(after)
 
 
 async def test_a_turn_that_comes_in_the_moment_of_giving_up_is_handed_on() -> None:
@@ -54,7 +55,7 @@ async def test_a_turn_that_comes_in_the_moment_of_giving_up_is_handed_on() -> No
     await settle_down()
     turns.end()  # gives the turn to `unlucky`, which has not run yet
     unlucky.cancel()
-    await asyncio.wait_for(after, 5)
+    await soon(after)
 
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans(), st.integers(0, 3)), max_size=30))
@@ -83,7 +84,7 @@ def test_no_suspect_ever_runs_beside_another_job(jobs: list[tuple[bool, bool, in
                     turns.end()
                 else:
                     other.cancel()
-        await asyncio.wait_for(asyncio.gather(*tasks), 5)
-        await asyncio.wait_for(turns.begin(alone=True), 5)
+        await soon(asyncio.gather(*tasks))
+        await soon(turns.begin(alone=True))
 
     asyncio.run(scenario())

@@ -14,6 +14,7 @@ import msgspec
 from hubqueue.model.job import NewJob
 from support.child import environment
 from support.ports import free_port
+from support.waiting import in_time
 
 TOKEN = "let-me-in"
 
@@ -39,7 +40,7 @@ class HttpPlace:
             stdout=asyncio.subprocess.PIPE,
         )
         assert self._process.stdout is not None
-        async with asyncio.timeout(60):
+        async with in_time():
             assert await self._process.stdout.readline() == b"ready\n"
 
     async def kill(self) -> None:

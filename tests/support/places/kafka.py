@@ -6,7 +6,6 @@ brings a password is refused; test_kafka_sink has one that is killed, and one th
 
 from __future__ import annotations
 
-import asyncio
 import json
 from contextlib import suppress
 from pathlib import Path
@@ -20,6 +19,7 @@ from support.places.place import QUEUE
 from support.ports import free_port
 from support.proxy import Proxy, Uplink
 from support.tansu import Tansu
+from support.waiting import in_time
 
 MAX_RECORD = 4096
 
@@ -62,7 +62,7 @@ class KafkaPlace:
         return NewJob(data=msgspec.msgpack.encode({"n": 0, "pad": "x" * MAX_RECORD}))
 
     async def arrived(self) -> list[int]:
-        async with asyncio.timeout(60):
+        async with in_time():
             while True:
                 with suppress(KafkaError):  # readers go over public_port too, where the suite cuts connections
                     return [json.loads(record.value)["n"] for record in await self._broker.records(QUEUE)]

@@ -15,7 +15,7 @@ from hubqueue.app import App
 from hubqueue.config.settings import GivenToken, Ingress
 from hubqueue.model.access import Grant, Scope
 from support.http import app_of, base_of, browser
-from support.waiting import until
+from support.waiting import in_time, soon, until
 
 ADMIN, READER = "admin-secret", "reader-secret"
 TOKENS = (ADMIN, GivenToken(READER, Grant("reader", frozenset({Scope.READ}))))
@@ -181,7 +181,7 @@ async def test_what_runs_with_a_token_ends_when_it_is_revoked(guarded: App) -> N
         await until(lambda: hub.served("q"))
         await hub.run(lambda tx: hub.access.revoke(tx, "worker"))
         with pytest.raises(aiohttp.ClientError):
-            await asyncio.wait_for(poll, 5)
+            await soon(poll)
 
 
 async def test_who_revokes_its_own_token_by_http_is_answered(guarded: App) -> None:
@@ -214,7 +214,7 @@ async def test_websockets_and_streams_end_with_their_token(guarded: App) -> None
                 message = await socket.receive(timeout=5)
                 assert message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR)
             with pytest.raises(aiohttp.ClientError):
-                async with asyncio.timeout(5):
+                async with in_time():
                     await stream.read()
 
 

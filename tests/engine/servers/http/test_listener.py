@@ -13,7 +13,7 @@ from hubqueue.servers.http.rest.serve import rest
 from hubqueue.servers.http.server import HttpServer
 from hubqueue.servers.http.settings import HttpSettings
 from support.http import app_of, base_of, browser
-from support.waiting import until
+from support.waiting import in_time, until
 
 
 async def test_connections_are_bounded(tmp_path: Path) -> None:
@@ -53,7 +53,7 @@ async def test_who_sends_no_whole_request_is_cut_and_others_are_not(tmp_path: Pa
 async def ended(reader: asyncio.StreamReader) -> bool:
     """Whether the other side ends the connection without a word."""
     try:
-        async with asyncio.timeout(10):
+        async with in_time():
             return await reader.read() == b""
     except ConnectionResetError:
         return True

@@ -26,7 +26,7 @@ from hubqueue.servers.http.ws import Client, websocket
 from hubqueue.servers.settings import TcpSettings
 from hubqueue.servers.tcp import TcpServer
 from support.doors import door_of
-from support.waiting import until
+from support.waiting import in_time, until
 from support.websocket import WsClient
 from support.wire import WireClient
 
@@ -199,7 +199,7 @@ async def test_a_slow_client_misses_events_is_told_of_it_and_holds_nobody_up(
     assert isinstance(session, Client)
     assert session._missed > 0
     assert session._unsent + len(session._out) < MAX_UNTOLD_BYTES + 2_000_000
-    await until(lambda: session._transport is None, 10)  # it answers no ping
+    await until(lambda: session._transport is None)  # it answers no ping
     deaf.close()
 
 
@@ -223,7 +223,7 @@ async def test_summaries_begin_with_the_state_and_follow_every_change(connect: C
     assert (states["b"]["waiting"], states["b"]["deltas"]["enqueued"]) == (3, 3)
     assert states["b"]["rates"]["enqueued"] == pytest.approx(0.3)
     await hub.obliterate("b")
-    async with asyncio.timeout(10):
+    async with in_time():
         while (await client.read())["gone"] != ["b"]:
             pass
 
@@ -231,7 +231,7 @@ async def test_summaries_begin_with_the_state_and_follow_every_change(connect: C
 async def summed(client: WsClient, enough: Callable[[dict[str, Any]], bool]) -> dict[str, Any]:
     """The newest state of each queue, once there is enough."""
     states: dict[str, Any] = {}
-    async with asyncio.timeout(10):
+    async with in_time():
         while not enough(states):
             states |= {state["queue"]: state for state in (await client.read())["queues"]}
     return states
@@ -305,7 +305,7 @@ async def hub_publish(hub: Hub, value: object) -> int:
 async def sse(stream: aiohttp.ClientResponse) -> dict[str, Any]:
     """The next event of a stream: its id, event and data."""
     found: dict[str, Any] = {}
-    async with asyncio.timeout(10):
+    async with in_time():
         async for raw in stream.content:
             line = raw.decode().rstrip("\n")
             if not line and "data" in found:
@@ -332,7 +332,7 @@ async def test_a_stream_goes_on_where_it_broke_off(http: aiohttp.ClientSession, 
 
 
 async def test_a_quiet_stream_shows_that_it_lives(http: aiohttp.ClientSession) -> None:
-    async with http.get("/api/v1/events") as stream, asyncio.timeout(10):
+    async with http.get("/api/v1/events") as stream, in_time():
         while (await stream.content.readline()).strip() != b": still here":
             pass
 
@@ -348,7 +348,7 @@ async def test_a_stream_of_what_cannot_be_is_refused(http: aiohttp.ClientSession
 async def test_streams_end_when_the_hub_stops(http: aiohttp.ClientSession, server: HttpServer) -> None:
     async with http.get("/api/v1/events") as stream:
         await stream.content.readline()
-        async with asyncio.timeout(5):
+        async with in_time():
             await server.close()
             assert b"data" not in await stream.content.read()
 

@@ -22,7 +22,7 @@ from hubqueue.servers.http.settings import HttpSettings
 from hubqueue.servers.http.ws import NOT_AUTHENTICATED, websocket
 from support.doors import door_of
 from support.transcript import check, lines, to_send
-from support.waiting import until
+from support.waiting import in_time, until
 from support.websocket import WsClient
 
 CONTRACT = Path(__file__).parents[3] / "contract"
@@ -307,7 +307,7 @@ class TestHeartbeat:
             b"GET /api/v1/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
             b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n",
         )
-        async with asyncio.timeout(10):
+        async with in_time():
             received = b"-"
             while received:  # it takes what comes and answers no ping
                 try:
@@ -341,7 +341,7 @@ class TestHeartbeat:
         await client.send({"cmd": "CheckFile"})
         await client.send({"cmd": "Ping"})
         await client.socket.ping(b"there?")
-        async with asyncio.timeout(5):
+        async with in_time():
             while (await client.socket.receive()).type is not aiohttp.WSMsgType.PONG:
                 pass
         go_on.set()
@@ -349,7 +349,7 @@ class TestHeartbeat:
     async def test_a_ping_of_the_client_is_answered(self, connect: Connect) -> None:
         client = await connect(autoping=False)
         await client.socket.ping(b"there?")
-        async with asyncio.timeout(5):
+        async with in_time():
             while True:
                 message = await client.socket.receive()
                 if message.type is aiohttp.WSMsgType.PONG:

@@ -11,7 +11,7 @@ from hubqueue.hub.hub import Hub
 from hubqueue.model.job import NewJob
 from hubqueue.model.state import State
 from support.rest import Rest
-from support.waiting import until
+from support.waiting import soon, until
 
 
 async def enqueue(rest: Rest, *names: str) -> list[str]:
@@ -58,7 +58,7 @@ async def test_a_long_poll_is_answered_when_a_job_comes(rest: Rest) -> None:
     poll = asyncio.ensure_future(lease(rest, timeout=30_000))
     await until(lambda: rest.hub._waiters.waiting("q"))
     made = await enqueue(rest, "late")
-    assert (await asyncio.wait_for(poll, 5))[0] == made
+    assert (await soon(poll))[0] == made
 
 
 async def test_a_long_poll_ends_with_nothing(rest: Rest) -> None:
@@ -95,7 +95,7 @@ async def test_jobs_go_back_when_the_client_hung_up_before_its_answer(rest: Rest
         client.close()
         (id,) = await made
         if not answered:
-            await until(lambda id=id: comes_back(rest.hub, id), 10)
+            await until(lambda id=id: comes_back(rest.hub, id))
             assert (await rest.hub.get(id)).attempts == 0
         await rest.hub.obliterate("q")
 
@@ -168,7 +168,7 @@ async def test_waiting_for_a_result_ends_when_it_comes(rest: Rest) -> None:
     wait = asyncio.ensure_future(rest.get(f"/jobs/{id}/result?timeout=30000"))
     (_,), (token,) = await lease(rest)
     await rest.post(f"/jobs/{id}/complete", {"token": token, "result": "done"})
-    assert (await asyncio.wait_for(wait, 5))["result"] == "done"
+    assert (await soon(wait))["result"] == "done"
 
 
 async def test_invoke_waits_for_its_handler(rest: Rest) -> None:
@@ -177,7 +177,7 @@ async def test_invoke_waits_for_its_handler(rest: Rest) -> None:
     (job,), (token,) = found["jobs"], found["tokens"]
     assert (job["name"], job["data"]) == ("switch", {"on": True})
     await rest.post(f"/jobs/{job['id']}/complete", {"token": token, "result": {"on": True}})
-    answer = await asyncio.wait_for(call, 5)
+    answer = await soon(call)
     assert answer == {"id": job["id"], "state": "completed", "result": {"on": True}}
 
 
