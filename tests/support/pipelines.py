@@ -66,6 +66,11 @@ class Bench:
             return str(refused)
         raise AssertionError(f"it went through: {out}")
 
+    def remembered(self, step: str) -> list[Any]:
+        """What the step of this name knows, whatever the keys."""
+        state = self.states[step]
+        return [state.get(key) for key in state.keys()]  # noqa: SIM118  # a State is no dict
+
     async def close(self, now_ms: int) -> list[Any]:
         """What has come by then; the records that ran came at NOW_MS."""
         out: list[Any] = []

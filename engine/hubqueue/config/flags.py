@@ -10,11 +10,13 @@ from typing import Any
 from hubqueue.config import checks
 from hubqueue.config.checks import Check
 from hubqueue.config.mistakes import Wrong
+from hubqueue.config.timeformat import TIME_KEYS, with_times
 from hubqueue.expression import Text
 from hubqueue.pipeline.fields import Field
 from hubqueue.pipeline.flag import Flag, FlagSettings, Range, Rate, ZScore
 from hubqueue.pipeline.record import NAMES
 from hubqueue.pipeline.step import Step
+from hubqueue.pipeline.times import TimeField
 
 
 def flag() -> Check:
@@ -26,6 +28,7 @@ def flag() -> Check:
             "zscore": checks.Named(field, zscore()),
             "by": checks.from_engine_text(lambda text: Text(text, NAMES)),
             "time": field,
+            **TIME_KEYS,
             "into": field,
             "keys": checks.integer(1, 1_000_000),
         },
@@ -73,6 +76,9 @@ def _flag(clean: dict[str, Any]) -> Callable[[], Step]:
         raise Wrong(
             "checks nothing", hint="give range, rate or zscore, as in range: {temperature: {min: -40, max: 85}}"
         )
+    times = with_times(clean).pop("times")
+    if "time" in clean:
+        clean["time"] = TimeField(clean["time"], times)
     pairs = {f"{kind}s": tuple((Field(name), how) for name, how in given.items()) for kind, given in kinds.items()}
     clean.setdefault("into", Field("flags"))
     return partial(Flag, FlagSettings(**{**pairs, **clean}))

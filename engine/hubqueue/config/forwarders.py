@@ -23,7 +23,7 @@ from hubqueue.config.destinations.postgres import POSTGRES
 from hubqueue.config.mistakes import Wrong
 from hubqueue.config.queues import queue_name
 from hubqueue.config.settings import Forward, Onward
-from hubqueue.config.zone import time_zone
+from hubqueue.config.timeformat import time_zone
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.model.forwarding import check_forwarder_name
 from hubqueue.model.hours import Hours, check_window

@@ -20,8 +20,8 @@ from hubqueue.config.patterns import FilePatterns
 from hubqueue.config.queues import Queues, durability, storage
 from hubqueue.config.settings import Config, Handlers, HttpDoor, Ingress, Internal, Log, TcpDoor
 from hubqueue.config.sources import Sources
+from hubqueue.config.timeformat import time_zone
 from hubqueue.config.tokens import Tokens
-from hubqueue.config.zone import time_zone
 from hubqueue.hub.settings import HubSettings
 
 

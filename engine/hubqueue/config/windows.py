@@ -5,19 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
-from zoneinfo import ZoneInfo
 
 from hubqueue.config import checks
 from hubqueue.config.checks import Check
 from hubqueue.config.mistakes import Wrong
 from hubqueue.config.queues import queue_name
-from hubqueue.config.zone import time_zone
+from hubqueue.config.timeformat import TIME_KEYS, UNIT, time_format
 from hubqueue.pipeline import window as windows
 from hubqueue.pipeline.aggregate import AGGREGATES, Measure, is_aggregate
 from hubqueue.pipeline.batch import MAX_COUNT, Batch, BatchSettings
 from hubqueue.pipeline.fields import Field
 from hubqueue.pipeline.period import Period
 from hubqueue.pipeline.step import Step
+from hubqueue.pipeline.times import TimeField
 from hubqueue.pipeline.window import Window, WindowSettings
 
 ARRIVAL: Final = "arrival"
@@ -30,9 +30,9 @@ def window() -> Check:
     return checks.Section(
         {
             "every": checks.duration_ms(100, 31_536_000_000),
-            "timezone": time_zone,
             "by": checks.Each(field),
             "time": lambda value: None if value == ARRIVAL else field(value),
+            **TIME_KEYS,
             "lateness": checks.duration_ms(0),
             "ahead": checks.duration_ms(0),
             "late": late,
@@ -88,7 +88,10 @@ def _aggregate(value: Any) -> str:
 
 def _window(clean: dict[str, Any]) -> Callable[[], Step]:
     policy, queue = clean.get("late", ("drop", None))
-    period = Period(clean["every"], ZoneInfo(clean["timezone"])) if "timezone" in clean else Period(clean["every"])
+    time = clean.get("time")
+    if UNIT in clean and time is None:
+        raise Wrong("makes no sense without time", path=[UNIT], hint="time names what is read so")
+    format = time_format(clean)
     if clean.get("lateness", windows.LATENESS_MS) > clean["every"] * MAX_WAITING:
         raise Wrong(
             f"keeps more than {MAX_WAITING} windows of a group open",
@@ -96,9 +99,9 @@ def _window(clean: dict[str, Any]) -> Callable[[], Step]:
             hint="longer windows, or less lateness",
         )
     settings = WindowSettings(
-        period=period,
+        period=Period(clean["every"], format.zone),
         by=clean.get("by", ()),
-        time=clean.get("time"),
+        time=None if time is None else TimeField(time, format),
         lateness_ms=clean.get("lateness", windows.LATENESS_MS),
         ahead_ms=clean.get("ahead", windows.AHEAD_MS),
         late=policy,

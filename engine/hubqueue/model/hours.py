@@ -10,11 +10,11 @@ from __future__ import annotations
 import re
 from datetime import UTC, date, datetime, timedelta, tzinfo
 from typing import Final
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
 from hubqueue.errors import Invalid
+from hubqueue.model.zone import zone_of
 
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 MAX_WINDOWS: Final = 50  # more than a week of them is a mistake; each change of hours looks at all
@@ -36,7 +36,7 @@ class Hours(msgspec.Struct, frozen=True):
             raise Invalid("a schedule needs at least one window", hint=HINT)
         if len(self.windows) > MAX_WINDOWS:
             raise Invalid(f"a schedule has at most {MAX_WINDOWS} windows")
-        return Calendar([_parsed(text) for text in self.windows], _zone(self.timezone or zone))
+        return Calendar([_parsed(text) for text in self.windows], _zone_or_utc(self.timezone or zone))
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -131,10 +131,5 @@ def _days(text: str, listed: str) -> frozenset[int]:
     return frozenset(days)
 
 
-def _zone(name: str | None) -> tzinfo:
-    if name is None:
-        return UTC
-    try:
-        return ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise Invalid(f"{name!r} is not a time zone that is known here", hint="as in Europe/Berlin or UTC") from error
+def _zone_or_utc(name: str | None) -> tzinfo:
+    return UTC if name is None else zone_of(name)

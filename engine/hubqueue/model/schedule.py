@@ -9,7 +9,6 @@ from __future__ import annotations
 from datetime import UTC, datetime, tzinfo
 from functools import lru_cache
 from typing import Final
-from zoneinfo import ZoneInfo
 
 import msgspec
 from cronsim import CronSim, CronSimError
@@ -25,6 +24,7 @@ from hubqueue.model.limits import (
     check_queue,
     check_size,
 )
+from hubqueue.model.zone import zone_of
 
 MAX_KEY_CHARS: Final = 256
 SHORTCUTS: Final = {
@@ -129,10 +129,9 @@ def zone(name: str | None) -> tzinfo:
     if name is None:
         return UTC
     try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        text = f"Invalid cron expression: unknown time zone {name!r}"
-        raise Invalid(text, hint="for instance Europe/Berlin") from None
+        return zone_of(name)
+    except Invalid as error:
+        raise Invalid(f"Invalid cron expression: unknown time zone {name!r}", hint=error.hint) from None
 
 
 def _normal(expression: str) -> str:

@@ -19,7 +19,7 @@ from hubqueue.expression import MISSING, ExpressionFailed, Text, is_number
 from hubqueue.pipeline.fields import Field, map_of
 from hubqueue.pipeline.record import Record, Refused
 from hubqueue.pipeline.step import State
-from hubqueue.pipeline.times import time_ms
+from hubqueue.pipeline.times import TimeField
 
 _MAX_KEY_CHARS: Final = 512
 _COUNT: Final = "n"
@@ -63,7 +63,7 @@ class FlagSettings:
     rates: tuple[tuple[Field, Rate], ...] = ()
     zscores: tuple[tuple[Field, ZScore], ...] = ()
     by: Text | None = None
-    time: Field | None = None
+    time: TimeField | None = None
     into: Field
     keys: int = 10_000
 
@@ -103,7 +103,7 @@ class Flag:
         known: _Known | None = state.get(key)
         if known is None:
             self._admit(state)
-            known = (at_ms, {}, {})
+            known = (record.at_ms, {}, {})
         flags, rates, zscores = [], dict(known[1]), dict(known[2])
         for field, rate in self._settings.rates:
             value = values.get(field.text)
@@ -111,7 +111,9 @@ class Flag:
                 continue
             before = rates.get(field.text)
             if before is not None and at_ms <= before[0]:
-                continue  # out of order: there is no telling how fast it changed
+                if before[0] <= record.at_ms:
+                    continue  # out of order: there is no telling how fast it changed
+                before = None  # that one claimed to be of the future: it must not silence those that follow
             if before is not None and abs(value - before[1]) * rate.per_ms > rate.most * (at_ms - before[0]):
                 flags.append(f"{field.text}.rate")
             rates[field.text] = (at_ms, value)
@@ -121,7 +123,7 @@ class Flag:
                 flagged, zscores[field.text] = _scored(value, usual, zscores.get(field.text))
                 if flagged:
                     flags.append(f"{field.text}.zscore")
-        state.put(key, (max(at_ms, known[0]), rates, zscores))
+        state.put(key, (max(record.at_ms, known[0]), rates, zscores))
         return flags
 
     def _key(self, record: Record) -> str:
@@ -136,13 +138,8 @@ class Flag:
         return _KEY + key
 
     def _time(self, record: Record) -> int:
-        field = self._settings.time
-        if field is None:
-            return record.at_ms
-        value = field.get(record.data)
-        if value is MISSING or value is None:
-            raise Refused(f"{field.text}, its time, is not there")
-        return time_ms(value)
+        time = self._settings.time
+        return record.at_ms if time is None else time.ms(record)
 
     def _admit(self, state: State) -> None:
         """Room for one more key: the tenth that was heard longest ago is forgotten when there is none."""

@@ -1,21 +1,41 @@
-"""The time that a record says of itself, from 1970 to 9999."""
+"""The time that a record says of itself: in which field it stands, and how it is written there."""
 
 from __future__ import annotations
 
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any
 
-from hubqueue.model.moment import unix_ms
-from hubqueue.pipeline.record import Refused
+from hubqueue.expression import MISSING
+from hubqueue.model import moment
+from hubqueue.model.moment import NoTime, TimeFormat
+from hubqueue.pipeline.fields import Field
+from hubqueue.pipeline.record import Record, Refused
 
-_LAST_MS: Final = 253_402_300_799_999  # the end of the year 9999, the last that ISO text can say
+
+@dataclass(frozen=True, slots=True)
+class TimeField:
+    """A field and the format of its times."""
+
+    field: Field
+    format: TimeFormat = moment.DEFAULT
+
+    def __str__(self) -> str:
+        return f"{self.field.text} {self.format}"
+
+    def ms(self, record: Record) -> int:
+        """Units: Unix milliseconds, not below 0. Errors: Refused."""
+        value = self.field.get(record.data)
+        if value is MISSING or value is None:
+            raise Refused(f"{self.field.text}, its time, is not there")
+        return time_ms(value, self.format)
 
 
-def time_ms(value: Any) -> int:
-    """Unix milliseconds. Text without a time zone is UTC. Errors: Refused."""
+def time_ms(value: Any, format: TimeFormat = moment.DEFAULT) -> int:
+    """Unix milliseconds, not below 0. Errors: Refused."""
     try:
-        found = unix_ms(value)
-    except (ValueError, OverflowError) as error:  # a zone may push a year beyond the last
-        raise Refused(f"its time is {error}") from None
-    if not 0 <= found <= _LAST_MS:
-        raise Refused("its time is before 1970 or after 9999")
+        found = format.ms(value)
+    except NoTime as error:
+        raise Refused(f"its time: {error}") from None
+    if found < 0:
+        raise Refused("its time is before 1970")
     return found

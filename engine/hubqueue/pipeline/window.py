@@ -25,7 +25,7 @@ from hubqueue.pipeline.period import Period
 from hubqueue.pipeline.record import Record, Refused
 from hubqueue.pipeline.samples import Samples
 from hubqueue.pipeline.step import CLOSED, State
-from hubqueue.pipeline.times import time_ms
+from hubqueue.pipeline.times import TimeField
 
 LATENESS_MS: Final = 5000
 AHEAD_MS: Final = 600_000
@@ -60,7 +60,7 @@ class WindowSettings:
 
     period: Period
     by: tuple[Field, ...] = ()
-    time: Field | None = None
+    time: TimeField | None = None
     lateness_ms: int = LATENESS_MS
     ahead_ms: int = AHEAD_MS
     late: Late = "drop"
@@ -72,7 +72,7 @@ class WindowSettings:
     def shape(self) -> str:
         """What an open window depends on, as JSON: with another one it cannot go on."""
         by = tuple(each.text for each in self.by)
-        time = None if self.time is None else self.time.text
+        time = None if self.time is None else str(self.time)
         measures = tuple((each.field.text, each.aggregates) for each in self.measures)
         return _encode(Shape(str(self.period), by, time, measures)).decode()
 
@@ -166,10 +166,7 @@ class Window:
         settings = self._settings
         if settings.time is None:
             return record.at_ms
-        value = settings.time.get(record.data)
-        if value is MISSING or value is None:
-            raise Refused(f"{settings.time.text}, its time, is not there")
-        at_ms = time_ms(value)
+        at_ms = settings.time.ms(record)
         if at_ms > record.at_ms + settings.ahead_ms:
             raise Refused(f"its time is {_iso(at_ms)}, and it arrived at {_iso(record.at_ms)}: too far ahead")
         return at_ms

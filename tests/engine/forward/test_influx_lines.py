@@ -126,7 +126,8 @@ def test_the_time_is_when_the_job_was_made(precision: Any, expected: int) -> Non
         (datetime(2026, 11, 22, 8, tzinfo=UTC), 1_795_334_400_000_000),
         (1_795_334_400, 1_795_334_400_000_000),
         (1_795_334_400_123, 1_795_334_400_123_000),
-        (-1.5, -1_500_000),
+        (188.5, 188_500_000),
+        ("1795334400123456789", 1_795_334_400_123_456),
     ],
 )
 def test_the_time_is_that_of_the_data_when_asked_for(at: Any, expected_us: int) -> None:

@@ -6,7 +6,7 @@ import asyncio
 import json
 import math
 import uuid
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -18,11 +18,12 @@ from hubqueue.forward.content import Unfit
 from hubqueue.forward.parcel import Parcel
 from hubqueue.forward.sinks.kafka.destination import Form
 from hubqueue.forward.sinks.kafka.records import Records
-from hubqueue.forward.sinks.postgres.rows import READERS, Rows
+from hubqueue.forward.sinks.postgres.rows import READERS, TIME_READERS, Rows
 from hubqueue.forward.sinks.postgres.table import Column
 from hubqueue.forward.verdict import Rejected
-from hubqueue.model.moment import moment
+from hubqueue.model.moment import DEFAULT, TimeFormat
 from hubqueue.model.payload import encode
+from hubqueue.model.zone import zone_of
 from support.postgres import Postgres
 
 UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
@@ -44,9 +45,9 @@ def parcel(data: Any) -> Parcel:
     return Parcel("fwd:e:q:1", "n", encode(data), 0)
 
 
-def cell(kind: str, value: Any) -> Any:
+def cell(kind: str, value: Any, times: TimeFormat = DEFAULT) -> Any:
     """What becomes of a value in a column of this type; Rejected when it does not fit."""
-    row = Rows([Column("x", "data.x")], [kind]).of("q", parcel({"x": value}))
+    row = Rows([Column("x", "data.x", times=times)], [kind]).of("q", parcel({"x": value}))
     return row if isinstance(row, Rejected) else row[0]
 
 
@@ -122,7 +123,7 @@ def test_a_value_that_does_not_fit_is_refused(kind: str, value: Any) -> None:
 
 
 @UNHURRIED
-@given(DATA, st.sampled_from(sorted(READERS)))
+@given(DATA, st.sampled_from(sorted({*READERS, *TIME_READERS})))
 def test_whatever_a_job_carries_it_is_taken_or_refused(data: Any, kind: str) -> None:
     cell(kind, data)
     Rows([Column("data", "data", "jsonb")], ["jsonb"]).of("q", parcel(data))
@@ -154,11 +155,40 @@ def test_bytes_that_are_no_messagepack_go_as_they_are_unless_they_must_be_read()
         Records(Form(topic="t", key="{{ data.device }}")).of("q", odd)
 
 
-@UNHURRIED
-@given(st.datetimes(datetime(1970, 1, 2), datetime(9998, 1, 1)), st.integers(-720, 720))
-def test_a_moment_is_the_same_however_it_is_written(naive: datetime, minutes: int) -> None:
-    aware = naive.replace(tzinfo=UTC)
-    zone = timezone(timedelta(minutes=minutes))
-    assert moment(aware.astimezone(zone).isoformat()) == aware
-    assert moment(naive.isoformat()) == aware
-    assert abs(moment(round(aware.timestamp() * 1000)) - aware) <= timedelta(milliseconds=1) or naive.year < 1974
+BERLIN = TimeFormat(zone_of("Europe/Berlin"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "read"),
+    [
+        ("timestamptz", "2026-11-30T22:47:23", datetime(2026, 11, 30, 21, 47, 23, tzinfo=UTC)),
+        ("timestamp", "2026-11-30T22:47:23", datetime(2026, 11, 30, 21, 47, 23)),
+        ("date", "2026-11-30", date(2026, 11, 30)),
+        ("date", "2026-11-30T23:30:00Z", date(2026, 12, 1)),
+    ],
+)
+def test_a_time_without_a_zone_is_in_that_of_its_column(kind: str, value: Any, read: Any) -> None:
+    assert cell(kind, value, BERLIN) == read
+
+
+@pytest.mark.parametrize("kind", sorted(TIME_READERS))
+@pytest.mark.parametrize("value", ["0001-01-01", "9999-12-31", datetime.min.replace(tzinfo=UTC), -62_135_596_800])
+def test_what_postgres_takes_for_infinity_is_refused(kind: str, value: Any) -> None:
+    found = cell(kind, value)
+    assert isinstance(found, Rejected)
+    assert "time" in found.reason or "years" in found.reason
+
+
+TIMES = st.one_of(
+    st.datetimes(timezones=st.just(UTC)), st.integers(0, 10**19), st.from_regex(r"\A[0-9]{4}-[01][0-9]-[0-3][0-9]\Z")
+)
+
+
+@settings(UNHURRIED, max_examples=50)
+@given(st.lists(TIMES, max_size=20))
+def test_no_time_that_is_taken_is_infinity_to_postgres(server: Postgres, values: list[Any]) -> None:
+    for kind in ("timestamptz", "date"):
+        rows = [cell(kind, value) for value in values]
+        taken = [row for row in rows if not isinstance(row, Rejected)]
+        sql = f"SELECT count(*) FILTER (WHERE isfinite(value)) AS n FROM unnest($1::{kind}[]) AS value"
+        assert asyncio.run(server.query(sql, taken))[0]["n"] == len(taken)

@@ -46,6 +46,16 @@ def test_a_change_is_measured_by_the_time_of_the_records(tmp_path: Path) -> None
     assert flags(bench, {"d": 1, "at": 1_000_000_005}) == []
 
 
+def test_a_reading_of_the_future_silences_nobody(tmp_path: Path) -> None:
+    """The rate of what follows it is checked again, from the next reading on."""
+    bench = Bench(tmp_path, "- flag: {rate: {t: {max: 2, per: 1s}}, time: at}")
+    now_s = NOW_MS // 1000
+    assert flags(bench, {"t": 20, "at": now_s}) == []
+    assert flags(bench, {"t": 20, "at": "2200-01-01"}) == []
+    assert flags(bench, {"t": 20, "at": now_s}) == []
+    assert flags(bench, {"t": 90, "at": now_s}) == [], "out of order"
+
+
 def test_a_record_whose_time_or_key_is_not_there_is_refused(tmp_path: Path) -> None:
     bench = Bench(tmp_path, '- flag: {rate: {t: {max: 2, per: 1s}}, by: "{{ data.d }}", time: at}')
     assert "its key cannot be worked out" in bench.refused({"t": 1, "at": 1})

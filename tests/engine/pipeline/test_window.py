@@ -18,6 +18,7 @@ from hubqueue.pipeline.period import DAY_MS, Period
 from hubqueue.pipeline.record import Record, Refused
 from hubqueue.pipeline.state import StepState
 from hubqueue.pipeline.step import CLOSED, Memory, State
+from hubqueue.pipeline.times import TimeField
 from hubqueue.pipeline.window import Window, WindowSettings
 
 MINUTE = 60_000
@@ -30,7 +31,7 @@ def measure(field: str, *aggregates: str) -> Measure:
 
 def window(every_ms: int = MINUTE, *measures: Measure, by: Sequence[str] = ("device",), **more: Any) -> Window:
     (time,) = fields(["t"])
-    settings = {"time": time, "lateness_ms": 5000, **more}
+    settings = {"time": TimeField(time), "lateness_ms": 5000, **more}
     return Window(WindowSettings(period=Period(every_ms), by=fields(by), measures=measures, **settings))
 
 

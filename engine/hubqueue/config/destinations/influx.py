@@ -13,11 +13,13 @@ from hubqueue.config.checks import Check
 from hubqueue.config.destinations.http import login_keys, signed_in
 from hubqueue.config.destinations.kind import Given, Kind
 from hubqueue.config.mistakes import Wrong
+from hubqueue.config.timeformat import TIME_KEYS, with_times
 from hubqueue.expression import Text, Value
 from hubqueue.forward.content import NAMES
 from hubqueue.forward.sinks.http.endpoint import Endpoint
 from hubqueue.forward.sinks.influx.destination import InfluxDestination, write_1, write_2
 from hubqueue.forward.sinks.influx.lines import Shape
+from hubqueue.model import moment
 
 SECTION: Final = "influx"
 _PREFIX: Final = "influx+"
@@ -34,12 +36,13 @@ def _keys(base: Path) -> Mapping[str, Check]:
         "tags": _values,
         "fields": _values,
         "time": _value,
+        **TIME_KEYS,
         "precision": checks.choice("ns", "us", "ms", "s"),
         "integers": checks.boolean,
         "gzip": checks.boolean,
         **login_keys(base),
     }
-    return {SECTION: checks.Section(keys)}
+    return {SECTION: checks.Section(keys, build=with_times)}
 
 
 def _build(given: Given, clean: Mapping[str, Any]) -> InfluxDestination:
@@ -67,6 +70,7 @@ def _build(given: Given, clean: Mapping[str, Any]) -> InfluxDestination:
         section.get("tags", {}),
         section.get("fields"),
         section.get("time"),
+        section.get("times", moment.DEFAULT),
         precision,
         section.get("integers", False),
     )

@@ -12,6 +12,7 @@ from hubqueue.config.checks import Check
 from hubqueue.config.destinations.extras import needs
 from hubqueue.config.destinations.kind import Given, Kind, one_secret
 from hubqueue.config.mistakes import Wrong
+from hubqueue.config.timeformat import TIME_KEYS, with_times
 from hubqueue.expression import Text, Value
 from hubqueue.forward.content import NAMES, Unfit
 from hubqueue.forward.sinks.kafka.destination import DEFAULT_PORT, Cluster, Form, KafkaDestination
@@ -29,6 +30,7 @@ def _keys(base: Path) -> Mapping[str, Check]:
         "topic": checks.from_engine(lambda value: Text(checks.text(value), NAMES).text),
         "key": checks.from_engine(lambda value: Text(checks.text(value), NAMES).text),
         "time": checks.from_engine(lambda value: Value(checks.text(value), NAMES).text),
+        **TIME_KEYS,
         "value": checks.choice("json", "msgpack"),
         "compression": checks.choice("none", "gzip", "snappy", "lz4", "zstd"),
         "idempotent": checks.boolean,
@@ -38,7 +40,7 @@ def _keys(base: Path) -> Mapping[str, Check]:
         "password_file": checks.secret_file(base),
         "mechanism": checks.choice("plain", "scram-sha-256", "scram-sha-512"),
     }
-    return {SECTION: checks.Section(section)}
+    return {SECTION: checks.Section(section, build=with_times)}
 
 
 def _build(given: Given, clean: Mapping[str, Any]) -> KafkaDestination:
@@ -54,7 +56,7 @@ def _build(given: Given, clean: Mapping[str, Any]) -> KafkaDestination:
     if user is None and "mechanism" in section:
         raise Wrong("makes no sense without username and password", path=[SECTION, "mechanism"])
     access = {"mechanism": section["mechanism"]} if "mechanism" in section else {}
-    form = {key: section[key] for key in ("key", "time", "value") if key in section}
+    form = {key: section[key] for key in ("key", "time", "times", "value") if key in section}
     return KafkaDestination(
         cluster=Cluster(servers=servers, user=user, password=password, tls=given.tls, **access),
         form=Form(topic=_topic(topic or section.get("topic", "")), **form),

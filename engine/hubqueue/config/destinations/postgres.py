@@ -13,13 +13,17 @@ from hubqueue.config.checks import Check
 from hubqueue.config.destinations.extras import needs
 from hubqueue.config.destinations.kind import Given, Kind, one_secret
 from hubqueue.config.mistakes import Wrong
+from hubqueue.config.timeformat import TIME_KEYS, time_format
 from hubqueue.expression import Value
 from hubqueue.forward.content import NAMES
 from hubqueue.forward.sinks.postgres import table as tables
 from hubqueue.forward.sinks.postgres.destination import DEFAULT_PORT, PostgresDestination, Server
 from hubqueue.forward.sinks.postgres.table import FUNCTIONS, TYPES, Aggregate, Column, Table
+from hubqueue.model import moment
+from hubqueue.model.moment import TimeFormat
 
 SECTION: Final = "postgres"
+AT_MS: Final = "at_ms"
 EXAMPLE: Final = "as in postgresql://user@host.example:5432/database"
 
 _name: Final = checks.from_engine(tables.check_name)
@@ -35,6 +39,7 @@ def _keys(base: Path) -> Mapping[str, Check]:
         "table": _name,
         "columns": checks.Named(_name, _column),
         "time": _expression,
+        **TIME_KEYS,
         "key": checks.Each(_name),
         "by": checks.Each(_name),
         "on_conflict": checks.choice("nothing", "update"),
@@ -70,20 +75,27 @@ def _build(given: Given, clean: Mapping[str, Any]) -> PostgresDestination:
     return PostgresDestination(server, _table(section), section.get("durable", True), given.write_timeout_s)
 
 
-def _table(section: Mapping[str, Any]) -> Table:
+def _table(section: dict[str, Any]) -> Table:
     key = section.get("key", ("id", tables.TIME))
-    asked = tuple(Column(name, **column) for name, column in section.get("columns", {}).items())
+    times = time_format(section)
+    asked = tuple(_made(name, column, times) for name, column in section.get("columns", {}).items())
     renamed = {"chunk": "chunk_s", "compress_after": "compress_after_s", "drop_after": "drop_after_s"}
     plain = ("schema", "by", "on_conflict", "create", *renamed)
     made = Table(
         name=section["table"],
         key=key,
-        columns=tables.columns_of(asked, key, section.get("time")),
+        columns=tables.columns_of(asked, key, section.get("time"), times),
         aggregates=tuple(Aggregate(name, **each) for name, each in section.get("aggregates", {}).items()),
         **{renamed.get(name, name): section[name] for name in plain if name in section},
     )
     tables.check(made)
     return made
+
+
+def _made(name: str, column: dict[str, Any], times: TimeFormat) -> Column:
+    ours = column["source"] == AT_MS  # the hub's own, which nobody else has written
+    own = time_format(column, times)
+    return Column(name, **column, times=moment.DEFAULT if ours else own)
 
 
 def _url(value: Any) -> str:
@@ -103,7 +115,7 @@ def _expression(value: Any) -> str:
 
 
 _LONG: Final = checks.Section(
-    {"from": _expression, "type": checks.choice(*TYPES), "required": checks.boolean},
+    {"from": _expression, "type": checks.choice(*TYPES), "required": checks.boolean, **TIME_KEYS},
     required=("from",),
     build=lambda clean: {"source": clean.pop("from"), **clean},
 )

@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final, Literal
 
 from hubqueue.expression import MISSING, ExpressionFailed, Text, Value
 from hubqueue.forward.content import Unfit, data_of, names_of
 from hubqueue.forward.parcel import Parcel
-from hubqueue.model.moment import moment
+from hubqueue.model import moment
+from hubqueue.model.moment import NoTime, TimeFormat
 from hubqueue.wire.jsondata import plain
 
 Precision = Literal["ns", "us", "ms", "s"]
@@ -25,7 +25,6 @@ PER_SECOND: Final[dict[Precision, int]] = {"ns": 10**9, "us": 10**6, "ms": 1000,
 LOWEST, HIGHEST = -(2**63), 2**63 - 1
 MAX_TEXT_BYTES: Final = 65_536  # of one field: above it the server refuses the point
 
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _BREAKS: Final = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}  # a line break in a name would begin another point
 _OF_MEASUREMENT: Final = str.maketrans({",": "\\,", " ": "\\ ", **_BREAKS})
 _OF_KEY: Final = str.maketrans({",": "\\,", "=": "\\=", " ": "\\ ", **_BREAKS})
@@ -34,12 +33,16 @@ _OF_TEXT: Final = str.maketrans({'"': '\\"', "\\": "\\\\"})
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What of a job goes where. fields None: all that is no tag. time None: when the job was made."""
+    """What of a job goes where. fields None: all that is no tag. time None: when the job was made.
+
+    times: how a time is written.
+    """
 
     measurement: Text
     tags: Mapping[str, Value] = field(default_factory=dict)
     fields: Mapping[str, Value] | None = None
     time: Value | None = None
+    times: TimeFormat = moment.DEFAULT
     precision: Precision = "ms"
     integers: bool = False
 
@@ -79,8 +82,8 @@ class Shape:
             if value is None:
                 raise Unfit("time: it is not there")
             try:
-                count = (moment(value) - _EPOCH) // timedelta(microseconds=1) * per_s // 1_000_000
-            except ValueError as error:
+                count = self.times.ns(value) * per_s // 10**9
+            except NoTime as error:
                 raise Unfit(f"time: {error}") from error
         if not LOWEST < count * (10**9 // per_s) < HIGHEST:
             raise Unfit("time: beyond the years 1677 to 2262")

@@ -7,6 +7,8 @@ from typing import Final, Literal
 
 from hubqueue.client.address import Tls
 from hubqueue.forward.sink import Sink
+from hubqueue.model import moment
+from hubqueue.model.moment import TimeFormat
 
 DEFAULT_PORT: Final = 9092
 MAX_RECORD_BYTES: Final = 1_048_576  # what a broker takes unless its message.max.bytes says otherwise
@@ -36,11 +38,12 @@ class Cluster:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Form:
-    """How a job becomes a record: templates of the topic and the key, an expression of the time."""
+    """How a job becomes a record: templates of topic and key, an expression of the time. times: how that is written."""
 
     topic: str
     key: str | None = None
     time: str | None = None
+    times: TimeFormat = moment.DEFAULT
     value: Literal["json", "msgpack"] = "json"
 
 

@@ -11,7 +11,7 @@ from hubqueue.expression import MISSING, ExpressionFailed, Text, Value
 from hubqueue.forward.content import NAMES, Unfit, data_of, names_of
 from hubqueue.forward.parcel import Parcel
 from hubqueue.forward.sinks.kafka.destination import Form
-from hubqueue.model.moment import moment
+from hubqueue.model.moment import NoTime, TimeFormat
 from hubqueue.model.payload import NULL
 from hubqueue.wire.jsondata import readable
 
@@ -47,8 +47,8 @@ class Records:
         try:
             topic = self._topic.render(values)
             key = None if self._key is None else self._key.render(values).encode()
-            at_ms = parcel.at_ms if self._time is None else _time_ms(self._time.of(values))
-        except (ExpressionFailed, ValueError) as error:
+            at_ms = parcel.at_ms if self._time is None else _time_ms(self._time.of(values), self._form.times)
+        except ExpressionFailed as error:
             raise Unfit(str(error)) from error
         check_topic(topic)
         return Record(
@@ -66,10 +66,13 @@ def check_topic(topic: str) -> None:
         raise Unfit(f"{topic[:80]!r} is no name of a topic")
 
 
-def _time_ms(value: object) -> int:
-    if value is MISSING:
-        raise Unfit("its time is not there")
-    found = round(moment(value).timestamp() * 1000)
+def _time_ms(value: object, times: TimeFormat) -> int:
+    if value is MISSING or value is None:
+        raise Unfit("time: it is not there")
+    try:
+        found = times.ms(value)
+    except NoTime as error:
+        raise Unfit(f"time: {error}") from None
     if found < 0:
-        raise Unfit("its time is before 1970")
+        raise Unfit("time: it is before 1970")
     return found

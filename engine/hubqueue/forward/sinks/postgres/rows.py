@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Final
 from uuid import UUID
@@ -22,7 +21,7 @@ from hubqueue.forward.parcel import Parcel
 from hubqueue.forward.sinks.postgres.table import Column
 from hubqueue.forward.verdict import Rejected
 from hubqueue.model.cells import read_number
-from hubqueue.model.moment import moment
+from hubqueue.model.moment import TimeFormat
 from hubqueue.model.payload import decode
 from hubqueue.wire.jsondata import plain, readable
 
@@ -38,7 +37,7 @@ class Rows:
 
     def __init__(self, columns: Sequence[Column], kinds: Sequence[str]) -> None:
         self._cells = [
-            (column, Value(column.source, NAMES), READERS.get(kind, _as_it_is))
+            (column, Value(column.source, NAMES), _reader(kind, column.times))
             for column, kind in zip(columns, kinds, strict=True)
         ]
 
@@ -159,8 +158,9 @@ def _bytes(value: Any) -> bytes:
     return value
 
 
-def _naive(value: Any) -> datetime:
-    return moment(value).astimezone(UTC).replace(tzinfo=None)
+def _reader(kind: str, times: TimeFormat) -> Read:
+    made = TIME_READERS.get(kind)
+    return READERS.get(kind, _as_it_is) if made is None else made(times)
 
 
 def _as_it_is(value: Any) -> Any:
@@ -184,7 +184,10 @@ READERS: Final[Mapping[str, Read]] = {
     "jsonb": _json_text,
     "uuid": _uuid,
     "bytea": _bytes,
-    "timestamptz": moment,
-    "timestamp": _naive,
-    "date": lambda value: _naive(value).date(),
+}
+# PostgreSQL reads the first and the last day that Python has as -infinity and infinity; a TimeFormat refuses them.
+TIME_READERS: Final[Mapping[str, Callable[[TimeFormat], Read]]] = {
+    "timestamptz": lambda times: times.at,
+    "timestamp": lambda times: lambda value: times.at(value).replace(tzinfo=None),
+    "date": lambda times: lambda value: times.at(value).astimezone(times.zone).date(),
 }

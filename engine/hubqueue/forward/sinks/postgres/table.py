@@ -9,6 +9,8 @@ from typing import Final, Literal
 from hubqueue.errors import Invalid
 from hubqueue.expression import Value
 from hubqueue.forward.content import NAMES
+from hubqueue.model import moment
+from hubqueue.model.moment import TimeFormat
 
 TYPES: Final = (
     "bigint",
@@ -33,12 +35,16 @@ TIME: Final = "time"  # the column by which a hypertable is cut
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """One column and what fills it. type: for a table that is made here; else the table's own counts."""
+    """One column and what fills it. type: for a table that is made here; else the table's own counts.
+
+    times: how a time is written that comes into it.
+    """
 
     name: str
     source: str
     type: str = "text"
     required: bool = False
+    times: TimeFormat = moment.DEFAULT
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +89,12 @@ KNOWN: Final = {
 WHOLE: Final = Column("data", "data", "jsonb")  # when no columns are asked for
 
 
-def columns_of(asked: tuple[Column, ...], key: tuple[str, ...], time: str | None) -> tuple[Column, ...]:
+def columns_of(
+    asked: tuple[Column, ...], key: tuple[str, ...], time: str | None, times: TimeFormat = moment.DEFAULT
+) -> tuple[Column, ...]:
     """All columns: those asked for, and before them those of the key that are known. time: what fills `time`.
 
-    Errors: Invalid.
+    times: how that is written. Errors: Invalid.
     """
     named = {column.name for column in asked}
     first = [name for name in KNOWN if name in key and name not in named]
@@ -95,7 +103,8 @@ def columns_of(asked: tuple[Column, ...], key: tuple[str, ...], time: str | None
     if time is not None:
         if TIME not in first:
             raise Invalid("'time' fills the column time of the key, which is filled otherwise", hint="leave 'time' out")
-        columns = [Column(TIME, time, "timestamptz", required=True) if each.name == TIME else each for each in columns]
+        made = Column(TIME, time, "timestamptz", required=True, times=times)
+        columns = [made if each.name == TIME else each for each in columns]
     for column in columns:
         check_name(column.name)
         Value(column.source, NAMES)
