@@ -1,4 +1,4 @@
-"""Before the first test: the engine under test is the one beside these tests, here and in every child process.
+"""The engine under test is the one beside these tests, here and in every child process; and who runs which tests.
 
 An environment may hold an editable install of another checkout; what it finds would be tested in silence.
 """
@@ -8,9 +8,16 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import pytest
+
 import hubqueue
 from support.child import ENGINE
 
 os.environ["PYTHONPATH"] = str(ENGINE)
 found = Path(hubqueue.__file__).parents[1]
 assert found == ENGINE, f"hubqueue comes from {found}, not from this checkout; what imported it before the tests?"
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slow ones begin first: side by side, nobody waits for one long file at the end."""
+    items.sort(key=lambda item: item.get_closest_marker("slow") is None)
