@@ -14,13 +14,16 @@ from hubqueue.errors import HubqueueError, Invalid
 from hubqueue.expression import Condition, Text
 from hubqueue.model import limits
 from hubqueue.model.cells import COLUMN_KINDS
-from hubqueue.model.decode import DELIMITERS, KINDS, Payload
+from hubqueue.model.decode import EMPTY, KINDS, NAN, OTHERWISE, Payload
+from hubqueue.model.encoding import codec_of
 from hubqueue.model.job import Dedup, Options
+from hubqueue.model.lines import DELIMITERS
 from hubqueue.model.retry import Backoff
 from hubqueue.model.topic import TopicFilter
 from hubqueue.mqtt.routing import Routing
 from hubqueue.mqtt.rules import Rule
 
+_PAYLOAD = ("columns", "delimiter", "otherwise", "nan", "empty", "encoding")
 _OPTIONS = (
     "backoff",
     "timeout_ms",
@@ -109,7 +112,7 @@ def words(rule: Rule) -> dict[str, Any]:
 
 
 class PayloadCheck:
-    """The name of a decoder, or `{kind: csv, columns: [...], delimiter: ";"}`."""
+    """The name of a decoder, or `{kind: csv, columns: [...], delimiter: ";", otherwise: text, nan: null, ...}`."""
 
     def __init__(self) -> None:
         self.check = checks.Section(
@@ -117,6 +120,10 @@ class PayloadCheck:
                 "kind": checks.choice(*KINDS),
                 "columns": checks.Each(checks.text),
                 "delimiter": checks.choice(*DELIMITERS),
+                "otherwise": checks.choice(*OTHERWISE),
+                "nan": _or_null(checks.choice(*NAN)),
+                "empty": _or_null(checks.choice(*EMPTY)),
+                "encoding": _valid(codec_of),
             },
             required=("kind",),
             build=_payload,
@@ -131,6 +138,11 @@ class PayloadCheck:
         made = self.check(value)
         assert isinstance(made, Payload)
         return made
+
+
+def _or_null(check: Check) -> Check:
+    """For the word null, which YAML and JSON read as nothing."""
+    return lambda value: check("null" if value is None else value)
 
 
 def backoff() -> Check:
@@ -159,9 +171,11 @@ def dedup() -> Check:
 
 
 def _payload_words(payload: Payload) -> str | dict[str, Any]:
-    if payload.kind != "csv":
-        return payload.kind
-    return {"kind": payload.kind, "columns": list(payload.columns), "delimiter": payload.delimiter}
+    """Its short form where it says all."""
+    plain = Payload(payload.kind)
+    told = {"kind": payload.kind}
+    told |= {name: value for name in _PAYLOAD if (value := getattr(payload, name)) != getattr(plain, name)}
+    return payload.kind if len(told) == 1 else told
 
 
 def _backoff_words(made: Backoff) -> dict[str, Any]:

@@ -18,6 +18,7 @@ _NUMBER: Final = re.compile(r"[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?\Z", 
 # What is surely a quantity: "007" and "+49" may be codes and stay text.
 _PLAIN_NUMBER: Final = re.compile(r"-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?\Z", re.ASCII)
 _INTEGER: Final = re.compile(r"[+-]?\d+\Z", re.ASCII)
+_NAN: Final = re.compile(r"[+-]?(?:nan(?:\(\w*\))?|inf(?:inity)?)\Z", re.ASCII | re.IGNORECASE)
 _MAX_DIGITS: Final = 400  # longer numbers are no readings, and int() takes quadratic time
 
 
@@ -28,13 +29,21 @@ class Column(NamedTuple):
     read: Callable[[str], object]
 
 
-def read_column(text: str) -> Column:
+def read_column(text: str, *, nan_is_null: bool = False) -> Column:
     """The column that `name`, `name:number` or `name:text` stands for. Errors: Invalid."""
     name, _, kind = text.partition(":")
     kind = kind or "auto"
     if not name or kind not in COLUMN_KINDS:
         raise Invalid(f"csv column {text!r} is not valid", hint="write a name, name:number or name:text")
-    return Column(name, _CELLS[kind])
+    read = _CELLS[kind]
+    if nan_is_null and kind != "text":
+        return Column(name, lambda cell: None if is_nan(cell) else read(cell))
+    return Column(name, read)
+
+
+def is_nan(text: str) -> bool:
+    """Whether it is one of the words that C prints for what is no number: nan, NaN, -inf, Infinity."""
+    return _NAN.match(text.strip()) is not None
 
 
 def read_number(text: str) -> int | float | None:
@@ -49,11 +58,13 @@ def _auto_cell(text: str) -> object:
 
 
 def _number_cell(text: str) -> object:
-    if not text:
+    bare = text.strip()
+    if not bare:
         return None
-    if _NUMBER.match(text) is None:
-        raise Undecodable("a value in a number column is not a number")
-    return _number(text)
+    if _NUMBER.match(bare) is None:
+        hint = "nan: null reads it as null" if is_nan(bare) else ""
+        raise Undecodable("a value in a number column is not a number", hint=hint)
+    return _number(bare)
 
 
 def _text_cell(text: str) -> object:

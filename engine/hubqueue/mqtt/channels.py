@@ -19,6 +19,8 @@ from hubqueue.errors import HubqueueError, LinkDown
 from hubqueue.hub.channels import Channels
 from hubqueue.model import payload as carried
 from hubqueue.model.channel import EVERY_CHANNEL, ChannelMessage
+from hubqueue.model.encoding import text_of
+from hubqueue.model.jsontext import read_json
 from hubqueue.model.topic import TopicFilter
 from hubqueue.mqtt.link import LinkState
 from hubqueue.mqtt.tasks import watched
@@ -30,7 +32,6 @@ MAX_WAITING: Final = 1000  # messages on their way to the broker; the oldest are
 ECHO_S: Final = 10.0  # an own message that has not come back by then will not
 
 _json: Final = msgspec.json.Encoder().encode
-_read_json: Final = msgspec.json.Decoder().decode
 
 Publish = Callable[[str, bytes], Awaitable[None]]
 
@@ -107,14 +108,12 @@ def _data(payload: bytes) -> bytes:
     """What a message says: JSON, else text, else bytes; nothing is null."""
     if not payload:
         return carried.NULL
-    try:
-        return carried.encode(_read_json(payload))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, HubqueueError):
-        pass
-    try:
-        return carried.encode(payload.decode())
-    except UnicodeDecodeError:
-        return carried.encode(payload)
+    for read in (read_json, text_of):
+        try:
+            return carried.encode(read(payload))
+        except HubqueueError:
+            pass
+    return carried.encode(payload)
 
 
 def _payload(data: bytes) -> bytes:

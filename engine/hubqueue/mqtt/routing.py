@@ -14,6 +14,7 @@ import msgspec
 from hubqueue.broker.message import Message
 from hubqueue.errors import Invalid, Undecodable
 from hubqueue.expression import Condition, ExpressionFailed, Text
+from hubqueue.model.decode import SKIPPED
 from hubqueue.model.job import NewJob, Options
 from hubqueue.model.limits import check_options, check_size
 from hubqueue.model.outcome import Output
@@ -158,6 +159,8 @@ def _follow(way: _Way, message: Message, now_ms: int) -> Routed:
         return _refused(rule, message, "too_large", "the message is larger than what is read of one", now_ms)
     try:
         value = compiled.decode(message.payload)
+        if value is SKIPPED:
+            return Passed(rule)
         options = compiled.options
         if compiled.needs_values:
             values = _values(message, value, way.parts)

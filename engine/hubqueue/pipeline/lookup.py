@@ -16,7 +16,6 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
 import aiohttp
-import msgspec
 from yarl import URL
 
 from hubqueue.client.address import Tls
@@ -24,6 +23,7 @@ from hubqueue.client.tls import client_context
 from hubqueue.errors import Invalid, LinkDown
 from hubqueue.expression import ExpressionFailed, Url
 from hubqueue.model import payload
+from hubqueue.model.jsontext import read_json
 from hubqueue.pipeline.merge import Merge
 from hubqueue.pipeline.record import Record, Refused
 from hubqueue.pipeline.step import State
@@ -181,9 +181,9 @@ class Lookup:
         except ValueError as error:
             raise _Failed(f"not a URL: {error}") from error
         try:
-            value = msgspec.json.decode(bytes(body))
+            value = read_json(bytes(body))
             payload.encode(value)
-        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError, Invalid) as error:
+        except Invalid as error:
             raise _Failed("the answer is not JSON that can be carried") from error
         return _Answer(value, time.monotonic())
 

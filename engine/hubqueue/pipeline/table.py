@@ -6,8 +6,6 @@ Rule: a new file that cannot be used never replaces the one before; what is wron
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import logging
 import time
 from collections.abc import Iterable, Mapping
@@ -16,9 +14,10 @@ from typing import Any, Final
 
 import yaml
 
-from hubqueue.errors import HubqueueError, Invalid
+from hubqueue.errors import HubqueueError, Invalid, Undecodable
 from hubqueue.model import payload
-from hubqueue.model.cells import Column, read_column
+from hubqueue.model.encoding import text_of
+from hubqueue.model.lines import csv_rows
 
 _log = logging.getLogger(__name__)
 
@@ -59,13 +58,18 @@ def read_table(file: Path, column: str) -> Rows:
     try:
         if file.stat().st_size > _MAX_BYTES:
             raise Invalid(f"table {file.name} is larger than {_MAX_BYTES // 1024 // 1024} MB")
-        text = file.read_text(encoding="utf-8-sig")
+        content = file.read_bytes()
     except OSError as error:
         raise Invalid(f"table {file.name} cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise Invalid(f"table {file.name} is not UTF-8 text", hint="save it as UTF-8") from error
+    try:
+        return _by_key(file, content, column)
+    except Undecodable as error:
+        raise Invalid(f"table {file.name}, {error.message}", hint=error.hint) from error
+
+
+def _by_key(file: Path, content: bytes, column: str) -> Rows:
     rows: dict[str, Mapping[str, Any]] = {}
-    for place, key, row in _csv(text, column) if file.suffix.lower() == ".csv" else _yaml(text, column):
+    for place, key, row in _csv(content, column) if file.suffix.lower() == ".csv" else _yaml(content, column):
         if not key:
             raise Invalid(f"table {file.name}, {place}: has no {column}")
         if key in rows:
@@ -78,37 +82,16 @@ def read_table(file: Path, column: str) -> Rows:
     return rows
 
 
-def _csv(text: str, column: str) -> Iterable[tuple[str, str, dict[str, Any]]]:
-    """A line of names, then a line for each key. Cells are read as those of rules: numbers where they look like one."""
-    lines = csv.reader(io.StringIO(text, newline=""), strict=True)
-    try:
-        head = [read_column(name.strip()) for name in next(lines, [])]
-        names = [each.name for each in head]
-        if column not in names:
-            raise Invalid(f"the table has no column {column!r}", hint=f"it has {', '.join(names)}" if names else "")
-        if len(set(names)) < len(names):
-            raise Invalid("the table has two columns of the same name")
-        at = names.index(column)
-        head[at] = Column(column, str)
-        for cells in lines:
-            place = f"line {lines.line_num}"
-            if not cells:
-                continue
-            if len(cells) != len(head):
-                raise Invalid(f"{place}: has {len(cells)} values, the first line names {len(head)}")
-            try:
-                row = {each.name: each.read(cell.strip()) for each, cell in zip(head, cells, strict=True)}
-            except HubqueueError as error:
-                raise Invalid(f"{place}: {error.message}", hint=error.hint) from error
-            yield place, cells[at].strip(), row
-    except csv.Error as error:
-        raise Invalid(f"line {lines.line_num}: is not CSV: {error}") from error
+def _csv(content: bytes, column: str) -> Iterable[tuple[str, str, dict[str, Any]]]:
+    """A line of names, then a row for each key. Cells are read as those of rules: numbers where they look like one."""
+    for number, row in csv_rows(content, key=column):
+        yield f"line {number}", str(row[column]), row
 
 
-def _yaml(text: str, column: str) -> Iterable[tuple[str, str, dict[str, Any]]]:
+def _yaml(content: bytes, column: str) -> Iterable[tuple[str, str, dict[str, Any]]]:
     """Keys with their fields, or a list of maps of which each has the key."""
     try:
-        read = yaml.load(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
+        read = yaml.load(text_of(content), Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise Invalid(f"the table is not YAML: {error}") from error
     if isinstance(read, list):

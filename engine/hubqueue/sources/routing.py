@@ -11,7 +11,7 @@ import msgspec
 from hubqueue.errors import Invalid, Undecodable
 from hubqueue.expression import Condition, ExpressionFailed, Text
 from hubqueue.hub.verbs.intake import Dead
-from hubqueue.model.decode import Payload
+from hubqueue.model.decode import SKIPPED, Payload
 from hubqueue.model.job import PLAIN, Dedup, NewJob, Options
 from hubqueue.model.limits import check_int, check_name, check_new_job, check_options, check_queue, check_size
 from hubqueue.model.outcome import Output
@@ -92,6 +92,8 @@ class Routing:
 
     def _one(self, message: Message, now_ms: int, remember: Dedup | None) -> Taken | None:
         value = self._decode(message.payload)
+        if value is SKIPPED:
+            return None
         known = values(message, value)
         if self._where is not None and not self._where.holds(known):
             return None

@@ -13,13 +13,13 @@ from typing import Any, Final
 
 import msgspec
 
-from hubqueue.errors import Invalid, ProtocolError
+from hubqueue.errors import Invalid, ProtocolError, Undecodable
+from hubqueue.model.jsontext import read_json
 from hubqueue.model.payload import decode, encode
 
 MAX_DEPTH: Final = 64
 SAFE: Final = 2**53  # JavaScript reads larger integers wrongly
 
-_json: Final = msgspec.json.Decoder()
 _encode: Final = msgspec.msgpack.Encoder().encode
 _fields: Final = msgspec.msgpack.Decoder(dict[str, msgspec.Raw]).decode
 
@@ -27,9 +27,9 @@ _fields: Final = msgspec.msgpack.Decoder(dict[str, msgspec.Raw]).decode
 def packed(text: bytes) -> bytes:
     """The MessagePack bytes of a JSON text. Errors: Invalid."""
     try:
-        return encode(_json.decode(text))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise Invalid(f"This is not valid JSON: {error}") from error
+        return encode(read_json(text))
+    except Undecodable as error:
+        raise Invalid(f"This is {error.message}") from error
 
 
 def readable(data: bytes | msgspec.Raw | None) -> Any:

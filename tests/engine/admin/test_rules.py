@@ -192,6 +192,8 @@ def test_the_words_of_a_rule_are_read_back_as_the_rule() -> None:
         {"topic": "a", "queue": "q"},
         {"topic": "s/{k}", "queue": "{k}", "name": "{k}", "payload": "text", "shape": "payload", "retained": "skip"},
         {"topic": "s", "queue": "q", "payload": {"kind": "csv", "columns": ["a", "b:text"], "delimiter": ";"}},
+        {"topic": "s", "queue": "q", "payload": {"kind": "json", "otherwise": "text", "nan": None, "empty": "skip"}},
+        {"topic": "s", "queue": "q", "payload": {"kind": "number", "empty": None, "encoding": "utf-16"}},
         {"topic": "s", "queue": "q", "delay": "90s", "ttl": "1h", "timeout": "1500ms", "attempts": 9, "priority": -4},
         {"topic": "s", "queue": "q", "backoff": {"kind": "fixed", "delay": "2s", "max": "10m", "jitter": 0.25}},
         {"topic": "s", "queue": "q", "dedup": {"key": "{{ topic }}", "ttl": "1d", "replace": True}, "lane": "slow"},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 import msgspec
 from aiohttp import web
@@ -11,10 +11,12 @@ from msgspec import UNSET, Meta, UnsetType
 
 from hubqueue.errors import Forbidden, Invalid, NotFound, UnsupportedMedia
 from hubqueue.model.access import Scope
+from hubqueue.model.decode import TEXTS, Payload
+from hubqueue.model.encoding import UTF_8
 from hubqueue.model.limits import MAX_BATCH
 from hubqueue.servers.http.reach import session_of
 from hubqueue.servers.http.rest.fields import Name, Ref
-from hubqueue.servers.http.rest.formats import MEDIA, Layout, values_of
+from hubqueue.servers.http.rest.formats import BYTES, LINES, MEDIA, Layout, charset_of, kind_of, values_of
 from hubqueue.servers.http.rest.jobs import ENQUEUE_ERRORS, Ending, JobIds, ending
 from hubqueue.servers.http.rest.reading import body_of, once_of, read_texts
 from hubqueue.servers.http.rest.route import Answered, Asked, Fields, Route, sent
@@ -36,7 +38,8 @@ class FeedOptions(msgspec.Struct, kw_only=True):
     """Options of the jobs, in the query or as X-Hubqueue-* headers; the query goes first. Times in milliseconds.
 
     dedup: a deduplication key, kept for dedupttl. explode: a JSON list, or the lines of a text, are a job each.
-    columns: of CSV without a header row, as in `temperature,id:text`.
+    kind: what the body is, before its content type. columns: of CSV without a header row, as in `temperature,id:text`.
+    otherwise, nan, empty, encoding: how tolerant the reading is, as in a rule of MQTT.
     """
 
     name: Name = NAME
@@ -50,6 +53,11 @@ class FeedOptions(msgspec.Struct, kw_only=True):
     explode: bool = False
     columns: Annotated[list[Cell], Meta(max_length=100)] | UnsetType = UNSET
     delimiter: Annotated[str, Meta(pattern=r"^[,;|\t ]$")] = ","
+    kind: Literal["json", "text", "number", "csv", "msgpack", "bytes"] | UnsetType = UNSET
+    otherwise: Literal["number", "text", "bytes"] | UnsetType = UNSET
+    nan: Literal["refuse", "null"] = "refuse"
+    empty: Literal["refuse", "skip", "null"] | UnsetType = UNSET
+    encoding: Annotated[str, Meta(min_length=1, max_length=40)] | UnsetType = UNSET
 
 
 class Invocation(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -86,17 +94,38 @@ async def _feed(asked: Asked) -> Any:
     options = _options(request)
     content = await body_of(request)
     asked.once = once_of(asked, content)
-    columns = () if options.columns is UNSET else tuple(options.columns)
-    layout = Layout(request.content_type, request.charset, options.explode, columns, options.delimiter)
-    if "Content-Type" not in request.headers:
-        layout = msgspec.structs.replace(layout, media="application/octet-stream")
-    values = values_of(content, layout)
+    values = values_of(content, _layout(request, options))
     if len(values) > MAX_BATCH:
         raise Invalid(f"This makes more than {MAX_BATCH} jobs", hint="send it in several requests")
     if len(values) != 1 and (options.id is not UNSET or options.dedup is not UNSET):
         raise Invalid("id and dedup are for a single job", hint="leave them out, or do not explode")
     shared = _shared(options)
     return await asked.ask_once("PUSHB", queue=asked.path["queue"], jobs=[shared | {"data": each} for each in values])
+
+
+def _layout(request: web.Request, options: FeedOptions) -> Layout:
+    """How the body is to be read. Errors: Invalid, UnsupportedMedia."""
+    media = request.content_type if "Content-Type" in request.headers else BYTES
+    kind = kind_of(media) if options.kind is UNSET else options.kind
+    payload = Payload(
+        kind,
+        columns=() if options.columns is UNSET else tuple(options.columns),
+        delimiter=options.delimiter,
+        otherwise=None if options.otherwise is UNSET else options.otherwise,
+        nan=options.nan,
+        empty=None if options.empty is UNSET else options.empty,
+        encoding=_encoding(request, options, kind),
+    )
+    payload.check()
+    return Layout(payload, lines=kind == "json" and media in LINES, explode=options.explode)
+
+
+def _encoding(request: web.Request, options: FeedOptions, kind: str) -> str:
+    """As the options say, or else the content type of what is text."""
+    if options.encoding is not UNSET:
+        return options.encoding
+    textual = kind in TEXTS or options.otherwise in TEXTS
+    return charset_of(request.charset) if textual else UTF_8
 
 
 def _shared(options: FeedOptions) -> Fields:

@@ -1,21 +1,21 @@
 """What devices send, as values: JSON, lines of JSON, text, CSV, MessagePack, or plainly bytes.
 
-Every reader is strict: what is not exactly its form is refused, and no job is made of half a body.
+The content type says which, or the option `kind`; how tolerant the reading is, is said as a rule of MQTT says it.
+No job is made of half a body.
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
-from io import StringIO
+from dataclasses import replace
 from typing import Any, Final
 
 import msgspec
 
-from hubqueue.errors import Invalid, Malformed, ProtocolError, UnsupportedMedia
-from hubqueue.model.cells import Column, read_column
-from hubqueue.model.payload import decode
-from hubqueue.servers.http.rest.reading import JSON, decode_json, is_json
+from hubqueue.errors import Invalid, Malformed, Undecodable, UnsupportedMedia
+from hubqueue.model.decode import SKIPPED, Payload
+from hubqueue.model.encoding import UTF_8, codec_of
+from hubqueue.model.lines import csv_rows, lines
+from hubqueue.servers.http.rest.reading import JSON, is_json
 
 LINES: Final = ("application/x-ndjson", "application/ndjson", "application/jsonl", "application/jsonlines")
 TEXT: Final = "text/plain"
@@ -27,93 +27,88 @@ MEDIA: Final = (JSON, LINES[0], TEXT, CSV, PACKED[0], BYTES)
 
 
 class Layout(msgspec.Struct, frozen=True):
-    """How a body is to be read. columns: of CSV that has no header row."""
+    """How a body is to be read. columns of the payload: of CSV that has no header row. lines: a value in each."""
 
-    media: str
-    charset: str | None
-    explode: bool
-    columns: tuple[str, ...]
-    delimiter: str
+    payload: Payload
+    lines: bool = False
+    explode: bool = False
+
+
+def kind_of(media: str) -> str:
+    """The kind of payload that a content type stands for. Errors: UnsupportedMedia."""
+    if media in FORMS:
+        raise UnsupportedMedia("A form is not taken here", hint="say what it is, as in -H 'Content-Type: " + JSON + "'")
+    if is_json(media) or media in LINES:
+        return "json"
+    if media in PACKED:
+        return "msgpack"
+    return {TEXT: "text", CSV: "csv"}.get(media, "bytes")
+
+
+def charset_of(charset: str | None) -> str:
+    """The encoding that a content type names. Errors: UnsupportedMedia."""
+    try:
+        return codec_of(charset or UTF_8)
+    except Invalid as error:
+        raise UnsupportedMedia(f"charset {(charset or '')[:40]!r} is not known", hint="send UTF-8") from error
+
+
+class _Several(msgspec.Struct, frozen=True):
+    values: list[Any]
 
 
 def values_of(content: bytes, layout: Layout) -> list[Any]:
-    """The data of each job. Errors: Invalid, Malformed, UnsupportedMedia."""
-    media = layout.media
-    if is_json(media):
-        return _json(content, layout)
-    if media in LINES:
-        return _json_lines(content)
-    if media == TEXT:
-        text = _text(content, layout)
-        return _some(text.removesuffix("\n").split("\n")) if layout.explode else [text]
-    if media == CSV:
-        return _csv(_text(content, layout), layout)
-    if media in PACKED:
-        return [_packed(content)]
-    if media in FORMS:
-        raise UnsupportedMedia("A form is not taken here", hint="say what it is, as in -H 'Content-Type: " + JSON + "'")
-    return [content]
+    """The data of each job. Errors: Invalid, Malformed."""
+    payload = layout.payload
+    try:
+        found = _decoded(content, layout)
+    except Undecodable as error:
+        raise Malformed(error.message, hint=error.hint) from error
+    if found is SKIPPED:
+        return []
+    if not isinstance(found, _Several):
+        return [found]
+    if not found.values and payload.empty != "skip":
+        raise Invalid("There is nothing in it")
+    return found.values
 
 
-def _json(content: bytes, layout: Layout) -> list[Any]:
-    value = decode_json(content)
-    if not layout.explode:
-        return [value]
+def _decoded(content: bytes, layout: Layout) -> object:
+    payload = layout.payload
+    if payload.kind == "csv":
+        return payload.around(lambda body: _Several(_rows(body, payload)))(content)
+    decode = payload.decoder()
+    if layout.lines or (layout.explode and payload.kind in ("text", "number")):
+        return _Several(_each(content, payload))
+    value = decode(content)
+    if not layout.explode or payload.kind != "json" or value is SKIPPED:
+        return value
     if not isinstance(value, list):
         raise Invalid("explode needs a JSON list")
-    return _some(value)
+    return _Several(value)
 
 
-def _json_lines(content: bytes) -> list[Any]:
+def _each(content: bytes, payload: Payload) -> list[Any]:
+    """A value for each line; one that is blank is none, but where it is text."""
+    decode = replace(payload, encoding=UTF_8).decoder()
     found = []
-    for number, line in enumerate(content.split(b"\n"), 1):
-        if line.strip():
+    for number, line in lines(content, payload.codec):
+        if payload.kind == "text" or line.strip():
             try:
-                found.append(decode_json(line))
-            except Malformed as error:
-                raise Malformed(f"line {number}: {error.message}") from error
-    return _some(found)
+                value = decode(line.encode())
+            except Undecodable as error:
+                raise Undecodable(f"line {number}: {error.message}", hint=error.hint) from error
+            if value is not SKIPPED:
+                found.append(value)
+    return found
 
 
-def _packed(content: bytes) -> msgspec.Raw:
-    try:
-        decode(content)
-    except ProtocolError as error:
-        raise Malformed("This is not valid MessagePack") from error
-    return msgspec.Raw(content)
-
-
-def _text(content: bytes, layout: Layout) -> str:
-    charset = layout.charset or "utf-8"
-    try:
-        if not codecs.lookup(charset)._is_text_encoding:  # "hex" and the like are codecs, but no charsets
-            raise LookupError(charset)
-        return content.decode(charset)
-    except (LookupError, ValueError) as error:
-        if isinstance(error, UnicodeError):
-            raise Malformed(f"This is not valid {charset[:40]}") from error
-        raise UnsupportedMedia(f"charset {charset[:40]!r} is not known", hint="send UTF-8") from error
-
-
-def _csv(text: str, layout: Layout) -> list[Any]:
-    try:
-        rows = [row for row in csv.reader(StringIO(text, newline=""), delimiter=layout.delimiter, strict=True) if row]
-    except csv.Error as error:
-        raise Malformed(f"This is not valid CSV: {error}") from error
-    names = layout.columns or tuple(name.strip() for name in (rows.pop(0) if rows else ()))
-    columns = [read_column(name) for name in names]
-    if len({column.name for column in columns}) != len(columns):
-        raise Invalid("csv columns must have different names")
-    return _some([_row(number, row, columns) for number, row in enumerate(rows, 1)])
-
-
-def _row(number: int, row: list[str], columns: list[Column]) -> dict[str, Any]:
-    if len(row) != len(columns):
-        raise Invalid(f"row {number} has {len(row)} values for {len(columns)} columns")
-    return {column.name: column.read(text.strip()) for column, text in zip(columns, row, strict=True)}
-
-
-def _some(values: list[Any]) -> list[Any]:
-    if not values:
-        raise Invalid("There is nothing in it")
-    return values
+def _rows(content: bytes, payload: Payload) -> list[dict[str, object]]:
+    read = csv_rows(
+        content,
+        payload.codec,
+        columns=payload.columns,
+        delimiter=payload.delimiter,
+        nan_is_null=payload.nan_is_null,
+    )
+    return [row for _, row in read]

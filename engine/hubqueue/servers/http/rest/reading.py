@@ -18,6 +18,7 @@ from aiohttp.web import HTTPException
 from msgspec import inspect
 
 from hubqueue.errors import Invalid, Malformed, NotAcceptable, PayloadTooLarge, UnsupportedMedia
+from hubqueue.model.encoding import UTF_8_MARK
 from hubqueue.servers.http.once import Once
 from hubqueue.servers.http.reach import session_of
 from hubqueue.servers.http.rest.fields import IN_PATH, IdempotencyKey
@@ -103,7 +104,7 @@ def decode_json(content: bytes, kind: Any = Any) -> Any:
     Errors: Malformed, Invalid.
     """
     try:
-        return _decoder(kind)(content)
+        return _decoder(kind)(content.removeprefix(UTF_8_MARK))
     except msgspec.ValidationError as error:
         raise Invalid(_complaint(str(error))) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -42,6 +42,22 @@ FED: dict[str, tuple[str, str, bytes, list[Any]]] = {
     "csv": ("text/csv", "", b't,id:text\n21.5,007\n,"x,y"\n', [{"t": 21.5, "id": "007"}, {"t": None, "id": "x,y"}]),
     "csv-columns": ("text/csv", "?columns=t:number,room&delimiter=;", b"1;kitchen\n", [{"t": 1, "room": "kitchen"}]),
     "csv-newline": ("text/csv", "?columns=a", b'"two\nlines"\n', [{"a": "two\nlines"}]),
+    "csv-mark": ("text/csv", "", b"\xef\xbb\xbft,room\r\n1,a\r\n", [{"t": 1, "room": "a"}]),
+    "csv-one-line": ("text/csv", "?columns=a", "x\u2028y\u0085z\x0b\n".encode(), [{"a": "x\u2028y\u0085z\x0b"}]),
+    "csv-nan": ("text/csv", "?nan=null", b"t,id:text\nnan,nan\n", [{"t": None, "id": "nan"}]),
+    "text-mark": ("text/plain", "?explode=true", b"\xef\xbb\xbfa\r\nb\r\n", ["a", "b"]),
+    "text-empty": ("text/plain", "", b"", [""]),
+    "json-mark": ("application/json", "", b"\xef\xbb\xbf[1]", [[1]]),
+    "json-nan": ("application/json", "?nan=null", b'{"t": nan, "u": [-inf, 1]}', [{"t": None, "u": [None, 1]}]),
+    "json-else-text": ("application/json", "?otherwise=text", b"offline", ["offline"]),
+    "json-empty": ("application/json", "?empty=skip", b" \r\n", []),
+    "json-null": ("application/json", "?empty=null", b"", [None]),
+    "json-latin": ("application/json", "?encoding=latin-1", b'{"room": "K\xfcche"}', [{"room": "Küche"}]),
+    "lines-mark": ("application/x-ndjson", "", b"\xef\xbb\xbf1\r\n2", [1, 2]),
+    "lines-else-text": ("application/x-ndjson", "?otherwise=text&nan=null", b"1\nnan\noff\n", [1, None, "off"]),
+    "kind": ("text/plain", "?kind=number", b" 21.5\n", [21.5]),
+    "kind-exploded": ("text/plain", "?kind=number&explode=true&otherwise=text", b"1\noff\n", [1, "off"]),
+    "utf-16": ("text/csv; charset=utf-16", "", "t,room\n1,Öl\n".encode("utf-16"), [{"t": 1, "room": "Öl"}]),
     "msgpack": ("application/msgpack", "", msgspec.msgpack.encode({"m": [1]}), [{"m": [1]}]),
     "bytes": ("application/octet-stream", "", b"\x00\xff", [{"$bytes": "AP8="}]),
     "image": ("image/png", "", b"\x89PNG", [{"$bytes": "iVBORw=="}]),
@@ -55,7 +71,7 @@ async def test_a_device_may_send_it(rest: Rest, name: str) -> None:
     assert status == 202, answer
     found = await jobs(rest, answer["ids"])
     assert [job["data"] for job in found] == expected
-    assert {job["name"] for job in found} == {"feed"}
+    assert {job["name"] for job in found} <= {"feed"}
 
 
 async def test_no_content_type_means_bytes(rest: Rest) -> None:
@@ -70,12 +86,19 @@ REFUSED: dict[str, tuple[str, str, bytes, int, str]] = {
     "codec": ("text/plain; charset=hex", "", b"61", 415, "unsupported_media_type"),
     "utf8": ("text/plain", "", b"\xff", 400, "malformed"),
     "json": ("application/json", "", b"{", 400, "malformed"),
+    "nan": ("application/json", "", b'{"t": nan}', 400, "malformed"),
+    "empty": ("application/json", "", b"", 400, "malformed"),
+    "empty-refused": ("text/plain", "?empty=refuse", b" ", 400, "malformed"),
+    "encoding": ("text/plain", "?encoding=klingon", b"x", 422, "invalid"),
+    "encoding-of-bytes": ("application/octet-stream", "?encoding=latin-1", b"x", 422, "invalid"),
+    "otherwise": ("text/plain", "?otherwise=number", b"x", 422, "invalid"),
+    "kind-unknown": ("text/plain", "?kind=xml", b"x", 422, "invalid"),
     "line": ("application/x-ndjson", "", b"1\n{\n", 400, "malformed"),
     "msgpack": ("application/msgpack", "", b"\xc1", 400, "malformed"),
     "no-list": ("application/json", "?explode=true", b"1", 422, "invalid"),
     "empty-list": ("application/json", "?explode=true", b"[]", 422, "invalid"),
-    "cells": ("text/csv", "", b"a,b\n1\n", 422, "invalid"),
-    "number": ("text/csv", "?columns=a:number", b"warm\n", 422, "undecodable"),
+    "cells": ("text/csv", "", b"a,b\n1\n", 400, "malformed"),
+    "number": ("text/csv", "?columns=a:number", b"warm\n", 400, "malformed"),
     "same-columns": ("text/csv", "", b"a,a\n1,2\n", 422, "invalid"),
     "no-rows": ("text/csv", "", b"a,b\n", 422, "invalid"),
     "option": ("text/plain", "?prio=1", b"x", 422, "invalid"),
