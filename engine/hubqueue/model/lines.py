@@ -30,14 +30,18 @@ def lines(source: bytes | BinaryIO, codec: str = UTF_8) -> Iterator[tuple[int, s
         yield number, line.removesuffix("\n").removesuffix("\r")
 
 
-def json_lines(
-    source: bytes | BinaryIO, codec: str = UTF_8, *, nan_is_null: bool = False
-) -> Iterator[tuple[int, object]]:
+def byte_lines(source: bytes | BinaryIO) -> Iterator[tuple[int, bytes]]:
+    """Each line of a text in UTF-8 without its end, as its bytes: for who reads on behind a line that is wrong."""
+    for number, line in enumerate(_whole(source, UTF_8, strict=False), 1):
+        yield number, line.removesuffix("\n").removesuffix("\r").encode(errors="surrogateescape")
+
+
+def json_lines(source: bytes | BinaryIO, *, nan_is_null: bool = False) -> Iterator[tuple[int, object]]:
     """The value of each line that is not blank. Errors: Undecodable, when the line is reached."""
-    for number, line in lines(source, codec):
+    for number, line in byte_lines(source):
         if line.strip():
             try:
-                yield number, read_json(line.encode(), nan_is_null=nan_is_null)
+                yield number, read_json(line, nan_is_null=nan_is_null)
             except Undecodable as error:
                 raise _at(number, error) from error
 
@@ -107,7 +111,7 @@ def row_of(cells: Sequence[str], columns: Sequence[Column]) -> dict[str, object]
     return row
 
 
-def _whole(source: bytes | BinaryIO, codec: str) -> Iterator[str]:
+def _whole(source: bytes | BinaryIO, codec: str, *, strict: bool = True) -> Iterator[str]:
     """Lines with their ends. Wrong bytes are found by line: until then they are carried as half characters."""
     start = source[:3] if isinstance(source, bytes) else getattr(source, "peek", lambda count: b"")(3)[:3]
     if start == UTF_8_MARK:
@@ -121,7 +125,7 @@ def _whole(source: bytes | BinaryIO, codec: str) -> Iterator[str]:
                 line = line.removeprefix("\ufeff")
             if len(line) == MAX_LINE_CHARS:
                 raise _at(number, Undecodable("is too long", hint="one job carries at most 10 MB"))
-            if not line.isascii():
+            if strict and not line.isascii():
                 line.encode()
             yield line
             number += 1

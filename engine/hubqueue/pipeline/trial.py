@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from hubqueue.errors import Invalid, LinkDown, Undecodable
+from hubqueue.errors import Invalid, LinkDown
 from hubqueue.model import payload
 from hubqueue.model.jsontext import read_json
-from hubqueue.model.lines import lines
+from hubqueue.model.lines import byte_lines
 from hubqueue.pipeline.chain import Chain, States
 from hubqueue.pipeline.plan import Pipeline
 from hubqueue.pipeline.record import Record, Refused
@@ -57,17 +57,15 @@ def read_samples(content: bytes, name: str, now_ms: int) -> list[tuple[int, Reco
     line that is wrong.
     """
     found, wrong = [], []
-    try:
-        for number, line in lines(content):
-            if line.strip():
-                try:
-                    found.append((number, _record(read_json(line.encode()), number, now_ms)))
-                except Refused as refused:
-                    wrong.append(f"{name}:{number}: {refused.reason}")
-                except Invalid as error:
-                    wrong.append(f"{name}:{number}: {error.message}")
-    except Undecodable as error:
-        wrong.append(f"{name}: {error.message}")
+    for number, line in byte_lines(content):
+        if not line.strip():
+            continue
+        try:
+            found.append((number, _record(read_json(line), number, now_ms)))
+        except Refused as refused:
+            wrong.append(f"{name}:{number}: {refused.reason}")
+        except Invalid as error:
+            wrong.append(f"{name}:{number}: {error.message}")
     if wrong:
         raise Invalid("\n".join(wrong), hint='write one JSON value in each line, as in {"device": "a", "value": 21.5}')
     if not found:

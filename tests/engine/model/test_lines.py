@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from hubqueue.errors import Invalid, Malformed, Undecodable
 from hubqueue.model.decode import Payload
-from hubqueue.model.lines import csv_rows, json_lines, lines
+from hubqueue.model.lines import byte_lines, csv_rows, json_lines, lines
 from hubqueue.pipeline.table import read_table
 from hubqueue.pipeline.trial import read_samples
 from hubqueue.servers.http.rest.formats import Layout, values_of
@@ -56,6 +56,16 @@ def test_json_lines_have_the_numbers_of_their_lines() -> None:
     assert list(json_lines(MARK + b'{"a": 1}\r\n\r\n \n[nan]', nan_is_null=True)) == [(1, {"a": 1}), (4, [None])]
     with pytest.raises(Undecodable, match="line 2: not JSON"):
         list(json_lines(b"1\nx\n"))
+    with pytest.raises(Undecodable, match="line 2: not valid UTF-8 at byte 1"):
+        list(json_lines(b'1\n"\xff"\n'))
+
+
+def test_who_wants_reads_on_behind_a_wrong_line() -> None:
+    assert list(byte_lines(MARK + b"a\r\n\xff\xed\xa0\x80\n\xc3\xa4")) == [
+        (1, b"a"),
+        (2, b"\xff\xed\xa0\x80"),
+        (3, "ä".encode()),
+    ]
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "latin-1", "cp1252"])
