@@ -15,20 +15,32 @@ from hubqueue.model.job import Job, Leased, NewJob
 from hubqueue.model.outcome import Outcome, Settlement
 from hubqueue.model.verbs import Event
 from hubqueue.store import lists
+from support.clock import held
 from support.waiting import until
 
 
 class Bench:
-    """The hub under test. Queue "q" unless said otherwise; jobs are named after their one-byte data."""
+    """The hub under test, whose time stands still until `later`. Queue "q" unless said otherwise."""
 
     def __init__(self, path: Path, settings: HubSettings) -> None:
         self.path = path
         self.settings = settings
+        self.clock = held()
         self.hub: Hub
 
     async def open(self) -> Hub:
-        self.hub = await Hub.open(self.path, self.settings)
+        self.hub = await Hub.open(self.path, self.settings, clock=self.clock)
         return self.hub
+
+    @property
+    def now_ms(self) -> int:
+        return self.hub.now_ms()
+
+    async def later(self, ms: int) -> None:
+        """So much later: upkeep is about to do what is due by then, and nothing is left of the time before."""
+        await until(lambda: not self.hub.store._open and not self.hub.upkeep._busy)
+        self.clock.at_ms += ms
+        self.hub.upkeep.due_at(0)
 
     async def reopen(self) -> Hub:
         await self.hub.close()

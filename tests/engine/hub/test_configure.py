@@ -26,6 +26,9 @@ async def test_a_dead_letter_is_tried_again_by_itself_until_its_retries_are_used
     await set_dlq(bench, autoRetry=True, autoRetryInterval=20, maxAutoRetries=2)
     (id,) = await kill(bench, "a")
     for retries in (1, 2):
+        await bench.later(19 * retries)
+        assert (await bench.get(id)).state is State.FAILED
+        await bench.later(retries)
         await bench.until(lambda: bench.hub.store.queues.by_name["q"].n[State.WAITING])
         (leased,) = await bench.take()
         assert (leased.job.id, leased.job.attempts) == (id, 0)
@@ -57,6 +60,9 @@ async def test_retries_that_are_due_survive_a_restart(bench: Bench) -> None:
     await set_dlq(bench, autoRetry=True, autoRetryInterval=200)
     (id,) = await kill(bench, "a")
     await bench.reopen()
+    await bench.later(199)
+    assert (await bench.get(id)).state is State.FAILED
+    await bench.later(1)
     await bench.until(lambda: bench.hub.store.queues.by_name["q"].n[State.WAITING])
     assert (await bench.get(id)).state is State.WAITING
 
@@ -90,6 +96,7 @@ async def test_stall_settings_bound_the_stalls_of_a_job(bench: Bench) -> None:
     await bench.hub.run(lambda tx: configure.set_stall_config(tx, "q", {"maxStalls": 1}))
     (id,) = await bench.add("a", max_attempts=10)
     await bench.take(lease_ms=1)
+    await bench.later(1)
 
     async def dead() -> bool:
         return (await bench.get(id)).state is State.FAILED

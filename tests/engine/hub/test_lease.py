@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from typing import Any
 
 import pytest
@@ -49,16 +48,16 @@ async def test_a_delayed_job_waits_for_its_time_and_does_not_block_others(bench:
     await bench.add("later", delay_ms=150, priority=5)
     await bench.add("now")
     assert await bench.take_names() == ["now"]
-    leased = await bench.hub.lease("q", owner="w", wait_ms=5000)
-    assert [each.job.name for each in leased] == ["later"]
-    assert leased[0].job.run_at_ms <= bench.hub.store.clock.now_ms()
+    await bench.later(149)
+    assert await bench.take_names() == []
+    await bench.later(1)
+    assert await bench.take_names() == ["later"]
 
 
 async def test_a_job_that_became_due_earlier_goes_before_one_enqueued_later(bench: Bench) -> None:
-    (late,) = await bench.add("late", delay_ms=30)
-    await bench.until(lambda: bench.hub.store.clock.now_ms() > 0)
-    due = (await bench.get(late)).run_at_ms
-    await bench.until(lambda: bench.hub.store.clock.now_ms() > due)
+    await bench.hub.upkeep.stop()
+    await bench.add("late", delay_ms=30)
+    await bench.later(31)
     await bench.add("fresh")
     assert await bench.take_names() == ["late", "fresh"]
 
@@ -84,6 +83,7 @@ async def test_a_paused_queue_hands_out_nothing_until_it_is_resumed(bench: Bench
 async def test_p3_a_stale_worker_changes_nothing(bench: Bench) -> None:
     (id,) = await bench.add("a", max_attempts=5)
     (stale,) = await bench.take(lease_ms=20)
+    await bench.later(20)
     (fresh,) = await bench.hub.lease("q", owner="w2", wait_ms=5000)
     assert fresh.job.id == id
     for outcome in (Complete(b"\x01"), Fail("late"), Release()):
@@ -100,6 +100,7 @@ async def test_p3_a_stale_worker_changes_nothing(bench: Bench) -> None:
 async def test_p3_a_stale_worker_is_refused_while_the_job_waits_again(bench: Bench) -> None:
     (id,) = await bench.add("a")
     (stale,) = await bench.take(lease_ms=20)
+    await bench.later(20)
     await bench.until(lambda: _is(bench, id, State.WAITING))
     with pytest.raises(LockLost, match="Invalid or expired lock token"):
         await bench.end(stale, Complete())
@@ -119,7 +120,7 @@ async def test_an_expired_lease_that_nobody_took_still_settles(bench: Bench) -> 
     (id,) = await bench.add("a")
     await bench.hub.upkeep.stop()
     (leased,) = await bench.take(lease_ms=1)
-    await bench.until(lambda: bench.hub.store.clock.now_ms() > (leased.job.deadline_ms or 0))
+    await bench.later(1000)
     await bench.end(leased, Complete())
     assert (await bench.get(id)).state is State.COMPLETED
 
@@ -128,6 +129,7 @@ async def test_a_stalled_job_is_counted_and_runs_again(bench: Bench) -> None:
     heard = await bench.events()
     (id,) = await bench.add("a", max_attempts=3)
     await bench.take(lease_ms=20)
+    await bench.later(20)
     (again,) = await bench.hub.lease("q", owner="w2", wait_ms=5000)
     assert (again.job.attempts, again.job.stall_count) == (1, 1)
     assert "stalled" in [event.kind for event in heard]
@@ -138,6 +140,7 @@ async def test_a_stalled_job_is_counted_and_runs_again(bench: Bench) -> None:
 async def test_a_job_with_one_attempt_never_runs_twice_by_itself(bench: Bench) -> None:
     (id,) = await bench.add("a", max_attempts=1)
     await bench.take(lease_ms=20)
+    await bench.later(20)
     await bench.until(lambda: _is(bench, id, State.FAILED))
     assert (await bench.get(id)).history.reason == "stalled"
 
@@ -147,6 +150,7 @@ async def test_a_job_that_stalls_too_often_is_a_dead_letter(bench: Bench) -> Non
     for _ in range(3):
         await bench.until(lambda: _is(bench, id, State.WAITING))
         await bench.take(lease_ms=10)
+        await bench.later(10)
     await bench.until(lambda: _is(bench, id, State.FAILED))
     job = await bench.get(id)
     assert (job.history.reason, job.stall_count) == ("stalled", 3)
@@ -159,6 +163,7 @@ async def test_a_lease_that_ran_out_is_held_by_no_connection_any_more(bench: Ben
     bench.hub.lease_or_park("q", 3, "w", 10, 0, holder, got.append)
     await bench.until(lambda: got)
     assert bench.hub.held_count == 3
+    await bench.later(10)
     await bench.until(lambda: bench.hub.held_count == 0)
     assert holder.leases == {}
 
@@ -167,8 +172,7 @@ async def test_extending_keeps_a_lease(bench: Bench) -> None:
     (id,) = await bench.add("a")
     (leased,) = await bench.take(lease_ms=60)
     for _ in range(6):
-        before = bench.hub.store.clock.now_ms()
-        await bench.until(lambda before=before: bench.hub.store.clock.now_ms() > before + 25)
+        await bench.later(59)
         assert await bench.hub.extend([(id, leased.token)]) == [Renewal.RENEWED]
     assert (await bench.get(id)).state is State.ACTIVE
     await bench.end(leased, Complete())
@@ -177,6 +181,7 @@ async def test_extending_keeps_a_lease(bench: Bench) -> None:
 async def test_the_stall_timeout_of_a_job_goes_before_the_length_of_the_lease(bench: Bench) -> None:
     (id,) = await bench.add("a", options=Options(stall_timeout_ms=20))
     await bench.take(lease_ms=60_000)
+    await bench.later(20)
     await bench.until(lambda: _is(bench, id, State.WAITING))
 
 
@@ -185,6 +190,7 @@ async def test_a_timeout_ends_the_run_whatever_the_heartbeats(bench: Bench) -> N
     (id,) = await bench.add("a", options=options)
     (leased,) = await bench.take(lease_ms=30_000)
     assert await bench.hub.extend([(id, leased.token)], 30_000) == [Renewal.RENEWED]
+    await bench.later(60)
     await bench.until(lambda: _is(bench, id, State.DELAYED))
     job = await bench.get(id)
     assert job.history.attempts[0].reason == "timeout"
@@ -198,6 +204,7 @@ async def test_an_ownerless_lease_needs_no_token_and_comes_back_by_itself(bench:
     leased = await bench.take(2, owner=None, lease_ms=40)
     assert [each.token for each in leased] == ["", ""]
     await bench.hub.settle([_settlement(a, None)])
+    await bench.later(40)
     await bench.until(lambda: _is(bench, b, State.WAITING))
 
 
@@ -216,6 +223,7 @@ async def test_settling_an_unknown_job_says_so(bench: Bench) -> None:
 async def test_a_job_beyond_its_ttl_is_not_handed_out(bench: Bench) -> None:
     await bench.add("short", options=Options(ttl_ms=20))
     await bench.add("long", options=Options(ttl_ms=60_000))
+    await bench.later(20)
     await bench.until(lambda: _count(bench, "waiting", 1))
     assert await bench.take_names() == ["long"]
 
@@ -234,6 +242,9 @@ async def test_p7_after_a_restart_jobs_of_owners_that_stay_away_are_given_back(b
     (id,) = await bench.add("a")
     (leased,) = await bench.take()
     await bench.reopen()
+    await bench.later(199)
+    assert (await bench.get(id)).state is State.ACTIVE
+    await bench.later(1)
     await bench.until(lambda: _is(bench, id, State.WAITING))
     job = await bench.get(id)
     assert (job.attempts, job.lost_count) == (0, 1)
@@ -268,11 +279,12 @@ def _settlement(id: str, token: str | None):  # type: ignore[no-untyped-def]
 async def test_a_job_delayed_in_the_group_that_promotes_another_comes_when_it_is_due(bench: Bench) -> None:
     hub = bench.hub
     await bench.add("due", delay_ms=2)
-    time.sleep(0.005)  # noqa: ASYNC251 - the loop stands still: the lease promotes it, not upkeep
+    await bench.later(2)  # the loop does not turn: the lease promotes it, not upkeep
     taken = hub.run(lambda tx: lease(tx, "q", 1, "w", 30_000))
     made = hub.run(lambda tx: enqueue(tx, "q", [NewJob(name="later", delay_ms=30)]))
     assert [each.job.name for each in await taken] == ["due"]
     await made
+    await bench.later(30)
     await bench.until(lambda: _hands_out(bench, "later"))
 
 
@@ -298,7 +310,7 @@ async def test_one_lease_removes_a_bounded_number_of_outlived_jobs_and_a_waiting
     monkeypatch.setattr(lease_verb, "OUTLIVED", 3)
     mortal = [NewJob(name=name, options=Options(ttl_ms=1)) for name in "abcdefghij"]
     await bench.hub.enqueue("q", [*mortal, NewJob(name="alive")])
-    time.sleep(0.003)  # noqa: ASYNC251 - the loop stands still: upkeep removes none of them
+    await bench.later(1)  # the loop does not turn: upkeep removes none of them
     waits = asyncio.create_task(bench.hub.lease("q", owner="w", wait_ms=10_000))
     polled = bench.hub.run(lambda tx: lease(tx, "q", 1, "v", 30_000))
     assert await polled == []
@@ -338,6 +350,7 @@ async def test_upkeep_goes_on_when_its_plan_was_taken_back_with_a_group(bench: B
     assert len(replies) == 1
     if upkeep._timer is not None:
         assert upkeep._timer_ms < hub.now_ms() + 2000
+    bench.clock.at_ms += 200  # not `later`: upkeep must come by itself
     await bench.until(lambda: _stalled(bench, id))
 
 

@@ -32,6 +32,7 @@ async def queued(bench: Bench) -> list[Job]:
 async def test_a_limit_of_three_means_three_runs(bench: Bench) -> None:
     await add(bench, Repeat(every_ms=5, limit=3))
     for count in range(3):
+        await bench.later(5)
         leased = await take_next(bench)
         repeat = leased.job.options.repeat
         assert repeat is not None

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from hubqueue.clock import Clock
 from hubqueue.errors import Invalid, NotFound, WrongState
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.verbs import schedule
 from hubqueue.model.job import Options
 from hubqueue.model.outcome import Complete
 from hubqueue.model.schedule import Schedule
+from support.clock import HeldClock
 
 from .conftest import Bench
 
@@ -44,11 +44,14 @@ async def test_an_interval_fires_by_itself_in_phase(bench: Bench) -> None:
     await put(bench, name="tick", data=b"\x07", every_ms=40)
     created = []
     for _ in range(3):
+        await bench.later(39)
+        assert await bench.take() == []
+        await bench.later(1)
         (leased,) = await bench.hub.lease("q", owner="w", wait_ms=5000)
         created.append(leased.job.created_at_ms)
         assert (leased.job.name, leased.job.data) == ("tick", b"\x07")
         await bench.end(leased, Complete())
-    assert all(later - earlier >= 30 for earlier, later in pairwise(created))
+    assert [later - earlier for earlier, later in pairwise(created)] == [40, 40]
     await bench.hub.delete_schedule("s")
     with pytest.raises(NotFound, match="Cron job not found"):
         await bench.hub.delete_schedule("s")
@@ -56,10 +59,12 @@ async def test_an_interval_fires_by_itself_in_phase(bench: Bench) -> None:
 
 async def test_a_pattern_with_seconds_fires_at_its_pace(bench: Bench) -> None:
     await put(bench, cron="* * * * * *")
+    await bench.later(1000)
     (first,) = await bench.hub.lease("q", owner="w", wait_ms=5000)
     await bench.end(first, Complete())
+    await bench.later(1000)
     (second,) = await bench.hub.lease("q", owner="w", wait_ms=5000)
-    assert 900 <= second.job.created_at_ms - first.job.created_at_ms <= 1900
+    assert second.job.created_at_ms - first.job.created_at_ms == 1000
 
 
 async def test_a_fire_waits_for_the_job_of_the_last_one(bench: Bench) -> None:
@@ -86,6 +91,7 @@ async def test_with_overlap_every_fire_makes_a_job(bench: Bench) -> None:
 async def test_a_schedule_with_a_limit_ends(bench: Bench) -> None:
     await put(bench, every_ms=10, limit=2)
     for _ in range(2):
+        await bench.later(10)
         (leased,) = await bench.hub.lease("q", owner="w", wait_ms=5000)
         await bench.end(leased, Complete())
     with pytest.raises(NotFound):
@@ -102,6 +108,7 @@ async def test_immediately_fires_at_once_but_not_again_when_it_is_put_again(benc
 
 async def test_the_options_of_its_jobs_are_those_of_the_schedule(bench: Bench) -> None:
     await put(bench, every_ms=10, priority=4, max_attempts=9, options=Options(tags=("x",)))
+    await bench.later(10)
     (leased,) = await bench.hub.lease("q", owner="w", wait_ms=5000)
     assert (leased.job.priority, leased.job.max_attempts, leased.job.options.tags) == (4, 9, ("x",))
 
@@ -131,19 +138,19 @@ async def test_what_was_missed_is_skipped_or_made_up_for_by_one_job(bench: Bench
     assert (await bench.hub.counts("q")).waiting == jobs
 
 
-class SteppedClock(Clock):
+class SteppedClock(HeldClock):
     """A wall clock that tests move."""
 
     step_ms = 0
 
     def wall_ms(self) -> int:
-        return super().wall_ms() + SteppedClock.step_ms
+        return self.at_ms + self.step_ms
 
 
 @pytest.mark.parametrize("step_ms", [24 * HOUR_MS, -24 * HOUR_MS, -HOUR_MS, HOUR_MS])
 async def test_a_clock_that_jumps_neither_stalls_nor_doubles_a_schedule(bench: Bench, step_ms: int) -> None:
     await bench.hub.close()
-    SteppedClock.step_ms = 0
+    SteppedClock.at_ms, SteppedClock.step_ms = bench.clock.at_ms, 0
     bench.hub = await Hub.open(bench.path, bench.settings, clock=SteppedClock)
     await bench.hub.upsert_schedule(Schedule(key="i", queue="i", every_ms=20 * 60_000))
     await bench.hub.upsert_schedule(Schedule(key="c", queue="c", cron="*/30 * * * *"))

@@ -61,6 +61,9 @@ async def test_a_retry_comes_after_the_asked_time(bench: Bench) -> None:
     (id,) = await bench.add("a", options=LATER)
     (leased,) = await bench.take()
     await bench.end(leased, Retry(after_s=0.05, error="busy"))
+    await bench.later(49)
+    assert await bench.take() == []
+    await bench.later(1)
     (again,) = await bench.hub.lease("q", owner="w", wait_ms=5000)
     assert (again.job.id, again.job.attempts) == (id, 1)
 

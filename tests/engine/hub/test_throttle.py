@@ -13,6 +13,7 @@ from hubqueue.hub.verbs.lease import lease
 from hubqueue.model.job import NewJob, Options
 from hubqueue.model.outcome import Complete, Fail
 from hubqueue.model.throttle import Bucket, Pull, QueueLimits, Rate
+from support.waiting import soon
 
 from .conftest import Bench
 
@@ -43,10 +44,13 @@ async def test_a_rate_lets_a_burst_through_and_then_one_after_the_other(bench: B
     await bench.hub.run(lambda tx: throttle.set_rate(tx, "q", Rate(3, 300)))
     assert await bench.take_names() == ["0", "1", "2"]
     assert await bench.take_names() == []
-    start = bench.hub.store.clock.now_ms()
     for expected in ("3", "4"):  # woken by the refill, not by a poll
-        assert [each.job.name for each in await bench.hub.lease("q", owner="w", wait_ms=5000)] == [expected]
-    assert 150 <= bench.hub.store.clock.now_ms() - start < 1500
+        waiting = asyncio.create_task(bench.hub.lease("q", owner="w", wait_ms=60_000))
+        await bench.until(lambda: bench.hub._waiters.everyone())
+        await bench.later(98)
+        assert await bench.take_names() == []
+        await bench.later(3)
+        assert [each.job.name for each in await soon(waiting)] == [expected]
 
 
 async def test_a_rate_of_zero_blocks_and_clearing_it_wakes_the_waiting(bench: Bench) -> None:
@@ -61,10 +65,12 @@ async def test_a_rate_of_zero_blocks_and_clearing_it_wakes_the_waiting(bench: Be
 
 async def test_a_rate_with_a_ttl_ends_by_itself(bench: Bench) -> None:
     await bench.add("a")
-    until = bench.hub.store.clock.now_ms() + 30
+    until = bench.now_ms + 30
     await bench.hub.run(lambda tx: throttle.set_rate(tx, "q", Rate(0, 1000, until)))
     assert await bench.take() == []
-    await bench.until(lambda: bench.hub.store.clock.now_ms() >= until)
+    await bench.later(29)
+    assert await bench.take() == []
+    await bench.later(1)
     assert await bench.take_names() == ["a"]
     assert await bench.hub.run(lambda tx: throttle.queue_limits(tx, "q")) == QueueLimits()
 
@@ -141,16 +147,10 @@ async def test_a_group_rate_is_a_window_that_its_first_job_starts(bench: Bench) 
     await grouped(bench, "a1", "a2", "a3", "b1")
     rate = Rate(2, 200)
     assert await pull(bench, rate=rate) == ["a1", "b1", "a2"]
-    start = bench.hub.store.clock.now_ms()
-    got: list[str] = []
-
-    async def again() -> bool:
-        got.extend(await pull(bench, rate=rate))
-        return bool(got)
-
-    await bench.until(again)
-    assert got == ["a3"]
-    assert bench.hub.store.clock.now_ms() - start >= 150
+    await bench.later(199)
+    assert await pull(bench, rate=rate) == []
+    await bench.later(1)
+    assert await pull(bench, rate=rate) == ["a3"]
 
 
 async def test_a_paused_or_blocked_group_lets_the_others_go_on(bench: Bench) -> None:
@@ -171,7 +171,12 @@ async def test_a_paused_or_blocked_group_lets_the_others_go_on(bench: Bench) -> 
 async def test_a_block_that_ends_wakes_the_waiting(bench: Bench) -> None:
     await grouped(bench, "a1")
     await bench.hub.run(lambda tx: throttle.block_group(tx, "q", "a", 60))
-    assert [each.job.name for each in await bench.hub.lease("q", owner="w", wait_ms=5000)] == ["a1"]
+    waiting = asyncio.create_task(bench.hub.lease("q", owner="w", wait_ms=60_000))
+    await bench.until(lambda: bench.hub._waiters.everyone())
+    await bench.later(59)
+    assert await pull(bench) == []
+    await bench.later(1)
+    assert [each.job.name for each in await soon(waiting)] == ["a1"]
 
 
 async def test_affinity_takes_one_group_or_none(bench: Bench) -> None:
