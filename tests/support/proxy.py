@@ -35,6 +35,7 @@ class Proxy:
         self.server_port = server_port
         self.port = 0
         self.delay_s = 0.0
+        self.chunks: asyncio.Semaphore | None = None  # those that may go to the server; None: all
         self.accepted = 0
         self.passed_up = 0  # bytes towards the server
         self.passed_down = 0
@@ -150,6 +151,8 @@ class Proxy:
         while chunk := await reader.read(CHUNK_BYTES):
             if self.delay_s:
                 await asyncio.sleep(self.delay_s)
+            if up and self.chunks is not None:
+                await self.chunks.acquire()
             torn = torn or self._mode is Uplink.SILENT or (self._mode is Uplink.MUTE and not up)
             if torn:
                 self.swallowed += 0 if up else len(chunk)

@@ -11,10 +11,11 @@ import pytest
 
 from hubqueue.client.address import LinkSettings
 from hubqueue.client.session import Session
+from hubqueue.client.unsent import unsent_bytes
 from hubqueue.errors import AnswerLost, LinkDown, LockLost, NotAuthenticated, NotFound, PayloadTooLarge, TimedOut
 from support.peer import Peer
 from support.proxy import Proxy
-from support.waiting import in_time
+from support.waiting import in_time, until
 
 
 def settings(peer: Peer, **changes: Any) -> LinkSettings:
@@ -129,13 +130,32 @@ async def test_a_quiet_peer_that_answers_pings_is_kept() -> None:
 
 async def test_a_slow_uplink_that_still_takes_bytes_is_not_given_up() -> None:
     async with Peer() as peer, Proxy(peer.port) as proxy:
-        proxy.delay_s = 0.005  # for each 64 kB: 40 MB need at least 3 s, and the ping waits behind them
-        link = replace(settings(peer, ping_after_s=0.1, dead_after_s=1.0), port=proxy.port)
-        session = await Session.open(link)
-        began_s = asyncio.get_running_loop().time()
-        await session.request("PUSH", {"queue": "q", "data": bytes(40_000_000)})
-        assert asyncio.get_running_loop().time() - began_s > 2 * link.dead_after_s
-        await session.close()
+        session = await Session.open(replace(settings(peer, dead_after_s=3600.0), port=proxy.port))
+        transport = session._transport
+        assert transport is not None
+        proxy.chunks = asyncio.Semaphore(0)
+        pushing = asyncio.create_task(session.request("PUSH", {"queue": "q", "data": bytes(40_000_000)}))
+
+        def look_after_a_long_silence() -> None:
+            if session._timer is None or session.lost.done():
+                return
+            session._timer.cancel()
+            session._heard_at, session._pinged = session._loop.time() - 7200.0, True
+            session._listen_for_silence()
+
+        await until(lambda: transport.get_write_buffer_size() > 0)
+        for _ in range(5):
+            before = session._unsent = unsent_bytes(transport)
+            while unsent_bytes(transport) >= before:  # what lies between us and the proxy is taken in larger steps
+                passed = proxy.passed_up
+                proxy.chunks.release()
+                await proxy.wait_passed_up(passed + 1)
+            look_after_a_long_silence()
+            assert not session.lost.done()
+        await until(lambda: look_after_a_long_silence() or session.lost.done())  # once nothing goes any more
+        assert "silent" in str(await session.lost)
+        with pytest.raises(AnswerLost):
+            await pushing
 
 
 async def test_a_peer_that_accepts_and_says_nothing_does_not_hold_the_handshake() -> None:
