@@ -90,7 +90,7 @@ class Gate:
         log.warning("%s token refused, the answer is held back. address=%s delay_s=%.1f", door, address, delay_s)
         self._held[address] += 1
         try:
-            await asyncio.sleep(delay_s)
+            await hold_back(delay_s)
         finally:
             self._held[address] -= 1
             if not self._held[address]:
@@ -115,6 +115,11 @@ class Gate:
         """Forget the failures of an address."""
         if self._failures:
             self._failures.pop(address, None)
+
+
+async def hold_back(delay_s: float) -> None:
+    """Answer nothing for so long."""
+    await asyncio.sleep(delay_s)
 
 
 def _nothing() -> None:

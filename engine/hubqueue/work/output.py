@@ -14,6 +14,7 @@ from typing import Final
 
 log = logging.getLogger(__name__)
 
+SECOND_S: Final = 1.0  # what the limit is for
 LINES_PER_S: Final = 200  # a loop that prints must not fill a disk or busy the hub
 MAX_LINE_BYTES: Final = 4096  # longer lines are cut into pieces
 
@@ -62,7 +63,7 @@ class LineLog:
 
     def _write(self, line: bytes) -> None:
         if self._second is None:
-            self._second = asyncio.get_running_loop().call_later(1.0, self._new_second)
+            self._second = asyncio.get_running_loop().call_later(SECOND_S, self._new_second)
         self._left -= 1
         level = self._level
         if mark := _LEVEL.match(line):

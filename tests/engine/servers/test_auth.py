@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 
 import pytest
 
 from hubqueue.hub.hub import Hub
 from hubqueue.model.access import EVERYTHING
+from hubqueue.servers import auth
 from hubqueue.servers.auth import FIRST_DELAY_S, FORGET_S, MAX_DELAY_S, Gate
 from hubqueue.servers.settings import TcpSettings
 from hubqueue.servers.tcp import TcpServer
 from support.doors import door_of
+from support.waiting import until
 from support.wire import WireClient
 
 STRANGER = {
@@ -83,14 +84,26 @@ async def test_commands_sent_right_behind_the_token_are_answered(client: WireCli
     assert (await client.read())["reqId"] == "2"
 
 
-async def test_the_answer_to_a_wrong_token_is_held_back_and_others_wait_behind_it(client: WireClient) -> None:
-    start = time.monotonic()
+async def test_the_answer_to_a_wrong_token_is_held_back_and_others_wait_behind_it(
+    client: WireClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    over, delays = asyncio.Event(), []
+
+    async def held_back(delay_s: float) -> None:
+        delays.append(delay_s)
+        await over.wait()
+
+    monkeypatch.setattr(auth, "hold_back", held_back)
     for _ in range(2):
         await client.send({"cmd": "Auth", "token": "wrong"})
     await client.send({"cmd": "Auth", "token": "secret"})
-    replies = [await client.read() for _ in range(3)]
+    reading = asyncio.create_task(client.read())
+    await until(lambda: delays)
+    assert not reading.done()
+    over.set()
+    replies = [await reading, await client.read(), await client.read()]
     assert [reply["ok"] for reply in replies] == [False, False, True]
-    assert time.monotonic() - start >= 3 * FIRST_DELAY_S
+    assert delays == [FIRST_DELAY_S, 2 * FIRST_DELAY_S]
 
 
 async def test_who_does_not_authenticate_is_cut(hub: Hub) -> None:

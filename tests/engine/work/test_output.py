@@ -8,8 +8,9 @@ import os
 
 import pytest
 
+from hubqueue.work import output
 from hubqueue.work.output import LINES_PER_S, MAX_LINE_BYTES, LineLog
-from support.waiting import in_time
+from support.waiting import in_time, until
 
 
 class Pipe(asyncio.Protocol):
@@ -61,16 +62,24 @@ async def test_an_endless_line_is_cut_and_odd_bytes_are_shown(caplog: pytest.Log
     assert lengths == [MAX_LINE_BYTES, 10, 2]
 
 
-async def test_a_flood_waits_for_the_limit_and_loses_nothing(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_flood_waits_for_the_limit_and_loses_nothing(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     caplog.set_level(logging.INFO)
+    written: list[int] = []  # before each new second
+
+    def new_second(lines: LineLog) -> None:
+        written.append(len(caplog.records))
+        begun(lines)
+
+    begun = LineLog._new_second
+    monkeypatch.setattr(LineLog, "_new_second", new_second)
+    monkeypatch.setattr(output, "SECOND_S", 0.02)
     pipe = await Pipe().open()
     loop = asyncio.get_running_loop()
-    started = loop.time()
     count = LINES_PER_S * 2 + 50
     await loop.run_in_executor(None, os.write, pipe.fd, b"".join(b"%d\n" % n for n in range(count)))
-    async with in_time():
-        while len(caplog.records) < count:
-            assert len(caplog.records) <= LINES_PER_S * (1 + int(loop.time() - started + 0.1))
-            await asyncio.sleep(0.01)
+    await until(lambda: len(caplog.records) == count)
     await pipe.end()
+    assert written[:2] == [LINES_PER_S, 2 * LINES_PER_S]
     assert [record.getMessage().split()[0] for record in caplog.records] == [str(n) for n in range(count)]
