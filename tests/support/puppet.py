@@ -19,7 +19,8 @@ from hubqueue.errors import HubqueueError
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.model.job import NewJob
-from hubqueue.model.outcome import Complete, Release, Settlement
+from hubqueue.model.outcome import Complete, Reject, Release, Settlement
+from hubqueue.model.state import State
 from support.load import number_of
 from support.mixed import miscounted, tell
 
@@ -62,6 +63,34 @@ class Puppet:
             if page.cursor is None:
                 return found
             cursor = page.cursor
+
+    async def bulk(self, deed: str) -> int:
+        """A verb for the whole queue: what it says of how many jobs; of obliterate how many there were."""
+        there = await self._hub.counts(QUEUE)
+        match deed:
+            case "drain":
+                return await self._hub.drain(QUEUE)
+            case "clean":
+                return len(await self._hub.clean(QUEUE, 0, 1_000_000, State.WAITING))
+            case "discard":
+                done = 0
+                while leased := await self._hub.lease(QUEUE, 100, owner="puppet"):
+                    await self._hub.settle([Settlement(each.job.id, each.token, Reject("no")) for each in leased])
+                    done += len(leased)
+                return done
+            case "purge":
+                return await self._hub.purge(QUEUE)
+            case "retry":
+                return await self._hub.retry_dead(QUEUE)
+            case "obliterate":
+                await self._hub.obliterate(QUEUE)
+                return there.waiting
+        raise AssertionError(deed)
+
+    async def full(self) -> bool:
+        """Whether new jobs are refused for want of disk, when all that can be given back has been."""
+        await self._hub.upkeep.make_room()
+        return self._hub.disk_full
 
     async def miscounted(self) -> list[str]:
         return await self._hub.run(miscounted)

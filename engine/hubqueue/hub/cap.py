@@ -13,10 +13,10 @@ from hubqueue.hub.verbs.enqueue import evict
 from hubqueue.model.state import State
 from hubqueue.store import lists
 from hubqueue.store.queues import QueueRow
+from hubqueue.store.slices import BATCH_BYTES, SLICE, SLICE_BYTES
 from hubqueue.store.store import Store
 from hubqueue.store.tx import Tx
 
-SLICE: Final = 500  # rows dropped in one transaction
 LEAST: Final = 50  # rows dropped at once: pages are given back by neighbours
 FINISHED: Final = (State.COMPLETED,)
 ANY: Final = (State.COMPLETED, State.FAILED, State.WAITING, State.DELAYED)
@@ -47,23 +47,23 @@ class SizeCap:
     def make_room(self, tx: Tx, wanted: int) -> None:
         """Before `wanted` jobs are stored: drop twice as many while the file is too large, if so configured."""
         if self._dropping and self.over():
-            self._drop(tx, ANY, max(LEAST, 2 * wanted))
+            self._drop(tx, ANY, max(LEAST, 2 * wanted), BATCH_BYTES)
 
     async def hold(self) -> bool:
         """Upkeep: drop until the file is small enough or nothing may go; whether it is still too large."""
         states = ANY if self._dropping else FINISHED
         dropped = 1
         while dropped and self.over():
-            dropped = await self._store.run(lambda tx: self._drop(tx, states, SLICE))
+            dropped = await self._store.run_freeing(lambda tx: self._drop(tx, states, SLICE, SLICE_BYTES))
         return self.over()
 
-    def _drop(self, tx: Tx, states: tuple[State, ...], count: int) -> int:
+    def _drop(self, tx: Tx, states: tuple[State, ...], count: int, most_bytes: int) -> int:
         """The oldest jobs of the first of these states that has any; how many."""
         largest = self._largest(states)
         if largest is None:
             return 0
         row, state = largest
-        oldest = lists.heads(tx, row.id, state, count)
+        oldest = lists.heads(tx, row.id, state, count, most_bytes)
         evict(tx, row, state, oldest)
         self._looked_at = -1
         return len(oldest)

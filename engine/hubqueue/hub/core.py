@@ -11,7 +11,7 @@ from shutil import disk_usage
 from typing import Final, TypeVar
 
 from hubqueue.clock import Clock
-from hubqueue.errors import DiskFull, Draining, HubqueueError, QueueFull
+from hubqueue.errors import Draining, HubqueueError, QueueFull
 from hubqueue.hub.access import Access
 from hubqueue.hub.cap import SizeCap
 from hubqueue.hub.channels import Channels
@@ -303,7 +303,7 @@ class Core:
         if self.draining:
             return Draining()
         if self.store.disk_full:
-            return DiskFull()
+            return self.store.no_space()
         if self.settings.max_bytes is not None:
             self.over_cap = self._cap.refuses()
         if self.over_cap:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -41,9 +41,12 @@ from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal
 from hubqueue.store import backup
 from hubqueue.store import blobs as stored
 from hubqueue.store.logs import LogLine
+from hubqueue.store.slices import SLICE
 from hubqueue.store.tx import Tx
 
 log = logging.getLogger(__name__)
+
+R = TypeVar("R")
 
 
 class Hub(Core):
@@ -268,10 +271,11 @@ class Hub(Core):
         done = 0
         last: int | None = -1
         while last is not None and (limit is None or done < limit):
-            size = queues.SLICE if limit is None else min(queues.SLICE, limit - done)
-            count, last = await self.run(
-                partial(change.retry_some, queue=queue, state=state, after_seq=last, limit=size, before_ms=started_ms)
+            size = SLICE if limit is None else min(SLICE, limit - done)
+            verb = partial(
+                change.retry_some, queue=queue, state=state, after_seq=last, limit=size, before_ms=started_ms
             )
+            count, last = await _told_how_far(self.run(verb), done)
             done += count
         return done
 
@@ -282,8 +286,8 @@ class Hub(Core):
         wanted = there if limit is None else min(there, limit)
         done = 0
         while done < wanted:
-            size = min(queues.SLICE, wanted - done)
-            count = await self.run(partial(change.promote_some, queue=queue, limit=size))
+            size = min(SLICE, wanted - done)
+            count = await _told_how_far(self.run(partial(change.promote_some, queue=queue, limit=size)), done)
             if not count:
                 break
             done += count
@@ -297,10 +301,11 @@ class Hub(Core):
         removed: list[str] = []
         last: int | None = -1
         while last is not None and len(removed) < limit:
-            size = min(queues.SLICE, limit - len(removed))
-            some, last = await self.run(
-                partial(queues.clean_slice, queue=queue, state=state, before_ms=before_ms, after_seq=last, limit=size)
+            size = min(SLICE, limit - len(removed))
+            verb = partial(
+                queues.clean_slice, queue=queue, state=state, before_ms=before_ms, after_seq=last, limit=size
             )
+            some, last = await _told_how_far(self._run_freeing(verb), len(removed))
             removed += some
         return removed
 
@@ -364,19 +369,34 @@ class Hub(Core):
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(None, backup.copy_to, self.store.path, Path(target))
 
+    def _run_freeing(self, verb: Callable[[Tx], R]) -> Awaitable[R]:
+        return self.store.run_freeing(verb, durable=self.settings.durable)
+
     async def _remove_all(self, queue: str, states: Sequence[State]) -> int:
         removed = 0
         for state in states:
             row = self.store.queues.find(queue)
             left = 0 if row is None else row.n[state]  # not what comes in meanwhile
             while left > 0:
-                size = min(queues.SLICE, left)
-                count = await self.run(partial(queues.remove_slice, queue=queue, state=state, limit=size))
+                size = min(SLICE, left)
+                verb = partial(queues.remove_slice, queue=queue, state=state, limit=size)
+                count = await _told_how_far(self._run_freeing(verb), removed)
                 if not count:
                     break
                 removed += count
                 left -= count
         return removed
+
+
+async def _told_how_far(step: Awaitable[R], done: int) -> R:
+    """A step of long work that has done so many jobs before: an error that ends it says so."""
+    try:
+        return await step
+    except HubqueueError as error:
+        if not done:
+            raise
+        before = f"{done:,} {'job was' if done == 1 else 'jobs were'} done before, and stay so"
+        raise type(error)(f"{error.message.rstrip('.')}; {before}", hint=error.hint) from error
 
 
 def check_settle(settlements: Sequence[Settlement], outputs: Sequence[Output]) -> None:

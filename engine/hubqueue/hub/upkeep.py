@@ -11,19 +11,19 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Final
 
-from hubqueue.errors import HubqueueError
+from hubqueue.errors import DiskFull, HubqueueError
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import change, hold, rows, schedule
 from hubqueue.hub.verbs.enqueue import evict
 from hubqueue.model.state import State
 from hubqueue.store import changes, delays, groups, ids, leases, lists, retention, schedules
 from hubqueue.store.queues import NEVER, QueueRow
+from hubqueue.store.slices import SLICE
 from hubqueue.store.store import Store
 from hubqueue.store.tx import Tx
 
 log = logging.getLogger(__name__)
 
-SLICE: Final = 500
 PAGES: Final = 200  # given back in one step: they may have to be moved
 FIRES: Final = 50  # schedules fired in one step
 BEAT_S: Final = 1.0
@@ -102,7 +102,7 @@ class Upkeep:
         ended = hold.sweep(tx, SLICE)
         if ended:
             tx.after.append(lambda: self._ended(ended))
-        more |= len(ended) == SLICE
+        more |= bool(ended)
         for row in list(tx.queues.by_id.values()):
             if row.n[State.DELAYED] and row.next_due_ms <= tx.now_ms:
                 more |= delays.promote_due(tx, row, SLICE) == SLICE
@@ -110,9 +110,9 @@ class Upkeep:
                 row.refill_ms = NEVER
                 tx.undo.append(lambda row=row: setattr(row, "refill_ms", 0))  # type: ignore[misc]
                 tx.available(row, min(row.n[State.WAITING], SLICE))
-        more |= change.retry_due(tx, SLICE) == SLICE
+        more |= change.retry_due(tx, SLICE) > 0
         more |= schedule.fire_due(tx, FIRES, self._served) == FIRES
-        more |= self._outlive(tx) == SLICE
+        more |= self._outlive(tx) > 0
         return tx.now_ms if more else NEVER
 
     def _due_done(self, result: int | HubqueueError) -> None:
@@ -147,7 +147,8 @@ class Upkeep:
         while True:
             try:
                 await self._follow_clock()
-                self._store.check_disk()
+                if self._store.check_disk():
+                    await self.make_room()
                 await self._hold_cap()
                 if beats:  # the first one comes with the start, which has enough to do
                     await self._sample()
@@ -158,6 +159,27 @@ class Upkeep:
                 log.warning("Upkeep could not be done and is tried again. error=%s", error)
             beats += 1
             await asyncio.sleep(BEAT_S)
+
+    async def make_room(self) -> None:
+        """On a full disk the file gives back what it does not use, until new jobs are taken again."""
+        await self._store.cut_log()
+        if not self._store.reserve.full:
+            return
+        try:
+            await self._repeat(lambda tx: retention.doomed_slice(tx, SLICE))
+            await self._repeat(lambda tx: self._outlive(tx) > 0)
+            if await self._give_back(spare=False):
+                await self._store.cut_log(always=True)
+        except DiskFull:
+            pass  # it has been told, and comes again
+
+    async def _give_back(self, *, spare: bool) -> int:
+        """Return free pages of the file to the disk, with the next checkpoint; how many."""
+        given = 0
+        while count := await self._store.run_freeing(lambda tx: retention.give_back_pages(tx, PAGES, spare=spare)):
+            given += count
+            self._store.watch_log()
+        return given
 
     async def _follow_clock(self) -> None:
         jump_ms = self._store.clock.jump_ms()
@@ -197,7 +219,7 @@ class Upkeep:
         if len(self._kept) > len(self._store.queues.by_id):
             self._kept.clear()  # queues have gone
         await self._store.run(groups.prune)
-        await self._repeat(lambda tx: retention.give_back_pages(tx, PAGES))
+        await self._give_back(spare=True)
         if ageing:
             before = self._store.clock.now_ms() - self._settings.forward_kept_ms
             await self._repeat(lambda tx: ids.expire(tx, before, self._settings.forward_kept, SLICE) >= SLICE)
@@ -226,7 +248,7 @@ class Upkeep:
                 evict(tx, row, state, old)
             else:
                 rows.remove(tx, row, state, old)
-            more |= len(old) == SLICE
+            more |= bool(old)
             if kept_ms is not None:
                 oldest_ms = lists.first_ended_ms(tx, row, state) if row.n[state] else None
                 again_ms = min(again_ms, kept_ms + (tx.now_ms if oldest_ms is None else oldest_ms))
@@ -238,7 +260,7 @@ class Upkeep:
     async def _repeat(self, slice: Callable[[Tx], bool]) -> None:
         more = True
         while more:
-            more = await self._store.run(slice)
+            more = await self._store.run_freeing(slice)
 
 
 def _next_due(tx: Tx) -> int:

@@ -67,7 +67,7 @@ async def _do(call: Call, queue: str, filter: wire.DlqFilter, count: int | None,
 
     def step(tx: Any) -> int | None:
         nonlocal done
-        page = query.list_jobs(tx, queue, (State.FAILED,), limit=STEP, cursor=cursor)
+        page = query.light_page(tx, queue, State.FAILED, STEP, cursor)
         there = [job for job in page.jobs if (job.finished_at_ms or 0) <= until_ms]
         done += sum([act(tx, job) for job in wanted.of(there)])
         return page.cursor

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from hubqueue.model.state import State
+from hubqueue.store.slices import WEIGHT, light
 from hubqueue.store.tx import Tx
 
 SET_DATA: Final = "UPDATE job SET data = ? WHERE seq = ?"
@@ -74,25 +75,27 @@ def ord_of(tx: Tx, seq: int) -> int:
     return value
 
 
-DUE_TTL: Final = """
-    SELECT seq, queue, state, priority, flags FROM job
+DUE_TTL: Final = f"""
+    SELECT seq, queue, state, priority, flags, {WEIGHT} FROM job
     WHERE expires_at_ms IS NOT NULL AND expires_at_ms <= ? AND state IN (0, 1) LIMIT ?
 """
 
 
 def outlived(tx: Tx, limit: int) -> list[tuple[int, int, int, int, int]]:
-    """Queued jobs beyond their time to live: (seq, queue, state, priority, flags)."""
-    return tx.execute(DUE_TTL, (tx.now_ms, limit)).fetchall()
+    """A slice of the queued jobs beyond their time to live: (seq, queue, state, priority, flags)."""
+    rows = light(tx.execute(DUE_TTL, (tx.now_ms, limit)), lambda row: row[5])
+    return [row[:5] for row in rows]
 
 
-DUE_RETRY: Final = """
-    SELECT seq FROM job WHERE expires_at_ms IS NOT NULL AND expires_at_ms <= ? AND state = 5 ORDER BY seq LIMIT ?
+DUE_RETRY: Final = f"""
+    SELECT seq, {WEIGHT} FROM job
+    WHERE expires_at_ms IS NOT NULL AND expires_at_ms <= ? AND state = 5 ORDER BY seq LIMIT ?
 """
 
 
 def due_retries(tx: Tx, limit: int) -> list[int]:
-    """Seqs of dead letters whose time to be tried again has come."""
-    return [seq for (seq,) in tx.execute(DUE_RETRY, (tx.now_ms, limit)).fetchall()]
+    """A slice of the dead letters whose time to be tried again has come: their seqs."""
+    return [seq for seq, _ in light(tx.execute(DUE_RETRY, (tx.now_ms, limit)), lambda row: row[1])]
 
 
 KEEP_DEAD: Final = "UPDATE job SET expires_at_ms = NULL, history = ? WHERE seq = ?"

@@ -18,6 +18,7 @@ from hubqueue.store.file import connect_aside
 
 PASSIVE_BYTES: Final = 4 * 1024 * 1024
 SOFT_BYTES: Final = 16 * 1024 * 1024
+HARD_BYTES: Final = 64 * 1024 * 1024  # nothing is written beyond it while a checkpoint runs
 WAIT_S: Final = 0.05  # for readers that hold the log up; the gate is closed meanwhile
 
 TOUCH: Final = "INSERT OR REPLACE INTO meta (key, value) VALUES ('log_restarts', ?)"
@@ -36,7 +37,11 @@ class Checkpointer:
 
     def restart(self) -> Future[bool]:
         """Copy everything and begin the log anew. The write connection must be outside a transaction."""
-        return self._thread.submit(self._restart)
+        return self._thread.submit(self._begin_anew, "RESTART")
+
+    def truncate(self) -> Future[bool]:
+        """Copy everything and give the log's space back, which a restart keeps. False: somebody held it up."""
+        return self._thread.submit(self._begin_anew, "TRUNCATE")
 
     def recover(self) -> Future[bool]:
         """After a failed sync: write everything from the log into the database, sync that instead, and check it.
@@ -53,10 +58,12 @@ class Checkpointer:
         busy, _, _ = self._db.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
         return not busy
 
-    def _restart(self) -> bool:
+    def _begin_anew(self, mode: str) -> bool:
         try:
-            done = self._checkpoint("RESTART")
-        except sqlite3.OperationalError:
+            done = self._checkpoint(mode)
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF not in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+                raise
             return False  # a reader (a backup, an export) holds the log; the store tries again later
         if done:
             self._db.execute(TOUCH, (time.time_ns() // 1_000_000,))

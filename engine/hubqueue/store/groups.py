@@ -133,12 +133,14 @@ PRUNE: Final = """
     DELETE FROM job_group
     WHERE waiting = 0 AND delayed = 0 AND active = 0 AND paused = 0 AND limits IS NULL
 """
-FORGET: Final = "DELETE FROM job_group WHERE queue = ?"
+FORGET: Final = """
+    DELETE FROM job_group WHERE queue = ?1 AND grp IN (SELECT grp FROM job_group WHERE queue = ?1 LIMIT ?2)
+"""
 
 
-def forget(tx: Tx, queue_id: int) -> None:
-    """The queue was obliterated."""
-    tx.execute(FORGET, (queue_id,))
+def forget(tx: Tx, queue_id: int, limit: int) -> int:
+    """The queue was obliterated: a slice of its groups goes; how many."""
+    return tx.execute(FORGET, (queue_id, limit)).rowcount
 
 
 def prune(tx: Tx) -> None:

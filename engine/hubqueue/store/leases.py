@@ -9,6 +9,7 @@ from typing import Final
 from hubqueue.model.job import Job
 from hubqueue.store.jobs import COLUMNS, as_job
 from hubqueue.store.queues import QueueRow
+from hubqueue.store.slices import WEIGHT, light
 from hubqueue.store.tx import Tx
 
 SET_DEADLINE: Final = "UPDATE job SET lease_ms = ?, deadline_ms = ? WHERE seq = ?"
@@ -90,13 +91,13 @@ def owned(tx: Tx, queue_id: int, owner: str) -> list[tuple[int, int]]:
 
 
 EXPIRED: Final = f"""
-    SELECT {COLUMNS}, queue, lost FROM job WHERE state = 2 AND deadline_ms <= ? ORDER BY deadline_ms LIMIT ?
+    SELECT {COLUMNS}, queue, lost, {WEIGHT} FROM job WHERE state = 2 AND deadline_ms <= ? ORDER BY deadline_ms LIMIT ?
 """
 
 
 def expired(tx: Tx, limit: int) -> list[tuple[Job, QueueRow, bool]]:
-    """Active jobs whose deadline has passed: (job, queue, whether their connection was lost)."""
-    rows = tx.execute(EXPIRED, (tx.now_ms, limit)).fetchall()
+    """A slice of the active jobs whose deadline has passed: (job, queue, whether their connection was lost)."""
+    rows = light(tx.execute(EXPIRED, (tx.now_ms, limit)), lambda row: row[25])
     found = []
     for row in rows:
         queue = tx.queues.by_id.get(row[23])

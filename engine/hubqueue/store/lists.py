@@ -10,9 +10,11 @@ from hubqueue.model.job import Job
 from hubqueue.model.state import State
 from hubqueue.store.jobs import COLUMNS, as_job
 from hubqueue.store.queues import QueueRow
+from hubqueue.store.slices import SLICE_BYTES, WEIGHT, light
 from hubqueue.store.tx import Tx, padded
 
 LAST: Final = 1 << 62
+ANY_BYTES: Final = 1 << 62
 
 
 def _seqs(states: int, *, ascending: bool) -> str:
@@ -87,16 +89,17 @@ def oldest_waiting_ms(tx: Tx, queue: QueueRow) -> int | None:
     return value
 
 
-HEADS: Final = "SELECT seq, flags, priority FROM job WHERE queue = ? AND state = ? ORDER BY seq LIMIT ?"
+HEADS: Final = f"SELECT seq, flags, priority, {WEIGHT} FROM job WHERE queue = ? AND state = ? ORDER BY seq LIMIT ?"
 
 
-def heads(tx: Tx, queue_id: int, state: State, limit: int) -> list[tuple[int, int, int]]:
-    """(seq, flags, priority) of the oldest jobs of a state."""
-    return tx.execute(HEADS, (queue_id, state, limit)).fetchall()
+def heads(tx: Tx, queue_id: int, state: State, limit: int, most_bytes: int = SLICE_BYTES) -> list[tuple[int, int, int]]:
+    """(seq, flags, priority) of the oldest jobs of a state: of a slice, unless more bytes are allowed."""
+    rows = light(tx.execute(HEADS, (queue_id, state, limit)), lambda row: row[3], most_bytes)
+    return [(seq, flags, priority) for seq, flags, priority, _ in rows]
 
 
-AGED: Final = """
-    SELECT seq, flags, priority, coalesce(finished_at_ms, created_at_ms) FROM job
+AGED: Final = f"""
+    SELECT seq, flags, priority, {WEIGHT}, coalesce(finished_at_ms, created_at_ms) FROM job
     WHERE queue = ? AND state = ? ORDER BY seq LIMIT ?
 """
 
@@ -107,7 +110,7 @@ def aged(tx: Tx, queue: QueueRow, state: State, before_ms: int, limit: int) -> l
     Age follows seq but for jobs that ran very long: behind such a one the others wait until it is old enough.
     """
     old = []
-    for seq, flags, priority, ended_ms in tx.execute(AGED, (queue.id, state, limit)).fetchall():
+    for seq, flags, priority, _, ended_ms in light(tx.execute(AGED, (queue.id, state, limit)), lambda row: row[3]):
         if ended_ms > before_ms:
             break
         old.append((seq, flags, priority))
@@ -126,8 +129,8 @@ def first_ended_ms(tx: Tx, queue: QueueRow, state: State) -> int | None:
 
 
 LOOKED_AT: Final = 2000  # rows of one step, whether they are old enough or not
-ENDED: Final = """
-    SELECT seq, flags, priority, coalesce(finished_at_ms, created_at_ms) FROM job
+ENDED: Final = f"""
+    SELECT seq, flags, priority, {WEIGHT}, coalesce(finished_at_ms, created_at_ms) FROM job
     WHERE queue = ? AND state = ? AND seq > ? ORDER BY seq LIMIT ?
 """
 
@@ -135,18 +138,23 @@ ENDED: Final = """
 def all_aged(
     tx: Tx, queue: QueueRow, state: State, before_ms: int, after_seq: int, limit: int
 ) -> tuple[list[tuple[int, int, int]], int | None]:
-    """At most `limit` of those of a state that ended (or, unfinished, were created) by `before_ms`, in order of seq.
+    """A slice of those of a state that ended (or, unfinished, were created) by `before_ms`, in order of seq.
 
     A step at a time: also the seq to go on after, None at the end.
     """
     old: list[tuple[int, int, int]] = []
+    left, last = SLICE_BYTES, after_seq
     looked_at = tx.execute(ENDED, (queue.id, state, after_seq, LOOKED_AT)).fetchall()
-    for seq, flags, priority, ended_ms in looked_at:
+    for seq, flags, priority, weight, ended_ms in looked_at:
         if ended_ms <= before_ms:
+            left -= weight
+            if old and left < 0:
+                return old, last
             old.append((seq, flags, priority))
             if len(old) == limit:
                 return old, seq
-    return old, looked_at[-1][0] if len(looked_at) == LOOKED_AT else None
+        last = seq
+    return old, last if len(looked_at) == LOOKED_AT else None
 
 
 RECOUNT: Final = """

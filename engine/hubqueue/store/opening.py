@@ -37,7 +37,7 @@ def open_file(path: Path, reserve: Reserve, clock: type[Clock], *, adopt: bool) 
     try:
         return _open(path, clock, adopt)
     except DiskFull:
-        if not reserve.give_up():
+        if not reserve.give_up(freeing=True):
             raise
         return _open(path, clock, adopt)
 

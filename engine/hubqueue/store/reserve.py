@@ -1,8 +1,9 @@
 """The disk reserve: a few megabytes kept back so that a full disk does not stop what frees space.
 
 New jobs are refused while what is free would not hold the log once more: a checkpoint may have to move all of it into
-the database. Settling, releasing and deleting go on; if even they find no space, the reserve is given up for them. It
-is made again when there is room.
+the database. Settling, releasing and deleting go on; if even they find no space, half of the reserve is given up for
+them. The other half is for what frees space only: settled jobs may need more than they did. The reserve is made again
+when there is room.
 """
 
 from __future__ import annotations
@@ -18,46 +19,66 @@ log = logging.getLogger(__name__)
 
 RESERVE_BYTES: Final = 8 * 1024 * 1024
 MARGIN_BYTES: Final = RESERVE_BYTES // 2  # what must be free beside the log
+SHORT_BYTES: Final = RESERVE_BYTES  # with no more than this beyond, the log is kept short
 LOOK_MS: Final = 10  # at full speed about 2 MB are written in this time
 LOOK_BYTES: Final = 1024 * 1024
 UNKNOWN_BYTES: Final = 1 << 62
 
 
 class Reserve:
-    """`full` says whether new jobs must be refused."""
+    """`full` says whether new jobs must be refused, `short` whether they soon might be."""
 
     def __init__(self, path: Path) -> None:
         self._path = path.with_name(path.name + ".reserve")
-        self._held = self._path.exists() and self._path.stat().st_size >= RESERVE_BYTES  # after a kill
+        self._held_bytes = self._path.stat().st_size if self._path.exists() else 0  # after a kill
         self._looked_ms = 0
         self.full = False
+        self.short = False
 
-    def look(self, log: Wal, now_ms: int, size: int) -> None:
-        """Before new jobs of so many bytes are taken: is there space for the log once more? Seldom really looks."""
-        if 0 <= now_ms - self._looked_ms < LOOK_MS and size < LOOK_BYTES:
-            return
+    def takes(self, log: Wal, now_ms: int, size: int) -> bool:
+        """Whether new jobs of so many bytes may be taken: is there space for the log once more? Seldom really looks.
+
+        Large ones are refused alone where small ones still fit: they go into the log, and from there into the file.
+        """
+        if self.full or (0 <= now_ms - self._looked_ms < LOOK_MS and size < LOOK_BYTES):
+            return not self.full
         self._looked_ms = now_ms
-        if not self.full and self._free_bytes() < MARGIN_BYTES + log.used_bytes():
+        beyond = self._free_bytes() - MARGIN_BYTES - log.used_bytes()
+        self.short = beyond < SHORT_BYTES
+        if beyond < 0:
             self._set(True)
+        return beyond >= (2 * size if size >= LOOK_BYTES else 0)
 
     def check(self, log_bytes: int) -> None:
         """Called by upkeep every second: hold the reserve again, take new jobs again."""
-        if not self._held and self._free_bytes() >= 2 * RESERVE_BYTES:
+        if self._held_bytes < RESERVE_BYTES and self._free_bytes() + self._held_bytes >= 2 * RESERVE_BYTES:
             self._make()
+        free = self._free_bytes()
         needed = (RESERVE_BYTES if self.full else MARGIN_BYTES) + log_bytes  # not to and fro
-        self._set(self._free_bytes() < needed or not self._held)
+        self._set(free < needed or self._held_bytes < RESERVE_BYTES)
+        self.short = self.full or free < MARGIN_BYTES + SHORT_BYTES + log_bytes
 
-    def give_up(self) -> bool:
-        """A write found no space: refuse new jobs, leave the reserve to those that free some; whether there was one."""
+    def give_up(self, *, freeing: bool) -> bool:
+        """A write found no space: refuse new jobs, and leave it a half of the reserve, or all; whether that is more.
+
+        freeing: it will free some.
+        """
         self._set(True)
-        held, self._held = self._held, False
-        self._remove()
-        return held
+        self.short = True
+        left = 0 if freeing else min(self._held_bytes, RESERVE_BYTES // 2)
+        if left == self._held_bytes:
+            return False
+        self._held_bytes = left
+        if left:
+            os.truncate(self._path, left)
+        else:
+            self._remove()
+        return True
 
     def release(self) -> None:
         """At close: the space is not needed while nobody runs."""
         self._remove()
-        self._held = False
+        self._held_bytes = 0
 
     def _set(self, full: bool) -> None:
         if full != self.full:
@@ -77,8 +98,9 @@ class Reserve:
                 os.close(fd)
         except OSError:
             self._remove()
+            self._held_bytes = 0
             return
-        self._held = True
+        self._held_bytes = RESERVE_BYTES
 
     def _remove(self) -> None:
         try:

@@ -76,7 +76,7 @@ class Store:
         self._recovery = Recovery(self._checkpointer)
         self._syncer = Syncer(self._wal, sync_interval_s, self._recovery.begin)
         self._recovery.done = self._syncer.recovered
-        self._gate = Gate(self._wal, self._checkpointer, self._run_gated)
+        self._gate = Gate(self._wal, self._checkpointer, self._run_gated, self._checkpoint_failed)
         self._linger_s = linger_s
         self._replies: list[tuple[Reply[Any], Any, bool, int]] = []
         self._gated: deque[_Entry] = deque()
@@ -136,6 +136,15 @@ class Store:
         self.submit(verb, reply, durable=durable, linger=linger, size=size)
         return future
 
+    async def run_freeing(self, verb: Verb[R], *, durable: bool = False) -> R:
+        """`run` for what frees space: on a full disk it gets all that is kept back, and the log is cut for it."""
+        try:
+            return await self.run(verb, durable=durable)
+        except DiskFull:
+            self.reserve.give_up(freeing=True)
+            await self.cut_log()
+            return await self.run(verb, durable=durable)
+
     def sync(self) -> Awaitable[None]:
         """Return once everything committed so far is on the disk."""
         future: asyncio.Future[None] = self._loop.create_future()
@@ -170,13 +179,37 @@ class Store:
     @property
     def disk_full(self) -> bool:
         """Whether new jobs must be refused for want of disk. Asked in each group that takes some."""
-        self.reserve.look(self._wal, self.tx.now_ms, self.backlog_bytes)
+        return not self.reserve.takes(self._wal, self.tx.now_ms, self.backlog_bytes)
+
+    def no_space(self) -> DiskFull:
+        """What is answered to what finds no space on the disk."""
+        if not self._gate.held:
+            return DiskFull()
+        megabytes = self._wal.file_bytes() / 1e6
+        return DiskFull(
+            f"The disk is full, and another program that reads the job file holds {megabytes:,.1f} MB of it up",
+            hint="end what has the job file open (sqlite3, a copy, a backup) or free some space; "
+            "the hub goes on by itself",
+        )
+
+    def check_disk(self) -> bool:
+        """Upkeep: take new jobs again once there is space; whether they are refused."""
+        self.reserve.check(self._wal.used_bytes())
+        self.watch_log()
         return self.reserve.full
 
-    def check_disk(self) -> None:
-        """Upkeep: take new jobs again once there is space. A full disk gets a short log: that is space too."""
-        self.reserve.check(self._wal.used_bytes())
-        self._gate.watch(disk_full=self.reserve.full)
+    def watch_log(self) -> None:
+        """After what writes pages but changes no rows, which no commit notices."""
+        self.reserve.takes(self._wal, self.clock.now_ms(), 0)
+        self._gate.watch(short=self.reserve.short)
+
+    async def cut_log(self, *, always: bool = False) -> None:
+        """Give back what the log takes of a full disk, unless somebody reads it, and look whether that was enough.
+
+        always: also if that is little, because of what it holds.
+        """
+        await self._gate.cut(always=always)
+        self.check_disk()
 
     async def close(self) -> None:
         """Finish what was submitted, sync, and close the file. Safe to call twice."""
@@ -234,6 +267,8 @@ class Store:
             self._give_up(error)
             return
         self._replies.append((reply, result, tx.durable, size))
+        if self.reserve.full:  # alone: what finds no space fails alone, and the log is cut between
+            self._commit()
 
     def _begin(self, entry: _Entry) -> bool:
         try:
@@ -245,6 +280,7 @@ class Store:
         self._changes = self._db.total_changes
         now = self.clock.now_ms()
         self.tx.now_ms = now
+        self.tx.short_of_disk = self.reserve.short
         self._ord_ms = self.tx.ord_ms = max(now, self._ord_ms)
         self._loop.call_soon(self._commit)
         if self._lingering:
@@ -303,9 +339,9 @@ class Store:
             self.schedule(due_ms)
         self.evicted += evicted
         self._unwatched += changed
-        if self._unwatched >= WATCH_ROWS or heavy:
+        if self._unwatched >= WATCH_ROWS or heavy or self.reserve.full:
             self._unwatched = 0
-            self._gate.watch(disk_full=self.reserve.full)
+            self.watch_log()
 
     def _give_up(self, error: Exception) -> None:
         """Roll the whole group back and answer every verb of it with the same error."""
@@ -329,8 +365,13 @@ class Store:
             return Busy("The job file is locked by another program", hint="close it there")
         answer = translate(error, self.path)
         if isinstance(answer, DiskFull):
-            self.reserve.give_up()
+            self.reserve.give_up(freeing=False)
+            return self.no_space()
         return answer
+
+    def _checkpoint_failed(self, error: BaseException) -> None:
+        if isinstance(error, sqlite3.Error):
+            self._explain(error)  # the log finds no space in the file: it gets what is kept back
 
     def _answer(self, replies: list[tuple[Reply[Any], Any, bool, int]]) -> None:
         for reply, result, _, size in replies:
@@ -375,6 +416,8 @@ class Store:
 
     def _run_gated(self) -> None:
         """The gate is open again: run what queued up behind it, in order."""
+        if self.reserve.full:
+            self.reserve.check(self._wal.used_bytes())
         gated, self._gated = self._gated, deque()
         while gated and not self._gate.closed:
             self._run(gated.popleft())

@@ -60,6 +60,7 @@ class Tx:
         "ready",
         "refusal",
         "seqs",
+        "short_of_disk",
         "tallies",
         "timed",
         "undo",
@@ -75,6 +76,7 @@ class Tx:
         self.identity = identity
         self.now_ms = 0
         self.ord_ms = 0
+        self.short_of_disk = False  # what may be small is to be small
         self.durable = False  # set by a verb whose reply must wait for the sync
         self.ready: dict[QueueRow, int] = {}  # queue -> jobs that became available
         self.events: list[Event] = []

@@ -42,6 +42,13 @@ class Wal:
             pass  # a disk that has failed: what was seen last will do, writing to it says what it is
         return HEADER_BYTES + self._frames * self._frame_bytes
 
+    def file_bytes(self) -> int:
+        """What the log takes of the disk, whether it is in use or not."""
+        try:
+            return os.fstat(self._probe_fd).st_size
+        except OSError:
+            return 0
+
     def sync(self) -> None:
         """fdatasync the log; blocks, so run it in the sync thread. Reopens the file if it was replaced.
 

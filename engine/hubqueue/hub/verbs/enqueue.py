@@ -257,7 +257,7 @@ def _make_room(tx: Tx, row: QueueRow | None, name: str, bounds: QueueBounds, wan
     if bounds.on_full == "reject" or wanted > bounds.max_jobs or row is None:
         raise QueueFull(f"Queue {name} holds {there} of at most {bounds.max_jobs} jobs")
     for state in (State.WAITING, State.DELAYED):
-        oldest = lists.heads(tx, row.id, state, over)
+        oldest = lists.heads(tx, row.id, state, over, lists.ANY_BYTES)
         evict(tx, row, state, oldest)
         over -= len(oldest)
         if over <= 0:

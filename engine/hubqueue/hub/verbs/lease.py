@@ -14,6 +14,7 @@ from hubqueue.model.state import State
 from hubqueue.model.throttle import ANY, GroupLimits, Pull, Rate, Window
 from hubqueue.store import delays, groups, jobs, leases, limits
 from hubqueue.store.queues import PRIORITIZED, QueueRow
+from hubqueue.store.slices import SLICE_BYTES
 from hubqueue.store.tx import Tally, Tx
 
 PROMOTED: Final = 200  # due jobs that one lease moves to waiting; upkeep moves the rest
@@ -39,11 +40,12 @@ def lease(tx: Tx, queue: str, count: int, owner: str | None, lease_ms: int, pull
         count = limits.allowed(tx, row, count)
     taken: list[Job] = []
     if pull.group is None:
-        fitting = jobs.next_within(tx, row, count, MAX_BYTES) if count > FEW else count
+        most_bytes = SLICE_BYTES if tx.short_of_disk else MAX_BYTES
+        fitting = jobs.next_within(tx, row, count, most_bytes) if count > FEW or tx.short_of_disk else count
         _take_plain(tx, row, fitting, owner, lease_ms, taken)
         count = count if fitting == count else 0
     if row.grouped and not pull.plain_only:
-        _take_grouped(tx, row, count, owner, lease_ms, pull, taken)
+        _take_grouped(tx, row, min(count, FEW) if tx.short_of_disk else count, owner, lease_ms, pull, taken)
     if not taken:
         return []
     tx.tally(row, Tally.PULLED, len(taken))

@@ -11,6 +11,7 @@ from hubqueue.model.state import State
 from hubqueue.model.verbs import Counts, Page, QueueInfo
 from hubqueue.store import ids, lists
 from hubqueue.store.queues import PRIORITIZED, QueueRow
+from hubqueue.store.slices import light
 from hubqueue.store.tx import Tx
 
 
@@ -47,6 +48,13 @@ def list_jobs(
     found = lists.page(tx, row, wanted, limit=limit, cursor=cursor, offset=offset, ascending=ascending)
     cursor = found[-1].seq if len(found) == limit else None
     return Page([as_shown(tx, job) for job in found], cursor)
+
+
+def light_page(tx: Tx, queue: str, state: State, limit: int, cursor: int | None) -> Page:
+    """`list_jobs` for a step that changes what it finds: no more than one transaction may touch."""
+    page = list_jobs(tx, queue, (state,), limit=limit, cursor=cursor)
+    some = light(page.jobs, lambda job: len(job.data or b"") + len(job.result or b""))
+    return page if len(some) == len(page.jobs) else Page(some, some[-1].seq)
 
 
 def counts(tx: Tx, queue: str) -> Counts:

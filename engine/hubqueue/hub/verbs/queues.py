@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from hubqueue.hub.verbs import rows
 from hubqueue.hub.verbs.settle import bound_dead
@@ -11,9 +10,8 @@ from hubqueue.model.job import PLAIN, History, NewJob, flags_of, history_blob, o
 from hubqueue.model.state import State
 from hubqueue.store import jobs, lists, queue_settings
 from hubqueue.store import queues as store_queues
+from hubqueue.store.slices import SLICE
 from hubqueue.store.tx import Tx
-
-SLICE: Final = 500  # rows one transaction of a long verb touches (engine-rules 5)
 
 
 def pause(tx: Tx, queue: str) -> None:

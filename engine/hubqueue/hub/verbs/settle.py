@@ -24,6 +24,7 @@ from hubqueue.model.state import QUEUED, State
 from hubqueue.store import blobs as store_blobs
 from hubqueue.store import flows, ids, jobs, lists
 from hubqueue.store.queues import QueueRow
+from hubqueue.store.slices import BATCH_BYTES
 from hubqueue.store.tx import Tally, Tx
 
 Completion = tuple[str, str | None, bytes | None, bool | None]
@@ -287,7 +288,7 @@ def bound_dead(tx: Tx, queue: QueueRow) -> None:
     """Keep the dead letters of a queue within their bound."""
     over = queue.n[State.FAILED] - tx.bounds(queue.name).max_dead
     if over > 0:
-        evict(tx, queue, State.FAILED, lists.heads(tx, queue.id, State.FAILED, over))
+        evict(tx, queue, State.FAILED, lists.heads(tx, queue.id, State.FAILED, over, BATCH_BYTES))
 
 
 def _end(tx: Tx, grip: jobs.Grip, outcome: Outcome) -> None:
