@@ -1,9 +1,8 @@
-"""A million jobs in the file: every list and every overview answers within 100 ms, and no step holds the hub long."""
+"""A million jobs in the file: every list and every overview is little work, and no step holds the hub long."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, Final
@@ -16,10 +15,13 @@ from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import NewJob
 from support.million import JOBS, QUEUES, fill
 from support.served import Served, served
+from support.steps import Steps
 from support.wire import WireClient
 
-WITHIN_S: Final = 0.1
-TRIES: Final = 3  # the best counts: the machine has other things to do
+MAX_STEPS: Final = 400_000  # 20 ms of a slow core
+SEARCH_STEPS: Final = 50_000  # of one page
+# a step or two for each waiting job with a priority (rule 21 knows no other way): 100 ms, in two transactions
+WHOLE: Final = dict.fromkeys(("counts per priority", "dashboard of one"), 2_200_000)
 ALL: Final = QueueBounds(keep_completed=JOBS, keep_completed_ms=None, max_dead=JOBS)
 SETTINGS: Final = HubSettings(bounds=ALL)
 
@@ -75,46 +77,30 @@ async def busy(million: Path) -> AsyncIterator[Served]:
         yield hub
 
 
-async def test_every_list_answers_within_100_ms(busy: Served) -> None:
+async def test_every_list_is_little_work(busy: Served) -> None:
     client = await WireClient.open(busy.port)
     newest = (await client.good("FindJobs", limit=1))["jobs"][0]["id"]
-    took = {}
-    for name, question in QUESTIONS.items():
-        fields = {key: newest if value == "$id" else value for key, value in question.items()}
-        times = []
-        for _ in range(TRIES):
-            start = time.perf_counter()
+    made = {}
+    with Steps(busy.hub) as steps:
+        for name, question in QUESTIONS.items():
+            fields = {key: newest if value == "$id" else value for key, value in question.items()}
+            steps.clear()
             await client.good(**fields)
-            times.append(time.perf_counter() - start)
-        took[name] = min(times)
+            made[name] = steps.total
     await client.close()
-    print("took", {name: f"{1000 * s:.1f} ms" for name, s in took.items()})
-    assert {name: s for name, s in took.items() if s > WITHIN_S} == {}
+    assert {name: count for name, count in made.items() if count > WHOLE.get(name, MAX_STEPS)} == {}, made
 
 
 async def test_a_search_through_everything_finds_every_job_once_and_holds_nobody(busy: Served) -> None:
-    client, other = await WireClient.open(busy.port), await WireClient.open(busy.port)
-    longest = 0.0
-    searching = True
-
-    async def others_work() -> None:
-        nonlocal longest
-        while searching:
-            start = time.perf_counter()
-            await other.good("Ping")
-            longest = max(longest, time.perf_counter() - start)
-
-    working = asyncio.create_task(others_work())
+    client = await WireClient.open(busy.port)
     found, scanned, cursor = 0, 0, None
-    while True:
-        page = await client.good("FindJobs", states=["active"], text="KITCHEN", limit=200, cursor=cursor)
-        found, scanned, cursor = found + len(page["jobs"]), scanned + page["scanned"], page["cursor"]
-        if cursor is None:
-            break
-    searching = False
-    await working
+    with Steps(busy.hub) as steps:
+        while True:
+            page = await client.good("FindJobs", states=["active"], text="KITCHEN", limit=200, cursor=cursor)
+            found, scanned, cursor = found + len(page["jobs"]), scanned + page["scanned"], page["cursor"]
+            if cursor is None:
+                break
     await client.close()
-    await other.close()
     assert found == JOBS // 100
     assert scanned >= found
-    assert longest < WITHIN_S
+    assert steps.most <= SEARCH_STEPS

@@ -23,6 +23,7 @@ from hubqueue.model.outcome import Complete, Reject, Release, Settlement
 from hubqueue.model.state import State
 from support.load import number_of
 from support.mixed import miscounted, tell
+from support.steps import Steps
 
 QUEUE = "q"
 
@@ -30,8 +31,9 @@ QUEUE = "q"
 class Puppet:
     """What the process can be told. Jobs are known by the number in their data."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: Hub, before_bytes: int) -> None:
         self._hub = hub
+        self._before_bytes = before_bytes
 
     async def enqueue(self, ns: list[int], durable: bool, size: int, delay_ms: int = 0) -> list[str]:
         """Jobs with these numbers and data of that size."""
@@ -99,14 +101,16 @@ class Puppet:
         """(hub time, system time)."""
         return self._hub.now_ms(), time.time_ns() // 1_000_000
 
-    async def latencies_ms(self, count: int) -> list[float]:
-        """How long single enqueues take, one after the other, sorted."""
-        took = []
-        for n in range(count):
-            began_s = time.perf_counter()
-            await self.enqueue([-n], False, 100)
-            took.append((time.perf_counter() - began_s) * 1000)
-        return sorted(took)
+    async def steps(self, count: int) -> int:
+        """How many steps SQLite makes for so many single enqueues, one after the other."""
+        with Steps(self._hub) as steps:
+            for n in range(count):
+                await self.enqueue([-n], False, 100)
+        return steps.total
+
+    async def read_bytes(self) -> int:
+        """What has been read from files since the hub was begun to be opened."""
+        return read_bytes() - self._before_bytes
 
     async def memory_bytes(self) -> tuple[int, int]:
         """Resident memory: now, and at its highest."""
@@ -122,9 +126,15 @@ def resident_bytes(line: str) -> int:
     return int(status.partition(f"{line}:")[2].split()[0]) * 1024
 
 
+def read_bytes() -> int:
+    """What this process has read, from the disk or from what the kernel kept of it."""
+    return int(Path("/proc/self/io").read_text("ascii").partition("rchar:")[2].split()[0])
+
+
 async def main(path: Path, settings: dict[str, Any]) -> None:
     try:
-        puppet = Puppet(await Hub.open(path, HubSettings(**settings)))
+        before_bytes = read_bytes()
+        puppet = Puppet(await Hub.open(path, HubSettings(**settings)), before_bytes)
     except HubqueueError as error:
         tell({"error": error.code, "message": error.message, "hint": error.hint})
         return
