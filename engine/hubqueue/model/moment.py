@@ -19,6 +19,7 @@ from typing import Any, Final, Literal
 
 from hubqueue.errors import Undecodable
 from hubqueue.model.cells import read_number
+from hubqueue.model.kinds import kind_of
 
 Unit = Literal["s", "ms", "us", "ns"]
 
@@ -175,16 +176,6 @@ def _shown(value: Any) -> str:
 
 
 def _kind(value: Any) -> str:
-    match value:
-        case None:
-            return "null"
-        case bool():
-            return "true" if value else "false"
-        case dict():
-            return "a map"
-        case list() | tuple():
-            return "a list"
-        case bytes():
-            return "bytes"
-        case _:
-            return type(value).__name__
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return kind_of(value)

@@ -92,7 +92,11 @@ class _Compiled:
         """The job's options, with its deduplication key worked out."""
         if self.dedup_key is None or self.options is None or self.options.dedup is None:
             return self.options
-        dedup = msgspec.structs.replace(self.options.dedup, key=self.dedup_key.render(values))
+        try:
+            key = self.dedup_key.render(values)
+        except ExpressionFailed as error:
+            raise ExpressionFailed(f"no dedup key: {error}") from error
+        dedup = msgspec.structs.replace(self.options.dedup, key=key)
         options = msgspec.structs.replace(self.options, dedup=dedup)
         check_options(options)
         return options

@@ -12,7 +12,8 @@ from typing import Any, Final
 import msgspec
 
 from hubqueue.expression import MISSING, is_number
-from hubqueue.pipeline.fields import Field, kind_of
+from hubqueue.model.kinds import kind_of
+from hubqueue.pipeline.fields import Field
 from hubqueue.pipeline.record import Record, Refused
 from hubqueue.pipeline.summary import Ends, Numbers
 
@@ -81,8 +82,7 @@ class Measure:
             if type(value) not in (int, float, bool) and len(msgspec.msgpack.encode(value)) > MAX_END_BYTES:
                 raise Refused(f"{self.field.text} is larger than {MAX_END_BYTES} bytes")
         elif not is_number(value):
-            shown = f"{kind_of(value)}: {value!r}"[:60]
-            raise Refused(f"{self.field.text} is no number to calculate with, but {shown}")
+            raise Refused(f"{self.field.text} is no number to calculate with, but {_described(value)}")
         return value
 
     def plus(self, kept: Kept, value: Any, at_ms: int) -> Kept:
@@ -106,3 +106,10 @@ class Measure:
             return None if kept.ends is None else getattr(kept.ends, aggregate)
         part = quantile_of(aggregate)
         return None if quantile is None or part is None else quantile(part)
+
+
+def _described(value: Any) -> str:
+    """What kind of value it is, and the beginning of it where that helps."""
+    if isinstance(value, float):
+        return "not finite"
+    return f"{kind_of(value)}: {value[:40]!r}" if isinstance(value, str) else kind_of(value)

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from hubqueue.expression import MISSING, is_number
-from hubqueue.pipeline.fields import Field, kind_of, map_of
+from hubqueue.model.kinds import kind_of
+from hubqueue.pipeline.fields import Field, map_of
 from hubqueue.pipeline.record import Record, Refused
 from hubqueue.pipeline.step import State
 from hubqueue.pipeline.units import Conversion

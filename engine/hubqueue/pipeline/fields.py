@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from hubqueue.errors import Invalid
 from hubqueue.expression import MISSING
+from hubqueue.model.kinds import kind_of
 from hubqueue.pipeline.record import Refused
 
 
@@ -71,20 +72,3 @@ def map_of(data: Any) -> dict[Any, Any]:
     if type(data) is not dict:
         raise Refused(f"its data is {kind_of(data)} and no map")
     return data.copy()
-
-
-_KINDS: Final = {
-    dict: "a map",
-    list: "a list",
-    str: "text",
-    bytes: "bytes",
-    bool: "true or false",
-    int: "a number",
-    float: "a number",
-    type(None): "null",
-}
-
-
-def kind_of(value: Any) -> str:
-    """What it is, for people."""
-    return _KINDS.get(type(value), type(value).__name__)

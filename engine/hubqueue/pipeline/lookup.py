@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import time
 from collections import OrderedDict
 from collections.abc import Mapping, Sequence
@@ -177,9 +178,9 @@ class Lookup:
                     if len(body) > _MAX_BYTES:
                         raise _Failed(f"the answer is larger than {_MAX_BYTES // 1024} kB")
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
-            raise _Failed(type(error).__name__, whole=True) from error
+            raise _Failed(_words(error, self._settings.timeout_s), whole=True) from error
         except ValueError as error:
-            raise _Failed(f"not a URL: {error}") from error
+            raise _Failed("what was asked is not a URL") from error
         try:
             value = read_json(bytes(body))
             payload.encode(value)
@@ -195,3 +196,17 @@ class Lookup:
         self._alone_until_s = time.monotonic() + alone_s
         if self._failures == 1:
             _log.warning("a look-up got no answer, kept answers are used: %s down=%s", error, self._settings.down)
+
+
+def _words(error: Exception, timeout_s: float) -> str:
+    """Why the server could not be asked."""
+    if isinstance(error, TimeoutError):
+        return f"nothing came within {timeout_s:g} s"
+    if isinstance(error, aiohttp.ClientSSLError):
+        return "its certificate is not trusted, or it speaks no TLS"
+    if isinstance(error, aiohttp.ClientConnectorError):
+        code = error.os_error.errno or 0  # a name that is not known has a code below 0, or none
+        return f"no connection: {os.strerror(code) if code > 0 else 'its name is not known'}"
+    if isinstance(error, OSError) and error.errno:
+        return f"the connection failed: {os.strerror(error.errno)}"
+    return "the connection broke, or what came is no HTTP"

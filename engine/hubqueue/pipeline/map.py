@@ -41,7 +41,7 @@ class Map:
             made: dict[Any, Any] = {}
             map_of(data)
             for each in settings.pick:
-                self._put(made, each, each.get(data))
+                self._put(made, each, each.get(data), each)
         else:
             made = map_of(data) if self._keeps or type(data) is dict else {}
         for each in settings.drop:
@@ -50,22 +50,26 @@ class Map:
             found = old.get(data)
             if found is not MISSING:
                 old.drop(made)
-            self._put(made, new, found)
+            self._put(made, new, found, old)
         for each, constant in settings.constant:
             each.put(made, constant)
         if settings.compute:
             values = record.values()
             for each, tree in settings.compute:
                 try:
-                    self._put(made, each, self._worked_out(tree, values))
+                    found = self._worked_out(tree, values)
                 except ExpressionFailed as error:
                     raise Refused(f"{each.text} cannot be worked out: {error}") from error
+                if found is MISSING and settings.missing == "refuse":
+                    raise Refused(f"{each.text} needs a value: {_lack(tree, values)}")
+                self._put(made, each, found, each)
         return (record.carrying(made),)
 
-    def _put(self, made: dict[Any, Any], each: Field, value: Any) -> None:
-        if value is MISSING:
+    def _put(self, made: dict[Any, Any], each: Field, value: Any, source: Field) -> None:
+        """Null is missing."""
+        if value is MISSING or value is None:
             if self._settings.missing == "refuse":
-                raise Refused(f"{each.text} needs a value that is not there")
+                raise Refused(f"there is no {source.text}" if value is MISSING else f"{source.text} is null")
             if self._settings.missing == "leave-out":
                 return
             value = None
@@ -88,3 +92,14 @@ class Map:
             elif self._settings.missing == "null":
                 inner[key] = None
         return inner if inner or not tree else MISSING
+
+
+def _lack(tree: Tree, values: Mapping[str, Any]) -> str:
+    """What is missing of a tree that has no value."""
+    if type(tree) is Value:
+        return tree.lack(values)
+    assert isinstance(tree, Mapping | tuple)
+    for below in tree.values() if isinstance(tree, Mapping) else tree:
+        if type(below) is not Value or below.of(values) is MISSING:
+            return _lack(below, values)
+    return "the expression has no value"

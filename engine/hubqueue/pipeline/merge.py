@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from hubqueue.expression import MISSING
-from hubqueue.pipeline.fields import Field, kind_of, map_of
+from hubqueue.model.kinds import kind_of
+from hubqueue.pipeline.fields import Field, map_of
 from hubqueue.pipeline.record import Record, Refused
 
 Missing = Literal["refuse", "keep", "null"]

@@ -15,6 +15,7 @@ from typing import Any, Final
 import yaml
 
 from hubqueue.errors import HubqueueError, Invalid, Undecodable
+from hubqueue.expression import ExpressionFailed, as_text
 from hubqueue.model import payload
 from hubqueue.model.encoding import text_of
 from hubqueue.model.lines import csv_rows
@@ -104,7 +105,15 @@ def _yaml(content: bytes, column: str) -> Iterable[tuple[str, str, dict[str, Any
         place = f"row {number}"
         if not isinstance(row, dict):
             raise Invalid(f"{place}: must hold keys and values")
-        yield place, "" if key is None else str(key), row
+        yield place, _key(key), row
+
+
+def _key(value: Any) -> str:
+    """As expressions write it: true for True, 5 for 5.0. Empty for what no expression can name."""
+    try:
+        return "" if value is None else as_text(value)
+    except ExpressionFailed:
+        return ""
 
 
 def _stamp(file: Path) -> tuple[int, int, int] | None:

@@ -17,9 +17,10 @@ from typing import Any, Final, Literal, Protocol
 
 import msgspec
 
-from hubqueue.expression import MISSING, is_number
+from hubqueue.expression import MISSING, is_number, whole
+from hubqueue.model.kinds import kind_of
 from hubqueue.pipeline.aggregate import NOTHING, Kept, Measure
-from hubqueue.pipeline.fields import Field, kind_of
+from hubqueue.pipeline.fields import Field
 from hubqueue.pipeline.opened import Group, Opened, Span
 from hubqueue.pipeline.period import Period
 from hubqueue.pipeline.record import Record, Refused
@@ -179,7 +180,7 @@ class Window:
                 raise Refused(f"{field.text}, which it is grouped by, is not there")
             if type(value) not in (str, bool) and not is_number(value):
                 raise Refused(f"it cannot be grouped by {field.text}, which is {kind_of(value)}")
-            found.append(value)
+            found.append(whole(value))  # 5.0 and 5 are one group, the text '5' is another
         try:
             key = _encode(found).decode()
         except UnicodeEncodeError:

@@ -64,10 +64,10 @@ class Routing:
         self._into = into
         self._decode = into.payload.decoder()
         self._where = None if into.where is None else Condition(into.where, NAMES)
-        self._queue = _Template(into.queue, check_queue)
-        self._name = _Template(into.name, check_name)
+        self._queue = _Template("queue", into.queue, check_queue)
+        self._name = _Template("name", into.name, check_name)
         dedup = into.options.dedup
-        self._dedup = None if dedup is None else Text(dedup.key, NAMES)
+        self._dedup = None if dedup is None else _Template("dedup key", dedup.key)
         check_int("priority", into.priority, -1_000_000, 1_000_000)
         check_new_job(NewJob(max_attempts=into.max_attempts, options=into.options))
 
@@ -113,7 +113,7 @@ class Routing:
     def _options(self, message: Message, known: dict[str, object], remember: Dedup | None) -> Options | None:
         options = self._into.options
         if options.dedup is not None and self._dedup is not None:
-            dedup = msgspec.structs.replace(options.dedup, key=self._dedup.render(known))
+            dedup = msgspec.structs.replace(options.dedup, key=self._dedup.of(known))
         elif remember is not None and message.id:
             dedup = msgspec.structs.replace(remember, key=f"{remember.key}:{message.id}")
         else:
@@ -126,7 +126,8 @@ class Routing:
 class _Template:
     """Text with values in it; one without is checked once and costs nothing."""
 
-    def __init__(self, text: str, check: Callable[[str], object]) -> None:
+    def __init__(self, what: str, text: str, check: Callable[[str], object] = str) -> None:
+        self._what: Final = what
         self._check: Final = check
         self._fixed: Final = text if "{" not in text else None
         self._text: Final = Text(text, NAMES)
@@ -136,6 +137,9 @@ class _Template:
     def of(self, known: dict[str, object]) -> str:
         if self._fixed is not None:
             return self._fixed
-        made = self._text.render(known)
+        try:
+            made = self._text.render(known)
+        except ExpressionFailed as error:
+            raise ExpressionFailed(f"no {self._what}: {error}") from error
         self._check(made)
         return made

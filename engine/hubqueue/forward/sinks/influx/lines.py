@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
-from hubqueue.expression import MISSING, ExpressionFailed, Text, Value
+from hubqueue.expression import MISSING, ExpressionFailed, Text, Value, as_text
 from hubqueue.forward.content import Unfit, data_of, names_of
 from hubqueue.forward.parcel import Parcel
 from hubqueue.model import moment
@@ -51,7 +51,7 @@ class Shape:
         data = data_of(parcel)
         names = names_of(parcel, queue, data)
         try:
-            measurement = _measurement(self.measurement.render(names))
+            measurement = _measurement(_named(self.measurement, names))
             tags = "".join(_tag(key, _of(value, names, key)) for key, value in sorted(self.tags.items()))
             time = self._time(parcel, names)
             fields = self._fields(data, names)
@@ -80,7 +80,7 @@ class Shape:
         else:
             value = _of(self.time, names, "time")
             if value is None:
-                raise Unfit("time: it is not there")
+                raise Unfit(f"time: {self.time.lack(names)}")
             try:
                 count = self.times.ns(value) * per_s // 10**9
             except NoTime as error:
@@ -103,7 +103,7 @@ def _flat(data: dict[Any, Any], before: str = "") -> dict[str, Any]:
     """Maps in maps become names with an underscore. Errors: Unfit for a list."""
     found: dict[str, Any] = {}
     for key, value in data.items():
-        name = f"{before}{key}"
+        name = f"{before}{as_text(key)}"
         if isinstance(value, dict):
             found |= _flat(value, f"{name}_")
         elif isinstance(value, list):
@@ -111,6 +111,13 @@ def _flat(data: dict[Any, Any], before: str = "") -> dict[str, Any]:
         else:
             found[name] = value
     return found
+
+
+def _named(measurement: Text, names: dict[str, Any]) -> str:
+    try:
+        return measurement.render(names)
+    except ExpressionFailed as error:
+        raise Unfit(f"no measurement: {error}") from error
 
 
 def _measurement(name: str) -> str:
@@ -125,7 +132,10 @@ def _tag(key: str, value: Any) -> str:
         return ""
     if isinstance(value, list | dict | bytes):
         raise Unfit(f"{key}: a tag is text or a number")
-    text = str(value).lower() if isinstance(value, bool) else str(plain(value))
+    try:
+        text = as_text(value)
+    except ExpressionFailed as error:
+        raise Unfit(f"{key}: {error}") from error
     return f",{_key(key, 'tag')}={_sound(text.translate(_OF_KEY), key)}"
 
 
@@ -150,7 +160,7 @@ def _value(key: str, value: Any, integers: bool) -> str:
         return f"{value}i" if integers else repr(float(value))
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise Unfit(f"{key}: {value} is no number that it can hold")
+            raise Unfit(f"{key}: it is not a finite number")
         return repr(value)
     if isinstance(value, list | dict | bytes):
         raise Unfit(f"{key}: a field is a number, a text, true or false")

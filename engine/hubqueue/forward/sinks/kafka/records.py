@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Final
 
 import msgspec
@@ -45,9 +46,9 @@ class Records:
         """Errors: Unfit."""
         values = names_of(parcel, queue, data_of(parcel) if self._decodes else None)
         try:
-            topic = self._topic.render(values)
-            key = None if self._key is None else self._key.render(values).encode()
-            at_ms = parcel.at_ms if self._time is None else _time_ms(self._time.of(values), self._form.times)
+            topic = _made("topic", self._topic, values)
+            key = None if self._key is None else _made("key", self._key, values).encode(errors="replace")
+            at_ms = parcel.at_ms if self._time is None else _time_ms(self._time, values, self._form.times)
         except ExpressionFailed as error:
             raise Unfit(str(error)) from error
         check_topic(topic)
@@ -60,15 +61,23 @@ class Records:
         )
 
 
+def _made(what: str, text: Text, values: Mapping[str, object]) -> str:
+    try:
+        return text.render(values)
+    except ExpressionFailed as error:
+        raise Unfit(f"no {what}: {error}") from error
+
+
 def check_topic(topic: str) -> None:
     """Errors: Unfit."""
     if not _TOPIC.match(topic):
         raise Unfit(f"{topic[:80]!r} is no name of a topic")
 
 
-def _time_ms(value: object, times: TimeFormat) -> int:
-    if value is MISSING or value is None:
-        raise Unfit("time: it is not there")
+def _time_ms(time: Value, values: Mapping[str, object], times: TimeFormat) -> int:
+    value = time.of(values)
+    if value is MISSING:
+        raise Unfit(f"time: {time.lack(values)}")
     try:
         found = times.ms(value)
     except NoTime as error:

@@ -61,7 +61,7 @@ def _cell(column: Column, source: Value, read: Read, values: Mapping[str, object
     value = source.of(values)
     if value is None or value is MISSING:
         if column.required:
-            raise Unfit("it has no value")
+            raise Unfit(source.lack(values))
         return None
     return read(value)
 
@@ -102,7 +102,7 @@ def _number(value: Any, *, odd: bool = False) -> int | float:
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise Unfit("no number")
     if not odd and not math.isfinite(value):
-        raise Unfit(f"{value} is no number that it can hold")
+        raise Unfit("no finite number")
     return value
 
 
@@ -147,7 +147,10 @@ def _uuid(value: Any) -> UUID:
         return UUID(bytes=value)
     if not isinstance(value, str):
         raise Unfit("no UUID")
-    return UUID(value)
+    try:
+        return UUID(value)
+    except ValueError:
+        raise Unfit("no UUID") from None
 
 
 def _bytes(value: Any) -> bytes:

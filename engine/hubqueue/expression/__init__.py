@@ -1,0 +1,24 @@
+"""Expressions and text templates of rules, steps, sources and sinks: a checked part of Jinja2's language.
+
+`parsing` reads the text, `compiler` makes a Python function of it, with the tables in `operators`, `filters`, `asked`
+and `functions`: nothing else can be called. docs/expressions.md has its rule on what is missing, and its bounds.
+"""
+
+from hubqueue.expression.fault import ExpressionFailed
+from hubqueue.expression.kinds import Condition, Text, Url, Value
+from hubqueue.expression.missing import MISSING
+from hubqueue.expression.numbers import is_number, to_number, whole
+from hubqueue.expression.shown import quick as as_text
+
+__all__ = [
+    "MISSING",
+    "Condition",
+    "ExpressionFailed",
+    "Text",
+    "Url",
+    "Value",
+    "is_number",
+    "as_text",
+    "to_number",
+    "whole",
+]
