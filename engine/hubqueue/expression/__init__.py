@@ -17,8 +17,8 @@ __all__ = [
     "Text",
     "Url",
     "Value",
-    "is_number",
     "as_text",
+    "is_number",
     "to_number",
     "whole",
 ]
