@@ -92,18 +92,22 @@ def _window(clean: dict[str, Any]) -> Callable[[], Step]:
     if UNIT in clean and time is None:
         raise Wrong("makes no sense without time", path=[UNIT], hint="time names what is read so")
     format = time_format(clean)
-    if clean.get("lateness", windows.LATENESS_MS) > clean["every"] * MAX_WAITING:
-        raise Wrong(
-            f"keeps more than {MAX_WAITING} windows of a group open",
-            path=["lateness"],
-            hint="longer windows, or less lateness",
-        )
+    lateness_ms = clean.get("lateness", windows.LATENESS_MS)
+    room_ms = clean["every"] * MAX_WAITING - lateness_ms
+    ahead_ms = clean.get("ahead", min(windows.AHEAD_MS, room_ms))
+    for key, over in (("lateness", room_ms < 0), ("ahead", time is not None and ahead_ms > room_ms >= 0)):
+        if over:
+            raise Wrong(
+                f"keeps more than {MAX_WAITING} windows of a group open",
+                path=[key],
+                hint=f"longer windows, or less {key}",
+            )
     settings = WindowSettings(
         period=Period(clean["every"], format.zone),
         by=clean.get("by", ()),
         time=None if time is None else TimeField(time, format),
-        lateness_ms=clean.get("lateness", windows.LATENESS_MS),
-        ahead_ms=clean.get("ahead", windows.AHEAD_MS),
+        lateness_ms=lateness_ms,
+        ahead_ms=ahead_ms,
         late=policy,
         late_queue=queue,
         measures=clean.get("values", ()),

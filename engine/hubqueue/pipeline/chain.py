@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from hubqueue.pipeline.late import Late
 from hubqueue.pipeline.record import Record, Refused
 from hubqueue.pipeline.step import CLOSED, Memory, Prepared, Shaped, State, Step, Timed
 
@@ -29,11 +30,14 @@ class Place:
 
 
 class Chain:
-    """Steps in order."""
+    """Steps in order. late: what came too late for those of them that wait for records."""
 
     def __init__(self, places: Sequence[Place]) -> None:
         self.places: Final = tuple(places)
         self.names: Final = tuple(place.name for place in places)
+        self.late: Final = tuple(
+            late for place in places if isinstance(late := getattr(place.step, "late", None), Late)
+        )
         self.timed: Final = any(isinstance(place.step, Timed) for place in places)
         self._first_timed: Final = next(
             (index for index, place in enumerate(places) if isinstance(place.step, Timed)), len(places)

@@ -30,7 +30,7 @@ class Span(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Group(msgspec.Struct, frozen=True, array_like=True):
-    """A group: nothing opens before floor_ms; latest_ms was told by a record that was run at heard_ms.
+    """A group: nothing opens before floor_ms; its clock was latest_ms when the record ran that set it, at heard_ms.
 
     spans: its open windows, in order. Units: Unix milliseconds.
     """
@@ -47,8 +47,8 @@ class Group(msgspec.Struct, frozen=True, array_like=True):
                 return span
         return None
 
-    def plus(self, grown: Span, at_ms: int) -> Group:
-        """With this window as it is now, by a record of at_ms."""
+    def plus(self, grown: Span, clock_ms: int) -> Group:
+        """With this window as it is now, by a record that sets the clock to clock_ms, unless it is past that."""
         spans = self.spans
         if spans and spans[-1].start_ms == grown.start_ms:
             spans = (*spans[:-1], grown)
@@ -57,7 +57,7 @@ class Group(msgspec.Struct, frozen=True, array_like=True):
         else:
             others = [span for span in spans if span.start_ms != grown.start_ms]
             spans = tuple(sorted([*others, grown], key=lambda span: span.start_ms))
-        return Group(self.floor_ms, max(at_ms, self.latest_ms), self.heard_ms, spans)
+        return Group(self.floor_ms, max(clock_ms, self.latest_ms), self.heard_ms, spans)
 
 
 class Opened:
@@ -91,7 +91,7 @@ class Opened:
         self._groups += joining
 
     def hear(self, key: str, group: Group, *, latest: bool) -> None:
-        """This is the group now, by a record. latest: it has told a later time than any before; `take` notes when."""
+        """This is the group now, by a record. latest: that has put its clock on; `take` notes when."""
         assert self._state is not None
         self._state.put(_PREFIX + key, group)
         if latest:

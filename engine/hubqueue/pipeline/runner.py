@@ -146,6 +146,8 @@ class Runner:
             await self._look_around(len(jobs))
         while not waiting and self._is_due():
             await self._work([], self._clock[0], waiting=False)
+        for late in self._chain.late:
+            late.tell(self.pipeline.name, time.monotonic())
         self._pause_s = 0.0
         self._share = 1
         self.status.trouble = None
@@ -186,10 +188,12 @@ class Runner:
         self._shift()
         records: list[Record] = []
         outcomes: dict[str, Outcome] = {}
+        here_ms = self._now_ms()
         for leased in jobs:
             job = leased.job
+            arrived_ms = min(job.created_at_ms, here_ms)  # a producer may say what it likes
             try:
-                records.append(Record(decoded(job.data), job.name, job.created_at_ms, job.id))
+                records.append(Record(decoded(job.data), job.name, arrived_ms, job.id))
             except Refused as refused:
                 outcomes[job.id] = Reject(str(refused))
         await self._chain.prepare(records, self._states)
@@ -256,6 +260,8 @@ class Runner:
             raise
         self._keeper.settled(settlements)
         self._states.kept()
+        for late in self._chain.late:
+            late.settle()
         self._shifted_ms = 0
         messages, given = delivery.messages, len(delivery.jobs)
         delivery.clear()
@@ -285,6 +291,8 @@ class Runner:
 
     def _undo(self) -> None:
         self._states.undo()
+        for late in self._chain.late:
+            late.undo()
         self._delivery.clear()
         self._jumped_ms += self._shifted_ms
         self._shifted_ms = 0
@@ -344,5 +352,5 @@ class Runner:
 
     def shown(self) -> PipelineStatus:
         """A copy of the status, complete."""
-        late = sum(getattr(place.step, "late", 0) for place in self._chain.places)
+        late = sum(late.count for late in self._chain.late)
         return msgspec.structs.replace(self.status, late=late, open=self._chain.open_count(self._states))

@@ -1,9 +1,10 @@
 """window: one record out of the records of each time span and group, when the span is over.
 
-Each group (a device, say) has a clock of its own: the latest time that its records have told, and from there on it
-goes like the hub's. A window closes once this clock is `lateness` past its end, so a device
-whose clock is wrong, or that sends what it kept during an outage, closes nobody's windows but its own; and a group
-that falls silent closes by the hub's time, after a restart too. What comes for a closed window is late.
+Each group (a device, say) has a clock of its own: the latest time that its records have told, but of each no later
+than it arrived, and from there on it goes like the hub's. A window closes once this clock is `lateness` past its end.
+So a device whose clock is behind, or that sends what it kept during an outage, closes nobody's windows but its own; a
+reading that claims to be of the future is counted in a window of the future and closes none before its time; and a
+group that falls silent closes by the hub's time, after a restart too. What comes for a closed window is late.
 
 Rule: run never gives a window's record, close does. Both see time only as records and the caller tell it.
 """
@@ -21,6 +22,7 @@ from hubqueue.expression import MISSING, is_number, whole
 from hubqueue.model.kinds import kind_of
 from hubqueue.pipeline.aggregate import NOTHING, Kept, Measure
 from hubqueue.pipeline.fields import Field
+from hubqueue.pipeline.late import Late
 from hubqueue.pipeline.opened import Group, Opened, Span
 from hubqueue.pipeline.period import Period
 from hubqueue.pipeline.record import Record, Refused
@@ -34,7 +36,7 @@ MAX_OPEN: Final = 20_000
 MAX_SPANS: Final = 100  # of one group at once; they are written together
 MAX_GROUP_CHARS: Final = 512
 
-Late = Literal["drop", "dead-letter", "queue"]
+LatePolicy = Literal["drop", "dead-letter", "queue"]
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -64,7 +66,7 @@ class WindowSettings:
     time: TimeField | None = None
     lateness_ms: int = LATENESS_MS
     ahead_ms: int = AHEAD_MS
-    late: Late = "drop"
+    late: LatePolicy = "drop"
     late_queue: str | None = None
     measures: tuple[Measure, ...] = ()
     max_open: int = MAX_OPEN
@@ -90,7 +92,7 @@ class Resumed(Protocol):
 
 
 class Window:
-    """Tumbling windows. late: records that came too late since the start. grouped: there is something it groups by.
+    """Tumbling windows. late: records that came too late. grouped: there is something it groups by.
 
     resumed: where a run goes on from a place in a log, what the run before it has written.
     """
@@ -103,7 +105,7 @@ class Window:
         self._group_names: Final = tuple(each.text.replace(".", "_") for each in settings.by)
         self.shape: Final = settings.shape
         self.grouped: Final = bool(settings.by)
-        self.late = 0
+        self.late: Final = Late()
 
     def run(self, record: Record, state: State) -> tuple[Record, ...]:
         settings, opened = self._settings, self._opened.of(state)
@@ -117,22 +119,23 @@ class Window:
             floor_ms = self.resumed.floor_ms(key)
             if start_ms < floor_ms and self.resumed.again:
                 return ()
+        clock_ms = min(at_ms, record.at_ms)
         joining = group is None
         if group is None:
-            group, latest = Group(floor_ms, at_ms, record.at_ms), True
+            group, latest = Group(floor_ms, clock_ms, record.at_ms), True
         elif group.spans:
-            latest = at_ms > group.latest_ms
+            latest = clock_ms > group.latest_ms
         else:
-            group, latest = Group(group.floor_ms, at_ms, record.at_ms), True
+            group, latest = Group(group.floor_ms, clock_ms, record.at_ms), True
         if end_ms <= group.floor_ms or end_ms + settings.lateness_ms <= group.latest_ms:
-            return self._too_late(record, end_ms, group)
+            return self._too_late(record, key, end_ms, group)
         span = group.span(start_ms)
         if span is None:
-            if len(group.spans) >= MAX_SPANS and self._wait(group, at_ms) >= MAX_SPANS:
+            if len(group.spans) >= MAX_SPANS and self._wait(group, clock_ms) >= MAX_SPANS:
                 raise Refused(f"{MAX_SPANS} windows are open already for {key}")
             opened.open_one(settings.max_open, joining=joining)
             span = Span(start_ms, end_ms, 0, (NOTHING,) * len(values))
-        opened.hear(key, group.plus(self._grown(span, key, values, at_ms, state), at_ms), latest=latest)
+        opened.hear(key, group.plus(self._grown(span, key, values, at_ms, state), clock_ms), latest=latest)
         return ()
 
     def due_ms(self, state: State) -> int | None:
@@ -158,9 +161,9 @@ class Window:
         """Windows that are open."""
         return self._opened.of(state).count
 
-    def _wait(self, group: Group, at_ms: int) -> int:
-        """Windows of the group that are not over by a record of this time; the others are about to be closed."""
-        over_ms = max(group.latest_ms, at_ms) - self._settings.lateness_ms
+    def _wait(self, group: Group, clock_ms: int) -> int:
+        """Windows of the group that are not over at this time of its; the others are about to be closed."""
+        over_ms = max(group.latest_ms, clock_ms) - self._settings.lateness_ms
         return sum(span.end_ms > over_ms for span in group.spans)
 
     def _time(self, record: Record) -> int:
@@ -199,8 +202,8 @@ class Window:
                 kept[index] = measure.plus(kept[index], value, at_ms)
         return Span(span.start_ms, span.end_ms, span.count + 1, tuple(kept))
 
-    def _too_late(self, record: Record, end_ms: int, group: Group) -> tuple[Record, ...]:
-        self.late += 1
+    def _too_late(self, record: Record, key: str, end_ms: int, group: Group) -> tuple[Record, ...]:
+        self.late.add(key, dropped=self._settings.late == "drop")
         if self._settings.late == "drop":
             return ()
         if self._settings.late == "queue":

@@ -48,7 +48,7 @@ def test_what_is_set_aside_skips_the_steps_that_follow(tmp_path: Path) -> None:
     late = "- window: {every: 1s, lateness: 0s, time: t, late: {queue: late}}"
     bench = Bench(tmp_path, f"{late}\n- map: {{constant: {{seen: true}}}}")
     bench.run({"t": NOW_MS})
-    bench.run({"t": NOW_MS + 5000})
+    bench.run({"t": NOW_MS + 5000}, at_ms=NOW_MS + 5000)
     (out,) = bench.chain.run(bench.record({"t": NOW_MS}), bench.states, lambda *_: None)
     assert (out.data, out.aside) == ({"t": NOW_MS}, "late")
 

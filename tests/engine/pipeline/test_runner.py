@@ -244,13 +244,17 @@ async def test_a_runner_that_was_believed_dead_changes_nothing(hub: Hub, tmp_pat
 
 
 @pytest.mark.parametrize(("late", "queue"), [("drop", "late"), ("dead-letter", "in"), ("{queue: late}", "late")])
-async def test_late_records_go_where_the_file_says(hub: Hub, tmp_path: Path, late: str, queue: str) -> None:
+async def test_late_records_go_where_the_file_says(
+    hub: Hub, tmp_path: Path, caplog: pytest.LogCaptureFixture, late: str, queue: str
+) -> None:
     await push(hub, {"d": "a", "t": T + MINUTE, "v": 2})
     await push(hub, {"d": "a", "t": T, "v": 1})
     steps = SUMS.replace("lateness: 0s", f"lateness: 0s, late: {late}")
-    async with running(hub, plan(tmp_path, f"{steps}\n- map: {{pick: [v_sum]}}"), lambda: T) as runner:
+    async with running(hub, plan(tmp_path, f"{steps}\n- map: {{pick: [v_sum]}}"), lambda: T + MINUTE) as runner:
         await until(lambda: runner.status.taken == 2)
         assert runner.shown().late == 1
+    lines = [each.getMessage() for each in caplog.records if "are dropped" in each.getMessage()]
+    assert [line.partition("pipeline=")[2] for line in lines] == (['p group=["a"] count=1'] if late == "drop" else [])
     found = await jobs(hub, queue, State.WAITING, State.FAILED)
     assert [msgspec.msgpack.decode(job.data or b"")["v"] for job in found] == ([] if late == "drop" else [1])
 
@@ -284,7 +288,7 @@ async def test_a_backlog_of_many_short_windows_is_closed_as_fast_as_it_opens(hub
     for number in range(8):  # each opens 1,000 windows and ends those before
         await push(hub, *({"d": device, "t": T + number * 1000, "v": number} for device in range(1000)))
     steps = "- window: {every: 1s, by: [d], time: t, lateness: 0s, max_open: 2500}"
-    async with running(hub, plan(tmp_path, steps, batch=1000), lambda: T) as runner:
+    async with running(hub, plan(tmp_path, steps, batch=1000), lambda: T + MINUTE) as runner:
         await until(done(hub, 8000))
         assert runner.status.refused == 0
         await until(given(hub, 7000))
@@ -339,7 +343,7 @@ async def test_p9_over_the_network_a_lost_answer_counts_nothing_twice(
     async with served(tmp_path / "hub.db") as hub, Proxy(hub.port) as proxy:
         link = replace(LinkSettings.from_url(f"tcp://127.0.0.1:{proxy.port}"), backoff_first_s=0.01, backoff_max_s=0.05)
         link = replace(link, request_timeout_s=patience_s)
-        async with RemoteHub(link) as remote, running(remote, pipeline, lambda: T) as runner:
+        async with RemoteHub(link) as remote, running(remote, pipeline, lambda: T + MINUTE) as runner:
             for number in range(rounds):
                 await push(hub.hub, {"d": "a", "t": T + number, "v": 1}, {"d": "a", "t": T + number, "v": 2})
                 await soon(held.holds.wait())
@@ -364,7 +368,7 @@ async def test_p9_over_the_network_a_lost_link_loses_nothing(tmp_path: Path) -> 
     settings = HubSettings(grace_s=0.2, queues={"in": QueueBounds(count_lost=False)})
     async with served(tmp_path / "hub.db", settings=settings) as hub, Proxy(hub.port) as proxy:
         link = replace(LinkSettings.from_url(f"tcp://127.0.0.1:{proxy.port}"), backoff_first_s=0.01, backoff_max_s=0.05)
-        async with RemoteHub(link) as remote, running(remote, plan(tmp_path, SUMS, batch=7), lambda: T):
+        async with RemoteHub(link) as remote, running(remote, plan(tmp_path, SUMS, batch=7), lambda: T + MINUTE):
             for number in range(15):
                 await push(hub.hub, *({"d": "a", "t": T + number * 1000, "v": v} for v in range(10)))
                 proxy.cut_after(down=random.Random(number).randrange(3000))
