@@ -114,7 +114,7 @@ def _window(clean: dict[str, Any]) -> Callable[[], Step]:
         max_open=clean.get("max_open", windows.MAX_OPEN),
     )
     names = [name for measure in settings.measures for name in measure.names]
-    names += ["start_ms", "end_ms", "count", *(each.text.replace(".", "_") for each in settings.by)]
+    names += ["start_ms", "end_ms", "count", "partial", *(each.text.replace(".", "_") for each in settings.by)]
     for name in names:
         if names.count(name) > 1:
             raise Wrong(f"would give two fields called {name}", hint="rename one in a map step before")

@@ -110,6 +110,8 @@ def test_the_hubs_broker_is_needed_for_mqtt(tmp_path: Path) -> None:
         ("{}", "every", "is missing"),
         ("{every: 10}", "every", "must be a duration with a unit"),
         ("{every: 1s, lateness: 5m}", "lateness", "keeps more than 90 windows of a group open"),
+        ("{every: 1s, time: t, ahead: 10m}", "ahead", "keeps more than 90 windows of a group open"),
+        ("{every: 1m, by: [partial]}", "", "two fields called partial"),
         ("{every: 1m, late: queue}", "late", "needs the name of the queue"),
         ("{every: 1m, late: {queue: a b}}", "late.queue", "invalid characters"),
         ("{every: 1m, late: lose}", "late", "must be drop or dead-letter"),

@@ -104,21 +104,19 @@ def expected(readings: list[Reading], batch: int, quiet_ms: int) -> tuple[Window
                 close(each, clock[each])
             fall_silent(arrived - 1)
         before = arrived
-        if told > arrived + AHEAD_MS:
-            refused += 1
-            continue
         time = min(told, arrived)
         start = told - told % EVERY_MS
-        reached = max(clock[group], time) if open_.get(group) else time
         passed = clock[group] if open_.get(group) else time
-        if start + EVERY_MS <= floor.get(group, -(10**12)) or start + EVERY_MS + LATENESS_MS <= passed:
+        if told > arrived + AHEAD_MS:
+            refused += 1
+        elif start + EVERY_MS <= floor.get(group, -(10**12)) or start + EVERY_MS + LATENESS_MS <= passed:
             late += 1
         else:
             if not open_.get(group) or time > clock[group]:
                 fresh.add(group)
             heard.setdefault(group, arrived)
+            clock[group] = max(passed, time)
             open_.setdefault(group, Counter())[group, start] += 1
-            clock[group] = reached
         if number % batch == batch - 1:
             note(arrived)
             for each in list(open_):
