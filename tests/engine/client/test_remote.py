@@ -190,3 +190,18 @@ async def test_jobs_of_bunqueue_are_read() -> None:
         assert seen.options.dedup is not None
         assert (seen.options.backoff.kind, seen.options.dedup.key, seen.options.tags) == ("fixed", "k", ("a",))
         assert (seen.history.error, seen.history.stack) == ("boom", ("line",))
+
+
+@pytest.mark.parametrize("done", ["1", "2"])
+async def test_a_lost_settle_of_which_somebody_else_has_completed_a_part_is_refused(done: str) -> None:
+    """It was all or nothing: one job that is completed proves nothing while the other is not."""
+
+    def after(cmd: str, fields: dict[str, Any]) -> Reply:
+        if cmd == "GetState":
+            return {"id": fields["id"], "state": "completed" if fields["id"] == done else "active"}
+        return {"ok": False, "error": "Invalid or expired lock token", "code": "lock_lost"}
+
+    peer = Peer(cut_first(lambda: peer, after))
+    async with peer, remote(peer) as hub:
+        with pytest.raises(LockLost):
+            await hub.settle([Settlement("1", "t", Complete()), Settlement("2", "u", Complete())])

@@ -356,3 +356,40 @@ async def test_upkeep_goes_on_when_its_plan_was_taken_back_with_a_group(bench: B
 
 async def _stalled(bench: Bench, id: str) -> bool:
     return (await bench.get(id)).stall_count == 1
+
+
+async def test_a_delayed_job_that_outlives_its_ttl_is_gone_before_it_is_due(bench: Bench) -> None:
+    await bench.add("a", delay_ms=100, options=Options(ttl_ms=50))
+    await bench.later(49)
+    assert (await bench.hub.counts("q")).delayed == 1
+    await bench.later(1)
+    await bench.until(lambda: _count(bench, "delayed", 0))
+    await bench.later(60)
+    assert await bench.take() == []
+
+
+async def test_a_job_that_outlived_its_ttl_while_it_was_delayed_is_not_handed_out(bench: Bench) -> None:
+    await bench.hub.upkeep.stop()  # the lease finds out by itself
+    await bench.add("a", delay_ms=40, options=Options(ttl_ms=50))
+    await bench.add("b", delay_ms=40, options=Options(ttl_ms=500))
+    await bench.later(50)
+    assert await bench.take_names() == ["b"]
+    counts = await bench.hub.counts("q")
+    assert (counts.waiting, counts.delayed, counts.active) == (0, 0, 1)
+
+
+@pytest.mark.parametrize("by_upkeep", [True, False], ids=["by upkeep", "by the lease"])
+async def test_many_due_jobs_leave_in_the_order_they_became_due(bench: Bench, *, by_upkeep: bool) -> None:
+    """More than one slice of them, accepted in the opposite order."""
+    if not by_upkeep:
+        await bench.hub.upkeep.stop()
+    count = 750
+    jobs = [NewJob(name=str(number), delay_ms=10 + number) for number in reversed(range(count))]
+    await bench.hub.enqueue("q", jobs)
+    await bench.later(10 + count)
+    if by_upkeep:
+        await bench.until(lambda: _count(bench, "delayed", 0))
+    taken: list[str] = []
+    while names := await bench.take_names(150):
+        taken += names
+    assert taken == [str(number) for number in range(count)]

@@ -156,3 +156,11 @@ async def connect_free(hub: Hub) -> AsyncIterator[WireClient]:
 async def test_without_tokens_any_token_is_welcome(connect_free: WireClient) -> None:
     await connect_free.good("Ping")
     await connect_free.good("Auth", token="whatever")
+
+
+def test_a_digest_that_begins_like_that_of_a_token_is_not_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(auth, "digest_of", lambda token: bytes(31) + token[-1:].encode())
+    gate = Gate({"token a": EVERYTHING}, lambda: 0.0)
+    assert gate.grant("token a") is EVERYTHING
+    assert gate.grant("token b") is None
+    assert gate.grant("another a") is EVERYTHING  # the digest, and nothing else, decides
