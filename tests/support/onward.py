@@ -15,6 +15,8 @@ from contextlib import AbstractAsyncContextManager
 from pathlib import Path
 from typing import Any, cast
 
+import msgspec
+
 from hubqueue.config.forwarders import onward
 from hubqueue.config.settings import Onward
 from hubqueue.forward.forwarder import Forwarder
@@ -27,10 +29,11 @@ def way_of(keys: Mapping[str, Any]) -> Onward:
     return cast("Onward", onward(Path())(keys))
 
 
-def forwarder_of(hub: Hub, queue: str, keys: Mapping[str, Any]) -> Forwarder:
+def forwarder_of(hub: Hub, queue: str, keys: Mapping[str, Any], *, unknown_cap: int = 8) -> Forwarder:
     """Not yet started."""
     way = way_of(keys)
-    return Forwarder(hub, queue, way.destination.sink(), way.settings, hub_id_of=hub.hub_id_of)
+    settings = msgspec.structs.replace(way.settings, unknown_cap=unknown_cap)
+    return Forwarder(hub, queue, way.destination.sink(), settings, hub_id_of=hub.hub_id_of)
 
 
 async def forward(file: str, queue: str, keys: Mapping[str, Any]) -> None:

@@ -44,6 +44,8 @@ class Proxy:
         self._mode = Uplink.PASS
         self._cut_up_at: int | None = None
         self._cut_down_at: int | None = None
+        self.hangs_up_on: bytes | None = None  # what must not come from a client: both ends are reset
+        self.hung_up = 0
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -148,7 +150,14 @@ class Proxy:
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, up: bool) -> None:
         torn = False
+        tail = b""
         while chunk := await reader.read(CHUNK_BYTES):
+            if up and self.hangs_up_on is not None:
+                if self.hangs_up_on in tail + chunk:
+                    self.hung_up += 1
+                    self._tell()
+                    return
+                tail = (tail + chunk)[1 - len(self.hangs_up_on) :]
             if self.delay_s:
                 await asyncio.sleep(self.delay_s)
             if up and self.chunks is not None:

@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from hubqueue.forward.destination import HubDestination
 from hubqueue.forward.uplink import UplinkStatus
-from hubqueue.forward.verdict import HINTS
+from hubqueue.forward.verdict import hint
 from hubqueue.model.forwarding import ForwardSpec
 from hubqueue.model.hours import Hours
 from hubqueue.servers.door import Operation
@@ -91,7 +91,7 @@ def shown(status: UplinkStatus) -> dict[str, Any]:
         "linkSince": float(now.since_ms),
         "reason": now.reason,
         "error": now.error,
-        "hint": None if trouble is None else HINTS.get(trouble.reason),
+        "hint": None if trouble is None else hint(trouble.reason, hub=isinstance(destination, HubDestination)),
         "alert": now.alert,
         "retryIn": None if now.retry_in_s is None else int(now.retry_in_s * 1000),
         "open": span is None or span.open,

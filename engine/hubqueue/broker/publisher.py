@@ -90,14 +90,14 @@ class Publisher(Connection):
         packed = 0 if properties is None else len(properties.pack())  # type: ignore[no-untyped-call]
         return _PACKET_BYTES + len(message.topic.encode()) + packed + len(message.payload)
 
-    async def publish_each(self, messages: Sequence[Outgoing]) -> list[Answer]:
-        """Publish in order; the broker's answer to each once all are there. Errors: LinkDown."""
+    async def publish_each(self, messages: Sequence[Outgoing]) -> list[Answer | LinkDown]:
+        """Publish in order; the broker's answer to each once all are there, or that the connection was lost before."""
         answers = []
         try:
             for message in messages:
                 await self._room.acquire()
                 answers.append(self._put(message))
-            return list(await asyncio.gather(*answers))
+            return [_answer(each) for each in await asyncio.gather(*answers, return_exceptions=True)]
         finally:
             for answer in answers:
                 if not answer.done():
@@ -161,3 +161,9 @@ class Publisher(Connection):
         if answer is not None and not answer.done():
             answer.set_result(Answer(reason_code.value, str(reason_code)))
         super()._on_publish(client, userdata, mid, reason_code, properties)
+
+
+def _answer(outcome: Answer | BaseException) -> Answer | LinkDown:
+    if isinstance(outcome, Answer | LinkDown):
+        return outcome
+    raise outcome

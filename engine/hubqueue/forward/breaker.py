@@ -4,7 +4,9 @@
 - probing: connected again, but not yet trusted: one small batch at a time.
 - up: batches go. Only a delivered batch makes the link trusted and resets the wait: a peer that answers
   connections and nothing else is not asked every half second.
-After a failure batches begin small and double: a link or queue that cannot take a full one still moves on.
+After a failure batches begin small and double: a link or queue that cannot take a full one still moves on. Where the
+other side answered, there are two in a batch at least, so that one that it takes can show it.
+A connection that one suspected job has cut says nothing about the link: it is made again at once.
 A failure that belongs to an earlier connection (an older epoch) is old news and changes nothing.
 """
 
@@ -80,10 +82,28 @@ class Breaker:
             return False
         self.epoch += 1
         self.failures += 1
-        self.limit = self._probe
+        self.limit = min(self._batch, max(2, self.limit * 2)) if down.answered else self._probe
         self.last = down
         wait_s = min(self._cap_s, self._first_s * 2.0 ** min(self.failures - 1, 60)) * (0.5 + 0.5 * self._chance())
         self.retry_at_s = now_s + max(wait_s, down.retry_after_s or 0.0)
+        self._enter(LinkState.DOWN, now_s)
+        return True
+
+    def cut(self, down: Down, epoch: int, now_s: float, *, narrow: bool, wait: bool) -> bool:
+        """One job alone has ended the connection of this epoch; False if it had ended already.
+
+        narrow: the next one goes alone too. wait: a moment, but no longer, since others wait behind it.
+        """
+        if epoch != self.epoch:
+            return False
+        self.epoch += 1
+        self.last = down
+        self.retry_at_s = now_s
+        if narrow:
+            self.failures = max(1, self.failures)
+            self.limit = self._probe
+        if wait:
+            self.retry_at_s += min(self._cap_s, self._first_s) * (0.5 + 0.5 * self._chance())
         self._enter(LinkState.DOWN, now_s)
         return True
 

@@ -3,7 +3,7 @@
 Lanes work side by side, as many as `concurrency`; with one, batches go strictly one after another. The local
 complete comes only after the other side's ok: if the process dies between the two, the batch is leased and
 written again and the other side knows its ids. A lost link gives everything back in its place and counts
-nothing (P5). Built by app.py and by the public Queue.
+nothing (P5); which job may be the cause of it is `suspects`' to say. Built by app.py and by the public Queue.
 """
 
 from __future__ import annotations
@@ -23,8 +23,10 @@ from hubqueue.forward.link import Link, Permit
 from hubqueue.forward.pace import Pace
 from hubqueue.forward.parcel import parcels
 from hubqueue.forward.settings import ForwardSettings
-from hubqueue.forward.sink import Batch, Sink
+from hubqueue.forward.sink import Batch, Pings, Result, Sink
 from hubqueue.forward.status import Event, Forwarded, ForwardStatus, LinkChanged, Refused, Tally
+from hubqueue.forward.suspects import BROKE_OFF, Step, Suspects, blamed, given_up
+from hubqueue.forward.turns import Turns
 from hubqueue.forward.verdict import Down, Reason, Rejected
 from hubqueue.model.job import Leased
 from hubqueue.model.outcome import Complete, Reject, Settlement
@@ -33,6 +35,7 @@ from hubqueue.model.verbs import Verbs
 log = logging.getLogger(__name__)
 
 RESTART_S: Final = 1.0  # before a part that failed, mostly because of the local hub, goes on
+PING_S: Final = 5.0  # an answer that has nothing to do with jobs comes sooner, or the link is not well
 
 
 class Forwarder:
@@ -66,7 +69,8 @@ class Forwarder:
         self._lanes: list[asyncio.Task[None]] = []
         self._sending: set[asyncio.Task[None] | None] = set()
         self._stopping = False
-        self._unexplained = ("", 0)  # the job that failed alone for no known reason, and how often in a row
+        self._turns = Turns()
+        self._suspects = Suspects(self.settings.unknown_cap, self.settings.backoff_s, self.settings.backoff_cap_s)
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -89,6 +93,7 @@ class Forwarder:
         if self._lanes:
             _, late = await asyncio.wait(self._lanes, timeout=self.settings.stop_grace_s)
             await _cancel(late)
+        await self._give_back(self._suspects.held())
         await _cancel(self._keepers)
 
     def hurry(self) -> None:
@@ -105,14 +110,16 @@ class Forwarder:
         behind = await backlog(self._local, self.queue)
         breaker, now_s, now_ms = self._link.breaker, time.monotonic(), time.time_ns() // 1_000_000
         down = breaker.last if breaker.state is not LinkState.UP else None
+        worry = self._suspects.worry
+        last = worry or breaker.last
         return ForwardStatus(
             queue=self.queue,
             target=self._sink.target,
             link=breaker.state,
             since_ms=now_ms - int((now_s - breaker.since_s) * 1000),
             reason=down.reason.value if down else None,
-            error=breaker.last.error if breaker.last else None,
-            alert=down is not None and down.alert,
+            error=last.error if last else None,
+            alert=worry is not None or (down is not None and down.alert),
             retry_in_s=max(0.0, breaker.retry_at_s - now_s) if breaker.state is LinkState.DOWN else None,
             waiting=behind.waiting,
             delayed=behind.delayed,
@@ -147,55 +154,140 @@ class Forwarder:
                 await self._next(permit)
 
     async def _next(self, permit: Permit) -> None:
-        count = self._pace.take(permit.limit, time.monotonic())
+        suspect = self._suspects.due(time.monotonic())
+        if suspect is not None:
+            await self._try_again(suspect, permit)
+            return
+        count = self._pace.take(self._suspects.limit(permit.limit), time.monotonic())
         if count == 0:
             await asyncio.sleep(self._pace.wait_s())
             return
         jobs: tuple[Leased, ...] = ()
+        wait_ms = 0 if permit.probe else self._suspects.wait_ms(self.settings.poll_ms, time.monotonic())
         try:
-            jobs = await self._leases.take(count, 0 if permit.probe else self.settings.poll_ms)
+            jobs = await self._leases.take(count, wait_ms)
         finally:
             self._pace.give_back(count - len(jobs))
+        self._suspects.nobody_waits = not jobs
         if not jobs:
             self._link.quiet()
+            return
+        if len(jobs) == 1 and self._suspects.skip(jobs[0]):
             return
         lane = asyncio.current_task()
         self._sending.add(lane)
         try:
-            if self._link.current(permit):
-                await self._send(jobs, permit)
-            else:  # the link went down, or came back, during the long-poll
-                await self._give_back(jobs)
+            async with self._turns.together():
+                await self._go(jobs, permit)
         finally:
             self._sending.discard(lane)
 
+    async def _try_again(self, suspect: Leased, permit: Permit) -> None:
+        """One that was set aside goes alone, so that it harms nobody but itself."""
+        lane = asyncio.current_task()
+        self._sending.add(lane)
+        try:
+            async with self._turns.alone():
+                await self._go((suspect,), permit, aside=True)
+        finally:
+            self._suspects.untried(suspect.job.id)
+            self._sending.discard(lane)
+
+    async def _go(self, jobs: tuple[Leased, ...], permit: Permit, *, aside: bool = False) -> None:
+        """Send what was leased, if the link still is what it was and the jobs are on the disk (engine-rules 55)."""
+        try:
+            await self._leases.on_disk(jobs)
+        except BaseException:
+            await self._give_back(jobs)
+            raise
+        if self._link.current(permit):
+            await self._send(jobs, permit)
+        elif not aside:  # the link went down, or came back, meanwhile
+            await self._give_back(jobs)
+
     async def _send(self, jobs: tuple[Leased, ...], permit: Permit) -> None:
         try:
+            well = await self._is_well() if self._suspects.knows(jobs[0].job.id) else None
             floor = await self._leases.floor() if self._sink.wants_floor else None
             batch = Batch(self.queue, parcels(self.queue, jobs, self._hub_id_of), floor)
             progress = await advance(self._sink, batch)
         except BaseException:  # the grace of a stop is over, or the floor was not to be had
             await self._give_back(jobs)
             raise
-        results, down = progress.results, progress.down
-        if down is None:
+        if progress.down is None:
             self._link.delivered(permit)
-        else:
-            self._link.failed(down, permit.epoch)
-            if self._gives_up(jobs, down):
-                results = [Rejected(down.reason.value, down.error)]
-        if results:
-            await self._settle(jobs[: len(results)], results)
-        if len(results) < len(jobs):
-            await self._give_back(jobs[len(results) :])
+        ended, back = self._sorted(jobs, progress.results)
+        await self._settle(ended)
+        rest = jobs[len(progress.results) :]
+        down = progress.down
+        try:
+            if down is not None and progress.alone and down.reason in BROKE_OFF:
+                well = await self._is_well() if well is None else well
+                back += await self._broken_by(rest[0], down, permit, well=well)
+                rest = rest[1:]
+            elif down is not None:
+                self._link.failed(down, permit.epoch)
+                if down.reason is Reason.TIMEOUT:
+                    self._suspects.kept_waiting(len(rest))
+        finally:
+            await self._give_back([*back, *rest])
 
-    async def _settle(self, jobs: Sequence[Leased], results: Sequence[Rejected | None]) -> None:
+    async def _is_well(self) -> bool:
+        """Whether the other side has answered something on this connection, or does so now."""
+        if not isinstance(self._sink, Pings):
+            return True  # it answered when the connection was made
+        try:
+            async with asyncio.timeout(PING_S):
+                await self._sink.ping()
+        except Exception:  # whatever it is, it is no answer
+            return False
+        return True
+
+    def _sorted(
+        self, jobs: Sequence[Leased], results: Sequence[Result]
+    ) -> tuple[list[tuple[Leased, Rejected | None]], list[Leased]]:
+        """Which jobs have ended, and which of the others are to be given back."""
+        known = list(zip(jobs, results, strict=False))
+        self._suspects.passed(leased.job.id for leased, result in known if result is None)
+        ended: list[tuple[Leased, Rejected | None]] = []
+        back: list[Leased] = []
+        for leased, result in known:
+            if not isinstance(result, Down):
+                self._suspects.forget(leased.job.id)
+                ended.append((leased, result))
+                continue
+            step = self._suspects.broke(leased, result, well=True, beside=True, now_s=time.monotonic())
+            if step is Step.GIVE_UP:
+                ended.append((leased, given_up(result, self.settings.unknown_cap)))
+            elif step is Step.AGAIN:
+                back.append(leased)
+        return ended, back
+
+    async def _broken_by(self, leased: Leased, down: Down, permit: Permit, *, well: bool) -> list[Leased]:
+        """The connection was lost, or nothing answered, with this job alone under way; what is to be given back."""
+        id = leased.job.id
+        again = self._suspects.is_aside(id)
+        step = self._suspects.broke(leased, down, well=well, now_s=time.monotonic())
+        if step is Step.OUTAGE or (step is Step.AGAIN and not (well and self._suspects.quick)):
+            self._link.failed(down, permit.epoch)
+            return [leased, *(self._suspects.outage() if step is Step.OUTAGE else ())]
+        if step is not Step.AGAIN:
+            down = blamed(down, id)
+        if step is Step.ASIDE and not again:
+            log.warning("set aside, others go first: %s job=%s", down.error, id)
+        if step is Step.AGAIN or not down.answered:
+            self._link.cut(down, permit.epoch, narrow=not again, wait=step is Step.AGAIN)
+        if step is Step.GIVE_UP:
+            await self._settle([(leased, given_up(down, self.settings.unknown_cap))])
+        return [leased] if step is Step.AGAIN else []
+
+    async def _settle(self, ended: Sequence[tuple[Leased, Rejected | None]]) -> None:
         """Complete what arrived, dead-letter what was refused, and tell both."""
-        await self._leases.settle(
-            [self._settlement(leased, result) for leased, result in zip(jobs, results, strict=True)]
-        )
+        if not ended:
+            return
+        await self._leases.settle([self._settlement(leased, result) for leased, result in ended])
         arrived: list[str] = []
-        for leased, result in zip(jobs, results, strict=True):
+        for leased, result in ended:
             if result is None:
                 arrived.append(leased.job.id)
                 continue
@@ -211,17 +303,13 @@ class Forwarder:
         return Settlement(leased.job.id, leased.token, outcome)
 
     async def _give_back(self, jobs: Sequence[Leased]) -> None:
+        if not jobs:
+            return
+        for leased in jobs:
+            self._suspects.given_back(leased.job.id)
         self._pace.give_back(len(jobs))
         self._tally.released += len(jobs)
         await self._leases.release(jobs)
-
-    def _gives_up(self, jobs: Sequence[Leased], down: Down) -> bool:
-        """Whether one job alone has met the same unexplained trouble too often to be innocent."""
-        if down.reason is not Reason.UNKNOWN or len(jobs) != 1:
-            return False
-        job, times = self._unexplained
-        self._unexplained = (jobs[0].job.id, times + 1 if jobs[0].job.id == job else 1)
-        return self._unexplained[1] >= self.settings.unknown_cap
 
     def _link_changed(self, state: LinkState, down: Down | None) -> None:
         self._tally.losses += down is not None

@@ -35,6 +35,13 @@ class Reclaims(Protocol):
     async def reclaim(self, queue: str, owner: str) -> int: ...
 
 
+@runtime_checkable
+class Syncs(Protocol):
+    """A hub in this process: it knows what of it is on the disk."""
+
+    async def on_disk(self, seq: int) -> None: ...
+
+
 class Leases:
     """The leases of one forwarder. Units: lease_ms milliseconds."""
 
@@ -84,6 +91,14 @@ class Leases:
                 await self._local.extend(list(self._held.items()), self._lease_ms)
             except HubqueueError as error:
                 log.warning("leases not extended, tried again: %s queue=%s code=%s", error, self._queue, error.code)
+
+    async def on_disk(self, jobs: Sequence[Leased]) -> None:
+        """Return once a power cut cannot make these jobs undone: only then may others hear of them.
+
+        Errors: StoreError.
+        """
+        if isinstance(self._local, Syncs):
+            await self._local.on_disk(max(leased.job.seq for leased in jobs))
 
     async def floor(self) -> int | None:
         """The lowest seq of the queue that may still have to be sent; None when it cannot be told."""

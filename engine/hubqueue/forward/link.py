@@ -97,6 +97,10 @@ class Link:
         """A batch, the connection or the try to make one failed."""
         self._tell(lambda: self.breaker.failed(down, epoch, time.monotonic()))
 
+    def cut(self, down: Down, epoch: int, *, narrow: bool, wait: bool) -> None:
+        """One suspected job has ended the connection: see `Breaker.cut`."""
+        self._tell(lambda: self.breaker.cut(down, epoch, time.monotonic(), narrow=narrow, wait=wait))
+
     def _permit(self, *, probe: bool) -> Permit:
         return Permit(self.breaker.limit, probe, self.breaker.epoch)
 
@@ -153,7 +157,8 @@ class Link:
             return
         down = breaker.last
         assert down is not None  # the only way down is a failure
-        level = logging.DEBUG if breaker.failures > 1 else logging.WARNING if down.alert else logging.INFO
+        known = breaker.failures > 1 or down.job is not None  # what is said of a job is logged with it
+        level = logging.DEBUG if known else logging.WARNING if down.alert else logging.INFO
         wait_s = breaker.retry_at_s - time.monotonic()
         log.log(
             level,

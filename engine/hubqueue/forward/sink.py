@@ -6,7 +6,8 @@ because the local copy is completed next. Everything else raises, and nothing ma
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 import msgspec
 
@@ -25,13 +26,21 @@ class Batch(msgspec.Struct, frozen=True):
     floor: int | None = None
 
 
-class Partly(Exception):
-    """The link went down in the middle of a batch, and what became of its first jobs is known: `results`."""
+Result = Rejected | Down | None
+"""What became of a job: None, the other side has it; Rejected, it never will; Down, not now, but others it takes."""
 
-    def __init__(self, results: list[Rejected | None], down: Down) -> None:
+
+class Partly(Exception):
+    """The link went down in the middle of a batch, and what became of its first jobs is known: `results`.
+
+    alone: the next one was under way with no other, so that it may be the cause.
+    """
+
+    def __init__(self, results: Sequence[Result], down: Down, *, alone: bool = True) -> None:
         super().__init__(down.error)
         self.results = results
         self.down = down
+        self.alone = alone
 
 
 class Sink(Protocol):
@@ -48,11 +57,14 @@ class Sink(Protocol):
         ...
 
     async def connect(self) -> None:
-        """Make the connection anew, once. Errors: any that `verdict` reads; the caller decides when to try again."""
+        """Make the connection anew, once. Errors: any that `verdict` reads; the caller decides when to try again.
+
+        The other side has answered when it returns; a sink that asks nothing of it brings `ping`.
+        """
         ...
 
-    async def write(self, batch: Batch) -> list[Rejected | None]:
-        """Write the jobs; for each None when the other side has it, or why it will never take it.
+    async def write(self, batch: Batch) -> Sequence[Result]:
+        """Write the jobs; for each None when the other side has it, or why it does not take it.
 
         Errors: any that `verdict` takes for the link's; then nothing is known of the batch and all of it is sent again.
         Partly, from a sink that writes one job after another and knows how far it came.
@@ -65,4 +77,13 @@ class Sink(Protocol):
 
     async def close(self) -> None:
         """Give the connection up. May be called at any time and again."""
+        ...
+
+
+@runtime_checkable
+class Pings(Protocol):
+    """A sink whose `connect` asks nothing of the other side."""
+
+    async def ping(self) -> None:
+        """Ask for an answer that has nothing to do with jobs. Errors: any, when there is none in time."""
         ...

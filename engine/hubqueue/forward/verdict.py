@@ -34,32 +34,47 @@ class Reason(Enum):
 
 
 # What a person can do about it. Jobs wait meanwhile, whatever it is.
-HINTS: Final = {
+HINTS: Final[dict[Reason, str]] = {
     Reason.UNREACHABLE: "nothing to do if the other side or the network is away: it goes on by itself",
     Reason.TIMEOUT: "the other side accepts and does not answer: look at its load, or raise the write timeout",
     Reason.TLS: "give the certificate of the other side's CA, check the host name in it, and both clocks",
-    Reason.AUTH: "give a token that the other side knows and that may enqueue there",
+    Reason.AUTH: "give a token or password that the other side knows, and the right to write what is sent there",
     Reason.QUOTA: "the other side asks to slow down: lower rate or concurrency",
     Reason.QUEUE_FULL: "let workers of the other side catch up, or raise the bound of its queue",
     Reason.DISK_FULL: "free some space on the other side",
     Reason.DRAINING: "the other side is stopping: it goes on when that is back",
     Reason.STORE: "look at the disk and the log of the other side",
-    Reason.PROTOCOL: "check that a hub answers at this address, and whether it is as new as this one",
+    Reason.PROTOCOL: "check the address, and that what is written to is there (path, database, bucket, table, topic)",
     Reason.UNKNOWN: "look at the log of the other side",
+}
+HINTS_OF_HUBS: Final[dict[Reason, str]] = {
+    Reason.AUTH: "give a token that the other hub knows and that may enqueue there",
+    Reason.PROTOCOL: "check that a hub answers at this address, and whether it is as new as this one",
 }
 
 
+def hint(reason: Reason, *, hub: bool) -> str:
+    """What a person can do. hub: the other side is one."""
+    return HINTS_OF_HUBS.get(reason, HINTS[reason]) if hub else HINTS[reason]
+
+
 class Down(msgspec.Struct, frozen=True):
-    """The whole link takes nothing now. retry_after_s: what the other side asked for, if it did. Units: seconds."""
+    """The whole link takes nothing now, or nothing of the one job that this is said of.
+
+    retry_after_s: what the other side asked for, if it did. answered: it said so itself, and the connection is as good
+    as before. job: the one that is suspected of it. Units: seconds.
+    """
 
     reason: Reason
     error: str
     retry_after_s: float | None = None
+    answered: bool = False
+    job: str | None = None
 
     @property
     def alert(self) -> bool:
         """Whether somebody should look at it; a link that is simply out of reach comes back by itself."""
-        return self.reason is not Reason.UNREACHABLE
+        return self.reason is not Reason.UNREACHABLE or self.job is not None
 
 
 class Rejected(msgspec.Struct, frozen=True):

@@ -165,6 +165,10 @@ class Core:
         """Return once everything committed so far is on the disk."""
         return self.store.sync()
 
+    async def on_disk(self, seq: int) -> None:
+        """Return once the job of this number is: what leaves the hub waits for it. Errors: StoreError."""
+        await self.store.on_disk(seq)
+
     def bounds(self, queue: str) -> QueueBounds:
         """The bounds of a queue."""
         bounds = self.settings.queues.get(queue, self.settings.bounds)

@@ -14,6 +14,15 @@ from typing import Final
 from hubqueue.errors import Invalid
 
 MAX_TOPIC_BYTES: Final = 65_535  # MQTT 5.0, section 1.5.4: a string has a two-byte length
+MAX_SLASHES: Final = 200  # Mosquitto's bound: more of them end the connection
+
+# Brokers may end the connection for these, and Mosquitto does (MQTT 5.0, section 1.5.4): control characters, lone
+# surrogates, and the code points that Unicode keeps for nobody.
+_FORBIDDEN: Final = re.compile(
+    "[\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef"
+    + "".join(chr(plane << 16 | 0xFFFE) + chr(plane << 16 | 0xFFFF) for plane in range(17))
+    + "]"
+)
 
 _NAMED = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}\Z")
 _SHARED = re.compile(r"\$share/[^/+#]+/(?=.)", re.DOTALL)
@@ -35,10 +44,10 @@ class TopicFilter:
         named = [_level(level, text) for level in text[len(self._shared) :].split("/")]
         self.names: Final = tuple(name for _, name in named if name)
         if len(set(self.names)) != len(self.names):
-            raise Invalid(f"topic filter {text!r} uses a named part twice", hint="give each part its own name")
+            raise Invalid(f"topic filter {_shown(text)} uses a named part twice", hint="give each part its own name")
         self.levels: Final = tuple(level for level, _ in named)
         if "#" in self.levels[:-1]:
-            raise Invalid(f"topic filter {text!r}: '#' may only be the last level")
+            raise Invalid(f"topic filter {_shown(text)}: '#' may only be the last level")
         self.subscription: Final = self._shared + "/".join(self.levels)
         self._match = re.compile(_pattern(named), re.DOTALL).match
 
@@ -83,17 +92,28 @@ def check_topic(topic: str) -> str:
     """A topic that may be published to, or Invalid."""
     _check(topic, "topic")
     if "+" in topic or "#" in topic:
-        raise Invalid(f"topic {topic!r} holds a wildcard", hint="'+' and '#' belong into topic filters only")
+        raise Invalid(f"topic {_shown(topic)} holds a wildcard", hint="'+' and '#' belong into topic filters only")
     return topic
 
 
 def _check(text: str, what: str) -> None:
     if not text:
         raise Invalid(f"a {what} must not be empty")
-    if "\0" in text or any("\ud800" <= char <= "\udfff" for char in text):
-        raise Invalid(f"{what} {text!r} holds a character that MQTT forbids")
+    odd = _FORBIDDEN.search(text)
+    if odd is not None:
+        raise Invalid(
+            f"{what} {_shown(text)} holds a character that MQTT forbids, U+{ord(odd.group()):04X}",
+            hint="no control characters such as line breaks, and no surrogates",
+        )
     if len(text.encode()) > MAX_TOPIC_BYTES:
         raise Invalid(f"a {what} may have at most {MAX_TOPIC_BYTES} bytes")
+    if text.count("/") > MAX_SLASHES:
+        raise Invalid(f"{what} {_shown(text)} has too many levels", hint=f"brokers take at most {MAX_SLASHES} slashes")
+
+
+def _shown(text: str) -> str:
+    """For a message to people: its begin is enough to know it."""
+    return repr(text if len(text) <= 100 else f"{text[:100]}...")
 
 
 def _level(level: str, text: str) -> tuple[str, str | None]:
@@ -103,10 +123,11 @@ def _level(level: str, text: str) -> tuple[str, str | None]:
         return "+", named.group(1)
     if "{" in level or "}" in level:
         hint = "write a named part as {name}, with letters, digits and _, as in sensors/{kind}/{room}"
-        raise Invalid(f"topic filter {text!r}: {level!r} is not a named part", hint=hint)
+        raise Invalid(f"topic filter {_shown(text)}: {_shown(level)} is not a named part", hint=hint)
     if level not in ("+", "#") and ("+" in level or "#" in level):
         raise Invalid(
-            f"topic filter {text!r}: {level!r} mixes a wildcard with text", hint="a wildcard is a whole level"
+            f"topic filter {_shown(text)}: {_shown(level)} mixes a wildcard with text",
+            hint="a wildcard is a whole level",
         )
     return level, None
 

@@ -74,7 +74,7 @@ class Store:
         self._changes = 0  # rows changed since the file was opened, when the group began
         self._checkpointer = Checkpointer(path)
         self._recovery = Recovery(self._checkpointer)
-        self._syncer = Syncer(self._wal, sync_interval_s, self._recovery.begin)
+        self._syncer = Syncer(self._wal, sync_interval_s, self._recovery.begin, seq=self.tx.seqs.next)
         self._recovery.done = self._syncer.recovered
         self._gate = Gate(self._wal, self._checkpointer, self._run_gated, self._checkpoint_failed)
         self._linger_s = linger_s
@@ -160,6 +160,13 @@ class Store:
         self._syncer.request(done)
         return future
 
+    async def on_disk(self, seq: int) -> None:
+        """Return once this job, which is committed, is on the disk: soon, or with the next sync. Errors: StoreError."""
+        try:
+            await self._syncer.on_disk(seq)
+        except OSError as error:
+            raise not_synced(error) from error
+
     @property
     def congested(self) -> bool:
         """Whether doors should stop reading until `relieved` calls back."""
@@ -222,7 +229,7 @@ class Store:
         if self._recovery.broken is None:
             try:
                 meta.store_time(self._db, self.clock.now_ms(), self._ord_ms)
-                self._syncer.committed()
+                self._syncer.committed(self.tx.seqs.next)
                 await self.sync()
             except (sqlite3.Error, StoreError) as error:  # what was accepted is in the log, as after a kill
                 log.warning("The job file could not be put in order at its end. error=%s", error)
@@ -316,7 +323,7 @@ class Store:
         due_ms, evicted = tx.due_ms, tx.evicted
         tx.committed()
         if changed:
-            self._syncer.committed()
+            self._syncer.committed(tx.seqs.next)
         for action in after:
             try:
                 action()

@@ -70,9 +70,9 @@ async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
 class Run:
     """A forwarder and what it told."""
 
-    def __init__(self, hub: Hub, way: dict[str, Any], **keys: Any) -> None:
+    def __init__(self, hub: Hub, way: dict[str, Any], *, unknown_cap: int = 8, **keys: Any) -> None:
         self.hub = hub
-        self.forwarder: Forwarder = onward.forwarder_of(hub, QUEUE, {**QUICK, **way, **keys})
+        self.forwarder: Forwarder = onward.forwarder_of(hub, QUEUE, {**QUICK, **way, **keys}, unknown_cap=unknown_cap)
         self.events: list[Event] = []
         self.forwarder.listen(self.events.append)
 
@@ -107,7 +107,11 @@ class Run:
     async def through(self) -> None:
         """Until no job is left to forward."""
 
-        await self.shows(lambda status: not status.waiting + status.delayed + status.in_flight)
+        async def over() -> bool:
+            counts = await self.hub.counts(QUEUE)
+            return not counts.waiting + counts.delayed + counts.active
+
+        await until(over, PATIENCE_S)
 
 
 async def add(hub: Hub, numbers: range) -> list[str]:
@@ -295,3 +299,36 @@ async def test_a_forwarder_that_is_killed_in_the_middle_loses_nothing(
         await nothing_burnt(hub, 400)
     await all_there(place, 400)
     assert len(await place.arrived()) - 400 <= BATCH
+
+
+MARK: Final = "makes-it-hang-up"
+
+
+async def add_mark(hub: Hub, n: int) -> str:
+    """A job that the place would take, and that something on the way does not let pass."""
+    (id,) = await hub.enqueue(QUEUE, [NewJob(data=msgspec.msgpack.encode(reading(n) | {"device": MARK}))])
+    return id
+
+
+def plain_way(place: Place, **keys: Any) -> dict[str, Any]:
+    """As the place has it, with nothing compressed."""
+    way = place.way()
+    way.get("http", {}).pop("gzip", None)
+    return {**way, **keys}
+
+
+async def test_a_job_that_breaks_the_link_is_given_up_alone(place: Place, proxy: Proxy, hub: Hub) -> None:
+    await place.start()
+    proxy.hangs_up_on = MARK.encode()
+    await add(hub, range(5))
+    odd = await add_mark(hub, 99)
+    await add(hub, range(5, 10))
+    async with Run(hub, plain_way(place, write_timeout="1s"), unknown_cap=4) as run:
+        await run.through()
+        await run.shows(lambda status: status.link is LinkState.UP and not status.alert)
+    assert run.refused == [odd]
+    assert odd in run.reasons[0]
+    there = await place.arrived()
+    assert (list(dict.fromkeys(there)) if place.ordered else sorted(set(there))) == list(range(10))
+    await nothing_burnt(hub, 10, failed=1)
+    assert len(run.downs) <= 10

@@ -11,8 +11,12 @@ from typing import Any
 
 import aiomqtt
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from hubqueue.errors import LinkDown
+from hubqueue.forward.deliver import advance
+from hubqueue.forward.verdict import Down
 from support import certificates
 from support.mosquitto import Mosquitto
 from support.mqtt import client
@@ -135,6 +139,81 @@ async def test_a_topic_that_is_none_refuses_that_job_alone(broker: Mosquitto, ro
     assert (first, last) == (None, None)
     assert odd is not None
     assert odd.code == "invalid"
+
+
+ODD: list[str] = [
+    *(
+        "a\n",
+        "\x00",
+        "\x1f",
+        "\x7f",
+        "\x9f",
+        "\ufdd0",
+        "\ufffe",
+        "\U0010ffff",
+        "+",
+        "#",
+        "",
+        "a" * 65_536,
+        "ä" * 40_000,
+        "/" * 201,
+    ),
+    *("$SYS/broker/x", "$share/a/b", "$CONTROL/x"),
+]
+FINE = [
+    " ",
+    "/",
+    "//",
+    "a//b",
+    "\xa0",
+    "\ufeff",
+    "Öl/Käche",
+    "🔥",
+    "a/$SYS",
+    "..",
+    "a" * 65_535,
+    "/" * 200,
+    "%2f",
+    '"',
+    "{{ x }}",
+]
+
+
+@pytest.mark.parametrize("protocol", ["5", "3.1.1"])
+async def test_no_topic_ends_the_connection(broker: Mosquitto, protocol: str) -> None:
+    """What the broker would hang up on is refused before it is sent; all else is taken."""
+    topics = [{"t": topic} for pair in zip(ODD, FINE * 2, strict=False) for topic in pair]
+    async with sink_of(to(broker), mqtt={"topic": "{{ data.t }}", "protocol": protocol}) as sink:
+        results = await written(sink, batch(*topics))
+    assert [each["t"] for each, result in zip(topics, results, strict=True) if result is not None] == ODD
+    assert all(result.code == "invalid" and len(result.reason) < 400 for result in results if result is not None)
+
+
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.text(max_size=12), min_size=50, max_size=100))
+async def test_any_text_is_a_topic_or_refused_alone(broker: Mosquitto, texts: list[str]) -> None:
+    async with sink_of(to(broker), mqtt={"topic": "{{ data.t }}"}) as sink:
+        results = await written(sink, batch(*({"t": text} for text in texts)))
+    assert len(results) == len(texts)
+
+
+async def test_a_topic_of_the_broker_is_the_authors_choice(broker: Mosquitto) -> None:
+    async with sink_of(to(broker), mqtt={"topic": "$own/{{ data.t }}"}) as sink:
+        assert await written(sink, batch({"t": "x"})) == [None]
+
+
+async def test_a_right_that_is_missing_for_one_topic_is_that_jobs_when_others_pass(tmp_path: Path) -> None:
+    rights = tmp_path / "acl"
+    rights.write_text("topic write allowed/#\n")
+    async with (
+        Mosquitto(tmp_path, lines=(f"acl_file {rights}",)) as broker,
+        sink_of(to(broker), mqtt={"topic": "{{ data }}"}) as sink,
+    ):
+        jobs = batch("allowed/a", "forbidden/a", "allowed/b")
+        first, odd, last = (await advance(sink, jobs)).results
+    assert (first, last) == (None, None)
+    assert isinstance(odd, Down)
+    assert (odd.reason.value, odd.answered) == ("auth", True)
 
 
 async def test_a_job_without_what_the_topic_names_is_refused_alone(broker: Mosquitto) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -87,6 +89,8 @@ def test_a_shared_subscription_keeps_its_prefix_and_matches_without_it() -> None
         ("{a}/{a}", "uses a named part twice"),
         ("a\0b", "a character that MQTT forbids"),
         ("a" * 65_536, "at most 65535 bytes"),
+        ("a\nb", "a character that MQTT forbids, U.000A"),
+        ("a/" * 201, "too many levels"),
     ],
 )
 def test_a_wrong_filter_is_refused_with_its_reason(text: str, part: str) -> None:
@@ -99,3 +103,34 @@ def test_a_wildcard_is_no_topic() -> None:
     for wrong in ("", "a/+", "#"):
         with pytest.raises(Invalid):
             check_topic(wrong)
+
+
+def forbidden(code: int) -> bool:
+    """MQTT 5.0, section 1.5.4, in its own words: U+0000, controls, surrogates and non-characters."""
+    return (
+        code <= 0x1F
+        or 0x7F <= code <= 0x9F
+        or 0xD800 <= code <= 0xDFFF
+        or 0xFDD0 <= code <= 0xFDEF
+        or (code & 0xFFFE == 0xFFFE)
+    )
+
+
+def test_characters_are_forbidden_or_not_as_the_standard_says() -> None:
+    bounds = [0, 0x20, 0x7F, 0xA0, 0xD800, 0xE000, 0xFDD0, 0xFDF0, *range(0xFFFE, 0x110000, 0x10000)]
+    near = {max(0, bound + step) for bound in bounds for step in range(-3, 4)}
+    for code in sorted({code for code in near if code < 0x110000} | set(range(0, 0x110000, 101))):
+        try:
+            check_topic(f"a/{chr(code)}")
+        except Invalid:
+            assert forbidden(code) or chr(code) in "+#", hex(code)
+        else:
+            assert not forbidden(code), hex(code)
+
+
+@pytest.mark.parametrize("what", [check_topic, TopicFilter])
+def test_a_reason_shows_no_more_than_the_begin_of_a_long_topic(what: Callable[[str], object]) -> None:
+    for topic in ("x" * 60_000 + "\0", "x" * 60_000 + "+", "x/" * 20_000):
+        with pytest.raises(Invalid) as refused:
+            what(topic)
+        assert len(refused.value.message) < 300

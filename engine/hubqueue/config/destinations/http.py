@@ -28,6 +28,7 @@ def _keys(base: Path) -> Mapping[str, Check]:
         "method": checks.choice("POST", "PUT", "PATCH"),
         "headers": checks.Named(_header, _header_value),
         "gzip": checks.boolean,
+        "server_errors": checks.choice("link", "job"),
         **login_keys(base),
     }
     return {SECTION: checks.Section(keys)}
@@ -72,6 +73,7 @@ def _build(given: Given, clean: Mapping[str, Any]) -> HttpDestination:
         body=section.get("body", "data"),
         method=section.get("method", "POST"),
         gzip=section.get("gzip", False),
+        server_errors=section.get("server_errors", "link"),
         write_timeout_s=given.write_timeout_s,
     )
 

@@ -1,6 +1,7 @@
 """What an HTTP answer means for a job or the link: pure, from the status and the headers.
 
-A server that has a trouble of its own (5xx) is waited for however long it takes: it says nothing about the jobs.
+A server that has a trouble of its own (5xx) is waited for however long it takes: it says nothing about the jobs,
+unless its owner says otherwise.
 Source: RFC 9110, sections 10.2.3 and 15; RFC 6585; engine-rules 26.
 """
 
@@ -11,10 +12,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
-from typing import Final
+from typing import Final, Literal
 
 from hubqueue.errors import HubqueueError, Invalid, PayloadTooLarge
 from hubqueue.forward.verdict import Down, Reason, SinkDown
+
+ServerErrors = Literal["link", "job"]
 
 LONGEST_WAIT_S: Final = 86_400.0  # a day: what asks for more is mistaken
 
@@ -51,7 +54,9 @@ class Reply:
         return f"HTTP {self.status}: {said}" if said else f"HTTP {self.status}"
 
 
-def failure(reply: Reply, url: str, *, compressed: bool = False) -> HubqueueError | None:
+def failure(
+    reply: Reply, url: str, *, compressed: bool = False, server_errors: ServerErrors = "link"
+) -> HubqueueError | None:
     """What to raise for this answer; None when the job is there. compressed: the request was."""
     status = reply.status
     if 200 <= status < 300:
@@ -65,7 +70,11 @@ def failure(reply: Reply, url: str, *, compressed: bool = False) -> HubqueueErro
         where = reply.headers.get("location", "nowhere")
         return SinkDown(Down(Reason.PROTOCOL, f"{text}; it sends to {where}: give that address if it is the right one"))
     reason = _REASONS.get(status, Reason.STORE if status >= 500 else Reason.UNKNOWN)
-    return SinkDown(Down(reason, text, retry_after_s(reply)))
+    if status >= 500 and server_errors == "job":
+        reason = Reason.UNKNOWN  # the job's, after a while, if others pass
+    wait_s = retry_after_s(reply)
+    answered = reason in (Reason.STORE, Reason.UNKNOWN) and wait_s is None  # who asks to wait means all that comes
+    return SinkDown(Down(reason, text, wait_s, answered=answered))
 
 
 def retry_after_s(reply: Reply) -> float | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hubqueue.forward.sink import Sink
+from hubqueue.forward.sinks.http.answer import ServerErrors
 from hubqueue.forward.sinks.http.endpoint import Endpoint
 
 Method = Literal["POST", "PUT", "PATCH"]
@@ -13,13 +14,17 @@ Method = Literal["POST", "PUT", "PATCH"]
 
 @dataclass(frozen=True, slots=True)
 class HttpDestination:
-    """batch: one request for a whole batch. body: the data alone, or in an envelope with id, name, queue and time."""
+    """batch: one request for a whole batch. body: the data alone, or in an envelope with id, name, queue and time.
+
+    server_errors: whose trouble an answer 5xx is, if the server takes others.
+    """
 
     endpoint: Endpoint
     batch: bool = False
     body: Literal["data", "envelope"] = "data"
     method: Method = "POST"
     gzip: bool = False
+    server_errors: ServerErrors = "link"
     write_timeout_s: float = 30.0
 
     @property

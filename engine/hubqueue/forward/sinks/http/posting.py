@@ -7,6 +7,7 @@ import asyncio
 from hubqueue.errors import LinkDown
 from hubqueue.forward.sinks.http.endpoint import Endpoint
 from hubqueue.forward.sinks.http.post import Poster
+from hubqueue.forward.verdict import Down, Reason, SinkDown
 
 
 class Posting:
@@ -24,6 +25,12 @@ class Posting:
         """Nothing is sent: the first batch shows whether anybody is there."""
         await self.close()
         self._client = Poster(self._endpoint, self._timeout_s)
+
+    async def ping(self) -> None:
+        """Whether the server answers anything. Errors: those of a request; SinkDown where it is in trouble itself."""
+        reply = await self._poster.send("OPTIONS", b"", {})
+        if reply.status >= 500:
+            raise SinkDown(Down(Reason.STORE, f"{self._url} answers {reply.text}"))
 
     async def lost(self) -> None:
         await asyncio.Event().wait()

@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 import msgspec
 
-from hubqueue.forward.content import Unfit, data_of
+from hubqueue.forward.content import data_of, own_fault
 from hubqueue.forward.parcel import Parcel
 from hubqueue.forward.sink import Batch, Partly
 from hubqueue.forward.sinks.http.answer import Reply, failure
@@ -75,12 +75,11 @@ class HttpSink(Posting):
     async def _alone(self, parcel: Parcel, queue: str) -> Rejected | None:
         try:
             content = self._content(parcel, queue)
-        except Unfit as error:
-            return error.rejected
-        if isinstance(content, bytes):
-            await self._send(content, "application/octet-stream", parcel.id)
-        else:
-            await self._send(_json(plain(content)), JSON, parcel.id)
+            raw = isinstance(content, bytes)
+            body = content if raw else _json(plain(content))
+        except Exception as error:
+            return own_fault(error)
+        await self._send(body, "application/octet-stream" if raw else JSON, parcel.id)
         return None
 
     async def _together(self, batch: Batch) -> list[Rejected | None]:
@@ -89,8 +88,8 @@ class HttpSink(Posting):
         for place, parcel in enumerate(batch.parcels):
             try:
                 contents.append(plain(self._content(parcel, batch.queue)))
-            except Unfit as error:
-                results[place] = error.rejected
+            except Exception as error:
+                results[place] = own_fault(error)
             else:
                 places.append(place)
         if places:
@@ -109,7 +108,7 @@ class HttpSink(Posting):
             body = gzip.compress(body, 6, mtime=0)
             headers["Content-Encoding"] = "gzip"
         reply = await poster.send(self._to.method, body, headers)
-        error = failure(reply, self._to.url, compressed=compressed)
+        error = failure(reply, self._to.url, compressed=compressed, server_errors=self._to.server_errors)
         if error is not None:
             raise error
         return reply

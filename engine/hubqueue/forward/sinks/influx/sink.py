@@ -12,7 +12,7 @@ from typing import Final
 
 import msgspec
 
-from hubqueue.forward.content import Unfit
+from hubqueue.forward.content import own_fault
 from hubqueue.forward.sink import Batch
 from hubqueue.forward.sinks.http.answer import Reply, failure
 from hubqueue.forward.sinks.http.posting import Posting
@@ -53,8 +53,8 @@ class InfluxSink(Posting):
         for place, parcel in enumerate(batch.parcels):
             try:
                 lines.append(self._to.shape.line(parcel, batch.queue))
-            except Unfit as error:
-                results[place] = error.rejected
+            except Exception as error:
+                results[place] = own_fault(error)
             else:
                 places.append(place)
         if lines:

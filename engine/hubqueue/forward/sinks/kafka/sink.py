@@ -15,7 +15,7 @@ from typing import Final
 from aiokafka import AIOKafkaProducer
 
 from hubqueue.errors import LinkDown, TimedOut
-from hubqueue.forward.content import Unfit
+from hubqueue.forward.content import own_fault
 from hubqueue.forward.sink import Batch
 from hubqueue.forward.sinks.kafka.destination import KafkaDestination
 from hubqueue.forward.sinks.kafka.records import Record, Records
@@ -54,8 +54,8 @@ class KafkaSink:
         for n, parcel in enumerate(batch.parcels):
             try:
                 records[n] = self._records.of(batch.queue, parcel)
-            except Unfit as error:
-                results[n] = error.rejected
+            except Exception as error:
+                results[n] = own_fault(error)
         for n, refused in (await self._send(records)).items():
             results[n] = refused if isinstance(refused, Rejected) else await self._alone(records[n])
         return results

@@ -18,11 +18,12 @@ from hubqueue.broker.versions import Versions
 from hubqueue.client.tls import client_context
 from hubqueue.errors import LinkDown
 from hubqueue.expression import ExpressionFailed
-from hubqueue.forward.content import Unfit, data_of, names_of
+from hubqueue.forward.content import Unfit, data_of, names_of, own_fault
 from hubqueue.forward.parcel import Parcel
-from hubqueue.forward.sink import Batch
+from hubqueue.forward.sink import Batch, Partly, Result
 from hubqueue.forward.sinks.mqtt.destination import MqttDestination
 from hubqueue.forward.verdict import Down, Reason, Rejected, SinkDown
+from hubqueue.model.topic import check_topic
 from hubqueue.wire.jsondata import plain
 
 ID_PROPERTY: Final = "hubqueue-id"
@@ -31,7 +32,7 @@ SLOWEST_BYTES_PER_S: Final = 8 * 1024  # an uplink slower than this is down
 _FAILED_FROM: Final = 0x80
 _DOWN: Final = {0x87: Reason.AUTH, 0x91: Reason.PROTOCOL, 0x97: Reason.QUOTA}  # not authorized, packet id in use, quota
 _REFUSED: Final = frozenset({0x90, 0x99})  # topic name invalid, payload format invalid
-_MAX_TOPIC_BYTES: Final = 65_535
+_OF_MESSAGE: Final = frozenset({Reason.AUTH, Reason.UNKNOWN})  # may be said of one message and not of others
 
 _json: Final = msgspec.json.Encoder().encode
 
@@ -82,32 +83,33 @@ class MqttSink:
         if publisher is not None:
             await publisher.close()
 
-    async def write(self, batch: Batch) -> list[Rejected | None]:
+    async def write(self, batch: Batch) -> list[Result]:
         publisher = self._open()
-        results: list[Rejected | None] = [None] * len(batch.parcels)
+        results: list[Result] = [None] * len(batch.parcels)
         places, messages = [], []
         for place, parcel in enumerate(batch.parcels):
             try:
                 messages.append(self._message(publisher, parcel, batch.queue))
-            except Unfit as error:
-                results[place] = error.rejected
+            except Exception as error:
+                results[place] = own_fault(error)
             else:
                 places.append(place)
         size = sum(len(message.payload) for message in messages)
         async with asyncio.timeout(self._to.write_timeout_s + size / SLOWEST_BYTES_PER_S):
             answers = await publisher.publish_each(messages)
+        unanswered = sum(isinstance(answer, LinkDown) for answer in answers)
         for place, message, answer in zip(places, messages, answers, strict=True):
-            results[place] = self._read(answer, message)
+            if isinstance(answer, LinkDown):
+                raise Partly(results[:place], Down(Reason.UNREACHABLE, str(answer)), alone=unanswered == 1)
+            found = self._read(answer, message)
+            if isinstance(found, Down) and found.reason not in _OF_MESSAGE:
+                raise Partly(results[:place], found, alone=False)
+            results[place] = found
         return results
 
     def _message(self, publisher: Publisher, parcel: Parcel, queue: str) -> Outgoing:
         data = data_of(parcel)
-        try:
-            topic = self._to.topic.render(names_of(parcel, queue, data))
-        except ExpressionFailed as error:
-            raise Unfit(f"no topic: {error}") from error
-        if not topic or any(odd in topic for odd in "+#\0") or len(topic.encode(errors="replace")) > _MAX_TOPIC_BYTES:
-            raise Unfit(f"{topic[:100]!r} is not a topic that one can publish to")
+        topic = self._topic(names_of(parcel, queue, data))
         if self._to.payload == "envelope":
             data = {"id": parcel.id, "name": parcel.name, "queue": queue, "at": parcel.at_ms, "data": data}
         raw = isinstance(data, bytes)
@@ -119,13 +121,24 @@ class MqttSink:
             raise Unfit(f"above the {min(bounds)} bytes that the broker takes of a packet", "payload_too_large")
         return message
 
-    def _read(self, answer: Answer, message: Outgoing) -> Rejected | None:
+    def _topic(self, names: dict[str, Any]) -> str:
+        """Where it goes. Only the author of the template chooses a topic of the broker's own, which begins with `$`."""
+        written = self._to.topic
+        try:
+            topic = check_topic(written.render(names))
+        except ExpressionFailed as error:
+            raise Unfit(f"no topic: {error}") from error
+        if topic.startswith("$") and not written.text.startswith("$"):
+            raise Unfit(f"topic {topic[:100]!r} begins with '$', which the data cannot choose")
+        return topic
+
+    def _read(self, answer: Answer, message: Outgoing) -> Result:
         if answer.code < _FAILED_FROM:
             return None
         text = f"MQTT broker {self._to.url} refuses {message.topic}: {answer.text}"
         if answer.code in _REFUSED:
             return Rejected("invalid", text)
-        raise SinkDown(Down(_DOWN.get(answer.code, Reason.UNKNOWN), text))
+        return Down(_DOWN.get(answer.code, Reason.UNKNOWN), text, answered=True)
 
     def _open(self) -> Publisher:
         if self._publisher is None:

@@ -15,8 +15,8 @@ from uuid import UUID
 import msgspec
 
 from hubqueue.errors import ProtocolError
-from hubqueue.expression import MISSING, ExpressionFailed, Value
-from hubqueue.forward.content import NAMES, Unfit, names_of
+from hubqueue.expression import MISSING, Value
+from hubqueue.forward.content import NAMES, Unfit, names_of, own_fault
 from hubqueue.forward.parcel import Parcel
 from hubqueue.forward.sinks.postgres.table import Column
 from hubqueue.forward.verdict import Rejected
@@ -36,6 +36,11 @@ class Rows:
     """Makes the rows. kinds: the type of each column, as the server calls it."""
 
     def __init__(self, columns: Sequence[Column], kinds: Sequence[str]) -> None:
+        self.unread: Final = [  # (place, name) of columns whose values go to the driver as they are
+            (place, column.name)
+            for place, (column, kind) in enumerate(zip(columns, kinds, strict=True))
+            if kind not in READERS
+        ]
         self._cells = [
             (column, Value(column.source, NAMES), _reader(kind, column.times))
             for column, kind in zip(columns, kinds, strict=True)
@@ -52,8 +57,9 @@ class Rows:
         for column, source, read in self._cells:
             try:
                 row.append(_cell(column, source, read, values))
-            except (Unfit, ValueError, OverflowError, ExpressionFailed) as error:
-                return Rejected("invalid", f"column {column.name}: {error}")
+            except Exception as error:
+                found = own_fault(error)
+                return Rejected(found.code, f"column {column.name}: {found.reason}")
         return tuple(row)
 
 

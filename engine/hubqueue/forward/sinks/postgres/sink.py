@@ -44,6 +44,9 @@ SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('sync
 """
 
 
+_DRIVERS: Final = (asyncpg.PostgresError, asyncpg.InternalClientError, OSError)  # what is no value's fault
+
+
 class PostgresSink:
     """Fills `table` of `server`. Connections: one for each write at the same time. Units: seconds."""
 
@@ -131,9 +134,21 @@ class PostgresSink:
         await connection.execute("BEGIN")
         try:
             await connection.copy_records_to_table(ddl.STAGE, records=records, columns=columns)
-        except (TypeError, ValueError, OverflowError) as error:  # of a type that rows.py does not know
-            raise Invalid("a value does not fit the type of its column") from error
+        except _DRIVERS as error:
+            raise error
+        except Exception as error:  # the driver has no common error for a value that it cannot write
+            raise Invalid(f"{self._unread(records)}: the value does not fit its type") from error
         await connection.execute(f"{self._upsert}; COMMIT")
+
+    def _unread(self, records: Sequence[tuple[Any, ...]]) -> str:
+        """Which columns may hold what the driver cannot write: those of a type that rows.py does not read."""
+        assert self._rows is not None
+        names = [
+            name
+            for place, name in self._rows.unread
+            if any(record[1 + place] is not None for record in records)  # the ordinal is first
+        ]
+        return f"column {names[0]}" if len(names) == 1 else f"one of the columns {', '.join(names)}"
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[Connection]:

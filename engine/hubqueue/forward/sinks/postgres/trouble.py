@@ -6,6 +6,7 @@ Source: PostgreSQL, appendix "Error Codes"; engine-rules 26.
 
 from __future__ import annotations
 
+import re
 from typing import Final
 
 import asyncpg
@@ -48,12 +49,16 @@ HINTS: Final = {
 }
 
 
+_VALUE: Final = re.compile(r'".*"', re.DOTALL)
+_COLUMN: Final = re.compile(r"^COPY [^\n]*, column ([^:\n]+)")
+
+
 def meaning(error: Exception) -> Exception:
     """The error as `verdict` reads it."""
     if isinstance(error, asyncpg.PostgresError):
         return _of_server(error)
     if isinstance(error, asyncpg.InterfaceError | asyncpg.InternalClientError):
-        return SinkDown(Down(Reason.UNREACHABLE, f"the connection is lost: {_first_line(error)}"))
+        return SinkDown(Down(Reason.UNREACHABLE, "the connection to PostgreSQL was lost"))
     if isinstance(error, ConnectionError) and "SSL" in str(error):  # asyncpg's, when the server has no TLS
         return SinkDown(Down(Reason.TLS, str(error)))
     return error
@@ -68,12 +73,25 @@ def _of_server(error: asyncpg.PostgresError) -> Exception:
     state = error.sqlstate or ""
     found = OF_STATE.get(state, OF_STATE.get(state[:2]))
     hint = HINTS.get(state)
-    # The message of class 22 holds the value, which is nobody's but its owner's.
-    message = type(error).__name__.removesuffix("Error") if state.startswith("22") else _first_line(error)
-    text = f"{message} (SQLSTATE {state})" + (f"; {hint}" if hint else "")
+    text = f"{_said(error)} (SQLSTATE {state})" + (f"; {hint}" if hint else "")
     if found is Rejected:
         return Invalid(text)
-    return SinkDown(Down(found if isinstance(found, Reason) else Reason.UNKNOWN, text))
+    reason = found if isinstance(found, Reason) else Reason.UNKNOWN
+    return SinkDown(Down(reason, text, answered=reason in (Reason.PROTOCOL, Reason.UNKNOWN)))
+
+
+def _said(error: asyncpg.PostgresError) -> str:
+    """What the server says, and of which column. In class 22 that may hold the value, which is its owner's alone."""
+    message = _first_line(error)
+    if not (error.sqlstate or "").startswith("22"):
+        return message
+    detail = getattr(error, "detail", None)
+    if detail and '"' not in detail:
+        message = f"{message}: {detail}"
+    message = _VALUE.sub("(the value)", message)
+    place = _COLUMN.search(getattr(error, "context", None) or "")
+    column = getattr(error, "column_name", None) or (place and place[1])
+    return f"column {column}: {message}" if column else message
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,240 @@
+"""Jobs that may be poison: which of them broke off alone, how often the link was well besides, what is to be done.
+
+Pure bookkeeping; told the time, what passed and what broke off by the forwarder. Its rules:
+- A break is charged to the job that was under way alone if the link was well: another job has passed since its last
+  break, or the other side has answered since. Answers alone count for the first few, where hardly another job is there,
+  and once it has been seen that others pass where this one does not.
+- After its first tries the job is set aside, still leased here, and others go. While none of them passes either it is
+  the link's trouble: after a few everything goes back to its place, in order, and nothing is charged (P5).
+- What is set aside is tried again alone, at growing distances, until it passes or its charges reach the cap.
+- By answers alone, with no job that passes, no more than a few are given up: others that break off too speak for them.
+Source: engine-rules 26 and 40.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from enum import Enum
+from typing import Final
+
+import msgspec
+
+from hubqueue.forward.verdict import Down, Reason, Rejected
+from hubqueue.model.job import Leased
+
+FIRST_TRIES: Final = 4  # at the head of the queue, in its order: a link that breaks so often by chance is rare
+WITNESSES: Final = 4  # others that may break off in a row before it is the link's trouble
+UNSEEN: Final = 3  # jobs that are given up without any that passes; and no more may be there
+MAX_ASIDE: Final = 100  # leases that are kept for jobs that wait here
+GROWTH: Final = 4  # of the distance between tries of what is set aside: nobody waits for it
+
+# What may be the job's own fault. `ANSWERED`: only if others pass, since as a rule all are treated alike.
+BROKE_OFF: Final = frozenset({Reason.UNREACHABLE, Reason.TIMEOUT, Reason.UNKNOWN})
+ANSWERED: Final = frozenset({Reason.AUTH, Reason.PROTOCOL})
+
+
+def blamed(down: Down, id: str) -> Down:
+    """The same, with the job that is suspected of it."""
+    return msgspec.structs.replace(down, error=f"{down.error} (with job {id} alone under way)", job=id)
+
+
+def given_up(down: Down, cap: int) -> Rejected:
+    """Why the job is a dead letter."""
+    return Rejected(down.reason.value, f"{down.error}; that happened {cap} times while the link was well otherwise")
+
+
+class Step(Enum):
+    """What to do with a job that broke off alone."""
+
+    AGAIN = "again"  # back to its place, which is the head of the queue
+    ASIDE = "aside"  # keep its lease; others go on
+    GIVE_UP = "give up"  # a dead letter
+    OUTAGE = "outage"  # give everything back: it is the link
+
+
+class _Suspect:
+    """One job. seen: how many others had passed at its last break; proved: some did between two of its breaks.
+
+    Units: due_s on the caller's clock.
+    """
+
+    __slots__ = ("aside", "charges", "down", "due_s", "proved", "retries", "seen", "tries", "trying")
+
+    def __init__(self, seen: int, down: Down) -> None:
+        self.seen = seen
+        self.down = down
+        self.proved = False
+        self.charges = 0
+        self.tries = 0
+        self.retries = 0
+        self.aside: Leased | None = None
+        self.due_s = 0.0
+        self.trying = False
+
+
+class Suspects:
+    """Those of one forwarder. cap: charges that make a dead letter. Units: first_s, cap_s seconds between tries."""
+
+    def __init__(self, cap: int, first_s: float, cap_s: float) -> None:
+        self._cap = cap
+        self._first_tries = max(1, min(FIRST_TRIES, cap - 1))
+        self._first_s = first_s
+        self._cap_s = cap_s
+        self._of: dict[str, _Suspect] = {}
+        self._passed = 0
+        self._in_vain = 0  # breaks since the last job that passed
+        self._witnesses = 0
+        self._unseen = 0  # jobs that were given up by answers alone since the last that passed
+        self._aside = 0
+        self._alone_next = 0  # so many jobs go one by one
+        self.nobody_waits = False  # the last look at the queue found nothing
+
+    def knows(self, id: str) -> bool:
+        """Whether this job has broken off before."""
+        return id in self._of
+
+    def is_aside(self, id: str) -> bool:
+        """Whether this job is set aside."""
+        return id in self._of and self._of[id].aside is not None
+
+    @property
+    def exploring(self) -> bool:
+        """Whether a job is looked for that passes where others do not."""
+        return self._aside > 0 and self._in_vain > 0
+
+    @property
+    def quick(self) -> bool:
+        """Whether the next try need not wait: so far one job's trouble is as likely as the link's."""
+        return self.exploring or self._in_vain <= self._first_tries
+
+    @property
+    def worry(self) -> Down | None:
+        """Why the oldest job that is set aside is so."""
+        return next((blamed(each.down, id) for id, each in self._of.items() if each.aside is not None), None)
+
+    def limit(self, count: int) -> int:
+        """How many of `count` jobs may go in one batch."""
+        return 1 if self._alone_next else count
+
+    def kept_waiting(self, count: int) -> None:
+        """So many jobs that were under way together had no answer in time: to look for the cause by parts of them would
+        cost that time again and again.
+        """
+        self._alone_next = count
+
+    def held(self) -> list[Leased]:
+        """What is set aside, in its order."""
+        return [each.aside for each in self._of.values() if each.aside is not None]
+
+    def passed(self, ids: Iterable[str]) -> None:
+        """The other side has these: they are innocent, and the link was well."""
+        before = self._passed
+        for id in ids:
+            self._passed += 1
+            self.forget(id)
+        if self._passed > before:
+            self._in_vain = self._witnesses = 0
+            self._unseen = 0
+            self._alone_next = max(0, self._alone_next - self._passed + before)
+
+    def forget(self, id: str) -> None:
+        """It has ended, or was given back."""
+        gone = self._of.pop(id, None)
+        if gone is not None and gone.aside is not None:
+            self._aside -= 1
+
+    def given_back(self, id: str) -> None:
+        """It waits in its place again; what is known of it stays."""
+        suspect = self._of.get(id)
+        if suspect is not None:
+            suspect.trying = False
+            if suspect.aside is not None:
+                suspect.aside = None
+                self._aside -= 1
+
+    def broke(self, leased: Leased, down: Down, *, well: bool, now_s: float, beside: bool = False) -> Step:
+        """This job, under way alone, was broken off. well: the other side has answered since its last break;
+        beside: others passed in the same write.
+        """
+        suspect = self._of.setdefault(leased.job.id, _Suspect(self._passed, down))
+        witnessed = beside or self._passed > suspect.seen
+        suspect.proved = suspect.proved or witnessed
+        answered = well and (suspect.charges < self._first_tries or suspect.proved or self._is_lonely)
+        charged = down.reason in BROKE_OFF and (witnessed or answered)
+        charged = charged or (down.reason in ANSWERED and witnessed)
+        suspect.seen, suspect.down, suspect.trying = self._passed, down, False
+        suspect.charges += charged
+        suspect.tries += 1
+        self._in_vain += not beside
+        if charged and suspect.charges >= self._cap and (suspect.proved or self._unseen < UNSEEN):
+            self._unseen += not suspect.proved
+            self.forget(leased.job.id)
+            return Step.GIVE_UP
+        if suspect.aside is not None:
+            suspect.due_s = now_s + min(self._cap_s, self._first_s * math.pow(GROWTH, min(suspect.retries, 20)))
+            suspect.retries += 1
+            return Step.ASIDE
+        if beside:
+            return Step.ASIDE if self._put_aside(leased, suspect) else Step.AGAIN
+        slow = down.reason is Reason.TIMEOUT and well  # nobody is to wait for it again
+        if not (slow or self.exploring or suspect.tries >= self._first_tries):
+            return Step.AGAIN
+        if self.exploring:
+            self._witnesses += 1
+        if self._witnesses > WITNESSES or not self._put_aside(leased, suspect):
+            return Step.OUTAGE
+        return Step.ASIDE
+
+    def skip(self, leased: Leased) -> bool:
+        """Whether this job, just leased, is no witness since it broke off itself: then it is set aside unsent."""
+        suspect = self._of.get(leased.job.id)
+        return suspect is not None and self.exploring and self._put_aside(leased, suspect)
+
+    def outage(self) -> list[Leased]:
+        """Nothing passes: what is set aside, to be given back. That a job broke off is remembered."""
+        held = self.held()
+        full = self._aside >= MAX_ASIDE
+        for suspect in self._of.values():
+            suspect.tries = suspect.retries = 0
+        self._witnesses = self._alone_next = 0
+        if full:  # so many that broke off tell nothing about any of them
+            self._of = {id: suspect for id, suspect in self._of.items() if suspect.charges}
+        return held
+
+    def due(self, now_s: float) -> Leased | None:
+        """What is set aside and to be tried now: the link has proved to be well, or there is nothing else to try."""
+        for suspect in self._of.values():
+            if suspect.aside is None or suspect.trying or suspect.due_s > now_s:
+                continue
+            if self._passed > suspect.seen or self.nobody_waits:
+                suspect.trying = True
+                return suspect.aside
+        return None
+
+    def untried(self, id: str) -> None:
+        """It could not be tried after all."""
+        if id in self._of:
+            self._of[id].trying = False
+
+    def wait_ms(self, longest_ms: int, now_s: float) -> int:
+        """How long to wait for other jobs: until the next try of one that is set aside."""
+        if not self._aside:
+            return longest_ms
+        if not self.nobody_waits:
+            return 0  # whether anybody else waits decides what is tried next
+        soonest_s = min(each.due_s for each in self._of.values() if each.aside is not None)
+        return min(longest_ms, max(1, math.ceil((soonest_s - now_s) * 1000)))
+
+    @property
+    def _is_lonely(self) -> bool:
+        """Whether there is hardly another job that could pass."""
+        return self.nobody_waits and self._aside <= UNSEEN
+
+    def _put_aside(self, leased: Leased, suspect: _Suspect) -> bool:
+        if self._aside >= MAX_ASIDE:
+            return False
+        suspect.aside = leased
+        suspect.due_s = 0.0  # at once, when something has passed
+        self._aside += 1
+        return True

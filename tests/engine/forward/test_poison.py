@@ -1,0 +1,233 @@
+"""Poison among good jobs, whatever it does to the link; and links that are broken, which burn no job (P5).
+
+The sink is this test's own, so that it breaks exactly as told; test_behaviour has the real ones.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hubqueue.errors import HubqueueError
+from hubqueue.forward.breaker import LinkState
+from hubqueue.forward.forwarder import Forwarder
+from hubqueue.forward.settings import ForwardSettings
+from hubqueue.forward.sink import Batch, Partly
+from hubqueue.forward.status import Event, LinkChanged, Refused
+from hubqueue.forward.verdict import Down, Reason, Rejected, SinkDown
+from hubqueue.hub.hub import Hub
+from hubqueue.model.job import NewJob
+from hubqueue.model.state import State
+from support.waiting import until
+
+QUEUE = "readings"
+CAP = 5
+
+BREAKS: dict[str, Callable[[], Exception]] = {
+    "hangs up": lambda: ConnectionResetError("reset by peer"),
+    "is silent": lambda: TimeoutError(),
+    "cannot explain": lambda: HubqueueError("Internal server error"),
+    "answers with its own trouble": lambda: SinkDown(Down(Reason.UNKNOWN, "HTTP 500", answered=True)),
+}
+
+
+class Breaking:
+    """Takes every job but those in `poison`, over which it breaks. `closed` breaks for all, and answers when asked."""
+
+    wants_floor = False
+    target = "test://there"
+
+    def __init__(self, poison: Iterable[int], how: str, *, one_by_one: bool = False) -> None:
+        self.poison = set(poison)
+        self.closed = False
+        self.taken: list[int] = []
+        self.tries: list[list[int]] = []
+        self.connections = 0
+        self._how = BREAKS[how]
+        self._one_by_one = one_by_one
+
+    async def connect(self) -> None:
+        self.connections += 1
+
+    async def write(self, batch: Batch) -> list[Rejected | None]:
+        numbers = [msgspec.msgpack.decode(parcel.data or b"") for parcel in batch.parcels]
+        self.tries.append(numbers)
+        for place, number in enumerate(numbers):
+            if self.closed or number in self.poison:
+                if self._one_by_one:
+                    raise Partly([None] * place, Down(Reason.UNREACHABLE, "hung up"))
+                raise self._how()
+            if self._one_by_one:
+                self.taken.append(number)
+        if not self._one_by_one:
+            self.taken += numbers
+        return [None] * len(numbers)
+
+    async def lost(self) -> None:
+        await asyncio.Event().wait()
+
+    async def close(self) -> None: ...
+
+
+class Run:
+    """A forwarder to such a sink, and what it told."""
+
+    def __init__(self, hub: Hub, sink: Breaking, **keys: int) -> None:
+        tuning = ForwardSettings(backoff_s=0.001, backoff_cap_s=0.01, unknown_cap=CAP, **keys)
+        self.hub = hub
+        self.forwarder = Forwarder(hub, QUEUE, sink, tuning, hub_id_of=hub.hub_id_of)
+        self.events: list[Event] = []
+        self.forwarder.listen(self.events.append)
+
+    @property
+    def refused(self) -> list[Refused]:
+        return [event for event in self.events if isinstance(event, Refused)]
+
+    async def through(self) -> None:
+        async def over() -> bool:
+            counts = await self.hub.counts(QUEUE)
+            return not counts.waiting + counts.active
+
+        await until(over)
+
+
+@asynccontextmanager
+async def hub_with(count: int) -> AsyncIterator[Hub]:
+    with TemporaryDirectory() as folder:
+        async with await Hub.open(Path(folder) / "edge.db") as hub:
+            if count:
+                await add(hub, *range(count))
+            yield hub
+
+
+async def add(hub: Hub, *numbers: int) -> list[str]:
+    return await hub.enqueue(QUEUE, [NewJob(data=msgspec.msgpack.encode(number)) for number in numbers])
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    count=st.integers(2, 14),
+    poison=st.sets(st.integers(0, 13), max_size=6),
+    how=st.sampled_from(sorted(BREAKS)),
+    one_by_one=st.booleans(),
+    batch=st.sampled_from([1, 2, 5, 100]),
+    concurrency=st.sampled_from([1, 3]),
+)
+async def test_good_jobs_pass_in_order_and_poison_is_given_up_alone(
+    count: int, poison: set[int], how: str, one_by_one: bool, batch: int, concurrency: int
+) -> None:
+    poison = {number for number in poison if number < count - 1}  # the last is good, and shows that the link is well
+    sink = Breaking(poison, how, one_by_one=one_by_one)
+    async with hub_with(count) as hub:
+        run = Run(hub, sink, batch=batch, concurrency=concurrency)
+        async with run.forwarder:
+            await run.through()
+        counts = await hub.counts(QUEUE)
+        dead = await hub.list_jobs(QUEUE, (State.FAILED,))
+        done = await hub.list_jobs(QUEUE, (State.COMPLETED,))
+    good = [number for number in range(count) if number not in poison]
+    assert sorted(sink.taken) == good
+    if concurrency == 1:
+        assert sink.taken == good
+    assert (counts.completed, counts.failed) == (len(good), len(poison))
+    assert {msgspec.msgpack.decode(job.data or b"") for job in dead.jobs} == poison
+    assert all(job.id in str(job.history.error) or one_by_one for job in dead.jobs)
+    assert {job.attempts for job in done.jobs} <= {0}
+    for number in poison:
+        alone = sum(tried == [number] for tried in sink.tries)
+        assert alone <= 3 * CAP
+
+
+@pytest.mark.parametrize("how", BREAKS)
+async def test_p5_a_link_that_answers_and_takes_nothing_burns_no_job(how: str) -> None:
+    sink = Breaking((), how)
+    sink.closed = True
+    async with hub_with(20) as hub:
+        run = Run(hub, sink, batch=10)
+        async with run.forwarder:
+            await until(lambda: len(sink.tries) >= 150)
+            assert run.refused == []
+            sink.closed = False
+            await run.through()
+            status = await run.forwarder.status()
+        assert (await hub.counts(QUEUE)).completed == 20
+    assert sorted(sink.taken) == list(range(20))
+    assert (status.link, status.alert) == (LinkState.UP, False)
+
+
+async def test_a_link_that_breaks_by_chance_keeps_the_order() -> None:
+    """Each job is broken off twice, which happens; none of them is set aside for it."""
+    sink = Breaking((), "hangs up")
+    broken: dict[int, int] = {}
+    write = sink.write
+
+    async def by_chance(batch: Batch) -> list[Rejected | None]:
+        first = msgspec.msgpack.decode(batch.parcels[0].data or b"")
+        broken[first] = broken.get(first, 0) + 1
+        if broken[first] <= 2:
+            raise ConnectionResetError("reset by peer")
+        return await write(batch)
+
+    sink.write = by_chance  # type: ignore[method-assign]
+    async with hub_with(30) as hub:
+        run = Run(hub, sink, batch=4)
+        async with run.forwarder:
+            await run.through()
+    assert sink.taken == list(range(30))
+    assert run.refused == []
+
+
+async def test_the_only_job_is_given_up_by_answers_alone_and_a_few_at_most() -> None:
+    sink = Breaking(range(10), "hangs up")
+    async with hub_with(1) as hub:
+        run = Run(hub, sink)
+        async with run.forwarder:
+            for number in range(1, 4):
+                await run.through()
+                await add(hub, number)
+            await until(lambda: sink.tries.count([3]) > 2 * CAP)
+            assert len(run.refused) == 3
+            await add(hub, 99)  # it passes, so it was the job
+            await run.through()
+    assert len(run.refused) == 4
+    assert sink.taken == [99]
+
+
+async def test_what_is_set_aside_raises_an_alert_that_names_it_and_others_go_on() -> None:
+    sink = Breaking({0}, "hangs up")
+    async with hub_with(0) as hub:
+        run = Run(hub, sink)
+        run.forwarder._suspects._cap = 1_000_000  # it is never given up
+        (odd,) = await add(hub, 0)
+        async with run.forwarder:
+            for number in range(1, 15):
+                await add(hub, number)
+                await until(lambda: number in sink.taken)  # noqa: B023
+            status = await run.forwarder.status()
+            assert (status.alert, status.in_flight) == (True, 1)
+            assert odd in str(status.error)
+            assert "reset by peer" in str(status.error)
+        assert any(isinstance(event, LinkChanged) and event.down and event.down.job == odd for event in run.events)
+        counts = await hub.counts(QUEUE)  # a stop gives it back
+        assert (counts.waiting, counts.active, counts.failed) == (1, 0, 0)
+
+
+async def test_a_batch_that_got_no_answer_is_tried_one_by_one() -> None:
+    """To look for the one by halves would cost the time of another answer each time."""
+    sink = Breaking({13}, "is silent")
+    async with hub_with(20) as hub:
+        run = Run(hub, sink, batch=20)
+        async with run.forwarder:
+            await until(lambda: len(sink.taken) == 19)
+    silent = [tried for tried in sink.tries if 13 in tried]
+    assert silent[0] == list(range(20))
+    assert silent[1] == [13]
+    assert sink.tries.index([13]) < sink.tries.index([14])
