@@ -24,7 +24,7 @@ from hubqueue.config.queues import queue_name
 from hubqueue.config.settings import Onward
 from hubqueue.config.steps import Steps, template
 from hubqueue.config.yamlfile import read
-from hubqueue.expression import Text
+from hubqueue.expression import Topic
 from hubqueue.forward.content import NAMES as TOPIC_NAMES
 from hubqueue.forward.destination import HubDestination
 from hubqueue.forward.sinks.mqtt.destination import MqttDestination
@@ -129,7 +129,7 @@ def _to_mqtt(broker: Broker | None) -> Check:
         return ToForward("", MqttDestination(broker, **clean))
 
     keys = {
-        "topic": checks.from_engine_text(lambda text: Text(text, TOPIC_NAMES)),
+        "topic": checks.from_engine_text(lambda text: Topic(text, TOPIC_NAMES)),
         "retain": checks.boolean,
         "payload": checks.choice("data", "envelope"),
     }

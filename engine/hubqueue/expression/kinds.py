@@ -6,6 +6,7 @@ words what is wrong (`ExpressionFailed`). Any thread may run one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 from urllib.parse import quote
@@ -20,6 +21,7 @@ from hubqueue.expression.work import UNITS, Work, weigh
 
 _SCALARS: Final = frozenset({str, bool, bytes})
 _BITS_64: Final = 2**64
+_ONE_VALUE: Final = re.compile(r"\s*\{\{((?!\}\}).)*\}\}\s*\Z", re.DOTALL)
 
 
 class Condition:
@@ -101,6 +103,25 @@ class Url(Text):
 
     def _show(self) -> Show:
         return _quoted
+
+
+def _level(work: Work, value: Any) -> str:
+    text = shown(work, value)
+    if "/" in text:
+        raise ExpressionFailed(
+            f"a value may not bring levels of a topic with it: {short(text)} (write replace('/', '-') behind it)"
+        )
+    return text
+
+
+class Topic(Text):
+    """A template that makes a topic of MQTT: its `/` are the author's, so that data cannot choose where it leads.
+
+    A template that is one value and nothing else says that the data names the whole topic.
+    """
+
+    def _show(self) -> Show:
+        return shown if _ONE_VALUE.match(self.text) else _level
 
 
 def _failed(error: Exception) -> ExpressionFailed:

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 from hubqueue.broker.broker import Broker
 from hubqueue.broker.message import Message
 from hubqueue.errors import LinkDown
-from hubqueue.expression import Text, Url, Value
+from hubqueue.expression import Text, Topic, Url, Value
 from hubqueue.fleet.writer import Writer
 from hubqueue.forward.content import NAMES, Unfit
 from hubqueue.forward.parcel import Parcel
@@ -52,15 +52,15 @@ from support.expressions import words_of_python
 from support.pipelines import NOW_MS, Bench
 
 PACKAGE = Path(__file__).parents[3] / "engine" / "hubqueue"
-KINDS = {"Condition", "Text", "Url", "Value"}
+KINDS = {"Condition", "Text", "Topic", "Url", "Value"}
 DOORS = {  # file: what it makes of expressions, and which door below drives it
     "config/destinations/influx.py": {"Text": "influx measurement", "Value": "influx tag, field and time"},
     "config/destinations/kafka.py": {"Text": "checked only", "Value": "checked only"},
-    "config/destinations/mqtt.py": {"Text": "mqtt sink topic"},
+    "config/destinations/mqtt.py": {"Topic": "mqtt sink topic"},
     "config/destinations/postgres.py": {"Value": "checked only"},
     "config/enrich.py": {"Text": "enrich key", "Url": "look-up url"},
     "config/flags.py": {"Text": "flag by"},
-    "config/pipelines.py": {"Text": "mqtt sink topic"},
+    "config/pipelines.py": {"Topic": "mqtt sink topic"},
     "config/rules.py": {"Condition": "checked only", "Text": "checked only"},
     "config/sources.py": {"Condition": "checked only", "Text": "checked only"},
     "config/steps.py": {"Condition": "filter", "Text": "output name", "Value": "map compute"},
@@ -182,7 +182,7 @@ def output_name(folder: Path) -> Callable[[Any], str]:
 
 
 def fleet_name(folder: Path) -> Callable[[Any], str]:
-    to = ToForward("", MqttDestination(Broker.from_url("mqtt://127.0.0.1"), Text("a")), Text("{{ data.t }}", NAMES))
+    to = ToForward("", MqttDestination(Broker.from_url("mqtt://127.0.0.1"), Topic("a")), Text("{{ data.t }}", NAMES))
     writer = Writer(Pipeline("p", None, (), (to,), folder))
 
     def run(data: Any) -> str:
@@ -195,7 +195,7 @@ def fleet_name(folder: Path) -> Callable[[Any], str]:
 
 
 def mqtt_topic(folder: Path) -> Callable[[Any], str]:
-    sink = MqttSink(MqttDestination(Broker.from_url("mqtt://127.0.0.1"), Text("{{ data.t }}", NAMES)))
+    sink = MqttSink(MqttDestination(Broker.from_url("mqtt://127.0.0.1"), Topic("{{ data.t }}", NAMES)))
     publisher: Any = SimpleNamespace(max_bytes=None)
     return lambda data: unfit(lambda: sink._message(publisher, parcel(data), "q")).topic
 

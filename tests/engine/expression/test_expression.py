@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from hubqueue.errors import Invalid
-from hubqueue.expression import MISSING, Condition, ExpressionFailed, Text, Url, Value
+from hubqueue.expression import MISSING, Condition, ExpressionFailed, Text, Topic, Url, Value
 
 
 def holds(text: str, payload: object, **parts: object) -> bool:
@@ -226,6 +226,20 @@ def test_values_in_a_url_are_encoded() -> None:
     for dots in (".", ".."):
         with pytest.raises(ExpressionFailed):
             url.render({"a": dots, "b": ""})
+
+
+@pytest.mark.parametrize("template", ["x/{{ a }}", "{{ a }}/x", "{{ b }}{{ a }}", " {{ a }}{{ b }}"])
+def test_a_value_brings_no_level_of_a_topic(template: str) -> None:
+    topic = Topic(template)
+    assert "hall" in topic.render({"a": "hall", "b": 5})
+    with pytest.raises(ExpressionFailed, match="levels of a topic"):
+        topic.render({"a": "hall/../hubqueue/cmd", "b": 5})
+
+
+def test_the_author_of_a_topic_writes_its_levels_or_leaves_all_of_them_to_the_data() -> None:
+    assert Topic("s/{{ a }}/{{ b }}").render({"a": "x", "b": 5}) == "s/x/5"
+    assert Topic("s/{{ a|replace('/', '-') }}").render({"a": "x/y"}) == "s/x-y"
+    assert Topic("{{ a }}").render({"a": "x/y"}) == "x/y"
 
 
 @pytest.mark.parametrize(

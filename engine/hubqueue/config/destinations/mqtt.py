@@ -12,7 +12,7 @@ from hubqueue.config import checks
 from hubqueue.config.checks import Check
 from hubqueue.config.destinations.kind import Given, Kind, one_secret
 from hubqueue.config.mistakes import Wrong
-from hubqueue.expression import Text
+from hubqueue.expression import Topic
 from hubqueue.forward.content import NAMES
 from hubqueue.forward.sinks.mqtt.destination import MqttDestination
 
@@ -21,7 +21,7 @@ SECTION: Final = "mqtt"
 
 def _keys(base: Path) -> Mapping[str, Check]:
     keys: dict[str, Check] = {
-        "topic": checks.from_engine(lambda value: Text(checks.text(value), NAMES)),
+        "topic": checks.from_engine(lambda value: Topic(checks.text(value), NAMES)),
         "retain": checks.boolean,
         "payload": checks.choice("data", "envelope"),
         "username": checks.text,

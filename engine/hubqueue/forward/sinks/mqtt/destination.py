@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hubqueue.broker.broker import Broker
-from hubqueue.expression import Text
+from hubqueue.expression import Topic
 from hubqueue.forward.sink import Sink
 
 
@@ -18,7 +18,7 @@ class MqttDestination:
     """
 
     broker: Broker
-    topic: Text
+    topic: Topic
     retain: bool = False
     payload: Literal["data", "envelope"] = "data"
     client_id: str | None = None

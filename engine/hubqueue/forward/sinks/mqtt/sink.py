@@ -16,7 +16,7 @@ import msgspec
 from hubqueue.broker.publisher import Answer, Outgoing, Publisher
 from hubqueue.broker.versions import Versions
 from hubqueue.client.tls import client_context
-from hubqueue.errors import LinkDown
+from hubqueue.errors import Invalid, LinkDown
 from hubqueue.expression import ExpressionFailed
 from hubqueue.forward.content import Unfit, data_of, names_of, own_fault
 from hubqueue.forward.parcel import Parcel
@@ -128,6 +128,8 @@ class MqttSink:
             topic = check_topic(written.render(names))
         except ExpressionFailed as error:
             raise Unfit(f"no topic: {error}") from error
+        except Invalid as error:
+            raise Unfit(error.message) from error
         if topic.startswith("$") and not written.text.startswith("$"):
             raise Unfit(f"topic {topic[:100]!r} begins with '$', which the data cannot choose")
         return topic
