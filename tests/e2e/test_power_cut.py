@@ -14,12 +14,13 @@ import pytest
 
 from support.child import Child
 from support.disk import Powered
-from support.promised import SYNC_INTERVAL_S
+from support.promised import TICKS
 from support.torture import sized
+from support.waiting import until
 
-CUTS = sized(ci=10, full=100)  # of each file system
-LIFE_S = (0.2, 1.2)  # of the load, before the cut
-SLACK_S = 0.3  # what a sync may take, and a busy machine may delay its timer
+CUTS = sized(ci=8, full=100)  # of each file system
+LIFE = (1, 4 * TICKS)  # ticks of the load once everything has been promised, before the cut
+SLACK = 2 * TICKS  # what a sync may take, and the cut itself
 
 
 class Promises:
@@ -29,23 +30,31 @@ class Promises:
         self.number_of: dict[str, int] = {}  # of every id that was ever announced
         self.durable: set[int] = set()
         self.completed: set[int] = set()
-        self.plain_at_s: dict[int, float] = {}
+        self.plain: dict[int, int] = {}  # and the tick it was promised in
+        self.tick = 0
         self.lost = 0
-        self.oldest_loss_s = 0.0
+        self.oldest_loss = 0
 
     def hear(self, event: list[Any]) -> None:
+        if event[0] == "tick":
+            self.tick = event[1]
+            return
         if event[0] == "completed":
             self.completed.update(event[2])
             return
-        _, durable, at_s, ns, ids = event
+        _, durable, tick, ns, ids = event
         for n, id in zip(ns, ids, strict=True):
             assert self.number_of.setdefault(id, n) == n, f"{id} was given out twice"
             if durable:
                 self.durable.add(n)
             else:
-                self.plain_at_s[n] = at_s
+                self.plain[n] = tick
 
-    def check(self, found: list[tuple[int, str, bool]], cut_s: float) -> None:
+    def all_kinds(self, durable: bool) -> bool:
+        """Whether something of each kind has been promised."""
+        return bool(self.plain) and bool(self.durable) == bool(self.completed) == durable
+
+    def check(self, found: list[tuple[int, str, bool]]) -> None:
         there = {n: done for n, _, done in found}
         assert len(there) == len(found)
         for n, id, _ in found:
@@ -53,39 +62,38 @@ class Promises:
         assert self.durable <= there.keys(), f"{len(self.durable - there.keys())} durable jobs are lost"
         undone = {n for n in self.completed if not there[n]}
         assert not undone, f"{len(undone)} durable completions are lost"
-        lost_s = [cut_s - at_s for n, at_s in self.plain_at_s.items() if n not in there]
-        self.lost += len(lost_s)
-        self.oldest_loss_s = max([self.oldest_loss_s, *lost_s])
-        assert self.oldest_loss_s <= SYNC_INTERVAL_S + SLACK_S
+        lost = [self.tick - tick for n, tick in self.plain.items() if n not in there]
+        self.lost += len(lost)
+        self.oldest_loss = max([self.oldest_loss, *lost])
+        assert self.oldest_loss <= TICKS + SLACK
         # the next life begins with new queues
-        self.durable, self.completed, self.plain_at_s = set(), set(), {}
+        self.durable, self.completed, self.plain, self.tick = set(), set(), {}, 0
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60 + CUTS * 20)
+@pytest.mark.timeout(60 + CUTS * 60)
 @pytest.mark.parametrize("kind", ["ext4", "xfs"])
 async def test_a_power_cut_loses_no_durable_job_and_only_the_last_moment_of_the_others(
     kind: str, tmp_path: Path
 ) -> None:
     disk = Powered(tmp_path, kind)
     promises = Promises()
-    answered, cut_s = 0, 0.0
+    answered = 0
     for life in range(CUTS + 1):
         with disk.on() as folder:
             async with Child("support.promised", folder / "hub.db") as child:
                 durable = life % 2 == 0
                 child.say({"first": life * 10_000_000, "durable": durable})
-                promises.check((await child.hear())["found"], cut_s)
-                reading = asyncio.create_task(child.rest())
-                await asyncio.sleep(random.uniform(*LIFE_S))
-                cut_s = await asyncio.to_thread(disk.cut)
+                promises.check((await child.hear())["found"])
+                reading = asyncio.create_task(child.rest(promises.hear))
+                await until(lambda: promises.all_kinds(durable))  # noqa: B023  it is awaited here
+                end = promises.tick + random.randint(*LIFE)
+                await until(lambda: promises.tick >= end)  # noqa: B023
+                await asyncio.to_thread(disk.cut)
                 child.kill()
-                for event in await reading:
-                    promises.hear(event)
-        answered += len(promises.durable) + len(promises.plain_at_s)
-        assert promises.plain_at_s
-        assert bool(promises.durable) == bool(promises.completed) == durable
+                await reading
+        answered += len(promises.durable) + len(promises.plain)
     print(
         f"{kind}: {CUTS} cuts, {answered} jobs acknowledged; of those with default durability {promises.lost} lost, "
-        f"the oldest {promises.oldest_loss_s * 1000:.0f} ms before its cut (interval {SYNC_INTERVAL_S * 1000:.0f} ms)"
+        f"the oldest {promises.oldest_loss} ticks before its cut (a sync each {TICKS})"
     )

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final, Self
@@ -60,14 +60,15 @@ class Child:
             raise EOFError(f"the child ended with {await self.process.wait()}")
         return json.loads(line)
 
-    async def rest(self) -> list[Any]:
-        """Every whole line until the process ends."""
+    async def rest(self, note: Callable[[Any], None] = lambda heard: None) -> list[Any]:
+        """Every whole line until the process ends. note: told of each as it comes."""
         heard = []
         while True:
             try:
                 heard.append(await self.hear())
             except EOFError:
                 return heard
+            note(heard[-1])
 
     def kill(self) -> None:
         """SIGKILL: the process does nothing more."""

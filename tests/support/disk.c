@@ -2,6 +2,7 @@
  *
  * DISK_DELAY_MS: how long each one takes at least.
  * DISK_FAULT: a file; while it exists, syncs fail with EIO. If it holds "once", the first one takes it away.
+ * DISK_WAITED: a file that gets a byte for each sync which the main thread made: everybody waits for those.
  */
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -9,6 +10,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 static int broken(void)
@@ -29,8 +31,14 @@ static int broken(void)
 static int sync_with(const char *name, int fd)
 {
     int (*real)(int) = (int (*)(int))dlsym(RTLD_NEXT, name);
-    const char *delay = getenv("DISK_DELAY_MS");
+    const char *delay = getenv("DISK_DELAY_MS"), *waited = getenv("DISK_WAITED");
 
+    if (waited && syscall(SYS_gettid) == getpid()) {
+        int note = open(waited, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+
+        (void)!write(note, "s", 1);
+        close(note);
+    }
     if (broken()) {
         errno = EIO;
         return -1;

@@ -12,14 +12,20 @@ from typing import Final
 SHIM: Final = Path(__file__).with_name("disk.c")
 
 
-def shim(folder: Path, *, delay_ms: int = 0, fault: Path | None = None) -> dict[str, str]:
-    """The environment of a process whose syncs are slow, or fail while the file `fault` exists (see disk.c)."""
+def shim(folder: Path, *, delay_ms: int = 0, fault: Path | None = None, waited: Path | None = None) -> dict[str, str]:
+    """The environment of a process whose syncs are slow, or fail while the file `fault` exists (see disk.c).
+
+    waited: a file that holds a byte for each sync that its main thread waited for.
+    """
     library = folder / "disk.so"
     if not library.exists():
         _run("gcc", "-O2", "-shared", "-fPIC", "-o", library, SHIM, "-ldl")
     env = {"LD_PRELOAD": str(library), "DISK_DELAY_MS": str(delay_ms)}
     if fault is not None:
         env["DISK_FAULT"] = str(fault)
+    if waited is not None:
+        waited.touch()
+        env["DISK_WAITED"] = str(waited)
     return env
 
 
