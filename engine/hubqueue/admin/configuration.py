@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from datetime import tzinfo
 from enum import Enum
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
@@ -45,7 +46,7 @@ def shown(value: Any) -> Any:
         return value.value
     if isinstance(value, Condition | Text | Value):
         return value.text
-    return str(value) if isinstance(value, PurePath) else value
+    return str(value) if isinstance(value, PurePath | tzinfo) else value
 
 
 def _field(field: dataclasses.Field[Any], value: Any) -> Any:

@@ -47,11 +47,17 @@ class Mistake:
     def __str__(self) -> str:
         where = f"{self.source}:{self.line}" if self.line is not None else self.source
         parts = [f"{where}: " if where else "", f"{dotted(self.path)}: " if self.path else "", self.message]
-        if self.value is not None and not (self.value.startswith("'") and self.value in self.message):
+        if self.value is not None and not self._is_told:
             parts.append(f", not {self.value}" if self.message.startswith("must ") else f": {self.value}")
         if self.hint:
             parts.append(f" ({self.hint})")
         return "".join(parts)
+
+    @property
+    def _is_told(self) -> bool:
+        """The message quotes this text, or the beginning that is shown of it."""
+        assert self.value is not None
+        return self.value[:1] in ("'", '"') and self.value.removesuffix("...") in self.message
 
 
 class ConfigMistakes(ConfigError):

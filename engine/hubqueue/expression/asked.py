@@ -9,7 +9,7 @@ from hubqueue.expression.fault import ExpressionFailed
 from hubqueue.expression.numbers import is_number, whole, whole_in
 from hubqueue.expression.operation import Operation
 from hubqueue.expression.operators import COMPARISONS, within
-from hubqueue.expression.textfilters import text_in
+from hubqueue.expression.textfilters import walked
 from hubqueue.expression.work import Work
 from hubqueue.model.kinds import kind_of
 
@@ -54,11 +54,11 @@ def _same(wanted: bool) -> Operation:
 
 
 def _lower(work: Work, value: Any) -> bool:
-    return text_in(work, value).islower()
+    return walked(work, value).islower()
 
 
 def _upper(work: Work, value: Any) -> bool:
-    return text_in(work, value).isupper()
+    return walked(work, value).isupper()
 
 
 def _contains(work: Work, value: Any, item: Any) -> bool:

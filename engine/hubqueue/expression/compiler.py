@@ -174,6 +174,8 @@ class Compiler:
                 return self._filtered(node)
             case nodes.Test():
                 operation = self._known(node.name, TESTS, "test")
+                for given in node.args:
+                    self._check_compared(given)
                 return self._operated(operation, f"the test '{node.name}'", node.node, node)
             case nodes.Call():
                 return self._call(node)
@@ -240,11 +242,14 @@ class Compiler:
         return f"({' and '.join(made)})"
 
     def _compared_value(self, node: nodes.Expr) -> str:
+        self._check_compared(node)
+        return self._value(node)
+
+    def _check_compared(self, node: nodes.Node) -> None:
         if isinstance(node, nodes.Const) and node.value is None:
             raise self._wrong("nothing is equal to none", "write: data.temperature is none, or: is not none")
         if isinstance(node, nodes.Name) and node.name == "null" and "null" not in (self._names or ()):
             raise self._unknown("null")
-        return self._value(node)
 
     def _known(self, name: str, table: Mapping[str, Operation], what: str) -> Operation:
         found = table.get(name)
@@ -278,6 +283,8 @@ class Compiler:
         else:
             operation = self._known(name.value, TESTS, "test") if name.value else Operation(_truth, sees_missing=True)
         self._check_fixed(node, what)
+        for each in given if keeps is not None else ():
+            self._check_compared(each)
         named = cast("Sequence[nodes.Keyword]", node.kwargs)  # Jinja2 says pairs, and means keywords
         rest = self._arguments(operation, f"{what} with '{name.value}'", ["item"], given, named)[1:]
         before = [self._value(each) for each in (cast(nodes.Expr, node.node), *held)]

@@ -29,7 +29,7 @@ def _shape(text: str) -> Any:
     """A method that asks about the characters of a text."""
 
     def run(work: Work, value: Any) -> bool:
-        return bool(getattr(texts.text_in(work, value), text)())
+        return bool(getattr(texts.walked(work, value), text)())
 
     return run
 

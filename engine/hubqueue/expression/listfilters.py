@@ -65,7 +65,10 @@ def total(work: Work, value: Any, attribute: Any = "", start: Any = 0) -> Any:
     for each in numbers:
         if type(each) not in NUMBERS:
             raise ExpressionFailed(f"sum takes numbers, not {kind_of(each)}")
-    return bounded(sum(numbers))
+    try:
+        return bounded(sum(numbers))
+    except OverflowError:  # a whole number that no float can hold, and a float
+        raise ExpressionFailed("the number is too large") from None
 
 
 def smallest(work: Work, value: Any, case_sensitive: Any = False, attribute: Any = "") -> Any:

@@ -13,9 +13,16 @@ from hubqueue.expression.work import ITEM, Work, check_text, check_width, spend,
 
 
 def text_in(work: Work, value: Any) -> str:
-    """The text of a value that is about to be walked through."""
+    """The text of a value that is about to be searched or copied."""
     text = shown(work, value)
     check_text(work, len(text))
+    return text
+
+
+def walked(work: Work, value: Any) -> str:
+    """The text of a value whose characters are about to be looked at one by one."""
+    text = text_in(work, value)
+    spend(work, len(text) >> 3)
     return text
 
 
@@ -23,7 +30,7 @@ def plain(change: Callable[[str], str]) -> Callable[[Work, Any], str]:
     """A filter without arguments, whose result is about as long as its input."""
 
     def run(work: Work, value: Any) -> str:
-        return change(text_in(work, value))
+        return change(walked(work, value))
 
     return run
 
@@ -39,15 +46,15 @@ def string(work: Work, value: Any) -> str:
 
 
 def trim(work: Work, value: Any, chars: Any = " \t\n\r\f\v") -> str:
-    return text_in(work, value).strip(_short(work, chars))
+    return walked(work, value).strip(_short(work, chars))
 
 
 def trim_left(work: Work, value: Any, chars: Any = " \t\n\r\f\v") -> str:
-    return text_in(work, value).lstrip(_short(work, chars))
+    return walked(work, value).lstrip(_short(work, chars))
 
 
 def trim_right(work: Work, value: Any, chars: Any = " \t\n\r\f\v") -> str:
-    return text_in(work, value).rstrip(_short(work, chars))
+    return walked(work, value).rstrip(_short(work, chars))
 
 
 def replace(work: Work, value: Any, old: Any, new: Any, count: Any = -1) -> str:

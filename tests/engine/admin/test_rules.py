@@ -187,6 +187,30 @@ async def test_mistakes_of_a_rule_are_told_with_path_and_hint(bridged: Bridged) 
         assert (await bridged.client.call("RuleTest", **{"payload": b"1", **fields}))["code"] == "invalid"
 
 
+async def test_what_would_run_long_is_a_mistake_or_unroutable(bridged: Bridged) -> None:
+    client = bridged.client
+    loops = "{% for i in range(9) %}{% for j in range(9) %}{% endfor %}{% endfor %}"
+    for more, words in (
+        ({"where": "(" * 3000 + "1" + ")" * 3000}, "nested too deeply"),
+        ({"where": "payload.t == none"}, "nothing is equal to none"),
+        ({"dedup": {"key": loops, "ttl": "1s"}}, "{% for %}"),
+        ({"dedup": {"key": "{{ 'a'|centre(9) }}", "ttl": "1s"}}, "there is no filter 'centre'"),
+    ):
+        refused = await client.call("RuleTest", topic="a", payload="{}", rule={"topic": "a", "queue": "q", **more})
+        assert (refused["code"], words in refused["error"]) == ("invalid", True)
+        assert len(refused["error"]) < 1000
+        assert refused["hint"]
+    for key, error in (
+        ("{{ 'a'|center(payload.n) }}", "no dedup key: a text is filled up to 1000 characters at most"),
+        ("{{ 'a' ~ range(payload.n) }}", "no dedup key: a list of more than 10000 items is not made"),
+        ("{{ payload.none }}", "no dedup key: payload.none is null"),
+    ):
+        rule = {"topic": "a", "queue": "q", "dedup": {"key": key, "ttl": "10s"}}
+        payload = '{"n": 500000000, "none": null}'
+        (match,) = (await client.good("RuleTest", topic="a", payload=payload, rule=rule))["matches"]
+        assert (match["outcome"], match["error"]) == ("unroutable", error)
+
+
 def test_the_words_of_a_rule_are_read_back_as_the_rule() -> None:
     for given in (
         {"topic": "a", "queue": "q"},

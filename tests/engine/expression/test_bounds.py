@@ -8,6 +8,8 @@ import tracemalloc
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from hubqueue.errors import Invalid
 from hubqueue.expression import MISSING, Condition, ExpressionFailed, Text, Value
@@ -230,6 +232,20 @@ def test_a_template_may_decide() -> None:
 def test_the_rules_tester_refuses_such_a_rule(where: str) -> None:
     with pytest.raises(Invalid):
         try_message([Rule(topic="t/{x}", queue="q", where=where)], "t/x", b"{}", now_ms=1)
+
+
+SIGNS = ["{{", "}}", "{%", "%}", "**", "//", "==", *"()[]{}.,:|~+-*/%<>=!'\""]
+SPOKEN = [" if ", " else ", " in ", " is ", " not ", " and ", "none", "upper", "for", "set", "range", "data", ".t", "1"]
+PIECES = st.sampled_from([*SIGNS, *SPOKEN]) | st.text(max_size=2)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.lists(PIECES, max_size=12).map("".join))
+def test_any_text_is_an_expression_or_a_mistake_in_words(text: str) -> None:
+    for make in (Condition, Value, Text):
+        made = tried(lambda make=make: make(text, ("data",)))
+        if isinstance(made, Value):
+            tried(lambda made=made: made.of({"data": {"t": "x"}}))
 
 
 KINDS: list[Any] = [None, True, 5, 2.5, math.nan, math.inf, "ab", b"\xff", [1, "a", None], {"a": 1}, -7, "5"]

@@ -1,4 +1,4 @@
-"""The kinds of expressions that rules, steps, sources and sinks hold: compiled once, run for every record.
+"""The forms in which rules, steps, sources and sinks hold expressions: compiled once, run for every record.
 
 What an expression names is checked when it is compiled. What it does with data is bounded (`work`) and says in plain
 words what is wrong (`ExpressionFailed`). Any thread may run one.
