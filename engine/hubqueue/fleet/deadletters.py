@@ -16,6 +16,7 @@ from hubqueue.errors import LinkDown
 from hubqueue.pipeline.record import Record
 from hubqueue.sources.message import Message
 from hubqueue.sources.settings import KafkaBrokers
+from hubqueue.wire.jsondata import plain
 
 log = logging.getLogger(__name__)
 
@@ -38,12 +39,8 @@ def of_message(message: Message, reason: str) -> Letter:
 
 
 def of_record(record: Record, reason: str) -> Letter:
-    """As JSON where it can be."""
-    try:
-        payload = msgspec.json.encode(record.data)
-    except (TypeError, ValueError, msgspec.MsgspecError):
-        payload = repr(record.data).encode()
-    return Letter(payload, None, record.id, reason)
+    """As JSON, with the marks of the HTTP API for what JSON cannot say."""
+    return Letter(msgspec.json.encode(plain(record.data)), None, record.id, reason)
 
 
 class DeadLetters:

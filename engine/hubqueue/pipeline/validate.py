@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import jsonschema_rs
 
 _MAX_CHARS: Final = 300  # of a reason
+_ODD: Final = "it holds what JSON does not know (bytes, a time, a key that is no text), or is nested too deeply"
 
 
 class Validate:
@@ -31,7 +32,7 @@ class Validate:
                 return (record,)
             first = next(iter(self._schema.iter_errors(record.data)))
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
-            raise Refused(f"its data cannot be compared with a schema: {str(error)[:_MAX_CHARS]}") from error
+            raise Refused(f"its data cannot be compared with a schema: {_ODD}") from error
         where = ".".join(str(part) for part in first.instance_path)
         raise Refused(f"{f'{where}: ' if where else ''}{first.message}"[:_MAX_CHARS])
 

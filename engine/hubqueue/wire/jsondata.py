@@ -53,7 +53,7 @@ def plain(value: Any, depth: int = 0) -> Any:
         case int():
             return value if -SAFE <= value <= SAFE else str(value)
         case float():
-            return value if math.isfinite(value) else str(value)
+            return value if math.isfinite(value) else _odd(value)
         case bytes():
             return {"$bytes": _text(value)}
         case msgspec.Raw():
@@ -73,9 +73,18 @@ def plain(value: Any, depth: int = 0) -> Any:
 
 
 def _key(key: object) -> str:
-    if not isinstance(key, str):
-        return str(key)
-    return key if key.isascii() else key.encode(errors="replace").decode()
+    """Keys of JSON are text: another one becomes the text of its JSON, null and true too."""
+    found = plain(key)
+    return found if isinstance(found, str) else _written(found)
+
+
+def _odd(value: float) -> str:
+    """As JavaScript calls it."""
+    return "NaN" if math.isnan(value) else "Infinity" if value > 0 else "-Infinity"
+
+
+def _written(value: Any) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _text(data: bytes) -> str:

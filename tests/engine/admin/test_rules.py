@@ -190,14 +190,14 @@ async def test_mistakes_of_a_rule_are_told_with_path_and_hint(bridged: Bridged) 
 async def test_what_would_run_long_is_a_mistake_or_unroutable(bridged: Bridged) -> None:
     client = bridged.client
     loops = "{% for i in range(9) %}{% for j in range(9) %}{% endfor %}{% endfor %}"
-    for more, words in (
+    for more, said in (
         ({"where": "(" * 3000 + "1" + ")" * 3000}, "nested too deeply"),
         ({"where": "payload.t == none"}, "nothing is equal to none"),
         ({"dedup": {"key": loops, "ttl": "1s"}}, "{% for %}"),
         ({"dedup": {"key": "{{ 'a'|centre(9) }}", "ttl": "1s"}}, "there is no filter 'centre'"),
     ):
         refused = await client.call("RuleTest", topic="a", payload="{}", rule={"topic": "a", "queue": "q", **more})
-        assert (refused["code"], words in refused["error"]) == ("invalid", True)
+        assert (refused["code"], said in refused["error"]) == ("invalid", True)
         assert len(refused["error"]) < 1000
         assert refused["hint"]
     for key, error in (
