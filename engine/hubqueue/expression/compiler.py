@@ -17,16 +17,13 @@ from hubqueue.errors import Invalid
 from hubqueue.expression import listfilters as lists
 from hubqueue.expression import operators
 from hubqueue.expression.asked import TESTS
-from hubqueue.expression.fault import NotThere
 from hubqueue.expression.filters import FILTERS, INNER, KNOWN, METHODS
 from hubqueue.expression.functions import FUNCTIONS
 from hubqueue.expression.operation import Default, Operation
 from hubqueue.expression.parsing import close
-from hubqueue.expression.shown import shown
-from hubqueue.expression.work import SHORT, UNITS, Work, check_text
+from hubqueue.expression.work import Work
 
 Compiled = Callable[[Mapping[str, Any], Work], Any]
-Show = Callable[[Work, Any], str]  # how a value that is there is written
 
 _STATEMENTS: Final[dict[type[nodes.Node], str]] = {
     nodes.For: "for",
@@ -52,34 +49,12 @@ class Compiler:
     def __init__(self, what: str, names: Collection[str] | None) -> None:
         self._what: Final = what
         self._names: Final = names
-        self._held: Final[dict[str, Any]] = {"D": dict}
+        self._held: Final[dict[str, Any]] = {"__builtins__": {}, "D": dict}
         self._temporary = 0
-        self._quick = False
 
     def expression(self, tree: nodes.Expr) -> Compiled:
         """Errors: Invalid."""
         return self._made(self._value(tree))
-
-    def template(self, tree: nodes.Template, show: Show = shown) -> tuple[Compiled, list[nodes.Expr]]:
-        """The function that makes the text, and its expressions by place: NotThere names one. Errors: Invalid."""
-        places: list[nodes.Expr] = []
-
-        def showing(work: Work, value: Any, place: int) -> str:
-            if value is None:
-                raise NotThere(place)
-            text = show(work, value)
-            check_text(work, len(text))
-            return text
-
-        def glue(texts: Sequence[str]) -> str:
-            """Each of them is short or has been paid for."""
-            made = "".join(texts)
-            check_text([UNITS], len(made))
-            return made
-
-        self._quick = show is shown
-        self._held.update(show=showing, glue=glue, S=str)
-        return self._made(self._glued(tree.body, places)), places
 
     def _made(self, source: str) -> Compiled:
         made: Compiled = eval(f"lambda v, w: {source}", self._held)  # see the module's docstring
@@ -93,48 +68,12 @@ class Compiler:
     def _wrong(self, message: str, hint: str = "") -> Invalid:
         return Invalid(f"{self._what}: {message}", hint=hint)
 
-    # -- templates
-
-    def _glued(self, body: Sequence[nodes.Node], places: list[nodes.Expr]) -> str:
-        parts = [part for node in body for part in self._parts(node, places)]
-        if all(part in self._held for part in parts):
-            return self._hold("".join(self._held[part] for part in parts))
-        return f"glue(({''.join(f'{part}, ' for part in parts)}))"
-
-    def _parts(self, node: nodes.Node, places: list[nodes.Expr]) -> list[str]:
-        if isinstance(node, nodes.If):
-            branches = [(node.test, node.body), *((each.test, each.body) for each in node.elif_)]
-            made = self._glued(node.else_, places)
-            for test, body in reversed(branches):
-                made = f"({self._glued(body, places)} if {self._value(test)} else {made})"
-            return [made]
-        if not isinstance(node, nodes.Output):
-            raise self._statement(node)
-        parts = []
-        for child in node.nodes:
-            if isinstance(child, nodes.TemplateData):
-                parts.append(self._hold(child.data))
-            else:
-                places.append(child)
-                parts.append(self._shown(self._value(child), len(places) - 1))
-        return parts
-
-    def _shown(self, value: str, place: int) -> str:
-        """A short text goes by without a call."""
-        if not self._quick:
-            return f"show(w, {value}, {place})"
-        self._temporary += 1
-        name = f"t{self._temporary}"
-        return f"({name} if ({name} := {value}).__class__ is S and len({name}) < {SHORT} else show(w, {name}, {place}))"
-
     def _statement(self, node: nodes.Node) -> Invalid:
         word = _STATEMENTS.get(type(node))
         if word is None:
             return self._wrong("something in it is not part of the language of expressions")
         hint = "there are {{ expressions }} and {% if %}; lists take filters, as in data.list|map('upper')|join(', ')"
         return self._wrong(f"{{% {word} %}} is not taken here", hint)
-
-    # -- expressions
 
     def _value(self, node: nodes.Node) -> str:
         match node:

@@ -11,12 +11,13 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
-from hubqueue.expression.compiler import Compiled, Compiler, Show
+from hubqueue.expression.compiler import Compiled, Compiler
 from hubqueue.expression.fault import ExpressionFailed, NotThere
 from hubqueue.expression.missing import MISSING, Lack, path_of
 from hubqueue.expression.numbers import bounded
 from hubqueue.expression.parsing import expression, short, template
 from hubqueue.expression.shown import shown
+from hubqueue.expression.templates import Show, TemplateCompiler
 from hubqueue.expression.work import UNITS, Work, weigh
 
 _SCALARS: Final = frozenset({str, bool, bytes})
@@ -73,7 +74,7 @@ class Text:
 
     def __init__(self, text: str, names: Collection[str] | None = None) -> None:
         self.text: Final = text
-        made, places = Compiler(f"template {short(text)}", names).template(template(text), self._show())
+        made, places = TemplateCompiler(f"template {short(text)}", names).template(template(text), self._show())
         self._run: Final[Compiled] = made
         self._lacks: Final = [Lack(place) for place in places]
 

@@ -7,7 +7,7 @@ from functools import cmp_to_key
 from typing import Any
 
 from hubqueue.expression.fault import ExpressionFailed
-from hubqueue.expression.numbers import NUMBERS, bounded, whole_in
+from hubqueue.expression.numbers import NUMBERS, bounded, number_in, whole_in
 from hubqueue.expression.operators import entry, equal, less
 from hubqueue.expression.shown import json_text, shown
 from hubqueue.expression.work import CALL, ITEM, Work, check_items, check_text, spend
@@ -61,12 +61,14 @@ def join(work: Work, value: Any, between: Any = "", attribute: Any = "") -> str:
 
 
 def total(work: Work, value: Any, attribute: Any = "", start: Any = 0) -> Any:
-    numbers = [start, *_present(work, value, attribute, CALL if attribute else 2 * ITEM)]
-    for each in numbers:
-        if type(each) not in NUMBERS:
-            raise ExpressionFailed(f"sum takes numbers, not {kind_of(each)}")
+    found = items_of(work, value, CALL if attribute else 2 * ITEM)
+    if attribute:
+        found = [_field(work, item, attribute) for item in found]
+    if type(start) not in NUMBERS or not NUMBERS.issuperset(map(type, found)):
+        found = [number_in(each, "sum") for each in (start, *found) if each is not None]
+        start = 0
     try:
-        return bounded(sum(numbers))
+        return bounded(sum(found, start))
     except OverflowError:  # a whole number that no float can hold, and a float
         raise ExpressionFailed("the number is too large") from None
 

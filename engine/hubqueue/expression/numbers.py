@@ -74,6 +74,8 @@ def number_in(value: Any, doing: str) -> Any:
 
 def whole_in(value: Any, doing: str) -> int:
     """A whole number that a filter or function takes. Errors: ExpressionFailed."""
+    if type(value) is int:
+        return value
     found = whole(value)
     if type(found) is not int:
         what = "a broken one" if type(value) is float else kind_of(value)

@@ -40,8 +40,7 @@ class Operation:
     def arranged(self, given: Sequence[Any], named: Mapping[str, Any]) -> list[Any]:
         """The arguments after the work, all by position; `...` where the default counts. Errors: TypeError."""
         bound = inspect.signature(self.run).bind(None, *given, **named)
-        (first, *wanted) = bound.signature.parameters.values()
-        del first
+        _, *wanted = bound.signature.parameters.values()
         last = max((place for place, each in enumerate(wanted) if each.name in bound.arguments), default=-1)
         found: list[Any] = []
         for each in wanted[: last + 1]:

@@ -26,12 +26,14 @@ MAX_ITEMS: Final = 10_000  # of a list that is made out of a number
 MAX_WIDTH: Final = 1000  # characters to which text is filled up
 MAX_CARRIED: Final = 10 * 1024 * 1024  # characters in a map or list that is made: more fit into no job
 
+_TOO_MUCH: Final = "it is too much work for one record: the lists or texts in it are too long"
+
 
 def spend(work: Work, units: int) -> None:
     """Errors: ExpressionFailed when nothing is left."""
     work[0] -= units
     if work[0] < 0:
-        raise ExpressionFailed("it is too much work for one record: the lists or texts in it are too long")
+        raise ExpressionFailed(_TOO_MUCH)
 
 
 def spend_chars(work: Work, chars: int) -> None:
@@ -66,28 +68,29 @@ def weigh(work: Work, value: Any, *, json: bool = False) -> int:
 
     json: it is about to become JSON, which knows neither bytes nor NaN; its encoder would write something else.
     """
-    chars = 0
-    left = [value]
+    chars, units, left = 0, work[0], [value]
     while left:
         each = left.pop()
         kind = type(each)
-        if kind is str:
-            chars += len(each)
-        elif kind is list:
-            spend(work, WEIGHED * len(each))
-            left += each
-        elif kind is dict:
-            spend(work, 2 * WEIGHED * len(each))
-            left += each.values()
-            left += each
-        elif kind is bytes:
-            chars += len(each)
-            if json:
-                raise ExpressionFailed("bytes cannot be written as JSON")
-        else:
-            chars += 8
-            if json and kind is float and not math.isfinite(each):
+        if kind is int:
+            continue
+        if kind is float:
+            if json and not math.isfinite(each):
                 raise ExpressionFailed("a number that is not finite cannot be written as text")
-        if chars > MAX_CARRIED:
-            raise ExpressionFailed("the result is larger than what a job can hold")
+            continue
+        if kind is str or kind is bytes:
+            if json and kind is bytes:
+                raise ExpressionFailed("bytes cannot be written as JSON")
+            chars += len(each)
+            if chars > MAX_CARRIED:
+                raise ExpressionFailed("the result is larger than what a job can hold")
+        elif kind is list or kind is dict:
+            units -= WEIGHED * len(each)
+            if units < 0:
+                raise ExpressionFailed(_TOO_MUCH)
+            left += each
+            if kind is dict:
+                units -= WEIGHED * len(each)
+                left += each.values()
+    work[0] = units
     return chars
