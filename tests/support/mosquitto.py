@@ -1,5 +1,7 @@
 """A real Mosquitto on a free port: with password, TLS and persistence where a test wants them; killed and restarted.
 
+Tests of delivery, overlaps, flow control and restarts run against each of VERSIONS: 2.0 sends more than Receive Maximum
+and merges copies for MQTT 3.1.1; 2.1 keeps to it and merges nothing.
 The port stays the same over restarts, so that links find the broker again.
 """
 
@@ -10,6 +12,7 @@ import os
 import shutil
 import signal
 import subprocess
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -18,6 +21,9 @@ from support.certificates import Certificates
 from support.ports import free_port
 from support.waiting import PATIENCE_S, in_time
 
+VERSIONS = ("2.0", "2.1")
+ROOT = Path(__file__).parents[2]
+
 
 class Mosquitto:
     """`async with Mosquitto(tmp_path) as broker`: running until the end of the block."""
@@ -25,6 +31,7 @@ class Mosquitto:
     def __init__(
         self,
         folder: Path,
+        version: str = "2.0",
         *,
         login: tuple[str, str] | None = None,
         tls: Certificates | None = None,
@@ -33,6 +40,7 @@ class Mosquitto:
         lines: tuple[str, ...] = (),
     ) -> None:
         self.port = free_port()
+        self._version = version
         self._folder = folder / f"mosquitto-{self.port}"
         self._folder.mkdir(parents=True)
         self._process: subprocess.Popen[bytes] | None = None
@@ -40,7 +48,7 @@ class Mosquitto:
 
     async def start(self) -> None:
         """Start, and wait until it accepts connections."""
-        binary = shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+        binary = program(self._version)
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([binary, "-c", str(self._conf)], stdout=log, stderr=log)  # noqa: ASYNC220
         async with in_time():
@@ -126,3 +134,14 @@ class Mosquitto:
         if persistence:
             lines += ["persistence true", f"persistence_location {self._folder}/", "autosave_interval 1800"]
         self._conf.write_text("\n".join((*lines, *more, "")))
+
+
+@cache
+def program(version: str) -> str:
+    """The path of a Mosquitto: that of the machine, or the newer one that script/setup --tests gets."""
+    if version == "2.0":
+        return shutil.which("mosquitto") or "/usr/sbin/mosquitto"
+    done = subprocess.run([str(ROOT / "script" / "mosquitto21")], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise RuntimeError(f"there is no Mosquitto {version}: {done.stderr.strip()}")
+    return done.stdout.strip()
