@@ -13,12 +13,18 @@ import sys
 import uvloop
 
 from hubqueue.broker.broker import Broker
-from hubqueue.mqtt.link import Link
+from hubqueue.mqtt.link import Link, nothing
 
 
 async def hasty(url: str) -> None:
     links = [
-        Link(Broker.from_url(url), f"hasty-{number}", {}, begun=lambda present: None, received=lambda message: None)
+        Link(
+            Broker.from_url(url),
+            f"hasty-{number}",
+            nothing,
+            begun=lambda present, named: None,
+            received=lambda message: None,
+        )
         for number in range(3)
     ]
     for link in links:

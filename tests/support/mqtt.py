@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import aiomqtt
 
 from hubqueue.broker.broker import Broker
-from hubqueue.broker.connection import Status
+from hubqueue.broker.connection import Asked, Status
 from hubqueue.broker.message import Message
 from hubqueue.mqtt.link import Link, LinkState
 from support.waiting import until
@@ -44,7 +44,7 @@ class Collecting:
     def __init__(
         self,
         broker: Broker,
-        subscriptions: dict[str, int],
+        subscriptions: Mapping[str, int],
         *,
         client_id: str = "hub",
         acknowledge: bool = True,
@@ -53,12 +53,13 @@ class Collecting:
         self.messages: list[Message] = []
         self.states: list[LinkState] = []
         self.sessions: list[bool] = []
+        self._asked = [Asked(topic, qos) for topic, qos in subscriptions.items()]
         self._acknowledge = acknowledge
         self.link = Link(
             broker,
             client_id,
-            subscriptions,
-            begun=self.sessions.append,
+            self._wanted,
+            begun=lambda present, named: self.sessions.append(present),
             received=self._received,
             changed=self.states.append,
             status=status,
@@ -82,6 +83,9 @@ class Collecting:
     async def received(self, count: int) -> list[Message]:
         await until(lambda: len(self.messages) >= count)
         return self.messages
+
+    async def _wanted(self, named: bool) -> list[Asked]:
+        return self._asked
 
     def _received(self, message: Message) -> None:
         self.messages.append(message)

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass
+from itertools import chain, groupby
 from typing import Any, Final, Literal, TypeVar
 
 import aiomqtt
@@ -45,10 +46,20 @@ class Status:
 
 @dataclass(frozen=True, slots=True)
 class Callbacks:
-    """Who is told what. `begun` comes before the first message, with whether the broker kept the session."""
+    """Who is told what. `begun` comes before the first message: whether the broker kept the session, and whether it
+    says of each message through which subscriptions it came."""
 
-    begun: Callable[[bool], None]
+    begun: Callable[[bool, bool], None]
     received: Callable[[Message], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What to subscribe to. id: the identifier that its messages are to carry; 0: none."""
+
+    topic: str
+    qos: int
+    id: int = 0
 
 
 class Connection(Stream):
@@ -130,23 +141,24 @@ class Connection(Stream):
         """Whether packet ids of this connection are alive: its broker has answered, and it has not ended."""
         return self._begun and not self.ended
 
-    async def subscribe_all(self, subscriptions: dict[str, int]) -> list[str]:
+    async def subscribe_all(self, asked: Sequence[Asked]) -> list[str]:
         """Subscribe; the filters that the broker refuses. Errors: LinkDown."""
-        if not subscriptions:
-            return []
-        if self._five:
-            topics: Any = [
-                (text, SubscribeOptions(qos=qos, noLocal=not _shared(text), retainHandling=_RETAINED_IF_NEW))
-                for text, qos in subscriptions.items()
-            ]
-        else:
-            topics = list(subscriptions.items())
+        packets = [list(group) for _, group in groupby(asked, lambda each: each.id)]  # an identifier is one packet's
+        refused = await asyncio.gather(*(self._subscribe(packet) for packet in packets))
+        return list(chain.from_iterable(refused))
+
+    async def _subscribe(self, asked: Sequence[Asked]) -> list[str]:
+        properties, id = None, asked[0].id
+        if id:
+            properties = Properties(PacketTypes.SUBSCRIBE)  # type: ignore[no-untyped-call]
+            properties.SubscriptionIdentifier = id
+        topics = [(each.topic, _options(each) if self._five else each.qos) for each in asked]
         try:
-            answers = await self._unless_ended(self.subscribe(topics))
+            answers = await self._unless_ended(self.subscribe(topics, properties=properties))  # type: ignore[arg-type]
         except aiomqtt.MqttError as error:
             raise self._translated(error) from error
         codes = [answer.value if isinstance(answer, ReasonCode) else answer for answer in answers]
-        return [text for text, code in zip(subscriptions, codes, strict=False) if code >= _REFUSED_FROM]
+        return [each.topic for each, code in zip(asked, codes, strict=False) if code >= _REFUSED_FROM]
 
     async def unsubscribe_all(self, filters: list[str]) -> None:
         """Unsubscribe. Errors: LinkDown."""
@@ -169,9 +181,10 @@ class Connection(Stream):
             raise self._translated(error) from error
 
     def acknowledge(self, mids: list[int]) -> None:
-        """Tell the broker that it may forget these messages: one write for all. Nothing where no id is alive."""
+        """Tell the broker that it may forget these messages: one write for all, now. Nothing where no id is alive."""
         if mids and self.carries:
             self._client._packet_queue(paho.PUBACK, pubacks(mids), 0, 0)
+            self._writable()  # a hub that is killed before the loop's next turn has them sent
 
     async def _unless_ended(self, call: Coroutine[Any, Any, T]) -> T:
         """The answer to a call; aiomqtt would wait for it until its time-out though the connection is gone."""
@@ -194,7 +207,8 @@ class Connection(Stream):
         properties: Properties | None = None,
     ) -> None:
         if not self._connected.done() and not reason_code.is_failure:
-            self._begin(flags.session_present)
+            named = getattr(properties, "SubscriptionIdentifierAvailable", 1) != 0
+            self._begin(flags.session_present, self._five and named)
             self._begun = True
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
@@ -222,6 +236,7 @@ def _connect_properties(broker: Broker, keep_session: bool) -> Properties:
     return properties
 
 
-def _shared(text: str) -> bool:
+def _options(asked: Asked) -> SubscribeOptions:
     """A shared subscription may not ask for noLocal. Source: MQTT 5.0, section 3.8.3.1."""
-    return text.startswith("$share/")
+    shared = asked.topic.startswith("$share/")
+    return SubscribeOptions(qos=asked.qos, noLocal=not shared, retainHandling=_RETAINED_IF_NEW)

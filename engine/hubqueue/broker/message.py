@@ -22,6 +22,7 @@ NO_EXTRAS: Final = Extras()
 class Message(msgspec.Struct, frozen=True, gc=False):
     """A message from the broker. mid is 0 where there is nothing to acknowledge; redelivered: it was sent before.
 
+    ids: the identifiers of the subscriptions that this copy came through, where the broker says so (MQTT 5).
     Units: missing bytes at the end of the payload that were beyond what is read of one message.
     """
 
@@ -33,3 +34,4 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     mid: int = 0
     extras: Extras = NO_EXTRAS
     missing: int = 0
+    ids: tuple[int, ...] = ()

@@ -80,16 +80,20 @@ def read_publish(packet: Packet, *, five: bool) -> Message:
             mid = body[at] << 8 | body[at + 1]
             at += 2
         extras = NO_EXTRAS
+        ids: tuple[int, ...] = ()
         if five:
-            if body[at]:
+            if body[at] == 2 and body[at + 1] == _SUBSCRIPTION and body[at + 2] < 0x80:  # nearly always
+                ids = (body[at + 2],)
+                at += 3
+            elif body[at]:
                 length, at = _varint(body, at)
-                extras = _extras(body[at : at + length])
+                extras, ids = _properties(body[at : at + length])
                 at += length
             else:
                 at += 1
     except IndexError as error:
         raise ProtocolError("the broker sent a PUBLISH that is too short") from error
-    return Message(topic, body[at:], qos, bool(header & 1), bool(header & 8), mid, extras, packet.missing)
+    return Message(topic, body[at:], qos, bool(header & 1), bool(header & 8), mid, extras, packet.missing, ids)
 
 
 def pubacks(mids: list[int]) -> bytes:
@@ -97,9 +101,13 @@ def pubacks(mids: list[int]) -> bytes:
     return b"".join([b"\x40\x02" + mid.to_bytes(2, "big") for mid in mids])
 
 
-def _extras(block: bytes) -> Extras:
-    """The properties of a PUBLISH that a job may carry; of a repeated user property the last value."""
+def _properties(block: bytes) -> tuple[Extras, tuple[int, ...]]:
+    """The properties of a PUBLISH that a job may carry, and the subscriptions it came through.
+
+    Of a repeated user property the last value counts.
+    """
     at, end = 0, len(block)
+    ids: list[int] = []
     user: dict[str, str] = {}
     texts: dict[int, str] = {}
     correlation: bytes | None = None
@@ -109,7 +117,8 @@ def _extras(block: bytes) -> Extras:
         if kind in _FIXED:
             at += _FIXED[kind]
         elif kind == _SUBSCRIPTION:
-            _, at = _varint(block, at)
+            id, at = _varint(block, at)
+            ids.append(id)
         elif kind == _USER:
             key, at = _string(block, at)
             value, at = _string(block, at)
@@ -121,7 +130,10 @@ def _extras(block: bytes) -> Extras:
             texts[kind] = text.decode(errors="replace")
         else:
             raise ProtocolError(f"the broker sent a PUBLISH with property {kind}")
-    return Extras(user or None, texts.get(_CONTENT_TYPE), texts.get(_RESPONSE_TOPIC), correlation)
+    if not (user or texts) and correlation is None:
+        return NO_EXTRAS, tuple(ids)
+    extras = Extras(user or None, texts.get(_CONTENT_TYPE), texts.get(_RESPONSE_TOPIC), correlation)
+    return extras, tuple(ids)
 
 
 def _string(block: bytes, at: int) -> tuple[bytes, int]:

@@ -58,7 +58,7 @@ class Publisher(Connection):
         answer_s: float,
         keep_session: bool,
     ) -> None:
-        nothing = Callbacks(begun=lambda present: None, received=lambda message: None)
+        nothing = Callbacks(begun=lambda present, named: None, received=lambda message: None)
         super().__init__(
             broker,
             version,

@@ -14,6 +14,7 @@ import logging
 import socket
 import ssl
 import time
+from collections import deque
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -48,7 +49,9 @@ class Stream(aiomqtt.Client):
         self._context = context
         self._five = five
         self._paused = False
+        self._was_paused = False  # since the last look at the pings
         self._splitter = Splitter(broker.max_packet_bytes)
+        self._split: deque[Packet] = deque()  # read and not taken: what stood behind the packet that made us pause
 
     @property
     def ended(self) -> bool:
@@ -62,10 +65,10 @@ class Stream(aiomqtt.Client):
         self._disconnected.exception()  # read, so that asyncio does not call it forgotten
 
     def pause(self) -> None:
-        """Read no more, so that the broker holds the rest; pings go on."""
+        """Take no more, from this packet on, so that the broker holds the rest; pings and what we send go on."""
         sock: Any = self._client.socket()
         if sock is not None and not self._paused:
-            self._paused = True
+            self._paused = self._was_paused = True
             self._loop.remove_reader(sock.fileno())
 
     def resume(self) -> None:
@@ -74,6 +77,7 @@ class Stream(aiomqtt.Client):
         if sock is not None and self._paused:
             self._paused = False
             self._loop.add_reader(sock.fileno(), self._readable)
+            self._loop.call_soon(self._readable)  # for what was read already, here or by TLS
 
     async def log_in(self) -> None:
         """Dial, send CONNECT and wait for its answer. Errors: aiomqtt.MqttError, OSError."""
@@ -115,17 +119,15 @@ class Stream(aiomqtt.Client):
 
     def _readable(self) -> None:
         """Take what has come. Whatever goes wrong here ends the connection, never the loop."""
-        sock: Any = self._client.socket()
         try:
-            while sock is not None:
+            while (sock := self._take_split()) is not None:
                 data = sock.recv(_READ_BYTES)
                 if not data:
                     self._client._loop_rc_handle(paho.MQTT_ERR_CONN_LOST)
                     return
                 self._client._last_bytes_received = time.monotonic()
-                for packet in self._splitter.feed(data):
-                    self._take(packet)
-                sock = self._client.socket()
+                self._split += self._splitter.feed(data)
+                sock = self._take_split()
                 if not isinstance(sock, ssl.SSLSocket) or not sock.pending():
                     return
         except (BlockingIOError, ssl.SSLWantReadError, ssl.SSLWantWriteError):
@@ -135,6 +137,12 @@ class Stream(aiomqtt.Client):
         except Exception as error:
             log.exception("the MQTT connection is closed because a message was not taken")
             self._end(error)
+
+    def _take_split(self) -> Any:
+        """Take the packets that were read; the socket if there is room for more, else None."""
+        while self._split and not self._paused and self._client.socket() is not None:
+            self._take(self._split.popleft())
+        return None if self._paused else self._client.socket()
 
     def _take(self, packet: Packet) -> None:
         if packet.header & 0xF0 == PUBLISH and not packet.header & QOS_2:
@@ -177,9 +185,13 @@ class Stream(aiomqtt.Client):
         self._received(Message(message.topic, bytes(message.payload), message.qos, bool(message.retain)))
 
     async def _misc_loop(self) -> None:
-        """Pings, once a second. While paused the answer to a ping lies unread: it must not count as missing."""
+        """Pings, once a second. While paused the answer to a ping lies unread: it must not count as missing.
+
+        Nor after a pause, however short, for it may lie behind messages that we are not taking faster.
+        """
         while True:
-            if self._paused:
+            if self._paused or self._was_paused:
+                self._was_paused = False
                 self._client._ping_t = 0.0
             if self._client.loop_misc() != paho.MQTT_ERR_SUCCESS:
                 return

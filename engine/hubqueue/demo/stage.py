@@ -29,7 +29,7 @@ from hubqueue.model.decode import Payload
 from hubqueue.model.job import Options
 from hubqueue.model.retry import Backoff
 from hubqueue.model.verbs import Event
-from hubqueue.mqtt.link import Link
+from hubqueue.mqtt.link import Link, nothing
 from hubqueue.mqtt.rules import Rule
 from hubqueue.work.worker import Worker
 
@@ -131,7 +131,9 @@ def _edge(folder: Path, broker: Broker, uplink_port: int) -> Config:
 
 def _publisher(broker: Broker) -> Link:
     """The sensors' own connection to the broker."""
-    return Link(broker, "hubqueue-demo-sensors", {}, begun=lambda present: None, received=lambda message: None)
+    return Link(
+        broker, "hubqueue-demo-sensors", nothing, begun=lambda present, named: None, received=lambda message: None
+    )
 
 
 class Scene:

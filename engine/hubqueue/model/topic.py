@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import zip_longest
 from typing import Final
 
 from hubqueue.errors import Invalid
@@ -70,6 +71,23 @@ class TopicFilter:
             if level not in ("+", other.levels[index]):
                 return False
         return len(self.levels) == len(other.levels)
+
+    def overlaps(self, other: TopicFilter) -> bool:
+        """Whether some topic is taken by both. Of shared subscriptions the topics are compared, not the groups."""
+        ours, others = self.levels, other.levels
+        if any(wild[0] in ("+", "#") and text[0].startswith("$") for wild, text in ((ours, others), (others, ours))):
+            return False
+        for one, another in zip_longest(ours, others):
+            if "#" in (one, another):
+                return True
+            if one is None or another is None or (one != another and "+" not in (one, another)):
+                return False
+        return True
+
+    @property
+    def shared(self) -> bool:
+        """Whether several clients get one copy of each message between them."""
+        return bool(self._shared)
 
     def __repr__(self) -> str:
         return f"TopicFilter({self.text!r})"

@@ -40,7 +40,7 @@ class ChannelBridge:
     """`start` until `close`. publish raises LinkDown; link says how the link is now."""
 
     def __init__(self, channels: Channels, publish: Publish, link: Callable[[], LinkState]) -> None:
-        self.subscription = MESSAGES.subscription
+        self.filter = MESSAGES
         self._channels = channels
         self._publish = publish
         self._link = link
@@ -62,17 +62,15 @@ class ChannelBridge:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    def received(self, message: Message) -> bool:
-        """Take a message of the broker; whether it belongs to a channel."""
+    def received(self, message: Message) -> None:
+        """Take a message of the broker on a channel's topic."""
         parts = MESSAGES.match(message.topic)
-        if parts is None:
-            return False
-        if not message.retain and not message.missing and not self._is_echo(message):
-            try:
-                self._channels.publish(parts["channel"], _data(message.payload), source=self)
-            except HubqueueError:  # no name for a channel, or too large: nobody can listen to it
-                pass
-        return True
+        if parts is None or message.retain or message.missing or self._is_echo(message):
+            return
+        try:
+            self._channels.publish(parts["channel"], _data(message.payload), source=self)
+        except HubqueueError:  # no name for a channel, or too large: nobody can listen to it
+            pass
 
     def _hear(self, message: ChannelMessage) -> None:
         if message.source is not self and self._link().up:

@@ -1,58 +1,40 @@
-"""A lane: one link and its rules. Messages in, jobs committed and synced, and only then acknowledged (promise P2).
+"""A lane's connection: a client of the broker, what it subscribes to, and what becomes of what it is sent.
 
-Two loops, so that a batch is stored while the one before it is synced; one batch at a time is stored, so that the
-jobs of a topic keep the order of its messages. What cannot be stored now is kept in memory, in order, bounded by
-Receive Maximum and bytes, and tried again: nothing is acknowledged, nothing is lost.
+A lane has one, or several where filters overlap and the broker does not name subscriptions (`lanes`).
 """
 
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections import deque
-from collections.abc import Callable, Sequence
-from typing import Final, Protocol
-
-import msgspec
+from collections.abc import Callable, Mapping, Sequence
+from typing import Protocol
 
 from hubqueue.broker.broker import Broker
-from hubqueue.broker.connection import Status
+from hubqueue.broker.connection import Asked, Status
 from hubqueue.broker.message import Message
-from hubqueue.client.backoff import Backoff
-from hubqueue.errors import HubqueueError
+from hubqueue.errors import LinkDown
 from hubqueue.hub.hub import Hub
-from hubqueue.hub.verbs.intake import Dead, Placed, intake
-from hubqueue.model.outcome import Blob
-from hubqueue.mqtt.envelope import unread_job
-from hubqueue.mqtt.inflight import Delivery, Inflight
+from hubqueue.model.topic import TopicFilter
+from hubqueue.mqtt.entry import Entry
+from hubqueue.mqtt.kept import Subscribed, remember, subscribed
 from hubqueue.mqtt.link import Link, LinkState, Where
-from hubqueue.mqtt.routing import Passed, Refused, Routed, Routing, Taken
+from hubqueue.mqtt.routing import Routed, Routing
 from hubqueue.mqtt.stats import Stats
-from hubqueue.mqtt.tasks import watched
-
-log = logging.getLogger(__name__)
-
-BATCH: Final = 500  # messages in one transaction: a few ms of the loop
-BATCH_BYTES: Final = 4_194_304
-SLICE: Final = 100  # messages routed before other work on the loop gets a turn: about 1 ms
-LINGER_BELOW: Final = 100  # a batch this large is worth a commit of its own; a smaller one may wait for company
-FIRST_RETRY_S, MAX_RETRY_S = 0.2, 10.0
-CLOSE_S: Final = 5.0  # how long `close` waits for what was received
-BLOBS: Final = "mqtt"
+from hubqueue.mqtt.subscriptions import Paths
 
 
 class Aside(Protocol):
     """Takes messages of a topic that become no jobs."""
 
-    subscription: str
+    filter: TopicFilter
 
-    def received(self, message: Message) -> bool:
-        """Take a message; whether it was one of them."""
+    def received(self, message: Message) -> None:
+        """Take a message of that topic."""
         ...
 
 
 class Lane:
-    """One client of the broker. `start` until `close`."""
+    """`start` until `close`."""
 
     def __init__(
         self,
@@ -62,212 +44,190 @@ class Lane:
         routing: Routing,
         stats: Stats,
         *,
+        here: Callable[[bool], Sequence[TopicFilter]] | None = None,
+        first: Lane | None = None,
         counted: Callable[[Routed, int], None] = lambda routed, now_ms: None,
         changed: Callable[[LinkState], None] = lambda state: None,
+        begun: Callable[[bool], None] = lambda named: None,
         status: Status | None = None,
         aside: Aside | None = None,
         where: Where | None = None,
     ) -> None:
-        """aside: takes messages that become no jobs."""
+        """here: which of the lane's filters are this client's, told whether the broker names subscriptions: else all.
+
+        first: the lane's first client, where this is a further one. begun: told the same as `here` on every connection.
+        aside: takes messages that become no jobs.
+        """
+        self.client_id = client_id
+        self.named: bool | None = None  # whether the broker names subscriptions; None: not known yet
         self._hub = hub
-        self._broker = broker
-        self._client_id = client_id
         self._routing = routing
-        self._stats = stats
-        self._counted = counted
+        self._here = here or (lambda named: routing.filters())
+        self._first = first or self
+        self._paths = Paths(routing.filters())
+        self._begun = begun
         self._changed = changed
-        self._inflight = Inflight()
-        self._arrived: deque[Delivery] = deque()
-        self._unsynced: list[Delivery] = []
-        self._wake_store = asyncio.Event()
-        self._wake_sync = asyncio.Event()
-        self._empty = asyncio.Event()
-        self._empty.set()
-        self._subscribed = asyncio.Event()
-        self._closing = False
-        self._tasks: list[asyncio.Task[None]] = []
         self._aside = aside
-        self._subscriptions = routing.subscriptions()
-        if aside is not None:
-            self._subscriptions |= {aside.subscription: 0}
+        self._subscribed = Subscribed()
+        self._noted = False  # what is subscribed, in the file
         self.link = Link(
             broker,
             client_id,
-            self._subscriptions,
-            begun=self._inflight.begin,
+            self._wanted,
+            begun=self._on_begun,
             received=self._received,
             changed=self._link_changed,
             status=status,
             where=where,
         )
+        self._entry = Entry(hub, broker, client_id, routing, self._paths, self.link, stats, counted)
 
     async def start(self) -> None:
         """Connect and take messages."""
-        known = await self._known_subscriptions()
-        await self._remember(sorted({*known, *self._subscriptions}))
-        self.link.forget([text for text in known if text not in self._subscriptions])
-        loops = {"store": self._store(), "sync": self._sync(), "remember": self._remember_new()}
-        self._tasks = [watched(loop, f"mqtt-{name}-{self._client_id}") for name, loop in loops.items()]
+        known = await subscribed(self._hub, self.client_id)
+        wanted = [each.subscription for each in self._routing.filters()]
+        if self._aside is not None:
+            wanted.append(self._aside.filter.subscription)
+        self._subscribed = known.numbered(wanted) if self._first is self else known
+        await self._entry.start()
         self.link.start()
 
     async def close(self) -> None:
-        """Take no more, store and acknowledge what was received if that goes quickly, and leave."""
-        self._closing = True
-        try:
-            async with asyncio.timeout(CLOSE_S):
-                await self._empty.wait()
-        except TimeoutError:
-            log.warning("messages are left to the broker client=%s count=%d", self._client_id, len(self._inflight))
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        """Read no more, acknowledge what is in the file, and leave; the rest comes again."""
+        await self._entry.close()
         await self.link.close()
 
     @property
     def unacknowledged(self) -> int:
         """Messages that the broker waits to hear about."""
-        return len(self._inflight)
+        return len(self._entry.inflight)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether it is connected and nothing is on its way."""
+        return self.link.state.up and self._entry.quiet
+
+    @property
+    def numbers(self) -> Mapping[str, int]:
+        """Of the lane's subscriptions: the identifiers of their messages, lower for older ones."""
+        return self._first._subscribed.numbers
+
+    async def tidy(self) -> None:
+        """Give up what an earlier life, or another kind of connection, subscribed to. Errors: LinkDown, those of hubs.
+
+        Only once everything that is wanted is subscribed, wherever: no message may fall between the two.
+        """
+        wanted = {each.topic for each in self._asked(named=bool(self.named))}
+        stale = [text for text in self._subscribed.filters if text not in wanted]
+        if stale:
+            await self.link.unsubscribe(stale)
+            self._subscribed = self._subscribed.without(stale)
+            await remember(self._hub, self.client_id, self._subscribed)
+
+    async def _wanted(self, named: bool) -> Sequence[Asked]:
+        """What to subscribe to. It is noted before: the session may have it from now on."""
+        asked = self._asked(named=named)
+        known = self._subscribed.having([each.topic for each in asked])
+        if known != self._subscribed or not self._noted:
+            await remember(self._hub, self.client_id, known)
+            self._subscribed, self._noted = known, True
+        return asked
+
+    def _asked(self, *, named: bool) -> list[Asked]:
+        qos = self._routing.subscriptions()
+        asked = {each.subscription: qos[each.subscription] for each in self._here(named)}
+        if self._aside is not None:
+            asked.setdefault(self._aside.filter.subscription, 0)
+        ids = self.numbers if named else {}
+        return [Asked(text, most, ids.get(text, 0)) for text, most in asked.items()]
+
+    def _turn(self, *, named: bool) -> None:
+        """Tell the subscriptions of messages by what is subscribed here."""
+        self._routing.assign(self.numbers)
+        self._paths.turn(self._here(named), self.numbers if named else {})
+
+    def _on_begun(self, session_present: bool, named: bool) -> None:
+        self.named = named
+        self._entry.inflight.begin(session_present)
+        self._turn(named=named)
+        self._begun(named)
 
     def _received(self, message: Message) -> None:
-        if self._closing:
-            return
-        if self._aside is not None and not message.mid and self._aside.received(message):
-            return  # what a rule subscribed to with QoS 1 comes besides, with an id
-        delivery = self._inflight.take(message)
-        if delivery is None:
-            self._stats.redelivered += 1
-            self._acknowledge()  # it may be stored already
-            return
-        self._stats.received += 1
-        full = self._inflight.held_bytes > self._broker.max_held_bytes
-        if not message.mid and (full or self._inflight.held_qos0 > self._broker.max_held_qos0):
-            self._inflight.store(delivery)
-            self._stats.dropped += 1
-            return
-        if full:
-            self.link.pause()
-        self._empty.clear()
-        self._arrived.append(delivery)
-        self._wake_store.set()
+        if self._aside is None or message.mid or not self._take_aside(message, self._aside):
+            self._entry.receive(message)
 
-    async def _store(self) -> None:
-        """The loop that stores batches, one after the other."""
-        while True:
-            if not self._arrived:
-                self._wake_store.clear()
-                await self._wake_store.wait()
-            batch = self._next_batch()
-            taken: list[Taken] = []
-            dead: list[Dead] = []
-            for at in range(0, len(batch), SLICE):
-                if at:
-                    await asyncio.sleep(0)
-                self._route(batch[at : at + SLICE], taken, dead)
-            if taken or dead:
-                self._count(await self._until_stored(taken, dead, linger=len(batch) < LINGER_BELOW))
-            self._unsynced += batch
-            self._wake_sync.set()
+    def _take_aside(self, message: Message, aside: Aside) -> bool:
+        """Whether the message, of QoS 0, was for nobody else."""
+        if aside.filter.match(message.topic) is None:
+            return False
+        id = self.numbers[aside.filter.subscription]
+        if not message.ids or id in message.ids:
+            aside.received(message)
+        return not message.ids or message.ids == (id,)
 
-    async def _sync(self) -> None:
-        """The loop that waits for the disk, and then acknowledges."""
-        backoff = Backoff(FIRST_RETRY_S, MAX_RETRY_S)
-        while True:
-            if not self._unsynced:
-                self._wake_sync.clear()
-                await self._wake_sync.wait()
-            batch, self._unsynced = self._unsynced, []
-            while True:
-                try:
-                    await self._hub.sync()
-                    break
-                except HubqueueError:  # logged by the store; until it has repaired itself nothing is acknowledged
-                    await asyncio.sleep(backoff.next_s())
-            for delivery in batch:
-                self._inflight.store(delivery)
-            self._acknowledge()
-            if not self._inflight.held_bytes:
-                self._empty.set()
-            if self._inflight.held_bytes <= self._broker.max_held_bytes // 2:
-                self.link.resume()
+    def _link_changed(self, state: LinkState) -> None:
+        self._entry.look()
+        self._changed(state)
 
-    def _next_batch(self) -> list[Delivery]:
-        batch: list[Delivery] = []
-        size = 0
-        while self._arrived and len(batch) < BATCH and size < BATCH_BYTES:
-            delivery = self._arrived.popleft()
-            size += delivery.size
-            batch.append(delivery)
-        return batch
 
-    def _route(self, batch: Sequence[Delivery], taken: list[Taken], dead: list[Dead]) -> None:
-        now_ms = self._hub.now_ms()
-        for delivery in batch:
-            passed = True
-            for routed in self._routed(delivery.message, now_ms):
-                self._counted(routed, now_ms)
-                if isinstance(routed, Taken):
-                    taken.append(routed)
-                elif isinstance(routed, Passed):
-                    continue
-                else:
-                    dead.append((routed.job, routed.reason, routed.error))
-                passed = False
-            self._stats.passed += passed
+class Left(Lane):
+    """A client that is not needed any more: what waits for it at the broker is taken, then its session is ended."""
 
-    def _routed(self, message: Message, now_ms: int) -> list[Routed]:
-        try:
-            return self._routing.route(message, now_ms)
-        except Exception as error:  # a defect that one message found must not stop the lane
-            log.exception("a message could not be routed topic=%s", message.topic)
-            return [Refused(None, unread_job(message, None, now_ms), "failed", repr(error))]
+    def __init__(
+        self,
+        hub: Hub,
+        broker: Broker,
+        client_id: str,
+        routing: Routing,
+        stats: Stats,
+        *,
+        had: Sequence[TopicFilter],
+        counted: Callable[[Routed, int], None],
+        where: Where | None,
+    ) -> None:
+        """had: what it was subscribed to."""
+        super().__init__(
+            hub,
+            broker,
+            client_id,
+            routing,
+            stats,
+            here=lambda named: (),
+            counted=counted,
+            where=where,
+        )
+        self._had = had
+        self._up = asyncio.Event()
+        self._session_present = True
+        self._heard = 0
 
-    async def _until_stored(self, taken: list[Taken], dead: list[Dead], *, linger: bool) -> Placed:
-        """Store a batch, however often it takes."""
-        backoff = Backoff(FIRST_RETRY_S, MAX_RETRY_S)
-        size = sum(len(each.job.data or b"") for each in taken)
-        held = False
-        while True:
+    async def emptied(self, quiet_s: float) -> None:
+        """Return once everything that waited for it at the broker is acknowledged: nothing came for so long."""
+        while self._session_present:
+            await self._up.wait()
             try:
-                placed = await self._hub.run(lambda tx: intake(tx, taken, dead), linger=linger, size=size)
-            except HubqueueError as error:
-                if not held:
-                    log.warning(
-                        "messages are held, the hub takes no jobs client=%s code=%s", self._client_id, error.code
-                    )
-                held = True
-                await asyncio.sleep(backoff.next_s())
-            else:
-                if held:
-                    log.info("messages are taken again client=%s", self._client_id)
-                return placed
+                await self.tidy()
+            except LinkDown:
+                self._up.clear()
+                continue
+            before = self._heard
+            await asyncio.sleep(quiet_s)
+            if self.quiet and self._heard == before:
+                return
 
-    def _count(self, placed: Placed) -> None:
-        self._stats.enqueued += placed.enqueued
-        self._stats.unroutable += placed.dead
-        self._stats.overflowed += placed.overflowed
-        self._stats.dropped += placed.dropped
+    def _on_begun(self, session_present: bool, named: bool) -> None:
+        self._session_present = session_present
+        super()._on_begun(session_present, named)
 
-    def _acknowledge(self) -> None:
-        """Acknowledge what can be; without a connection it stays known, should the broker send it again."""
-        if self.link.connected:
-            mids = self._inflight.acknowledgeable()
-            self.link.acknowledge(mids)
-            self._stats.acknowledged += len(mids)
+    def _received(self, message: Message) -> None:
+        self._heard += 1
+        super()._received(message)
 
     def _link_changed(self, state: LinkState) -> None:
         if state.up:
-            self._subscribed.set()
-        self._changed(state)
+            self._up.set()
+        super()._link_changed(state)
 
-    async def _remember_new(self) -> None:
-        await self._subscribed.wait()
-        await self._remember(sorted(self._subscriptions))
-
-    async def _known_subscriptions(self) -> list[str]:
-        """What this client may have subscribed to in an earlier life; the broker's session still has it."""
-        blob = await self._hub.blob(BLOBS, self._client_id)
-        return [] if blob is None else msgspec.msgpack.decode(blob, type=list[str])
-
-    async def _remember(self, subscriptions: list[str]) -> None:
-        blob = Blob(BLOBS, self._client_id, msgspec.msgpack.encode(subscriptions))
-        await self._hub.settle([], blobs=[blob])
+    def _turn(self, *, named: bool) -> None:
+        self._routing.assign_left(self._had)
+        self._paths.turn(self._had, self.numbers if named else {})

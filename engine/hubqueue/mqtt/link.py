@@ -10,12 +10,13 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Final
 
 from hubqueue.broker.broker import Broker
-from hubqueue.broker.connection import Callbacks, Connection, Status, Version
+from hubqueue.broker.connection import Asked, Callbacks, Connection, Status, Version
 from hubqueue.broker.message import Message
 from hubqueue.broker.versions import Versions
 from hubqueue.client.backoff import Backoff
@@ -26,6 +27,13 @@ from hubqueue.mqtt.tasks import watched
 log = logging.getLogger(__name__)
 
 Where = Callable[[], Awaitable[Broker]]
+Wanted = Callable[[bool], Awaitable[Sequence[Asked]]]
+
+
+async def nothing(named: bool) -> Sequence[Asked]:
+    """For a link that only publishes."""
+    return ()
+
 
 GOODBYE_S: Final = 3.0  # a broker that does not answer must not hold up the hub's end
 HEALTHY_S: Final = 30.0  # a connection that held this long starts the back-off anew
@@ -54,20 +62,22 @@ class Link:
         self,
         broker: Broker,
         client_id: str,
-        subscriptions: Mapping[str, int],
+        wanted: Wanted,
         *,
-        begun: Callable[[bool], None],
+        begun: Callable[[bool, bool], None],
         received: Callable[[Message], None],
         changed: Callable[[LinkState], None] = lambda state: None,
         status: Status | None = None,
         where: Where | None = None,
     ) -> None:
-        """where: asked before every attempt to connect; a broker that moves or changes its password is found again."""
+        """wanted: asked on every connection what to subscribe to, told whether its messages may carry identifiers.
+
+        where: asked before every attempt to connect; a broker that moves or changes its password is found again.
+        """
         self.state = LinkState(up=False, since_ms=_now_ms())
         self._broker = broker
         self._client_id = client_id
-        self._subscriptions = dict(subscriptions)
-        self._stale: list[str] = []
+        self._wanted = wanted
         self._callbacks = Callbacks(self._on_begun(begun), received)
         self._changed = changed
         self._status = status
@@ -75,14 +85,11 @@ class Link:
         self._context: ssl.SSLContext | None = client_context(broker.tls) if broker.tls else None
         self._connection: Connection | None = None
         self._versions = Versions(broker)
-        self._subscribed = False  # in this session, by this process
+        self._subscribed: Sequence[Asked] | None = None  # in this session, by this process
         self._session_present = False
+        self._named = False
         self._paused = False
         self._task: asyncio.Task[None] | None = None
-
-    def forget(self, stale: list[str]) -> None:
-        """Unsubscribe from these once connected: the session still has them from an earlier life."""
-        self._stale = stale
 
     def start(self) -> None:
         """Connect, and go on connecting, in a task of its own."""
@@ -102,16 +109,26 @@ class Link:
             async with asyncio.timeout(GOODBYE_S):
                 if self._status is not None and not connection.ended:
                     await connection.send(self._status.topic, self._status.offline, retain=True)
+                elif not connection.ended:  # an answer says that the acknowledgements before it were heard
+                    await connection.unsubscribe_all([f"hubqueue/{self._client_id}/nothing"])
                 await connection.close()
         except (LinkDown, TimeoutError):
             pass  # the broker says it for us: the last will
         connection.abort()
         self._set(LinkState(up=False))
 
+    async def end_session(self) -> None:
+        """Have the broker forget the session of this client, which is closed. Errors: LinkDown."""
+        connection, _ = await self._versions.open(partial(self._opened, keep_session=False))
+        await connection.close()
+
     @property
     def connected(self) -> bool:
-        """Whether an acknowledgement can leave. False while connecting: old packet ids would hit new messages."""
-        return self._connection is not None and self._connection.carries
+        """Whether an acknowledgement may leave. False while connecting: old packet ids would hit new messages.
+
+        And until everything is subscribed: what an acknowledgement makes the broker send could not be held back yet.
+        """
+        return self.state.up and self._connection is not None and self._connection.carries
 
     def acknowledge(self, mids: list[int]) -> None:
         """Acknowledge messages of the present connection."""
@@ -126,6 +143,12 @@ class Link:
         if connection is None or connection.ended or not self.state.up:
             raise LinkDown(f"MQTT broker {self._broker.url}: not connected")
         await connection.send(topic, payload, qos=qos, retain=retain, correlation=correlation)
+
+    async def unsubscribe(self, topics: Sequence[str]) -> None:
+        """Errors: LinkDown."""
+        if self._connection is None or not self.state.up:
+            raise LinkDown(f"MQTT broker {self._broker.url}: not connected")
+        await self._connection.unsubscribe_all(list(topics))
 
     def pause(self) -> None:
         """Read no more messages until `resume`, over reconnects too."""
@@ -172,15 +195,7 @@ class Link:
             self._broker = broker
 
     async def _open(self, version: Version, answer_s: float) -> Connection:
-        connection = Connection(
-            self._broker,
-            version,
-            self._client_id,
-            self._callbacks,
-            context=self._context,
-            status=self._status,
-            answer_s=answer_s,
-        )
+        connection = self._made(version, answer_s)
         self._connection = connection  # before it is open: messages of the session come with the answer to CONNECT
         try:
             await connection.open()
@@ -195,22 +210,37 @@ class Link:
             raise
         return connection
 
+    async def _opened(self, version: Version, answer_s: float, *, keep_session: bool) -> Connection:
+        connection = self._made(version, answer_s, keep_session=keep_session)
+        await connection.open()
+        return connection
+
+    def _made(self, version: Version, answer_s: float, *, keep_session: bool = True) -> Connection:
+        return Connection(
+            self._broker,
+            version,
+            self._client_id,
+            self._callbacks,
+            context=self._context,
+            status=self._status,
+            answer_s=answer_s,
+            keep_session=keep_session,
+        )
+
     async def _subscribe(self, connection: Connection, version: Version) -> None:
         """Ask for the topics. With 3.1.1 not again in a session that has them: retained messages would come again."""
-        if version == "3.1.1" and self._subscribed and self._session_present:
+        asked = await self._wanted(self._named)
+        if version == "3.1.1" and self._subscribed == asked and self._session_present:
             return
-        if self._stale:
-            await connection.unsubscribe_all(self._stale)
-            self._stale = []
-        refused = await connection.subscribe_all(self._subscriptions)
-        self._subscribed = True
+        refused = await connection.subscribe_all(asked)
+        self._subscribed = asked
         for text in refused:
             log.warning("the MQTT broker refuses this subscription, check its access rules topic=%s", text)
 
-    def _on_begun(self, begun: Callable[[bool], None]) -> Callable[[bool], None]:
-        def note(session_present: bool) -> None:
-            self._session_present = session_present
-            begun(session_present)
+    def _on_begun(self, begun: Callable[[bool, bool], None]) -> Callable[[bool, bool], None]:
+        def note(session_present: bool, named: bool) -> None:
+            self._session_present, self._named = session_present, named
+            begun(session_present, named)
 
         return note
 

@@ -1,12 +1,13 @@
 """From messages to jobs: the rules of one lane, compiled, and what each makes of a message.
 
 Pure and synchronous; the lane calls `route` for every message, the rules tester (`trial`) for one. What a topic
-leads to is remembered, because devices send on the same topics again and again.
+leads to is remembered, because devices send on the same topics again and again. Which rules a copy of a message is
+for is explained in `subscriptions`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Literal
 
 import msgspec
@@ -22,6 +23,7 @@ from hubqueue.model.topic import TopicFilter, widest
 from hubqueue.mqtt.envelope import encoded, envelope, unread_job
 from hubqueue.mqtt.invoke import INVOKE, invoked, read_invoke
 from hubqueue.mqtt.rules import MAIN_LANE, VALUES, Rule, check_rule, name_of, queue_of
+from hubqueue.mqtt.subscriptions import Through, owners
 
 _REMEMBERED: Final = 10_000  # topics; a few hundred bytes each
 
@@ -55,12 +57,13 @@ Routed = Taken | Passed | Refused
 
 
 class _Way(msgspec.Struct, frozen=True, gc=False):
-    """Where one rule sends one topic; or why it cannot."""
+    """Where one rule, or the invoke topic (None), sends one topic; or why it cannot. filter: the rule's, as asked."""
 
-    rule: _Compiled
+    filter: str
+    rule: _Compiled | None
     parts: dict[str, str]
     queue: str
-    name: str
+    name: str = ""
     refusal: str | None = None
 
 
@@ -84,9 +87,10 @@ class _Compiled:
         if parts is None:
             return None
         try:
-            return _Way(self, parts, queue_of(self.rule, parts), name_of(self.rule, parts))
+            queue, name = queue_of(self.rule, parts), name_of(self.rule, parts)
+            return _Way(self.filter.subscription, self, parts, queue, name)
         except Invalid as error:
-            return _Way(self, parts, "", "", str(error))
+            return _Way(self.filter.subscription, self, parts, "", "", str(error))
 
     def options_for(self, values: dict[str, object]) -> Options | None:
         """The job's options, with its deduplication key worked out."""
@@ -111,36 +115,64 @@ class Routing:
     def __init__(self, rules: Sequence[Rule], *, invoke: bool = False) -> None:
         self._invoke = invoke
         self._rules = [_Compiled(rule) for rule in rules]
-        self._ways: dict[str, tuple[_Way, ...]] = {}
+        self._owners: Mapping[str, str] = {}
+        self._left = False
+        self._ways: dict[tuple[str, Through], tuple[_Way, ...] | None] = {}
+        self.assign({})
+
+    def filters(self) -> list[TopicFilter]:
+        """What to ask the broker for: without filters that another one covers."""
+        return widest(narrow for narrow, _ in self._asked())
 
     def subscriptions(self) -> dict[str, int]:
-        """What to ask the broker for: topic filter to QoS, without filters that another one covers."""
-        asked = [(rule.filter, min(rule.rule.qos, 1)) for rule in self._rules]
-        if self._invoke:
-            asked.append((INVOKE, 1))
-        return {
-            wide.subscription: max(qos for narrow, qos in asked if wide.covers(narrow))
-            for wide in widest(narrow for narrow, _ in asked)
-        }
+        """`filters` with the QoS to ask for."""
+        asked = self._asked()
+        return {wide.subscription: max(qos for narrow, qos in asked if wide.covers(narrow)) for wide in self.filters()}
 
-    def route(self, message: Message, now_ms: int) -> list[Routed]:
-        """What each rule that takes the topic makes of it; at least one answer. Invoke topics are no rule's."""
-        if self._invoke and (queue := invoked(message.topic)) is not None:
-            return [_invoke(message, queue, now_ms)]
-        ways = self._ways.get(message.topic)
+    def assign(self, numbers: Mapping[str, int]) -> None:
+        """Give each rule to its subscription; numbers: of the subscriptions, the oldest first."""
+        self._owners = owners([narrow for narrow, _ in self._asked()], numbers)
+        self._ways.clear()
+
+    def assign_left(self, left: Sequence[TopicFilter]) -> None:
+        """For what still comes through subscriptions that are given up: for the rules that they cover, else for all."""
+        every = [narrow for narrow, _ in self._asked()]
+        self._owners = {
+            rule.subscription: wide.subscription for rule in every for wide in reversed(left) if wide.covers(rule)
+        }
+        self._left = True
+        self._ways.clear()
+
+    def route(self, message: Message, now_ms: int, through: Through = None) -> list[Routed]:
+        """What each rule makes of a copy that came through these subscriptions; none where it is for other rules.
+
+        Invoke topics are no rule's.
+        """
+        key = (message.topic, through)
+        ways = self._ways.get(key)
         if ways is None:
-            ways = self._remember(message.topic)
-        if not ways:
+            if len(self._ways) >= _REMEMBERED:
+                self._ways.clear()
+            ways = self._ways[key] = self._find(*key)
+        if ways is None:
             error = f"no rule takes topic {message.topic!r}"
             return [Refused(None, unread_job(message, None, now_ms), "no_rule", error)]
         return [_follow(way, message, now_ms) for way in ways]
 
-    def _remember(self, topic: str) -> tuple[_Way, ...]:
-        ways = tuple(way for rule in self._rules if (way := rule.way(topic)) is not None)
-        if len(self._ways) >= _REMEMBERED:
-            self._ways.clear()
-        self._ways[topic] = ways
-        return ways
+    def _find(self, topic: str, through: Through) -> tuple[_Way, ...] | None:
+        """None where no rule takes the topic at all."""
+        if self._invoke and (queue := invoked(topic)) is not None:
+            every: tuple[_Way, ...] = (_Way(INVOKE.subscription, None, {}, queue),)
+        else:
+            every = tuple(way for rule in self._rules if (way := rule.way(topic)) is not None)
+        if through is None or not every:
+            return every or None
+        meant = tuple(way for way in every if self._owners.get(way.filter) in through)
+        return meant if meant or not self._left else every
+
+    def _asked(self) -> list[tuple[TopicFilter, int]]:
+        asked = [(rule.filter, min(rule.rule.qos, 1)) for rule in self._rules]
+        return [*asked, (INVOKE, 1)] if self._invoke else asked
 
 
 def lanes_of(rules: Sequence[Rule], *, invoke: bool) -> dict[str, Routing]:
@@ -154,6 +186,8 @@ def lanes_of(rules: Sequence[Rule], *, invoke: bool) -> dict[str, Routing]:
 
 def _follow(way: _Way, message: Message, now_ms: int) -> Routed:
     compiled = way.rule
+    if compiled is None:
+        return _invoke(message, way.queue, now_ms)
     rule = compiled.rule
     if way.refusal is not None:
         return _refused(rule, message, "bad_queue", way.refusal, now_ms)

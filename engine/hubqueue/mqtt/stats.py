@@ -9,6 +9,7 @@ from dataclasses import dataclass
 class Stats:
     """Units: messages, but for enqueued, overflowed and answered: jobs.
 
+    received: each message once, in each lane that takes it; copies: the same messages through further subscriptions;
     redelivered: came again and were recognized; passed: left out by every rule that took their topic, as wanted;
     unroutable: kept in the dead-letter queue of `_unroutable`; overflowed: moved to `_overflow` because their queue
     was full; dropped: lost because a rule or a bound says so (full queue with on_full drop, full `_overflow`,
@@ -16,6 +17,7 @@ class Stats:
     """
 
     received: int = 0
+    copies: int = 0
     redelivered: int = 0
     enqueued: int = 0
     passed: int = 0

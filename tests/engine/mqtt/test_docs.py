@@ -11,9 +11,10 @@ import pytest
 
 from hubqueue.config.load import load
 from hubqueue.model.decode import KINDS
-from hubqueue.mqtt.bridge import STATUS_TOPIC, client_id
+from hubqueue.mqtt.bridge import STATUS_TOPIC
 from hubqueue.mqtt.envelope import Envelope
 from hubqueue.mqtt.invoke import Invoke
+from hubqueue.mqtt.lanes import client_id
 from hubqueue.mqtt.routing import Passed, Refused, Taken
 from hubqueue.mqtt.stats import Stats
 from hubqueue.mqtt.trial import try_message
@@ -59,7 +60,7 @@ def test_every_reason_in_the_code_is_in_the_guide() -> None:
         path.read_text()
         for path in (
             source / "mqtt" / "routing.py",
-            source / "mqtt" / "lane.py",
+            source / "mqtt" / "entry.py",
             source / "hub" / "verbs" / "intake.py",
         )
     )

@@ -16,7 +16,7 @@ import pytest
 from hubqueue.hub.hub import Hub
 from support.child import environment
 from support.disk import Powered, shim
-from support.mosquitto import Mosquitto
+from support.mosquitto import VERSIONS, Mosquitto
 from support.mqtt import publish
 from support.waiting import in_time, until
 
@@ -32,6 +32,12 @@ class Bridges:
 
     async def start(self, path: Path, port: int, *words: str, **variables: str) -> asyncio.subprocess.Process:
         """One more, and up."""
+        process = await self.launch(path, port, *words, **variables)
+        await told(process)
+        return process
+
+    async def launch(self, path: Path, port: int, *words: str, **variables: str) -> asyncio.subprocess.Process:
+        """One more, on its way."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
             "-m",
@@ -43,7 +49,6 @@ class Bridges:
             env=environment(variables),
         )
         self._running.append(process)
-        await told(process)
         return process
 
     async def kill_all(self) -> None:
@@ -100,6 +105,42 @@ async def test_p2_messages_received_and_not_stored_come_again_after_a_kill(tmp_p
         await publish(broker.port, [("s/b", b"300")])
         await stored(process, broker)
         assert await payloads(path) == list(range(301))
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+@pytest.mark.parametrize("mosquitto", VERSIONS)
+async def test_p2_a_message_is_one_job_wherever_the_hub_is_killed_but_for_one_moment(
+    tmp_path: Path, bridges: Bridges, mosquitto: str, version: str
+) -> None:
+    """The moment: its packet id has left the file, and its acknowledgement has not left the process."""
+    path = tmp_path / "hub.db"
+
+    def numbered(first: int) -> list[tuple[str, bytes]]:
+        return [("s/a", b"%d" % number) for number in range(first, first + 20)]
+
+    async with Mosquitto(tmp_path, mosquitto) as broker:
+
+        async def until_killed(at: str, messages: list[tuple[str, bytes]]) -> None:
+            await publish(broker.port, messages)
+            process = await bridges.launch(path, broker.port, f"at={at}", f"version={version}")
+            assert await process.wait() == -signal.SIGKILL
+
+        await kill(await bridges.start(path, broker.port, f"version={version}"))  # from now on the broker keeps them
+        await until_killed("committed", numbered(0))
+        await until_killed("synced", numbered(20))
+        assert max(Counter(await payloads(path)).values()) == 1
+        await until_killed("left", [])
+        in_doubt = set(await payloads(path))
+        await until_killed("acknowledged", numbered(40))
+        process = await bridges.start(path, broker.port, f"version={version}")
+        await publish(broker.port, [("s/b", b"60")])
+        await stored(process, broker)
+    counts = Counter(await payloads(path))
+    assert set(counts) == set(range(61))
+    twice = {number for number, count in counts.items() if count > 1}
+    assert twice <= in_doubt
+    assert twice
+    assert max(counts.values()) == 2
 
 
 async def test_p2_twenty_thousand_messages_survive_five_kills(tmp_path: Path, bridges: Bridges) -> None:
