@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 import time
 from collections.abc import Iterator, Mapping
 from itertools import count
@@ -68,10 +69,7 @@ def _numbered(path: Path) -> Iterator[Path]:
 
 async def check_file(hub: Hub, data_path: Path) -> dict[str, Any]:
     """What is wrong with the job file, found on a copy, so that the hub goes on meanwhile."""
-    copy = data_path.with_name(f"{data_path.name}.check")
-    copy.unlink(missing_ok=True)
-    try:
+    with tempfile.TemporaryDirectory(prefix=".hubqueue-check-", dir=data_path.parent) as folder:
+        copy = Path(folder) / data_path.name
         await hub.backup(copy)
         return {"faults": await asyncio.to_thread(audit, copy)}
-    finally:
-        copy.unlink(missing_ok=True)

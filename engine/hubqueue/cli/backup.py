@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -34,7 +35,7 @@ def backup(hub: Hub, file: Path | None, as_json: bool) -> None:
     from hubqueue.cli.output import print_json
     from hubqueue.cli.waiting import waiting
 
-    if file is not None and file.exists():
+    if file is not None and os.path.lexists(file) and not file.is_dir():
         raise Invalid(f"{file} exists already", hint="choose another name; backups are never overwritten")
     with waiting("Writing the backup"):
         reply = hub.ask(ask_backup, patience_s=LONGEST_S)
@@ -56,10 +57,10 @@ async def ask_backup(remote: RemoteHub) -> dict[str, Any]:
 
 
 def _move(written: Path, file: Path) -> Path:
-    import shutil
+    from hubqueue.store.private import explained, move
 
     try:
-        return Path(shutil.move(written, file))
+        return move(written, file)
     except OSError as error:
         hint = f"the hub has written it on its own machine as {written}"
-        raise Invalid(f"the backup cannot be moved to {file}: {error.strerror}", hint=hint) from error
+        raise explained(error, f"The backup cannot be moved to {file}", hint) from error

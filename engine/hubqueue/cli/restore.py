@@ -28,9 +28,8 @@ def restore(backup: Path, data_path: Path, yes: bool) -> None:
         click.confirm(
             f"{data_path} exists. Replace it with {backup}? It is kept under another name.", abort=True, err=True
         )
-    existed = data_path.exists()
     with waiting("Restoring"):
-        put_back(backup, data_path)
+        kept = put_back(backup, data_path)
     click.echo(f"Restored {data_path} from {backup}.")
-    if existed:
-        click.echo(f"The job file from before is kept as {data_path}.before-restore.")
+    if kept is not None:
+        click.echo(f"The job file from before is kept as {kept}.")

@@ -6,115 +6,178 @@ The copy is made with VACUUM INTO: the stepwise backup API never finishes under 
 
 from __future__ import annotations
 
+import errno
 import os
-import shutil
 import sqlite3
+import time
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
-from hubqueue.errors import DamagedFile, Invalid, StoreError
+from hubqueue.errors import DamagedFile, Invalid
+from hubqueue.store import private
 from hubqueue.store.file import FileLock, connect_aside, create_private, translate
 from hubqueue.store.schema import APPLICATION_ID, migrate
 from hubqueue.store.seqs import LAST, RESTORE_GAP
 
-JUMP: Final = f"UPDATE meta SET value = value + {RESTORE_GAP} WHERE key = 'seq_end' AND value < {LAST - RESTORE_GAP}"
+# beyond the ids of the backup and of the file it replaces, which may be of another restored backup
+JUMP: Final = f"""
+    UPDATE meta SET value = max(value, ?) + {RESTORE_GAP}
+    WHERE key = 'seq_end' AND value < {LAST - RESTORE_GAP}
+"""
+SEQ_END: Final = "SELECT value FROM meta WHERE key = 'seq_end'"
+AS_IT_WAS: Final = "the job file is as it was"
 
 
 def copy_to(path: Path, target: Path) -> int:
     """Write a consistent copy of the open file to `target`; its size in bytes. Blocks: run it in a thread.
 
-    Errors: Invalid when the target exists, StoreError.
+    Errors: Invalid when the target exists, DiskFull, StoreError.
     """
-    if target.exists():
-        raise Invalid(f"{target} exists already", hint="choose another name, or delete it first")
-    part = target.with_name(target.name + ".part")
-    part.unlink(missing_ok=True)
-    create_private(part)
-    db = connect_aside(path, read_only=True)
+    cannot = f"The backup {target} cannot be written"
     try:
-        db.execute("VACUUM INTO ?", (str(part),))
+        if os.path.lexists(target):
+            raise FileExistsError(errno.EEXIST, "", str(target))
+        with private.part_of(target) as part:
+            db = connect_aside(path, read_only=True)
+            try:
+                db.execute("VACUUM INTO ?", (str(part),))
+            finally:
+                db.close()
+            private.sync(part)
+            private.place(part, target)
+        return target.stat().st_size
     except sqlite3.Error as error:
-        part.unlink(missing_ok=True)
         raise translate(error, target) from error
-    finally:
-        db.close()
-    _sync(part)
-    part.rename(target)
-    _sync(target.parent)
-    return target.stat().st_size
+    except OSError as error:
+        raise private.explained(error, cannot, "the job file is not touched") from error
 
 
-def check(path: Path) -> None:
-    """Look a backup over. Errors: DamagedFile, NewerFile."""
-    if not path.is_file():
-        raise Invalid(f"There is no file {path}")
+def _check(copy: Path, backup: Path) -> None:
+    """Look a copy of a backup over: the backup itself may lie where nothing can be written. Errors: DamagedFile."""
     try:
-        db = connect_aside(path, read_only=True)
+        db = connect_aside(copy)
         try:
             (application,) = db.execute("PRAGMA application_id").fetchone()
             if application != APPLICATION_ID:
-                raise DamagedFile(f"{path} is not a hubqueue file", hint="choose a file made by 'hubqueue backup'")
+                raise DamagedFile(f"{backup} is not a hubqueue file", hint="choose a file made by 'hubqueue backup'")
             (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
         finally:
             db.close()
     except sqlite3.Error as error:
-        raise translate(error, path) from error
+        raise translate(error, backup) from error
     if verdict != "ok":
-        raise DamagedFile(f"{path} is damaged: {verdict}", hint="choose an older backup")
+        raise DamagedFile(f"{backup} is damaged: {verdict}", hint="choose an older backup")
 
 
-def restore(backup: Path, path: Path) -> None:
-    """Put a backup in the place of a job file that no hub has open. The old file is kept as `<file>.before-restore`.
+def restore(backup: Path, path: Path) -> Path | None:
+    """Put a backup in the place of a job file that no hub has open; where the old file is kept, if there was one.
 
-    Errors: AlreadyOpen, DamagedFile, NewerFile, StoreError.
+    Errors: AlreadyOpen, DamagedFile, NewerFile, Invalid, DiskFull, StoreError. After any of them all is as it was.
     """
-    check(backup)
-    lock = FileLock(path)
-    try:
-        part = path.with_name(path.name + ".part")
-        shutil.copyfile(backup, part)
-        db = connect_aside(part)
+    if not backup.is_file():
+        raise Invalid(f"There is no file {backup}")
+    real = path.resolve()  # a link to another disk stays a link
+    if real.exists() and (not real.is_file() or real.samefile(backup)):
+        what = "the job file itself" if real.is_file() else "no file"
+        raise Invalid(
+            f"{path} is {what}", hint="give the backup first, and the job file that it replaces as --data-path"
+        )
+    stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
+    with ExitStack() as locks:
+        for name in dict.fromkeys((path, real)):  # a hub locks the name that it was given
+            locks.callback(FileLock(name).release)
+        kept = private.free_name(real.with_name(f"{real.name}.before-restore-{stamp}"))
         try:
-            migrate(db)
-            db.execute(JUMP)
-            db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-        finally:
-            db.close()
-        for ending in ("-wal", "-shm"):
-            part.with_name(part.name + ending).unlink(missing_ok=True)
-        _sync(part)
-        if path.exists():
-            _set_aside(path)
-        part.rename(path)
-        _sync(path.parent)
-    except (OSError, sqlite3.Error) as error:
-        raise StoreError(f"The backup could not be restored: {error}", hint="the job file is as it was") from error
-    finally:
-        lock.release()
+            with private.part_of(real) as part, ExitStack() as undo:
+                last_seq = _fold(real, kept, undo)
+                _prepare(backup, part, real, last_seq)
+                _exchange(part, real, kept, undo)
+            private.sync(real.parent)
+        except sqlite3.Error as error:
+            answer = translate(error, path)
+            raise type(answer)(f"The backup could not be restored: {answer.message}", hint=AS_IT_WAS) from error
+        except OSError as error:
+            raise private.explained(error, "The backup could not be restored", AS_IT_WAS) from error
+    return kept if kept.exists() or _log(kept).exists() else None
 
 
-def _set_aside(path: Path) -> None:
-    """Keep the old file, with what a crashed hub left in its log folded in; of a damaged file the log as it is."""
-    kept = path.with_name(path.name + ".before-restore")
+def _log(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
+def _fold(path: Path, kept: Path, undo: ExitStack) -> int:
+    """Put what a crashed hub left in its log into the file; how far its ids have gone, 0 if it does not say.
+
+    Of a file that is damaged or gone the log is set aside: SQLite deletes one that it cannot read.
+    """
+    log, kept_log = _log(path), _log(kept)
+    if log.exists():
+        undo.callback(_put_back, kept_log, log)
+        _name_too(log, kept_log)
+    if not path.exists():
+        return 0
     try:
         db = connect_aside(path)
         try:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            found = db.execute(SEQ_END).fetchone()
         finally:
             db.close()
     except sqlite3.Error:
-        pass  # it may be damaged: that may be why somebody restores
-    for ending in ("-wal", "-shm"):
-        kept.with_name(kept.name + ending).unlink(missing_ok=True)
-        log = path.with_name(path.name + ending)
-        if log.exists():
-            log.rename(kept.with_name(kept.name + ending))
-    path.rename(kept)
+        return 0  # it may be damaged: that may be why somebody restores
+    kept_log.unlink(missing_ok=True)
+    return int(found[0]) if found else 0
 
 
-def _sync(path: Path) -> None:
-    fd = os.open(path, os.O_RDONLY)
+def _prepare(backup: Path, part: Path, path: Path, last_seq: int) -> None:
+    """Make of a backup the file that a hub opens: with what its log holds, of this version, with ids of its own."""
+    private.copy(backup, part)
+    if _log(backup).exists():  # a file that was set aside, or copied by hand
+        create_private(_log(part))
+        private.copy(_log(backup), _log(part))
+    _check(part, backup)
+    db = connect_aside(part)
     try:
-        os.fsync(fd)
+        migrate(db)
+        db.execute(JUMP, (last_seq,))
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
     finally:
-        os.close(fd)
+        db.close()
+    owner = (path if path.exists() else path.parent).stat()
+    if os.geteuid() == 0:  # the hub may run as somebody else
+        os.chown(part, owner.st_uid, owner.st_gid)
+    private.sync(part)
+
+
+def _exchange(part: Path, path: Path, kept: Path, undo: ExitStack) -> None:
+    """Put the new file in the place of the old one, which gets another name first; at no moment is there none."""
+    if path.exists():
+        path.chmod(private.PRIVATE)
+        undo.callback(_put_back, kept, path)
+        _name_too(path, kept)
+    if _log(kept).exists():
+        _log(kept).chmod(private.PRIVATE)
+    for ending in ("-wal", "-shm"):  # no part of the new one; the log has its other name
+        path.with_name(path.name + ending).unlink(missing_ok=True)
+    private.sync(path.parent)
+    part.rename(path)
+    undo.pop_all()
+
+
+def _name_too(path: Path, name: Path) -> None:
+    """Give a file a second name; where the file system has no links, the only one."""
+    try:
+        os.link(path, name)
+    except OSError as error:
+        if error.errno not in private.NO_LINKS:
+            raise
+        path.rename(name)
+
+
+def _put_back(kept: Path, path: Path) -> None:
+    if kept.exists():
+        if path.exists():
+            kept.unlink()  # the second of its names
+        else:
+            kept.rename(path)

@@ -46,18 +46,19 @@ async def test_a_backup_made_under_load_is_whole_and_of_one_moment(tmp_path: Pat
 async def test_a_restored_hub_has_the_jobs_and_never_uses_an_id_again(tmp_path: Path) -> None:
     path = tmp_path / "hub.db"
     async with await Hub.open(path) as hub:
-        kept = await hub.enqueue("q", [NewJob(name="kept")])
+        before = await hub.enqueue("q", [NewJob(name="kept")])
         await hub.backup(tmp_path / "copy.db")
         lost = await hub.enqueue("q", [NewJob(name="lost")])
         who = hub.hub_id
-    backup.restore(tmp_path / "copy.db", path)
+    kept = backup.restore(tmp_path / "copy.db", path)
+    assert kept is not None
     async with await Hub.open(path) as hub:
         assert hub.hub_id == who
         assert [job.name for job in (await hub.list_jobs("q")).jobs] == ["kept"]
-        assert (await hub.get(kept[0])).name == "kept"
+        assert (await hub.get(before[0])).name == "kept"
         new = await hub.enqueue("q", [NewJob(name="new")])
         assert _seq(new[0]) >= _seq(lost[0]) + RESTORE_GAP - 1_000_000
-    replaced = sqlite3.connect(tmp_path / "hub.db.before-restore")
+    replaced = sqlite3.connect(kept)
     assert replaced.execute("SELECT name FROM job ORDER BY seq").fetchall() == [("kept",), ("lost",)]
     replaced.close()
 
@@ -83,10 +84,11 @@ async def test_a_backup_returns_in_the_place_of_a_damaged_file(damage: str, tmp_
     with path.open("r+b") as file:
         file.seek(0 if damage == "no database" else 100)
         file.write(b"\xff" * 4000)
-    backup.restore(tmp_path / "copy.db", path)
+    kept = backup.restore(tmp_path / "copy.db", path)
     async with await Hub.open(path) as hub:
         assert (await hub.counts("q")).waiting == 50
-    assert b"\xff" * 3900 in (tmp_path / "hub.db.before-restore").read_bytes()
+    assert kept is not None
+    assert b"\xff" * 3900 in kept.read_bytes()
 
 
 async def test_a_backup_is_never_written_over_another_file(tmp_path: Path) -> None:
