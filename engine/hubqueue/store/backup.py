@@ -85,7 +85,7 @@ def restore(backup: Path, path: Path) -> Path | None:
         )
     stamp = time.strftime("%Y%m%dT%H%M%SZ", time.gmtime())
     with ExitStack() as locks:
-        for name in dict.fromkeys((path, real)):  # a hub locks the name that it was given
+        for name in {path.parent.resolve() / path.name, real}:  # a hub locks the name that it was given
             locks.callback(FileLock(name).release)
         kept = private.free_name(real.with_name(f"{real.name}.before-restore-{stamp}"))
         try:
