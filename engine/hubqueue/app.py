@@ -99,6 +99,7 @@ class App:
             await self._start_pipelines()
             await self._start_bridge()
             self._start_sources()
+            await self.hub.begin_grace()  # all that workers come back through is open
             self._start_announcer()
             self._start_zeroconf()
         except BaseException:
@@ -118,7 +119,7 @@ class App:
 
     async def _open_hub(self) -> None:
         self.config.data_path.parent.mkdir(parents=True, exist_ok=True)
-        self.hub = await Hub.open(self.config.data_path, self.config.hub)
+        self.hub = await Hub.open(self.config.data_path, self.config.hub, reachable=False)
         self._base.push_async_callback(self.hub.close)
         self.workers = Workers(self.hub.now_ms)
         self._intake.callback(self.hub.drain_off)

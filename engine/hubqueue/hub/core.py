@@ -189,7 +189,8 @@ class Core:
         held = self._holders.close(holder)
         if held:
             grace_ms = int(self.settings.grace_s * 1000)
-            self.submit(lambda tx: hold.lose(tx, hold.by_seq(tx, held), grace_ms), _ignore)
+            by_hub = self.draining
+            self.submit(lambda tx: hold.lose(tx, hold.by_seq(tx, held), grace_ms, by_hub=by_hub), _ignore)
 
     def give_back(self, holder: Holder) -> None:
         """The connection ended cleanly: its jobs are released at once, nothing is counted."""

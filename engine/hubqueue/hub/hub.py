@@ -53,20 +53,36 @@ class Hub(Core):
     """See `model.verbs.Verbs` for what each verb does."""
 
     @classmethod
-    async def open(cls, path: str | Path, settings: HubSettings | None = None, *, clock: type[Clock] = Clock) -> Hub:
+    async def open(
+        cls,
+        path: str | Path,
+        settings: HubSettings | None = None,
+        *,
+        clock: type[Clock] = Clock,
+        reachable: bool = True,
+    ) -> Hub:
         """Open or create the job file and start upkeep.
+
+        reachable: workers that held leases can come back for them at once; else from `begin_grace` on.
 
         Errors: AlreadyOpen, NewerFile, DamagedFile, DiskFull, StoreError.
         """
         hub = cls(Path(path), settings or HubSettings(), clock)
-        grace_ms = int(hub.settings.grace_s * 1000)
         try:
-            await hub.run(lambda tx: hold.orphan(tx, grace_ms))
+            await hub.store.run_freeing(hold.orphan)
+            if reachable:
+                await hub.begin_grace()
         except BaseException:
             await hub.store.close()
             raise
         hub.upkeep.start()
         return hub
+
+    async def begin_grace(self) -> None:
+        """Workers can reach the hub: leases from before it went down end after the grace, if nobody comes back."""
+        grace_ms = int(self.settings.grace_s * 1000)
+        await self.store.run_freeing(lambda tx: hold.grace(tx, grace_ms))
+        self.upkeep.end_leases()
 
     async def close(self) -> None:
         """Answer who waits, finish what was accepted, close the file. Safe to call twice."""
@@ -158,9 +174,15 @@ class Hub(Core):
         length = None if lease_ms is None else hold.clamp_lease_ms(lease_ms)
         return await self.run(lambda tx: hold.extend(tx, leases, length))
 
-    async def reclaim(self, queue: str, owner: str) -> int:
-        """Release the leases an owner in this process had in an earlier life; nothing is counted."""
-        return await self.run(lambda tx: hold.reclaim(tx, queue, owner))
+    async def reclaim(self, queue: str, owner: str, *, blames: bool = False) -> int:
+        """Release the leases an owner in this process had in an earlier life; nothing is counted. How many.
+
+        blames: but that the hub went down with these jobs, which one of them may have done.
+        """
+        done = 0
+        while some := await self.run(lambda tx: hold.reclaim(tx, queue, owner, blames=blames)):
+            done += len(some)
+        return done
 
     async def progress(self, id: str, token: str | None, value: float, message: str | None = None) -> None:
         await self.run(lambda tx: hold.progress(tx, id, token, value, message))

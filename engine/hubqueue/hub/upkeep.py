@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from hubqueue.errors import DiskFull, HubqueueError
+from hubqueue.hub.pulse import Pulse
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import change, hold, rows, schedule
 from hubqueue.hub.verbs.enqueue import evict
@@ -61,17 +62,26 @@ class Upkeep:
         self._timer_ms = NEVER
         self._busy = False
         self._stopped = False
+        self._ends_leases = False
+        self._pulse = Pulse(self._loop)
         self._no_ageing_before_ms = 0
         # by queue id: the ages its jobs are kept for, and when the oldest is to be looked at again
         self._kept: dict[int, tuple[int | None, int | None, int]] = {}
         self._beats: asyncio.Task[None] | None = None
 
+    def end_leases(self) -> None:
+        """From now on leases that run out are ended: workers can reach the hub."""
+        self._ends_leases = True
+        self.due_at(self._store.clock.now_ms())
+
     def start(self) -> None:
+        self._pulse.start()
         self._beats = self._loop.create_task(self._beat())
         self.due_at(self._store.clock.now_ms())
 
     async def stop(self) -> None:
         self._stopped = True
+        self._pulse.stop()
         if self._timer is not None:
             self._timer.cancel()
         if self._beats is not None:
@@ -94,12 +104,17 @@ class Upkeep:
         if self._busy:
             return
         self._busy = True
+        missed_ms = self._pulse.missed_ms()
+        if missed_ms:
+            text = "The hub did not run for a while: leases get that time back. missed_s=%.1f"
+            log.warning(text, missed_ms / 1000)
+            self._store.submit(lambda tx: leases.prolong(tx, missed_ms), lambda result: None)
         self._store.submit(self._due_slice, self._due_done)
 
     def _due_slice(self, tx: Tx) -> int:
         """One slice of everything that is due; when the next is."""
         more = retention.doomed_slice(tx, SLICE)
-        ended = hold.sweep(tx, SLICE)
+        ended = hold.sweep(tx, SLICE) if self._ends_leases else []
         if ended:
             tx.after.append(lambda: self._ended(ended))
         more |= bool(ended)
@@ -122,7 +137,7 @@ class Upkeep:
         elif result < NEVER:
             self.due_at(result)
         else:
-            self._store.submit(_next_due, self._plan)
+            self._store.submit(self._next_due, self._plan)
 
     def _plan(self, at_ms: int | HubqueueError) -> None:
         if isinstance(at_ms, HubqueueError):
@@ -257,14 +272,14 @@ class Upkeep:
             tx.after.append(lambda: self._kept.update({row.id: (*kept_for, again_ms)}))
         return more
 
+    def _next_due(self, tx: Tx) -> int:
+        due = [schedules.next_ms(tx), changes.next_ttl_ms(tx)]
+        due += [leases.next_deadline_ms(tx.db)] if self._ends_leases else []
+        due += [row.next_due_ms for row in tx.queues.by_id.values() if row.n[State.DELAYED]]
+        due += [row.refill_ms for row in tx.queues.by_id.values()]
+        return min((at for at in due if at is not None), default=NEVER)
+
     async def _repeat(self, slice: Callable[[Tx], bool]) -> None:
         more = True
         while more:
             more = await self._store.run_freeing(slice)
-
-
-def _next_due(tx: Tx) -> int:
-    due = [leases.next_deadline_ms(tx.db), schedules.next_ms(tx), changes.next_ttl_ms(tx)]
-    due += [row.next_due_ms for row in tx.queues.by_id.values() if row.n[State.DELAYED]]
-    due += [row.refill_ms for row in tx.queues.by_id.values()]
-    return min((at for at in due if at is not None), default=NEVER)

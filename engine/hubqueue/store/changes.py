@@ -52,7 +52,7 @@ def clear_flag(tx: Tx, seq: int, flag: int) -> None:
 RESTART: Final = """
     UPDATE job
     SET state = 0, ord = CASE WHEN flags & 128 THEN -seq ELSE ? END, run_at_ms = ?, attempts = 0,
-        stall_count = 0, lost_count = 0, progress = 0, result = NULL, finished_at_ms = NULL,
+        stall_count = 0, lost_count = 0, restarts = 0, progress = 0, result = NULL, finished_at_ms = NULL,
         started_at_ms = NULL, expires_at_ms = NULL, lease_no = lease_no + 1, history = ?,
         flags = (CASE WHEN state = 4 THEN flags & ~65536 ELSE flags END) & ~512
     WHERE seq = ?

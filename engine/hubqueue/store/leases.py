@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final, NamedTuple
 
 from hubqueue.model.job import Job
 from hubqueue.store.jobs import COLUMNS, as_job
@@ -64,45 +64,93 @@ def store_progress(tx: Tx, seq: int, progress: float | None, history: bytes | No
     tx.execute(TOUCH, (progress, history, tx.now_ms, seq))
 
 
+class Lost:
+    """Why a lease may have no owner any more. Stored: never change a number."""
+
+    NOT = 0
+    CONNECTION = 1  # that of its worker broke
+    HUB = 2  # the hub went down, and its worker has not been heard since
+
+
 LOSE: Final = """
-    UPDATE job SET deadline_ms = min(deadline_ms, ?), lost = 1 WHERE seq = ? AND state = 2 AND lease_no = ?
+    UPDATE job SET deadline_ms = min(deadline_ms, ?), lost = ? WHERE seq = ? AND state = 2 AND lease_no = ?
 """
 
 
-def lose(tx: Tx, leases: Sequence[tuple[int, int]], deadline_ms: int) -> None:
+def lose(tx: Tx, leases: Sequence[tuple[int, int]], deadline_ms: int, why: int) -> None:
     """The connection of these (seq, lease_no) broke: they are given back at the deadline unless somebody resumes."""
-    tx.db.executemany(LOSE, [(deadline_ms, seq, lease_no) for seq, lease_no in leases])
+    tx.db.executemany(LOSE, [(deadline_ms, why, seq, lease_no) for seq, lease_no in leases])
 
 
-LOSE_ALL: Final = "UPDATE job SET deadline_ms = min(deadline_ms, ?), lost = 1 WHERE state = 2 AND owner IS NOT NULL"
+ORPHAN: Final = "UPDATE job SET lost = 2 WHERE state = 2"
 
 
-def lose_all(tx: Tx, deadline_ms: int) -> int:
-    """After a restart of the hub no connection stands: the same grace for every lease. How many."""
-    return tx.execute(LOSE_ALL, (deadline_ms,)).rowcount
+def orphan(tx: Tx) -> int:
+    """After a restart of the hub no connection stands, whatever broke before. How many leases there are."""
+    return tx.execute(ORPHAN).rowcount
 
 
-OWNED: Final = "SELECT seq, lease_no FROM job WHERE queue = ? AND state = 2 AND owner = ?"
+GRACE: Final = """
+    UPDATE job SET deadline_ms = CASE WHEN owner IS NULL THEN max(deadline_ms, ?1) ELSE ?1 END
+    WHERE state = 2 AND lost = 2
+"""
 
 
-def owned(tx: Tx, queue_id: int, owner: str) -> list[tuple[int, int]]:
-    """What an owner has leased of a queue, as (seq, lease_no)."""
-    return tx.execute(OWNED, (queue_id, owner)).fetchall()
+def grace(tx: Tx, deadline_ms: int) -> None:
+    """Workers can come back from now on, until then. What was left of a lease when the hub went down counts no more."""
+    tx.execute(GRACE, (deadline_ms,))
+
+
+PROLONG: Final = "UPDATE job SET deadline_ms = deadline_ms + ? WHERE state = 2"
+
+
+def prolong(tx: Tx, ms: int) -> None:
+    """Nobody could renew a lease for so long."""
+    tx.execute(PROLONG, (ms,))
+
+
+COUNT_RESTART: Final = "UPDATE job SET restarts = ? WHERE seq = ?"
+
+
+def count_restart(tx: Tx, seq: int, restarts: int) -> None:
+    """The hub went down with this job so many times, and nobody came back for it."""
+    tx.execute(COUNT_RESTART, (restarts, seq))
+
+
+class Lapsed(NamedTuple):
+    """An active job whose worker is gone. lost: Lost; restarts: how often the hub went down with it before."""
+
+    job: Job
+    queue: QueueRow
+    lost: int
+    restarts: int
+
+
+OWNED: Final = f"SELECT {COLUMNS}, queue, lost, restarts, {WEIGHT} FROM job WHERE queue = ? AND state = 2 AND owner = ?"
+
+
+def owned(tx: Tx, queue_id: int, owner: str) -> list[Lapsed]:
+    """A slice of what an owner has leased of a queue."""
+    return _lapsed(tx, light(tx.execute(OWNED, (queue_id, owner)), lambda row: row[26]))
 
 
 EXPIRED: Final = f"""
-    SELECT {COLUMNS}, queue, lost, {WEIGHT} FROM job WHERE state = 2 AND deadline_ms <= ? ORDER BY deadline_ms LIMIT ?
+    SELECT {COLUMNS}, queue, lost, restarts, {WEIGHT} FROM job
+    WHERE state = 2 AND deadline_ms <= ? ORDER BY deadline_ms LIMIT ?
 """
 
 
-def expired(tx: Tx, limit: int) -> list[tuple[Job, QueueRow, bool]]:
-    """A slice of the active jobs whose deadline has passed: (job, queue, whether their connection was lost)."""
-    rows = light(tx.execute(EXPIRED, (tx.now_ms, limit)), lambda row: row[25])
+def expired(tx: Tx, limit: int) -> list[Lapsed]:
+    """A slice of the active jobs whose deadline has passed."""
+    return _lapsed(tx, light(tx.execute(EXPIRED, (tx.now_ms, limit)), lambda row: row[26]))
+
+
+def _lapsed(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> list[Lapsed]:
     found = []
     for row in rows:
         queue = tx.queues.by_id.get(row[23])
         if queue is not None:
-            found.append((as_job(tx, row[:23], queue.name), queue, bool(row[24])))
+            found.append(Lapsed(as_job(tx, row[:23], queue.name), queue, row[24], row[25]))
     return found
 
 

@@ -83,7 +83,7 @@ _FIRST: Final = (
         lease_no INTEGER NOT NULL DEFAULT 0,
         lease_ms INTEGER,
         deadline_ms INTEGER,
-        lost INTEGER NOT NULL DEFAULT 0,
+        lost INTEGER NOT NULL DEFAULT 0, -- 1: the connection of its worker broke, 2: the hub went down
         owner TEXT,
         started_at_ms INTEGER,
         heartbeat_at_ms INTEGER,
@@ -91,6 +91,7 @@ _FIRST: Final = (
         expires_at_ms INTEGER,
         stall_count INTEGER NOT NULL DEFAULT 0,
         lost_count INTEGER NOT NULL DEFAULT 0,
+        restarts INTEGER NOT NULL DEFAULT 0, -- how often the hub went down with it, and nobody came back for it
         progress REAL NOT NULL DEFAULT 0,
         name TEXT NOT NULL,
         custom_id TEXT,

@@ -35,7 +35,7 @@ NOTHING = Ready([], [])
 class Home(Verbs, Protocol):
     """What is needed of the hub, which is in this process: it knows what an owner that is gone had leased."""
 
-    async def reclaim(self, queue: str, owner: str) -> int: ...
+    async def reclaim(self, queue: str, owner: str, *, blames: bool) -> int: ...
 
 
 class HandlerParent:
@@ -223,7 +223,7 @@ class HandlerParent:
         """Take back what a process that is gone had leased, also what it was sent and never saw."""
         for queue in {task.queue for task in served.tasks}:
             try:
-                count = await self._hub.reclaim(queue, OWNER)
+                count = await self._hub.reclaim(queue, OWNER, blames=True)
             except HubqueueError as error:
                 log.info("jobs of a dead handler process not taken back yet queue=%s code=%s", queue, error.code)
             else:

@@ -21,6 +21,7 @@ from hubqueue.store.tx import Tx
 
 DEFAULT_LEASE_MS: Final = 30_000
 MAX_LOST: Final = 3  # a job whose worker vanished this often is a dead letter
+MAX_RESTARTS: Final = 5  # one with which the hub went down this often too: in an embedded hub it may have done it
 
 
 def clamp_lease_ms(lease_ms: float | None) -> int:
@@ -109,16 +110,24 @@ def by_seq(tx: Tx, held: Sequence[tuple[str, int]]) -> list[tuple[int, int]]:
     return [(seq, lease_no) for id, lease_no in held if (seq := rows.seq_of(tx, id)) is not None]
 
 
-def lose(tx: Tx, held: Sequence[tuple[int, int]], grace_ms: int) -> None:
-    """The connection that took these (seq, lease_no) broke: a grace, then they are given back and counted as lost."""
-    leases.lose(tx, held, tx.now_ms + grace_ms)
+def lose(tx: Tx, held: Sequence[tuple[int, int]], grace_ms: int, *, by_hub: bool) -> None:
+    """The connection that took these (seq, lease_no) broke: a grace, then they are given back and counted as lost.
+
+    by_hub: it is the hub that leaves.
+    """
+    leases.lose(tx, held, tx.now_ms + grace_ms, leases.Lost.HUB if by_hub else leases.Lost.CONNECTION)
     tx.due(tx.now_ms + grace_ms)
 
 
-def orphan(tx: Tx, grace_ms: int) -> int:
-    """The hub has restarted: every lease gets the grace of a broken connection; how many there are."""
+def orphan(tx: Tx) -> int:
+    """The hub has restarted: no worker has been heard yet; how many leases there are."""
+    return leases.orphan(tx)
+
+
+def grace(tx: Tx, grace_ms: int) -> None:
+    """Workers find the hub again: those that do not come back for their leases lose them after this."""
+    leases.grace(tx, tx.now_ms + grace_ms)
     tx.due(tx.now_ms + grace_ms)
-    return leases.lose_all(tx, tx.now_ms + grace_ms)
 
 
 def give_back(tx: Tx, held: Sequence[tuple[int, int]]) -> None:
@@ -134,31 +143,41 @@ def give_back(tx: Tx, held: Sequence[tuple[int, int]]) -> None:
                 tx.available(queue)
 
 
-def reclaim(tx: Tx, queue: str, owner: str) -> int:
-    """Release what an owner that is known to be gone had leased: in its place, nothing is counted; how many."""
+def reclaim(tx: Tx, queue: str, owner: str, *, blames: bool) -> list[str]:
+    """Release a slice of what an owner that is known to be gone had leased: in its place; the ids of these jobs.
+
+    Nothing is counted. blames: but that the hub went down with it, which the job may have done.
+    """
     row = tx.queues.find(queue)
     held = [] if row is None else leases.owned(tx, row.id, owner)
-    give_back(tx, held)
-    return len(held)
+    for job, found, lost, restarts in held:
+        if blames and lost == leases.Lost.HUB:
+            _hub_restarted(tx, job, found, restarts + 1)
+        else:
+            give_back(tx, [(job.seq, job.lease_no)])
+    return [each.job.id for each in held]
 
 
 def sweep(tx: Tx, limit: int) -> list[str]:
     """End the leases whose deadline has passed; the ids of their jobs."""
     expired = leases.expired(tx, limit)
-    for job, queue, lost in expired:
-        _expire(tx, job, queue, lost)
-    return [job.id for job, _, _ in expired]
+    for each in expired:
+        _expire(tx, each)
+    return [each.job.id for each in expired]
 
 
-def _expire(tx: Tx, job: Job, queue: QueueRow, lost: bool) -> None:
+def _expire(tx: Tx, lapsed: leases.Lapsed) -> None:
+    job, queue, lost, restarts = lapsed
     timeout_ms = job.options.timeout_ms if job.flags & Flag.TIMEOUT else None
-    if timeout_ms and (job.started_at_ms or 0) + timeout_ms <= tx.now_ms:
+    if lost == leases.Lost.HUB:
+        _hub_restarted(tx, job, queue, restarts + 1)
+    elif timeout_ms and (job.started_at_ms or 0) + timeout_ms <= tx.now_ms:
         # the token keeps its number: a late settlement is answered "already finalized", as the protocol says
         attempt_failed(tx, job, queue, reason="timeout", error="Job timeout exceeded")
     elif not tx.bounds(queue.name).count_lost and not job.flags & Flag.CANCELLED:
         tx.count(queue, State.ACTIVE, -1)
         put_back(tx, job, queue, 0, job.history, fence=True, keep_place=True)
-    elif lost:
+    elif lost == leases.Lost.CONNECTION:
         _worker_lost(tx, job, queue)
     else:
         job.stall_count += 1
@@ -183,13 +202,31 @@ def _worker_lost(tx: Tx, job: Job, queue: QueueRow) -> None:
     job.lost_count += 1
     tx.count(queue, State.ACTIVE, -1)
     if job.lost_count >= MAX_LOST or job.max_attempts == 1:
-        error = f"The worker's connection was lost {job.lost_count} times"
+        error = f"The worker's connection was lost {_times(job.lost_count)}"
         tx.emit("failed", queue.name, job.id, error=error, data=job.data, terminal=True)
         bury(tx, job, queue, job.history, "worker_lost", error, fence=True)
     elif job.flags & Flag.CANCELLED:
         bury(tx, job, queue, job.history, "cancelled", None, fence=True)
     else:
         put_back(tx, job, queue, 0, job.history, fence=True, keep_place=True)
+
+
+def _hub_restarted(tx: Tx, job: Job, queue: QueueRow, restarts: int) -> None:
+    """The hub went down with the job: that is nobody's fault, but for a job that does it again and again."""
+    tx.count(queue, State.ACTIVE, -1)
+    if job.flags & Flag.CANCELLED:
+        bury(tx, job, queue, job.history, "cancelled", None, fence=True)
+    elif restarts >= MAX_RESTARTS and tx.bounds(queue.name).count_lost:
+        error = f"The hub went down {_times(restarts)} while this job was active"
+        tx.emit("failed", queue.name, job.id, error=error, data=job.data, terminal=True)
+        bury(tx, job, queue, job.history, "hub_restarted", error, fence=True)
+    else:
+        leases.count_restart(tx, job.seq, restarts)
+        put_back(tx, job, queue, 0, job.history, fence=True, keep_place=True)
+
+
+def _times(count: int) -> str:
+    return "1 time" if count == 1 else f"{count} times"
 
 
 def _stalled(job: Job) -> bytes:
