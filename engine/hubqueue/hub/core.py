@@ -308,7 +308,7 @@ class Core:
         if self.draining:
             return Draining()
         if self.store.disk_full:
-            return self.store.no_space()
+            return self.store.space.error()
         if self.settings.max_bytes is not None:
             self.over_cap = self._cap.refuses()
         if self.over_cap:

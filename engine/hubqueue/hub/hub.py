@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,8 +15,8 @@ import msgspec
 
 from hubqueue.clock import Clock
 from hubqueue.errors import HubqueueError
-from hubqueue.hub.core import Core
 from hubqueue.hub.endings import Awaited
+from hubqueue.hub.longwork import LongWork
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import blobs as state_blobs
 from hubqueue.hub.verbs import change, hold, query, queues, schedule
@@ -41,7 +40,6 @@ from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal
 from hubqueue.store import backup
 from hubqueue.store import blobs as stored
 from hubqueue.store.logs import LogLine
-from hubqueue.store.slices import SLICE
 from hubqueue.store.tx import Tx
 
 log = logging.getLogger(__name__)
@@ -49,7 +47,7 @@ log = logging.getLogger(__name__)
 R = TypeVar("R")
 
 
-class Hub(Core):
+class Hub(LongWork):
     """See `model.verbs.Verbs` for what each verb does."""
 
     @classmethod
@@ -280,59 +278,7 @@ class Hub(Core):
     async def retry(self, id: str) -> None:
         await self.run(lambda tx: change.retry(tx, id))
 
-    # whole queues: long work is done in slices, other verbs run between
-
-    async def retry_dead(self, queue: str, *, limit: int | None = None) -> int:
-        return await self.retry_all(queue, State.FAILED, limit=limit)
-
-    async def retry_all(
-        self, queue: str, state: State, *, limit: int | None = None, before_ms: int | None = None
-    ) -> int:
-        """Retry completed or dead jobs, oldest first; how many."""
-        started_ms = self.store.clock.now_ms() if before_ms is None else before_ms
-        done = 0
-        last: int | None = -1
-        while last is not None and (limit is None or done < limit):
-            size = SLICE if limit is None else min(SLICE, limit - done)
-            verb = partial(
-                change.retry_some, queue=queue, state=state, after_seq=last, limit=size, before_ms=started_ms
-            )
-            count, last = await _told_how_far(self.run(verb), done)
-            done += count
-        return done
-
-    async def promote_all(self, queue: str, *, limit: int | None = None) -> int:
-        """Let the oldest delayed jobs of a queue wait at once; how many."""
-        row = self.store.queues.find(queue)
-        there = 0 if row is None else row.n[State.DELAYED]
-        wanted = there if limit is None else min(there, limit)
-        done = 0
-        while done < wanted:
-            size = min(SLICE, wanted - done)
-            count = await _told_how_far(self.run(partial(change.promote_some, queue=queue, limit=size)), done)
-            if not count:
-                break
-            done += count
-        return done
-
-    async def purge(self, queue: str) -> int:
-        return await self._remove_all(queue, (State.FAILED,))
-
-    async def clean(self, queue: str, grace_ms: int, limit: int = 1000, state: State = State.COMPLETED) -> list[str]:
-        before_ms = self.store.clock.now_ms() - max(0, grace_ms)
-        removed: list[str] = []
-        last: int | None = -1
-        while last is not None and len(removed) < limit:
-            size = min(SLICE, limit - len(removed))
-            verb = partial(
-                queues.clean_slice, queue=queue, state=state, before_ms=before_ms, after_seq=last, limit=size
-            )
-            some, last = await _told_how_far(self._run_freeing(verb), len(removed))
-            removed += some
-        return removed
-
-    async def drain(self, queue: str) -> int:
-        return await self._remove_all(queue, (State.WAITING, State.DELAYED))
+    # whole queues: see LongWork
 
     async def obliterate(self, queue: str) -> None:
         await self.run(lambda tx: queues.obliterate(tx, queue))
@@ -390,35 +336,6 @@ class Hub(Core):
         """Write a consistent copy beside the running work; its size in bytes. Errors: Invalid, StoreError."""
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(None, backup.copy_to, self.store.path, Path(target))
-
-    def _run_freeing(self, verb: Callable[[Tx], R]) -> Awaitable[R]:
-        return self.store.run_freeing(verb, durable=self.settings.durable)
-
-    async def _remove_all(self, queue: str, states: Sequence[State]) -> int:
-        removed = 0
-        for state in states:
-            row = self.store.queues.find(queue)
-            left = 0 if row is None else row.n[state]  # not what comes in meanwhile
-            while left > 0:
-                size = min(SLICE, left)
-                verb = partial(queues.remove_slice, queue=queue, state=state, limit=size)
-                count = await _told_how_far(self._run_freeing(verb), removed)
-                if not count:
-                    break
-                removed += count
-                left -= count
-        return removed
-
-
-async def _told_how_far(step: Awaitable[R], done: int) -> R:
-    """A step of long work that has done so many jobs before: an error that ends it says so."""
-    try:
-        return await step
-    except HubqueueError as error:
-        if not done:
-            raise
-        before = f"{done:,} {'job was' if done == 1 else 'jobs were'} done before, and stay so"
-        raise type(error)(f"{error.message.rstrip('.')}; {before}", hint=error.hint) from error
 
 
 def check_settle(settlements: Sequence[Settlement], outputs: Sequence[Output]) -> None:

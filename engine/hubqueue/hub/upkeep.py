@@ -162,7 +162,7 @@ class Upkeep:
         while True:
             try:
                 await self._follow_clock()
-                if self._store.check_disk():
+                if self._store.space.check():
                     await self.make_room()
                 await self._hold_cap()
                 if beats:  # the first one comes with the start, which has enough to do
@@ -177,14 +177,14 @@ class Upkeep:
 
     async def make_room(self) -> None:
         """On a full disk the file gives back what it does not use, until new jobs are taken again."""
-        await self._store.cut_log()
-        if not self._store.reserve.full:
+        await self._store.space.cut()
+        if not self._store.space.full:
             return
         try:
             await self._repeat(lambda tx: retention.doomed_slice(tx, SLICE))
             await self._repeat(lambda tx: self._outlive(tx) > 0)
             if await self._give_back(spare=False):
-                await self._store.cut_log(always=True)
+                await self._store.space.cut(always=True)
         except DiskFull:
             pass  # it has been told, and comes again
 
@@ -193,7 +193,7 @@ class Upkeep:
         given = 0
         while count := await self._store.run_freeing(lambda tx: retention.give_back_pages(tx, PAGES, spare=spare)):
             given += count
-            self._store.watch_log()
+            self._store.space.watch()
         return given
 
     async def _follow_clock(self) -> None:

@@ -29,6 +29,7 @@ from hubqueue.store.opening import open_file
 from hubqueue.store.queues import NEVER, QueueRow
 from hubqueue.store.recovery import Recovery, not_synced
 from hubqueue.store.reserve import Reserve
+from hubqueue.store.space import Space
 from hubqueue.store.syncer import Syncer
 from hubqueue.store.tx import Count, Tx
 
@@ -63,9 +64,9 @@ class Store:
         self._loop = asyncio.get_running_loop()
         self._lock = FileLock(path)
         try:
-            self.reserve = Reserve(path)
-            opened = open_file(path, self.reserve, clock, adopt=adopt)
-            self.reserve.check(opened.wal.used_bytes())
+            self._reserve = Reserve(path)
+            opened = open_file(path, self._reserve, clock, adopt=adopt)
+            self._reserve.check(opened.wal.used_bytes())
         except BaseException:
             self._lock.release()
             raise
@@ -77,6 +78,7 @@ class Store:
         self._syncer = Syncer(self._wal, sync_interval_s, self._recovery.begin, seq=self.tx.seqs.next)
         self._recovery.done = self._syncer.recovered
         self._gate = Gate(self._wal, self._checkpointer, self._run_gated, self._checkpoint_failed)
+        self.space = Space(self._reserve, self._wal, self._gate, self.clock)
         self._linger_s = linger_s
         self._replies: list[tuple[Reply[Any], Any, bool, int]] = []
         self._gated: deque[_Entry] = deque()
@@ -141,8 +143,8 @@ class Store:
         try:
             return await self.run(verb, durable=durable)
         except DiskFull:
-            self.reserve.give_up(freeing=True)
-            await self.cut_log()
+            self.space.give_up(freeing=True)
+            await self.space.cut()
             return await self.run(verb, durable=durable)
 
     def sync(self) -> Awaitable[None]:
@@ -186,37 +188,7 @@ class Store:
     @property
     def disk_full(self) -> bool:
         """Whether new jobs must be refused for want of disk. Asked in each group that takes some."""
-        return not self.reserve.takes(self._wal, self.tx.now_ms, self.backlog_bytes)
-
-    def no_space(self) -> DiskFull:
-        """What is answered to what finds no space on the disk."""
-        if not self._gate.held:
-            return DiskFull()
-        megabytes = self._wal.file_bytes() / 1e6
-        return DiskFull(
-            f"The disk is full, and another program that reads the job file holds {megabytes:,.1f} MB of it up",
-            hint="end what has the job file open (sqlite3, a copy, a backup) or free some space; "
-            "the hub goes on by itself",
-        )
-
-    def check_disk(self) -> bool:
-        """Upkeep: take new jobs again once there is space; whether they are refused."""
-        self.reserve.check(self._wal.used_bytes())
-        self.watch_log()
-        return self.reserve.full
-
-    def watch_log(self) -> None:
-        """After what writes pages but changes no rows, which no commit notices."""
-        self.reserve.takes(self._wal, self.clock.now_ms(), 0)
-        self._gate.watch(short=self.reserve.short)
-
-    async def cut_log(self, *, always: bool = False) -> None:
-        """Give back what the log takes of a full disk, unless somebody reads it, and look whether that was enough.
-
-        always: also if that is little, because of what it holds.
-        """
-        await self._gate.cut(always=always)
-        self.check_disk()
+        return not self.space.takes(self.backlog_bytes)
 
     async def close(self) -> None:
         """Finish what was submitted, sync, and close the file. Safe to call twice."""
@@ -238,7 +210,7 @@ class Store:
         self._checkpointer.close()
         self._wal.close()
         self._db.close()
-        self.reserve.release()
+        self._reserve.release()
         self._lock.release()
 
     # one group
@@ -274,7 +246,7 @@ class Store:
             self._give_up(error)
             return
         self._replies.append((reply, result, tx.durable, size))
-        if self.reserve.full:  # alone: what finds no space fails alone, and the log is cut between
+        if self.space.full:  # alone: what finds no space fails alone, and the log is cut between
             self._commit()
 
     def _begin(self, entry: _Entry) -> bool:
@@ -287,7 +259,7 @@ class Store:
         self._changes = self._db.total_changes
         now = self.clock.now_ms()
         self.tx.now_ms = now
-        self.tx.short_of_disk = self.reserve.short
+        self.tx.short_of_disk = self.space.short
         self._ord_ms = self.tx.ord_ms = max(now, self._ord_ms)
         self._loop.call_soon(self._commit)
         if self._lingering:
@@ -346,9 +318,9 @@ class Store:
             self.schedule(due_ms)
         self.evicted += evicted
         self._unwatched += changed
-        if self._unwatched >= WATCH_ROWS or heavy or self.reserve.full:
+        if self._unwatched >= WATCH_ROWS or heavy or self.space.full:
             self._unwatched = 0
-            self.watch_log()
+            self.space.watch()
 
     def _give_up(self, error: Exception) -> None:
         """Roll the whole group back and answer every verb of it with the same error."""
@@ -372,8 +344,8 @@ class Store:
             return Busy("The job file is locked by another program", hint="close it there")
         answer = translate(error, self.path)
         if isinstance(answer, DiskFull):
-            self.reserve.give_up(freeing=False)
-            return self.no_space()
+            self.space.give_up(freeing=False)
+            return self.space.error()
         return answer
 
     def _checkpoint_failed(self, error: BaseException) -> None:
@@ -423,8 +395,8 @@ class Store:
 
     def _run_gated(self) -> None:
         """The gate is open again: run what queued up behind it, in order."""
-        if self.reserve.full:
-            self.reserve.check(self._wal.used_bytes())
+        if self.space.full:
+            self.space.check()
         gated, self._gated = self._gated, deque()
         while gated and not self._gate.closed:
             self._run(gated.popleft())

@@ -138,7 +138,7 @@ async def test_whatever_fails_at_random_the_file_holds_what_was_answered(tmp_pat
             await until(lambda: len(replies) == size)  # noqa: B023
             taken += sum(not isinstance(reply, HubqueueError) for reply in replies)
             await hub.run(_limit_pages(10_000))
-            hub.store.check_disk()
+            hub.store.space.check()
             assert await hub.run(_rows) == taken
             assert await hub.run(miscounted) == []
         assert taken > 100

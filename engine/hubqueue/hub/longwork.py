@@ -1,0 +1,105 @@
+"""Long work on whole queues: a slice in each transaction, other verbs run between.
+
+The count of an answer is the sum of all slices; an error in the middle says how far it came, and what was done stays.
+What frees space gets what is kept back for a full disk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import TypeVar
+
+from hubqueue.errors import HubqueueError
+from hubqueue.hub.core import Core
+from hubqueue.hub.verbs import change, queues
+from hubqueue.model.state import State
+from hubqueue.store.slices import SLICE
+from hubqueue.store.tx import Tx
+
+R = TypeVar("R")
+
+
+class LongWork(Core):
+    """See `model.verbs.Verbs` for what each verb does."""
+
+    async def retry_dead(self, queue: str, *, limit: int | None = None) -> int:
+        return await self.retry_all(queue, State.FAILED, limit=limit)
+
+    async def retry_all(
+        self, queue: str, state: State, *, limit: int | None = None, before_ms: int | None = None
+    ) -> int:
+        """Retry completed or dead jobs, oldest first; how many."""
+        started_ms = self.store.clock.now_ms() if before_ms is None else before_ms
+        done = 0
+        last: int | None = -1
+        while last is not None and (limit is None or done < limit):
+            size = SLICE if limit is None else min(SLICE, limit - done)
+            verb = partial(
+                change.retry_some, queue=queue, state=state, after_seq=last, limit=size, before_ms=started_ms
+            )
+            count, last = await _told_how_far(self.run(verb), done)
+            done += count
+        return done
+
+    async def promote_all(self, queue: str, *, limit: int | None = None) -> int:
+        """Let the oldest delayed jobs of a queue wait at once; how many."""
+        row = self.store.queues.find(queue)
+        there = 0 if row is None else row.n[State.DELAYED]
+        wanted = there if limit is None else min(there, limit)
+        done = 0
+        while done < wanted:
+            size = min(SLICE, wanted - done)
+            count = await _told_how_far(self.run(partial(change.promote_some, queue=queue, limit=size)), done)
+            if not count:
+                break
+            done += count
+        return done
+
+    async def purge(self, queue: str) -> int:
+        return await self._remove_all(queue, (State.FAILED,))
+
+    async def clean(self, queue: str, grace_ms: int, limit: int = 1000, state: State = State.COMPLETED) -> list[str]:
+        before_ms = self.store.clock.now_ms() - max(0, grace_ms)
+        removed: list[str] = []
+        last: int | None = -1
+        while last is not None and len(removed) < limit:
+            size = min(SLICE, limit - len(removed))
+            verb = partial(
+                queues.clean_slice, queue=queue, state=state, before_ms=before_ms, after_seq=last, limit=size
+            )
+            some, last = await _told_how_far(self._run_freeing(verb), len(removed))
+            removed += some
+        return removed
+
+    async def drain(self, queue: str) -> int:
+        return await self._remove_all(queue, (State.WAITING, State.DELAYED))
+
+    def _run_freeing(self, verb: Callable[[Tx], R]) -> Awaitable[R]:
+        return self.store.run_freeing(verb, durable=self.settings.durable)
+
+    async def _remove_all(self, queue: str, states: Sequence[State]) -> int:
+        removed = 0
+        for state in states:
+            row = self.store.queues.find(queue)
+            left = 0 if row is None else row.n[state]  # not what comes in meanwhile
+            while left > 0:
+                size = min(SLICE, left)
+                verb = partial(queues.remove_slice, queue=queue, state=state, limit=size)
+                count = await _told_how_far(self._run_freeing(verb), removed)
+                if not count:
+                    break
+                removed += count
+                left -= count
+        return removed
+
+
+async def _told_how_far(step: Awaitable[R], done: int) -> R:
+    """A step of long work that has done so many jobs before: an error that ends it says so."""
+    try:
+        return await step
+    except HubqueueError as error:
+        if not done:
+            raise
+        before = f"{done:,} {'job was' if done == 1 else 'jobs were'} done before, and stay so"
+        raise type(error)(f"{error.message.rstrip('.')}; {before}", hint=error.hint) from error
