@@ -142,9 +142,16 @@ class AppContainer:
 
     def end(self, number: str) -> int:
         """Send a signal to the hub, and wait for the container's end: its exit code."""
+        self.signal(number)
+        return self.wait()
+
+    def signal(self, number: str) -> None:
+        podman("kill", "--signal", number, self.name)
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended by itself."""
         process, self._process = self._process, None
         assert process is not None
-        podman("kill", "--signal", number, self.name)
         try:
             return process.wait(self._patience_s)
         finally:
