@@ -20,11 +20,18 @@ def hub(tmp_path: Path) -> Iterator[HubProcess]:
         yield process
 
 
-@pytest.fixture
-def red(tmp_path: Path) -> Iterator[NodeRed]:
-    """A running Node-RED without flows."""
-    with NodeRed(tmp_path) as process:
+@pytest.fixture(scope="session")
+def the_red(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeRed]:
+    """One Node-RED for all tests: it takes seconds to start."""
+    with NodeRed(tmp_path_factory.mktemp("red")) as process:
         yield process
+
+
+@pytest.fixture
+def red(the_red: NodeRed) -> NodeRed:
+    """A running Node-RED without flows."""
+    the_red.begin_anew()
+    return the_red
 
 
 @pytest.fixture

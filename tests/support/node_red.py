@@ -14,9 +14,11 @@ import shutil
 import signal
 import subprocess
 import tempfile
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -28,6 +30,7 @@ PACKAGE: Final = ROOT / "nodes"
 
 Node = dict[str, Any]
 
+UNUSED_S: Final = 86_400.0
 SETTINGS: Final = """
 const fs = require('node:fs');
 module.exports = {
@@ -44,6 +47,7 @@ module.exports = {
 """
 
 
+@cache
 def tools() -> Path:
     """The folder that script/node-red prepares."""
     done = subprocess.run([str(ROOT / "script" / "node-red")], capture_output=True, text=True, check=False)
@@ -52,6 +56,7 @@ def tools() -> Path:
     return Path(done.stdout.strip())
 
 
+@cache
 def installed() -> Path:
     """A user folder with the packed nodes installed, made once for each content of the package."""
     digest = hashlib.sha256()
@@ -61,9 +66,12 @@ def installed() -> Path:
     folder = cache / f"node-red-user-{digest.hexdigest()[:12]}"
     with (cache / "node-red-user.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        if not folder.is_dir():
+        if folder.is_dir():
+            os.utime(folder)
+        else:
             for old in cache.glob("node-red-user-*/"):
-                shutil.rmtree(old, ignore_errors=True)
+                if old.stat().st_mtime < time.time() - UNUSED_S:  # another checkout may be about to copy it
+                    shutil.rmtree(old, ignore_errors=True)
             work = Path(tempfile.mkdtemp(prefix="node-red-unfinished-", dir=cache))
             try:
                 (work / "package.json").write_text('{"name": "user", "private": true}')
@@ -90,6 +98,7 @@ class NodeRed:
         self.port = free_port()
         self.environ = environ or {}
         self._tools = tools()
+        self._log = self.folder / "node-red.log"
         self._process: subprocess.Popen[bytes] | None = None
         self._rev = ""
         shutil.copytree(installed(), self.folder, symlinks=True)
@@ -108,7 +117,8 @@ class NodeRed:
         """Start, and return once it answers."""
         node = self._tools / "node_modules" / ".bin" / "node"
         red = self._tools / "node_modules" / "node-red" / "red.js"
-        with (self.folder / "node-red.log").open("ab") as log:
+        with self._log.open("ab") as log:
+            before = log.tell()
             self._process = subprocess.Popen(
                 [str(node), str(red), "--userDir", str(self.folder), "--settings", str(self.folder / "settings.js")],
                 cwd=self.folder,
@@ -117,7 +127,7 @@ class NodeRed:
                 stdout=log,
                 stderr=log,
             )
-        self.wait_for(self._answers)
+        self.wait_for(lambda: self._answers(before))
         return self
 
     def stop(self) -> int:
@@ -139,6 +149,20 @@ class NodeRed:
             process.wait()
             raise AssertionError(f"Node-RED did not end:\n{self.log()}") from None
 
+    def begin_anew(self) -> None:
+        """As if it had just been started: no flows, nothing seen, nothing logged, nothing kept in its context."""
+        if self.environ and self._process is not None:
+            self.kill()
+        self.environ = {}
+        if self._process is None:
+            self.start()
+        self.deploy([])
+        for store, kept in self.request("GET", "/context/global").items():
+            for key in kept.keys() - {"seen"}:
+                self.request("DELETE", f"/context/global/{key}?store={store}")
+        self.seen_file.unlink(missing_ok=True)
+        os.truncate(self._log, 0)
+
     def __enter__(self) -> Self:
         return self.start()
 
@@ -147,7 +171,7 @@ class NodeRed:
             self.kill()
 
     def log(self) -> str:
-        return (self.folder / "node-red.log").read_text(errors="replace")
+        return self._log.read_text(errors="replace")
 
     def deploy(self, nodes: list[Node], kind: str = "full") -> None:
         """Replace the flows; returns once they have started."""
@@ -197,7 +221,8 @@ class NodeRed:
         """What the flows have told, once it is that much."""
         return list(self.wait_for(lambda: len(self.seen()) >= count and self.seen()))
 
-    def _answers(self) -> bool:
+    def _answers(self, before: int) -> bool:
+        """before: how long the log was when it was started."""
         assert self._process is not None
         if self._process.poll() is not None:
             raise AssertionError(f"Node-RED ended:\n{self.log()}")
@@ -205,7 +230,7 @@ class NodeRed:
             self.request("GET", "/settings")
         except (urllib.error.URLError, OSError):
             return False
-        return "Started flows" in self.log()
+        return b"Started flows" in self._log.read_bytes()[before:]
 
 
 # flows in few words; the id of a node is its name, the tab is `t1`
