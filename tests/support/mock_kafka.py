@@ -36,7 +36,13 @@ _BROKER: Final = 1
 
 
 class MockKafka:
-    """`with MockKafka() as cluster`: one broker until the end of the block."""
+    """`with MockKafka() as cluster`: one broker until the end of the block.
+
+    join_ms: how long a group waits for more members. Less is for groups of one: others would always come too late.
+    """
+
+    def __init__(self, join_ms: int = 3000) -> None:
+        self._join_ms = join_ms
 
     def __enter__(self) -> Self:
         library = _library()
@@ -46,6 +52,7 @@ class MockKafka:
         self._owner = ctypes.c_void_p(library.rd_kafka_new(_PRODUCER, ctypes.c_void_p(conf), text, 512))
         assert self._owner.value, text.value
         self._cluster = ctypes.c_void_p(library.rd_kafka_mock_cluster_new(self._owner, 1))
+        library.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, ctypes.c_int32(self._join_ms))
         self.url = str(library.rd_kafka_mock_cluster_bootstraps(self._cluster).decode())
         return self
 

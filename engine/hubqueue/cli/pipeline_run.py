@@ -33,6 +33,13 @@ import click
     help="Where /metrics, /health and /ready are.  [HUBQUEUE_METRICS]",
 )
 @click.option("--session", default=10.0, show_default=True, metavar="SECONDS", help="Silence until others take over.")
+@click.option(
+    "--instance",
+    metavar="NAME",
+    envvar="HUBQUEUE_INSTANCE",
+    help="One of its own for each, the same after a restart: then its partitions wait for it, as long as a session."
+    "  [HUBQUEUE_INSTANCE]",
+)
 @click.option("--username", envvar="HUBQUEUE_KAFKA_USERNAME", help="[HUBQUEUE_KAFKA_USERNAME]")
 @click.option(
     "--password-file",
@@ -57,6 +64,7 @@ def run(
     dead_letters: str | None,
     metrics: str,
     session: float,
+    instance: str | None,
     username: str | None,
     password_file: Path | None,
     mechanism: str,
@@ -86,12 +94,12 @@ def run(
     from hubqueue.config.pipelines import read_pipeline
     from hubqueue.errors import ConfigError
     from hubqueue.model.decode import Payload
-    from hubqueue.sources.address import kafka_address
+    from hubqueue.sources.address import check_instance, kafka_address
     from hubqueue.sources.settings import Mechanism
 
     try:
-        from hubqueue.fleet.member import From
         from hubqueue.fleet.run import main
+        from hubqueue.fleet.source import From
     except ImportError as error:
         raise ConfigError("the Kafka library is missing", hint="pip install 'hubqueue[kafka]'") from error
 
@@ -126,6 +134,7 @@ def run(
                 group=said.group,
                 payload=Payload(payload),
                 session_s=session,
+                instance=None if instance is None else check_instance(instance),
                 dead_letters=dead_letters,
             ),
             host,

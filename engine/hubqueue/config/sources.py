@@ -18,7 +18,7 @@ from hubqueue.expression import Condition, Text
 from hubqueue.model import limits
 from hubqueue.model.forwarding import check_forwarder_name
 from hubqueue.model.job import Dedup, Options
-from hubqueue.sources.address import check_amqp, kafka_address
+from hubqueue.sources.address import check_amqp, check_instance, kafka_address
 from hubqueue.sources.message import NAMES
 from hubqueue.sources.routing import Into, Routing
 from hubqueue.sources.settings import AmqpSource, KafkaSource, Source
@@ -100,6 +100,7 @@ def kafka(base: Path) -> Check:
             "password_file": checks.secret_file(base),
             "mechanism": checks.choice("scram-sha-512", "scram-sha-256", "plain"),
             "session": checks.duration_s(1, 1800),
+            "instance": checks.from_engine_text(check_instance),
         }
     )
 
@@ -164,7 +165,9 @@ def _kafka(
     if "mechanism" in own:
         brokers = replace(brokers, mechanism=own["mechanism"].upper())
     settings: dict[str, Any] = {
-        target: own[key] for key, target in {"start": "start", "session": "session_s"}.items() if key in own
+        target: own[key]
+        for key, target in {"start": "start", "session": "session_s", "instance": "instance"}.items()
+        if key in own
     }
     group: dict[str, Any] = {} if said.group is None else {"group": said.group}
     return KafkaSource(name=name, brokers=brokers, topics=said.topics, into=into, **group, **settings)

@@ -8,6 +8,10 @@ Rules, for a cut (offset, position, begins, floors), where the floor of a group 
 - a window that starts at or after the floor of its group has no record before `offset`;
 - a window that starts before it, and has a record before `position`, is written.
 An older cut stays true for ever: holding one back costs reading again, never a wrong window.
+
+Where the brokers have deleted records that were to be read, the first rule is broken for windows that began before the
+first record arrived that is left, and of a group whose clock is ahead for those that began so much later. Which they
+are is noted, too (`lacks`), until none of them can be open any more.
 """
 
 from __future__ import annotations
@@ -24,11 +28,14 @@ _STRAGGLERS: Final = 10  # one group of so many may lag without holding `begins`
 
 
 class Note(msgspec.Struct, frozen=True, omit_defaults=True):
-    """What is noted beside an offset. Records before `position` have been run. Units: begins, floors Unix ms."""
+    """What is noted beside an offset. Records before `position` have been run. lacks: windows that start until then
+    may lack records, 0 for none. Units: begins, floors, lacks Unix ms.
+    """
 
     position: int = 0
     begins: int = 0
     floors: dict[str, int] = {}
+    lacks: int = 0
 
     def floor_ms(self, group: str) -> int:
         return self.floors.get(group, self.begins)
@@ -70,6 +77,8 @@ class Ledger(Memory):
         self.offset = cut.offset
         self.last = cut
         self._resumed: Final = cut.note
+        self._lacks_ms = cut.note.lacks
+        self._ahead: dict[str, int] = {}  # by how much a group's records were ahead of their arrival, at most
         self._groups: dict[str, Group] = {}
         self._open: dict[str, dict[int, int]] = {}  # group: start of each open window -> offset of its first record
         self._firsts: dict[str, dict[int, int]] = {}  # the same of all windows that do not start before `last` begins
@@ -81,6 +90,19 @@ class Ledger(Memory):
     def floor_ms(self, group: str) -> int:
         return self._resumed.floor_ms(group)
 
+    def ahead(self, group: str, by_ms: int) -> None:
+        self._ahead[group] = max(by_ms, self._ahead.get(group, 0))
+
+    def lacks(self, group: str, start_ms: int) -> bool:
+        return start_ms <= self._lacks_ms + self._ahead.get(group, 0) if self._lacks_ms else False
+
+    def gap(self, offset: int, until_ms: int) -> None:
+        """Records before this offset that were not read are lost; what is left arrived at until_ms or later."""
+        self.offset = max(self.offset, offset)
+        self._lacks_ms = until_ms
+        note = msgspec.structs.replace(self.last.note, lacks=until_ms)
+        self.last = Cut(max(self.last.offset, offset), note)
+
     def put(self, key: str, value: Any) -> None:
         super().put(key, value)
         if isinstance(value, Group):
@@ -89,6 +111,7 @@ class Ledger(Memory):
     def delete(self, key: str) -> None:
         super().delete(key)
         self._groups.pop(key.partition(":")[2], None)
+        self._ahead.pop(key.partition(":")[2], None)
 
     def cut(self, position: int) -> Cut:
         """The best cut now: all records before `position` are run, and what came out of them is written."""
@@ -105,7 +128,8 @@ class Ledger(Memory):
         best = min([position, *(offset for windows in self._open.values() for offset in windows.values())])
         offset = self._list_holders(begins, floors, best)
         self._list_idle(begins, floors)
-        cut = Cut(offset, Note(position, begins, floors))
+        past = min([begins, *floors.values()]) > self._lacks_ms + max(self._ahead.values(), default=0)
+        cut = Cut(offset, Note(position, begins, floors, 0 if past else self._lacks_ms))
         if cut.offset < self.last.offset or begins < self.last.note.begins:
             return self.last
         self.last = cut

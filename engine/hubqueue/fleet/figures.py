@@ -23,6 +23,8 @@ class Figures:
     read: int = 0
     written: int = 0
     dead: int = 0
+    late: int = 0
+    deleted: int = 0
     unkeyed: int = 0
     commits: int = 0
     refused_commits: int = 0
@@ -48,6 +50,10 @@ class Figures:
         yield one(count, "hubqueue_pipeline_read", "Records read", self.read)
         yield one(count, "hubqueue_pipeline_written", "Records the sinks have", self.written)
         yield one(count, "hubqueue_pipeline_dead", "Records that a step or a sink refused", self.dead)
+        yield one(count, "hubqueue_pipeline_late", "Records too late for their window", self.late)
+        yield one(
+            count, "hubqueue_pipeline_deleted", "Records that the brokers deleted before they were read", self.deleted
+        )
         yield one(count, "hubqueue_pipeline_unkeyed", "Records without a key, read for windows", self.unkeyed)
         yield one(count, "hubqueue_pipeline_commits", "Offsets committed", self.commits)
         yield one(count, "hubqueue_pipeline_fenced", "Commits refused: partitions were others'", self.refused_commits)

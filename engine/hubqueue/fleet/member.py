@@ -6,7 +6,8 @@ Rules:
 - What a member has not committed its successor reads again; a partition that was taken from us is forgotten at once.
 - A window is closed by the wall clock only at the end of the log, and after a commit has shown that the partition is
   still ours: a member that slept for a minute must not write what it believes to be over.
-- While a sink is down nothing more is read; the member stays in its group.
+- While a sink or a look-up is down nothing more is read; the member stays in its group (fleet/patience.py).
+- Records that the brokers deleted before they were read are an error in the log, counted, and marked in the windows.
 """
 
 from __future__ import annotations
@@ -14,25 +15,23 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import Final
 
 from hubqueue.client.backoff import Backoff
 from hubqueue.errors import ConfigError, HubqueueError, LinkDown
 from hubqueue.fleet import cut as cuts
 from hubqueue.fleet.cut import Cut
-from hubqueue.fleet.deadletters import DeadLetters, Letter, of_record
 from hubqueue.fleet.figures import Figures
+from hubqueue.fleet.outlet import Outlet
+from hubqueue.fleet.patience import Patience, Trouble
 from hubqueue.fleet.reading import Reading
-from hubqueue.fleet.writer import Writer
-from hubqueue.forward.verdict import Down
-from hubqueue.model.decode import Payload
+from hubqueue.fleet.source import From
+from hubqueue.fleet.suited import Unfit, check, check_partitions
 from hubqueue.pipeline.plan import Pipeline
-from hubqueue.pipeline.step import Timed
-from hubqueue.pipeline.window import Window
-from hubqueue.sources.consumer import Committed, Consumer, Known, Partition, message_of
-from hubqueue.sources.settings import KafkaBrokers
+from hubqueue.sources.consumer import Consumer
+from hubqueue.sources.partition import Committed, Known, OutOfRange, Partition, message_of
 
 log = logging.getLogger(__name__)
 
@@ -41,18 +40,7 @@ COMMIT_S: Final = 1.0
 MOST: Final = 2000  # records of one turn
 FIRST_RETRY_S, MAX_RETRY_S = 0.5, 30.0
 LEAVE_S: Final = 20.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class From:
-    """What a member reads. Units: session_s seconds after which the group gives up a silent member."""
-
-    brokers: KafkaBrokers
-    topics: tuple[str, ...]
-    group: str
-    payload: Payload = field(default_factory=Payload)
-    session_s: float = 10.0
-    dead_letters: str | None = None
+LOOK_S: Final = 5.0  # between looks at the lag while nothing is read
 
 
 class Member:
@@ -63,15 +51,15 @@ class Member:
         self._pipeline = pipeline
         self._source = source
         self._figures = figures
-        self._writer = Writer(pipeline)
-        self._dead = DeadLetters(source.brokers, source.dead_letters)
+        self._outlet = Outlet(pipeline, source, figures)
         self._decode = source.payload.decoder()
         self._readings: dict[Partition, Reading] = {}
         self._one = asyncio.Lock()  # writing and committing, against losing partitions in the middle of it
         self._consumer: Consumer | None = None
+        self._patience: Patience | None = None
+        self._looked_s = 0.0
         self._broken: LinkDown | None = None
         self._noted = False  # the brokers keep the notes beside offsets
-        self._warned = False
 
     async def run(self) -> None:
         """Work, and go on after every trouble. Errors: ConfigError."""
@@ -87,8 +75,7 @@ class Member:
                 self._figures.turned_s = time.monotonic()
                 await asyncio.sleep(backoff.next_s())
         finally:
-            await self._writer.close()
-            await self._dead.close()
+            await self._outlet.close()
 
     async def _membership(self, backoff: Backoff) -> None:
         source = self._source
@@ -99,12 +86,15 @@ class Member:
             session_s=source.session_s,
             given=self._given,
             taken=self._taken,
+            instance=source.instance,
+            poll_s=source.poll_s,
         )
         self._consumer, self._broken = consumer, None
+        self._patience = Patience(consumer, partial(self._while_waiting, consumer))
         try:
             await consumer.open()
             backoff.reset()
-            await self._work(consumer)
+            await self._work(consumer, self._patience)
         finally:
             self._figures.member = False
             try:
@@ -116,66 +106,77 @@ class Member:
             await self._forget(set(self._readings))
             self._consumer = None
 
-    async def _work(self, consumer: Consumer) -> None:
+    async def _work(self, consumer: Consumer, patience: Patience) -> None:
         loop = asyncio.get_running_loop()
         commit_at_s = loop.time() + COMMIT_S
         while True:
-            records = await consumer.read(wait_s=READ_S, most=MOST)
-            self._figures.turned_s = time.monotonic()
-            if self._broken is not None:
-                raise self._broken
+            try:
+                records = await consumer.read(wait_s=READ_S, most=MOST)
+            except OutOfRange as error:
+                await self._pass_over(consumer, error)
+                continue
+            self._see()
             for partition, found in records.items():
                 reading = self._readings.get(partition)
                 if reading is not None:
-                    await reading.run([message_of(record) for record in found])
+                    reading.take([message_of(record) for record in found])
                     self._figures.read += len(found)
-            await self._flush()
+            await patience.through(partial(self._run, consumer))
+            for partition, reading in list(self._readings.items()):
+                position = await consumer.position(partition)
+                if position is not None and self._readings.get(partition) is reading:
+                    reading.reach(position)
             if loop.time() >= commit_at_s:
-                await self._close_silent(consumer)
+                await self._close_silent(consumer, patience)
                 async with self._one:
                     await self._commit(consumer, self._readings)
                 commit_at_s = loop.time() + COMMIT_S
                 self._look(consumer)
 
-    async def _flush(self) -> None:
-        """Everything that came out is in the sinks, however long that takes."""
-        backoff = Backoff(FIRST_RETRY_S, MAX_RETRY_S)
-        while True:
-            async with self._one:
-                readings = list(self._readings.values())
-                down = await self._write(readings)
-            if down is None:
-                self._figures.sink_up = True
-                return
-            if self._figures.sink_up:
-                log.warning("a sink takes nothing, it is tried again: %s", down.error)
-            self._figures.sink_up = False
-            self._figures.sink_failures += 1
-            self._figures.turned_s = time.monotonic()
-            await asyncio.sleep(max(backoff.next_s(), down.retry_after_s or 0))
+    def _see(self) -> None:
+        """The loop has come round. Errors: LinkDown for what a rebalance met."""
+        self._figures.turned_s = time.monotonic()
+        if self._broken is not None:
+            raise self._broken
 
-    async def _write(self, readings: list[Reading]) -> Down | None:
-        out = [record for reading in readings for record in reading.out]
-        dead: list[Letter] = [letter for reading in readings for letter in reading.dead]
-        if out:
-            lost = await self._writer.write(out)
-            if isinstance(lost, Down):
-                return lost
-            dead += [of_record(record, reason) for record, reason in lost]
-        if dead:
-            await self._dead.write(dead)
-        self._figures.written += len(out)
-        self._figures.dead += len(dead)
-        for reading in readings:
-            reading.out, reading.dead = [], []
-            self._figures.unkeyed += reading.unkeyed if reading.windowed else 0
-            if reading.windowed and reading.unkeyed and not self._warned:
-                self._warned = True
-                log.warning("records have no key: windows need all records of a group in one partition")
-            reading.unkeyed = 0
-        return None
+    async def _while_waiting(self, consumer: Consumer) -> None:
+        """Nothing is read, so the lag has to be asked for. Errors: LinkDown when it is Kafka that is away."""
+        self._see()
+        if time.monotonic() < self._looked_s + LOOK_S:
+            return
+        self._looked_s = time.monotonic()
+        ends = await consumer.ends(self._readings)
+        for partition, end in ends.items():
+            reading = self._readings.get(partition)
+            if reading is not None:
+                self._figures.lag[partition] = max(0, end - reading.position)
 
-    async def _close_silent(self, consumer: Consumer) -> None:
+    async def _run(self, consumer: Consumer) -> Trouble | None:
+        """What was read is run, and what came out is in the sinks."""
+        for partition, reading in list(self._readings.items()):
+            try:
+                if reading.held:
+                    await reading.run()
+            except LinkDown as error:
+                return await self._look_up_away(consumer, partition, reading, error)
+        return await self._write()
+
+    async def _look_up_away(
+        self, consumer: Consumer, partition: Partition, reading: Reading, error: LinkDown
+    ) -> Trouble:
+        """A reading that is torn is begun anew where its last cut was."""
+        if reading.torn and self._readings.get(partition) is reading:
+            again = Reading(self._pipeline, partition, self._decode, reading.cut())
+            self._readings[partition] = again
+            consumer.seek(partition, again.position)
+            await reading.aclose()
+        return Trouble(f"a look-up gives no answer: {error.message}")
+
+    async def _write(self) -> Trouble | None:
+        async with self._one:
+            return await self._outlet.write(list(self._readings.values()))
+
+    async def _close_silent(self, consumer: Consumer, patience: Patience) -> None:
         """At the end of the log the wall clock closes windows, if the partitions are still ours."""
         now_ms = int(time.time() * 1000)
         due = {partition for partition, reading in self._readings.items() if reading.due(now_ms)}
@@ -187,9 +188,42 @@ class Member:
             ended &= self._readings.keys()
             if not ended or not await self._commit(consumer, ended):
                 return
-            for partition in ended:
-                await self._readings[partition].close(now_ms)
-        await self._flush()
+            ours = {partition: self._readings[partition] for partition in ended}
+        await patience.through(partial(self._close, consumer, ours, now_ms))
+
+    async def _close(self, consumer: Consumer, ours: Mapping[Partition, Reading], now_ms: int) -> Trouble | None:
+        for partition, reading in ours.items():
+            if self._readings.get(partition) is not reading:
+                continue  # it was taken from us meanwhile
+            try:
+                await reading.close(now_ms)
+            except LinkDown as error:
+                return await self._look_up_away(consumer, partition, reading, error)
+        return await self._write()
+
+    async def _pass_over(self, consumer: Consumer, error: OutOfRange) -> None:
+        """The brokers have deleted what was to be read next. Errors: LinkDown where a topic was made anew."""
+        async with self._one:
+            for partition, known in (await consumer.known(error.partitions)).items():
+                reading = self._readings.get(partition)
+                if reading is None:
+                    continue
+                if known.begin <= reading.position:
+                    raise LinkDown(f"{partition} ends before offset {reading.position}, it was made anew") from error
+                self._lost(reading, known.begin)
+                consumer.seek(partition, reading.position)
+
+    def _lost(self, reading: Reading, begin: int) -> None:
+        count = begin - reading.position
+        self._figures.deleted += count
+        log.error(
+            "the brokers have deleted records before they were read, windows that lack some are marked partial;"
+            " keep them for longer (retention.ms, retention.bytes) partition=%s offset=%d count=%d",
+            reading.partition,
+            reading.position,
+            count,
+        )
+        reading.gap(begin)
 
     async def _commit(self, consumer: Consumer, partitions: Iterable[Partition]) -> bool:
         """Say how far we are; whether the partitions are ours. Nothing may wait to be written."""
@@ -228,7 +262,7 @@ class Member:
                 known = await consumer.known(partitions)
                 await self._forget(set(self._readings))
                 for each in partitions:
-                    self._check_partitions(consumer, each)
+                    check_partitions(self._pipeline, each, consumer.count_partitions(each.topic), self._source)
                     reading = self._begin(each, known[each])
                     consumer.seek(each, reading.position)
                     self._readings[each] = reading
@@ -246,21 +280,18 @@ class Member:
         log.info("partitions of this member: %s", ", ".join(sorted(map(str, partitions))) or "none")
 
     def _begin(self, partition: Partition, known: Known) -> Reading:
-        offset = known.first("earliest")
-        committed = known.committed
-        note = cuts.read(committed.note) if committed is not None and committed.offset == offset else cuts.Note()
-        return Reading(self._pipeline, partition, self._decode, Cut(offset, note))
-
-    def _check_partitions(self, consumer: Consumer, partition: Partition) -> None:
-        whole = [step for plan in self._pipeline.steps if isinstance(step := plan.make(), Window) and not step.grouped]
-        if whole and (consumer.count_partitions(partition.topic) > 1 or len(self._source.topics) > 1):
-            raise ConfigError(
-                f"a window without 'by' needs all records in one partition, and {partition.topic} has more",
-                hint="group it by what the records are keyed by, or use a topic with one partition",
-            )
+        committed = known.sound
+        if committed is None:
+            return Reading(self._pipeline, partition, self._decode, Cut(known.begin, cuts.Note()))
+        reading = Reading(self._pipeline, partition, self._decode, Cut(committed.offset, cuts.read(committed.note)))
+        if committed.offset < known.begin:
+            self._lost(reading, known.begin)
+        return reading
 
     async def _taken(self, partitions: set[Partition]) -> None:
         consumer = self._consumer
+        if self._patience is not None:
+            await self._patience.let_go()
         async with self._one:
             if consumer is not None:
                 try:
@@ -285,32 +316,6 @@ class Member:
                 self._figures.lag[partition] = lag
         if consumer.quiet():
             raise LinkDown(f"Kafka at {self._source.brokers.url}: no broker answers")
-
-
-class Unfit(LinkDown):
-    """Carries a ConfigError out of a callback of the consumer."""
-
-    def __init__(self, error: ConfigError) -> None:
-        super().__init__(error.message)
-        self.error = error
-
-
-def check(pipeline: Pipeline) -> None:
-    """Errors: ConfigError for what the members of a group cannot do."""
-    timed = [plan.name for plan in pipeline.steps if isinstance(plan.make(), Timed)]
-    odd = [plan.name for plan in pipeline.steps if isinstance(step := plan.make(), Timed) and not _is_window(step)]
-    if odd:
-        raise ConfigError(
-            f"pipeline {pipeline.name}: {odd[0]} cannot be run from Kafka", hint="sinks batch by themselves"
-        )
-    if len(timed) > 1:
-        hint = "write the first to a topic, and run the second from there with a pipeline of its own"
-        raise ConfigError(f"pipeline {pipeline.name}: a second window ({timed[1]}) cannot be run from Kafka", hint=hint)
-    Writer(pipeline)
-
-
-def _is_window(step: object) -> bool:
-    return isinstance(step, Window)
 
 
 def _committed(reading: Reading, cut: Cut) -> Committed:

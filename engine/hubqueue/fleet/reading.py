@@ -1,8 +1,9 @@
 """One partition that is ours: its records through the steps, with a state and a clock of its own.
 
 The clock is that of the log: windows of silent groups close as the times of the partition's records go on, so that
-reading the same records again closes the same windows at the same places. Only at the end of the log does the wall
-clock take over, and then the member asks the group first whether the partition is still its own.
+reading the same records again closes the same windows at the same places. No record is later than it is read. Only at
+the end of the log does the wall clock take over, and then the member asks the group first whether the partition is
+still its own.
 """
 
 from __future__ import annotations
@@ -16,26 +17,32 @@ from hubqueue.errors import HubqueueError
 from hubqueue.fleet.cut import Cut, Ledger, Note
 from hubqueue.fleet.deadletters import Letter, of_message, of_record
 from hubqueue.model.decode import Decode
+from hubqueue.pipeline.late import Late
 from hubqueue.pipeline.plan import Pipeline
 from hubqueue.pipeline.record import Record, Refused
 from hubqueue.pipeline.step import Memory
 from hubqueue.pipeline.window import Window
-from hubqueue.sources.consumer import Partition
 from hubqueue.sources.message import Message
+from hubqueue.sources.partition import Partition
 
 TICK_MS: Final = 1000  # between looks for windows of silent groups, by the log's clock
 SLICE: Final = 100  # records between turns of others on the loop
-AHEAD_MS: Final = 60_000  # a record of a later time than this from now does not move the clock
 
 
 class Reading:
-    """Given records by `run`; what comes out collects in `out` and `dead` until the member has written it."""
+    """Given records by `take` and `run`; what comes out collects in `out` and `dead` until the member has written it.
+
+    held: records that wait to be run. torn: a look-up broke off between windows and what comes of them, so that only
+    a new reading from `cut` can go on.
+    """
 
     def __init__(self, pipeline: Pipeline, partition: Partition, decode: Decode, cut: Cut) -> None:
         self.partition: Final = partition
         self.position = cut.offset  # of the next record
         self.out: list[Record] = []
         self.dead: list[Letter] = []
+        self.held: list[Message] = []
+        self.torn = False
         self.unkeyed = 0
         self._pipeline: Final = pipeline.name
         self._decode: Final = decode
@@ -50,7 +57,7 @@ class Reading:
             else:
                 self._states[place.name] = Memory()
         self._clock_ms = 0
-        self._torn = False
+        self._gap = False  # the next record is the first that is left after others were deleted
 
     @property
     def windowed(self) -> bool:
@@ -60,32 +67,43 @@ class Reading:
         """From where another member would have to go on; ask once everything that came out is written."""
         if self._ledger is None:
             return Cut(self.position, Note())
-        return self._ledger.last if self._torn else self._ledger.cut(self.position)
+        return self._ledger.last if self.torn else self._ledger.cut(self.position)
 
-    async def run(self, messages: Sequence[Message]) -> None:
-        """Take these records, the next ones of the partition. Errors: LinkDown of a look-up, nothing was taken."""
-        read = [self._read(message) for message in messages]
+    @property
+    def late(self) -> tuple[Late, ...]:
+        return self._chain.late
+
+    def gap(self, begin: int) -> None:
+        """The records from the next one to this offset are gone."""
+        self.position = begin
+        self._gap = True
+        if self._ledger is not None:
+            self._ledger.gap(begin, _now_ms())  # until a record tells better
+
+    def reach(self, position: int) -> None:
+        """Everything before this has been taken: what is not records, too, as the marks of transactions."""
+        if not self.held and position > self.position:
+            self.position = position
+            if self._ledger is not None:
+                self._ledger.offset = position
+
+    def take(self, messages: Sequence[Message]) -> None:
+        """These are the next records of the partition."""
+        self.held += messages
+
+    async def run(self) -> None:
+        """Run what is held. Errors: LinkDown of a look-up: the rest is held still, or the reading is torn."""
+        read = [self._read(message) for message in self.held]
         await self._chain.prepare([record for _, record in read if isinstance(record, Record)], self._states)
-        for index, (message, record) in enumerate(read):
-            assert message.offset is not None
-            if self._ledger is not None:
-                self._ledger.offset = message.offset
-            if isinstance(record, Refused):
-                self.dead.append(of_message(message, str(record)))
-            else:
-                await self._tick(record.at_ms)
-                try:
-                    self._came_out(self._chain.run(record, self._states, self._note))
-                except Refused as refused:
-                    self.dead.append(of_message(message, str(refused)))
-                except Exception as error:  # a defect of a step that this record found
-                    self.dead.append(of_message(message, f"failed: {type(error).__name__}: {error}"))
-            self.unkeyed += message.key is None
-            self.position = message.offset + 1
-            if self._ledger is not None:
-                self._ledger.offset = self.position
-            if index % SLICE == SLICE - 1:
-                await asyncio.sleep(0)
+        done = 0
+        try:
+            for message, record in read:
+                await self._run(message, record)
+                done += 1
+                if done % SLICE == 0:
+                    await asyncio.sleep(0)
+        finally:
+            del self.held[:done]
 
     def due(self, now_ms: int) -> bool:
         """Whether the wall clock would close something."""
@@ -96,12 +114,34 @@ class Reading:
         """Close what is over at that time. Errors: LinkDown of a look-up; the reading is of no more use then."""
         self._clock_ms = max(self._clock_ms, now_ms)
         while (due_ms := self._chain.due_ms(self._states)) is not None and due_ms <= self._clock_ms:
-            self._torn = True  # until a look-up has answered, windows are closed and nobody has what comes out of them
+            self.torn = True  # until a look-up has answered, windows are closed and nobody has what comes out of them
             self._came_out(await self._chain.close(self._clock_ms, self._states, self._note))
-            self._torn = False
+            self.torn = False
 
     async def aclose(self) -> None:
         await self._chain.aclose()
+
+    async def _run(self, message: Message, record: Record | Refused) -> None:
+        assert message.offset is not None
+        if self._ledger is not None:
+            if self._gap:
+                self._ledger.gap(self.position, _arrived_ms(message))
+            self._ledger.offset = message.offset
+        self._gap = False
+        if isinstance(record, Refused):
+            self.dead.append(of_message(message, str(record)))
+        else:
+            await self._tick(record.at_ms)
+            try:
+                self._came_out(self._chain.run(record, self._states, self._note))
+            except Refused as refused:
+                self.dead.append(of_message(message, str(refused)))
+            except Exception as error:  # a defect of a step that this record found
+                self.dead.append(of_message(message, f"failed: {type(error).__name__}: {error}"))
+        self.unkeyed += message.key is None
+        self.position = message.offset + 1
+        if self._ledger is not None:
+            self._ledger.offset = self.position
 
     async def _tick(self, at_ms: int) -> None:
         if at_ms <= self._clock_ms:
@@ -112,14 +152,12 @@ class Reading:
             await self.close(at_ms)
 
     def _read(self, message: Message) -> tuple[Message, Record | Refused]:
-        now_ms = int(time.time() * 1000)
-        at_ms = now_ms if message.at_ms is None else min(message.at_ms, now_ms + AHEAD_MS)
         try:
             data = self._decode(message.payload)
         except HubqueueError as error:
             return message, Refused(f"undecodable: {error.message}")
         id = f"{message.topic}:{message.partition}:{message.offset}"
-        return message, Record(data, "default", at_ms, id)
+        return message, Record(data, "default", _arrived_ms(message), id)
 
     def _note(self, record: Record, refused: Refused) -> None:
         self.dead.append(of_record(record, str(refused)))
@@ -130,3 +168,13 @@ class Reading:
                 self.out.append(record)
             else:
                 self.dead.append(of_record(record, f"late, for {record.aside}"))
+
+
+def _arrived_ms(message: Message) -> int:
+    """When it came to the brokers, as the record says; but what claims to be later than now has come now."""
+    now_ms = _now_ms()
+    return now_ms if message.at_ms is None else min(message.at_ms, now_ms)
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

@@ -9,7 +9,8 @@ import signal
 
 from hubqueue.errors import ConfigError
 from hubqueue.fleet.figures import Figures, Glance
-from hubqueue.fleet.member import From, Member
+from hubqueue.fleet.member import Member
+from hubqueue.fleet.source import From
 from hubqueue.pipeline.plan import Pipeline
 
 log = logging.getLogger(__name__)

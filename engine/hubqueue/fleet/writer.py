@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Final
 
@@ -82,7 +83,12 @@ class Writer:
                 meaning = verdict(error)
                 return meaning if isinstance(meaning, Down) else Down(Reason.UNKNOWN, meaning.reason)
             way.connected = True
-        found = await deliver(way.sink, Batch(way.to.queue, parcels))
+        try:
+            found = await deliver(way.sink, Batch(way.to.queue, parcels))
+        except asyncio.CancelledError:  # nobody knows what of it was written: that connection says no more
+            way.connected = False
+            await way.sink.close()
+            raise
         if isinstance(found, Down):
             way.connected = False
             await way.sink.close()

@@ -90,6 +90,14 @@ class Resumed(Protocol):
         """Windows of this group that start before this are written."""
         ...
 
+    def ahead(self, group: str, by_ms: int) -> None:
+        """A record of this group has told a time that is so much after its arrival."""
+        ...
+
+    def lacks(self, group: str, start_ms: int) -> bool:
+        """Whether records of the window that starts then may be lost: the log no longer had them."""
+        ...
+
 
 class Window:
     """Tumbling windows. late: records that came too late. grouped: there is something it groups by.
@@ -119,6 +127,8 @@ class Window:
             floor_ms = self.resumed.floor_ms(key)
             if start_ms < floor_ms and self.resumed.again:
                 return ()
+            if at_ms > record.at_ms:
+                self.resumed.ahead(key, at_ms - record.at_ms)
         clock_ms = min(at_ms, record.at_ms)
         joining = group is None
         if group is None:
@@ -214,6 +224,8 @@ class Window:
     def _record(self, key: str, span: Span, state: State) -> Record:
         made = dict(zip(self._group_names, msgspec.json.decode(key), strict=True))
         made |= {"start_ms": span.start_ms, "end_ms": span.end_ms, "count": span.count}
+        if self.resumed is not None and self.resumed.lacks(key, span.start_ms):
+            made["partial"] = True
         for index, measure in enumerate(self._settings.measures):
             kept = span.kept[index]
             samples = self._samples(state, span, key, index) if kept.quantiles else None

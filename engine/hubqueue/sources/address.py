@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import parse_qsl, unquote, urlsplit
@@ -11,6 +12,8 @@ from hubqueue.sources.settings import KafkaBrokers
 
 KAFKA_PORT: Final = 9092
 _FORM: Final = "write kafka://host:9092/topic?group=name; several hosts or topics are separated by commas"
+_INSTANCE_FORM: Final = "1 to 249 letters, digits, dots, hyphens and underscores, as Kafka takes them"
+_INSTANCE: Final = re.compile(r"(?!\.\.?\Z)[A-Za-z0-9._-]{1,249}\Z")
 _AMQP_FORM: Final = "write amqp://user@host:5672/vhost, or amqps:// for an encrypted connection"
 
 
@@ -55,6 +58,13 @@ def kafka_address(text: str) -> KafkaAddress:
         unquote(user) if at else None,
         unquote(password) or None,
     )
+
+
+def check_instance(text: str) -> str:
+    """The name of a member that comes back, if Kafka takes it. Errors: Invalid."""
+    if not _INSTANCE.match(text):
+        raise Invalid(f"{text[:80]!r} cannot name an instance", hint=_INSTANCE_FORM)
+    return text
 
 
 def check_amqp(text: str) -> str:

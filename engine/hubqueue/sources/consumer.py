@@ -1,7 +1,8 @@
 """A member of a Kafka consumer group, and what went wrong with it in words of ours. The home of aiokafka's consumer.
 
 Offsets are committed by hand and only while the partition is ours: a commit of an earlier membership is refused by
-the brokers, and that refusal is no failure here.
+the brokers, and that refusal is no failure here. Records of transactions are read once these are committed, those of
+aborted ones never. Where to read is said by the caller alone; what is no longer there is an OutOfRange, never skipped.
 """
 
 from __future__ import annotations
@@ -11,8 +12,7 @@ import logging
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, TopicPartition
 from aiokafka.abc import ConsumerRebalanceListener
@@ -23,13 +23,15 @@ from aiokafka.errors import (
     IllegalStateError,
     KafkaConnectionError,
     KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
     RebalanceInProgressError,
     UnknownMemberIdError,
 )
 from aiokafka.structs import ConsumerRecord, OffsetAndMetadata
 
 from hubqueue.errors import LinkDown
-from hubqueue.sources.message import Message, text_of
+from hubqueue.sources.partition import Committed, Known, OutOfRange, Partition
 from hubqueue.sources.settings import KafkaBrokers
 
 log = logging.getLogger(__name__)
@@ -37,6 +39,7 @@ log = logging.getLogger(__name__)
 FETCH_BYTES: Final = 8_388_608  # of one answer of a broker; what is read ahead is bounded by it
 PARTITION_BYTES: Final = 524_288  # of one partition in it; a larger record comes all the same, alone
 QUIET_S: Final = 20.0  # a broker answers a fetch within half a second, records or not
+POLL_S: Final = 300.0  # a member that has not asked for records for so long leaves its group
 REQUEST_MS: Final = 20_000
 ANSWER_S: Final = 20.0  # aiokafka itself would ask for ever
 
@@ -49,41 +52,8 @@ _NOT_OURS: Final = (
 )
 
 
-class Partition(NamedTuple):
-    """One partition of a topic."""
-
-    topic: str
-    number: int
-
-    def __str__(self) -> str:
-        return f"{self.topic}:{self.number}"
-
-
 Told = Callable[[set[Partition]], Awaitable[None]]
 Records = Mapping[Partition, list[ConsumerRecord]]
-
-
-@dataclass(frozen=True, slots=True)
-class Committed:
-    """How far a group has read a partition, and what was noted with it."""
-
-    offset: int
-    note: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """A partition as its broker has it: the offsets of its first record and of the next to come."""
-
-    begin: int
-    end: int
-    committed: Committed | None
-
-    def first(self, start: Literal["earliest", "latest"]) -> int:
-        """Where to begin. What is committed goes before `start`, unless the topic was made anew since then."""
-        if self.committed is None or self.committed.offset > self.end:
-            return self.begin if start == "earliest" else self.end
-        return max(self.begin, self.committed.offset)
 
 
 class Consumer:
@@ -98,10 +68,13 @@ class Consumer:
         session_s: float,
         given: Told,
         taken: Told,
+        instance: str | None = None,
+        poll_s: float = POLL_S,
     ) -> None:
         """given, taken: told of partitions that are ours from now on, and of those that were until now.
 
         Whoever is told may still commit for what was taken, unless the group has long done without us.
+        instance: a name that outlives the process: who comes back with it in time finds its partitions unmoved.
         """
         self._brokers = brokers
         self._group = group
@@ -111,11 +84,13 @@ class Consumer:
             **brokers.options(),
             "group_id": group,
             "enable_auto_commit": False,
-            "auto_offset_reset": "earliest",  # whoever is given a partition says where it begins
+            "group_instance_id": instance,
+            "isolation_level": "read_committed",
+            "auto_offset_reset": "none",  # whoever is given a partition says where it begins
             "session_timeout_ms": round(session_s * 1000),
             "heartbeat_interval_ms": max(100, round(session_s * 1000 / 5)),
             "rebalance_timeout_ms": max(30_000, round(session_s * 3000)),
-            "max_poll_interval_ms": 300_000,
+            "max_poll_interval_ms": round(poll_s * 1000),
             "fetch_max_bytes": FETCH_BYTES,
             "max_partition_fetch_bytes": PARTITION_BYTES,
             "request_timeout_ms": max(REQUEST_MS, round(session_s * 1000) + 5000),
@@ -123,6 +98,9 @@ class Consumer:
         }
         self._consumer: AIOKafkaConsumer | None = None
         self._admin: AIOKafkaAdminClient | None = None
+        self._held = False
+        self._heard_ms: int | None = None  # what aiokafka says of the last answer, by the wall clock
+        self._heard_s = time.monotonic()  # when that changed, or there was nothing to be heard
 
     async def open(self) -> None:
         """Connect and join the group; the listener hears of partitions from then on."""
@@ -137,19 +115,52 @@ class Consumer:
             raise self._down(error) from error
 
     async def read(self, *, wait_s: float, most: int) -> Records:
-        """Records of the partitions that are not paused, at most so many; none when nothing came in that time."""
+        """Records of the partitions that are not paused, at most so many; none when nothing came in that time.
+
+        Errors: also OutOfRange.
+        """
         try:
             found = await self._open().getmany(timeout_ms=round(wait_s * 1000), max_records=most)
+        except OffsetOutOfRangeError as error:
+            raise OutOfRange({Partition(*each) for each in error.args[0]}) from error
+        except NoOffsetForPartitionError:  # a partition that we were given has not been looked up yet
+            return {}
         except (KafkaError, OSError) as error:
             raise self._down(error) from error
         return {Partition(*key): records for key, records in found.items()}
 
     def quiet(self) -> bool:
-        """Whether the brokers have stopped answering: no partition that we read has heard anything for QUIET_S."""
+        """Whether the brokers have stopped answering: no partition that we read has heard anything for QUIET_S.
+
+        Asked again and again: nothing is heard while nothing is read, and that is no silence.
+        """
         consumer = self._open()
         reading = consumer.assignment() - consumer.paused()
         heard = [at for partition in reading if (at := consumer.last_poll_timestamp(partition)) is not None]
-        return bool(heard) and time.time() * 1000 - max(heard) > QUIET_S * 1000  # aiokafka's own clock
+        latest = max(heard, default=None)
+        if latest is None or latest != self._heard_ms:
+            self._heard_ms, self._heard_s = latest, time.monotonic()
+        return time.monotonic() - self._heard_s > QUIET_S
+
+    def hold(self) -> None:
+        """Pause every partition, also one that is given meanwhile, until `release`. `read` keeps us in the group."""
+        self._held = True
+        consumer = self._open()
+        consumer.pause(*consumer.assignment())
+
+    def release(self) -> None:
+        """Read again what was held."""
+        self._held = False
+        self._heard_ms = None
+        consumer = self._open()
+        consumer.resume(*consumer.assignment())
+
+    async def position(self, partition: Partition) -> int | None:
+        """The offset that is read next: past the marks of transactions, too. None: it is no longer ours."""
+        try:
+            return int(await self._open().position(TopicPartition(*partition)))
+        except (IllegalStateError, KafkaError):
+            return None
 
     async def commit(self, read: Mapping[Partition, Committed]) -> bool:
         """Say how far partitions were read. False: they are no longer ours. Errors: LinkDown."""
@@ -197,6 +208,8 @@ class Consumer:
 
     def seek(self, partition: Partition, offset: int) -> None:
         self._open().seek(TopicPartition(*partition), offset)
+        if self._held:
+            self.pause(partition)
 
     def pause(self, partition: Partition) -> None:
         """Read no more of it. Nothing happens if it is no longer ours."""
@@ -271,16 +284,3 @@ def explained(error: Exception) -> str:
     if isinstance(error, KafkaConnectionError):
         return "no broker can be reached"
     return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-
-
-def message_of(record: ConsumerRecord) -> Message:
-    """A record as sources carry it. A tombstone has an empty payload."""
-    return Message(
-        topic=record.topic,
-        payload=record.value or b"",
-        at_ms=record.timestamp if record.timestamp is not None and record.timestamp >= 0 else None,
-        key=None if record.key is None else record.key.decode(errors="backslashreplace"),
-        headers={name: text_of(value or b"") for name, value in record.headers},
-        partition=record.partition,
-        offset=record.offset,
-    )

@@ -6,6 +6,7 @@ Rules:
 - The offset is committed only after that transaction is on the disk, so a power cut of the hub loses nothing.
 - A full queue holds back only the partition whose records want to go there: it is paused and the others go on.
 - A partition that was taken from us is forgotten at once; nothing more is stored or committed for it.
+- Records that the brokers deleted before they were read are an error in the log, and counted.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ from hubqueue.client.backoff import Backoff
 from hubqueue.errors import HubqueueError, LinkDown
 from hubqueue.hub.hub import Hub
 from hubqueue.model.outcome import Blob
-from hubqueue.sources.consumer import Committed, Consumer, Known, Partition, message_of
+from hubqueue.sources.consumer import Consumer
 from hubqueue.sources.entry import Entry
 from hubqueue.sources.message import Message
+from hubqueue.sources.partition import Committed, Known, Partition, message_of
 from hubqueue.sources.routing import Routing
 from hubqueue.sources.settings import KafkaSource
 from hubqueue.sources.status import Status
@@ -90,6 +92,7 @@ class KafkaFeed:
                 session_s=source.session_s,
                 given=self._given,
                 taken=self._taken,
+                instance=source.instance,
             )
             self._consumer, self._broken = consumer, None
             try:
@@ -226,9 +229,23 @@ class KafkaFeed:
                 "a topic was made anew and is read as such source=%s partition=%s", self._source.name, partition
             )
             stored = 0
+        read_to = max(stored, 0 if known.sound is None else known.sound.offset)
+        if 0 < read_to < known.begin:
+            self._lost(partition, read_to, known.begin - read_to)
         reading = _Reading(Entry(self._hub, self.status), max(begin, stored))
         reading.unsaid = known.committed is None or known.committed.offset != reading.stored
         return reading
+
+    def _lost(self, partition: Partition, offset: int, count: int) -> None:
+        self.status.counts.deleted += count
+        log.error(
+            "the brokers have deleted records before they were read; keep them for longer (retention.ms,"
+            " retention.bytes) source=%s partition=%s offset=%d count=%d",
+            self._source.name,
+            partition,
+            offset,
+            count,
+        )
 
     async def _taken(self, partitions: set[Partition]) -> None:
         """These are somebody else's now; a last commit saves it from reading again what is stored here."""

@@ -46,6 +46,7 @@ class KafkaBrokers:
 class KafkaSource:
     """Topics of Kafka, read as a member of a consumer group. start: where a group begins that has read nothing yet.
 
+    instance: a name that the group knows the hub by after a restart, so that its partitions stay where they are.
     Units: session_s seconds after which the group gives the partitions of a silent member to others.
     """
 
@@ -56,6 +57,7 @@ class KafkaSource:
     group: str = "hubqueue"
     start: Literal["earliest", "latest"] = "earliest"
     session_s: float = 10.0
+    instance: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -14,7 +14,7 @@ class Counts:
 
     received: not counting those that came again and were known (repeated). passed: left out by `where`. unroutable:
     kept in the dead-letter queue of `_unroutable`. overflowed and dropped: because their queue was full and on_full
-    says so. acknowledged: the other side may forget them.
+    says so. acknowledged: the other side may forget them. deleted: the brokers of Kafka did so before they were read.
     """
 
     received: int = 0
@@ -25,6 +25,7 @@ class Counts:
     overflowed: int = 0
     dropped: int = 0
     acknowledged: int = 0
+    deleted: int = 0
 
 
 @dataclass(slots=True)

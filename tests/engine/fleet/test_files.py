@@ -18,7 +18,7 @@ from hubqueue.config.load import load
 from hubqueue.config.options import OPTIONS
 from hubqueue.config.pipelines import read_pipeline
 from hubqueue.fleet.figures import Figures
-from hubqueue.fleet.member import check
+from hubqueue.fleet.suited import check
 from hubqueue.sources.address import kafka_address
 
 ROOT = Path(__file__).parents[3]

@@ -9,8 +9,9 @@ from typing import Any, cast
 from hubqueue.config.pipelines import read_pipeline
 from hubqueue.errors import LinkDown
 from hubqueue.fleet.figures import Figures
-from hubqueue.fleet.member import From, Member
-from hubqueue.sources.consumer import Known, Partition
+from hubqueue.fleet.member import Member
+from hubqueue.fleet.source import From
+from hubqueue.sources.partition import Known, Partition
 from hubqueue.sources.settings import KafkaBrokers
 
 PIPELINE = """

@@ -15,14 +15,14 @@ from hubqueue.config.pipelines import read_pipeline
 from hubqueue.errors import ConfigError, LinkDown
 from hubqueue.fleet import cut as cuts
 from hubqueue.fleet.cut import NOTE_BYTES, Cut, Note
-from hubqueue.fleet.member import check
 from hubqueue.fleet.reading import Reading
+from hubqueue.fleet.suited import check
 from hubqueue.model.decode import Payload
 from hubqueue.pipeline.plan import Pipeline, StepPlan
 from hubqueue.pipeline.record import Record
 from hubqueue.pipeline.step import State
-from hubqueue.sources.consumer import Partition
 from hubqueue.sources.message import Message
+from hubqueue.sources.partition import Partition
 from support.waiting import soon
 
 PIPELINE = """
@@ -74,6 +74,11 @@ def begun(pipeline: Pipeline, cut: Cut) -> Reading:
     return Reading(pipeline, Partition("t", 0), DECODE, Cut(cut.offset, note))
 
 
+async def run(reading: Reading, messages: Sequence[Message]) -> None:
+    reading.take(messages)
+    await reading.run()
+
+
 def write(reading: Reading, table: Table) -> None:
     """As a sink that replaces rows of the same id."""
     for record in reading.out:
@@ -90,7 +95,7 @@ async def fall_silent(reading: Reading) -> None:
 async def undisturbed(pipeline: Pipeline, log: list[Message]) -> tuple[Table, set[str]]:
     table: Table = {}
     reading = begun(pipeline, Cut(0, Note()))
-    await reading.run(log)
+    await run(reading, log)
     await fall_silent(reading)
     write(reading, table)
     return table, {letter.origin for letter in reading.dead}
@@ -110,7 +115,7 @@ async def test_the_table_is_the_same_however_often_members_die(pipeline: Pipelin
         assert committed.offset <= furthest
         while reading.position < len(log):
             end = reading.position + chance.randrange(1, 60)
-            await reading.run(log[reading.position : end])
+            await run(reading, log[reading.position : end])
             furthest = max(furthest, reading.position)
             if chance.random() < 0.08:
                 break  # killed before it wrote
@@ -125,7 +130,7 @@ async def test_the_table_is_the_same_however_often_members_die(pipeline: Pipelin
                 assert len(cuts.written(cut.note)) <= NOTE_BYTES + 200
                 committed = cut
     reading = begun(pipeline, committed)
-    await reading.run(log[reading.position :])
+    await run(reading, log[reading.position :])
     await fall_silent(reading)
     write(reading, table)
     assert table == expected
@@ -139,7 +144,7 @@ async def test_a_successor_reads_little_again(pipeline: Pipeline) -> None:
     reading = begun(pipeline, Cut(0, Note()))
     worst = 0
     while reading.position < len(log):
-        await reading.run(log[reading.position : reading.position + 100])
+        await run(reading, log[reading.position : reading.position + 100])
         worst = max(worst, reading.position - reading.cut().offset)
     assert worst < 25 * 130  # device 2 is 70 s ahead: its windows begin so much earlier
 
@@ -151,7 +156,7 @@ async def test_more_stragglers_than_a_note_holds_hold_the_offset_back(pipeline: 
         for n, (at_ms, name) in enumerate((BEGIN_MS + back, name) for back in (0, -60_000) for name in names)
     ]
     reading = begun(pipeline, Cut(0, Note()))
-    await reading.run(log)
+    await run(reading, log)
     cut = reading.cut()
     assert cut.offset == 0
     assert len(cuts.written(cut.note)) <= NOTE_BYTES + 200
@@ -179,7 +184,7 @@ async def test_a_window_whose_look_up_broke_off_is_read_again(pipeline: Pipeline
         replace(pipeline, steps=(*pipeline.steps, StepPlan("look-up", partial(LookUp, ending)))), Cut(0, Note())
     )
     with pytest.raises(type(ending)):
-        await reading.run(log)
+        await run(reading, log)
     assert (reading.out, reading.dead) == ([], [])
     assert reading.cut().offset == 0
     with pytest.raises(type(ending)):
@@ -203,7 +208,7 @@ async def test_a_window_that_waits_for_its_look_up_is_not_committed_as_written(p
     asked = asyncio.Event()
     steps = (*pipeline.steps, StepPlan("look-up", partial(Waiting, asked)))
     reading = begun(replace(pipeline, steps=steps), Cut(0, Note()))
-    running = asyncio.create_task(reading.run(log_of(random.Random(1), devices=1, seconds=15)))
+    running = asyncio.create_task(run(reading, log_of(random.Random(1), devices=1, seconds=15)))
     await soon(asked.wait())
     assert reading.cut().offset == 0
     running.cancel()
@@ -218,7 +223,7 @@ async def test_without_windows_the_offset_is_where_it_is(tmp_path: Path) -> None
     )
     reading = begun(read_pipeline(file), Cut(5, Note()))
     messages = [Message("t", b'{"n": %d}' % n, BEGIN_MS, "k", partition=0, offset=5 + n) for n in range(4)]
-    await reading.run([*messages, Message("t", b"{", BEGIN_MS, None, partition=0, offset=9)])
+    await run(reading, [*messages, Message("t", b"{", BEGIN_MS, None, partition=0, offset=9)])
     assert [record.id for record in reading.out] == ["t:0:7", "t:0:8"]
     assert [(letter.origin, letter.payload) for letter in reading.dead] == [("t:0:9", b"{")]
     assert reading.cut() == Cut(10, Note())

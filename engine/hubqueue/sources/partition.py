@@ -1,0 +1,70 @@
+"""A partition of a topic: how far it goes, how far it was read, and its records."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from aiokafka.structs import ConsumerRecord
+
+from hubqueue.errors import LinkDown
+from hubqueue.sources.message import Message, text_of
+
+
+class Partition(NamedTuple):
+    """One partition of a topic."""
+
+    topic: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"{self.topic}:{self.number}"
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """How far a group has read a partition, and what was noted with it."""
+
+    offset: int
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A partition as its broker has it: the offsets of its first record and of the next to come."""
+
+    begin: int
+    end: int
+    committed: Committed | None
+
+    @property
+    def sound(self) -> Committed | None:
+        """What is committed, unless the topic was made anew since then. It may be before `begin`: then some is lost."""
+        return None if self.committed is None or self.committed.offset > self.end else self.committed
+
+    def first(self, start: Literal["earliest", "latest"]) -> int:
+        """Where to begin. What is committed goes before `start`."""
+        if self.sound is None:
+            return self.begin if start == "earliest" else self.end
+        return max(self.begin, self.sound.offset)
+
+
+class OutOfRange(LinkDown):
+    """What was to be read next of these partitions is not there: deleted by the brokers, or not written yet."""
+
+    def __init__(self, partitions: set[Partition]) -> None:
+        super().__init__(f"the next record is no longer there: {', '.join(sorted(map(str, partitions)))}")
+        self.partitions = partitions
+
+
+def message_of(record: ConsumerRecord) -> Message:
+    """A record as sources carry it. A tombstone has an empty payload."""
+    return Message(
+        topic=record.topic,
+        payload=record.value or b"",
+        at_ms=record.timestamp if record.timestamp is not None and record.timestamp >= 0 else None,
+        key=None if record.key is None else record.key.decode(errors="backslashreplace"),
+        headers={name: text_of(value or b"") for name, value in record.headers},
+        partition=record.partition,
+        offset=record.offset,
+    )
