@@ -43,9 +43,8 @@ class Actions:
 
 
 async def automate(hass: HomeAssistant, text: str) -> None:
-    """Set automations up, as in automations.yaml."""
+    """Set automations up, as in automations.yaml. Not until all is done: what they run may wait for the test."""
     assert await async_setup_component(hass, "automation", {"automation": yaml.safe_load(text)})
-    await hass.async_block_till_done()
 
 
 async def until_at_hub(look: Callable[[], Awaitable[bool]], what: str) -> None:
