@@ -11,15 +11,15 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from hubqueue.errors import Invalid
+from hubqueue.model.dataname import escaped, queue_from_data
 from hubqueue.model.decode import Payload
 from hubqueue.model.job import PLAIN, NewJob, Options
-from hubqueue.model.limits import MAX_NAME_CHARS, check_int, check_name, check_new_job, check_queue
+from hubqueue.model.limits import check_int, check_name, check_new_job, check_queue
 from hubqueue.model.topic import TopicFilter
 
 MAIN_LANE: Final = ""
 
 _PART = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
-_NOT_IN_QUEUE = re.compile(r"[^A-Za-z0-9_.:-]")
 _LANE = re.compile(r"[A-Za-z0-9_-]{0,32}\Z")
 VALUES: Final = frozenset({"topic", "payload", "qos", "retain", "parts", "properties"})  # what expressions may name
 
@@ -74,21 +74,19 @@ def check_rule(rule: Rule, taken: TopicFilter) -> None:
 
 
 def queue_of(rule: Rule, parts: dict[str, str]) -> str:
-    """The queue for these parts; characters that queue names cannot have become `_`.
+    """The queue for these parts; what queue names cannot have is escaped (model.dataname).
 
     Errors: Invalid for a name that is empty, too long, or that a sender made an internal one.
     """
     if not parts:
         return rule.queue
-    queue = _PART.sub(lambda found: _NOT_IN_QUEUE.sub("_", parts[found.group(1)]), rule.queue)
-    if queue.startswith("_") and not rule.queue.startswith("_"):
-        raise Invalid(f"queue name {queue!r} is internal", hint="a topic cannot choose a queue that starts with _")
-    return check_queue(queue)
+    queue = _PART.sub(lambda found: escaped(parts[found.group(1)]), rule.queue)
+    return queue_from_data(queue, internal=rule.queue.startswith("_"))
 
 
 def name_of(rule: Rule, parts: dict[str, str]) -> str:
-    """The job name for these parts, shortened to what a name may have."""
-    name = _PART.sub(lambda found: parts[found.group(1)], rule.name)[:MAX_NAME_CHARS] if parts else rule.name
+    """The job name for these parts. Errors: Invalid for one that is empty or too long."""
+    name = _PART.sub(lambda found: parts[found.group(1)], rule.name) if parts else rule.name
     check_name(name)
     return name
 

@@ -11,6 +11,7 @@ import msgspec
 from hubqueue.errors import Invalid, Undecodable
 from hubqueue.expression import Condition, ExpressionFailed, Text
 from hubqueue.hub.verbs.intake import Dead
+from hubqueue.model.dataname import escaped, queue_from_data
 from hubqueue.model.decode import SKIPPED, Payload
 from hubqueue.model.job import PLAIN, Dedup, NewJob, Options
 from hubqueue.model.limits import check_int, check_name, check_new_job, check_options, check_queue, check_size
@@ -64,7 +65,7 @@ class Routing:
         self._into = into
         self._decode = into.payload.decoder()
         self._where = None if into.where is None else Condition(into.where, NAMES)
-        self._queue = _Template("queue", into.queue, check_queue)
+        self._queue = _Template("queue", into.queue, check_queue, _queue(into.queue))
         self._name = _Template("name", into.name, check_name)
         dedup = into.options.dedup
         self._dedup = None if dedup is None else _Template("dedup key", dedup.key)
@@ -126,9 +127,17 @@ class Routing:
 class _Template:
     """Text with values in it; one without is checked once and costs nothing."""
 
-    def __init__(self, what: str, text: str, check: Callable[[str], object] = str) -> None:
+    def __init__(
+        self,
+        what: str,
+        text: str,
+        check: Callable[[str], object] = str,
+        made: Callable[[str], str] | None = None,
+    ) -> None:
+        """check: of a name as it is written; made: makes one of a text with values in it, where that is another."""
         self._what: Final = what
         self._check: Final = check
+        self._made: Final = made
         self._fixed: Final = text if "{" not in text else None
         self._text: Final = Text(text, NAMES)
         if self._fixed is not None:
@@ -138,8 +147,15 @@ class _Template:
         if self._fixed is not None:
             return self._fixed
         try:
-            made = self._text.render(known)
+            text = self._text.render(known)
         except ExpressionFailed as error:
             raise ExpressionFailed(f"no {self._what}: {error}") from error
-        self._check(made)
-        return made
+        if self._made is not None:
+            return self._made(text)
+        self._check(text)
+        return text
+
+
+def _queue(template: str) -> Callable[[str], str]:
+    internal = template.startswith("_")
+    return lambda made: queue_from_data(escaped(made), internal=internal)

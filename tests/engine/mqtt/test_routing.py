@@ -131,7 +131,35 @@ def test_a_topic_chooses_no_internal_and_no_invalid_queue() -> None:
     assert isinstance(only(rule, "s/", b"1"), Refused)
     spaced = only(rule, "s/living room", b"1")
     assert isinstance(spaced, Taken)
-    assert spaced.queue == "living_room"
+    assert spaced.queue == "living:x20:room"
+
+
+def test_levels_of_any_script_are_queues_of_their_own() -> None:
+    rule = Rule(topic="any/{a}/{b}", queue="{a}", name="{a}")
+    taken = [only(rule, f"any/{level}/b", b"1") for level in ("Küche", "Käche", "K_che", "Öl", "台所", "a.b:c-d_e")]
+    assert [each.queue for each in taken if isinstance(each, Taken)] == [
+        *("K:xfc:che", "K:xe4:che", "K_che", ":xd6:l", ":x53f0-6240:", "a.b:c-d_e")
+    ]
+    assert [each.job.name for each in taken][3] == "Öl"
+    for level, words in (("", "is empty"), ("x" * 257, "too long"), ("_x", "internal"), ("ü" * 100, "too long")):
+        refused = only(rule, f"any/{level}/b", b"1")
+        assert isinstance(refused, Refused)
+        assert refused.reason == "bad_queue"
+        assert words in refused.error
+    named = only(Rule(topic="n/{a}", queue="q", name="{a}"), "n/" + "x" * 257, b"1")
+    assert isinstance(named, Refused)
+    assert "at most 256" in named.error
+
+
+def test_what_is_empty_is_left_out_where_the_rule_says_so() -> None:
+    rule = Rule(topic="hass/#", queue="q", payload=Payload("json", otherwise="text", empty="skip", nan="null"))
+    assert isinstance(only(rule, "hass/a", b"", retain=True), Passed)
+    values = [only(rule, "hass/a", payload) for payload in (b'"on"', b"on", b"21.5", b"nan", b"2026-11-30T10:00")]
+    shown = [msgspec.msgpack.decode(each.job.data or b"")["payload"] for each in values]
+    assert shown == ["on", "on", 21.5, None, "2026-11-30T10:00"]
+    error = only(Rule(topic="a", queue="q"), "a", b"")
+    assert isinstance(error, Refused)
+    assert "json: not JSON: empty payload (empty: skip" in error.error
 
 
 def test_the_broker_is_asked_for_no_topic_twice() -> None:

@@ -87,10 +87,19 @@ def test_an_address_names_servers_topics_and_group() -> None:
 def test_a_message_that_cannot_be_a_job_is_kept_with_the_reason() -> None:
     routing = Routing("plant", Into(queue="{{ payload.kind }}"))
     good = Message("t", b'{"kind": "a"}', NOW_MS)
-    found = routing.route([good, Message("t", b"{"), Message("t", b"{}"), Message("t", b'{"kind": "a b"}')], NOW_MS)
+    bad = [b"{", b"{}", b'{"kind": ""}', b'{"kind": "_overflow"}', b'{"kind": "' + b"x" * 257 + b'"}']
+    found = routing.route([good, *(Message("t", payload) for payload in bad)], NOW_MS)
     assert [taken.queue for taken in found.taken] == ["a"]
-    assert [reason for _, reason, _ in found.dead] == ["undecodable", "bad_message", "bad_message"]
+    assert [reason for _, reason, _ in found.dead] == ["undecodable", *["bad_message"] * 4]
+    assert "internal" in found.dead[3][2]
+    assert "257 characters, at most 256" in found.dead[4][2]
     assert decode(found.dead[0][0].data) == {"source": "plant", "topic": "t", "payload": b"{", "size": 1}
+
+
+def test_values_of_any_script_choose_queues_of_their_own() -> None:
+    routing = Routing("plant", Into(queue="site-{{ payload }}"))
+    found = routing.route([Message("t", f'"{room}"'.encode()) for room in ("Küche", "Käche", "hall")], NOW_MS)
+    assert [taken.queue for taken in found.taken] == ["site-K:xfc:che", "site-K:xe4:che", "site-hall"]
 
 
 def test_a_record_of_the_future_is_no_delayed_job() -> None:
