@@ -14,7 +14,7 @@ from typing import Final
 from hubqueue.errors import DiskFull, HubqueueError
 from hubqueue.hub.pulse import Pulse
 from hubqueue.hub.settings import HubSettings
-from hubqueue.hub.verbs import change, hold, rows, schedule
+from hubqueue.hub.verbs import change, hold, overflow, rows, schedule
 from hubqueue.hub.verbs.enqueue import evict
 from hubqueue.model.state import State
 from hubqueue.store import changes, delays, groups, ids, leases, lists, retention, schedules
@@ -128,6 +128,7 @@ class Upkeep:
         more |= change.retry_due(tx, SLICE) > 0
         more |= schedule.fire_due(tx, FIRES, self._served) == FIRES
         more |= self._outlive(tx) > 0
+        more |= overflow.give_back(tx, SLICE) > 0
         return tx.now_ms if more else NEVER
 
     def _due_done(self, result: int | HubqueueError) -> None:
@@ -165,6 +166,8 @@ class Upkeep:
                 if self._store.space.check():
                     await self.make_room()
                 await self._hold_cap()
+                if self._store.queues.find(overflow.OVERFLOW) is not None:
+                    self.due_at(self._store.clock.now_ms())  # whatever made room for what waits there
                 if beats:  # the first one comes with the start, which has enough to do
                     await self._sample()
                 if beats % RETENTION_BEATS == 0:
@@ -234,6 +237,7 @@ class Upkeep:
         if len(self._kept) > len(self._store.queues.by_id):
             self._kept.clear()  # queues have gone
         await self._store.run(groups.prune)
+        await self._store.run(overflow.prune)
         await self._give_back(spare=True)
         if ageing:
             before = self._store.clock.now_ms() - self._settings.forward_kept_ms

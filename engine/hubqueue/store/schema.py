@@ -129,6 +129,15 @@ _FIRST: Final = (
     ) STRICT, WITHOUT ROWID
     """,
     "CREATE INDEX job_group_turn ON job_group (queue, turn) WHERE waiting > 0",
+    # jobs of `_overflow`, each with the queue it belongs to: the first of a queue, in order, without a look at others
+    """
+    CREATE TABLE overflow (
+        seq INTEGER PRIMARY KEY,
+        queue TEXT NOT NULL,
+        options BLOB -- those it has where it belongs
+    ) STRICT
+    """,
+    "CREATE INDEX overflow_queue ON overflow (queue)",
     # custom ids: the owner's row, or an idempotent id remembered until expires_at_ms after it finished
     """
     CREATE TABLE custom_id (

@@ -9,7 +9,8 @@ import msgspec
 import pytest
 
 from hubqueue.hub.settings import HubSettings
-from hubqueue.hub.verbs.intake import MAX_OVERFLOW, OVERFLOW, UNROUTABLE
+from hubqueue.hub.verbs.intake import UNROUTABLE
+from hubqueue.hub.verbs.overflow import MAX_OVERFLOW, OVERFLOW
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import Dedup, Options
 from hubqueue.model.state import State

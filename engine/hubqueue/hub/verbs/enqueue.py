@@ -156,7 +156,7 @@ def _enqueue_one(tx: Tx, row: QueueRow, seq: int, job: Enqueueable, ties: list[T
             if owner.unfinished or owner.remembered:
                 return job.custom_id
             _forget_generation(tx, owner.seq)
-    existing = _deduplicate(tx, row, options)
+    existing = deduplicate(tx, row, options)
     if existing is not None:
         if options.dedup is not None and not options.dedup.extend:
             tx.emit("duplicated", row.name, existing)
@@ -207,7 +207,7 @@ def _enqueue_one(tx: Tx, row: QueueRow, seq: int, job: Enqueueable, ties: list[T
     return id
 
 
-def _deduplicate(tx: Tx, row: QueueRow, options: Options) -> str | None:
+def deduplicate(tx: Tx, row: QueueRow, options: Options) -> str | None:
     """The id of the job that already stands for this one; None when a new one is to be made."""
     dedup = options.dedup
     if dedup is None:

@@ -1,8 +1,9 @@
 """intake: a batch from a source that cannot be told "later": messages for many queues, in one transaction.
 
 A full queue holds back nothing but its own jobs: they go to `_overflow` (bounded), or are dropped where their source
-says so. What is not valid is kept with the dead. Only what concerns the whole hub (disk full, shutting down) refuses
-the batch, before anything is written. Used by the MQTT bridge, and by `feed` for sources that can wait.
+says so; while jobs of a queue wait there, newer ones go behind them. What is not valid is kept with the dead. Only what
+concerns the whole hub (disk full, shutting down) refuses the batch, before anything is written. Used by the MQTT
+bridge, and by `feed` for sources that can wait.
 """
 
 from __future__ import annotations
@@ -13,17 +14,16 @@ from typing import Final, Literal, Protocol
 import msgspec
 
 from hubqueue.errors import Invalid, QueueFull
+from hubqueue.hub.verbs import overflow
 from hubqueue.hub.verbs.enqueue import enqueue
 from hubqueue.hub.verbs.queues import bury_new
-from hubqueue.model.job import PLAIN, Enqueueable, NewJob
+from hubqueue.model.job import NewJob
 from hubqueue.model.limits import MAX_ERROR_CHARS
 from hubqueue.model.outcome import Output
-from hubqueue.model.state import State
 from hubqueue.store.tx import Tx
 
 UNROUTABLE: Final = "_unroutable"
-OVERFLOW: Final = "_overflow"
-MAX_OVERFLOW: Final = 10_000  # jobs that wait there; beyond it they are dropped and counted
+BACK: Final = 500  # jobs that go back from `_overflow` before newer ones are taken: a few ms
 
 Dead = tuple[NewJob, str, str]  # job, reason code, error text
 
@@ -61,57 +61,65 @@ def intake(tx: Tx, arrivals: Sequence[Arrival], dead: Sequence[Dead]) -> Placed:
     for arrival in arrivals:
         queues.setdefault(arrival.queue, []).append(arrival)
     for queue, group in queues.items():
+        if _is_behind(tx, queue):
+            _put_behind(tx, group, placed)
+            continue
         try:
             _enqueue(tx, queue, group)
             placed.enqueued += len(group)
         except (QueueFull, Invalid):
-            for arrival in group:
-                _place_one(tx, arrival, placed, lost)
+            _place_each(tx, group, placed, lost)
     if lost:
         bury_new(tx, UNROUTABLE, lost)
         placed.dead += len(lost)
     return placed
 
 
+def _is_behind(tx: Tx, queue: str) -> bool:
+    """Whether older jobs of the queue wait in `_overflow`, when those that find room have gone back."""
+    if not overflow.waits(tx, queue):
+        return False
+    overflow.give_back_to(tx, queue, BACK)
+    return overflow.waits(tx, queue)
+
+
 def _enqueue(tx: Tx, queue: str, group: Sequence[Arrival]) -> None:
     ids = enqueue(tx, queue, [arrival.job for arrival in group])
     for id, arrival in zip(ids, group, strict=True):
-        if arrival.follow is not None:
-            output = arrival.follow(id)
-            _try(tx, output.queue, output.job)
+        _follow(tx, arrival, id)
 
 
-def _try(tx: Tx, queue: str, job: Enqueueable) -> bool:
-    """Whether there was room for the job."""
-    try:
-        enqueue(tx, queue, [job])
-    except QueueFull:
-        return False
-    return True
+def _follow(tx: Tx, arrival: Arrival, id: str) -> None:
+    if arrival.follow is not None:
+        output = arrival.follow(id)
+        try:
+            enqueue(tx, output.queue, [output.job])
+        except QueueFull:
+            pass  # an answer that has no room does not cost its job
 
 
-def _place_one(tx: Tx, arrival: Arrival, placed: Placed, lost: list[Dead]) -> None:
-    try:
-        _enqueue(tx, arrival.queue, [arrival])
-        placed.enqueued += 1
-    except Invalid as error:
-        lost.append((arrival.job, "invalid", str(error)[:MAX_ERROR_CHARS]))
-    except QueueFull:
+def _place_each(tx: Tx, group: Sequence[Arrival], placed: Placed, lost: list[Dead]) -> None:
+    """One by one, until there is no room: those behind keep the order."""
+    for at, arrival in enumerate(group):
+        try:
+            _enqueue(tx, arrival.queue, [arrival])
+            placed.enqueued += 1
+        except Invalid as error:
+            lost.append((arrival.job, "invalid", str(error)[:MAX_ERROR_CHARS]))
+        except QueueFull:
+            _put_behind(tx, group[at:], placed)
+            return
+
+
+def _put_behind(tx: Tx, group: Sequence[Arrival], placed: Placed) -> None:
+    """Errors: QueueFull where an arrival is to wait for room."""
+    for arrival in group:
         if arrival.on_full == "wait":
-            raise
-        if arrival.on_full == "overflow" and not _overflow_full(tx) and _try(tx, OVERFLOW, _labelled(arrival)):
-            placed.overflowed += 1
-        else:
+            raise QueueFull(f"Queue {arrival.queue} is full, or older jobs wait for room in it")
+        parked = arrival.on_full == "overflow" or overflow.has_room(tx, arrival.queue)
+        id = overflow.park(tx, arrival.queue, arrival.job) if parked else None
+        if id is None:
             placed.dropped += 1
-
-
-def _overflow_full(tx: Tx) -> bool:
-    row = tx.queues.find(OVERFLOW)
-    return row is not None and row.n[State.WAITING] + row.n[State.DELAYED] >= MAX_OVERFLOW
-
-
-def _labelled(arrival: Arrival) -> NewJob:
-    """The job as it waits in `_overflow`: a tag says which queue had no room. No deduplication: that is per queue."""
-    options = arrival.job.options or PLAIN
-    tags = (*options.tags, f"queue:{arrival.queue}")
-    return msgspec.structs.replace(arrival.job, options=msgspec.structs.replace(options, tags=tags, dedup=None))
+        else:
+            placed.overflowed += 1
+            _follow(tx, arrival, id)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final, TypeVar
 
-from hubqueue.hub.verbs import rows, times
+from hubqueue.hub.verbs import overflow, rows, times
 from hubqueue.model.job import Flag, Job, Leased
 from hubqueue.model.limits import MAX_LEASE_MS, MIN_LEASE_MS
 from hubqueue.model.state import State
@@ -53,6 +53,7 @@ def lease(tx: Tx, queue: str, count: int, owner: str | None, lease_ms: int, pull
     if row.limits is not None:
         limits.took(tx, row, len(taken))
     tx.due(tx.now_ms + lease_ms)
+    overflow.freed(tx, row)
     if tx.watched(queue):
         for job in taken:
             tx.emit("pulled", queue, job.id)
