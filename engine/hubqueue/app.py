@@ -22,6 +22,7 @@ import uvloop
 
 from hubqueue import __version__, logs
 from hubqueue.admin import operations
+from hubqueue.admin.router import router_of
 from hubqueue.config.settings import Config, Supervised
 from hubqueue.doors import Doors
 from hubqueue.errors import ConfigError
@@ -119,7 +120,8 @@ class App:
 
     async def _open_hub(self) -> None:
         self.config.data_path.parent.mkdir(parents=True, exist_ok=True)
-        self.hub = await Hub.open(self.config.data_path, self.config.hub, reachable=False)
+        router = router_of(self.config)
+        self.hub = await Hub.open(self.config.data_path, self.config.hub, reachable=False, router=router)
         self._base.push_async_callback(self.hub.close)
         self.workers = Workers(self.hub.now_ms)
         self._intake.callback(self.hub.drain_off)

@@ -101,7 +101,7 @@ class Queue:
 
     async def retry_dlq(self, *, limit: int | None = None) -> int:
         """Run the dead letters again, oldest first, with all their attempts; how many."""
-        return await self._verbs.retry_dead(self.name, limit=limit)
+        return (await self._verbs.retry_dead(self.name, limit=limit)).again
 
     async def purge_dlq(self) -> int:
         """Delete the dead letters; how many."""

@@ -10,7 +10,11 @@ from hubqueue.cli.connect import Hub, hub_options, json_option
 from hubqueue.cli.jobs import list_page
 
 if TYPE_CHECKING:
+    from hubqueue.client.remote import RemoteHub
     from hubqueue.model.job import Job
+    from hubqueue.model.verbs import Retried
+
+UNROUTABLE = "_unroutable"
 
 
 @click.group()
@@ -21,6 +25,7 @@ def dlq() -> None:
     Examples:
       hubqueue dlq list readings
       hubqueue dlq retry readings
+      hubqueue dlq retry _unroutable
       hubqueue dlq purge readings --yes
     """
 
@@ -60,21 +65,40 @@ def _row(job: Job) -> list[str]:
 @json_option
 @hub_options
 def retry(hub: Hub, queue: str | None, id: str | None, limit: int | None, as_json: bool) -> None:
-    """Put dead jobs of QUEUE back to waiting, with all their attempts."""
+    """Put dead jobs of QUEUE back to waiting, with all their attempts.
+
+    Messages that became no job, in queue _unroutable, go through today's rules and sources again.
+    """
     from hubqueue.cli.output import print_json
 
     if (id is None) == (queue is None):
         raise click.UsageError("name a QUEUE, or one job with --id")
-    if id is not None:
-        hub.ask(lambda remote: remote.retry(id))
-        count = 1
-    else:
-        assert queue is not None
-        count = hub.ask(lambda remote: remote.retry_dead(queue, limit=limit))
+    name, done = hub.ask(lambda remote: _again(remote, queue, id, limit))
     if as_json:
-        print_json({"retried": count})
+        print_json({"retried": done.again, "passed": done.passed, "kept": done.kept, "why": done.why})
     else:
-        click.echo(f"{count:,} {'job waits' if count == 1 else 'jobs wait'} again.")
+        click.echo(_told(name, done))
+
+
+async def _again(remote: RemoteHub, queue: str | None, id: str | None, limit: int | None) -> tuple[str, Retried]:
+    if queue is not None:
+        return queue, await remote.retry_dead(queue, limit=limit)
+    assert id is not None
+    job = await remote.get(id)
+    return job.queue, await remote.retry(id)
+
+
+def _told(queue: str, done: Retried) -> str:
+    """What became of them, by numbers."""
+    if queue == UNROUTABLE:
+        parts = [f"{done.again:,} routed", f"{done.kept:,} still unroutable"]
+        if done.passed:
+            parts.insert(1, f"{done.passed:,} left out by rules")
+    else:
+        parts = [f"{done.again:,} {'job waits' if done.again == 1 else 'jobs wait'} again"]
+        if done.kept:
+            parts.append(f"{done.kept:,} {'stays' if done.kept == 1 else 'stay'} dead")
+    return f"{', '.join(parts)}." + (f"\nThe first: {done.why}" if done.kept and done.why else "")
 
 
 @dlq.command()

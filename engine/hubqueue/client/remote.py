@@ -27,7 +27,7 @@ from hubqueue.model.job import Enqueueable, Job, Leased
 from hubqueue.model.outcome import Blob, Complete, Output, Release, Settlement
 from hubqueue.model.schedule import Schedule
 from hubqueue.model.state import LABELS, TERMINAL, State
-from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal
+from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal, Retried
 from hubqueue.wire.fields import number
 
 ONCE: Final = "once:"  # custom ids made here; a hub keeps them idempotent for an hour after the job has finished
@@ -196,23 +196,24 @@ class RemoteHub:
     async def change_delay(self, id: str, delay_ms: int) -> None:
         await self._once("ChangeDelay", id=id, delay=number(delay_ms))
 
-    async def retry(self, id: str) -> None:
+    async def retry(self, id: str) -> Retried:
         job = await self.get(id)
         match job.state:
             case State.FAILED:
-                reply = await self._once("RetryDlq", queue=job.queue, jobId=id)
+                done = _retried(await self._once("RetryDlq", queue=job.queue, jobId=id))
             case State.COMPLETED:
-                reply = await self._once("RetryCompleted", queue=job.queue, id=id)
+                done = _retried(await self._once("RetryCompleted", queue=job.queue, id=id))
             case _:
                 raise WrongState(f"only a job that has ended can be run again, this one is {LABELS[job.state]}")
-        if not read(reply, replies.CountReply).count:
-            raise WrongState("the job cannot be run again: its id or key belongs to another job now")
+        if done.kept or not done.total:
+            raise WrongState(done.why)
+        return done
 
-    async def retry_dead(self, queue: str, *, limit: int | None = None) -> int:
+    async def retry_dead(self, queue: str, *, limit: int | None = None) -> Retried:
         fields: dict[str, Any] = {"queue": queue}
         if limit is not None:
             fields["count"] = limit
-        return _count(await self._once("RetryDlq", **fields))
+        return _retried(await self._once("RetryDlq", **fields))
 
     async def purge(self, queue: str) -> int:
         return _count(await self._once("PurgeDlq", queue=queue))
@@ -301,6 +302,11 @@ def _leased(reply: replies.LeaseReply) -> list[Leased]:
     if len(reply.jobs) != len(reply.tokens):
         raise ProtocolError(f"{len(reply.jobs)} jobs came with {len(reply.tokens)} tokens")
     return [Leased(job_of(job, State.ACTIVE), token) for job, token in zip(reply.jobs, reply.tokens, strict=True)]
+
+
+def _retried(reply: Any) -> Retried:
+    done = read(reply, replies.RetriedReply)
+    return Retried(int(done.count), int(done.passed), int(done.kept), done.why)
 
 
 def _count(reply: bytes) -> int:

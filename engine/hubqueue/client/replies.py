@@ -40,9 +40,18 @@ class BlobsReply(msgspec.Struct):
 
 
 class CountReply(msgspec.Struct):
-    """RetryDlq, RetryCompleted, PurgeDlq, Drain."""
+    """PurgeDlq, Drain."""
 
     count: float = 0
+
+
+class RetriedReply(msgspec.Struct):
+    """RetryDlq, RetryCompleted. A hub of an older version, or another server, says the count alone."""
+
+    count: float = 0
+    passed: float = 0
+    kept: float = 0
+    why: str | None = None
 
 
 class LeaseReply(msgspec.Struct):

@@ -26,6 +26,7 @@ from hubqueue.hub.tallies import Sums, Tallies
 from hubqueue.hub.upkeep import Upkeep
 from hubqueue.hub.verbs import hold
 from hubqueue.hub.verbs.lease import lease
+from hubqueue.hub.verbs.reroute import Router
 from hubqueue.hub.waiters import Parked, Reply, Waiters
 from hubqueue.hub.webhooks import Webhooks
 from hubqueue.model.bounds import QueueBounds
@@ -45,7 +46,7 @@ SERVED_MS: Final = 30_000  # a queue that no worker asked for a job for so long 
 class Core:
     """One open hub. `submit` and `lease_or_park` are the hot doors' way in; others use the verbs of Hub."""
 
-    def __init__(self, path: Path, settings: HubSettings, clock: type[Clock]) -> None:
+    def __init__(self, path: Path, settings: HubSettings, clock: type[Clock], router: Router | None = None) -> None:
         self.settings = settings
         self.store = Store(
             path,
@@ -74,6 +75,7 @@ class Core:
         tx.refusal = self._refusal
         tx.zone = settings.timezone
         tx.make_room = self._cap.make_room
+        tx.router = router
         self.store.publish = self._events.publish
         self.store.counted = self._tallies.add
         self.store.wake = self._wake

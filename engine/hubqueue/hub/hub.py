@@ -21,6 +21,7 @@ from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import blobs as state_blobs
 from hubqueue.hub.verbs import change, hold, query, queues, schedule
 from hubqueue.hub.verbs.enqueue import enqueue
+from hubqueue.hub.verbs.reroute import Router
 from hubqueue.hub.verbs.settle import settle
 from hubqueue.model.channel import ChannelMessage
 from hubqueue.model.job import Enqueueable, Job, Leased, NewJob
@@ -36,7 +37,7 @@ from hubqueue.model.limits import (
 from hubqueue.model.outcome import Blob, Complete, Output, Settlement
 from hubqueue.model.schedule import Schedule, check_schedule
 from hubqueue.model.state import TERMINAL, State
-from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal
+from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal, Retried
 from hubqueue.store import backup
 from hubqueue.store import blobs as stored
 from hubqueue.store.logs import LogLine
@@ -58,14 +59,15 @@ class Hub(LongWork):
         *,
         clock: type[Clock] = Clock,
         reachable: bool = True,
+        router: Router | None = None,
     ) -> Hub:
-        """Open or create the job file and start upkeep.
+        """Open or create the job file and start upkeep. router: knows what messages of `_unroutable` become.
 
         reachable: workers that held leases can come back for them at once; else from `begin_grace` on.
 
         Errors: AlreadyOpen, NewerFile, DamagedFile, DiskFull, StoreError.
         """
-        hub = cls(Path(path), settings or HubSettings(), clock)
+        hub = cls(Path(path), settings or HubSettings(), clock, router)
         try:
             await hub.store.run_freeing(hold.orphan)
             if reachable:
@@ -275,8 +277,13 @@ class Hub(LongWork):
     async def change_delay(self, id: str, delay_ms: int) -> None:
         await self.run(lambda tx: change.change_delay(tx, id, delay_ms))
 
-    async def retry(self, id: str) -> None:
-        await self.run(lambda tx: change.retry(tx, id))
+    async def retry(self, id: str) -> Retried:
+        """Errors: NotFound; WrongState where it stays as it is."""
+        done = await self.run(lambda tx: change.retry(tx, id))
+        refusal = change.refusal(done)
+        if refusal is not None:
+            raise refusal
+        return done
 
     # whole queues: see LongWork
 

@@ -14,6 +14,7 @@ from hubqueue.errors import HubqueueError
 from hubqueue.hub.core import Core
 from hubqueue.hub.verbs import change, queues
 from hubqueue.model.state import State
+from hubqueue.model.verbs import Retried
 from hubqueue.store.slices import SLICE
 from hubqueue.store.tx import Tx
 
@@ -23,23 +24,23 @@ R = TypeVar("R")
 class LongWork(Core):
     """See `model.verbs.Verbs` for what each verb does."""
 
-    async def retry_dead(self, queue: str, *, limit: int | None = None) -> int:
+    async def retry_dead(self, queue: str, *, limit: int | None = None) -> Retried:
         return await self.retry_all(queue, State.FAILED, limit=limit)
 
     async def retry_all(
         self, queue: str, state: State, *, limit: int | None = None, before_ms: int | None = None
-    ) -> int:
-        """Retry completed or dead jobs, oldest first; how many."""
+    ) -> Retried:
+        """Retry completed or dead jobs, oldest first. limit: how many are looked at."""
         started_ms = self.store.clock.now_ms() if before_ms is None else before_ms
-        done = 0
+        done = Retried()
         last: int | None = -1
-        while last is not None and (limit is None or done < limit):
-            size = SLICE if limit is None else min(SLICE, limit - done)
+        while last is not None and (limit is None or done.total < limit):
+            size = SLICE if limit is None else min(SLICE, limit - done.total)
             verb = partial(
                 change.retry_some, queue=queue, state=state, after_seq=last, limit=size, before_ms=started_ms
             )
-            count, last = await _told_how_far(self.run(verb), done)
-            done += count
+            some, last = await _told_how_far(self.run(verb), done.again)
+            done += some
         return done
 
     async def promote_all(self, queue: str, *, limit: int | None = None) -> int:

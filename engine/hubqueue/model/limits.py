@@ -11,6 +11,7 @@ from hubqueue.model.job import Enqueueable, Options
 
 MAX_NAME_CHARS: Final = 256
 MAX_DATA_BYTES: Final = 10 * 1024 * 1024
+MAX_KEPT_BYTES: Final = 4 * 1024 * 1024  # of a message that becomes no job: what is whole can be routed again
 MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
 MAX_PRIORITY: Final = 1_000_000
 MAX_DELAY_MS: Final = 31_536_000_000  # one year

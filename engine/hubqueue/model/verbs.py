@@ -75,6 +75,27 @@ class Page(msgspec.Struct, frozen=True, gc=False):
     cursor: int | None = None
 
 
+class Retried(msgspec.Struct, frozen=True):
+    """What became of jobs that were to run again. Units: jobs.
+
+    again: they wait, or messages of `_unroutable` became jobs; passed: rules leave these messages out, as wanted;
+    kept: they stay as they are, and why says what is in the way of the first.
+    """
+
+    again: int = 0
+    passed: int = 0
+    kept: int = 0
+    why: str | None = None
+
+    def __add__(self, later: Retried) -> Retried:
+        why = self.why or later.why
+        return Retried(self.again + later.again, self.passed + later.passed, self.kept + later.kept, why)
+
+    @property
+    def total(self) -> int:
+        return self.again + self.passed + self.kept
+
+
 class Verbs(Protocol):
     """The verbs of a hub, asynchronous. See design: one word per thing."""
 
@@ -141,8 +162,8 @@ class Verbs(Protocol):
     async def update(self, id: str, data: bytes) -> None: ...
     async def change_priority(self, id: str, priority: int) -> None: ...
     async def change_delay(self, id: str, delay_ms: int) -> None: ...
-    async def retry(self, id: str) -> None: ...
-    async def retry_dead(self, queue: str, *, limit: int | None = None) -> int: ...
+    async def retry(self, id: str) -> Retried: ...
+    async def retry_dead(self, queue: str, *, limit: int | None = None) -> Retried: ...
     async def purge(self, queue: str) -> int: ...
     async def clean(self, queue: str, grace_ms: int, limit: int, state: State = State.COMPLETED) -> list[str]: ...
     async def drain(self, queue: str) -> int: ...

@@ -6,12 +6,11 @@ from typing import Final
 
 import msgspec
 
-from hubqueue.broker.message import Message
+from hubqueue.broker.message import Extras, Message
 from hubqueue.errors import Invalid, Undecodable
 from hubqueue.model import payload as carried
-from hubqueue.model.job import NewJob
-
-MAX_KEPT_BYTES: Final = 1_048_576  # of a message that becomes no job: enough to see what it was
+from hubqueue.model.job import Job, NewJob
+from hubqueue.model.limits import MAX_KEPT_BYTES
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
@@ -28,7 +27,11 @@ class Envelope(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename
 
 
 class Unread(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
-    """The data of a message that became no job: its bytes, at most MAX_KEPT_BYTES of them. Units: bytes."""
+    """The data of a message that became no job: all of it, so that it can be routed again, but for the payload's end.
+
+    rule: which refused it (see `routing.keys_of`); others: those of the lane that took its topic, too, and have dealt
+    with it. Units: bytes; payload at most MAX_KEPT_BYTES, of size; received_at Unix milliseconds.
+    """
 
     topic: str
     payload: bytes
@@ -37,9 +40,18 @@ class Unread(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="
     size: int
     retain: bool = False
     rule: str | None = None
+    others: tuple[str, ...] = ()
+    lane: str = ""
+    content_type: str | None = None
+    properties: dict[str, str] | None = None
+    response_topic: str | None = None
+    correlation: bytes | None = None
 
+
+UNREAD: Final = "unroutable"  # the name of such a job
 
 _encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Unread).decode
 
 
 def envelope(message: Message, value: object, parts: dict[str, str], now_ms: int) -> bytes:
@@ -59,9 +71,39 @@ def encoded(value: object) -> bytes:
         raise Undecodable(error.message, hint=error.hint) from error
 
 
-def unread_job(message: Message, rule: str | None, now_ms: int) -> NewJob:
+def unread_job(
+    message: Message, now_ms: int, *, lane: str = "", rule: str | None = None, others: tuple[str, ...] = ()
+) -> NewJob:
     """The job under which a message that no rule could take is kept."""
-    head = message.payload[:MAX_KEPT_BYTES]
-    size = len(message.payload) + message.missing
-    data = Unread(message.topic, head, now_ms, message.qos, size, message.retain, rule)
-    return NewJob(name="unroutable", data=_encode(data), max_attempts=1)
+    extras = message.extras
+    data = Unread(
+        message.topic,
+        message.payload[:MAX_KEPT_BYTES],
+        now_ms,
+        message.qos,
+        len(message.payload) + message.missing,
+        message.retain,
+        rule,
+        others,
+        lane,
+        extras.content_type,
+        extras.user,
+        extras.response_topic,
+        extras.correlation,
+    )
+    return NewJob(name=UNREAD, data=_encode(data), max_attempts=1)
+
+
+def unread(job: Job) -> Unread | None:
+    """What is kept of a message; None where this job is none of MQTT."""
+    try:
+        return _decode(job.data or b"")
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def message_of(kept: Unread) -> Message:
+    """The message as it came. What is missing of its payload was too large to be kept."""
+    extras = Extras(kept.properties, kept.content_type, kept.response_topic, kept.correlation)
+    missing = kept.size - len(kept.payload)
+    return Message(kept.topic, kept.payload, qos=kept.qos, retain=kept.retain, extras=extras, missing=missing)

@@ -20,7 +20,7 @@ from hubqueue.model.job import NewJob, Options
 from hubqueue.model.limits import check_options, check_size
 from hubqueue.model.outcome import Output
 from hubqueue.model.topic import TopicFilter, widest
-from hubqueue.mqtt.envelope import encoded, envelope, unread_job
+from hubqueue.mqtt.envelope import Unread, encoded, envelope, message_of, unread_job
 from hubqueue.mqtt.invoke import INVOKE, invoked, read_invoke
 from hubqueue.mqtt.rules import MAIN_LANE, VALUES, Rule, check_rule, name_of, queue_of
 from hubqueue.mqtt.subscriptions import Through, owners
@@ -65,13 +65,15 @@ class _Way(msgspec.Struct, frozen=True, gc=False):
     queue: str
     name: str = ""
     refusal: str | None = None
+    others: tuple[str, ...] = ()  # keys of the other rules that take the topic
 
 
 class _Compiled:
-    __slots__ = ("condition", "decode", "dedup_key", "filter", "needs_values", "options", "rule")
+    __slots__ = ("condition", "decode", "dedup_key", "filter", "key", "needs_values", "options", "rule")
 
-    def __init__(self, rule: Rule) -> None:
+    def __init__(self, rule: Rule, key: str) -> None:
         self.rule = rule
+        self.key = key
         self.filter = TopicFilter(rule.topic)
         check_rule(rule, self.filter)
         self.decode = rule.payload.decoder()
@@ -82,15 +84,15 @@ class _Compiled:
         self.options: Options | None = None if rule.options == Options() else rule.options
         self.needs_values = self.condition is not None or self.dedup_key is not None
 
-    def way(self, topic: str) -> _Way | None:
+    def way(self, topic: str, others: tuple[str, ...] = ()) -> _Way | None:
         parts = self.filter.match(topic)
         if parts is None:
             return None
         try:
             queue, name = queue_of(self.rule, parts), name_of(self.rule, parts)
-            return _Way(self.filter.subscription, self, parts, queue, name)
+            return _Way(self.filter.subscription, self, parts, queue, name, None, others)
         except Invalid as error:
-            return _Way(self.filter.subscription, self, parts, "", "", str(error))
+            return _Way(self.filter.subscription, self, parts, "", "", str(error), others)
 
     def options_for(self, values: dict[str, object]) -> Options | None:
         """The job's options, with its deduplication key worked out."""
@@ -112,9 +114,10 @@ class Routing:
     Errors: Invalid names the first rule that cannot be.
     """
 
-    def __init__(self, rules: Sequence[Rule], *, invoke: bool = False) -> None:
+    def __init__(self, rules: Sequence[Rule], *, invoke: bool = False, lane: str = MAIN_LANE) -> None:
         self._invoke = invoke
-        self._rules = [_Compiled(rule) for rule in rules]
+        self._lane = lane
+        self._rules = [_Compiled(rule, key) for rule, key in zip(rules, keys_of(rules), strict=True)]
         self._owners: Mapping[str, str] = {}
         self._left = False
         self._ways: dict[tuple[str, Through], tuple[_Way, ...] | None] = {}
@@ -156,15 +159,33 @@ class Routing:
             ways = self._ways[key] = self._find(*key)
         if ways is None:
             error = f"no rule takes topic {message.topic!r}"
-            return [Refused(None, unread_job(message, None, now_ms), "no_rule", error)]
+            return [Refused(None, unread_job(message, now_ms, lane=self._lane), "no_rule", error)]
         return [_follow(way, message, now_ms) for way in ways]
+
+    def again(self, kept: Unread) -> list[tuple[str, Routed]]:
+        """What rules make of a message that was kept: all that take it now, but for those that had dealt with it then.
+
+        Each with the key of the rule; by that a rule is known that has moved here from another lane.
+        """
+        message = message_of(kept)
+        own = kept.lane == self._lane
+        if own and self._invoke and (queue := invoked(message.topic)) is not None:
+            return [(INVOKE.text, _invoke(message, queue, kept.received_at))]
+        meant = [rule for rule in self._rules if rule.key == kept.rule or (own and rule.key not in kept.others)]
+        ways = [(rule.key, rule.way(message.topic)) for rule in meant]
+        return [(key, _follow(way, message, kept.received_at)) for key, way in ways if way is not None]
 
     def _find(self, topic: str, through: Through) -> tuple[_Way, ...] | None:
         """None where no rule takes the topic at all."""
         if self._invoke and (queue := invoked(topic)) is not None:
             every: tuple[_Way, ...] = (_Way(INVOKE.subscription, None, {}, queue),)
         else:
-            every = tuple(way for rule in self._rules if (way := rule.way(topic)) is not None)
+            taking = [rule for rule in self._rules if rule.filter.match(topic) is not None]
+            every = tuple(
+                way
+                for rule in taking
+                if (way := rule.way(topic, tuple(other.key for other in taking if other is not rule))) is not None
+            )
         if through is None or not every:
             return every or None
         meant = tuple(way for way in every if self._owners.get(way.filter) in through)
@@ -179,9 +200,22 @@ def lanes_of(rules: Sequence[Rule], *, invoke: bool) -> dict[str, Routing]:
     """The rules by lane, the main one first; that takes the invoke topics. Errors: Invalid."""
     names = dict.fromkeys((MAIN_LANE, *(rule.lane for rule in rules)))
     return {
-        name: Routing([rule for rule in rules if rule.lane == name], invoke=invoke and name == MAIN_LANE)
+        name: Routing([rule for rule in rules if rule.lane == name], invoke=invoke and name == MAIN_LANE, lane=name)
         for name in names
     }
+
+
+def keys_of(rules: Sequence[Rule]) -> list[str]:
+    """By which each rule of a lane is known when its messages are routed again: what it takes, and where to.
+
+    So it stays the same rule when its payload, condition or options are mended.
+    """
+    keys: list[str] = []
+    for rule in rules:
+        key = f"{rule.topic} -> {rule.queue}"
+        alike = sum(other == key or other.startswith(f"{key} #") for other in keys)
+        keys.append(f"{key} #{alike + 1}" if alike else key)
+    return keys
 
 
 def _follow(way: _Way, message: Message, now_ms: int) -> Routed:
@@ -190,11 +224,11 @@ def _follow(way: _Way, message: Message, now_ms: int) -> Routed:
         return _invoke(message, way.queue, now_ms)
     rule = compiled.rule
     if way.refusal is not None:
-        return _refused(rule, message, "bad_queue", way.refusal, now_ms)
+        return _refused(compiled, way, message, "bad_queue", way.refusal, now_ms)
     if message.retain and rule.retained == "skip":
         return Passed(rule)
     if message.missing:
-        return _refused(rule, message, "too_large", "the message is larger than what is read of one", now_ms)
+        return _refused(compiled, way, message, "too_large", "the message is larger than what is read of one", now_ms)
     try:
         value = compiled.decode(message.payload)
         if value is SKIPPED:
@@ -208,9 +242,9 @@ def _follow(way: _Way, message: Message, now_ms: int) -> Routed:
         data = envelope(message, value, way.parts, now_ms) if rule.shape == "message" else encoded(value)
         check_size(data)
     except Undecodable as error:
-        return _refused(rule, message, "undecodable", f"{rule.payload.kind}: {error}", now_ms)
+        return _refused(compiled, way, message, "undecodable", f"{rule.payload.kind}: {error}", now_ms)
     except (ExpressionFailed, Invalid) as error:
-        return _refused(rule, message, "bad_message", str(error), now_ms)
+        return _refused(compiled, way, message, "bad_message", str(error), now_ms)
     job = NewJob(
         name=way.name,
         data=data,
@@ -226,7 +260,7 @@ def _invoke(message: Message, queue: str, now_ms: int) -> Routed:
     try:
         job, follow = read_invoke(message, queue)
     except Invalid as error:
-        return Refused(None, unread_job(message, INVOKE.text, now_ms), "bad_invoke", str(error))
+        return Refused(None, unread_job(message, now_ms, rule=INVOKE.text), "bad_invoke", str(error))
     return Taken(None, queue, job, follow=follow)
 
 
@@ -243,5 +277,7 @@ def _values(message: Message, value: object, parts: dict[str, str]) -> dict[str,
     }
 
 
-def _refused(rule: Rule, message: Message, reason: str, error: str, now_ms: int) -> Refused:
-    return Refused(rule, unread_job(message, rule.topic, now_ms), reason, error)
+def _refused(compiled: _Compiled, way: _Way, message: Message, reason: str, error: str, now_ms: int) -> Refused:
+    rule = compiled.rule
+    kept = unread_job(message, now_ms, lane=rule.lane, rule=compiled.key, others=way.others)
+    return Refused(rule, kept, reason, error)

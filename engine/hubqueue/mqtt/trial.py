@@ -32,5 +32,5 @@ def try_message(
             found += routing.route(Message(topic, payload, qos=min(qos, *asked), retain=retain), now_ms)
     if found:
         return found
-    unread = unread_job(Message(topic, payload, qos=qos, retain=retain), None, now_ms)
+    unread = unread_job(Message(topic, payload, qos=qos, retain=retain), now_ms)
     return [Refused(None, unread, "no_rule", f"no rule takes topic {topic!r}")]

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from hubqueue.hub.verbs import change, hold, query
 from hubqueue.model.limits import check_size
-from hubqueue.servers.door import Call, Handlers
+from hubqueue.servers.door import OK, Call, Handlers
 from hubqueue.wire.commands import control as wire
 from hubqueue.wire.fields import value_bytes
 
@@ -38,7 +38,7 @@ def move_to_delayed(call: Call, command: wire.MoveToDelayed) -> None:
 
 
 def move_to_wait(call: Call, command: wire.MoveToWait) -> None:
-    call.run(lambda tx: change.move_to_wait(tx, command.id, command.token))
+    call.run(lambda tx: change.move_to_wait(tx, command.id, command.token), lambda done: change.refusal(done) or OK)
 
 
 def promote(call: Call, command: wire.Promote) -> None:

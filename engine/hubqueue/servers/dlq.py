@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from hubqueue.hub.verbs import change, configure, query, queues
 from hubqueue.model.errortext import pattern
@@ -12,8 +12,9 @@ from hubqueue.model.job import Attempt, Job, failed_reason
 from hubqueue.model.limits import check_queue
 from hubqueue.model.queue_settings import DlqSettings, StallSettings
 from hubqueue.model.state import State
+from hubqueue.model.verbs import Retried
 from hubqueue.servers.door import Call, Handlers
-from hubqueue.servers.queues import retry_one
+from hubqueue.servers.queues import retried, retry_one
 from hubqueue.wire.commands import queues as wire
 from hubqueue.wire.jobmap import job_map
 
@@ -32,7 +33,7 @@ REASONS: Final = (
 )
 
 
-Act = Callable[[Any, Job], bool]
+R = TypeVar("R", int, Retried)
 
 
 async def dlq(call: Call, command: wire.Dlq) -> dict[str, Any]:
@@ -60,16 +61,19 @@ async def _matching(call: Call, queue: str, filter: wire.DlqFilter | None, count
             return
 
 
-async def _do(call: Call, queue: str, filter: wire.DlqFilter, count: int | None, act: Act) -> int:
-    """Do something to the dead letters that match and are there now, each step in one transaction; to how many."""
+async def _do(
+    call: Call, queue: str, filter: wire.DlqFilter, count: int | None, act: Callable[[Any, Job], R], nothing: R
+) -> R:
+    """Do something to the dead letters that match and are there now, each step in one transaction; all it came to."""
     hub, wanted = call.session.door.hub, _Wanted(filter, count)
-    until_ms, cursor, done = hub.now_ms(), None, 0
+    until_ms, cursor, done = hub.now_ms(), None, nothing
 
     def step(tx: Any) -> int | None:
         nonlocal done
         page = query.light_page(tx, queue, State.FAILED, STEP, cursor)
         there = [job for job in page.jobs if (job.finished_at_ms or 0) <= until_ms]
-        done += sum([act(tx, job) for job in wanted.of(there)])
+        for job in wanted.of(there):
+            done += act(tx, job)
         return page.cursor
 
     while not wanted.satisfied:
@@ -179,19 +183,22 @@ async def dlq_stats(call: Call, command: wire.GetDlqStats) -> dict[str, Any]:
 
 
 async def retry_dlq(call: Call, command: wire.RetryDlq) -> dict[str, Any]:
+    queue = command.queue
     if command.filter is not None:
-        return {"count": await _do(call, command.queue, command.filter, None, lambda tx, job: change.retry(tx, job.id))}
+        act = lambda tx, job: change.retry(tx, job.id)  # noqa: E731
+        return retried(await _do(call, queue, command.filter, None, act, Retried()))
     if command.job_id is not None:
-        return {"count": int(await retry_one(call, command.queue, command.job_id, State.FAILED))}
+        return retried(await retry_one(call, queue, command.job_id, State.FAILED))
     limit = None if command.count is None else max(0, command.count)
-    return {"count": await call.session.door.hub.retry_dead(command.queue, limit=limit)}
+    return retried(await call.session.door.hub.retry_dead(queue, limit=limit))
 
 
 async def purge_dlq(call: Call, command: wire.PurgeDlq) -> dict[str, Any]:
+    queue = command.queue
     if command.filter is None:
-        return {"count": await call.session.door.hub.purge(command.queue)}
+        return {"count": await call.session.door.hub.purge(queue)}
     removed = await _do(
-        call, command.queue, command.filter, None, lambda tx, job: queues.remove_dead(tx, command.queue, job.id)
+        call, queue, command.filter, None, lambda tx, job: int(queues.remove_dead(tx, queue, job.id)), 0
     )
     return {"count": removed}
 

@@ -162,9 +162,12 @@ class Call:
         return grant is not None and (grant.queues is None or queue in grant.queues)
 
     def run(
-        self, verb: Callable[[Any], R], shape: Callable[[R], dict[str, Any]] | None = None, *, durable: bool = False
+        self, verb: Callable[[Any], R], shape: Callable[[R], Reply] | None = None, *, durable: bool = False
     ) -> None:
-        """Run a verb and answer with its shaped result, or plainly ok, once it is committed."""
+        """Run a verb and answer with its shaped result, or plainly ok, once it is committed.
+
+        A shape that is an error tells of what was decided and is committed.
+        """
         answer = self.session.answer
         if self.check is not None:
             verb = _noted(self.check, verb) if self.notes else _checked(self.check, verb)

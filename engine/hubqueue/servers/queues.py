@@ -7,6 +7,7 @@ from typing import Any, Final
 from hubqueue.hub.verbs import change, query, queues
 from hubqueue.model.limits import check_queue
 from hubqueue.model.state import State
+from hubqueue.model.verbs import Retried
 from hubqueue.servers.door import Call, Handlers
 from hubqueue.wire.commands import queues as wire
 
@@ -54,19 +55,24 @@ async def clean(call: Call, command: wire.Clean) -> dict[str, Any]:
 
 async def retry_completed(call: Call, command: wire.RetryCompleted) -> dict[str, Any]:
     if command.id is not None:
-        return {"count": int(await retry_one(call, command.queue, command.id, State.COMPLETED))}
+        return retried(await retry_one(call, command.queue, command.id, State.COMPLETED))
     limit = None if command.count is None else max(0, command.count)
     hub = call.session.door.hub
-    count = await hub.retry_all(command.queue, State.COMPLETED, limit=limit, before_ms=command.timestamp)
-    return {"count": count}
+    return retried(await hub.retry_all(command.queue, State.COMPLETED, limit=limit, before_ms=command.timestamp))
 
 
-async def retry_one(call: Call, queue: str, id: str, state: State) -> bool:
-    """Retry a job if it is in that state of that queue; whether it waits again."""
+def retried(done: Retried) -> dict[str, Any]:
+    """The fields of a reply."""
+    return {"count": done.again, "passed": done.passed, "kept": done.kept, "why": done.why}
 
-    def verb(tx: Any) -> bool:
+
+async def retry_one(call: Call, queue: str, id: str, state: State) -> Retried:
+    """Retry a job if it is in that state of that queue."""
+
+    def verb(tx: Any) -> Retried:
         job = query.find(tx, id)
-        return job is not None and job.queue == queue and job.state is state and change.retry(tx, id)
+        there = job is not None and job.queue == queue and job.state is state
+        return change.retry(tx, id) if there else Retried()
 
     return await call.session.door.hub.run(verb)
 

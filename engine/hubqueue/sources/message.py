@@ -8,9 +8,8 @@ import msgspec
 
 from hubqueue.errors import Invalid, Undecodable
 from hubqueue.model import payload as carried
-from hubqueue.model.job import NewJob
-
-MAX_KEPT_BYTES: Final = 1_048_576  # of a message that becomes no job: enough to see what it was
+from hubqueue.model.job import Job, NewJob
+from hubqueue.model.limits import MAX_KEPT_BYTES
 
 # What expressions and templates of a source can name.
 NAMES: Final = ("topic", "payload", "key", "headers", "partition", "offset", "id", "at")
@@ -47,7 +46,10 @@ class Envelope(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename
 
 
 class Unread(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
-    """The data of a message that became no job: its bytes, at most MAX_KEPT_BYTES of them. Units: bytes."""
+    """The data of a message that became no job: all of it, but for what its payload has beyond MAX_KEPT_BYTES.
+
+    Units: bytes.
+    """
 
     source: str
     topic: str
@@ -62,6 +64,7 @@ class Unread(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="
 
 
 _encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Unread).decode
 
 
 def values(message: Message, value: object) -> dict[str, object]:
@@ -117,6 +120,19 @@ def unread_job(message: Message, source: str) -> NewJob:
         message.id,
     )
     return NewJob(name="unroutable", data=_encode(data), max_attempts=1)
+
+
+def unread(job: Job) -> Unread | None:
+    """What is kept of a message; None where this job is none of a source."""
+    try:
+        return _decode(job.data or b"")
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+
+
+def message_of(kept: Unread) -> Message:
+    """The message as it came."""
+    return Message(kept.topic, kept.payload, kept.at, kept.key, kept.headers, kept.partition, kept.offset, kept.id)
 
 
 def text_of(value: object) -> str:

@@ -8,9 +8,10 @@ from __future__ import annotations
 from typing import Final
 
 from hubqueue.model.state import State
+from hubqueue.store.slices import WEIGHT, light
 from hubqueue.store.tx import Tx
 
-PARK: Final = "INSERT OR IGNORE INTO overflow (seq, queue, options) VALUES (?, ?, ?)"
+PARK: Final = "INSERT OR IGNORE INTO overflow (seq, queue, own_options) VALUES (?, ?, ?)"
 
 
 def park(tx: Tx, seq: int, queue: str, options: bytes | None) -> None:
@@ -37,16 +38,17 @@ def queues(tx: Tx) -> list[str]:
     return [name for (name,) in tx.execute(QUEUES).fetchall()]
 
 
-FIRST: Final = """
-    SELECT overflow.seq, overflow.options FROM overflow JOIN job ON job.seq = overflow.seq
+FIRST: Final = f"""
+    SELECT overflow.seq, own_options, {WEIGHT} FROM overflow JOIN job ON job.seq = overflow.seq
     WHERE overflow.queue = ? AND job.queue = ? AND job.state IN (0, 1)
     ORDER BY overflow.seq LIMIT ?
 """
 
 
 def first(tx: Tx, queue: str, overflow_id: int, limit: int) -> list[tuple[int, bytes | None]]:
-    """(seq, options) of the jobs of this queue that came first."""
-    return tx.execute(FIRST, (queue, overflow_id, limit)).fetchall()
+    """A slice of the jobs of this queue that came first: (seq, options)."""
+    rows = light(tx.execute(FIRST, (queue, overflow_id, limit)), lambda row: row[2])
+    return [row[:2] for row in rows]
 
 
 FORGET: Final = "DELETE FROM overflow WHERE seq = ?"

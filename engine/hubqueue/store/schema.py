@@ -134,7 +134,7 @@ _FIRST: Final = (
     CREATE TABLE overflow (
         seq INTEGER PRIMARY KEY,
         queue TEXT NOT NULL,
-        options BLOB -- those it has where it belongs
+        own_options BLOB -- those it has where it belongs
     ) STRICT
     """,
     "CREATE INDEX overflow_queue ON overflow (queue)",

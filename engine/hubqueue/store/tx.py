@@ -59,6 +59,7 @@ class Tx:
         "queues",
         "ready",
         "refusal",
+        "router",
         "seqs",
         "short_of_disk",
         "tallies",
@@ -91,6 +92,7 @@ class Tx:
         self.bounds: Callable[[str], QueueBounds] = lambda queue: DEFAULT_BOUNDS
         self.refusal: Callable[[], HubqueueError | None] = lambda: None  # why new jobs are not taken now
         self.make_room: Callable[[Tx, int], None] = lambda tx, wanted: None  # drops old jobs where a bound says so
+        self.router: Any = None  # who knows what becomes of a message that is routed again: hub.verbs.reroute.Router
         self.timed = 0  # the times of jobs whose seq has none of these bits are taken: all, or one in some
         self.awaited: dict[int, Callable[[State | None], None]] = {}  # seq -> who waits for the end of that job
         self._deltas: dict[tuple[QueueRow, int], int] = {}

@@ -138,7 +138,7 @@ async def act(request: web.Request) -> web.Response:
         queues = [group.queue] if group.queue else await _queues(session)
         filter = {"filter": _filter(group, form)} if group.is_one else {}
         replies = [await session.ask(WHOLE[deed.name], queue=queue, **filter) for queue in queues]
-        result = Done(sum(reply["count"] for reply in replies))
+        result = sum(map(Done.of, replies), Done())
     return told(request, deed, result, group.queue)
 
 

@@ -81,41 +81,64 @@ DEEDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """What came of a deed: how many jobs it changed, how many had gone on meanwhile, and the first real error."""
+    """What came of a deed: how many jobs it changed, how many had gone on meanwhile, and the first real error.
+
+    kept: how many could not be retried, and why the first could not; passed: messages that rules leave out.
+    """
 
     done: int = 0
     missed: int = 0
     error: HubqueueError | None = None
+    kept: int = 0
+    passed: int = 0
+    why: str = ""
 
     def __add__(self, later: Done) -> Done:
-        return Done(self.done + later.done, self.missed + later.missed, self.error or later.error)
+        return Done(
+            self.done + later.done,
+            self.missed + later.missed,
+            self.error or later.error,
+            self.kept + later.kept,
+            self.passed + later.passed,
+            self.why or later.why,
+        )
+
+    @classmethod
+    def of(cls, reply: Mapping[str, Any]) -> Done:
+        """Of the reply of a command that says numbers, or of one that did it."""
+        return cls(
+            int(reply.get("count", reply.get("removed", True))),
+            kept=int(reply.get("kept", 0)),
+            passed=int(reply.get("passed", 0)),
+            why=reply.get("why") or "",
+        )
 
 
 async def do(session: Session, deed: Deed, jobs: Iterable[JobMap]) -> Done:
     """Do it to those jobs whose state still fits."""
     wanted = list(jobs)
     fitting = [job for job in wanted if deed.fits(job)]
-    done, missed = 0, len(wanted) - len(fitting)
+    total = Done(missed=len(wanted) - len(fitting))
     for start in range(0, len(fitting), AT_ONCE):
         results = await asyncio.gather(
             *(_one(session, deed, job) for job in fitting[start : start + AT_ONCE]), return_exceptions=True
         )
         for result in results:
-            if isinstance(result, NotFound | WrongState) or result is False:
-                missed += 1
+            if isinstance(result, NotFound | WrongState):
+                total += Done(missed=1)
             elif isinstance(result, HubqueueError):
-                return Done(done, missed, result)
+                return total + Done(error=result)
             elif isinstance(result, BaseException):
                 raise result
             else:
-                done += 1
-    return Done(done, missed)
+                total += result
+    return total
 
 
-async def _one(session: Session, deed: Deed, job: JobMap) -> bool:
+async def _one(session: Session, deed: Deed, job: JobMap) -> Done:
     name, fields = deed.command(job)
-    reply = await session.ask(name, **fields)
-    return bool(reply.get("count", reply.get("removed", True)))
+    done = Done.of(await session.ask(name, **fields))
+    return done if done.done or done.kept or done.passed else Done(missed=1)
 
 
 async def by_id(session: Session, ids: Iterable[str]) -> list[JobMap]:

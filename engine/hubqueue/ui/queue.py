@@ -10,6 +10,7 @@ from hubqueue.errors import Forbidden, Invalid, NotFound
 from hubqueue.model.access import Scope
 from hubqueue.model.limits import check_queue
 from hubqueue.ui import inputs
+from hubqueue.ui.alerts import UNROUTABLE
 from hubqueue.ui.deeds import DEEDS, MAX_TOUCHED, STATES, Deed, Done, by_id, do
 from hubqueue.ui.payloads import packed_text
 from hubqueue.ui.render import confirm, done, page
@@ -156,7 +157,7 @@ async def act(request: web.Request) -> web.Response:
     if form.get("of") != "all":
         result = await do(session, deed, await by_id(session, [str(id) for id in form.getall("id", ())]))
     elif command is not None:
-        result = Done((await session.ask(command, queue=queue))["count"])
+        result = Done.of(await session.ask(command, queue=queue))
     else:
         result = await _sweep(session, search, deed)
     return told(request, deed, result, queue)
@@ -175,6 +176,9 @@ async def _sweep(session: Session, search: Search, deed: Deed) -> Done:
     return result + await do(session, deed, portion)
 
 
+WHY_CHARS: Final = 200  # of a message, which may travel in a cookie
+
+
 def told(request: web.Request, deed: Deed, result: Done, queue: str, *, to: str | None = None) -> web.Response:
     """What came of a deed, as a message. Errors: the one that stopped it before anything was done."""
     if result.error is not None and not result.done:
@@ -182,7 +186,22 @@ def told(request: web.Request, deed: Deed, result: Done, queue: str, *, to: str 
     key, kind = f"done.job.{deed.name}", "ok"
     if result.missed or result.error is not None:
         key, kind = "done.partly", "warn"
-    return done(request, key, to=to, kind=kind, count=result.done, missed=result.missed, queue=queue)
+    if queue == UNROUTABLE and deed.name == "retry":
+        key, kind = "done.routed", "warn" if result.kept else "ok"
+    elif result.kept:
+        key, kind = "done.again", "warn"
+    return done(
+        request,
+        key,
+        to=to,
+        kind=kind,
+        count=result.done,
+        missed=result.missed,
+        queue=queue,
+        kept=result.kept,
+        passed=result.passed,
+        why=result.why[:WHY_CHARS],
+    )
 
 
 async def ask_sweep(request: web.Request) -> web.Response:

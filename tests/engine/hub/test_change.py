@@ -15,6 +15,7 @@ from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import Dedup, NewJob, Options
 from hubqueue.model.outcome import Complete, Fail, Reject
 from hubqueue.model.state import State
+from hubqueue.model.verbs import Retried
 from hubqueue.store import lists
 
 from .conftest import Bench
@@ -137,9 +138,9 @@ async def test_all_dead_jobs_of_a_queue_are_retried_oldest_first(bench: Bench) -
         for each in leased:
             await bench.end(each, Fail("x"))
     assert (await bench.hub.counts("q")).failed == 1200
-    assert await bench.hub.retry_dead("q", limit=3) == 3
+    assert await bench.hub.retry_dead("q", limit=3) == Retried(3)
     assert await bench.take_names() == ["0", "1", "2"]
-    assert await bench.hub.retry_dead("q") == 1197
+    assert await bench.hub.retry_dead("q") == Retried(1197)
     assert (await bench.take_names(1))[0] == "3"
 
 
@@ -148,7 +149,10 @@ async def test_a_dead_job_whose_key_was_taken_stays_dead(bench: Bench) -> None:
     (dead,) = await bench.add("a", max_attempts=1, options=once)
     await bench.end((await bench.take())[0], Fail("x"))
     await bench.add("b", options=once)
-    assert await bench.hub.retry_dead("q") == 0
+    why = "the job cannot be run again: its deduplication key is another job's now"
+    assert await bench.hub.retry_dead("q") == Retried(kept=1, why=why)
+    with pytest.raises(WrongState, match="its deduplication key is another job's now"):
+        await bench.hub.retry(dead)
     assert (await bench.get(dead)).state is State.FAILED
 
 
@@ -268,6 +272,10 @@ async def test_what_cannot_become_a_job_is_kept_as_a_dead_letter(bench: Bench) -
     (id,) = await bench.hub.bury("_unroutable", [(NewJob(name="x", data=b"\x01"), "unroutable", "no rule")])
     job = await bench.get(id)
     assert (job.state, job.history.reason, job.history.error) == (State.FAILED, "unroutable", "no rule")
+    for again in (bench.hub.retry(id), bench.hub.retry_dead("_unroutable")):
+        with pytest.raises(WrongState, match="this hub has none"):  # no hub embedded without rules parks it in silence
+            await again
+    assert (await bench.get(id)).state is State.FAILED
 
 
 @pytest.fixture
@@ -318,9 +326,9 @@ async def test_long_work_looks_at_a_bounded_number_of_jobs_in_one_step(
     hub = bench.hub
     assert await hub.clean("q", 3_600_000, 10, State.FAILED) == []
     assert await hub.run(lambda tx: queues.clean_slice(tx, "q", State.FAILED, 0, -1, 10)) == ([], _seq(hub, ids[2]))
-    assert await hub.retry_dead("q", limit=5) == 5
+    assert await hub.retry_dead("q", limit=5) == Retried(5)
     assert await hub.clean("q", 0, 2, State.FAILED) == ids[5:7]
-    assert await hub.retry_dead("q") == 1
+    assert await hub.retry_dead("q") == Retried(1)
     assert await bench.take_names() == ["a", "b", "c", "d", "e", "h"]
 
 

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import msgspec
 
-from hubqueue.errors import NotFound, WrongState
+from hubqueue.errors import HubqueueError, NotFound, WrongState
 from hubqueue.hub.verbs import rows
 from hubqueue.hub.verbs.available import queued
+from hubqueue.hub.verbs.intake import UNROUTABLE
+from hubqueue.hub.verbs.reroute import reroute
 from hubqueue.hub.verbs.settle import bury
 from hubqueue.hub.verbs.tokens import check_token
 from hubqueue.model.flowdata import replaced
 from hubqueue.model.job import Flag, Job, history_blob
 from hubqueue.model.state import LABELS, QUEUED, State
+from hubqueue.model.verbs import Retried
 from hubqueue.store import changes, ids, jobs, lists
 from hubqueue.store.queues import PRIORITIZED, QueueRow
 from hubqueue.store.tx import Tx
@@ -119,7 +122,7 @@ def move_to_delayed(tx: Tx, id: str, delay_ms: int, token: str | None = None) ->
     change_delay(tx, id, delay_ms, token)
 
 
-def move_to_wait(tx: Tx, id: str, token: str | None = None) -> None:
+def move_to_wait(tx: Tx, id: str, token: str | None = None) -> Retried:
     """Let a job wait: a delayed one is promoted, an active one taken back, a dead one retried.
 
     Errors: WrongState, LockLost, LockRequired.
@@ -129,20 +132,20 @@ def move_to_wait(tx: Tx, id: str, token: str | None = None) -> None:
         raise WrongState("Cannot move job from state 'unknown' to waiting")
     job, queue = rows.find(tx, id, "Cannot move job from state 'unknown' to waiting")
     if job.state is State.WAITING:
-        return
+        return Retried(again=1)
     if job.state is State.FAILED:
-        _restart(tx, job, queue)
-        return
+        return _restart(tx, job, queue)
     if job.state not in (State.DELAYED, State.ACTIVE):
         raise WrongState(f"Cannot move job from state '{LABELS[job.state]}' to waiting")
     check_token(tx, job, token)
     if job.state is State.ACTIVE:
         tx.emit("waiting", queue.name, id, prev="active")
     _move(tx, job, queue, tx.now_ms)
+    return Retried(again=1)
 
 
-def retry(tx: Tx, id: str) -> bool:
-    """A completed or dead job waits again with all its attempts. False: its id or key is another job's now.
+def retry(tx: Tx, id: str) -> Retried:
+    """A completed or dead job waits again with all its attempts; a message of `_unroutable` is routed again.
 
     Errors: NotFound, WrongState.
     """
@@ -152,16 +155,23 @@ def retry(tx: Tx, id: str) -> bool:
     return _restart(tx, job, queue)
 
 
+def refusal(retried: Retried) -> HubqueueError | None:
+    """What to say of one job that was to run again and stays as it is."""
+    if not retried.kept:
+        return None
+    return WrongState(retried.why)
+
+
 def retry_some(
     tx: Tx, queue: str, state: State, after_seq: int, limit: int, before_ms: int | None = None
-) -> tuple[int, int | None]:
+) -> tuple[Retried, int | None]:
     """Retry a slice of the completed or dead jobs of a queue, oldest first: (how many, last seq looked at or None)."""
+    done = Retried()
     row = tx.queues.find(queue)
     if row is None:
-        return 0, None
+        return done, None
     before = tx.now_ms if before_ms is None else before_ms
     slice, last = lists.all_aged(tx, row, state, before, after_seq, limit)
-    done = 0
     for seq, _, _ in slice:
         job, _ = rows.find(tx, tx.identity.public_id(seq))
         done += _restart(tx, job, row)
@@ -179,30 +189,36 @@ def retry_due(tx: Tx, limit: int) -> int:
                 job.history, retries=job.history.retries + 1, retried_at_ms=tx.now_ms, retry_at_ms=None
             )
             job.history_blob = history_blob(history)
-            if not _restart(tx, job, queue):
+            if _is_message(job, queue) or _restart(tx, job, queue).kept:
                 changes.keep_dead(tx, seq, job.history_blob)
     return len(due)
 
 
-def _restart(tx: Tx, job: Job, queue: QueueRow) -> bool:
-    """False: its custom id or deduplication key belongs to another job now."""
+def _is_message(job: Job, queue: QueueRow) -> bool:
+    """Whether it never was a job: messages are routed again when somebody has changed something, not by the clock."""
+    return queue.name == UNROUTABLE and job.state is State.FAILED
+
+
+def _restart(tx: Tx, job: Job, queue: QueueRow) -> Retried:
+    if _is_message(job, queue):
+        return reroute(tx, job, queue)
     if job.custom_id is not None:
         owner = ids.owner_of(tx, job.custom_id)
         if owner is not None and owner.seq != job.seq and owner.unfinished:
-            return False
+            return Retried(kept=1, why="the job cannot be run again: its id is another job's now")
         ids.claim(tx, job.custom_id, job.seq)
     dedup = job.options.dedup
     if dedup is not None:
         holder = ids.key_owner(tx, queue.id, dedup.key)
         if holder is not None and holder.seq != job.seq:
-            return False
+            return Retried(kept=1, why="the job cannot be run again: its deduplication key is another job's now")
         ids.claim_key(tx, queue.id, dedup, job.seq)
     _durable(tx, job)
     tx.count_job(queue, job.state, job.priority, -1)
     history = msgspec.structs.replace(job.history, retry_at_ms=None)
     changes.restart(tx, job.seq, history_blob(history))
     queued(tx, queue, State.WAITING, job.priority, tx.now_ms)
-    return True
+    return Retried(again=1)
 
 
 def _move(tx: Tx, job: Job, queue: QueueRow, run_at_ms: int) -> None:

@@ -52,11 +52,21 @@ class Placed(msgspec.Struct):
 
 def intake(tx: Tx, arrivals: Sequence[Arrival], dead: Sequence[Dead]) -> Placed:
     """Store a batch, each queue's jobs in order. Errors: DiskFull, Draining, QueueFull of the whole file."""
+    placed, lost = place(tx, arrivals)
+    lost = [*((job, reason, error[:MAX_ERROR_CHARS]) for job, reason, error in dead), *lost]
+    if lost:
+        bury_new(tx, UNROUTABLE, lost)
+        placed.dead += len(lost)
+    return placed
+
+
+def place(tx: Tx, arrivals: Sequence[Arrival]) -> tuple[Placed, list[Dead]]:
+    """Store what is valid; the rest is to be kept with the dead. Errors: those of intake."""
     refusal = tx.refusal()
     if refusal is not None:
         raise refusal
     placed = Placed()
-    lost = [(job, reason, error[:MAX_ERROR_CHARS]) for job, reason, error in dead]
+    lost: list[Dead] = []
     queues: dict[str, list[Arrival]] = {}
     for arrival in arrivals:
         queues.setdefault(arrival.queue, []).append(arrival)
@@ -69,10 +79,7 @@ def intake(tx: Tx, arrivals: Sequence[Arrival], dead: Sequence[Dead]) -> Placed:
             placed.enqueued += len(group)
         except (QueueFull, Invalid):
             _place_each(tx, group, placed, lost)
-    if lost:
-        bury_new(tx, UNROUTABLE, lost)
-        placed.dead += len(lost)
-    return placed
+    return placed, lost
 
 
 def _is_behind(tx: Tx, queue: str) -> bool:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from hubqueue.hub.verbs.once import once
-from hubqueue.servers.door import Call, Session
+from hubqueue.servers.door import Call, Reply, Session
 from hubqueue.wire.fields import ABSENT
 
 R = TypeVar("R")
@@ -42,12 +42,14 @@ class OnceCall(Call):
         self._once = once
 
     def run(
-        self, verb: Callable[[Any], R], shape: Callable[[R], Fields] | None = None, *, durable: bool = False
+        self, verb: Callable[[Any], R], shape: Callable[[R], Reply] | None = None, *, durable: bool = False
     ) -> None:
         def remembered(tx: Any) -> tuple[bytes, bool]:
             def run() -> bytes:
                 result = verb(tx)
-                return _encode({} if shape is None else _short(shape(result)))
+                reply = {} if shape is None else shape(result)
+                assert isinstance(reply, dict)  # what enqueues is refused before it has written anything
+                return _encode(_short(reply))
 
             return once(tx, self._once.key, self._once.request, run)
 

@@ -82,6 +82,15 @@ class DeadGroups(msgspec.Struct, kw_only=True):
     total: int
 
 
+class Retried(msgspec.Struct):
+    """How many run again (of `_unroutable`: became jobs), are left out by rules, stay dead; and why the first does."""
+
+    count: int
+    passed: int
+    kept: int
+    why: str | None
+
+
 class Group(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """Which dead letters: of a reason, of an error as `reasons` groups them; all without either."""
 
@@ -105,7 +114,8 @@ async def _retry(asked: Asked) -> Any:
     queue, again = asked.path["queue"], asked.body or Again()
     if again.ids is not UNSET:
         replies = [await asked.ask("RetryDlq", queue=queue, jobId=id) for id in again.ids]
-        return {"count": sum(reply["count"] for reply in replies)}
+        numbers = {name: sum(reply[name] for reply in replies) for name in ("count", "passed", "kept")}
+        return {**numbers, "why": next((reply["why"] for reply in replies if reply["why"]), None)}
     count = {} if again.count is UNSET else {"count": again.count}
     return await asked.ask("RetryDlq", queue=queue, **count, **_group(again))
 
@@ -161,7 +171,7 @@ ROUTES: Final = (
         body=Again,
         body_optional=True,
         example={"reason": "timeout"},
-        reply=Changed,
+        reply=Retried,
         run=_retry,
     ),
     Route(
