@@ -44,13 +44,17 @@ async def _clean(hub: Hub) -> int:
     return len(await hub.clean("q", 0, 1000, State.WAITING))
 
 
+async def _retry(hub: Hub) -> int:
+    return (await hub.retry_dead("q")).again
+
+
 @pytest.mark.parametrize(
     ("dead", "deed"),
     [
         (False, lambda hub: hub.drain("q")),
         (False, _clean),
         (True, lambda hub: hub.purge("q")),
-        (True, lambda hub: hub.retry_dead("q")),
+        (True, _retry),
     ],
     ids=["drain", "clean", "purge", "retry"],
 )

@@ -62,9 +62,11 @@ def test_every_reason_in_the_code_is_in_the_guide() -> None:
             source / "mqtt" / "routing.py",
             source / "mqtt" / "entry.py",
             source / "hub" / "verbs" / "intake.py",
+            source / "hub" / "verbs" / "reroute.py",
+            source / "sources" / "reroute.py",
         )
     )
-    reasons = set(re.findall(r'[(,] "(no_\w+|bad_\w+|too_\w+|undecodable|invalid|failed)"', code))
+    reasons = set(re.findall(r'[(,=] ?"(no_\w+|bad_\w+|too_\w+|undecodable|invalid|failed|queue_full)"', code))
     assert reasons == set(re.findall(r"^\| `(\w+)` \|", GUIDE[GUIDE.index("| reason |") :], re.MULTILINE))
 
 
