@@ -11,8 +11,7 @@ from hubqueue.broker.message import Extras, Message
 from hubqueue.errors import Invalid
 from hubqueue.model.decode import Payload
 from hubqueue.model.job import Dedup, Options
-from hubqueue.model.limits import MAX_DATA_BYTES
-from hubqueue.mqtt.envelope import MAX_KEPT_BYTES
+from hubqueue.model.limits import MAX_DATA_BYTES, MAX_KEPT_BYTES
 from hubqueue.mqtt.routing import Passed, Refused, Routed, Routing, Taken
 from hubqueue.mqtt.rules import Rule
 from hubqueue.mqtt.trial import try_message
@@ -81,12 +80,12 @@ def test_a_payload_that_cannot_be_decoded_is_refused_with_its_bytes() -> None:
     assert refused.reason == "undecodable"
     assert "json" in refused.error
     assert data(refused)["payload"] == b"\xff{"
-    assert data(refused)["rule"] == "s/{x}"
+    assert data(refused)["rule"] == "s/{x} -> q"
 
 
 def test_of_a_huge_message_that_is_refused_the_head_is_kept() -> None:
-    refused = only(Rule(topic="s", queue="q"), "s", b"x" * 4_000_000)
-    assert data(refused)["size"] == 4_000_000
+    refused = only(Rule(topic="s", queue="q"), "s", b"x" * 5_000_000)
+    assert data(refused)["size"] == 5_000_000
     assert len(data(refused)["payload"]) == MAX_KEPT_BYTES
 
 
