@@ -8,7 +8,7 @@ from typing import Any, Final
 from hubqueue.expression.fault import ExpressionFailed
 from hubqueue.expression.numbers import is_number, whole, whole_in
 from hubqueue.expression.operation import Operation
-from hubqueue.expression.operators import COMPARISONS, within
+from hubqueue.expression.operators import COMPARISONS, equal, within
 from hubqueue.expression.textfilters import walked
 from hubqueue.expression.work import Work
 from hubqueue.model.kinds import kind_of
@@ -65,6 +65,11 @@ def _contains(work: Work, value: Any, item: Any) -> bool:
     return within(work, item, value)
 
 
+def _identical(work: Work, value: Any, other: Any) -> bool:
+    """Of one kind as well: true is not 1."""
+    return type(value) is type(other) and equal(work, value, other)
+
+
 def _missing(work: Work, value: Any) -> bool:
     return value is None
 
@@ -74,7 +79,7 @@ def _there(work: Work, value: Any) -> bool:
 
 
 _EQUALS: Final = {
-    "eq": ("eq", "equalto", "==", "sameas"),
+    "eq": ("eq", "equalto", "=="),
     "ne": ("ne", "!="),
     "lt": ("lt", "lessthan", "<"),
     "lteq": ("le", "<="),
@@ -103,5 +108,6 @@ TESTS: Final[dict[str, Operation]] = {
     "lower": _of(_lower),
     "upper": _of(_upper),
     "contains": _of(_contains),
+    "sameas": _of(_identical),
     **{name: Operation(COMPARISONS[kind], sees_missing=True) for kind, names in _EQUALS.items() for name in names},
 }

@@ -119,10 +119,16 @@ class Compiler:
             case nodes.Call():
                 return self._call(node)
             case nodes.BinExpr() if type(node).__name__ in operators.CALCULATIONS:
+                self._check_sign(node)
                 calculation = operators.CALCULATIONS[type(node).__name__]
                 return self._called(calculation, [self._value(node.left), self._value(node.right)])
             case _:
                 raise self._statement(node)
+
+    def _check_sign(self, node: nodes.BinExpr) -> None:
+        """What Python does with text and `%` is not known here."""
+        if isinstance(node, nodes.Mod) and isinstance(node.left, nodes.Const) and isinstance(node.left.value, str):
+            raise self._wrong("'%' takes numbers", "write: '%.1f'|format(data.temperature)")
 
     def _called(self, run: Callable[..., Any], values: Sequence[str]) -> str:
         return f"{self._hold(run)}(w, {', '.join(values)})"

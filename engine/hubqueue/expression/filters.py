@@ -133,9 +133,14 @@ METHODS: Final[dict[str, Operation]] = {
 KNOWN: Final[dict[str, str]] = {
     "random": "the same record has to give the same result",
     "shuffle": "the same record has to give the same result",
-    "now": "an expression sees the record alone; its arrival is at_ms, or at",
-    "states": "an expression sees the record alone, not Home Assistant",
-    "state_attr": "an expression sees the record alone, not Home Assistant",
+    **dict.fromkeys(
+        ("states", "state_attr", "is_state", "is_state_attr", "has_value"),
+        "an expression sees the record alone, not Home Assistant",
+    ),
+    **dict.fromkeys(
+        ("now", "utcnow", "today_at", "as_timestamp", "as_datetime", "timestamp_custom", "timestamp_local", "strptime"),
+        "an expression does not calculate with times; steps and sinks read those of the data, see time",
+    ),
     "groupby": "a window groups records; selectattr picks items",
     "attr": "write data.key or data['key']",
     "safe": "text is not HTML here, and is taken as it is",

@@ -236,10 +236,10 @@ def test_the_rules_tester_refuses_such_a_rule(where: str) -> None:
 
 SIGNS = ["{{", "}}", "{%", "%}", "**", "//", "==", *"()[]{}.,:|~+-*/%<>=!'\""]
 SPOKEN = [" if ", " else ", " in ", " is ", " not ", " and ", "none", "upper", "for", "set", "range", "data", ".t", "1"]
-PIECES = st.sampled_from([*SIGNS, *SPOKEN]) | st.text(max_size=2)
+PIECES = st.sampled_from([*SIGNS, *SPOKEN]) | st.text(st.characters(exclude_characters="_"), max_size=2)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(st.lists(PIECES, max_size=12).map("".join))
 def test_any_text_is_an_expression_or_a_mistake_in_words(text: str) -> None:
     for make in (Condition, Value, Text):

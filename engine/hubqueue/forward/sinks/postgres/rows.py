@@ -15,7 +15,7 @@ from uuid import UUID
 import msgspec
 
 from hubqueue.errors import ProtocolError
-from hubqueue.expression import MISSING, Value
+from hubqueue.expression import MISSING, Value, as_text
 from hubqueue.forward.content import NAMES, Unfit, names_of, own_fault
 from hubqueue.forward.parcel import Parcel
 from hubqueue.forward.sinks.postgres.table import Column
@@ -119,7 +119,7 @@ def _boolean(value: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    text = value if isinstance(value, str) else _json_text(value)
+    text = _json_text(value) if isinstance(value, list | dict) else as_text(value)
     if "\0" in text:
         raise Unfit("PostgreSQL has no text with a NUL character")
     return text
