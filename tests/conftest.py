@@ -9,6 +9,7 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import hubqueue
 from support.child import ENGINE
@@ -16,6 +17,10 @@ from support.child import ENGINE
 os.environ["PYTHONPATH"] = str(ENGINE)
 found = Path(hubqueue.__file__).parents[1]
 assert found == ENGINE, f"hubqueue comes from {found}, not from this checkout; what imported it before the tests?"
+
+# neither of these says anything about the code when the machine is busy
+settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("unhurried")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -25,7 +25,6 @@ async def _fill(told: Puppet, count: int) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 async def test_a_million_jobs_cost_no_memory_no_start_and_no_work(tmp_path: Path) -> None:
     async with puppet(tmp_path / "small.db") as small, puppet(tmp_path / "hub.db") as told:
         await _fill(small, FEW)

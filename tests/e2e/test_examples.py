@@ -25,7 +25,7 @@ from support.rest import Rest, client_of
 from support.shell import Shell
 from support.waiting import in_time, until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 RECEIPTS = 5000
 OUTSIDE = {("52.1", "9.7"): 7.25, ("48.1", "11.6"): 3.5}
 

@@ -95,7 +95,6 @@ async def all_settled(file: Path) -> Any:
         ]
 
 
-@pytest.mark.timeout(240)
 async def test_a_bad_uplink_and_two_kills_lose_nothing_and_double_nothing(tmp_path: Path, server: LinkSettings) -> None:
     file = tmp_path / "edge.db"
     await fill(file)

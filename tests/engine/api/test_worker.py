@@ -19,7 +19,7 @@ from support.waiting import PATIENCE_S, in_time, until
 
 async def test_a_handler_longer_than_its_lease_keeps_it(hub: Access) -> None:
     async def handler(job: RunningJob) -> str:
-        await asyncio.sleep(2.5)
+        await asyncio.sleep(1.2)  # longer than the lease, which is the shortest there is
         return "done"
 
     job = await hub.queue("work").add("long")
@@ -174,7 +174,7 @@ async def test_jobs_leased_in_the_moment_of_stopping_are_not_lost(hub: Access) -
 async def test_every_job_runs_exactly_once_with_ten_at_a_time(hub: Access, plain: bool) -> None:
     ran: list[int] = []
     at_once, most = 0, 0
-    lock = threading.Lock()
+    lock, all_ten = threading.Lock(), threading.Event()
 
     def enter(n: int) -> None:
         nonlocal at_once, most
@@ -182,23 +182,23 @@ async def test_every_job_runs_exactly_once_with_ten_at_a_time(hub: Access, plain
             ran.append(n)
             at_once += 1
             most = max(most, at_once)
+            if at_once == 10:
+                all_ten.set()
 
     def leave() -> None:
         nonlocal at_once
         with lock:
             at_once -= 1
 
-    pause = threading.Event()
-
     async def handler(job: RunningJob) -> int:
         enter(job.data)
-        await asyncio.sleep(0.005)
+        await until(all_ten.is_set)  # none ends before ten have begun
         leave()
         return int(job.data)
 
     def plain_handler(job: RunningJob) -> int:
         enter(job.data)
-        pause.wait(0.005)
+        assert all_ten.wait(PATIENCE_S)
         leave()
         return int(job.data)
 

@@ -239,7 +239,7 @@ SPOKEN = [" if ", " else ", " in ", " is ", " not ", " and ", "none", "upper", "
 PIECES = st.sampled_from([*SIGNS, *SPOKEN]) | st.text(st.characters(exclude_characters="_"), max_size=2)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.lists(PIECES, max_size=12).map("".join))
 def test_any_text_is_an_expression_or_a_mistake_in_words(text: str) -> None:
     for make in (Condition, Value, Text):

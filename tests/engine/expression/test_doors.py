@@ -99,7 +99,7 @@ def test_text_is_never_made_of_what_is_missing(name: str, tmp_path: Path) -> Non
     door = TEXTS[name](tmp_path)
     field = "payload.t" if name.startswith("source") or name == "mqtt dedup key" else "data.t"
 
-    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=30, suppress_health_check=list(HealthCheck))
     @given(maps)
     @example({})
     @example({"t": None})
@@ -147,7 +147,7 @@ ASKED: dict[str, Callable[[Any, Any], Any]] = {  # None: the kinds do not go tog
 def test_a_condition_is_what_the_table_says(name: str, tmp_path: Path) -> None:
     doors = {text: CONDITIONS[name](tmp_path, text) for text in ASKED}
 
-    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=30, suppress_health_check=list(HealthCheck))
     @given(maps)
     @example({})
     @example({"t": None})
@@ -165,7 +165,7 @@ def test_a_condition_is_what_the_table_says(name: str, tmp_path: Path) -> None:
 def test_null_is_taken_as_what_is_not_there(name: str, tmp_path: Path) -> None:
     door = VALUES[name](tmp_path)
 
-    @settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=30, suppress_health_check=list(HealthCheck))
     @given(maps)
     @example({})
     @example({"t": None})

@@ -188,7 +188,7 @@ datas = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(cases, datas)
 def test_an_expression_gives_what_the_table_says(case: Case, data: Data) -> None:
     text, tell = case

@@ -20,7 +20,6 @@ from support.oracle import oracle
 from support.tansu import Tansu
 from support.waiting import until
 
-pytestmark = pytest.mark.timeout(120)
 JOIN_S = 100.0  # groups of Tansu take up to 20 s to settle on a machine that has nothing else to do
 POLL_S = 0.5  # a member that asks for nothing for so long leaves
 
@@ -95,7 +94,6 @@ async def test_a_member_outlives_a_sink_that_is_away_for_longer_than_it_may_be_s
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
 async def test_a_sink_that_hangs_does_not_keep_partitions_from_others(tmp_path: Path, sink: Shelf) -> None:
     """A write without an answer is broken off when the group is to be shared out anew; it is written again."""
     name = topic()

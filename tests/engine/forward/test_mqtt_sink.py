@@ -189,7 +189,7 @@ async def test_no_topic_ends_the_connection(broker: Mosquitto, protocol: str) ->
     assert all(result.code == "invalid" and len(result.reason) < 400 for result in results if result is not None)
 
 
-@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.text(max_size=12), min_size=50, max_size=100))
 async def test_any_text_is_a_topic_or_refused_alone(broker: Mosquitto, texts: list[str]) -> None:
     async with sink_of(to(broker), mqtt={"topic": "{{ data.t }}"}) as sink:

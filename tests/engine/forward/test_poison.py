@@ -112,7 +112,7 @@ async def add(hub: Hub, *numbers: int) -> list[str]:
     return await hub.enqueue(QUEUE, [NewJob(data=msgspec.msgpack.encode(number)) for number in numbers])
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     count=st.integers(2, 14),
     poison=st.sets(st.integers(0, 13), max_size=6),

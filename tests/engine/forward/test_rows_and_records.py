@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubqueue.forward.content import Unfit
@@ -26,7 +26,6 @@ from hubqueue.model.payload import encode
 from hubqueue.model.zone import zone_of
 from support.postgres import Postgres
 
-UNHURRIED = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # the machine may be busy
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),
@@ -122,14 +121,13 @@ def test_a_value_that_does_not_fit_is_refused(kind: str, value: Any) -> None:
     assert len(found.reason) < 200
 
 
-@UNHURRIED
 @given(DATA, st.sampled_from(sorted({*READERS, *TIME_READERS})))
 def test_whatever_a_job_carries_it_is_taken_or_refused(data: Any, kind: str) -> None:
     cell(kind, data)
     Rows([Column("data", "data", "jsonb")], ["jsonb"]).of("q", parcel(data))
 
 
-@settings(UNHURRIED, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(DATA, min_size=1, max_size=20))
 def test_postgres_takes_every_jsonb_that_is_made(server: Postgres, data: list[Any]) -> None:
     rows = Rows([Column("data", "data", "jsonb")], ["jsonb"])
@@ -140,7 +138,6 @@ def test_postgres_takes_every_jsonb_that_is_made(server: Postgres, data: list[An
     assert len(taken) == len(data)
 
 
-@UNHURRIED
 @given(DATA)
 def test_a_record_has_a_value_whatever_the_job_carries(data: Any) -> None:
     records = Records(Form(topic="t"))
@@ -184,7 +181,7 @@ TIMES = st.one_of(
 )
 
 
-@settings(UNHURRIED, max_examples=50)
+@settings(max_examples=50)
 @given(st.lists(TIMES, max_size=20))
 def test_no_time_that_is_taken_is_infinity_to_postgres(server: Postgres, values: list[Any]) -> None:
     for kind in ("timestamptz", "date"):

@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from hubqueue.errors import Invalid, Malformed, Undecodable
@@ -112,7 +112,6 @@ def _outcome(read: Any) -> Any:
         return "refused"
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.text(alphabet=st.sampled_from('a1.,"\r\n ü' + NO_ENDS), max_size=20), st.booleans())
 def test_all_doors_read_csv_alike(text: str, marked: bool) -> None:
     body = text.encode()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, example, given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from hubqueue.model import payload
@@ -66,7 +66,7 @@ async def test_odd_data_is_taken_or_refused(kind: str, tmp_path: Path) -> None:
     bench = Bench(tmp_path, STEPS[kind])
     taken = 0
 
-    @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    @settings(max_examples=100)
     @given(maps | anything)
     @example({"v": 1, "d": "a", "t": NOW_MS})
     def run(data: Any) -> None:

@@ -24,7 +24,7 @@ from support.certificates import Certificates, make
 from support.rabbitmq import RabbitMq
 from support.waiting import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # a broker starts
+pytestmark = pytest.mark.slow  # a broker starts
 
 
 @pytest.fixture(scope="module")

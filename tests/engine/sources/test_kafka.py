@@ -25,7 +25,7 @@ from hubqueue.sources.settings import KafkaBrokers, KafkaSource
 from support.tansu import Tansu
 from support.waiting import until
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]  # a broker starts, groups settle
+pytestmark = pytest.mark.slow  # a broker starts, groups settle
 SESSION_S = 6.0
 JOIN_S = 90.0  # a group of Tansu takes up to 20 s on a machine that has nothing else to do
 

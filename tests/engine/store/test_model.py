@@ -363,7 +363,7 @@ STEPS = {
 }
 
 
-@pytest.mark.timeout(sized(ci=120, full=3600))
+@pytest.mark.timeout(sized(ci=300, full=3600))
 def test_random_walks_leave_every_job_where_the_model_has_it(tmp_path: Path) -> None:
     taken: Counter[str] = Counter()
     known = os.environ.get("WALKED")

@@ -23,7 +23,6 @@ DELAY_MS = 30  # of every fsync and fdatasync
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(60 + JOBS / 500)
 async def test_the_log_stays_bounded_under_full_load_on_a_slow_disk_that_the_loop_never_waits_for(
     tmp_path: Path,
 ) -> None:

@@ -76,7 +76,7 @@ async def send_in_parts(client: WsClient, body: bytes, parts: int) -> None:
         await asyncio.sleep(0)
 
 
-@settings(deadline=None, max_examples=50)
+@settings(max_examples=50)
 @given(
     st.lists(
         st.tuples(st.sampled_from([0, 1, 125, 126, 127, 500, 65_535, 65_536, 70_000]), st.integers(1, 3)),

@@ -48,7 +48,6 @@ def test_every_documented_code_exists() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 async def test_every_example_runs(tmp_path: Path) -> None:
     with HubProcess(tmp_path, "--tcp-port", "0", "--http-port", "0", "--auth-tokens", TOKEN) as hub:
         async with client_of(hub.http_port, TOKEN) as rest:

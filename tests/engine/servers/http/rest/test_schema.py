@@ -22,7 +22,6 @@ expected-statuses = ["2xx", "401", "403", "404", "409", "422", "5xx"]
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(180)
 def test_every_answer_is_as_the_document_says(tmp_path: Path) -> None:
     (tmp_path / "hubqueue.yaml").write_text(
         f"data_path: hub.db\ntcp: {{port: 0, tokens: [{TOKEN}]}}\nhttp: {{port: 0}}\n", encoding="utf-8"
