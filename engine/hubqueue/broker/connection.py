@@ -25,12 +25,13 @@ from hubqueue.broker.failures import LOST, UNANSWERED, translated
 from hubqueue.broker.message import Message
 from hubqueue.broker.packets import pubacks
 from hubqueue.broker.stream import Stream
-from hubqueue.errors import HubqueueError
+from hubqueue.errors import HubqueueError, PayloadTooLarge
 
 Version = Literal["5", "3.1.1"]
 T = TypeVar("T")
 
 _PROTOCOL: Final = {"5": aiomqtt.ProtocolVersion.V5, "3.1.1": aiomqtt.ProtocolVersion.V311}
+_PACKET_BYTES: Final = 9  # of a PUBLISH beside topic, payload and properties: header, length, topic length, packet id
 _REFUSED_FROM: Final = 0x80  # SUBACK codes from here on are refusals; MQTT 5.0, table 3-8
 _RETAINED_IF_NEW: Final = 1  # MQTT 5.0, section 3.8.3.1: retained messages only when the subscription is new
 
@@ -96,6 +97,7 @@ class Connection(Stream):
         )
         self._begin = callbacks.begun
         self._begun = False
+        self.max_bytes: int | None = None  # of a packet that the broker takes; None: it did not say
         self.pending_calls_threshold = 1_000_000  # publishes are bounded by their callers
 
     async def open(self) -> None:
@@ -170,15 +172,28 @@ class Connection(Stream):
     async def send(
         self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, correlation: bytes | None = None
     ) -> None:
-        """Publish, and for QoS 1 wait for the broker's acknowledgement. Errors: LinkDown."""
+        """Publish, and for QoS 1 wait for the broker's acknowledgement.
+
+        Errors: LinkDown; PayloadTooLarge for what the broker would end the connection for.
+        """
         properties = None
         if correlation is not None and self._five:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.CorrelationData = correlation
+        size = self.packet_bytes(topic, payload, properties)
+        if self.max_bytes is not None and size > self.max_bytes:
+            raise PayloadTooLarge(
+                f"a message of {size} bytes, and MQTT broker {self._broker.url} takes {self.max_bytes}"
+            )
         try:
             await self._unless_ended(self.publish(topic, payload, qos=qos, retain=retain, properties=properties))
         except aiomqtt.MqttError as error:
             raise self._translated(error) from error
+
+    def packet_bytes(self, topic: str, payload: bytes, properties: Properties | None) -> int:
+        """Bytes of the packet that publishes this."""
+        packed = int(self._five) if properties is None else len(properties.pack())  # type: ignore[no-untyped-call]
+        return _PACKET_BYTES + len(topic.encode()) + packed + len(payload)
 
     def acknowledge(self, mids: list[int]) -> None:
         """Tell the broker that it may forget these messages: one write for all, now. Nothing where no id is alive."""
@@ -207,6 +222,7 @@ class Connection(Stream):
         properties: Properties | None = None,
     ) -> None:
         if not self._connected.done() and not reason_code.is_failure:
+            self.max_bytes = getattr(properties, "MaximumPacketSize", None) if self._five else None
             named = getattr(properties, "SubscriptionIdentifierAvailable", 1) != 0
             self._begin(flags.session_present, self._five and named)
             self._begun = True

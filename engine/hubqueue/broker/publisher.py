@@ -25,8 +25,6 @@ from hubqueue.errors import LinkDown, ProtocolError
 UNDER_WAY: Final = 100  # more would not be faster, and all of them come again when the connection is lost
 UNDER_WAY_3_1_1: Final = 20  # what brokers of that age take by default
 
-_PACKET_BYTES: Final = 9  # of a PUBLISH beside topic, payload and properties: header, length, topic length, packet id
-
 
 class Outgoing(msgspec.Struct, frozen=True, gc=False):
     """A message to publish. user: MQTT 5 user properties, left out with 3.1.1."""
@@ -46,7 +44,7 @@ class Answer(msgspec.Struct, frozen=True, gc=False):
 
 
 class Publisher(Connection):
-    """Opened once, ends once. Units: max_bytes of a packet that the broker takes; None: it did not say."""
+    """Opened once, ends once."""
 
     def __init__(
         self,
@@ -69,7 +67,6 @@ class Publisher(Connection):
             answer_s=answer_s,
             keep_session=keep_session,
         )
-        self.max_bytes: int | None = None
         self.retains = True
         self._takes_qos_1 = True
         self._room = asyncio.Semaphore(UNDER_WAY if self._five else UNDER_WAY_3_1_1)
@@ -86,9 +83,7 @@ class Publisher(Connection):
 
     def size(self, message: Outgoing) -> int:
         """Bytes of its packet."""
-        properties = self._packet_properties(message)
-        packed = 0 if properties is None else len(properties.pack())  # type: ignore[no-untyped-call]
-        return _PACKET_BYTES + len(message.topic.encode()) + packed + len(message.payload)
+        return self.packet_bytes(message.topic, message.payload, self._packet_properties(message))
 
     async def publish_each(self, messages: Sequence[Outgoing]) -> list[Answer | LinkDown]:
         """Publish in order; the broker's answer to each once all are there, or that the connection was lost before."""
@@ -148,7 +143,6 @@ class Publisher(Connection):
         properties: Properties | None = None,
     ) -> None:
         if self._five and properties is not None:
-            self.max_bytes = getattr(properties, "MaximumPacketSize", None)
             self.retains = getattr(properties, "RetainAvailable", 1) != 0
             self._takes_qos_1 = getattr(properties, "MaximumQoS", 2) != 0
             self._room = asyncio.Semaphore(min(UNDER_WAY, getattr(properties, "ReceiveMaximum", UNDER_WAY)))

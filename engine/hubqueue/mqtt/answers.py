@@ -2,7 +2,8 @@
 
 Each is a job in `_responses`, leased here until the job it belongs to has ended, then published with QoS 1 and
 completed: a crash of the hub or a link that is down delays an answer and does not lose it. A job whose row is not
-kept (remove-on-complete) is answered without its result. What cannot be answered within a day is given up.
+kept (remove-on-complete) is answered without its result. What cannot be answered within a day is given up; so is an
+answer over which the connection breaks again and again, since messages come in by the same one.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from typing import Any, Final
 import msgspec
 
 from hubqueue.client.backoff import Backoff
-from hubqueue.errors import HubqueueError, LinkDown
+from hubqueue.errors import HubqueueError, LinkDown, PayloadTooLarge
 from hubqueue.hub.hub import Hub
 from hubqueue.model import payload as carried
 from hubqueue.model.job import Job, Leased
 from hubqueue.model.limits import MAX_LEASE_MS, MAX_WAIT_MS
-from hubqueue.model.outcome import Complete, Settlement
+from hubqueue.model.outcome import Complete, Outcome, Reject, Settlement
 from hubqueue.model.state import LABELS, State
 from hubqueue.mqtt.invoke import RESPONSES, Answer
+from hubqueue.mqtt.link import NotConnected
 from hubqueue.mqtt.stats import Stats
 from hubqueue.mqtt.tasks import watched
 
@@ -33,6 +35,7 @@ log = logging.getLogger(__name__)
 OWNER: Final = "mqtt-answers"
 MAX_WAITING: Final = 5000  # jobs whose end is awaited at once, about 1 kB each; the rest wait in the queue
 FETCH: Final = 100
+MAX_BREAKS: Final = 5  # of the connection while one answer was under way, others in between
 
 Publish = Callable[[str, bytes, bytes | None], Awaitable[None]]
 
@@ -49,15 +52,26 @@ class Result(msgspec.Struct, frozen=True, omit_defaults=True):
     error: str | None = None
 
 
+class _Ended(msgspec.Struct):
+    """An answer to be sent. breaks: of the connection while it was under way."""
+
+    leased: Leased
+    answer: Answer
+    state: str
+    payload: bytes
+    breaks: int = 0
+    cut: bool = False  # the payload only says that there is more than the broker takes
+
+
 class Answers:
-    """`start` until `close`. publish raises LinkDown while the link is down."""
+    """`start` until `close`. publish raises NotConnected, LinkDown when it broke meanwhile, PayloadTooLarge."""
 
     def __init__(self, hub: Hub, publish: Publish, stats: Stats) -> None:
         self._hub = hub
         self._publish = publish
         self._stats = stats
         self._waiting: dict[str, Callable[[], None]] = {}
-        self._ended: deque[tuple[Leased, Answer, bytes]] = deque()
+        self._ended: deque[_Ended] = deque()
         self._wake_send = asyncio.Event()
         self._room = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
@@ -94,42 +108,77 @@ class Answers:
 
     def _on_end(self, leased: Leased, answer: Answer, ended: Job | HubqueueError) -> None:
         self._waiting.pop(leased.job.id, None)
-        self._ended.append((leased, answer, _payload(answer, ended)))
+        self._ended.append(_Ended(leased, answer, _state(ended), _payload(answer, ended)))
         self._wake_send.set()
 
     async def _send(self) -> None:
+        backoff = Backoff(0.2, 10.0)
         while True:
             if not self._ended:
                 self._wake_send.clear()
                 await self._wake_send.wait()
-            leased, answer, payload = self._ended.popleft()
+            due = self._ended.popleft()
             self._room.set()
-            await self._until_sent(answer, payload)
             try:
-                await self._hub.settle([Settlement(leased.job.id, leased.token, Complete(remove=True))])
-                self._stats.answered += 1
-            except HubqueueError as error:  # it is answered once more after the lease
-                log.warning("an answer was sent but not noted job=%s code=%s", answer.job, error.code)
-
-    async def _until_sent(self, answer: Answer, payload: bytes) -> None:
-        backoff = Backoff(0.2, 10.0)
-        while True:
-            try:
-                await self._publish(answer.topic, payload, answer.correlation)
-                return
-            except LinkDown:  # logged by the link
+                await self._publish(due.answer.topic, due.payload, due.answer.correlation)
+            except NotConnected:  # logged by the link
+                self._ended.appendleft(due)
                 await asyncio.sleep(backoff.next_s())
+            except LinkDown as error:
+                await self._broken_off(due, error)
+                await asyncio.sleep(backoff.next_s())
+            except PayloadTooLarge as error:
+                await self._too_large(due, error)
+            else:
+                backoff.reset()
+                self._stats.answered += await self._settle(due, Complete(remove=True))
+
+    async def _broken_off(self, due: _Ended, error: HubqueueError) -> None:
+        """The connection broke with this answer under way: others go first, and it is not tried for ever."""
+        due.breaks += 1
+        if due.breaks < MAX_BREAKS:
+            self._ended.append(due)
+        else:
+            await self._give_up(due, f"the connection broke {due.breaks} times over this answer: {error}")
+
+    async def _too_large(self, due: _Ended, error: HubqueueError) -> None:
+        """Who asked is to know at least that the job has ended."""
+        if due.cut:
+            await self._give_up(due, f"the answer cannot be sent: {error}")
+            return
+        text = f"the result is larger than the broker takes: {error.message}"
+        due.payload = _json(Result(due.answer.job, due.answer.queue, due.state, error=text))
+        due.cut = True
+        self._ended.appendleft(due)
+
+    async def _give_up(self, due: _Ended, why: str) -> None:
+        log.warning("an answer is given up: %s job=%s topic=%s", why, due.answer.job, due.answer.topic)
+        await self._settle(due, Reject(why))
+
+    async def _settle(self, due: _Ended, outcome: Outcome) -> bool:
+        """End the answer's own job; whether that is noted."""
+        try:
+            await self._hub.settle([Settlement(due.leased.job.id, due.leased.token, outcome)])
+        except HubqueueError as error:  # it is answered once more after the lease
+            log.warning("an answer was sent but not noted job=%s code=%s", due.answer.job, error.code)
+            return False
+        return True
+
+
+def _state(ended: Job | HubqueueError) -> str:
+    return "removed" if isinstance(ended, HubqueueError) else LABELS[ended.state]
 
 
 def _payload(answer: Answer, ended: Job | HubqueueError) -> bytes:
+    state = _state(ended)
     if isinstance(ended, HubqueueError):
-        return _json(Result(answer.job, answer.queue, "removed", error=str(ended)))
+        return _json(Result(answer.job, answer.queue, state, error=str(ended)))
     error = ended.history.error if ended.state is State.FAILED else None
     try:
-        return _json(Result(ended.id, ended.queue, LABELS[ended.state], carried.decode(ended.result), error))
+        return _json(Result(ended.id, ended.queue, state, carried.decode(ended.result), error))
     except (HubqueueError, msgspec.MsgspecError, TypeError, ValueError, RecursionError) as problem:
         text = f"the result cannot be shown as JSON: {problem}"
-        return _json(Result(ended.id, ended.queue, LABELS[ended.state], error=text))
+        return _json(Result(ended.id, ended.queue, state, error=text))
 
 
 def _json(result: Result) -> bytes:

@@ -8,6 +8,7 @@ channel reaches who listens now.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Awaitable, Callable
 from typing import Final
@@ -15,7 +16,7 @@ from typing import Final
 import msgspec
 
 from hubqueue.broker.message import Message
-from hubqueue.errors import HubqueueError, LinkDown
+from hubqueue.errors import HubqueueError, LinkDown, PayloadTooLarge
 from hubqueue.hub.channels import Channels
 from hubqueue.model import payload as carried
 from hubqueue.model.channel import EVERY_CHANNEL, ChannelMessage
@@ -25,6 +26,8 @@ from hubqueue.model.topic import TopicFilter
 from hubqueue.mqtt.link import LinkState
 from hubqueue.mqtt.tasks import watched
 from hubqueue.wire.jsondata import plain
+
+log = logging.getLogger(__name__)
 
 MESSAGES: Final = TopicFilter("hubqueue/{channel}/messages")
 TOPIC: Final = "hubqueue/{channel}/messages"
@@ -89,6 +92,8 @@ class ChannelBridge:
                     await self._publish(topic, payload)
                 except LinkDown:
                     self._waiting.clear()
+                except PayloadTooLarge as error:
+                    log.warning("a message of a channel is not sent to the broker: %s topic=%s", error, topic)
 
     def _is_echo(self, message: Message) -> bool:
         """Whether it is the hub's own. Echoes come back in order, so the oldest that is alike is the one."""

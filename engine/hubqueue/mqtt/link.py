@@ -39,6 +39,10 @@ GOODBYE_S: Final = 3.0  # a broker that does not answer must not hold up the hub
 HEALTHY_S: Final = 30.0  # a connection that held this long starts the back-off anew
 
 
+class NotConnected(LinkDown):
+    """Nothing was sent."""
+
+
 @dataclass(frozen=True, slots=True)
 class LinkState:
     """Whether the link is up, and if not why. `version` is the MQTT version spoken while up.
@@ -138,10 +142,13 @@ class Link:
     async def publish(
         self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, correlation: bytes | None = None
     ) -> None:
-        """Publish, and with QoS 1 wait for the broker. Errors: LinkDown."""
+        """Publish, and with QoS 1 wait for the broker.
+
+        Errors: NotConnected; LinkDown when it ended meanwhile; PayloadTooLarge.
+        """
         connection = self._connection
         if connection is None or connection.ended or not self.state.up:
-            raise LinkDown(f"MQTT broker {self._broker.url}: not connected")
+            raise NotConnected(f"MQTT broker {self._broker.url}: not connected")
         await connection.send(topic, payload, qos=qos, retain=retain, correlation=correlation)
 
     async def unsubscribe(self, topics: Sequence[str]) -> None:

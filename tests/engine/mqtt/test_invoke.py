@@ -18,10 +18,12 @@ from hubqueue.hub.hub import Hub
 from hubqueue.hub.verbs.intake import UNROUTABLE
 from hubqueue.model.outcome import Complete, Outcome, Reject, Settlement
 from hubqueue.model.state import State
+from hubqueue.mqtt.answers import MAX_BREAKS
 from hubqueue.mqtt.bridge import Bridge
 from hubqueue.mqtt.invoke import RESPONSES, invoked, read_invoke
 from support.mosquitto import Mosquitto
 from support.mqtt import client, publish
+from support.proxy import Proxy, Uplink
 from support.waiting import in_time, until
 
 if TYPE_CHECKING:
@@ -158,6 +160,10 @@ async def test_an_invoke_that_is_not_valid_is_kept_as_unroutable(tmp_path: Path)
         (b'{"method": "m", "data": 99999999999999999999999}', "64 bits"),
         (b'{"method": "m", "id": "fwd:edge7:readings:1"}', "forwarders"),
         (b'{"method": "m", "responseTopic": "a/#"}', "wildcard"),
+        (b'{"method": "m", "responseTopic": "ans/\\n"}', "U.000A"),
+        (b'{"method": "m", "responseTopic": "ans/\\ufdd0"}', "U.FDD0"),
+        (b'{"method": "m", "responseTopic": ""}', "must not be empty"),
+        (b'{"method": "m", "responseTopic": "' + b"/" * 201 + b'"}', "too many levels"),
         (b'{"method": "m", "responseTopic": "$SYS/x"}', "cannot be a response topic"),
         (b'{"method": "m", "responseTopic": "hubqueue/q/invoke"}', "cannot be a response topic"),
     ],
@@ -165,6 +171,97 @@ async def test_an_invoke_that_is_not_valid_is_kept_as_unroutable(tmp_path: Path)
 def test_a_wrong_invoke_is_refused_with_its_reason(payload: bytes, reason: str) -> None:
     with pytest.raises(Invalid, match=reason):
         read_invoke(Message("hubqueue/q/invoke", payload), "q")
+
+
+async def test_a_response_topic_that_brokers_hang_up_on_is_refused_when_the_message_comes(tmp_path: Path) -> None:
+    async with (
+        Mosquitto(tmp_path) as broker,
+        await Hub.open(tmp_path / "h.db") as hub,
+        bridged(hub, broker.port) as bridge,
+    ):
+        since_ms = bridge.links[""].since_ms
+        odd = b'{"method": "m", "responseTopic": "ans/\\u0085"}'
+        await publish(broker.port, [("hubqueue/math/invoke", odd), ("hubqueue/math/invoke", b'{"method": "m"}')])
+        await work_one(hub, "math", Complete())
+        (dead,) = (await hub.list_jobs(UNROUTABLE, [State.FAILED])).jobs
+        assert "U+0085" in str(dead.history.error)
+        assert (await hub.counts(RESPONSES)).waiting == 0
+        assert (bridge.links[""].up, bridge.links[""].since_ms) == (True, since_ms)
+
+
+async def test_a_result_that_the_broker_would_not_take_is_answered_without_it(tmp_path: Path) -> None:
+    async with (
+        Mosquitto(tmp_path, lines=("max_packet_size 1000",)) as broker,
+        await Hub.open(tmp_path / "h.db") as hub,
+        bridged(hub, broker.port) as bridge,
+        client(broker.port) as sender,
+    ):
+        since_ms = bridge.links[""].since_ms
+        await sender.subscribe("answers/#", qos=1)
+        await ask(sender, "math", b"large")
+        id = await work_one(hub, "math", Complete(msgspec.msgpack.encode("x" * 1000)))
+        found, correlation = await answer(sender)
+        assert (found["id"], found["state"], correlation) == (id, "completed", b"large")
+        assert "larger than the broker takes" in found["error"]
+        await hub.publish("news", msgspec.msgpack.encode("x" * 1000))  # a channel's message goes the same way
+        await ask(sender, "math", b"small")
+        await work_one(hub, "math", Complete(msgspec.msgpack.encode("x")))
+        assert (await answer(sender))[0]["result"] == "x"
+        assert (bridge.links[""].up, bridge.links[""].since_ms) == (True, since_ms)
+
+
+async def test_an_answer_that_breaks_the_link_is_given_up_and_others_pass(tmp_path: Path) -> None:
+    async with (
+        Mosquitto(tmp_path) as broker,
+        Proxy(broker.port) as proxy,
+        await Hub.open(tmp_path / "h.db") as hub,
+        bridged(hub, proxy.port) as bridge,
+        client(broker.port) as sender,
+    ):
+        proxy.hangs_up_on = b"makes-it-hang-up"
+        await sender.subscribe("answers/#", qos=1)
+        await ask(sender, "math", b"odd")
+        await work_one(hub, "math", Complete(msgspec.msgpack.encode("makes-it-hang-up")))
+        await until(lambda: proxy.hung_up == 1)
+        await ask(sender, "math", b"good")
+        await work_one(hub, "math", Complete(msgspec.msgpack.encode(4)))
+        found, correlation = await answer(sender)
+        assert (found["result"], correlation) == (4, b"good")
+
+        async def given_up() -> bool:
+            return (await hub.counts(RESPONSES)).failed == 1
+
+        await until(given_up)
+        assert proxy.hung_up == MAX_BREAKS
+        (dead,) = (await hub.list_jobs(RESPONSES, [State.FAILED])).jobs
+        assert "broke 5 times over this answer" in str(dead.history.error)
+        await until(lambda: bridge.links[""].up)
+        await ask(sender, "math", b"last")
+        await work_one(hub, "math", Complete())
+        assert (await answer(sender))[1] == b"last"
+
+
+async def test_a_link_that_is_down_breaks_over_no_answer(tmp_path: Path) -> None:
+    async with (
+        Mosquitto(tmp_path) as broker,
+        Proxy(broker.port) as proxy,
+        await Hub.open(tmp_path / "h.db") as hub,
+        bridged(hub, proxy.port) as bridge,
+        client(broker.port) as sender,
+    ):
+        await sender.subscribe("answers/#", qos=1)
+        await ask(sender, "math", b"c")
+        await until(lambda: bridge.stats.enqueued == 1)
+        for _ in range(2 * MAX_BREAKS):
+            accepted = proxy.accepted
+            proxy.cut()
+            await proxy.wait_accepted(accepted + 1)
+        await proxy.set(Uplink.REFUSE)
+        proxy.cut()
+        await until(lambda: not bridge.links[""].up)
+        await work_one(hub, "math", Complete(b"\x04"))
+        await proxy.set(Uplink.PASS)
+        assert (await answer(sender))[0]["result"] == 4
 
 
 def test_only_invoke_topics_are_invokes() -> None:
