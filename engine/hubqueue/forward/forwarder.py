@@ -221,7 +221,7 @@ class Forwarder:
         rest = jobs[len(progress.results) :]
         down = progress.down
         try:
-            if down is not None and progress.alone and down.reason in BROKE_OFF:
+            if down is not None and progress.alone and self._is_judged(rest[0], down):
                 well = await self._is_well() if well is None else well
                 back += await self._broken_by(rest[0], down, permit, well=well)
                 rest = rest[1:]
@@ -231,6 +231,10 @@ class Forwarder:
                     self._suspects.kept_waiting(len(rest))
         finally:
             await self._give_back([*back, *rest])
+
+    def _is_judged(self, leased: Leased, down: Down) -> bool:
+        """Whether this may be the job's own trouble; what was answered is for a job that is set aside for it only."""
+        return down.reason in BROKE_OFF or (down.answered and self._suspects.is_aside(leased.job.id))
 
     async def _is_well(self) -> bool:
         """Whether the other side has answered something on this connection, or does so now."""

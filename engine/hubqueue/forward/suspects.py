@@ -160,9 +160,9 @@ class Suspects:
         suspect = self._of.setdefault(leased.job.id, _Suspect(self._passed, down))
         witnessed = beside or self._passed > suspect.seen
         suspect.proved = suspect.proved or witnessed
-        answered = well and (suspect.charges < self._first_tries or suspect.proved or self._is_lonely)
-        charged = down.reason in BROKE_OFF and (witnessed or answered)
-        charged = charged or (down.reason in ANSWERED and witnessed)
+        early = suspect.charges < self._first_tries or self._is_lonely
+        answered = well and (suspect.proved or (early and down.reason in BROKE_OFF))
+        charged = down.reason in BROKE_OFF | ANSWERED and (witnessed or answered)
         suspect.seen, suspect.down, suspect.trying = self._passed, down, False
         suspect.charges += charged
         suspect.tries += 1

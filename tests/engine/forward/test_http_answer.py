@@ -8,7 +8,7 @@ from email.utils import format_datetime
 import pytest
 
 from hubqueue.forward.sinks.http.answer import LONGEST_WAIT_S, Reply, failure, retry_after_s
-from hubqueue.forward.verdict import Down, Rejected, verdict
+from hubqueue.forward.verdict import Down, Reason, Rejected, SinkDown, verdict
 
 
 def meaning(status: int, headers: dict[str, str] | None = None, *, compressed: bool = False) -> Down | Rejected | None:
@@ -106,3 +106,16 @@ def test_the_wait_goes_with_the_verdict() -> None:
     found = meaning(429, {"retry-after": "7"})
     assert isinstance(found, Down)
     assert found.retry_after_s == 7
+
+
+@pytest.mark.parametrize("status", [500, 501, 502, 503, 504, 507, 599])
+def test_5xx_is_the_jobs_after_a_while_where_the_owner_of_the_server_says_so(status: int) -> None:
+    error = failure(Reply(status, {}), "https://host", server_errors="job")
+    assert isinstance(error, SinkDown)
+    assert (error.down.reason, error.down.answered) == (Reason.UNKNOWN, True)
+
+
+def test_a_batch_is_not_taken_apart_for_a_server_that_asks_to_wait() -> None:
+    error = failure(Reply(500, {"retry-after": "3"}), "https://host")
+    assert isinstance(error, SinkDown)
+    assert (error.down.reason, error.down.answered) == (Reason.STORE, False)

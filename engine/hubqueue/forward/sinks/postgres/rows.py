@@ -36,14 +36,12 @@ class Rows:
     """Makes the rows. kinds: the type of each column, as the server calls it."""
 
     def __init__(self, columns: Sequence[Column], kinds: Sequence[str]) -> None:
-        self.unread: Final = [  # (place, name) of columns whose values go to the driver as they are
-            (place, column.name)
-            for place, (column, kind) in enumerate(zip(columns, kinds, strict=True))
-            if kind not in READERS
-        ]
         self._cells = [
             (column, Value(column.source, NAMES), _reader(kind, column.times))
             for column, kind in zip(columns, kinds, strict=True)
+        ]
+        self.unread: Final = [  # (place, name) of columns whose values go to the driver as they are
+            (place, column.name) for place, (column, _, read) in enumerate(self._cells) if read is _as_it_is
         ]
 
     def of(self, queue: str, parcel: Parcel) -> tuple[Any, ...] | Rejected:
