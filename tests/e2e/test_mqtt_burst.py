@@ -1,6 +1,6 @@
-"""2,000 devices come back at once and flood 200,000 QoS 1 messages through a real Mosquitto (issue 8.7, P2, P8).
+"""2,000 devices come back at once and flood QoS 1 messages through a real Mosquitto (P2, P8).
 
-Every message becomes a job, the hub stays small, and the jobs of another queue hardly wait.
+Every message becomes a job, the hub stays small, and the jobs of another queue hardly wait for them.
 """
 
 from __future__ import annotations
@@ -10,12 +10,11 @@ from pathlib import Path
 import pytest
 
 from support.burst import burst, stage, stored
+from support.torture import sized
 
-DEVICES, EACH = 2000, 100
+DEVICES, EACH = 2000, sized(ci=30, full=100)
 MEMORY_MB = 150
-LATENCY_S = 0.25  # what is promised, on two cores that have nothing else to do
-QUIET_PER_S = 20_000  # messages a second such a machine takes; a slower or busy one may take longer in proportion
-SLACK = 20  # and what else runs here takes a core from the hub for a second now and then (seen)
+OVERTAKEN = 5_000  # messages stored while a job of another queue waits: 250 ms of a machine that does nothing else
 
 
 @pytest.mark.slow
@@ -30,4 +29,4 @@ async def test_p2_a_burst_of_2000_devices_loses_nothing_and_hardly_delays_other_
     assert [id for id in range(DEVICES * EACH) if id not in ids] == []
     assert len(ids) == DEVICES * EACH
     assert course.hub_peak_mb < MEMORY_MB, course
-    assert course.p99_s < LATENCY_S * max(1, QUIET_PER_S / course.per_s) * SLACK, course
+    assert course.p99_overtaken < OVERTAKEN, course

@@ -51,7 +51,9 @@ mqtt:
 
 @dataclass
 class Course:
-    """How a burst went. latencies_s: from the sending of a job to another queue to its lease by a waiting worker."""
+    """How a burst went. Each job sent to another queue until a waiting worker has its lease: latencies_s, and
+    overtaken: how many messages of the burst were stored meanwhile, which does not depend on the machine.
+    """
 
     messages: int
     seconds: float
@@ -59,6 +61,11 @@ class Course:
     broker_cpu_s: float
     hub_peak_mb: float
     latencies_s: list[float] = field(default_factory=list)
+    overtaken: list[int] = field(default_factory=list)
+
+    @property
+    def p99_overtaken(self) -> float:
+        return quantiles(self.overtaken, n=100)[98]
 
     @property
     def per_s(self) -> float:
@@ -80,7 +87,8 @@ class Course:
             f"in Mosquitto ({self.messages / (self.hub_cpu_s + self.broker_cpu_s):,.0f}/s per core for both); "
             f"hub at most {self.hub_peak_mb:.0f} MB; "
             f"another queue's jobs: p50 {self.p50_s * 1000:.1f} ms, p99 {self.p99_s * 1000:.1f} ms, "
-            f"longest {max(self.latencies_s) * 1000:.0f} ms of {len(self.latencies_s)}"
+            f"longest {max(self.latencies_s) * 1000:.0f} ms of {len(self.latencies_s)}; "
+            f"p99 of the messages stored meanwhile {self.p99_overtaken:.0f}"
         )
 
 
@@ -90,8 +98,9 @@ class Probe:
     def __init__(self, producer: WireClient, worker: WireClient) -> None:
         self._producer = producer
         self._worker = worker
-        self._sent: dict[int, float] = {}
+        self._sent: dict[int, tuple[float, int]] = {}
         self.latencies_s: list[float] = []
+        self.overtaken: list[int] = []
 
     async def run(self) -> None:
         async with asyncio.TaskGroup() as tasks:
@@ -101,7 +110,8 @@ class Probe:
     async def _produce(self) -> None:
         number, due = 0, perf_counter()
         while True:
-            self._sent[number] = perf_counter()
+            stored_before = await waiting(self._producer)
+            self._sent[number] = perf_counter(), stored_before
             await self._producer.good("PUSH", queue=OTHER, name="order", data={"n": number})
             number += 1
             due = max(due + PROBE_EVERY_S, perf_counter())
@@ -111,7 +121,9 @@ class Probe:
         while True:
             pulled = await self._worker.good("PULL", queue=OTHER, owner="probe", timeout=5000)
             if pulled["job"] is not None:
-                self.latencies_s.append(perf_counter() - self._sent.pop(pulled["job"]["data"]["n"]))
+                sent_s, stored_before = self._sent.pop(pulled["job"]["data"]["n"])
+                self.latencies_s.append(perf_counter() - sent_s)
+                self.overtaken.append(await waiting(self._worker) - stored_before)
                 await self._worker.good("ACK", id=pulled["job"]["id"], token=pulled["token"], removeOnComplete=True)
 
 
@@ -162,7 +174,7 @@ async def burst(broker: Mosquitto, hub: HubProcess, devices: int, each: int) -> 
         assert await flood.hear(PATIENCE_S) == "done"
     for client in clients:
         await client.close()
-    return Course(devices * each, seconds, hub_s, broker_s, peak_mb(hub.pid), probe.latencies_s)
+    return Course(devices * each, seconds, hub_s, broker_s, peak_mb(hub.pid), probe.latencies_s, probe.overtaken)
 
 
 def stored(file: Path) -> Counter[int]:
