@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -184,6 +185,11 @@ def source_text(pick: Callable[[sourcing.Taken], str], **into: Any) -> Callable[
     return lambda _: run
 
 
+def read_back(name: str) -> str:
+    """The text of which a queue's name was made."""
+    return re.sub(":x([0-9a-f-]+):", lambda found: "".join(chr(int(part, 16)) for part in found[1].split("-")), name)
+
+
 def key_of(taken: sourcing.Taken) -> str:
     assert taken.job.options is not None
     assert taken.job.options.dedup is not None
@@ -203,7 +209,7 @@ TEXTS: dict[str, Callable[[Path], Callable[[Any], str]]] = {
     "influx tag text": influx_tag_text,
     "postgres text column": postgres_text,
     "mqtt dedup key": rule_dedup,
-    "source queue": source_text(lambda taken: taken.queue, queue="{{ payload.t }}"),
+    "source queue": source_text(lambda taken: read_back(taken.queue), queue="{{ payload.t }}"),
     "source name": source_text(lambda taken: taken.job.name, name="{{ payload.t }}"),
     "source dedup key": source_text(key_of, options=Options(dedup=Dedup(key="{{ payload.t }}", ttl_ms=1000))),
 }

@@ -9,9 +9,12 @@ from hubqueue.expression.forms import Condition, Text, Topic, Url, Value
 from hubqueue.expression.missing import MISSING
 from hubqueue.expression.numbers import is_number, to_number, whole
 from hubqueue.expression.shown import quick as as_text
+from hubqueue.expression.work import SHARED, UNITS
 
 __all__ = [
     "MISSING",
+    "SHARED",
+    "UNITS",
     "Condition",
     "ExpressionFailed",
     "Text",

@@ -23,7 +23,7 @@ from hubqueue.expression.operation import Default, Operation
 from hubqueue.expression.parsing import close
 from hubqueue.expression.work import Work
 
-Compiled = Callable[[Mapping[str, Any], Work], Any]
+Compiled = Callable[[Mapping[str, Any], Any], Any]  # of values and a Work
 
 _STATEMENTS: Final[dict[type[nodes.Node], str]] = {
     nodes.For: "for",

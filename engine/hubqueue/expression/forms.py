@@ -18,7 +18,7 @@ from hubqueue.expression.numbers import bounded
 from hubqueue.expression.parsing import expression, short, template
 from hubqueue.expression.shown import shown
 from hubqueue.expression.templates import Show, TemplateCompiler
-from hubqueue.expression.work import UNITS, Work, weigh
+from hubqueue.expression.work import SHARED, UNITS, Work, weigh
 
 _SCALARS: Final = frozenset({str, bool, bytes})
 _BITS_64: Final = 2**64
@@ -35,7 +35,7 @@ class Condition:
     def holds(self, values: Mapping[str, object]) -> bool:
         """Errors: ExpressionFailed where the values cannot be compared at all, as text with a number."""
         try:
-            return bool(self._run(values, [UNITS]))
+            return bool(self._run(values, values.get(SHARED) or [UNITS]))
         except Exception as error:  # one record of odd data must not stop the others
             raise _failed(error) from error.__cause__
 
@@ -55,7 +55,7 @@ class Value:
 
         Errors: ExpressionFailed where it cannot be worked out, as text plus a number.
         """
-        work = [UNITS]
+        work: Any = values.get(SHARED) or [UNITS]
         try:
             found = self._run(values, work)
             if found is None:
@@ -85,7 +85,7 @@ class Text:
     def render(self, values: Mapping[str, object]) -> str:
         """Errors: ExpressionFailed."""
         try:
-            return self._run(values, [UNITS])  # type: ignore[no-any-return]
+            return self._run(values, values.get(SHARED) or [UNITS])  # type: ignore[no-any-return]
         except NotThere as missing:
             raise ExpressionFailed(self._lacks[missing.place].reason(values)) from None
         except Exception as error:  # one record of odd data must not stop the others

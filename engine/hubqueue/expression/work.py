@@ -15,6 +15,7 @@ from hubqueue.expression.fault import ExpressionFailed
 Work = list[int]  # one number: the units that are left
 
 UNITS: Final = 200_000  # of one run
+SHARED: Final = "\0work"  # where values hold a Work for all that is worked out from them; no expression can name it
 ITEM: Final = 2  # units for an item that a loop of C touches
 WEIGHED: Final = 5  # units for an item that is weighed
 CALL: Final = 16  # units for an item that a function is called with

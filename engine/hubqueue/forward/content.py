@@ -9,7 +9,7 @@ import logging
 from typing import Any, Final
 
 from hubqueue.errors import HubqueueError, ProtocolError
-from hubqueue.expression import ExpressionFailed
+from hubqueue.expression import SHARED, UNITS, ExpressionFailed
 from hubqueue.forward.parcel import Parcel
 from hubqueue.forward.verdict import Rejected
 from hubqueue.model.payload import decode
@@ -37,7 +37,7 @@ def data_of(parcel: Parcel) -> Any:
 
 def names_of(parcel: Parcel, queue: str, data: Any) -> dict[str, Any]:
     """The values of NAMES."""
-    return {"data": data, "name": parcel.name, "queue": queue, "id": parcel.id, "at_ms": parcel.at_ms}
+    return {"data": data, "name": parcel.name, "queue": queue, "id": parcel.id, "at_ms": parcel.at_ms, SHARED: [UNITS]}
 
 
 def own_fault(error: Exception) -> Rejected:

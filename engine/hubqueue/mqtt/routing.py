@@ -14,7 +14,7 @@ import msgspec
 
 from hubqueue.broker.message import Message
 from hubqueue.errors import Invalid, Undecodable
-from hubqueue.expression import Condition, ExpressionFailed, Text
+from hubqueue.expression import SHARED, UNITS, Condition, ExpressionFailed, Text
 from hubqueue.model.decode import SKIPPED
 from hubqueue.model.job import NewJob, Options
 from hubqueue.model.limits import check_options, check_size
@@ -274,6 +274,7 @@ def _values(message: Message, value: object, parts: dict[str, str]) -> dict[str,
         "retain": message.retain,
         "properties": message.extras.user or {},
         "parts": parts,
+        SHARED: [UNITS],
     }
 
 

@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import msgspec
 
+from hubqueue.expression import SHARED, UNITS
+
 # What an expression of a step can name.
 NAMES: Final = ("data", "name", "at_ms", "id")
 
@@ -33,7 +35,7 @@ class Record(msgspec.Struct, frozen=True):
 
     def values(self) -> dict[str, Any]:
         """What expressions see, by NAMES."""
-        return {"data": self.data, "name": self.name, "at_ms": self.at_ms, "id": self.id}
+        return {"data": self.data, "name": self.name, "at_ms": self.at_ms, "id": self.id, SHARED: [UNITS]}
 
 
 class Refused(Exception):

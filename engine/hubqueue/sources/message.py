@@ -7,6 +7,7 @@ from typing import Final
 import msgspec
 
 from hubqueue.errors import Invalid, Undecodable
+from hubqueue.expression import SHARED, UNITS
 from hubqueue.model import payload as carried
 from hubqueue.model.job import Job, NewJob
 from hubqueue.model.limits import MAX_KEPT_BYTES
@@ -78,6 +79,7 @@ def values(message: Message, value: object) -> dict[str, object]:
         "offset": message.offset,
         "id": message.id,
         "at": message.at_ms,
+        SHARED: [UNITS],
     }
 
 

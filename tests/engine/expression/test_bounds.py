@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 import tracemalloc
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,9 +17,13 @@ from hubqueue.expression import MISSING, Condition, ExpressionFailed, Text, Valu
 from hubqueue.expression.asked import TESTS
 from hubqueue.expression.filters import FILTERS, INNER, METHODS
 from hubqueue.expression.functions import FUNCTIONS
+from hubqueue.forward.sinks.postgres.rows import Rows
+from hubqueue.forward.sinks.postgres.table import Column
+from hubqueue.forward.verdict import Rejected
 from hubqueue.mqtt.rules import Rule
 from hubqueue.mqtt.trial import try_message
-from support.expressions import UNTHOUGHT, tried
+from support.expressions import UNTHOUGHT, parcel, tried
+from support.pipelines import Bench
 
 LONG = "x" * 900_000
 LIST = list(range(100_000))
@@ -127,6 +132,19 @@ def test_many_small_steps_share_one_measure(text: str) -> None:
     counted = Counted(lambda: Value(again, ("data",)).of({"data": {**DATA, "k": list(LIST)}}))
     assert isinstance(counted.outcome, ExpressionFailed)
     assert counted.calls < CALLS
+
+
+def test_the_fields_of_one_step_share_one_measure(tmp_path: Path) -> None:
+    """And so do the columns and tags of one row."""
+    fields = ", ".join(f"f{n}: 'data.l|sum'" for n in range(60))
+    bench = Bench(tmp_path, f"- map: {{pick: [], compute: {{{fields}}}}}")
+    assert len(bench.one({"l": LIST[:500]})) == 60
+    counted = Counted(lambda: bench.refused({"l": LIST[:30_000]}))
+    assert "too much work for one record" in counted.outcome
+    assert counted.calls < CALLS
+    rows = Rows([Column(f"c{n}", "data.l|sum") for n in range(60)], ["int8"] * 60)
+    assert isinstance(rows.of("q", parcel({"l": LIST[:500]})), tuple)
+    assert isinstance(rows.of("q", parcel({"l": LIST[:30_000]})), Rejected)
 
 
 @pytest.mark.parametrize(
