@@ -207,11 +207,12 @@ class Member:
             for partition, known in (await consumer.known(error.partitions)).items():
                 reading = self._readings.get(partition)
                 if reading is None:
-                    continue
-                if known.begin <= reading.position:
+                    continue  # what the library tried before it was told where to begin
+                if reading.position > known.end:
                     raise LinkDown(f"{partition} ends before offset {reading.position}, it was made anew") from error
-                self._lost(reading, known.begin)
-                consumer.seek(partition, reading.position)
+                if reading.position < known.begin:
+                    self._lost(reading, known.begin)
+                    consumer.seek(partition, reading.position)
 
     def _lost(self, reading: Reading, begin: int) -> None:
         count = begin - reading.position

@@ -24,7 +24,7 @@ from hubqueue.model.outcome import Blob
 from hubqueue.sources.consumer import Consumer
 from hubqueue.sources.entry import Entry
 from hubqueue.sources.message import Message
-from hubqueue.sources.partition import Committed, Known, Partition, message_of
+from hubqueue.sources.partition import Committed, Known, OutOfRange, Partition, message_of
 from hubqueue.sources.routing import Routing
 from hubqueue.sources.settings import KafkaSource
 from hubqueue.sources.status import Status
@@ -116,7 +116,11 @@ class KafkaFeed:
         loop = asyncio.get_running_loop()
         commit_at_s = loop.time() + COMMIT_S
         while True:
-            records = await consumer.read(wait_s=READ_S, most=max(1, self._limit()))
+            try:
+                records = await consumer.read(wait_s=READ_S, most=max(1, self._limit()))
+            except OutOfRange as error:
+                await self._pass_over(consumer, error)
+                continue
             if self._broken is not None:
                 raise self._broken
             for partition, found in records.items():
@@ -235,6 +239,21 @@ class KafkaFeed:
         reading = _Reading(Entry(self._hub, self.status), max(begin, stored))
         reading.unsaid = known.committed is None or known.committed.offset != reading.stored
         return reading
+
+    async def _pass_over(self, consumer: Consumer, error: OutOfRange) -> None:
+        """The brokers have deleted what was to be read next. Errors: OutOfRange where a topic was made anew."""
+        async with self._one:
+            for partition, known in (await consumer.known(error.partitions)).items():
+                if partition not in self._readings:
+                    continue  # what the library tried before it was told where to begin
+                position = await consumer.position(partition)
+                if position is None:
+                    continue
+                if position > known.end:
+                    raise error
+                if position < known.begin:
+                    self._lost(partition, position, known.begin - position)
+                    consumer.seek(partition, known.begin)
 
     def _lost(self, partition: Partition, offset: int, count: int) -> None:
         self.status.counts.deleted += count
