@@ -1,7 +1,8 @@
 """A hub with a bridge as a process of its own, to be killed: `python -m support.bridge_process FILE PORT [WORD...]`.
 
-Takes `s/#` into queue `readings`. Prints one line when it is up, and one for each hundred messages received. Words:
-`hold`: it stores nothing, as when the disk is full. `version=V`: of MQTT. `at=MOMENT`: it kills itself then, of KILLS.
+Takes `s/#` into queue `readings`, or the two overlapping filters of RULES. Prints one line when it is up, and one for
+each hundred messages received; SIGTERM is a clean stop. Words: `hold`: it stores nothing, as when the disk is full.
+`version=V`: of MQTT. `maximum=N`: receive_maximum. `overlapping`. `at=MOMENT`: it kills itself then, of KILLS.
 """
 
 from __future__ import annotations
@@ -42,6 +43,14 @@ def after(owner: Any, name: str, when: Callable[..., bool] = lambda *_: True) ->
     setattr(owner, name, wrapped)
 
 
+RULES: Final = {
+    "alone": [Rule(topic="s/#", queue="readings")],
+    "overlapping": [
+        Rule(topic="s/+/t", queue="one", shape="payload"),
+        Rule(topic="s/a/#", queue="two", shape="payload"),
+    ],
+}
+
 # In the order in which a message passes them
 KILLS: Final[dict[str, Callable[[], None]]] = {
     "committed": lambda: before(entry._Note, "committed"),
@@ -57,16 +66,21 @@ async def main(path: str, port: int, words: dict[str, str]) -> None:
     hub = await Hub.open(path)
     hub.over_cap = "hold" in words
     version: Any = words.get("version", "auto")
-    broker = Broker(port=port, version=version, backoff_first_s=0.05, backoff_max_s=0.2)
-    bridge = Bridge(hub, broker, [Rule(topic="s/#", queue="readings")], version="1")
+    maximum = int(words.get("maximum", "2000"))
+    broker = Broker(port=port, version=version, receive_maximum=maximum, backoff_first_s=0.05, backoff_max_s=0.2)
+    bridge = Bridge(hub, broker, RULES["overlapping" if "overlapping" in words else "alone"], version="1")
+    ended = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ended.set)
     await bridge.start()
     told = -1
-    while True:
+    while not ended.is_set():
         received = bridge.stats.received + bridge.stats.redelivered
-        if bridge.links[""].up and told < received // 100:
+        if all(link.up for link in bridge.links.values()) and told < received // 100:
             told = received // 100
             print("received", received, flush=True)
         await asyncio.sleep(0.005)
+    await bridge.close()
+    await hub.close()
 
 
 if __name__ == "__main__":

@@ -103,12 +103,12 @@ class AmqpFeed:
             connection.close_callbacks.add(delivered.ended)
             tag = await queue.consume(delivered.take)
             self._turn(up=True)
-            work = [
-                watched(self._store(delivered), f"source-store-{source.name}"),
-                watched(self._look(queue), f"source-look-{source.name}"),
-            ]
+            storing = watched(self._store(delivered), f"source-store-{source.name}")
+            work = [storing, watched(self._look(queue), f"source-look-{source.name}")]
             stack.push_async_callback(_cancelled, work)
+            stack.push_async_callback(_finished, storing)
             stack.push_async_callback(_no_more, queue, tag)
+            stack.callback(delivered.stop)
             ending = asyncio.create_task(delivered.end.wait())
             stack.push_async_callback(_cancelled, [ending])
             await asyncio.wait([*work, ending], return_when=asyncio.FIRST_COMPLETED)
@@ -118,16 +118,18 @@ class AmqpFeed:
             raise LinkDown(f"{self._url.host}: the connection ended: {delivered.reason}")
 
     async def _store(self, delivered: _Delivered) -> None:
-        """Store batches one after the other, and acknowledge each once it is on the disk."""
+        """Store batches one after the other, and acknowledge each once it is on the disk.
+
+        At a stop what is being stored is acknowledged as well, and nothing more is begun.
+        """
         entry = Entry(self._hub, self.status)
         syncing: asyncio.Task[None] | None = None
         try:
-            while True:
-                batch = await delivered.some(entry.limit)
+            while batch := await delivered.some(entry.limit):
                 retry_s = await self._put(entry, batch)
                 self.status.held = entry.refusal
                 if retry_s is not None:
-                    await asyncio.sleep(retry_s)
+                    await delivered.rest(retry_s)
                     continue
                 delivered.stored(len(batch))
                 if syncing is not None:
@@ -194,20 +196,36 @@ class _Delivered:
         self.reason = "closed"
         self._messages: deque[AbstractIncomingMessage] = deque()
         self._some = asyncio.Event()
+        self._stopped = asyncio.Event()
 
     async def take(self, message: AbstractIncomingMessage) -> None:
         self._messages.append(message)
         self._some.set()
 
     async def some(self, most: int) -> list[AbstractIncomingMessage]:
-        """The first ones; they stay until they are stored."""
+        """The first ones; they stay until they are stored. None after `stop`."""
         await self._some.wait()
+        if self._stopped.is_set():
+            return []
         return [self._messages[index] for index in range(min(most, len(self._messages)))]
+
+    async def rest(self, seconds: float) -> None:
+        """Wait so long, or until `stop`."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._stopped.wait()
+        except TimeoutError:
+            pass
+
+    def stop(self) -> None:
+        """Hand nothing more out: the broker keeps it."""
+        self._stopped.set()
+        self._some.set()
 
     def stored(self, count: int) -> None:
         for _ in range(count):
             self._messages.popleft()
-        if not self._messages:
+        if not (self._messages or self._stopped.is_set()):
             self._some.clear()
 
     def ended(self, _sender: Any, error: BaseException | None = None, *_: Any) -> None:
@@ -230,6 +248,11 @@ async def _no_more(queue: AbstractQueue, tag: str) -> None:
             await queue.cancel(tag)
     except _LOST:
         pass
+
+
+async def _finished(task: asyncio.Task[None]) -> None:
+    """It ends by itself, soon."""
+    await asyncio.wait([task], timeout=CLOSE_S)
 
 
 async def _cancelled(tasks: list[asyncio.Task[Any]]) -> None:

@@ -14,9 +14,11 @@ from hubqueue.hub.verbs.overflow import MAX_OVERFLOW, OVERFLOW
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import Dedup, Options
 from hubqueue.model.state import State
+from hubqueue.mqtt.entry import BATCH
+from hubqueue.mqtt.inflight import ENTRY_BYTES
 from hubqueue.mqtt.rules import Rule
 from support.bridged import bridged, data, jobs, opened
-from support.mosquitto import Mosquitto
+from support.mosquitto import VERSIONS, Mosquitto
 from support.mqtt import client, publish
 from support.proxy import Proxy
 from support.waiting import until
@@ -268,3 +270,51 @@ async def test_closing_the_bridge_stores_what_was_received(tmp_path: Path) -> No
             await publish(broker.port, numbered(300), qos=0)
             await until(lambda: bridge.stats.received == 300)
         assert len(await jobs(hub, "readings")) == 300
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+@pytest.mark.parametrize("mosquitto", VERSIONS)
+async def test_a_clean_stop_acknowledges_exactly_what_is_stored(tmp_path: Path, mosquitto: str, version: str) -> None:
+    count, rounds = 3000, 0
+    async with Mosquitto(tmp_path, mosquitto, lines=("max_inflight_messages 100",)) as broker, opened(tmp_path) as hub:
+        async with bridged(hub, broker.port, [READINGS], version=version):
+            pass
+        await publish(broker.port, numbered(count))
+        found: list[Any] = []
+        while len(found) < count:
+            async with bridged(hub, broker.port, [READINGS], version=version, receive_maximum=100) as bridge:
+                await until(lambda bridge=bridge: bridge.stats.enqueued > 0)  # type: ignore[misc]
+            found = [data(job)["payload"] for job in await jobs(hub, "readings")]  # closed in the middle of it
+            rounds += 1
+            assert bridge.stats.acknowledged == bridge.stats.enqueued
+            assert bridge.stats.redelivered == 0
+        assert found == list(range(count))
+        assert rounds > 1
+
+
+async def test_open_packet_ids_cost_two_short_statements_a_batch(tmp_path: Path) -> None:
+    """One in the transaction of the jobs, one before the acknowledgements: ten bytes a message in the first."""
+    async with Mosquitto(tmp_path) as broker, opened(tmp_path) as hub, bridged(hub, broker.port, [READINGS]) as bridge:
+        hub.over_cap = True  # so that the messages become one batch
+        await publish(broker.port, numbered(BATCH + 1))  # the first alone is the batch that is refused
+        await until(lambda: bridge.stats.received == BATCH + 1)
+        statements: list[str] = []
+        hub.store._db.set_trace_callback(statements.append)
+        groups = hub.store.groups
+        hub.over_cap = False
+        await until(lambda: bridge.stats.acknowledged == BATCH + 1)
+        hub.store._db.set_trace_callback(None)
+        noted = [statement for statement in statements if "mqtt.open" in statement]
+        assert len(noted) <= 4  # two batches
+        assert max(map(len, noted)) <= 2 * ENTRY_BYTES * (BATCH + 1) + 400  # written as hexadecimal here
+        assert hub.store.groups - groups <= 6
+
+
+async def test_messages_that_make_no_jobs_are_not_noted(tmp_path: Path) -> None:
+    rule = Rule(topic="s/{room}", queue="readings", where="payload > 999999")
+    async with Mosquitto(tmp_path) as broker, opened(tmp_path) as hub, bridged(hub, broker.port, [rule]) as bridge:
+        statements: list[str] = []
+        hub.store._db.set_trace_callback(statements.append)
+        await publish(broker.port, numbered(100))
+        await until(lambda: bridge.stats.acknowledged == 100)
+        assert not [statement for statement in statements if "mqtt.open" in statement]

@@ -127,6 +127,24 @@ async def test_what_comes_again_is_known_by_its_message_id(tmp_path: Path, broke
             await feed.close()
 
 
+async def test_a_clean_stop_acknowledges_exactly_what_is_stored(tmp_path: Path, broker: RabbitMq, queue: str) -> None:
+    """Messages without an id: what is stored and not acknowledged would be a second job."""
+    count = 600
+    await publish(broker, queue, *(reading(n) for n in range(count)))
+    async with await Hub.open(tmp_path / "hub.db") as hub:
+        there, rounds = 0, 0
+        while there < count:
+            feed = AmqpFeed(hub, source(broker, queue, 30))
+            more = min(count - there, 60 + 20 * rounds)
+            feed.start()
+            await until(lambda feed=feed, more=more: feed.status.counts.enqueued >= more)  # type: ignore[misc]
+            await feed.close()  # in the middle of it
+            there, rounds = len(await numbers(hub, "in")), rounds + 1
+            assert await left(broker, queue) == count - there
+        assert sorted(await numbers(hub, "in")) == list(range(count))
+        assert rounds > 3
+
+
 async def test_a_full_queue_leaves_messages_to_the_broker(tmp_path: Path, broker: RabbitMq, queue: str) -> None:
     settings = HubSettings(queues={"in": QueueBounds(max_jobs=20)})
     async with await Hub.open(tmp_path / "hub.db", settings) as hub:
