@@ -23,6 +23,7 @@ import uvloop
 from hubqueue import __version__, logs
 from hubqueue.admin import operations
 from hubqueue.admin.router import router_of
+from hubqueue.config.inherited import for_handlers, for_pipeline
 from hubqueue.config.settings import Config, Supervised
 from hubqueue.doors import Doors
 from hubqueue.errors import ConfigError
@@ -155,7 +156,7 @@ class App:
                 folder=wanted.folder,
                 url=url,
                 token=token,
-                environment=_clean_environment(),
+                environment=for_handlers(os.environ, self.config.variables),
                 grace_s=wanted.grace_s,
                 max_memory_bytes=wanted.max_memory_bytes,
             ),
@@ -174,8 +175,10 @@ class App:
         if any(plan.process == "own" for plan in plans):
             url, token = await self._open_inner_door()
             level, form = self.config.log.level, self.config.log.format
-            environment = _clean_environment()
-            setup = Setup(url=url, token=token, environment=environment, log_level=level, log_format=form)
+            environments = {
+                plan.name: for_pipeline(os.environ, plan.variables) for plan in plans if plan.process == "own"
+            }
+            setup = Setup(url=url, token=token, environments=environments, log_level=level, log_format=form)
         self.pipelines = Pipelines(self.hub, plans, setup, grace_s=self.config.drain_s)
         self._intake.push_async_callback(self.pipelines.stop)  # they enqueue, which a hub that drains refuses
         self.pipelines.start()
@@ -254,11 +257,6 @@ class App:
         from hubqueue.supervisor.client import Supervisor
 
         return Supervisor(told.url, told.token)
-
-
-def _clean_environment() -> dict[str, str]:
-    """What processes that the hub starts may know: not its own settings, which hold its secrets."""
-    return {name: value for name, value in os.environ.items() if not name.startswith("HUBQUEUE_")}
 
 
 def _mounts() -> list[Mount]:

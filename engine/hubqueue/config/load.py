@@ -61,7 +61,8 @@ def load(
             mistakes += error.mistakes
     if mistakes or config is None:
         raise ConfigMistakes(sorted(mistakes, key=lambda mistake: (mistake.source, mistake.line or 0)))
-    return replace(config, origins=_told(found, origins))
+    variables = found.variables.union(*(pipeline.variables for pipeline in config.pipelines))
+    return replace(config, origins=_told(found, origins), variables=frozenset(variables))
 
 
 def _with_pipelines(config: Config, environ: Mapping[str, str]) -> Config:

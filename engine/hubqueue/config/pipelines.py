@@ -50,7 +50,7 @@ def read_pipeline(file: Path, environ: Mapping[str, str] | None = None, broker: 
     if mistakes:
         raise ConfigMistakes(sorted(mistakes, key=lambda mistake: mistake.line or 0))
     assert isinstance(made, Pipeline)
-    return made
+    return replace(made, variables=frozenset(found.variables))
 
 
 def pipeline(file: Path, broker: Broker | None) -> Check:

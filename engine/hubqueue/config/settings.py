@@ -167,6 +167,7 @@ class Config:
 
     forwarders: those of the file, and those of the outputs of pipelines.
     origins: where each value that is no default came from, by its path: a flag, a variable, or file and line.
+    variables: the names of those that its files use of the environment: what they hold may be secret.
     """
 
     data_path: Path = Path("hub.db")
@@ -184,3 +185,4 @@ class Config:
     drain_s: float = 10.0
     pipeline_files: tuple[Path, ...] = ()
     origins: Mapping[str, str] = field(default_factory=dict, repr=False, compare=False)
+    variables: frozenset[str] = frozenset()

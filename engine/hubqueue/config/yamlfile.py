@@ -23,12 +23,13 @@ _MAX_DEPTH: Final = 20  # the schema needs 5; deeper nesting is an anchor loop o
 
 @dataclass
 class YamlFile:
-    """The values of one file, the line of each path, and what is wrong already."""
+    """The values of one file, the line of each path, and what is wrong already. variables: those it uses."""
 
     name: str
     values: dict[str, Any] = field(default_factory=dict)
     lines: dict[Path, int] = field(default_factory=dict)
     mistakes: list[Mistake] = field(default_factory=list)
+    variables: set[str] = field(default_factory=set)
 
     def line(self, path: Path) -> int | None:
         """The line of the path, or of its nearest parent that stands in the file."""
@@ -110,6 +111,7 @@ class _Reader:
             name = match.group(1)
             if name is None:
                 return "${"
+            self._found.variables.add(name)
             if name not in self._environ:
                 self._wrong(node, path, f"the environment variable {name} is not set", hint="write $${ for a plain ${")
             return self._environ.get(name, "")

@@ -71,6 +71,7 @@ class Pipeline:
     """A checked pipeline file. source None: it says none, and is run with a source from the command line.
 
     batch: how many records at once. process own: it runs beside the hub, in a process of its own.
+    variables: the names of those that the file uses of the environment.
     """
 
     name: str
@@ -80,6 +81,7 @@ class Pipeline:
     file: Path
     batch: int = 200
     process: Literal["hub", "own"] = "hub"
+    variables: frozenset[str] = frozenset()
 
     def chain(self) -> Chain:
         """Its steps, new ones."""

@@ -33,11 +33,11 @@ _decode: Final = msgspec.json.Decoder(PipelineStatus).decode
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """How the processes reach the hub, and how they log."""
+    """How the processes reach the hub, and how they log. environments: what each inherits, by its pipeline's name."""
 
     url: str
     token: str = field(repr=False)
-    environment: Mapping[str, str] = field(repr=False)
+    environments: Mapping[str, Mapping[str, str]] = field(repr=False)
     log_level: str = "info"
     log_format: str = "text"
 
@@ -105,7 +105,8 @@ class OwnProcess:
         setup = self._setup
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-P", "-m", "hubqueue.apart",
-            stdin=PIPE, stdout=PIPE, limit=LINE_BYTES, env=dict(setup.environment), start_new_session=True,
+            stdin=PIPE, stdout=PIPE, limit=LINE_BYTES, env=dict(setup.environments[self.pipeline.name]),
+            start_new_session=True,
         )  # fmt: skip
         self._process = process
         try:

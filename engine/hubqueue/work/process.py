@@ -1,7 +1,8 @@
 """One handler process as the hub's side sees it: start, messages, drain, kill, and what it held when it died.
 
 It is started in a session of its own, so that a signal from the terminal does not reach it and everything
-it started ends with it. It gets a cleaned environment; the hub's address and token go through standard input.
+it started ends with it. It gets the environment it is given (config/inherited); the hub's address and token go through
+standard input.
 """
 
 from __future__ import annotations
@@ -31,15 +32,9 @@ log = logging.getLogger(__name__)
 KILL_AFTER_S = 5.0  # beyond the grace of a drain: the child has stopped turning
 LAST_WORDS_S = 1.0  # for output on its way; something it started may hold the pipes open for ever
 _SIGNALS = {number.value: number.name for number in signal.Signals}
-_SECRETS = frozenset({"SUPERVISOR_TOKEN", "HASSIO_TOKEN"})
 _READ_BYTES = 65_536  # what a pipe holds
 _MAX_MESSAGE_BYTES = 1_048_576  # the list of tasks is the longest; more is no message of ours
 _MAX_READS = 100  # a child that floods the pipe must not hold the hub's loop
-
-
-def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment without what belongs to the hub alone: its own settings and the Supervisor's token."""
-    return {key: value for key, value in environment.items() if not key.startswith("HUBQUEUE_") and key not in _SECRETS}
 
 
 class HandlerProcess(asyncio.SubprocessProtocol):
@@ -91,7 +86,7 @@ class HandlerProcess(asyncio.SubprocessProtocol):
                 pass_fds=(child._writer,),
                 start_new_session=True,
                 cwd=setup.folder,
-                env=clean_environment(environment),
+                env=dict(environment),
             )
         except BaseException:
             child._close_messages()
