@@ -3,26 +3,26 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from typing import IO, TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
 from hubqueue.cli.connect import Hub, hub_options, json_option
+from hubqueue.cli.words import jobs
 from hubqueue.errors import Invalid
 
 if TYPE_CHECKING:
     from hubqueue.client.remote import RemoteHub
     from hubqueue.model.job import NewJob
 
-_BATCH: Final = 500  # lines of a file sent as one transaction
-
 
 @click.command()
 @click.argument("queue")
 @click.argument("data", required=False)
 @click.option("--name", default="default", show_default=True, help="Name of the job: which handler it is for.")
-@click.option("--from-file", type=click.File("r", encoding="utf-8"), help="One job for each line of JSON; - is stdin.")
+@click.option("--from-file", type=click.File("rb"), metavar="FILE", help="One job for each line of JSON; - is stdin.")
+@click.option("--from-line", type=click.IntRange(1), default=1, help="Begin with this line of the file.")
+@click.option("--run", metavar="ID", help="Go on with a run over a file that was cut off; no line is added twice.")
 @click.option("--priority", type=int, default=0, help="Higher goes first.")
 @click.option("--delay", metavar="TIME", help="Run it in this time: 500ms, 10s, 5m, 2h, 7d.")
 @click.option("--attempts", type=int, default=3, show_default=True, help="How often it may be tried.")
@@ -36,7 +36,9 @@ def add(
     queue: str,
     data: str | None,
     name: str,
-    from_file: IO[str] | None,
+    from_file: BinaryIO | None,
+    from_line: int,
+    run: str | None,
     priority: int,
     delay: str | None,
     attempts: int,
@@ -53,6 +55,8 @@ def add(
       hubqueue add mail "hello" --delay 10m --attempts 5
       hubqueue add render '{"file": "a.stl"}' --wait 60s
       hubqueue add readings --from-file readings.jsonl
+
+    A file is checked before: while a line is wrong, nothing is added. Of a pipe what stands before the wrong line is.
     """
     from hubqueue.config.checks import duration_ms
     from hubqueue.model.job import NewJob, Options
@@ -63,24 +67,35 @@ def add(
     delay_ms = _time("--delay", delay, duration_ms()) if delay else 0
     wait_ms = _time("--wait", wait, duration_ms(0, 86_400_000)) if wait else None
 
-    def job(value: Any) -> NewJob:
+    if from_file is None and (run is not None or from_line > 1):
+        raise Invalid("--from-line and --run go with --from-file only")
+
+    def job(value: object, id: str | None) -> NewJob:
         made = NewJob(
             name=name,
             data=_encode(value),
             priority=priority,
             delay_ms=delay_ms,
             max_attempts=attempts,
-            custom_id=custom_id,
+            custom_id=id,
             options=Options(durable=True) if durable else None,
         )
         check_new_job(made)
         return made
 
     if from_file is not None:
-        count = hub.ask(lambda remote: _add_lines(remote, queue, (job(value) for value in _lines(from_file)), durable))
-        click.echo(json.dumps({"added": count}) if as_json else f"Added {count:,} jobs to {queue}.")
+        from hubqueue.cli.add_lines import Adding
+
+        adding = Adding(queue, from_file, job, durable=durable, first=from_line, run=run or "")
+        try:
+            adding.add_to(hub)
+        finally:
+            if as_json:
+                click.echo(json.dumps({"added": adding.count}))
+        if not as_json:
+            click.echo(f"Added {jobs(adding.count)} to {queue}.")
         return
-    one = job(_value(data) if data is not None else None)
+    one = job(_value(data) if data is not None else None, custom_id)
     hub.ask(lambda remote: _add_one(remote, queue, one, durable, wait_ms, as_json))
 
 
@@ -104,29 +119,6 @@ async def _add_one(
         output.print_json(show.plain(done.result))
     else:
         raise click.ClickException(f"{id} failed: {done.history.error or done.history.reason or 'no reason given'}")
-
-
-async def _add_lines(remote: RemoteHub, queue: str, jobs: Iterator[NewJob], durable: bool) -> int:
-    from itertools import islice
-
-    from hubqueue.cli.progress import counting
-
-    count = 0
-    with counting("Adding jobs") as tell:
-        while batch := list(islice(jobs, _BATCH)):
-            count += len(await remote.enqueue(queue, batch, durable=durable))
-            tell(count)
-    return count
-
-
-def _lines(file: IO[str]) -> Iterator[Any]:
-    for line_number, line in enumerate(file, start=1):
-        if line.strip():
-            try:
-                yield json.loads(line)
-            except ValueError as error:
-                hint = "the lines before it were added in batches"
-                raise Invalid(f"line {line_number} of {file.name} is not JSON: {error}", hint=hint) from error
 
 
 def _value(text: str) -> Any:

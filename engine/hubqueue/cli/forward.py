@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from hubqueue.cli.connect import Hub, hub_options, json_option
+from hubqueue.cli.words import jobs
 from hubqueue.errors import Invalid
 
 if TYPE_CHECKING:
@@ -153,7 +154,7 @@ def resume(hub: Hub, name: str) -> None:
 def drain(hub: Hub, name: str) -> None:
     """Try what waits now at once, whatever its schedule and back-off say."""
     waiting = _decoded(hub.ask(_asking("ForwarderDrain", name=name)))["waiting"]
-    click.echo(f"Draining {name}: {waiting:,} jobs." if waiting else f"{name} has nothing to drain.")
+    click.echo(f"Draining {name}: {jobs(waiting)}." if waiting else f"{name} has nothing to drain.")
 
 
 def _row(status: dict[str, Any]) -> list[str]:
