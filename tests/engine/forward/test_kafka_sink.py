@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from hubqueue.forward.deliver import deliver
+from hubqueue.forward.deliver import advance, deliver
 from hubqueue.forward.parcel import Parcel
 from hubqueue.forward.sink import Batch, Sink
 from hubqueue.forward.verdict import Down, Reason, Rejected, verdict
@@ -109,7 +109,7 @@ async def test_data_goes_as_it_is_or_as_json(mock: MockKafka, sinks: list[Sink],
         none = Parcel("fwd:edge:readings:2", "none", None, AT_MS)
         assert await sink.write(batch(parcel(1, odd), none)) == [None, None]
     assert {record.value for record in await mock.records("raw")} == {encode(odd), b"\xc0"}
-    as_json = b'{"b":{"$bytes":"AP8="},"nan":"nan","t":"\xc3\xa4"}'
+    as_json = b'{"b":{"$bytes":"AP8="},"nan":"NaN","t":"\xc3\xa4"}'
     assert {record.value for record in await mock.records("text")} == {as_json, b"null"}
 
 
@@ -253,6 +253,26 @@ async def test_a_topic_that_is_not_there_is_named(mock: MockKafka, sinks: list[S
     found = down(await deliver(sink, batch(parcel(1))))
     assert (found.reason, found.alert) == (Reason.PROTOCOL, True)
     assert "topic" in found.error
+
+
+@pytest.mark.parametrize(
+    ("code", "reason"),
+    [(mock_kafka.UNKNOWN_TOPIC, Reason.PROTOCOL), (mock_kafka.TOPIC_AUTHORIZATION_FAILED, Reason.AUTH)],
+)
+async def test_a_topic_of_the_data_that_is_not_to_be_had_holds_no_other_up(
+    mock: MockKafka, sinks: list[Sink], code: int, reason: Reason
+) -> None:
+    mock.deny("odd", code)
+    to = {"to": f"kafka://{mock.url}", "kafka": {"topic": "{{ data.to }}"}, "write_timeout": "1s"}
+    sinks.append(sink := way_of(to).destination.sink())
+    await sink.connect()
+    jobs = batch(*(parcel(n, {"to": to, "n": n}) for n, to in enumerate(("a", "odd", "b", "odd", "a"))))
+    results = (await advance(sink, jobs)).results
+    assert [result is None for result in results] == [True, False, True, False, True]
+    for result in (results[1], results[3]):
+        found = down(result)
+        assert (found.reason, found.answered, "topic odd" in found.error) == (reason, True, True)
+    assert [len(await mock.records(topic)) for topic in ("a", "b")] == [2, 1]
 
 
 async def test_a_user_whom_the_broker_does_not_know_is_an_alert(tmp_path: Path) -> None:

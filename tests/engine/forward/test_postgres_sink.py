@@ -28,7 +28,7 @@ async def test_without_columns_the_whole_job_is_kept_as_json(server: Postgres, t
     assert rows[2]["time"].timestamp() == 1_700_000_000.123
     assert rows[0]["data"] == '{"n": 1}'
     assert '"a\N{REPLACEMENT CHARACTER}b"' in rows[1]["data"]
-    assert '"nan": "nan"' in rows[1]["data"]
+    assert '"nan": "NaN"' in rows[1]["data"]
     assert f'"{2**63}"' in rows[1]["data"]
     assert "$bytes" in rows[2]["data"]
     assert rows[3]["data"] is None

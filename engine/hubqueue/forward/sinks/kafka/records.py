@@ -40,6 +40,7 @@ class Records:
         self._topic = Text(form.topic, NAMES)
         self._key = None if form.key is None else Text(form.key, NAMES)
         self._time = None if form.time is None else Value(form.time, NAMES)
+        self.names_topic: Final = "{" in form.topic
         self._decodes = "{" in form.topic or form.key is not None or form.time is not None
 
     def of(self, queue: str, parcel: Parcel) -> Record:

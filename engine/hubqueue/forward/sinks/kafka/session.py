@@ -20,6 +20,7 @@ from hubqueue.errors import LinkDown
 from hubqueue.forward.sinks.kafka.destination import Cluster, KafkaDestination
 
 CLOSE_S: Final = 2.0
+TOPIC_EVERY_S: Final = 0.1
 REQUEST_BYTES: Final = 256 * 1024  # of one partition in one request
 
 # What happens to the link is told by our own log, once and with the reason.
@@ -63,6 +64,21 @@ async def is_reachable(producer: AIOKafkaProducer) -> bool:
     return bool(await producer.client.force_metadata_update())
 
 
+async def lacks_topic(producer: AIOKafkaProducer, topic: str, wait_s: float) -> Exception | None:
+    """Why nothing can be written to a topic; None: it is there. wait_s: brokers that make topics need a moment."""
+    client = producer.client
+    until_s = asyncio.get_running_loop().time() + wait_s
+    await client.add_topic(topic)
+    while not knows_topic(producer, topic):
+        if topic in client.cluster.unauthorized_topics:
+            return _raised(errors.TopicAuthorizationFailedError)
+        if asyncio.get_running_loop().time() >= until_s:
+            return _raised(errors.UnknownTopicOrPartitionError)
+        await asyncio.sleep(TOPIC_EVERY_S)
+        await client.force_metadata_update()
+    return None
+
+
 def knows_topic(producer: AIOKafkaProducer, topic: str) -> bool:
     return bool(producer.client.cluster.partitions_for_topic(topic))
 
@@ -85,6 +101,10 @@ async def _knock(cluster: Cluster, access: dict[str, Any]) -> None:
     if _says_more(trouble):
         raise trouble
     raise LinkDown(f"{cluster.url} cannot be reached: {trouble}") from trouble
+
+
+def _raised(kind: type[Exception]) -> Exception:
+    return kind()
 
 
 def _says_more(error: Exception) -> bool:

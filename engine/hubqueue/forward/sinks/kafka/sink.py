@@ -12,19 +12,21 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
+import msgspec
 from aiokafka import AIOKafkaProducer
 
 from hubqueue.errors import LinkDown, TimedOut
 from hubqueue.forward.content import own_fault
-from hubqueue.forward.sink import Batch
+from hubqueue.forward.sink import Batch, Result
 from hubqueue.forward.sinks.kafka.destination import KafkaDestination
 from hubqueue.forward.sinks.kafka.records import Record, Records
-from hubqueue.forward.sinks.kafka.session import end, is_reachable, knows_topic, open_producer
+from hubqueue.forward.sinks.kafka.session import end, is_reachable, knows_topic, lacks_topic, open_producer
 from hubqueue.forward.sinks.kafka.trouble import is_of_record, meaning
 from hubqueue.forward.verdict import Down, Reason, Rejected, SinkDown, verdict
 
 PING_EVERY_S: Final = 3.0  # an idle producer does not notice that its brokers are gone
 PING_S: Final = 10.0
+TOPIC_S: Final = 2.0  # for a broker to make a topic that was asked for
 
 
 class KafkaSink:
@@ -48,14 +50,17 @@ class KafkaSink:
         except Exception as error:
             raise meaning(error) from error
 
-    async def write(self, batch: Batch) -> list[Rejected | None]:
-        results: list[Rejected | None] = [None] * len(batch.parcels)
+    async def write(self, batch: Batch) -> list[Result]:
+        results: list[Result] = [None] * len(batch.parcels)
         records: dict[int, Record] = {}
         for n, parcel in enumerate(batch.parcels):
             try:
                 records[n] = self._records.of(batch.queue, parcel)
             except Exception as error:
                 results[n] = own_fault(error)
+        for n, missing in (await self._without_topic(records)).items():
+            results[n] = missing
+            del records[n]
         for n, refused in (await self._send(records)).items():
             results[n] = refused if isinstance(refused, Rejected) else await self._alone(records[n])
         return results
@@ -72,6 +77,20 @@ class KafkaSink:
         producer, self._producer = self._producer, None
         if producer is not None:
             await end(producer)
+
+    async def _without_topic(self, records: dict[int, Record]) -> dict[int, Down]:
+        """Those whose topic is not to be had, where the data names it: one such topic must not hold the others up."""
+        if not self._records.names_topic:
+            return {}
+        producer, wait_s = self._open(), min(TOPIC_S, self._to.write_timeout_s / 2)
+        missing: dict[str, Down] = {}
+        for topic in {record.topic for record in records.values()}:
+            error = None if knows_topic(producer, topic) else await lacks_topic(producer, topic, wait_s)
+            if error is not None:
+                found = verdict(meaning(error))
+                assert isinstance(found, Down)
+                missing[topic] = msgspec.structs.replace(found, error=f"topic {topic}: {found.error}", answered=True)
+        return {n: missing[record.topic] for n, record in records.items() if record.topic in missing}
 
     async def _alone(self, record: Record) -> Rejected | None:
         """A record that was refused with others: is it the one? By a new session, since the refusal ended the last."""
