@@ -7,17 +7,22 @@ from __future__ import annotations
 
 import asyncio
 import random
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
+from hubqueue.client.address import LinkSettings
+from support import central
 from support.child import Child
 from support.disk import Powered
 from support.promised import TICKS
 from support.torture import sized
 from support.waiting import until
 
+LEAVINGS = sized(ci=3, full=30)
 CUTS = sized(ci=8, full=100)  # of each file system
 LIFE = (1, 4 * TICKS)  # ticks of the load once everything has been promised, before the cut
 SLACK = 2 * TICKS  # what a sync may take, and the cut itself
@@ -97,3 +102,32 @@ async def test_a_power_cut_loses_no_durable_job_and_only_the_last_moment_of_the_
         f"{kind}: {CUTS} cuts, {answered} jobs acknowledged; of those with default durability {promises.lost} lost, "
         f"the oldest {promises.oldest_loss} ticks before its cut (a sync each {TICKS})"
     )
+
+
+async def more_there(there: LinkSettings, count: int) -> bool:
+    """Whether so many jobs wait at the centre."""
+    return (await central.counts(there, "readings"))["waiting"] >= count
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(60 + CUTS * 60)
+async def test_what_the_centre_has_is_in_the_file_of_the_edge_after_a_power_cut(tmp_path: Path) -> None:
+    """Engine-rules 55: a job that left would otherwise be made again under a new number, and count twice."""
+    disk = Powered(tmp_path, "xfs")
+    arrived: set[int] = set()
+    async with central.serve("hubqueue", tmp_path) as there:
+        for life in range(LEAVINGS + 1):
+            with disk.on() as folder:
+                async with Child("support.leaving", folder / "hub.db") as child:
+                    child.say({"first": life * 1_000_000, "to": f"tcp://127.0.0.1:{there.port}"})
+                    found = (await child.hear())["found"]
+                    arrived |= {
+                        msgspec.msgpack.decode(job.data)["n"] for job in await central.hand_out(there, "readings")
+                    }
+                    assert len(set(found)) == len(found)
+                    assert arrived <= set(found), f"{len(arrived - set(found))} jobs left before they were on the disk"
+
+                    await until(partial(more_there, there, random.randint(50, 150)))
+                    await asyncio.to_thread(disk.cut)
+                    child.kill()
+    assert len(arrived) >= 50 * LEAVINGS
