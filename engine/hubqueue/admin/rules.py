@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hubqueue.config.rules import read_rule, words
+from hubqueue.config.ruletext import rule_text
 from hubqueue.errors import Invalid
 from hubqueue.model.job import PLAIN, NewJob
 from hubqueue.model.topic import check_topic
@@ -38,7 +39,8 @@ def operations(app: App) -> Mapping[str, Operation]:
     async def rule_test(command: wire.RuleTest) -> dict[str, Any]:
         check_topic(command.topic)
         own = command.rule is None
-        rules = _rules(app) if command.rule is None else [read_rule(command.rule)]
+        given = rule_text(command.rule) if isinstance(command.rule, str) else command.rule
+        rules = _rules(app) if own else [read_rule(given)]
         routed = try_message(
             rules,
             command.topic,

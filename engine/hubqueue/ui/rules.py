@@ -64,7 +64,7 @@ async def test(request: web.Request) -> web.Response:
         "retain": inputs.flag(given, "retain"),
     }
     if inputs.flag(given, "own"):
-        fields["rule"] = rule_of(typed)
+        fields["rule"] = typed
     reply = await session_of(request).ask("RuleTest", **fields)
     return page(
         request,
@@ -93,33 +93,6 @@ def _bytes(typed: str, form: str) -> bytes:
         return typed.replace("\r\n", "\n").encode()
     except (ValueError, binascii.Error):
         raise Invalid(f"payload: this is not {form}") from None
-
-
-def rule_of(typed: str) -> dict[str, Any]:
-    """A rule as somebody types it: JSON, or lines of `name: value`. Errors: Invalid."""
-    if typed.lstrip().startswith("{") and not typed.lstrip().startswith("{{"):
-        try:
-            return msgspec.json.decode(typed.encode(), type=dict[str, Any])
-        except (msgspec.MsgspecError, UnicodeEncodeError) as error:
-            raise Invalid(f"rule: this is not valid JSON: {error}") from None
-    rule: dict[str, Any] = {}
-    for number, line in enumerate(typed.splitlines(), 1):
-        text = line.strip().removeprefix("- ")
-        if not text or text.startswith("#"):
-            continue
-        name, colon, value = text.partition(":")
-        if not colon:
-            raise Invalid(f"rule: line {number} has no colon", hint="one setting a line, as in `queue: readings`")
-        rule[name.strip()] = _value(value.strip())
-    return rule
-
-
-def _value(text: str) -> Any:
-    """A number, a truth, a list or map in JSON, or text, with or without quotes."""
-    try:
-        return msgspec.json.decode(text.encode())
-    except (msgspec.MsgspecError, UnicodeEncodeError):
-        return text[1:-1] if len(text) >= 2 and text[0] == text[-1] == "'" else text
 
 
 ROUTES: Final = (

@@ -29,7 +29,7 @@ def packed(text: bytes) -> bytes:
     try:
         return encode(read_json(text))
     except Undecodable as error:
-        raise Invalid(f"This is {error.message}") from error
+        raise Invalid(f"This is not valid JSON: {error.message.removeprefix('not JSON: ')}") from error
 
 
 def readable(data: bytes | msgspec.Raw | None) -> Any:

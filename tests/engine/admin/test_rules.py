@@ -171,6 +171,35 @@ async def test_a_rule_in_the_request_is_tried_by_itself(bridged: Bridged) -> Non
     assert told == {"ok": True, "matches": [], "unroutable": True}
 
 
+async def test_a_rule_is_tried_as_it_would_stand_in_the_configuration(bridged: Bridged) -> None:
+    typed = """
+    - topic: dev/{room}
+      queue: "{room}"   # of any script
+      payload: {kind: json, otherwise: text, nan: null, empty: skip}
+      tags: [a, b]
+    """
+    for payload, outcome in ((b"offline", "offline"), (b'{"t": nan}', {"t": None}), (b"", "passed")):
+        told = await bridged.client.good("RuleTest", topic="dev/K\u00fcche", payload=payload, rule=typed)
+        (match,) = told["matches"]
+        if outcome == "passed":
+            assert match["outcome"] == "passed"
+        else:
+            assert (match["queue"], match["job"]["data"]["payload"]) == ("K:xfc:che", outcome)
+            assert match["job"]["tags"] == ["a", "b"]
+    for text, said in (
+        ("topic: a\nqueue q", "line 2 is not YAML"),
+        ("topic: a\nqueue: {room}", "rule.queue: must be text"),
+        ("", "rule.topic: is missing"),
+        ("a: &x [1]\nb: *x", "refers to another part"),
+        ("topic: a\nqueue: q\npayload: {kind: text, nan: null}", "makes no sense with decoder 'text'"),
+        ("topic: a\nqueue: q\npayload: {kind: json, encoding: latin1x}", "no text encoding 'latin1x'"),
+        ("x" * 20_000, "longer than 16384"),
+    ):
+        refused = await bridged.client.call("RuleTest", topic="a", payload="1", rule=text)
+        assert refused["code"] == "invalid"
+        assert said in refused["error"]
+
+
 async def test_mistakes_of_a_rule_are_told_with_path_and_hint(bridged: Bridged) -> None:
     rule = {"topic": "a/{x", "quee": "q", "delay": 10}
     refused = await bridged.client.call("RuleTest", topic="a", payload="1", rule=rule)

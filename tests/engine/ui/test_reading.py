@@ -14,7 +14,6 @@ from hubqueue.model.payload import encode
 from hubqueue.ui import inputs
 from hubqueue.ui.fires import cron_fires, every_fires
 from hubqueue.ui.payloads import MAX_CHARS, packed_text, payload
-from hubqueue.ui.rules import rule_of
 from hubqueue.ui.settings import rows_of
 from support.furniture import BROKEN, ODD
 
@@ -100,17 +99,6 @@ def test_fires_keep_their_time_of_day_over_the_change_of_clocks() -> None:
 
 def test_an_interval_fires_in_its_rhythm() -> None:
     assert [fire.at_ms for fire in every_fires(1000, 500, None, 3)] == [1000, 1500, 2000]
-
-
-def test_a_rule_is_typed_as_lines_or_as_json() -> None:
-    lines = (
-        'topic: a/{b}\nqueue: "q"\npriority: 3\npayload: {"kind": "text"}\n# nothing\nretained: skip\nwhere: "{{x}}"'
-    )
-    wanted = {"topic": "a/{b}", "queue": "q", "priority": 3, "payload": {"kind": "text"}, "retained": "skip"}
-    assert rule_of(lines) == wanted | {"where": "{{x}}"}
-    assert rule_of('{"topic": "a", "queue": "q"}') == {"topic": "a", "queue": "q"}
-    with pytest.raises(Invalid, match="line 2 has no colon"):
-        rule_of("topic: a\nqueue q")
 
 
 def test_the_configuration_is_a_list_of_paths_with_where_they_came_from() -> None:

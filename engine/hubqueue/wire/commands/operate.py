@@ -86,13 +86,16 @@ class Rules(Command, tag="Rules", gc=False, kw_only=True):
 
 
 class RuleTest(Command, tag="RuleTest", kw_only=True):
-    """What the rules would make of a message; with `rule`, what that rule would. Nothing is enqueued."""
+    """What the rules would make of a message; with `rule`, what that rule would. Nothing is enqueued.
+
+    rule: in the words of the configuration, or as text that would stand there.
+    """
 
     topic: _Text
     payload: msgspec.Raw = ABSENT  # binary, or text for those who write JSON
     qos: Annotated[int, Meta(ge=0, le=2, extra=WHOLE)] = 1
     retain: bool = False
-    rule: dict[str, Any] | None = None
+    rule: dict[str, Any] | str | None = None
 
 
 class Config(Command, tag="Config", gc=False, kw_only=True):
