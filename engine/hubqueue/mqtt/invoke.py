@@ -15,12 +15,14 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from hubqueue.broker.message import Message
-from hubqueue.errors import Invalid
+from hubqueue.errors import Invalid, Undecodable
 from hubqueue.model.job import PLAIN, NewJob, Options
+from hubqueue.model.jsontext import read_json
 from hubqueue.model.limits import check_new_job, check_queue
 from hubqueue.model.outcome import Output
 from hubqueue.model.topic import TopicFilter, check_topic
 from hubqueue.mqtt.envelope import encoded
+from hubqueue.wire.whole import converted
 
 INVOKE: Final = TopicFilter("hubqueue/{queue}/invoke")
 RESPONSES: Final = "_responses"
@@ -53,7 +55,6 @@ class Answer(msgspec.Struct, frozen=True, omit_defaults=True, rename="camel"):
     correlation: bytes | None = None
 
 
-_decode: Final = msgspec.json.Decoder(Invoke).decode
 _encode: Final = msgspec.msgpack.Encoder().encode
 
 
@@ -72,8 +73,8 @@ def read_invoke(message: Message, queue: str) -> tuple[NewJob, Callable[[str], O
     if message.missing:
         raise Invalid("the message is larger than what is read of one")
     try:
-        invoke = _decode(message.payload)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
+        invoke: Invoke = converted(read_json(message.payload), Invoke)
+    except (msgspec.ValidationError, Undecodable) as error:
         raise Invalid(f"not a valid invoke: {error}", hint='send {"method": "name", "data": ...}') from error
     if invoke.id is not None and invoke.id.startswith("fwd:"):
         raise Invalid("ids that start with fwd: are those of forwarders", hint="choose another id")

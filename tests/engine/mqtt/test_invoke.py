@@ -155,7 +155,7 @@ async def test_an_invoke_that_is_not_valid_is_kept_as_unroutable(tmp_path: Path)
         (b'{"method": 1}', "not a valid invoke"),
         (b'{"method": "m", "prioirty": 1}', "prioirty"),
         (b'{"method": ""}', "Job name"),
-        (b'{"method": "m", "priority": 1e9}', "not a valid invoke"),
+        (b'{"method": "m", "priority": 1.5}', "not a valid invoke"),
         (b'{"method": "m", "delay": -1}', "delay"),
         (b'{"method": "m", "data": 99999999999999999999999}', "64 bits"),
         (b'{"method": "m", "id": "fwd:edge7:readings:1"}', "forwarders"),
@@ -269,6 +269,13 @@ def test_only_invoke_topics_are_invokes() -> None:
     assert invoked("hubqueue/q/invoke") == "q"
     for topic in ("hubqueue/q/messages", "hubqueue/a/b/invoke", "other/q/invoke", "hubqueue/invoke"):
         assert invoked(topic) is None
+
+
+def test_whole_numbers_may_be_written_with_a_point() -> None:
+    payload = b'\xef\xbb\xbf{"method": "m", "delay": 1500.0, "attempts": 5.0, "timeout": 60000.0, "data": 1.0}'
+    job, _ = read_invoke(Message("hubqueue/q/invoke", payload), "q")
+    assert (job.delay_ms, job.max_attempts, job.options and job.options.timeout_ms) == (1500, 5, 60_000)
+    assert msgspec.msgpack.decode(job.data or b"") == 1.0
 
 
 def test_absent_data_and_null_are_told_apart() -> None:

@@ -24,13 +24,14 @@ from hubqueue.servers.http.reach import session_of
 from hubqueue.servers.http.rest.fields import IN_PATH, IdempotencyKey
 from hubqueue.servers.http.rest.route import Asked, Route
 from hubqueue.wire.texts import protocol_text
+from hubqueue.wire.whole import converted
 
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024  # as a PUSHB has at most; decoding it takes some 60 ms of the loop
 JSON: Final = "application/json"
 KEY: Final = "Idempotency-Key"
 ENCODINGS: Final = ("", "identity", "gzip", "deflate")
 
-_INTEGER: Final = re.compile(r"-?[0-9]{1,18}\Z")
+_INTEGER: Final = re.compile(r"(-?[0-9]{1,18})(?:\.0*)?\Z")  # 1500.0 is as good as 1500
 _ANSWERS: Final = ("*/*", "application/*", JSON, "application/problem+json", "application/problem+*")
 
 
@@ -103,8 +104,12 @@ def decode_json(content: bytes, kind: Any = Any) -> Any:
 
     Errors: Malformed, Invalid.
     """
+    text = content.removeprefix(UTF_8_MARK)
     try:
-        return _decoder(kind)(content.removeprefix(UTF_8_MARK))
+        try:
+            return _decoder(kind)(text)
+        except msgspec.ValidationError:  # a number may only be written with a point
+            return converted(_decoder(Any)(text), kind)
     except msgspec.ValidationError as error:
         raise Invalid(_complaint(str(error))) from error
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -181,10 +186,10 @@ def _single(name: str, given: list[str]) -> str:
 
 
 def _integer(name: str, given: list[str]) -> int:
-    text = _single(name, given)
-    if _INTEGER.match(text) is None:
+    found = _INTEGER.match(_single(name, given))
+    if found is None:
         raise Invalid(f"{name} must be an integer")
-    return int(text)
+    return int(found[1])
 
 
 def _truth(name: str, given: list[str]) -> bool:

@@ -51,6 +51,17 @@ async def test_a_body_nested_beyond_all_measure_harms_nobody(rest: Rest, depth: 
     assert (await send(rest, JOB % b"1")).status == 201
 
 
+async def test_whole_numbers_may_be_written_with_a_point(rest: Rest) -> None:
+    body = b'\xef\xbb\xbf{"name": "n", "delay": 60000.0, "maxAttempts": 5.0, "data": 1.0}'
+    job = await rest.get(f"/jobs/{(await send(rest, body)).body['id']}")
+    assert (job["maxAttempts"], job["data"]) == (5, 1.0)
+    assert job["runAt"] - job["createdAt"] == 60_000
+    fed = await send(rest, b"1", path="/queues/q/feed?delay=60000.0&priority=3.0")
+    assert (await rest.get(f"/jobs/{fed.body['ids'][0]}"))["priority"] == 3
+    refused = await send(rest, b'{"name": "n", "delay": 1.5}')
+    assert (refused.status, "delay" in refused.body["detail"]) == (422, True)
+
+
 async def test_integers_beyond_64_bits_are_refused(rest: Rest) -> None:
     answer = await send(rest, JOB % b"123456789012345678901")
     assert (answer.status, answer.body["code"]) == (422, "invalid")

@@ -13,6 +13,8 @@ from hubqueue.model.state import State
 from support.rest import Rest
 from support.waiting import soon, until
 
+NOTHING = {"count": 0, "passed": 0, "kept": 0, "why": None}
+
 
 async def enqueue(rest: Rest, *names: str) -> list[str]:
     return list((await rest.post("/queues/q/jobs/batch", {"jobs": [{"name": name} for name in names]}))["ids"])
@@ -123,8 +125,31 @@ async def test_a_failure_retries_and_then_dies(rest: Rest) -> None:
     assert (dead["job"]["id"], dead["error"]) == (id, "no lamp")
     (group,) = (await rest.get("/dlq/reasons?queue=q"))["reasons"]
     assert (group["count"], group["sampleId"]) == (1, id)
-    assert await rest.post("/queues/q/dlq/retry", {"reason": "nothing_like_it"}) == {"count": 0}
-    assert await rest.post("/queues/q/dlq/retry", {"ids": [id, "no such id"]}) == {"count": 1}
+    assert await rest.post("/queues/q/dlq/retry", {"reason": "nothing_like_it"}) == NOTHING
+    assert await rest.post("/queues/q/dlq/retry", {"ids": [id, "no such id"]}) == {**NOTHING, "count": 1}
+
+
+async def test_a_retry_that_cannot_be_says_why(rest: Rest) -> None:
+    job = {"name": "a", "maxAttempts": 1, "uniqueKey": "k"}
+    id = (await rest.post("/queues/q/jobs", job))["id"]
+    (_,), (token,) = await lease(rest)
+    await rest.post(f"/jobs/{id}/fail", {"token": token, "error": "no lamp"})
+    await rest.post("/queues/q/jobs", job)
+    why = "the job cannot be run again: its deduplication key is another job's now"
+    assert await rest.post("/queues/q/dlq/retry") == {**NOTHING, "kept": 1, "why": why}
+    assert await rest.post("/queues/q/dlq/retry", {"ids": [id]}) == {**NOTHING, "kept": 1, "why": why}
+    refused = await rest.ask("POST", f"/jobs/{id}/retry")
+    assert (refused.status, refused.body["code"], refused.body["detail"]) == (409, "wrong_state", why)
+    assert (await rest.get(f"/jobs/{id}"))["state"] == "failed"
+
+
+async def test_messages_that_no_rule_took_are_not_parked_where_there_are_no_rules(rest: Rest) -> None:
+    (id,) = await rest.hub.bury("_unroutable", [(NewJob(name="unroutable", data=b"\x01"), "no_rule", "no rule")])
+    for path, body in (("/queues/_unroutable/dlq/retry", None), (f"/jobs/{id}/retry", None)):
+        refused = await rest.ask("POST", path, json=body)
+        assert (refused.status, refused.body["code"]) == (409, "wrong_state")
+        assert "this hub has none" in refused.body["detail"]
+    assert (await rest.get(f"/jobs/{id}"))["state"] == "failed"
 
 
 async def test_progress_and_logs_are_shown(rest: Rest) -> None:
