@@ -77,7 +77,7 @@ def retry(hub: Hub, queue: str | None, id: str | None, limit: int | None, as_jso
     if as_json:
         print_json({"retried": done.again, "passed": done.passed, "kept": done.kept, "why": done.why})
     else:
-        click.echo(_told(name, done))
+        click.echo(told(name, done))
 
 
 async def _again(remote: RemoteHub, queue: str | None, id: str | None, limit: int | None) -> tuple[str, Retried]:
@@ -88,7 +88,7 @@ async def _again(remote: RemoteHub, queue: str | None, id: str | None, limit: in
     return job.queue, await remote.retry(id)
 
 
-def _told(queue: str, done: Retried) -> str:
+def told(queue: str, done: Retried) -> str:
     """What became of them, by numbers."""
     if queue == UNROUTABLE:
         parts = [f"{done.again:,} routed", f"{done.kept:,} still unroutable"]

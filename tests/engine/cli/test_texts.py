@@ -8,8 +8,10 @@ import msgspec
 import pytest
 
 from hubqueue.cli import show
+from hubqueue.cli.dlq import told
 from hubqueue.cli.output import escape
 from hubqueue.cli.times import ago, clock, span
+from hubqueue.model.verbs import Retried
 
 
 @pytest.mark.parametrize(
@@ -26,6 +28,23 @@ from hubqueue.cli.times import ago, clock, span
 )
 def test_a_span_has_at_most_two_units(seconds: float, text: str) -> None:
     assert span(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("queue", "done", "text"),
+    [
+        ("q", Retried(1), "1 job waits again."),
+        (
+            "q",
+            Retried(1200, kept=1, why="its id is taken"),
+            "1,200 jobs wait again, 1 stays dead.\nThe first: its id is taken",
+        ),
+        ("_unroutable", Retried(12, kept=3, why="no rule"), "12 routed, 3 still unroutable.\nThe first: no rule"),
+        ("_unroutable", Retried(12, 2), "12 routed, 2 left out by rules, 0 still unroutable."),
+    ],
+)
+def test_what_became_of_dead_letters_is_told_in_numbers(queue: str, done: Retried, text: str) -> None:
+    assert told(queue, done) == text
 
 
 def test_a_time_is_ago_or_to_come() -> None:

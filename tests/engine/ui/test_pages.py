@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hubqueue.broker.message import Message
+from hubqueue.hub.hub import Hub
+from hubqueue.model.decode import Payload
 from hubqueue.model.job import NewJob
 from hubqueue.model.schedule import Schedule
+from hubqueue.mqtt.envelope import unread_job
+from hubqueue.mqtt.reroute import RulesAgain
+from hubqueue.mqtt.rules import Rule
 from hubqueue.servers.scopes import ROWS
 from hubqueue.ui.deeds import DEEDS
 from hubqueue.ui.job import CHANGES
 from hubqueue.wire.commands import BY_NAME
 from hubqueue.wire.jobmap import JobMap
 from support.furniture import BROKEN, ODD, ODD_ID
-from support.pages import Pages
+from support.pages import Pages, pages_of
 
 QUEUE = ("/queues/q", "/queues/q/enqueue", "/queues/q/limits", "/queues/q/sweep/drain")
 OTHERS = ("/dead", "/schedules", "/schedules/form", "/forwarders/form", "/settings", "/settings/tokens/form")
@@ -121,6 +128,21 @@ async def test_a_job_that_went_on_meanwhile_is_left_alone_and_counted(pages: Pag
     async with pages.client.post(pages.url + "/queues/q/do/cancel", data=form, headers=headers) as answer:
         told = json.loads(answer.headers["HX-Trigger"])["hubqueue:message"]
     assert told == {"text": "Done for 1. 1 had gone on meanwhile and stay as they are.", "kind": "warn"}
+
+
+async def test_messages_that_became_no_job_are_routed_again_and_counted(tmp_path: Path) -> None:
+    rules = [Rule(topic="s/{room}", queue="{room}", payload=Payload("number"))]
+    router: Any = RulesAgain(rules)
+    async with await Hub.open(tmp_path / "hub.db", router=router) as hub, pages_of(hub) as pages:
+        kept = [unread_job(Message(f"s/{room}", b"21"), 0, rule=None) for room in ("hall", "_x", "bath")]
+        ids = await hub.bury("_unroutable", [(job, "no_rule", "no rule") for job in kept])
+        form = {"queue": "_unroutable", "of": "all"}
+        _, _, told = await post(pages, "/dead/do/retry", **form)
+        assert told["text"].startswith("2 routed, 0 left out by rules, 1 still unroutable. queue name '_x' is internal")
+        assert told["kind"] == "warn"
+        _, _, told = await post(pages, "/dead/do/retry", queue="_unroutable", id=ids[1])
+        assert told["text"].startswith("0 routed, 0 left out by rules, 1 still unroutable.")
+        assert (await hub.counts("hall")).waiting == (await hub.counts("bath")).waiting == 1
 
 
 @pytest.mark.parametrize(
