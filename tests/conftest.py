@@ -23,6 +23,18 @@ settings.register_profile("unhurried", deadline=None, suppress_health_check=[Hea
 settings.load_profile("unhurried")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Slow ones begin first: side by side, nobody waits for one long file at the end."""
+    """Slow ones begin first: side by side, nobody waits for one long file at the end.
+
+    Tests that share something of their module, a server or a browser, run in one process: else each would start one.
+    """
     items.sort(key=lambda item: item.get_closest_marker("slow") is None)
+    for item in items:
+        if isinstance(item, pytest.Function) and shares(item):
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(Path(__file__).parent))))
+
+
+def shares(test: pytest.Function) -> bool:
+    fixtures = test._fixtureinfo.name2fixturedefs.values()
+    return any(each[-1].scope == "module" and each[-1].baseid.startswith("tests") for each in fixtures)
