@@ -62,8 +62,9 @@ async def retry_completed(call: Call, command: wire.RetryCompleted) -> dict[str,
 
 
 def retried(done: Retried) -> dict[str, Any]:
-    """The fields of a reply."""
-    return {"count": done.again, "passed": done.passed, "kept": done.kept, "why": done.why}
+    """The fields of a reply: what there is beside the count only where there is any."""
+    more = {"passed": done.passed, "kept": done.kept, "why": done.why}
+    return {"count": done.again, **{name: value for name, value in more.items() if value}}
 
 
 async def retry_one(call: Call, queue: str, id: str, state: State) -> Retried:

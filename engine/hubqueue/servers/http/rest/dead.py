@@ -114,10 +114,11 @@ async def _retry(asked: Asked) -> Any:
     queue, again = asked.path["queue"], asked.body or Again()
     if again.ids is not UNSET:
         replies = [await asked.ask("RetryDlq", queue=queue, jobId=id) for id in again.ids]
-        numbers = {name: sum(reply[name] for reply in replies) for name in ("count", "passed", "kept")}
-        return {**numbers, "why": next((reply["why"] for reply in replies if reply["why"]), None)}
-    count = {} if again.count is UNSET else {"count": again.count}
-    return await asked.ask("RetryDlq", queue=queue, **count, **_group(again))
+    else:
+        count = {} if again.count is UNSET else {"count": again.count}
+        replies = [await asked.ask("RetryDlq", queue=queue, **count, **_group(again))]
+    numbers = {name: sum(reply.get(name, 0) for reply in replies) for name in ("count", "passed", "kept")}
+    return {**numbers, "why": next((reply["why"] for reply in replies if "why" in reply), None)}
 
 
 async def _purge(asked: Asked) -> Any:
