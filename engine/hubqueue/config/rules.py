@@ -10,6 +10,7 @@ from hubqueue.config import checks
 from hubqueue.config.checks import Check
 from hubqueue.config.mistakes import Wrong, flatten
 from hubqueue.config.path import dotted
+from hubqueue.config.timeformat import TIME_KEYS
 from hubqueue.errors import HubqueueError, Invalid
 from hubqueue.expression import Condition, Text
 from hubqueue.model import limits
@@ -23,7 +24,7 @@ from hubqueue.model.topic import TopicFilter
 from hubqueue.mqtt.routing import Routing
 from hubqueue.mqtt.rules import Rule
 
-_PAYLOAD = ("columns", "delimiter", "otherwise", "nan", "empty", "encoding")
+_PAYLOAD = ("columns", "delimiter", "otherwise", "nan", "empty", "encoding", "timezone", "time_unit", "times")
 _OPTIONS = (
     "backoff",
     "timeout_ms",
@@ -124,6 +125,8 @@ class PayloadCheck:
                 "nan": _or_null(checks.choice(*NAN)),
                 "empty": _or_null(checks.choice(*EMPTY)),
                 "encoding": _valid(codec_of),
+                **TIME_KEYS,
+                "times": checks.Each(checks.text),
             },
             required=("kind",),
             build=_payload,

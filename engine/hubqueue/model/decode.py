@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC
 from enum import Enum
 from typing import Final
 
@@ -19,6 +20,9 @@ from hubqueue.model.cells import is_nan, read_number
 from hubqueue.model.encoding import UTF_8, UTF_8_MARK, codec_of, text_of
 from hubqueue.model.jsontext import read_json
 from hubqueue.model.lines import DELIMITERS, columns_of, csv_cells, row_of
+from hubqueue.model.moment import TimeFormat, Unit
+from hubqueue.model.timestamps import Rewrite, in_utc
+from hubqueue.model.zone import zone_of
 
 
 class Skipped(Enum):
@@ -45,6 +49,7 @@ _WIDER: Final = {
     "bytes": (),
 }
 TEXTS: Final = ("json", "text", "number", "csv")  # what has an encoding
+MAPS: Final = ("json", "csv", "msgpack")  # what has fields
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,8 @@ class Payload:
     columns, delimiter: of csv ("temperature", "humidity:number", "id:text"). otherwise: what is tried where the kind
     does not fit. nan: whether the words nan and inf are null. empty: what becomes of a payload that is empty, or only
     white space where it is text; None is what the kind makes of it: text and bytes take it, the others refuse it.
+    timezone, time_unit: how the times of a message are written; times: the fields that hold one, the usual ones
+    without it. With any of the three they become UTC.
     """
 
     kind: str = "json"
@@ -63,6 +70,9 @@ class Payload:
     nan: str = "refuse"
     empty: str | None = None
     encoding: str = UTF_8
+    timezone: str | None = None
+    time_unit: Unit | None = None
+    times: tuple[str, ...] = ()
 
     def decoder(self) -> Decode:
         """The function that decodes. Errors: Invalid for what does not exist or does not go together."""
@@ -73,7 +83,22 @@ class Payload:
         """A reader of this kind with what else is tried, and with what becomes of nothing."""
         decode = read if self.otherwise is None else _either(read, self._reader(self.otherwise))
         empty = self.empty or ("refuse" if self.otherwise is not None and self.kind != "text" else None)
-        return decode if empty is None else _unless_empty(decode, empty, self.codec if self.kind in TEXTS else None)
+        if empty is not None:
+            decode = _unless_empty(decode, empty, self.codec if self.kind in TEXTS else None)
+        return _rewriting(decode, self.rewrite) if self.tells else decode
+
+    @property
+    def tells(self) -> bool:
+        """Whether times become UTC."""
+        return bool(self.times or self.timezone or self.time_unit)
+
+    @property
+    def rewrite(self) -> Rewrite:
+        """Makes the times of one value UTC, where that is wanted; done twice it is as done once. Errors: Invalid."""
+        if not self.tells:
+            return lambda value: value
+        zone = UTC if self.timezone is None else zone_of(self.timezone)
+        return in_utc(self.times, TimeFormat(zone, self.time_unit))
 
     @property
     def codec(self) -> str:
@@ -99,6 +124,10 @@ class Payload:
             raise Invalid(f"nan {self.nan!r} makes no sense with decoder {self.kind!r}", hint=hint)
         if self.empty is not None and self.empty not in EMPTY:
             raise Invalid(f"empty {self.empty!r} is not known", hint=f"choose one of {', '.join(EMPTY)}")
+        if self.tells and self.kind not in MAPS:
+            raise Invalid(
+                f"times make no sense with decoder {self.kind!r}", hint="they are fields of json, csv, msgpack"
+            )
         if self.codec != UTF_8 and self.kind not in TEXTS and self.otherwise not in TEXTS:
             raise Invalid(f"encoding makes no sense with decoder {self.kind!r}", hint="it belongs to text")
 
@@ -192,6 +221,10 @@ def _either(first: Decode, second: Decode) -> Decode:
                 raise Undecodable(f"{error.message}; otherwise: {other.message}", hint=error.hint) from other
 
     return decode
+
+
+def _rewriting(decode: Decode, rewrite: Rewrite) -> Decode:
+    return lambda payload: rewrite(decode(payload))
 
 
 def _unless_empty(decode: Decode, empty: str, codec: str | None) -> Decode:

@@ -39,7 +39,8 @@ class FeedOptions(msgspec.Struct, kw_only=True):
 
     dedup: a deduplication key, kept for dedupttl. explode: a JSON list, or the lines of a text, are a job each.
     kind: what the body is, before its content type. columns: of CSV without a header row, as in `temperature,id:text`.
-    otherwise, nan, empty, encoding: how tolerant the reading is, as in a rule of MQTT.
+    otherwise, nan, empty, encoding: how tolerant the reading is, as in a rule of MQTT; timezone, timeunit, times: how
+    times are written, as there.
     """
 
     name: Name = NAME
@@ -58,6 +59,9 @@ class FeedOptions(msgspec.Struct, kw_only=True):
     nan: Literal["refuse", "null"] = "refuse"
     empty: Literal["refuse", "skip", "null"] | UnsetType = UNSET
     encoding: Annotated[str, Meta(min_length=1, max_length=40)] | UnsetType = UNSET
+    timezone: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
+    timeunit: Literal["s", "ms", "us", "ns"] | UnsetType = UNSET
+    times: Annotated[list[Cell], Meta(max_length=100)] | UnsetType = UNSET
 
 
 class Invocation(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -115,6 +119,9 @@ def _layout(request: web.Request, options: FeedOptions) -> Layout:
         nan=options.nan,
         empty=None if options.empty is UNSET else options.empty,
         encoding=_encoding(request, options, kind),
+        timezone=None if options.timezone is UNSET else options.timezone,
+        time_unit=None if options.timeunit is UNSET else options.timeunit,
+        times=() if options.times is UNSET else tuple(options.times),
     )
     payload.check()
     return Layout(payload, lines=kind == "json" and media in LINES, explode=options.explode)

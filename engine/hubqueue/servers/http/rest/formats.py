@@ -68,9 +68,10 @@ def values_of(content: bytes, layout: Layout) -> list[Any]:
         return []
     if not isinstance(found, _Several):
         return [found]
+    rewrite = payload.rewrite
     if not found.values and payload.empty != "skip":
         raise Invalid("There is nothing in it")
-    return found.values
+    return [rewrite(value) for value in found.values]
 
 
 def _decoded(content: bytes, layout: Layout) -> object:
