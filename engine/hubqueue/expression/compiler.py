@@ -180,14 +180,15 @@ class Compiler:
                 self._temporary += 1
                 again = f"t{self._temporary}"
                 right = f"({again} := {right})"
-            if operand.op in ("in", "notin") and (fixed := _fixed_list(operand.expr)) is not None:
+            elif operand.op in ("in", "notin") and (fixed := _fixed_list(operand.expr)) is not None:
                 right = self._hold(fixed)  # nobody gets hold of it, so it is made once
             made.append(self._called(operators.COMPARISONS[operand.op], [left, right]))
             left = again
         return f"({' and '.join(made)})"
 
     def _compared_value(self, node: nodes.Expr) -> str:
-        self._check_compared(node)
+        for each in (node, *(node.items if isinstance(node, nodes.List | nodes.Tuple) else ())):
+            self._check_compared(each)
         return self._value(node)
 
     def _check_compared(self, node: nodes.Node) -> None:
