@@ -38,6 +38,10 @@ class Field:
             found = found.get(key, MISSING)
         return found
 
+    def lack(self, data: Any) -> str:
+        """Of a value that is missing, what to say of it: `is null`, `is not there`."""
+        return "is null" if self.get(data) is None else "is not there"
+
     def put(self, fresh: dict[Any, Any], value: Any) -> None:
         """Put the value into `fresh`, a map that was just made; maps below it are copied. Errors: Refused."""
         key = self._first

@@ -26,7 +26,7 @@ class TimeField:
         """Units: Unix milliseconds, not below 0. Errors: Refused."""
         value = self.field.get(record.data)
         if value is MISSING or value is None:
-            raise Refused(f"{self.field.text}, its time, is not there")
+            raise Refused(f"{self.field.text}, its time, {self.field.lack(record.data)}")
         return time_ms(value, self.format)
 
 

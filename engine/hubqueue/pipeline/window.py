@@ -190,7 +190,7 @@ class Window:
         for field in self._settings.by:
             value = field.get(record.data)
             if value is MISSING or value is None:
-                raise Refused(f"{field.text}, which it is grouped by, is not there")
+                raise Refused(f"{field.text}, which it is grouped by, {field.lack(record.data)}")
             if type(value) not in (str, bool) and not is_number(value):
                 raise Refused(f"it cannot be grouped by {field.text}, which is {kind_of(value)}")
             found.append(whole(value))  # 5.0 and 5 are one group, the text '5' is another
