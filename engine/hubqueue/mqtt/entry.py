@@ -113,22 +113,23 @@ class Entry:
         """Errors: ProtocolError."""
         if self._closing:
             return
-        delivery = self.inflight.take(message)
+        inflight = self.inflight
+        delivery = inflight.take(message)
         if delivery is None:
             self._stats.redelivered += 1
             self.look()  # it may be stored already
             return
-        _, delivery.copy = self._paths.of(message)
+        delivery.through, delivery.copy = self._paths.of(message)
         if delivery.copy:
             self._stats.copies += 1
         else:
             self._stats.received += 1
-        full = self.inflight.held_bytes > self._broker.max_held_bytes
-        if not message.mid and (full or self.inflight.held_qos0 > self._broker.max_held_qos0):
-            self.inflight.sync([delivery])
+        full = inflight.held_bytes > self._broker.max_held_bytes
+        if not message.mid and (full or inflight.held_qos0 > self._broker.max_held_qos0):
+            inflight.sync([delivery])
             self._stats.dropped += not delivery.copy
             return
-        if full or len(self.inflight) >= self._broker.receive_maximum:
+        if full or len(inflight) >= self._broker.receive_maximum:
             self._link.pause()
         self._arrived.append(delivery)
         self._wake_store.set()
@@ -215,8 +216,7 @@ class Entry:
             message = delivery.message
             assert message is not None
             passed = True
-            through, _ = self._paths.of(message)
-            for routed in self._routed(message, now_ms, through):
+            for routed in self._routed(message, now_ms, delivery.through):
                 self._counted(routed, now_ms)
                 if isinstance(routed, Taken):
                     taken.append(routed)

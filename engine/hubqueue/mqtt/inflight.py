@@ -15,11 +15,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
-from hashlib import blake2b
 from typing import Final
+from zlib import crc32
 
 from hubqueue.broker.message import Message
 from hubqueue.errors import ProtocolError
+from hubqueue.mqtt.subscriptions import Through
 
 _OVERHEAD: Final = 400  # bytes that one held message costs beside its payload
 _ID_BYTES: Final = 2
@@ -40,27 +41,21 @@ class Delivery:
     """One message on its way into the store, or one that an earlier process stored (message None).
 
     mid: the packet id on the present connection; 0: none. id: the packet id that the session has for it. copy: the same
-    message comes through another subscription as well, which counts for it. kept: it made jobs, so its id has to stand
-    in the file.
+    message comes through another subscription as well, which counts for it. through: which subscriptions it came
+    through. kept: it made jobs, so its id has to stand in the file.
     """
 
-    __slots__ = ("_digest", "copy", "id", "kept", "message", "mid", "size", "stage")
+    __slots__ = ("copy", "digest", "id", "kept", "message", "mid", "size", "stage", "through")
 
-    def __init__(self, id: int, message: Message | None, digest: bytes | None = None) -> None:
+    def __init__(self, id: int, message: Message | None, digest: bytes) -> None:
         self.message = message
         self.mid = self.id = id
         self.size = 0 if message is None else len(message.payload) + _OVERHEAD
         self.stage = Stage.HELD
         self.kept = False
         self.copy = False
-        self._digest = digest
-
-    @property
-    def digest(self) -> bytes:
-        if self._digest is None:
-            assert self.message is not None
-            self._digest = digest(self.message)
-        return self._digest
+        self.through: Through = None
+        self.digest = digest
 
 
 class Inflight:
@@ -71,6 +66,7 @@ class Inflight:
         self.held_qos0 = 0
         self._present: dict[int, Delivery] = {}
         self._former: dict[int, Delivery] = {}
+        self._entries: dict[int, bytes] = {}  # by packet id, what has to stand in the file
 
     def __len__(self) -> int:
         """Messages that the broker waits to hear about."""
@@ -83,49 +79,46 @@ class Inflight:
             delivery = Delivery(id, None, entries[at + _ID_BYTES : at + ENTRY_BYTES])
             delivery.mid, delivery.stage, delivery.kept = 0, Stage.SYNCED, True
             self._former[id] = delivery
+            self._enter(delivery)
 
     def entries(self) -> bytes:
         """What has to stand in the file: ids of messages whose jobs are there, and that were not acknowledged."""
-        every = (*self._former.values(), *self._present.values())
-        return b"".join(
-            [
-                each.id.to_bytes(_ID_BYTES, "big") + each.digest
-                for each in every
-                if each.kept and (each.stage is Stage.STORED or each.stage is Stage.SYNCED)
-            ]
-        )
+        return b"".join(self._entries.values())
 
     def begin(self, session_present: bool) -> None:
         """A new connection: no packet id of the old one counts any more. Without a session nothing comes again."""
         known = {**self._former, **self._present}
         for delivery in known.values():
             delivery.mid = 0
-            if delivery.stage is Stage.LEAVING:  # its acknowledgement had nowhere to go
-                delivery.stage = Stage.SYNCED
-        self._former = known if session_present else {}
-        self._present = {}
+        self._former, self._present = known, {}
+        self.stay(known.values())  # their acknowledgements had nowhere to go
+        if not session_present:
+            self._forget_former()
 
     def take(self, message: Message) -> Delivery | None:
         """The message to be stored; None where it came again and is held or stored already.
 
         Errors: ProtocolError when the broker uses a packet id for two messages at once.
         """
+        said = digest(message) if message.mid else b""
         if message.mid:
             held = self._former.pop(message.mid, None) if message.redelivered else None
-            if not message.redelivered:
-                self._former.clear()  # brokers send again first: what has not come by now was acknowledged
+            if self._former and not message.redelivered:
+                self._forget_former()  # brokers send again first: what has not come by now was acknowledged
             if message.mid in self._present:
-                if message.redelivered and self._present[message.mid].digest == digest(message):
+                if message.redelivered and self._present[message.mid].digest == said:
                     return None  # sent again on the same connection, as old brokers do
                 raise ProtocolError(
                     f"the broker used packet id {message.mid} for two messages at once",
                     hint="nothing is lost: the connection is made anew; a newer version of the broker may not do this",
                 )
-            if held is not None and held.digest == digest(message):
-                held.mid = message.mid
-                self._present[message.mid] = held
-                return None
-        delivery = Delivery(message.mid, message)
+            if held is not None:
+                if held.digest == said:
+                    held.mid = message.mid
+                    self._present[message.mid] = held
+                    return None
+                self._entries.pop(message.mid, None)
+        delivery = Delivery(message.mid, message, said)
         if message.mid:
             self._present[message.mid] = delivery
         else:
@@ -141,11 +134,14 @@ class Inflight:
         """Their jobs are in the open transaction."""
         for delivery in deliveries:
             delivery.stage = Stage.STORED
+            if delivery.kept:
+                self._enter(delivery)
 
     def unstore(self, deliveries: Iterable[Delivery]) -> None:
         """It was not committed."""
         for delivery in deliveries:
             delivery.stage = Stage.HELD
+            self._entries.pop(delivery.id, None)
 
     def sync(self, deliveries: Iterable[Delivery]) -> None:
         """All their jobs are on the disk, or there are none."""
@@ -168,6 +164,7 @@ class Inflight:
         for delivery in self._present.values():
             if delivery.stage is Stage.SYNCED:
                 delivery.stage = Stage.LEAVING
+                self._entries.pop(delivery.id, None)
                 leaving.append(delivery)
             elif delivery.stage is not Stage.LEAVING:
                 break
@@ -178,6 +175,8 @@ class Inflight:
         for delivery in deliveries:
             if delivery.stage is Stage.LEAVING:
                 delivery.stage = Stage.SYNCED
+                if delivery.kept:
+                    self._enter(delivery)
 
     def forget(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """Those of them whose packet ids are alive: to be acknowledged now, and known no more."""
@@ -186,8 +185,17 @@ class Inflight:
             del self._present[delivery.mid]
         return alive
 
+    def _enter(self, delivery: Delivery) -> None:
+        if self.comes_again(delivery):
+            self._entries[delivery.id] = delivery.id.to_bytes(_ID_BYTES, "big") + delivery.digest
+
+    def _forget_former(self) -> None:
+        for id in self._former:
+            self._entries.pop(id, None)
+        self._former.clear()
+
 
 def digest(message: Message) -> bytes:
-    """Of what a message says. A topic holds no NUL, so no two messages are written alike."""
-    head = f"{message.topic}\0{message.missing}\0".encode(errors="surrogatepass")
-    return blake2b(head + message.payload, digest_size=_DIGEST_BYTES).digest()
+    """Of what a message says: to be sure, since an id that stands in the file is that of the same message anyway."""
+    said = crc32(message.payload, crc32(message.topic.encode()))
+    return (said << 32 | len(message.payload) + message.missing).to_bytes(_DIGEST_BYTES, "big")
