@@ -175,7 +175,7 @@ def test_a_time_far_ahead_is_refused_and_closes_nothing() -> None:
     ("data", "why"),
     [
         ({"t": NOW, "v": 1}, "device, which it is grouped by, is not there"),
-        ({"device": None, "t": NOW}, "not there"),
+        ({"device": None, "t": NOW}, "device, which it is grouped by, is null"),
         ({"device": ["a"], "t": NOW}, "cannot be grouped by device, which is list"),
         ({"device": float("inf"), "t": NOW}, "cannot be grouped"),
         ({"device": "x" * 600, "t": NOW}, "longer than 512"),
