@@ -69,10 +69,13 @@ class Reserve:
         if left == self._held_bytes:
             return False
         self._held_bytes = left
-        if left:
-            os.truncate(self._path, left)
-        else:
+        if not left:
             self._remove()
+            return True
+        try:
+            os.truncate(self._path, left)
+        except OSError as error:
+            log.warning("The reserve could not be made smaller. file=%s error=%s", self._path.name, error)
         return True
 
     def release(self) -> None:
