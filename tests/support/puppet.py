@@ -83,7 +83,7 @@ class Puppet:
             case "purge":
                 return await self._hub.purge(QUEUE)
             case "retry":
-                return await self._hub.retry_dead(QUEUE)
+                return (await self._hub.retry_dead(QUEUE)).again
             case "obliterate":
                 await self._hub.obliterate(QUEUE)
                 return there.waiting

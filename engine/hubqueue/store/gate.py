@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import sqlite3
 from collections.abc import Callable
 from concurrent.futures import Future
 from typing import Final
@@ -26,7 +27,11 @@ class Gate:
     """`closed`: no group may open. `busy`: a checkpoint runs. `held`: somebody reads, so that the log cannot be cut."""
 
     def __init__(
-        self, wal: Wal, checkpointer: Checkpointer, opened: Callable[[], None], failed: Callable[[BaseException], None]
+        self,
+        wal: Wal,
+        checkpointer: Checkpointer,
+        opened: Callable[[], None],
+        failed: Callable[[sqlite3.Error], object],
     ) -> None:
         """opened is called when the gate opens again; failed hears the error of a checkpoint."""
         self.closed = False
@@ -83,7 +88,8 @@ class Gate:
         error = future.exception()
         if error is not None:
             log.warning("A checkpoint failed and is tried again. error=%s", error)
-            self._failed(error)
+            if isinstance(error, sqlite3.Error):
+                self._failed(error)  # the log may find no space in the file: it gets what is kept back
 
     def _begun(self, future: asyncio.Future[bool], used: int, cut: bool) -> None:
         if future.exception() is None and future.result():

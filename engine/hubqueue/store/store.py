@@ -77,7 +77,7 @@ class Store:
         self._recovery = Recovery(self._checkpointer)
         self._syncer = Syncer(self._wal, sync_interval_s, self._recovery.begin, seq=self.tx.seqs.next)
         self._recovery.done = self._syncer.recovered
-        self._gate = Gate(self._wal, self._checkpointer, self._run_gated, self._checkpoint_failed)
+        self._gate = Gate(self._wal, self._checkpointer, self._run_gated, self._explain)
         self.space = Space(self._reserve, self._wal, self._gate, self.clock)
         self._linger_s = linger_s
         self._replies: list[tuple[Reply[Any], Any, bool, int]] = []
@@ -347,10 +347,6 @@ class Store:
             self.space.give_up(freeing=False)
             return self.space.error()
         return answer
-
-    def _checkpoint_failed(self, error: BaseException) -> None:
-        if isinstance(error, sqlite3.Error):
-            self._explain(error)  # the log finds no space in the file: it gets what is kept back
 
     def _answer(self, replies: list[tuple[Reply[Any], Any, bool, int]]) -> None:
         for reply, result, _, size in replies:
