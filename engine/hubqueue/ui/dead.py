@@ -8,7 +8,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from hubqueue.errors import Forbidden, Invalid, NotFound
+from hubqueue.errors import Forbidden, HubqueueError, Invalid, NotFound
 from hubqueue.model.errortext import pattern
 from hubqueue.model.limits import check_queue
 from hubqueue.ui import inputs
@@ -137,8 +137,12 @@ async def act(request: web.Request) -> web.Response:
     else:
         queues = [group.queue] if group.queue else await _queues(session)
         filter = {"filter": _filter(group, form)} if group.is_one else {}
-        replies = [await session.ask(WHOLE[deed.name], queue=queue, **filter) for queue in queues]
-        result = sum(map(Done.of, replies), Done())
+        result = Done()
+        for queue in queues:
+            try:
+                result += Done.of(await session.ask(WHOLE[deed.name], queue=queue, **filter))
+            except HubqueueError as error:  # of one queue: the others have theirs
+                result += Done(error=error)
     return told(request, deed, result, group.queue)
 
 

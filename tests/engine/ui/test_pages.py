@@ -130,6 +130,14 @@ async def test_a_job_that_went_on_meanwhile_is_left_alone_and_counted(pages: Pag
     assert told == {"text": "Done for 1. 1 had gone on meanwhile and stay as they are.", "kind": "warn"}
 
 
+async def test_a_queue_that_cannot_be_retried_stops_no_other(pages: Pages) -> None:
+    for queue in ("_unroutable", "q"):  # there are no rules in this hub
+        await pages.hub.bury(queue, [(NewJob(), "x", "y")])
+    status, _, told = await post(pages, "/dead/do/retry", of="all")
+    assert (status, told["kind"]) == (204, "warn")
+    assert [(await pages.hub.counts(queue)).failed for queue in ("_unroutable", "q")] == [1, 0]
+
+
 async def test_messages_that_became_no_job_are_routed_again_and_counted(tmp_path: Path) -> None:
     rules = [Rule(topic="s/{room}", queue="{room}", payload=Payload("number"))]
     router: Any = RulesAgain(rules)
