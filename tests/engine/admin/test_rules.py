@@ -260,3 +260,34 @@ def test_the_words_of_a_rule_are_read_back_as_the_rule() -> None:
         )
     with pytest.raises(Invalid, match="rule: must hold keys and values"):
         read_rule("x")
+
+
+async def test_a_mended_configuration_takes_what_the_broker_had_sent_before(tmp_path: Path) -> None:
+    """From the broker to a worker, over a restart with another rule; whoever asks gets numbers."""
+    head = "data_path: hub.db\ntcp: {{port: 0}}\n"
+    text = head + "mqtt: {{url: 'mqtt://127.0.0.1:{}', rules: [{{topic: 's/{{room}}', {}}}]}}\n"
+    file = tmp_path / "hubqueue.yaml"
+    async with Mosquitto(tmp_path) as broker:
+        file.write_text(text.format(broker.port, "queue: readings"))
+        async with App(load(file, environ={})) as app:
+            assert app.bridge is not None
+            bridge = app.bridge
+            await until(lambda: bridge.links[""].up)
+            await publish(broker.port, [("s/hall", b"offline"), ("s/bath", b"\xff"), ("s/attic", b"21")])
+            await until(lambda: bridge.stats.acknowledged == 3)
+            client = await WireClient.open(app.tcp.port)
+            told = await client.good("RetryDlq", queue=UNROUTABLE)
+            assert (told["count"], told["kept"]) == (0, 2)
+            await client.close()
+        file.write_text(text.format(broker.port, "queue: readings, payload: {kind: json, otherwise: text}"))
+        async with App(load(file, environ={})) as app:
+            client = await WireClient.open(app.tcp.port)
+            told = await client.good("RetryDlq", queue=UNROUTABLE)
+            assert (told["count"], told["kept"]) == (1, 1)
+            assert "not valid UTF-8" in told["why"]
+            (job, again) = (await app.hub.list_jobs("readings")).jobs
+            assert [seen(each)["data"]["payload"] for each in (job, again)] == [21, "offline"]
+            (kept,) = (await app.hub.list_jobs(UNROUTABLE, [State.FAILED])).jobs
+            refused = await client.call("MoveToWait", id=kept.id)
+            assert (refused["code"], "not valid UTF-8" in refused["error"]) == ("wrong_state", True)
+            await client.close()
