@@ -67,7 +67,8 @@ def read(text: str) -> Note:
 
 
 class Ledger(Memory):
-    """The state of a window step that knows at which offset each open window began. `offset` is set before each run.
+    """The state of a window step that knows at which offset each open window began. `offset`, and `latest_ms` that no
+    group's clock is to be ahead of, are set before each run.
 
     Also what a window step asks for what an earlier run has written (`pipeline.window.Resumed`).
     """
@@ -75,6 +76,7 @@ class Ledger(Memory):
     def __init__(self, cut: Cut) -> None:
         super().__init__()
         self.offset = cut.offset
+        self.latest_ms = 0
         self.last = cut
         self._resumed: Final = cut.note
         self._lacks_ms = cut.note.lacks

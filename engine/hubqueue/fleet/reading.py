@@ -97,8 +97,9 @@ class Reading:
         await self._chain.prepare([record for _, record in read if isinstance(record, Record)], self._states)
         done = 0
         try:
-            for message, record in read:
-                await self._run(message, record)
+            for index, (message, record) in enumerate(read):
+                following = read[min(index + 1, len(read) - 1)][0]
+                await self._run(message, record, min(_arrived_ms(message), _arrived_ms(following)))
                 done += 1
                 if done % SLICE == 0:
                     await asyncio.sleep(0)
@@ -121,17 +122,18 @@ class Reading:
     async def aclose(self) -> None:
         await self._chain.aclose()
 
-    async def _run(self, message: Message, record: Record | Refused) -> None:
+    async def _run(self, message: Message, record: Record | Refused, latest_ms: int) -> None:
+        """latest_ms: what came next was here by then, so no clock goes further, whatever this one claims."""
         assert message.offset is not None
         if self._ledger is not None:
             if self._gap:
                 self._ledger.gap(self.position, _arrived_ms(message))
-            self._ledger.offset = message.offset
+            self._ledger.offset, self._ledger.latest_ms = message.offset, latest_ms
         self._gap = False
         if isinstance(record, Refused):
             self.dead.append(of_message(message, str(record)))
         else:
-            await self._tick(record.at_ms)
+            await self._tick(latest_ms)
             try:
                 self._came_out(self._chain.run(record, self._states, self._note))
             except Refused as refused:

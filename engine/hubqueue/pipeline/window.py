@@ -86,6 +86,11 @@ class Resumed(Protocol):
     @property
     def again(self) -> bool: ...
 
+    @property
+    def latest_ms(self) -> int:
+        """What clocks may say at this place of the log, at most."""
+        ...
+
     def floor_ms(self, group: str) -> int:
         """Windows of this group that start before this are written."""
         ...
@@ -123,13 +128,14 @@ class Window:
         group = opened.group(key)
         start_ms, end_ms = settings.period.span(at_ms)
         floor_ms = 0
+        clock_ms = min(at_ms, record.at_ms)
         if self.resumed is not None:
+            clock_ms = min(clock_ms, self.resumed.latest_ms)
             floor_ms = self.resumed.floor_ms(key)
             if start_ms < floor_ms and self.resumed.again:
                 return ()
             if at_ms > record.at_ms:
                 self.resumed.ahead(key, at_ms - record.at_ms)
-        clock_ms = min(at_ms, record.at_ms)
         joining = group is None
         if group is None:
             group, latest = Group(floor_ms, clock_ms, record.at_ms), True

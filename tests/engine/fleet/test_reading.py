@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import random
+import time
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -136,6 +138,28 @@ async def test_the_table_is_the_same_however_often_members_die(pipeline: Pipelin
     assert table == expected
     assert refused | {letter.origin for letter in reading.dead} >= late
     assert reading.cut().offset == len(log)
+
+
+@pytest.mark.parametrize("back_ms", [10_000_000, 620_000, 0], ids=["long ago", "a backlog", "now"])
+async def test_one_record_of_the_future_drops_nobody(pipeline: Pipeline, back_ms: int) -> None:
+    """What it says of its time and what its producer says are nine minutes ahead, of itself and of now."""
+    begin_ms = int(time.time() * 1000) - 600_000 - back_ms
+    log: list[Message] = []
+    for second in range(600):
+        for device in ("wild", "tame"):
+            at_ms = begin_ms + second * 1000 + (540_000 if (device, second) == ("wild", 30) else 0)
+            value = b'{"device": "%s", "n": 1, "t": %d}' % (device.encode(), at_ms)
+            log.append(Message("t", value, at_ms, device, partition=0, offset=len(log)))
+    reading = begun(pipeline, Cut(0, Note()))
+    await run(reading, log)
+    far_ms = begin_ms + 10_000_000
+    await reading.close(far_ms)
+    await reading.close(far_ms + 600_000)
+    counts = Counter[str]()
+    for record in reading.out:
+        counts[record.data["device"]] += record.data["count"]
+    assert counts == {"wild": 600, "tame": 600}
+    assert reading.dead == []
 
 
 async def test_a_successor_reads_little_again(pipeline: Pipeline) -> None:
