@@ -19,6 +19,7 @@ from msgspec import inspect
 
 from hubqueue.errors import Invalid, Malformed, NotAcceptable, PayloadTooLarge, UnsupportedMedia
 from hubqueue.model.encoding import UTF_8_MARK
+from hubqueue.model.limits import check_queue
 from hubqueue.servers.http.once import Once
 from hubqueue.servers.http.reach import session_of
 from hubqueue.servers.http.rest.fields import IN_PATH, IdempotencyKey
@@ -38,7 +39,7 @@ _ANSWERS: Final = ("*/*", "application/*", JSON, "application/problem+json", "ap
 async def read(route: Route, request: web.Request) -> Asked:
     """Errors: Invalid, Malformed, UnsupportedMedia, NotAcceptable, PayloadTooLarge."""
     _check_accept(request)
-    path = {name: convert(value, IN_PATH[name], name) for name, value in request.match_info.items()}
+    path = {name: _in_path(name, value) for name, value in request.match_info.items()}
     query = None if route.query is None else _query(request, route.query)
     if route.query is None and route.headers is None and request.query_string:
         raise Invalid("There are no query parameters here")
@@ -50,6 +51,10 @@ async def read(route: Route, request: web.Request) -> Asked:
     elif route.enqueues and not route.media:
         asked.once = once_of(asked, b"")
     return asked
+
+
+def _in_path(name: str, value: str) -> Any:
+    return check_queue(value) if name == "queue" else convert(value, IN_PATH[name], name)
 
 
 def once_of(asked: Asked, content: bytes) -> Once | None:

@@ -154,3 +154,10 @@ async def test_a_deduplication_key_stands_for_one_job(rest: Rest) -> None:
         await curl(rest, "/queues/q/feed?dedup=door&dedupttl=60000", b"1", "Content-Type: text/plain") for _ in "ab"
     ]
     assert sent[0] == sent[1]
+
+
+async def test_a_queue_that_cannot_be_is_refused_in_words(rest: Rest) -> None:
+    """Whoever names a queue in a path means that one: it is not changed into another name."""
+    for path, words in (("K%C3%BCche", "invalid characters"), ("a" * 257, "too long")):
+        status, answer = await curl(rest, f"/queues/{path}/feed", b"1", "Content-Type: text/plain")
+        assert (status, answer["code"], words in answer["detail"]) == (422, "invalid", True)
