@@ -158,7 +158,7 @@ async def test_odd_stored_data_leaves_as_json_that_marks_it(client: WsClient) ->
     job = (await client.good("GetJob", id=id))["job"]
     assert job["data"] == {
         "b": {"$bytes": "AP8="},
-        "nan": "nan",
+        "nan": "NaN",
         "big": str(2**63),
         "5": "int key",
         "ext": {"$ext": 9, "$bytes": "eA=="},
