@@ -41,22 +41,28 @@ async def test_messages_become_jobs_in_order_and_are_acknowledged(tmp_path: Path
         assert bridge.stats.enqueued == 500
 
 
-async def test_what_is_published_while_the_hub_is_down_arrives_when_it_is_back(tmp_path: Path) -> None:
-    async with Mosquitto(tmp_path) as broker:
-        async with opened(tmp_path) as hub, bridged(hub, broker.port, [READINGS]):
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+@pytest.mark.parametrize("mosquitto", VERSIONS)
+async def test_what_is_published_while_the_hub_is_down_arrives_when_it_is_back(
+    tmp_path: Path, mosquitto: str, version: str
+) -> None:
+    async with Mosquitto(tmp_path, mosquitto) as broker:
+        async with opened(tmp_path) as hub, bridged(hub, broker.port, [READINGS], version=version):
             pass
         await publish(broker.port, numbered(100))
-        async with opened(tmp_path) as hub, bridged(hub, broker.port, [READINGS]) as bridge:
+        async with opened(tmp_path) as hub, bridged(hub, broker.port, [READINGS], version=version) as bridge:
             await until(lambda: bridge.stats.acknowledged == 100)
             assert [data(job)["payload"] for job in await jobs(hub, "readings")] == list(range(100))
 
 
-async def test_p2_no_message_is_lost_over_cut_links(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+@pytest.mark.parametrize("mosquitto", VERSIONS)
+async def test_p2_no_message_is_lost_over_cut_links(tmp_path: Path, mosquitto: str, version: str) -> None:
     async with (
-        Mosquitto(tmp_path) as broker,
+        Mosquitto(tmp_path, mosquitto) as broker,
         Proxy(broker.port) as proxy,
         opened(tmp_path) as hub,
-        bridged(hub, proxy.port, [READINGS]) as bridge,
+        bridged(hub, proxy.port, [READINGS], version=version) as bridge,
     ):
         for start in range(0, 1000, 100):
             await publish(broker.port, numbered(100, start))
@@ -156,12 +162,16 @@ async def test_messages_that_the_broker_forgot_in_a_crash_are_stored_all_the_sam
         assert bridge.stats.acknowledged == 1  # of the others the broker knows nothing any more
 
 
-async def test_a_message_that_comes_again_while_it_is_held_becomes_one_job(tmp_path: Path) -> None:
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+@pytest.mark.parametrize("mosquitto", VERSIONS)
+async def test_a_message_that_comes_again_while_it_is_held_becomes_one_job(
+    tmp_path: Path, mosquitto: str, version: str
+) -> None:
     async with (
-        Mosquitto(tmp_path) as broker,
+        Mosquitto(tmp_path, mosquitto, lines=("max_inflight_messages 100",)) as broker,
         Proxy(broker.port) as proxy,
         opened(tmp_path) as hub,
-        bridged(hub, proxy.port, [READINGS]) as bridge,
+        bridged(hub, proxy.port, [READINGS], version=version) as bridge,
     ):
         hub.over_cap = True
         await publish(broker.port, numbered(50))
@@ -232,11 +242,13 @@ async def test_a_deduplication_key_makes_one_job_of_equal_messages(tmp_path: Pat
         assert len(await jobs(hub, "readings")) == 2
 
 
-async def test_subscriptions_of_rules_that_are_gone_are_given_up(tmp_path: Path) -> None:
-    async with Mosquitto(tmp_path) as broker, opened(tmp_path) as hub:
-        async with bridged(hub, broker.port, [READINGS, Rule(topic="old/#", queue="old")]):
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+@pytest.mark.parametrize("mosquitto", VERSIONS)
+async def test_subscriptions_of_rules_that_are_gone_are_given_up(tmp_path: Path, mosquitto: str, version: str) -> None:
+    async with Mosquitto(tmp_path, mosquitto) as broker, opened(tmp_path) as hub:
+        async with bridged(hub, broker.port, [READINGS, Rule(topic="old/#", queue="old")], version=version):
             pass
-        async with bridged(hub, broker.port, [READINGS]) as bridge:
+        async with bridged(hub, broker.port, [READINGS], version=version) as bridge:
             await publish(broker.port, [("old/x", b"1"), ("s/hall", b"2")])
             await until(lambda: bridge.stats.acknowledged == 1)
             assert bridge.stats.received == 1
@@ -252,9 +264,10 @@ async def test_the_hub_says_on_its_status_topic_whether_it_is_there(tmp_path: Pa
 
 
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
-async def test_both_versions_of_mqtt_carry_messages(tmp_path: Path, version: str) -> None:
+@pytest.mark.parametrize("mosquitto", VERSIONS)
+async def test_both_versions_of_mqtt_carry_messages(tmp_path: Path, mosquitto: str, version: str) -> None:
     async with (
-        Mosquitto(tmp_path) as broker,
+        Mosquitto(tmp_path, mosquitto) as broker,
         opened(tmp_path) as hub,
         bridged(hub, broker.port, [READINGS], version=version) as bridge,
     ):
