@@ -101,6 +101,7 @@ class ScriptedBroker:
 
     def __init__(self, script: Callable[[Client], Awaitable[None]] | None = None, *, named: bool = True) -> None:
         self.clients: list[Client] = []
+        self.keeps_sessions = True
         self.port = 0
         self._script = script
         self._named = named
@@ -124,7 +125,7 @@ class ScriptedBroker:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        client = Client(writer, named=self._named, present=bool(self.clients))
+        client = Client(writer, named=self._named, present=self.keeps_sessions and bool(self.clients))
         splitter = Splitter(1_000_000)
         try:
             while data := await reader.read(65_536):

@@ -58,6 +58,7 @@ class Entry:
     ) -> None:
         self.inflight = Inflight()
         self.open_ids = OpenIds(hub, client_id)
+        self.unsure = False  # whether the broker still has the session
         self._hub = hub
         self._broker = broker
         self._client_id = client_id
@@ -99,6 +100,25 @@ class Entry:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if len(self.inflight):
             log.info("messages are left to the broker client=%s count=%d", self._client_id, len(self.inflight))
+
+    async def asking(self) -> None:
+        """Before a connection is asked for. If the session turns out to be a new one its packet ids begin anew.
+
+        A process that is killed before it can note that must not leave ids that the next one relies on.
+        """
+        self.unsure = True
+        await self.note()
+
+    def begin(self, session_present: bool) -> None:
+        """The broker has answered. `note` before anything is subscribed: in a new session nothing comes before that."""
+        self.unsure = False
+        self.inflight.begin(session_present)
+
+    async def note(self) -> None:
+        """Have the open packet ids in the file as they are now. Errors: those of hubs."""
+        note = _Note(self, [], leaves=False)
+        if (self.inflight.entries(), self.unsure and bool(self.inflight.entries())) != self.open_ids.there:
+            await self._hub.run(lambda tx: receive(tx, [], [], note))
 
     @property
     def quiet(self) -> bool:
@@ -292,18 +312,19 @@ class Entry:
 class _Note:
     """What a transaction notes of packet ids: those of its jobs come into the file, those that are done leave it."""
 
-    def __init__(self, entry: Entry, batch: list[Delivery]) -> None:
+    def __init__(self, entry: Entry, batch: list[Delivery], *, leaves: bool = True) -> None:
         self._entry = entry
+        self._leaves = leaves
         self._batch = batch
         self._leaving: list[Delivery] = []
-        self._before = b""
+        self._before = entry.open_ids.there
 
     def write(self) -> Blob | None:
         entry = self._entry
         self._before = entry.open_ids.there
         entry.inflight.store(self._batch)
-        self._leaving = entry.leave()
-        return entry.open_ids.blob(entry.inflight.entries())
+        self._leaving = entry.leave() if self._leaves else []
+        return entry.open_ids.blob(entry.inflight.entries(), unsure=entry.unsure)
 
     def committed(self) -> None:
         self._entry.acknowledge(self._leaving)

@@ -48,10 +48,14 @@ class Subscribed(msgspec.Struct, frozen=True):
 
 
 class _Open(msgspec.Struct, frozen=True):
-    """Packet ids that are open, and the life in which that is true: see `hub.life`."""
+    """Packet ids that are open, and the life in which that is true: see `hub.life`.
+
+    unsure: a connection was asked for, and it is not known whether the broker still had the session.
+    """
 
     life: str
     entries: bytes
+    unsure: bool = False
 
 
 async def subscribed(hub: Hub, client_id: str) -> Subscribed:
@@ -83,18 +87,19 @@ class OpenIds:
         self._hub = hub
         self._client_id = client_id
         self._life = life_of(hub.store.path)
-        self.there = b""  # what stands in the file, or will when the open transaction is committed
+        self.there = (b"", False)  # what stands in the file, or will when the open transaction is committed
 
     async def read(self) -> bytes:
         """What an earlier process left; nothing where it cannot be relied on, so that in doubt a job comes twice."""
         blob = await self._hub.blob(OPEN, self._client_id)
         left = _Open("", b"") if blob is None else msgspec.msgpack.decode(blob, type=_Open)
-        self.there = left.entries
-        return left.entries if left.life and left.life == self._life else b""
+        self.there = (left.entries, left.unsure)
+        return left.entries if left.life and left.life == self._life and not left.unsure else b""
 
-    def blob(self, entries: bytes) -> Blob | None:
+    def blob(self, entries: bytes, *, unsure: bool = False) -> Blob | None:
         """What to store so that these stand there; None where they do."""
-        if entries == self.there:
+        wanted = (entries, unsure and bool(entries))
+        if wanted == self.there:
             return None
-        self.there = entries
-        return Blob(OPEN, self._client_id, msgspec.msgpack.encode(_Open(self._life, entries)))
+        self.there = wanted
+        return Blob(OPEN, self._client_id, msgspec.msgpack.encode(_Open(self._life, *wanted)))

@@ -79,6 +79,7 @@ class Lane:
             changed=self._link_changed,
             status=status,
             where=where,
+            asking=self._asking,
         )
         self._entry = Entry(hub, broker, client_id, routing, self._paths, self.link, stats, counted)
 
@@ -89,6 +90,7 @@ class Lane:
         if self._aside is not None:
             wanted.append(self._aside.filter.subscription)
         self._subscribed = known.numbered(wanted) if self._first is self else known
+        self._noted = self._subscribed == known
         await self._entry.start()
         self.link.start()
 
@@ -124,8 +126,12 @@ class Lane:
             self._subscribed = self._subscribed.without(stale)
             await remember(self._hub, self.client_id, self._subscribed)
 
+    async def _asking(self) -> None:
+        await self._entry.asking()
+
     async def _wanted(self, named: bool) -> Sequence[Asked]:
         """What to subscribe to. It is noted before: the session may have it from now on."""
+        await self._entry.note()
         asked = self._asked(named=named)
         known = self._subscribed.having([each.topic for each in asked])
         if known != self._subscribed or not self._noted:
@@ -148,7 +154,7 @@ class Lane:
 
     def _on_begun(self, session_present: bool, named: bool) -> None:
         self.named = named
-        self._entry.inflight.begin(session_present)
+        self._entry.begin(session_present)
         self._turn(named=named)
         self._begun(named)
 

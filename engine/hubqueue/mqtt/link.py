@@ -73,10 +73,12 @@ class Link:
         changed: Callable[[LinkState], None] = lambda state: None,
         status: Status | None = None,
         where: Where | None = None,
+        asking: Callable[[], Awaitable[None]] | None = None,
     ) -> None:
         """wanted: asked on every connection what to subscribe to, told whether its messages may carry identifiers.
 
         where: asked before every attempt to connect; a broker that moves or changes its password is found again.
+        asking: called before every attempt.
         """
         self.state = LinkState(up=False, since_ms=_now_ms())
         self._broker = broker
@@ -86,6 +88,7 @@ class Link:
         self._changed = changed
         self._status = status
         self._where = where
+        self._asking = asking
         self._context: ssl.SSLContext | None = client_context(broker.tls) if broker.tls else None
         self._connection: Connection | None = None
         self._versions = Versions(broker)
@@ -193,6 +196,8 @@ class Link:
         """A connection that is logged in and subscribed, in the newest version that the broker speaks."""
         if self._where is not None:
             self._turn_to(await self._where())
+        if self._asking is not None:
+            await self._asking()
         return await self._versions.open(self._open)
 
     def _turn_to(self, broker: Broker) -> None:

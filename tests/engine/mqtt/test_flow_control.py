@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
+from hubqueue.mqtt.entry import Entry
 from hubqueue.mqtt.inflight import Delivery, Inflight
+from hubqueue.mqtt.kept import OpenIds
 from hubqueue.mqtt.rules import Rule
 from support.bridged import bridged, data, jobs, opened
 from support.mosquitto import VERSIONS, Mosquitto
@@ -161,3 +163,35 @@ async def test_a_broker_with_identifiers_gets_one_for_each_subscription_and_keep
     assert len(set(second.values())) == len(second)
     assert 0 not in second.values()
     assert {topic: id for topic, id in second.items() if topic in first} == first
+
+
+async def test_ids_of_a_session_that_is_gone_are_not_relied_on_once_its_successor_is_subscribed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A new session begins its packet ids anew, and a device may say the same again."""
+    left: list[bytes] = []
+
+    async def stay(entry: Entry) -> None:
+        """Nothing is acknowledged."""
+
+    monkeypatch.setattr(Entry, "_leave", stay)
+    async with opened(tmp_path) as hub:
+
+        async def script(client: Client) -> None:
+            if len(broker.clients) > 1:
+                left.append(await OpenIds(hub, client.id).read())  # what a process killed now would leave
+            await until(lambda: "s/+" in client.subscribed)
+            left.append(await OpenIds(hub, client.id).read())
+            if len(broker.clients) == 1:
+                client.publish(7, "s/a", b"1")
+
+        async with (
+            ScriptedBroker(script) as broker,
+            bridged(hub, broker.port, [READINGS], version="5") as bridge,
+        ):
+            await until(lambda: bridge.stats.enqueued == 1)
+            assert await OpenIds(hub, broker.clients[0].id).read() != b""
+            broker.keeps_sessions = False
+            broker.clients[0].cut()
+            await until(lambda: len(left) == 3)
+    assert left == [b"", b"", b""]

@@ -52,6 +52,14 @@ async def test_open_packet_ids_do_not_outlive_the_file(path: Path) -> None:
     assert await left(path) == b""
 
 
+async def test_open_packet_ids_are_not_relied_on_while_a_connection_was_asked_for(path: Path) -> None:
+    async with await Hub.open(path) as hub:
+        blob = OpenIds(hub, CLIENT).blob(ENTRIES, unsure=True)
+        assert blob is not None
+        await hub.settle([], blobs=[blob])
+    assert await left(path) == b""
+
+
 def test_where_the_life_is_not_known_nothing_is_relied_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(life, "_BOOT", tmp_path / "none")
     assert life_of(tmp_path) == ""
