@@ -167,7 +167,8 @@ def _unix_ns(value: datetime, zone: tzinfo) -> int:
 def _shown(value: Any) -> str:
     """Cut short, and never so large that it cannot be shown at all."""
     if isinstance(value, str):
-        return repr(value if len(value) <= _SHOWN_CHARS else value[:_SHOWN_CHARS] + "...")
+        told = repr(value[: _SHOWN_CHARS + 1])  # an odd character is told by up to ten
+        return told if len(told) <= _SHOWN_CHARS + 2 else f"{told[: _SHOWN_CHARS + 1]}...'"
     if isinstance(value, datetime):
         return value.isoformat()
     if isinstance(value, int) and abs(value) >= 10**_SHOWN_CHARS:
