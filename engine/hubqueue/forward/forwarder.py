@@ -35,6 +35,7 @@ from hubqueue.model.verbs import Verbs
 log = logging.getLogger(__name__)
 
 RESTART_S: Final = 1.0  # before a part that failed, mostly because of the local hub, goes on
+CANCEL_S: Final = 1.0  # then it is asked for again
 PING_S: Final = 5.0  # an answer that has nothing to do with jobs comes sooner, or the link is not well
 
 
@@ -328,6 +329,10 @@ class Forwarder:
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]] | set[asyncio.Task[None]]) -> None:
-    for task in tasks:
-        task.cancel()
+    """Until they have ended: up to Python 3.11 a cancellation may be swallowed on its way."""
+    left = set(tasks)
+    while left:
+        for task in left:
+            task.cancel()
+        _, left = await asyncio.wait(left, timeout=CANCEL_S)
     await asyncio.gather(*tasks, return_exceptions=True)

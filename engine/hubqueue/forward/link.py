@@ -108,7 +108,8 @@ class Link:
         while (wait_s := self.breaker.retry_at_s - time.monotonic()) > 0:
             self._hurried.clear()
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._hurried.wait(), wait_s)
+                async with asyncio.timeout(wait_s):
+                    await self._hurried.wait()
 
     async def _connect(self) -> None:
         epoch = self.breaker.epoch

@@ -26,8 +26,8 @@ from hubqueue.model.job import Leased
 FIRST_TRIES: Final = 4  # at the head of the queue, in its order: a link that breaks so often by chance is rare
 WITNESSES: Final = 4  # others that may break off in a row before it is the link's trouble
 UNSEEN: Final = 3  # jobs that are given up without any that passes; and no more may be there
+MAX_KNOWN: Final = 1000
 MAX_ASIDE: Final = 100  # leases that are kept for jobs that wait here
-GROWTH: Final = 4  # of the distance between tries of what is set aside: nobody waits for it
 
 # What may be the job's own fault. `ANSWERED`: only if others pass, since as a rule all are treated alike.
 BROKE_OFF: Final = frozenset({Reason.UNREACHABLE, Reason.TIMEOUT, Reason.UNKNOWN})
@@ -153,10 +153,16 @@ class Suspects:
                 suspect.aside = None
                 self._aside -= 1
 
+    def _bound(self) -> None:
+        """Forget those that have never been charged, should jobs that broke off be removed one after the other."""
+        if len(self._of) > MAX_KNOWN:
+            self._of = {id: each for id, each in self._of.items() if each.charges or each.aside is not None}
+
     def broke(self, leased: Leased, down: Down, *, well: bool, now_s: float, beside: bool = False) -> Step:
         """This job, under way alone, was broken off. well: the other side has answered since its last break;
         beside: others passed in the same write.
         """
+        self._bound()
         suspect = self._of.setdefault(leased.job.id, _Suspect(self._passed, down))
         witnessed = beside or self._passed > suspect.seen
         suspect.proved = suspect.proved or witnessed
@@ -172,7 +178,8 @@ class Suspects:
             self.forget(leased.job.id)
             return Step.GIVE_UP
         if suspect.aside is not None:
-            suspect.due_s = now_s + min(self._cap_s, self._first_s * math.pow(GROWTH, min(suspect.retries, 20)))
+            step = min(20, max(suspect.charges - 1, suspect.retries))
+            suspect.due_s = now_s + min(self._cap_s, self._first_s * 2**step)
             suspect.retries += 1
             return Step.ASIDE
         if beside:

@@ -121,7 +121,7 @@ async def test_a_topic_without_a_right_is_that_jobs_trouble_while_others_are_pub
     ):
         await listener.subscribe("#", qos=1)
         await add(hub, {"kind": "bad", "n": 0}, *({"kind": "good", "n": n} for n in range(1, 10)))
-        keys = {"to": f"mqtt://127.0.0.1:{broker.port}", "mqtt": {"topic": "site/{{ data.kind }}/x"}}
+        keys = {"to": f"mqtt://127.0.0.1:{broker.port}", "mqtt": {"topic": "site/{{ data.kind }}/x", "protocol": "5"}}
         async with to(hub, keys):
             (dead,) = await ended(hub, 9, 1)
         numbers = [msgspec.json.decode((await anext(listener.messages)).payload)["n"] for _ in range(9)]
@@ -134,7 +134,7 @@ async def test_p5_a_broker_that_allows_nothing_burns_no_job(hub: Hub, tmp_path: 
     rights.write_text("topic read #\n")
     async with Mosquitto(tmp_path, lines=(f"acl_file {rights}",)) as broker:
         await add(hub, *range(10))
-        keys = {"to": f"mqtt://127.0.0.1:{broker.port}", "mqtt": {"topic": "site/x"}}
+        keys = {"to": f"mqtt://127.0.0.1:{broker.port}", "mqtt": {"topic": "site/x", "protocol": "5"}}
         async with to(hub, keys) as forwarder:
 
             async def tried() -> bool:
