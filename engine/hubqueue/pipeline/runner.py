@@ -188,12 +188,10 @@ class Runner:
         self._shift()
         records: list[Record] = []
         outcomes: dict[str, Outcome] = {}
-        here_ms = self._now_ms()
         for leased in jobs:
             job = leased.job
-            arrived_ms = min(job.created_at_ms, here_ms)  # a producer may say what it likes
             try:
-                records.append(Record(decoded(job.data), job.name, arrived_ms, job.id))
+                records.append(Record(decoded(job.data), job.name, job.created_at_ms, job.id))
             except Refused as refused:
                 outcomes[job.id] = Reject(str(refused))
         await self._chain.prepare(records, self._states)
