@@ -37,7 +37,7 @@ class Bench:
     def __init__(self) -> None:
         self.log = HeldLog()
         self.failures: list[OSError] = []
-        self.syncer = Syncer(cast(Any, self.log), 3600.0, self.failures.append)
+        self.syncer = Syncer(cast(Any, self.log), 3600.0, self.failures.append, seq=1)
         self.answers: dict[str, OSError | None] = {}
 
     def ask(self, name: str) -> None:
@@ -65,10 +65,10 @@ async def bench() -> AsyncIterator[Bench]:
 
 
 async def test_what_was_committed_while_a_sync_runs_waits_for_the_next_one(bench: Bench) -> None:
-    bench.syncer.committed()
+    bench.syncer.committed(1)
     bench.ask("first")
     await bench.begun(1)
-    bench.syncer.committed()
+    bench.syncer.committed(1)
     bench.ask("second")
     bench.ask("third")
     assert bench.answers == {}
@@ -83,7 +83,7 @@ async def test_what_was_committed_while_a_sync_runs_waits_for_the_next_one(bench
 
 async def test_who_asks_while_a_sync_runs_is_not_answered_before_it_has_ended(bench: Bench) -> None:
     """Nothing was committed since it began: what is asked for is what it is syncing, and that is not safe yet."""
-    bench.syncer.committed()
+    bench.syncer.committed(1)
     bench.ask("first")
     await bench.begun(1)
     bench.ask("second")
@@ -99,10 +99,10 @@ async def test_nothing_is_synced_for_who_asks_when_all_is_safe(bench: Bench) -> 
 
 
 async def test_a_failed_sync_is_never_tried_again_and_everybody_who_waits_is_told(bench: Bench) -> None:
-    bench.syncer.committed()
+    bench.syncer.committed(1)
     bench.ask("running")
     await bench.begun(1)
-    bench.syncer.committed()
+    bench.syncer.committed(1)
     bench.ask("waiting")
     bench.ask("waiting too")
     bench.log.error = OSError(errno.EIO, "the disk is gone")
@@ -110,7 +110,7 @@ async def test_a_failed_sync_is_never_tried_again_and_everybody_who_waits_is_tol
     bench.log.error = None  # the next one would seem to succeed: the kernel has forgotten the pages
     assert bench.answers == dict.fromkeys(("running", "waiting", "waiting too"), bench.failures[0])
     assert len(bench.failures) == 1
-    bench.syncer.committed()
+    bench.syncer.committed(1)
     bench.ask("later")
     assert bench.answers["later"] is bench.failures[0]
     bench.syncer._due()
@@ -118,14 +118,14 @@ async def test_a_failed_sync_is_never_tried_again_and_everybody_who_waits_is_tol
 
 
 async def test_after_the_store_has_recovered_syncs_count_again(bench: Bench) -> None:
-    bench.syncer.committed()
+    bench.syncer.committed(1)
     bench.ask("lost")
     await bench.begun(1)
     bench.log.error = OSError(errno.EIO, "once")
     await bench.ended(1)
     bench.log.error = None
     bench.syncer.recovered()
-    bench.syncer.committed()
+    bench.syncer.committed(1)
     bench.ask("safe")
     await bench.begun(2)
     assert "safe" not in bench.answers
@@ -134,7 +134,7 @@ async def test_after_the_store_has_recovered_syncs_count_again(bench: Bench) -> 
 
 
 async def test_what_nobody_asks_for_is_synced_within_the_interval(bench: Bench) -> None:
-    bench.syncer.committed()
+    bench.syncer.committed(1)
     assert bench.syncer._timer is not None
     bench.syncer._due()  # as the timer would
     await bench.begun(1)
