@@ -11,7 +11,7 @@ from typing import Any, cast
 import pytest
 
 from hubqueue.store.syncer import Syncer
-from support.waiting import PATIENCE_S, until
+from support.waiting import PATIENCE_S, soon, until
 
 
 class HeldLog:
@@ -39,6 +39,13 @@ class Bench:
         self.failures: list[OSError] = []
         self.syncer = Syncer(cast(Any, self.log), 3600.0, self.failures.append, seq=1)
         self.answers: dict[str, OSError | None] = {}
+        self.seq = 1
+
+    def commit(self) -> int:
+        """A group with one job; its number."""
+        self.seq += 1
+        self.syncer.committed(self.seq)
+        return self.seq - 1
 
     def ask(self, name: str) -> None:
         def answered(error: OSError | None) -> None:
@@ -140,3 +147,28 @@ async def test_what_nobody_asks_for_is_synced_within_the_interval(bench: Bench) 
     await bench.begun(1)
     await bench.ended(1)
     assert bench.syncer._timer is None
+
+
+async def test_a_job_that_leaves_waits_for_the_sync_that_began_after_its_commit(bench: Bench) -> None:
+    bench.commit()
+    bench.ask("first")
+    await bench.begun(1)
+    late = bench.syncer.on_disk(bench.commit())
+    await bench.ended(1)
+    assert not late.done()
+    bench.ask("second")
+    await bench.begun(2)
+    await bench.ended(2)
+    await soon(late)
+
+
+async def test_a_job_that_leaves_is_told_when_the_sync_fails(bench: Bench) -> None:
+    waiting = bench.syncer.on_disk(bench.commit())
+    bench.log.error = OSError(errno.EIO, "the disk is gone")
+    bench.ask("first")
+    await bench.begun(1)
+    await bench.ended(1)
+    with pytest.raises(OSError, match="the disk is gone"):
+        await soon(waiting)
+    with pytest.raises(OSError, match="the disk is gone"):
+        await soon(bench.syncer.on_disk(bench.commit()))
