@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from support.hub_process import HubProcess
+from support.torture import sized
 from support.waiting import until
 from support.wire import WireClient
 
@@ -23,6 +24,7 @@ STEP_MS = 6000  # of the readings' own time from one batch to the next
 EVERY_MS = 60_000
 START_MS = 1_790_000_000_000 - 1_790_000_000_000 % EVERY_MS
 LONG_S = 300.0
+KILLS = sized(ci=20, full=200)
 
 CONFIG = """
 data_path: hub.db
@@ -152,7 +154,7 @@ async def hold(hub: HubProcess, feeder: Feeder, moments: random.Random) -> None:
     """One life of the hub: started, fed, killed at some moment."""
     await asyncio.to_thread(hub.start)
     feeder.port = hub.port
-    await asyncio.sleep(moments.uniform(0.0, 0.6))
+    await asyncio.sleep(moments.uniform(0.0, 0.3))
     feeder.port = None
     await asyncio.to_thread(hub.kill)
 
@@ -160,7 +162,7 @@ async def hold(hub: HubProcess, feeder: Feeder, moments: random.Random) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1500)
 async def test_p9_windows_hold_every_reading_once_however_often_the_hub_is_killed(tmp_path: Path) -> None:
-    kills, readings = 200, Readings(500)
+    kills, readings = KILLS, Readings(KILLS * 4)
     expected = await asyncio.to_thread(readings.windows)
     hub = HubProcess(tmp_path, "--tcp-port", "0", config=folder_of(tmp_path, "hub") / "hub.yaml")
     feeder, moments = Feeder(readings), random.Random(9)

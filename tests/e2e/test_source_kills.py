@@ -44,7 +44,7 @@ def rabbitmq(tmp_path: Path) -> Iterator[RabbitMq]:
 
 async def fill_kafka(broker: Tansu, first: int, count: int) -> None:
     """A record in a batch: Tansu says that a partition ends behind the first record of its last batch."""
-    async with AIOKafkaProducer(bootstrap_servers=broker.url, acks="all", max_batch_size=100) as producer:
+    async with AIOKafkaProducer(bootstrap_servers=broker.url, acks="all", max_batch_size=1) as producer:
         for n in range(first, first + count):
             await producer.send("readings", b'{"n": %d}' % n, partition=n % 3)
         await producer.flush()

@@ -44,7 +44,9 @@ class Powered:
     """A real file system on a loop device, whose power can be cut: what was not synced is then lost."""
 
     def __init__(self, folder: Path, kind: str, megabytes: int = 400) -> None:
+        self._folder = folder
         self._image = folder / f"{kind}.img"
+        self._lives = 0
         self._kind = kind
         self.mount = folder / kind
         self.mount.mkdir()
@@ -54,8 +56,17 @@ class Powered:
 
     @contextmanager
     def on(self) -> Iterator[Path]:
-        """The mounted folder, with all that survived. Unmounted at the end, whatever happens."""
-        _run("mount", "-t", self._kind, "-o", "loop", self._image, self.mount)
+        """The mounted folder, with all that survived. Unmounted at the end, whatever happens.
+
+        Each time from a copy: a container that was started meanwhile may hold the file system that was stopped, and
+        the kernel would give that one again to whoever mounts the same image.
+        """
+        self._lives += 1
+        before, self._image = self._image, self._folder / f"{self._kind}-{self._lives}.img"
+        _run("cp", "--sparse=always", before, self._image)
+        before.unlink()
+        options = "loop,nouuid" if self._kind == "xfs" else "loop"
+        _run("mount", "-t", self._kind, "-o", options, self._image, self.mount)
         try:
             yield self.mount
         finally:

@@ -132,7 +132,7 @@ async def test_batches_may_be_written_side_by_side(broker: Mosquitto) -> None:
         assert len(await take(listener, 600)) == 600
 
 
-@pytest.mark.parametrize("room", ["a/+", "#", "", "x\0y", "ä" * 40_000])
+@pytest.mark.parametrize("room", ["a/+", "#", "", "x\0y", pytest.param("ä" * 40_000, id="long")])
 async def test_a_topic_that_is_none_refuses_that_job_alone(broker: Mosquitto, room: str) -> None:
     async with sink_of(to(broker), mqtt={"topic": "{{ data.room }}"}) as sink:
         first, odd, last = await written(sink, batch({"room": "a"}, {"room": room}, {"room": "b"}))
