@@ -113,11 +113,18 @@ OF_CODE: Final[dict[str, Reason | type[Rejected]]] = {
 _ENTRY: Final = re.compile(r"jobs\[\d+\]: ")
 
 
+def said(error: Exception) -> str:
+    """Without the hint of every lost link: that it is tried again by itself is not so of a job that is given up."""
+    if isinstance(error, LinkDown) and error.hint == LinkDown.default_hint:
+        return error.message
+    return str(error) or type(error).__name__
+
+
 def verdict(error: Exception) -> Down | Rejected:
     """What this error, raised by a sink, means for the link or the job. Source: engine-rules 26."""
     if isinstance(error, SinkDown):
         return error.down
-    text = str(error) or type(error).__name__
+    text = said(error)
     if isinstance(error, HubqueueError):
         if isinstance(error, LinkDown) and isinstance(error.__cause__, ssl.SSLError):
             return Down(Reason.TLS, text)

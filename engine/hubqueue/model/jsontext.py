@@ -60,6 +60,8 @@ def _refusal(content: bytes, error: Exception) -> Undecodable:
         content.decode()
     except UnicodeDecodeError as wrong:
         return Undecodable(f"not valid UTF-8 at byte {wrong.start}", hint=NAME_IT)
+    if isinstance(error, msgspec.ValidationError):  # all that a reader of any value finds wrong with a value
+        return Undecodable("not JSON: a number is beyond the range of a double")
     if len(content) > EXPLAINED_BYTES:
         return Undecodable(f"not JSON: {error}")
     half = next((found for found in _HALF.finditer(content) if found["half"]), None)

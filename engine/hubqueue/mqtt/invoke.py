@@ -22,6 +22,7 @@ from hubqueue.model.limits import check_new_job, check_queue
 from hubqueue.model.outcome import Output
 from hubqueue.model.topic import TopicFilter, check_topic
 from hubqueue.mqtt.envelope import encoded
+from hubqueue.wire.texts import field_text
 from hubqueue.wire.whole import converted
 
 INVOKE: Final = TopicFilter("hubqueue/{queue}/invoke")
@@ -29,6 +30,7 @@ RESPONSES: Final = "_responses"
 ANSWER_TTL_MS: Final = 86_400_000  # who asked has not waited longer than a day
 
 _HEAD, _TAIL = "hubqueue/", "/invoke"
+_FORM: Final = 'send {"method": "name", "data": ...}'
 
 
 class Invoke(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
@@ -74,8 +76,10 @@ def read_invoke(message: Message, queue: str) -> tuple[NewJob, Callable[[str], O
         raise Invalid("the message is larger than what is read of one")
     try:
         invoke: Invoke = converted(read_json(message.payload), Invoke)
-    except (msgspec.ValidationError, Undecodable) as error:
-        raise Invalid(f"not a valid invoke: {error}", hint='send {"method": "name", "data": ...}') from error
+    except Undecodable as error:  # its hint names an option of rules, and no rule reads this
+        raise Invalid(f"not a valid invoke: {error.message}", hint=_FORM) from error
+    except msgspec.ValidationError as error:
+        raise Invalid(f"not a valid invoke: {field_text(str(error))}", hint=_FORM) from error
     if invoke.id is not None and invoke.id.startswith("fwd:"):
         raise Invalid("ids that start with fwd: are those of forwarders", hint="choose another id")
     options = Options(timeout_ms=invoke.timeout, ttl_ms=invoke.ttl, durable=invoke.durable)

@@ -55,6 +55,14 @@ def protocol_text(message: str) -> str:
     return f"{entry}{field} {_complaint(message)}"
 
 
+def field_text(message: str) -> str:
+    """What is wrong, in words that name the field where one is named: of JSON that people write."""
+    unknown = re.search(r"unknown field `([^`]+)`", message)
+    if unknown:
+        return f"There is no field {unknown[1][:100]!r}"
+    return protocol_text(message) if " - at `" in message or "required field" in message else message.replace("`", "")
+
+
 def _split(path: str) -> tuple[str, str]:
     """`jobs[3].backoff.type` -> (`jobs[3]: `, `backoff.type`)."""
     at = path.rfind("].")

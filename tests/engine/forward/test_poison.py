@@ -140,6 +140,7 @@ async def test_good_jobs_pass_in_order_and_poison_is_given_up_alone(
     assert (counts.completed, counts.failed) == (len(good), len(poison))
     assert {msgspec.msgpack.decode(job.data or b"") for job in dead.jobs} == poison
     assert all(job.id in str(job.history.error) or one_by_one for job in dead.jobs)
+    assert not any("tried again by itself" in str(job.history.error) for job in dead.jobs)  # of a link that is so
     assert {job.attempts for job in done.jobs} <= {0}
     for number in poison:
         alone = sum(tried == [number] for tried in sink.tries)

@@ -56,10 +56,15 @@ def test_only_a_link_that_is_out_of_reach_raises_no_alert() -> None:
     assert [reason for reason in Reason if not Down(reason, "x").alert] == [Reason.UNREACHABLE]
 
 
+def test_a_lost_link_is_told_without_the_words_that_do_not_hold_for_a_job_that_is_given_up() -> None:
+    assert verdict(errors.LinkDown("hung up")) == Down(Reason.UNREACHABLE, "hung up")
+    assert verdict(errors.LinkDown("hung up", hint="look there")) == Down(Reason.UNREACHABLE, "hung up (look there)")
+
+
 def test_a_refused_certificate_is_a_tls_trouble_although_the_client_says_link_down() -> None:
     error = errors.LinkDown("the certificate is not trusted")
     error.__cause__ = ssl.SSLCertVerificationError("self-signed")
-    assert verdict(error) == Down(Reason.TLS, str(error))
+    assert verdict(error) == Down(Reason.TLS, error.message)
 
 
 def test_a_text_that_names_its_entry_is_a_rejection_even_without_a_known_code() -> None:

@@ -61,6 +61,7 @@ def test_what_only_looks_like_such_a_word_is_refused(text: str) -> None:
         (b'{"a": "\\ud83d\\ude00 \\udc00"}', r"\\udc00 at byte 20 is half a character"),
         (b'"\\ud800\\u0041"', r"\\ud800 at byte 1 is half a character"),
         (b'"\\\\ud800" x', "trailing characters"),
+        (b'{"a": [1, -1e400]}', "a number is beyond the range of a double"),
         (b'"\xed\xa0\x80"', "not valid UTF-8 at byte 1"),
         (b'{"a": 1}\x00', "trailing characters"),
         (b"\xef\xbb\xbf", "empty payload"),

@@ -149,7 +149,12 @@ async def test_an_invoke_that_is_not_valid_is_kept_as_unroutable(tmp_path: Path)
 @pytest.mark.parametrize(
     ("payload", "reason"),
     [
-        (b"", "not a valid invoke"),
+        (b"", r"empty payload \(send"),
+        (b'{"method": "m", "data": nan}', r"nan at byte 24 is not a number of JSON \(send"),
+        (b'{"method": "m", "data": 1e400}', "beyond the range of a double"),
+        (b'{"method": "m", "delay": null}', "delay must be a number"),
+        (b'{"method": null}', "method must be a string"),
+        (b'{"data": 1}', "method is required"),
         (b"\xff", "not a valid invoke"),
         (b"[]", "not a valid invoke"),
         (b'{"method": 1}', "not a valid invoke"),

@@ -22,7 +22,7 @@ from hubqueue.forward.content import Unfit, data_of, names_of, own_fault
 from hubqueue.forward.parcel import Parcel
 from hubqueue.forward.sink import Batch, Partly, Result
 from hubqueue.forward.sinks.mqtt.destination import MqttDestination
-from hubqueue.forward.verdict import Down, Reason, Rejected, SinkDown
+from hubqueue.forward.verdict import Down, Reason, Rejected, SinkDown, said
 from hubqueue.model.topic import check_topic
 from hubqueue.wire.jsondata import plain
 
@@ -100,7 +100,7 @@ class MqttSink:
         unanswered = sum(isinstance(answer, LinkDown) for answer in answers)
         for place, message, answer in zip(places, messages, answers, strict=True):
             if isinstance(answer, LinkDown):
-                raise Partly(results[:place], Down(Reason.UNREACHABLE, str(answer)), alone=unanswered == 1)
+                raise Partly(results[:place], Down(Reason.UNREACHABLE, said(answer)), alone=unanswered == 1)
             found = self._read(answer, message)
             if isinstance(found, Down) and found.reason not in _OF_MESSAGE:
                 raise Partly(results[:place], found, alone=False)

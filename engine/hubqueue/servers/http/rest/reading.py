@@ -17,14 +17,15 @@ from aiohttp.http_exceptions import BadHttpMessage
 from aiohttp.web import HTTPException
 from msgspec import inspect
 
-from hubqueue.errors import Invalid, Malformed, NotAcceptable, PayloadTooLarge, UnsupportedMedia
+from hubqueue.errors import Invalid, Malformed, NotAcceptable, PayloadTooLarge, Undecodable, UnsupportedMedia
 from hubqueue.model.encoding import UTF_8_MARK
+from hubqueue.model.jsontext import read_json
 from hubqueue.model.limits import check_queue
 from hubqueue.servers.http.once import Once
 from hubqueue.servers.http.reach import session_of
 from hubqueue.servers.http.rest.fields import IN_PATH, IdempotencyKey
 from hubqueue.servers.http.rest.route import Asked, Route
-from hubqueue.wire.texts import protocol_text
+from hubqueue.wire.texts import field_text
 from hubqueue.wire.whole import converted
 
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024  # as a PUSHB has at most; decoding it takes some 60 ms of the loop
@@ -109,31 +110,21 @@ def decode_json(content: bytes, kind: Any = Any) -> Any:
 
     Errors: Malformed, Invalid.
     """
-    text = content.removeprefix(UTF_8_MARK)
     try:
-        try:
-            return _decoder(kind)(text)
-        except msgspec.ValidationError:  # a number may only be written with a point
-            return converted(_decoder(Any)(text), kind)
+        return _decoder(kind)(content.removeprefix(UTF_8_MARK))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        pass  # it may only be a number that is written with a point; else what follows says what is wrong
+    try:
+        return converted(read_json(content), kind)
+    except Undecodable as error:
+        raise Malformed(f"This is not valid JSON: {error.message.removeprefix('not JSON: ')}") from error
     except msgspec.ValidationError as error:
-        raise Invalid(_complaint(str(error))) from error
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise Malformed(f"This is not valid JSON: {error}") from error
-    except RecursionError as error:
-        raise Malformed("This JSON is nested too deeply") from error
+        raise Invalid(field_text(str(error))) from error
 
 
 @functools.cache
 def _decoder(kind: Any) -> Callable[[bytes], Any]:
     return msgspec.json.Decoder(kind).decode
-
-
-def _complaint(message: str) -> str:
-    """What is wrong in words that name the field, where one is named."""
-    unknown = re.search(r"unknown field `([^`]+)`", message)
-    if unknown:
-        return f"There is no field {unknown[1][:100]!r}"
-    return protocol_text(message) if " - at `" in message or "required field" in message else message.replace("`", "")
 
 
 def convert(value: Any, kind: Any, where: str) -> Any:

@@ -30,6 +30,24 @@ async def send(rest: Rest, body: Any, headers: dict[str, str] | None = None, pat
 
 
 @pytest.mark.parametrize(
+    ("body", "words"),
+    [
+        (b"", "empty payload"),
+        (JOB % b"-nan", "-nan at byte"),
+        (JOB % b"1e400", "beyond the range of a double"),
+        (JOB % b'{"a": [1, -1e999]}', "beyond the range of a double"),
+        (JOB % b'"\\ud800"', "half a character"),
+        (JOB % b'"\xff"', "not valid UTF-8 at byte"),
+    ],
+)
+async def test_what_is_no_json_is_told_in_the_words_of_every_door(rest: Rest, body: bytes, words: str) -> None:
+    answer = await send(rest, body)
+    assert (answer.status, answer.body["code"]) == (400, "malformed")
+    assert answer.body["detail"].startswith("This is not valid JSON: ") and words in answer.body["detail"]
+    assert "hint" not in answer.body  # the options of feed are none here
+
+
+@pytest.mark.parametrize(
     "body",
     [b"", b"nothing", b"{", JOB % b"NaN", JOB % b"Infinity", JOB % b"'x'", b"\xff", JOB % b'"\xff"', b"[" * 5000],
     ids=["empty", "word", "half", "nan", "infinity", "quotes", "not-utf8", "text-not-utf8", "open"],
