@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from hubqueue.cli.connect import Hub
 from hubqueue.cli.words import jobs, lines
-from hubqueue.errors import HubqueueError, Invalid, LinkDown
+from hubqueue.errors import HubqueueError, Invalid, LinkDown, Undecodable
 
 if TYPE_CHECKING:
     from hubqueue.client.remote import RemoteHub
@@ -37,7 +37,8 @@ class WrongLine(Invalid):
 
     def __init__(self, number: int, error: HubqueueError) -> None:
         said = error.message.removeprefix(f"line {number}: ")
-        super().__init__(f"line {number}: {said}", hint=error.hint)
+        own = not isinstance(error, Undecodable)  # whose hint names an option of rules, which a file has not
+        super().__init__(f"line {number}: {said}", hint=error.hint if own else "")
         self.number = number
 
 

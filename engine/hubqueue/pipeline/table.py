@@ -64,8 +64,8 @@ def read_table(file: Path, column: str) -> Rows:
         raise Invalid(f"table {file.name} cannot be read: {error.strerror}") from error
     try:
         return _by_key(file, content, column)
-    except Undecodable as error:
-        raise Invalid(f"table {file.name}, {error.message}", hint=error.hint) from error
+    except Undecodable as error:  # its hint names an option of rules, which a table has not
+        raise Invalid(f"table {file.name}, {error.message}") from error
 
 
 def _by_key(file: Path, content: bytes, column: str) -> Rows:

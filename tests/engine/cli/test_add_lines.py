@@ -49,6 +49,15 @@ def _piped(shell: Shell, lines: bytes, *arguments: str, code: int = 0) -> subpro
     return done
 
 
+def test_no_option_is_recommended_that_a_file_has_not(shell: Shell) -> None:
+    for line, words in ((b'{"t": nan}', "nan at byte 6"), (b'"\xff"', "not valid UTF-8 at byte")):
+        path = _write(shell, [line])
+        told = shell("add", "bulk", "--from-file", path.name, code=1).stderr
+        assert f"line 1: {'not JSON: ' if b'nan' in line else ''}{words}" in told
+        assert "nan: null" not in told
+        assert "encoding says" not in told
+
+
 def test_a_file_with_a_wrong_line_adds_nothing_and_names_it(shell: Shell) -> None:
     path = _write(shell, [*_good(1700), b'{"n":'])
     told = shell("add", "bulk", "--from-file", path.name, code=1).stderr

@@ -75,6 +75,7 @@ def test_tables_are_csv_yaml_or_json(tmp_path: Path, name: str, content: str) ->
         ("t.csv", b"device,site\na\n", "line 2: has 1 values"),
         ("t.csv", b"device,site\na,b\na,c\n", "line 3: device 'a' is there already"),
         ("t.csv", b"device,n:number\na,warm\n", "line 2: column n: a value in a number column is not a number"),
+        ("t.csv", b"device,n:number\na,nan\n", "line 2: column n: a value in a number column is not a number"),
         ("t.csv", b"device,site\n,b\n", "line 2: has no device"),
         ("t.csv", b"device,site,site\na,b,c\n", "site is there twice"),
         ("t.csv", b'device,site\na,"b\n', "line 2: is not CSV"),
@@ -88,8 +89,10 @@ def test_tables_are_csv_yaml_or_json(tmp_path: Path, name: str, content: str) ->
 )
 def test_a_table_that_cannot_be_used_is_a_mistake(tmp_path: Path, name: str, content: bytes, words: str) -> None:
     (tmp_path / name).write_bytes(content)
-    with pytest.raises(Invalid, match=re.escape(words)):
+    with pytest.raises(Invalid, match=re.escape(words)) as refused:
         read_table(tmp_path / name, "device")
+    assert "nan: null" not in refused.value.hint  # no option of a table
+    assert "encoding says" not in refused.value.hint
     steps = f'- enrich: {{table: {name}, key: "{{{{ data.id }}}}"}}'
     assert words in mistakes(tmp_path, steps)["steps[0].enrich.table"]
 

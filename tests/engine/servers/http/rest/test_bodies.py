@@ -43,7 +43,8 @@ async def send(rest: Rest, body: Any, headers: dict[str, str] | None = None, pat
 async def test_what_is_no_json_is_told_in_the_words_of_every_door(rest: Rest, body: bytes, words: str) -> None:
     answer = await send(rest, body)
     assert (answer.status, answer.body["code"]) == (400, "malformed")
-    assert answer.body["detail"].startswith("This is not valid JSON: ") and words in answer.body["detail"]
+    assert answer.body["detail"].startswith("This is not valid JSON: ")
+    assert words in answer.body["detail"]
     assert "hint" not in answer.body  # the options of feed are none here
 
 
