@@ -27,6 +27,7 @@ from hubqueue.config.timeformat import time_zone
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.model.forwarding import check_forwarder_name
 from hubqueue.model.hours import Hours, check_window
+from hubqueue.model.limits import WRITE_TIMEOUT_S
 
 KINDS: Final[tuple[Kind, ...]] = (HUB, MQTT, HTTP, INFLUX, POSTGRES, KAFKA)
 
@@ -110,7 +111,7 @@ def _onward(clean: dict[str, Any]) -> Onward:
             if key in clean and key not in own:
                 hint = f"it is for {' and '.join(f'{scheme}://' for scheme in other.schemes)}"
                 raise Wrong(f"makes no sense with {scheme}:// in 'to'", hint=hint, path=[key])
-    given = Given(to, _tls(clean, kind, scheme), clean.get("write_timeout", 30.0))
+    given = Given(to, _tls(clean, kind, scheme), clean.get("write_timeout", WRITE_TIMEOUT_S))
     destination = kind.build(given, {key: clean[key] for key in own if key in clean})
     tuning = {target: clean[key] for key, target in _TUNING.items() if key in clean}
     return Onward(destination, ForwardSettings(**tuning), clean.get("schedule"), destination.url)

@@ -8,6 +8,7 @@ from typing import Protocol
 from hubqueue.client.address import LinkSettings
 from hubqueue.forward.sink import Sink
 from hubqueue.forward.sinks.hub import HubSink
+from hubqueue.model.limits import WRITE_TIMEOUT_S
 
 
 class Destination(Protocol):
@@ -51,7 +52,7 @@ class HubDestination:
     link: LinkSettings
     queue: str | None = None
     durable: bool = True
-    write_timeout_s: float = 30.0
+    write_timeout_s: float = WRITE_TIMEOUT_S
 
     @property
     def url(self) -> str:

@@ -12,6 +12,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Self
 
 from hubqueue.errors import HubqueueError
@@ -175,63 +176,57 @@ class Forwarder:
             return
         if len(jobs) == 1 and self._suspects.skip(jobs[0]):
             return
-        lane = asyncio.current_task()
-        self._sending.add(lane)
-        try:
-            async with self._turns.together():
-                await self._go(jobs, permit)
-        finally:
-            self._sending.discard(lane)
+        await self._in_turn(self._turns.together(), jobs, permit)
 
     async def _try_again(self, suspect: Leased, permit: Permit) -> None:
         """One that was set aside goes alone, so that it harms nobody but itself."""
+        try:
+            await self._in_turn(self._turns.alone(), (suspect,), permit, aside=True)
+        finally:
+            self._suspects.untried(suspect.job.id)
+
+    async def _in_turn(
+        self, turn: AbstractAsyncContextManager[None], jobs: tuple[Leased, ...], permit: Permit, *, aside: bool = False
+    ) -> None:
+        """Send them when it is their turn. What ends that, at whatever point, gives back what is still held."""
         lane = asyncio.current_task()
         self._sending.add(lane)
         try:
-            async with self._turns.alone():
-                await self._go((suspect,), permit, aside=True)
+            async with turn:
+                await self._go(jobs, permit, aside=aside)
+        except BaseException:  # the grace of a stop is over, or the local hub has trouble
+            await self._give_back([leased for leased in jobs if self._leases.holds(leased)])
+            raise
         finally:
-            self._suspects.untried(suspect.job.id)
             self._sending.discard(lane)
 
-    async def _go(self, jobs: tuple[Leased, ...], permit: Permit, *, aside: bool = False) -> None:
+    async def _go(self, jobs: tuple[Leased, ...], permit: Permit, *, aside: bool) -> None:
         """Send what was leased, if the link still is what it was and the jobs are on the disk (engine-rules 55)."""
-        try:
-            await self._leases.on_disk(jobs)
-        except BaseException:
-            await self._give_back(jobs)
-            raise
+        await self._leases.on_disk(jobs)
         if self._link.current(permit):
             await self._send(jobs, permit)
         elif not aside:  # the link went down, or came back, meanwhile
             await self._give_back(jobs)
 
     async def _send(self, jobs: tuple[Leased, ...], permit: Permit) -> None:
-        try:
-            well = await self._is_well() if self._suspects.knows(jobs[0].job.id) else None
-            floor = await self._leases.floor() if self._sink.wants_floor else None
-            batch = Batch(self.queue, parcels(self.queue, jobs, self._hub_id_of), floor)
-            progress = await advance(self._sink, batch)
-        except BaseException:  # the grace of a stop is over, or the floor was not to be had
-            await self._give_back(jobs)
-            raise
+        well = await self._is_well() if self._suspects.knows(jobs[0].job.id) else None
+        floor = await self._leases.floor() if self._sink.wants_floor else None
+        progress = await advance(self._sink, Batch(self.queue, parcels(self.queue, jobs, self._hub_id_of), floor))
         if progress.down is None:
             self._link.delivered(permit)
         ended, back = self._sorted(jobs, progress.results)
         await self._settle(ended)
         rest = jobs[len(progress.results) :]
         down = progress.down
-        try:
-            if down is not None and progress.alone and self._is_judged(rest[0], down):
-                well = await self._is_well() if well is None else well
-                back += await self._broken_by(rest[0], down, permit, well=well)
-                rest = rest[1:]
-            elif down is not None:
-                self._link.failed(down, permit.epoch)
-                if down.reason is Reason.TIMEOUT:
-                    self._suspects.kept_waiting(len(rest))
-        finally:
-            await self._give_back([*back, *rest])
+        if down is not None and progress.alone and self._is_judged(rest[0], down):
+            well = await self._is_well() if well is None else well
+            back += await self._broken_by(rest[0], down, permit, well=well)
+            rest = rest[1:]
+        elif down is not None:
+            self._link.failed(down, permit.epoch)
+            if down.reason is Reason.TIMEOUT:
+                self._suspects.kept_waiting(len(rest))
+        await self._give_back([*back, *rest])
 
     def _is_judged(self, leased: Leased, down: Down) -> bool:
         """Whether this may be the job's own trouble; what was answered is for a job that is set aside for it only."""

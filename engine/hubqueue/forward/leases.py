@@ -61,6 +61,10 @@ class Leases:
         """Jobs held now."""
         return len(self._held)
 
+    def holds(self, leased: Leased) -> bool:
+        """Whether this lease has not been ended."""
+        return self._held.get(leased.job.id) == leased.token
+
     async def take(self, count: int, wait_ms: int) -> tuple[Leased, ...]:
         """Up to `count` jobs in the queue's order; waits up to wait_ms until there is one."""
         async with self._first:

@@ -9,6 +9,7 @@ import msgspec
 
 from hubqueue.errors import Invalid
 from hubqueue.model.hours import Hours
+from hubqueue.model.limits import WRITE_TIMEOUT_S
 
 MAX_FORWARDERS: Final = 100  # kept in the job file: each holds a connection
 
@@ -34,7 +35,7 @@ class ForwardSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     concurrency: int = 1
     backoff_ms: int = 500
     backoff_cap_ms: int = 60_000
-    write_timeout_ms: int = 30_000
+    write_timeout_ms: int = WRITE_TIMEOUT_S * 1000
 
     def __repr__(self) -> str:
         return f"ForwardSpec(name={self.name!r}, queue={self.queue!r}, to={self.to!r})"

@@ -31,6 +31,7 @@ MAX_HISTORY: Final = 20  # attempts remembered per job
 MAX_TAGS: Final = 100
 MAX_RELATIVES: Final = 10_000  # jobs one job may wait for
 MAX_GROUP_PRIORITY: Final = 2_097_151
+WRITE_TIMEOUT_S: Final = 20  # of a forwarder: a silent job costs it twice, and nobody waits 60 s for another
 MAX_TIME_MS: Final = 253_402_300_799_999  # the last millisecond of the year 9999
 
 _QUEUE = re.compile(r"[A-Za-z0-9_.:-]{1,256}\Z")

@@ -6,17 +6,18 @@ The sink is this test's own, so that it breaks exactly as told; test_behaviour h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubqueue.errors import HubqueueError
+from hubqueue.errors import HubqueueError, Invalid
 from hubqueue.forward.breaker import LinkState
 from hubqueue.forward.forwarder import Forwarder
 from hubqueue.forward.settings import ForwardSettings
@@ -25,6 +26,7 @@ from hubqueue.forward.status import Event, LinkChanged, Refused
 from hubqueue.forward.verdict import Down, Reason, Rejected, SinkDown
 from hubqueue.hub.hub import Hub
 from hubqueue.model.job import NewJob
+from hubqueue.model.outcome import Complete, Settlement
 from hubqueue.model.state import State
 from support.waiting import until
 
@@ -232,3 +234,57 @@ async def test_a_batch_that_got_no_answer_is_tried_one_by_one() -> None:
     assert silent[0] == list(range(20))
     assert silent[1] == [13]
     assert sink.tries.index([13]) < sink.tries.index([14])
+
+
+async def test_a_local_hub_that_refuses_a_settlement_leaves_nothing_held(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is not released then is renewed for as long as the forwarder runs, and never sent."""
+    sink = Breaking({1}, "hangs up", one_by_one=True)
+    async with hub_with(4) as hub:
+        settle = hub.settle
+        refusals: list[str] = []
+
+        async def refusing(settlements: Sequence[Settlement]) -> None:
+            if not refusals and isinstance(settlements[0].outcome, Complete):
+                refusals.append(settlements[0].id)
+                raise Invalid("not like this")
+            await settle(settlements)
+
+        monkeypatch.setattr(hub, "settle", refusing)
+        monkeypatch.setattr("hubqueue.forward.forwarder.RESTART_S", 0.01)
+        run = Run(hub, sink)
+        async with run.forwarder:
+            await until(lambda: len(run.refused) == 1)
+            await until(lambda: sink.taken[-2:] == [2, 3])
+            status = await run.forwarder.status()
+        assert len(refusals) == 1
+        assert status.in_flight == 0
+
+
+async def test_a_stop_gives_back_what_waits_for_its_turn() -> None:
+    """One that is set aside goes alone; a lane that has leased others waits for that, and is ended in it."""
+    sink = Breaking({0}, "hangs up")
+    write = sink.write
+    alone = asyncio.Event()
+
+    async def stuck_alone(batch: Batch) -> list[Rejected | None]:
+        if alone.is_set():
+            await asyncio.Event().wait()
+        return await write(batch)
+
+    sink.write = stuck_alone  # type: ignore[method-assign]
+    async with hub_with(3) as hub:
+        run = Run(hub, sink, concurrency=3, stop_grace_s=0)
+        again = run.forwarder._try_again
+
+        async def noted(*args: Any) -> None:
+            alone.set()
+            await again(*args)
+
+        run.forwarder._try_again = noted  # type: ignore[method-assign]
+        async with run.forwarder:
+            await until(alone.is_set)
+            await add(hub, *range(10, 20))
+            await until(lambda: run.forwarder._leases.count > 1)
+        counts = await hub.counts(QUEUE)
+        assert counts.active == 0
+        assert counts.waiting + counts.completed == 13

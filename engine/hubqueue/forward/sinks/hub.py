@@ -19,7 +19,7 @@ from hubqueue.errors import HubqueueError, LinkDown, ProtocolError
 from hubqueue.forward.parcel import Parcel, sortable
 from hubqueue.forward.sink import Batch
 from hubqueue.forward.verdict import Rejected, verdict
-from hubqueue.model.limits import check_queue
+from hubqueue.model.limits import WRITE_TIMEOUT_S, check_queue
 
 FLOOR_CAPABILITY: Final = "forward-floor"
 OURS: Final = "hubqueue"
@@ -61,7 +61,7 @@ class HubSink:
         *,
         queue: str | None = None,
         durable: bool = True,
-        write_timeout_s: float = 30.0,
+        write_timeout_s: float = WRITE_TIMEOUT_S,
     ) -> None:
         if queue is not None:
             check_queue(queue)

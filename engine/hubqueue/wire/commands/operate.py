@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from hubqueue.model.limits import WRITE_TIMEOUT_S
 from hubqueue.wire.commands.base import Command
 from hubqueue.wire.fields import ABSENT, WHOLE
 
@@ -54,7 +55,7 @@ class ForwarderPut(Command, tag="ForwarderPut", kw_only=True):
     concurrency: Annotated[int, Meta(ge=1, le=64, extra=WHOLE)] = 1
     backoff: _Milliseconds = 500
     backoff_cap: _Milliseconds = 60_000
-    write_timeout: _Milliseconds = 30_000
+    write_timeout: _Milliseconds = WRITE_TIMEOUT_S * 1000
 
 
 class ForwarderDelete(Command, tag="ForwarderDelete", gc=False, kw_only=True):

@@ -8,6 +8,7 @@ from typing import Literal
 from hubqueue.forward.sink import Sink
 from hubqueue.forward.sinks.http.answer import ServerErrors
 from hubqueue.forward.sinks.http.endpoint import Endpoint
+from hubqueue.model.limits import WRITE_TIMEOUT_S
 
 Method = Literal["POST", "PUT", "PATCH"]
 
@@ -25,7 +26,7 @@ class HttpDestination:
     method: Method = "POST"
     gzip: bool = False
     server_errors: ServerErrors = "link"
-    write_timeout_s: float = 30.0
+    write_timeout_s: float = WRITE_TIMEOUT_S
 
     @property
     def url(self) -> str:

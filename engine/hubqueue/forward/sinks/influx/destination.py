@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 from hubqueue.forward.sink import Sink
 from hubqueue.forward.sinks.http.endpoint import Endpoint
 from hubqueue.forward.sinks.influx.lines import Precision, Shape
+from hubqueue.model.limits import WRITE_TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +19,7 @@ class InfluxDestination:
     store: str
     shape: Shape
     gzip: bool = False
-    write_timeout_s: float = 30.0
+    write_timeout_s: float = WRITE_TIMEOUT_S
 
     @property
     def url(self) -> str:

@@ -8,6 +8,7 @@ from typing import Final, Literal
 from hubqueue.client.address import Tls
 from hubqueue.forward.sink import Sink
 from hubqueue.model import moment
+from hubqueue.model.limits import WRITE_TIMEOUT_S
 from hubqueue.model.moment import TimeFormat
 
 DEFAULT_PORT: Final = 9092
@@ -56,7 +57,7 @@ class KafkaDestination:
     compression: Compression = "none"
     idempotent: bool = True
     max_record: int = MAX_RECORD_BYTES
-    write_timeout_s: float = 30.0
+    write_timeout_s: float = WRITE_TIMEOUT_S
 
     @property
     def url(self) -> str:

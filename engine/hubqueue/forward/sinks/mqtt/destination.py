@@ -8,6 +8,7 @@ from typing import Literal
 from hubqueue.broker.broker import Broker
 from hubqueue.expression import Topic
 from hubqueue.forward.sink import Sink
+from hubqueue.model.limits import WRITE_TIMEOUT_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +24,7 @@ class MqttDestination:
     payload: Literal["data", "envelope"] = "data"
     client_id: str | None = None
     max_packet_bytes: int | None = None
-    write_timeout_s: float = 30.0
+    write_timeout_s: float = WRITE_TIMEOUT_S
 
     @property
     def url(self) -> str:

@@ -10,6 +10,7 @@ from hubqueue.client.address import Tls
 from hubqueue.client.tls import client_context
 from hubqueue.forward.sink import Sink
 from hubqueue.forward.sinks.postgres.table import Table
+from hubqueue.model.limits import WRITE_TIMEOUT_S
 
 DEFAULT_PORT: Final = 5432
 
@@ -55,7 +56,7 @@ class PostgresDestination:
     server: Server
     table: Table
     durable: bool = True
-    write_timeout_s: float = 30.0
+    write_timeout_s: float = WRITE_TIMEOUT_S
 
     @property
     def url(self) -> str:

@@ -25,6 +25,7 @@ from hubqueue.forward.sinks.postgres.rows import Rows
 from hubqueue.forward.sinks.postgres.table import Table
 from hubqueue.forward.sinks.postgres.trouble import as_down, is_conflict, meaning
 from hubqueue.forward.verdict import Rejected
+from hubqueue.model.limits import WRITE_TIMEOUT_S
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +53,9 @@ class PostgresSink:
 
     wants_floor = False
 
-    def __init__(self, server: Server, table: Table, *, durable: bool = True, write_timeout_s: float = 30.0) -> None:
+    def __init__(
+        self, server: Server, table: Table, *, durable: bool = True, write_timeout_s: float = WRITE_TIMEOUT_S
+    ) -> None:
         self._server = server
         self._table = table
         self._durable = durable
