@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import os
 import secrets
+import signal
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
 
 from hubqueue.cli.connect import Hub
@@ -70,7 +72,10 @@ class Adding:
                 raise Invalid(f"{error.message}; nothing was added", hint=hint) from error
             self._file.seek(begin)
         try:
-            hub.ask(lambda remote: self._add(remote, total))
+            with _ended_at_once():
+                hub.ask(lambda remote: self._add(remote, total))
+        except KeyboardInterrupt:
+            raise self._told(LinkDown("it was ended from the keyboard")) from None
         except HubqueueError as error:
             if not self.count and self._under_way is None and not isinstance(error, WrongLine):
                 raise
@@ -132,6 +137,20 @@ class Adding:
             return type(error)(f"{done}; {unknown}: {error.message}", hint=f"{go_on}, which adds no line twice")
         where = f"nothing from line {self._next} on"
         return type(error)(f"{done}, {where}: {error.message}", hint=_joined(error.hint, go_on))
+
+
+@contextmanager
+def _ended_at_once() -> Iterator[None]:
+    """Ctrl-C ends this wherever it is: asyncio's own way waits for the next line of a pipe that may never come."""
+
+    def end(number: int, frame: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def _can_be_read_twice(file: BinaryIO) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -168,6 +169,26 @@ async def test_a_hub_that_dies_in_the_middle_and_a_run_that_goes_on_has_every_li
         for _ in range(2):  # and once more: nothing is doubled
             shell("add", "bulk", "--from-file", path.name, "--from-line", "1001", "--run", adding.run)
         assert sorted(each["n"] for each in _there(shell)) == list(range(1, count + 1))
+
+
+def test_ctrl_c_says_how_far_it_came(shell: Shell) -> None:
+    command = [sys.executable, "-m", "hubqueue", "add", "bulk", "--from-file", "-"]
+    with subprocess.Popen(
+        command, cwd=shell.folder, env=shell.environ, stdin=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as adding:
+        assert adding.stdin is not None
+        assert adding.stderr is not None
+        adding.stdin.write(b"\n".join(_good(520)) + b"\n")
+        adding.stdin.flush()  # and no end: it waits for more
+        while not shell.json("queues"):
+            assert adding.poll() is None
+        adding.send_signal(signal.SIGINT)
+        told = adding.stderr.read().decode()
+        adding.stdin.close()
+    assert adding.returncode == 4
+    assert "500 jobs added, nothing from line 501 on: it was ended from the keyboard" in told
+    assert "go on with --from-line 501 --run " in told
+    assert len(_there(shell)) == 500
 
 
 def test_options_of_a_run_go_with_a_file_only(lonely: Shell) -> None:
