@@ -23,6 +23,7 @@ from hubqueue.hub.hub import Hub
 from hubqueue.model.outcome import Blob
 from hubqueue.sources.consumer import Consumer
 from hubqueue.sources.entry import Entry
+from hubqueue.sources.mark import Mark
 from hubqueue.sources.message import Message
 from hubqueue.sources.partition import Committed, Known, OutOfRange, Partition, message_of
 from hubqueue.sources.routing import Routing
@@ -37,6 +38,8 @@ COMMIT_S: Final = 1.0  # between commits: what is read again because of it is kn
 SLICE: Final = 100  # records routed before other work on the loop gets a turn: about 1 ms
 FIRST_RETRY_S, MAX_RETRY_S = 1.0, 30.0
 LEAVE_S: Final = 10.0
+DOUBTS: Final = 5  # until it is believed that a partition is shorter than what was read of it
+NOTHING: Final = Mark(0, 0)
 
 
 class _Reading:
@@ -62,7 +65,8 @@ class KafkaFeed:
         self._hub = hub
         self._source = source
         self._routing = Routing(source.name, source.into)
-        self._marks = f"kafka:{source.group}"
+        self._marks = f"{source.brokers.url} {source.group}"  # elsewhere a group and topic of this name are others
+        self._doubts = 0  # how often in a row it could not be told whether a topic was made anew
         self._readings: dict[Partition, _Reading] = {}
         self._one = asyncio.Lock()  # storing and committing, against losing partitions in the middle of it
         self._consumer: Consumer | None = None
@@ -165,12 +169,11 @@ class KafkaFeed:
             routed.taken += more.taken
             routed.dead += more.dead
             routed.passed += more.passed
-        last = batch[-1].offset
-        assert last is not None
-        mark = Blob(self._marks, str(partition), msgspec.msgpack.encode(last + 1))
-        retry_s = await reading.entry.put(routed, len(batch), [mark])
+        mark = Mark.of(batch[-1])
+        blob = Blob(self._marks, str(partition), msgspec.msgpack.encode(mark))
+        retry_s = await reading.entry.put(routed, len(batch), [blob])
         if retry_s is None:
-            reading.stored = last + 1
+            reading.stored = mark.next
             del reading.held[: len(batch)]
         return retry_s
 
@@ -211,7 +214,7 @@ class KafkaFeed:
                 known = await consumer.known(partitions)
                 self._readings.clear()
                 for each in partitions:
-                    reading = await self._begin(each, known[each])
+                    reading = await self._begin(consumer, each, known[each])
                     consumer.seek(each, reading.stored)  # whatever was read before this is read again
                     self._readings[each] = reading
         except LinkDown as error:
@@ -220,25 +223,51 @@ class KafkaFeed:
         except HubqueueError as error:  # the hub's own file: without it there is no telling where to go on
             self._broken = LinkDown(f"where the partitions stand cannot be read: {error.message}")
             return
+        self._doubts = 0
         self.status.rebalances += 1
         self._turn(up=True)
         log.info("source was given partitions source=%s count=%d", self._source.name, len(partitions))
 
-    async def _begin(self, partition: Partition, known: Known) -> _Reading:
-        begin = known.first(self._source.start)
+    async def _begin(self, consumer: Consumer, partition: Partition, known: Known) -> _Reading:
         blob = await self._hub.blob(self._marks, str(partition))
-        stored = 0 if blob is None else msgspec.msgpack.decode(blob, type=int)
-        if stored > known.end:
+        mark = NOTHING if blob is None else msgspec.msgpack.decode(blob, type=Mark)
+        committed = 0 if known.committed is None else known.committed.offset
+        if await self._is_anew(consumer, partition, mark, known):
             log.warning(
                 "a topic was made anew and is read as such source=%s partition=%s", self._source.name, partition
             )
-            stored = 0
-        read_to = max(stored, 0 if known.sound is None else known.sound.offset)
-        if 0 < read_to < known.begin:
-            self._lost(partition, read_to, known.begin - read_to)
-        reading = _Reading(Entry(self._hub, self.status), max(begin, stored))
-        reading.unsaid = known.committed is None or known.committed.offset != reading.stored
+            begin = known.begin
+        else:
+            begin = known.first(self._source.start, mark.next)
+            read_to = max(mark.next, committed)
+            if 0 < read_to < known.begin:
+                self._lost(partition, read_to, known.begin - read_to)
+        reading = _Reading(Entry(self._hub, self.status), begin)
+        reading.unsaid = known.committed is None or committed != begin
         return reading
+
+    async def _is_anew(self, consumer: Consumer, partition: Partition, mark: Mark, known: Known) -> bool:
+        """Whether the topic is another one than the one that was read. Errors: LinkDown while that cannot be told.
+
+        An end that is before what was read does not say so: brokers are behind for a moment. The last record that was
+        stored does. It is asked for, too, where nothing is committed any more: brokers forget that with the topic.
+        """
+        short = known.end < max(mark.next, 0 if known.committed is None else known.committed.offset)
+        if not short and (known.committed is not None or mark.next <= known.begin):
+            return False
+        if mark.next > known.begin:
+            try:
+                record = await consumer.record(partition, mark.next - 1)
+            except OutOfRange:
+                return True
+            if record is not None:
+                return not mark.fits(message_of(record))
+        if self._doubts < DOUBTS:
+            self._doubts += 1
+            raise LinkDown(
+                f"{partition} seems to end before what was read of it, at {known.end}; it is looked at again"
+            )
+        return True
 
     async def _pass_over(self, consumer: Consumer, error: OutOfRange) -> None:
         """The brokers have deleted what was to be read next. Errors: OutOfRange where a topic was made anew."""

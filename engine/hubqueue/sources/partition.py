@@ -42,11 +42,11 @@ class Known:
         """What is committed, unless the topic was made anew since then. It may be before `begin`: then some is lost."""
         return None if self.committed is None or self.committed.offset > self.end else self.committed
 
-    def first(self, start: Literal["earliest", "latest"]) -> int:
-        """Where to begin. What is committed goes before `start`."""
-        if self.sound is None:
+    def first(self, start: Literal["earliest", "latest"], stored: int = 0) -> int:
+        """Where to begin: behind what is stored here or committed. `start` is for a group that has read nothing."""
+        if self.committed is None and not stored:
             return self.begin if start == "earliest" else self.end
-        return max(self.begin, self.sound.offset)
+        return max(self.begin, stored, 0 if self.committed is None else self.committed.offset)
 
 
 class OutOfRange(LinkDown):

@@ -6,7 +6,7 @@ from typing import Literal
 
 import pytest
 
-from hubqueue.sources.consumer import Committed, Known
+from hubqueue.sources.partition import Committed, Known
 
 
 @pytest.mark.parametrize("start", ["earliest", "latest"])
@@ -21,7 +21,12 @@ def test_what_the_broker_has_deleted_is_passed_over(offset: int, start: Literal[
     assert Known(10, 20, Committed(offset)).first(start) == 10
 
 
-@pytest.mark.parametrize("committed", [None, Committed(21)], ids=["never read", "made anew since"])
-def test_without_a_place_it_begins_where_it_was_told_to(committed: Committed | None) -> None:
-    known = Known(10, 20, committed)
+def test_without_a_place_it_begins_where_it_was_told_to() -> None:
+    known = Known(10, 20, None)
     assert (known.first("earliest"), known.first("latest")) == (10, 20)
+
+
+@pytest.mark.parametrize("committed", [None, Committed(12)], ids=["forgotten by the brokers", "behind"])
+def test_what_is_stored_goes_before_what_was_told_or_committed(committed: Committed | None) -> None:
+    known = Known(10, 20, committed)
+    assert (known.first("earliest", 15), known.first("latest", 15)) == (15, 15)
