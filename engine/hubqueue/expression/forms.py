@@ -33,11 +33,12 @@ class Condition:
         self._run: Final = Compiler(f"expression {short(text)}", names).expression(expression(text))
 
     def holds(self, values: Mapping[str, object]) -> bool:
-        """Errors: ExpressionFailed where the values cannot be compared at all, as text with a number."""
+        """Errors: ExpressionFailed, which names the expression, where values cannot be compared: text with a number."""
         try:
             return bool(self._run(values, values.get(SHARED) or [UNITS]))
         except Exception as error:  # one record of odd data must not stop the others
-            raise _failed(error) from error.__cause__
+            failed = _failed(error)
+            raise ExpressionFailed(f"{short(self.text)} cannot be worked out: {failed}") from failed.__cause__
 
 
 class Value:

@@ -19,4 +19,4 @@ class Filter:
         try:
             return (record,) if self._where.holds(record.values()) else ()
         except ExpressionFailed as error:
-            raise Refused(f"{self._where.text!r} cannot be worked out: {error}") from error
+            raise Refused(str(error)) from error

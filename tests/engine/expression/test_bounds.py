@@ -121,7 +121,7 @@ class Counted:
 def test_what_would_grow_or_last_is_refused(text: str) -> None:
     counted = Counted(lambda: Value(text, ("data",)).of({"data": DATA}))
     assert isinstance(counted.outcome, ExpressionFailed), text
-    assert str(counted.outcome) != UNTHOUGHT
+    assert UNTHOUGHT not in str(counted.outcome)
     assert (counted.calls < CALLS, counted.peak < BYTES) == (True, True), (text, counted.calls, counted.peak)
 
 

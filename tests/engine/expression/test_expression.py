@@ -27,7 +27,7 @@ def test_comparing_a_value_that_is_not_there_is_false(payload: object) -> None:
 def test_comparing_text_with_a_number_fails() -> None:
     with pytest.raises(ExpressionFailed) as failed:
         holds("payload.t > 30", {"t": "warm"})
-    assert str(failed.value) == "text cannot be compared with a number"
+    assert str(failed.value) == "'payload.t > 30' cannot be worked out: text cannot be compared with a number"
 
 
 def test_a_key_goes_before_a_method_of_the_same_name() -> None:

@@ -107,6 +107,7 @@ def test_a_condition_that_fails_on_a_message_refuses_it() -> None:
     refused = only(Rule(topic="s", queue="q", where="payload.t > 30"), "s", b'{"t":"warm"}')
     assert isinstance(refused, Refused)
     assert refused.reason == "bad_message"
+    assert refused.error == "'payload.t > 30' cannot be worked out: text cannot be compared with a number"
 
 
 def test_retained_messages_may_be_skipped() -> None:

@@ -98,6 +98,8 @@ def test_a_message_that_cannot_be_a_job_is_kept_with_the_reason() -> None:
     assert [reason for _, reason, _ in found.dead] == ["undecodable", *["bad_message"] * 4]
     assert "internal" in found.dead[3][2]
     assert "257 characters, at most 256" in found.dead[4][2]
+    filtered = Routing("plant", Into(queue="q", where="payload.kind > 3"))
+    assert filtered.route([good], NOW_MS).dead[0][2].startswith("'payload.kind > 3' cannot be worked out: ")
     assert decode(found.dead[0][0].data) == {"source": "plant", "topic": "t", "payload": b"{", "size": 1}
 
 
