@@ -104,6 +104,7 @@ async def _add_one(
 ) -> None:
     from hubqueue.cli import output, show
     from hubqueue.model.state import State
+    from hubqueue.wire.jsondata import readable
 
     (id,) = await remote.enqueue(queue, [job], durable=durable)
     if wait_ms is None:
@@ -116,7 +117,7 @@ async def _add_one(
     if as_json:
         output.print_json(show.job_map(done))
     elif done.state is State.COMPLETED:
-        output.print_json(show.plain(done.result))
+        output.print_json(readable(done.result))
     else:
         raise click.ClickException(f"{id} failed: {done.history.error or done.history.reason or 'no reason given'}")
 

@@ -102,9 +102,10 @@ def _details(job: Job) -> Any:
     from rich.console import Group
     from rich.table import Table
 
-    from hubqueue.cli import output, show
+    from hubqueue.cli import output
     from hubqueue.cli.times import ago, clock
     from hubqueue.model.state import shown
+    from hubqueue.wire.jsondata import readable
 
     grid = Table.grid(padding=(0, 2))
     grid.add_column(style="dim", no_wrap=True)
@@ -129,8 +130,8 @@ def _details(job: Job) -> Any:
         ("reason", job.history.reason),
         ("error", f"[red]{output.escape(job.history.error)}[/]" if job.history.error else None),
         ("stack", f"[dim]{output.escape_lines(job.history.stack)}[/]" if job.history.stack else None),
-        ("data", output.escape(json.dumps(show.plain(job.data), ensure_ascii=False))),
-        ("result", output.escape(json.dumps(show.plain(job.result), ensure_ascii=False)) if job.result else None),
+        ("data", output.escape(json.dumps(readable(job.data), ensure_ascii=False))),
+        ("result", output.escape(json.dumps(readable(job.result), ensure_ascii=False)) if job.result else None),
     ]
     for label, text in lines:
         if text is not None:

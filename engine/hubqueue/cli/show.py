@@ -2,56 +2,22 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import math
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from hubqueue.model.job import Job
 from hubqueue.model.state import shown
 from hubqueue.model.verbs import Counts, Event, QueueInfo
-
-_MAX_INT: Final = 2**53  # beyond it JSON readers lose digits
-_MAX_DEPTH: Final = 64
-
-
-def plain(data: bytes | None) -> Any:
-    """Stored data as a JSON value: lossy and marked where JSON has no word for it, never an error."""
-    if data is None:
-        return None
-    try:
-        return _plain(msgspec.msgpack.decode(data, ext_hook=_ext), 0)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError, TypeError):
-        return {"$msgpack": base64.b64encode(data).decode("ascii")}
-
-
-def _ext(code: int, data: memoryview) -> str:
-    return f"$ext:{code}:{base64.b64encode(data).decode('ascii')}"
-
-
-def _plain(value: Any, depth: int) -> Any:
-    if depth > _MAX_DEPTH:
-        return "$deep"
-    if isinstance(value, dict):
-        return {key if isinstance(key, str) else repr(key): _plain(item, depth + 1) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item, depth + 1) for item in value]
-    if isinstance(value, bytes):
-        return {"$bytes": base64.b64encode(value).decode("ascii")}
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, int) and abs(value) > _MAX_INT:
-        return str(value)
-    return value if value is None or isinstance(value, str | int | float) else str(value)
+from hubqueue.wire.jsondata import readable
 
 
 def one_line(data: bytes | None, width: int = 60) -> str:
     """The data as short text for a table cell."""
     if data is None:
         return "-"
-    text = json.dumps(plain(data), ensure_ascii=False)
+    text = json.dumps(readable(data), ensure_ascii=False)
     return text if len(text) <= width else text[: width - 1] + "…"
 
 
@@ -62,7 +28,7 @@ def job_map(job: Job) -> dict[str, Any]:
         "queue": job.queue,
         "name": job.name,
         "state": shown(job.state, job.priority),
-        "data": plain(job.data),
+        "data": readable(job.data),
         "priority": job.priority,
         "attempts": job.attempts,
         "max_attempts": job.max_attempts,
@@ -75,7 +41,7 @@ def job_map(job: Job) -> dict[str, Any]:
         "progress": job.progress or None,
         "reason": job.history.reason,
         "error": job.history.error,
-        "result": plain(job.result),
+        "result": readable(job.result),
         "custom_id": job.custom_id,
         "tags": list(job.options.tags) or None,
         "stall_count": job.stall_count or None,
@@ -98,5 +64,5 @@ def event_map(event: Event) -> dict[str, Any]:
     """An event as `tail --json` prints it."""
     entry: dict[str, Any] = msgspec.to_builtins(event, builtin_types=(bytes,))
     if event.data is not None:
-        entry["data"] = plain(event.data)
+        entry["data"] = readable(event.data)
     return entry
