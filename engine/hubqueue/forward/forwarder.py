@@ -202,6 +202,10 @@ class Forwarder:
 
     async def _go(self, jobs: tuple[Leased, ...], permit: Permit, *, aside: bool) -> None:
         """Send what was leased, if the link still is what it was and the jobs are on the disk (engine-rules 55)."""
+        if aside and not await self._leases.stand(jobs):  # it was cancelled or removed, and that ends it
+            await self._give_back(jobs)
+            self._suspects.forget(jobs[0].job.id)
+            return
         await self._leases.on_disk(jobs)
         if self._link.current(permit):
             await self._send(jobs, permit)

@@ -16,7 +16,7 @@ from hubqueue.errors import HubqueueError, LockLost, LockRequired, NotFound, Wro
 from hubqueue.model.job import Leased
 from hubqueue.model.outcome import Release, Settlement
 from hubqueue.model.state import State
-from hubqueue.model.verbs import Verbs
+from hubqueue.model.verbs import Renewal, Verbs
 
 log = logging.getLogger(__name__)
 
@@ -72,6 +72,11 @@ class Leases:
         jobs = await self._local.lease(self._queue, count, owner=self._owner, lease_ms=self._lease_ms, wait_ms=wait_ms)
         self._held.update((leased.job.id, leased.token) for leased in jobs)
         return tuple(jobs)
+
+    async def stand(self, jobs: Sequence[Leased]) -> bool:
+        """Renew these: whether none of them was cancelled or removed while it was held. Errors: those of the hub."""
+        renewals = await self._local.extend([(leased.job.id, leased.token) for leased in jobs], self._lease_ms)
+        return all(renewal is Renewal.RENEWED for renewal in renewals)
 
     async def settle(self, settlements: Sequence[Settlement]) -> None:
         """End leases; asks again while the hub has trouble. A lease that is gone by then is no trouble of ours."""

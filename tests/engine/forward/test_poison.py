@@ -223,6 +223,31 @@ async def test_what_is_set_aside_raises_an_alert_that_names_it_and_others_go_on(
         assert (counts.waiting, counts.active, counts.failed) == (1, 0, 0)
 
 
+@pytest.mark.parametrize("how", ["cancelled", "removed"])
+async def test_what_is_set_aside_ends_when_somebody_ends_it(how: str) -> None:
+    sink = Breaking({0}, "hangs up")
+    async with hub_with(0) as hub:
+        run = Run(hub, sink)
+        run.forwarder._suspects._cap = 1_000_000
+        odd, *_ = await add(hub, *range(3))
+        async with run.forwarder:
+            await until(lambda: sink.taken == [1, 2])
+            if how == "cancelled":
+                await hub.cancel(odd, active=True)
+            else:
+                await hub.obliterate(QUEUE)
+
+            async def quiet() -> bool:
+                status = await run.forwarder.status()
+                return not status.alert and not status.in_flight
+
+            await until(quiet)
+            await add(hub, 5)
+            await until(lambda: sink.taken[-1] == 5)
+        if how == "cancelled":
+            assert (await hub.get(odd)).history.reason == "cancelled"
+
+
 async def test_a_batch_that_got_no_answer_is_tried_one_by_one() -> None:
     """To look for the one by halves would cost the time of another answer each time."""
     sink = Breaking({13}, "is silent")
