@@ -36,6 +36,7 @@ from hubqueue.model.verbs import Verbs
 log = logging.getLogger(__name__)
 
 RESTART_S: Final = 1.0  # before a part that failed, mostly because of the local hub, goes on
+GIVE_BACK_S: Final = 5.0  # at a stop, to a local hub that may be in trouble for good
 CANCEL_S: Final = 1.0  # then it is asked for again
 PING_S: Final = 5.0  # an answer that has nothing to do with jobs comes sooner, or the link is not well
 
@@ -95,8 +96,14 @@ class Forwarder:
         if self._lanes:
             _, late = await asyncio.wait(self._lanes, timeout=self.settings.stop_grace_s)
             await _cancel(late)
-        await self._give_back(self._suspects.held())
-        await _cancel(self._keepers)
+        try:
+            async with asyncio.timeout(GIVE_BACK_S):
+                await self._give_back(self._suspects.held())
+        except (TimeoutError, HubqueueError) as error:  # the next start takes them back
+            why = str(error) or "the local hub does not answer"
+            log.warning("what was set aside is not given back: %s queue=%s", why, self.queue)
+        finally:
+            await _cancel(self._keepers)
 
     def hurry(self) -> None:
         """Try a link that is down again now."""

@@ -251,9 +251,10 @@ class Entry:
     def _routed(self, message: Message, now_ms: int, through: Through) -> list[Routed]:
         try:
             return self._routing.route(message, now_ms, through)
-        except Exception as error:  # a defect that one message found must not stop the lane
+        except Exception:  # a defect that one message found must not stop the lane
             log.exception("a message could not be routed topic=%s", message.topic)
-            return [Refused(None, unread_job(message, now_ms), "failed", repr(error))]
+            error = "it could not be read; the log of the hub has the details"
+            return [Refused(None, unread_job(message, now_ms), "failed", error)]
 
     async def _until_stored(self, batch: list[Delivery], taken: list[Taken], dead: list[Dead]) -> Placed | None:
         """Store a batch, however often it takes; None: it did not come to that before the end."""

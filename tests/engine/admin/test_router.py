@@ -234,3 +234,18 @@ async def test_many_are_routed_in_slices(house: House) -> None:
         assert (await hub.counts("hall")).waiting == 1200
         (first,) = await hub.lease("hall", owner="w")
         assert msgspec.msgpack.decode(first.job.data or b"")["payload"] == "n0"
+
+
+async def test_a_defect_that_one_message_finds_keeps_it_and_says_so_in_plain_words(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    async with house.hub(RULE) as hub:
+        await house.come(hub, Message(topic="s/a", payload=b"{"))
+
+        def reroute(job: Job) -> None:
+            raise ZeroDivisionError("division by zero")
+
+        hub.store.tx.router.reroute = reroute
+        done = await hub.retry_dead(UNROUTABLE)
+        (job,) = (await hub.list_jobs(UNROUTABLE, (State.FAILED,))).jobs
+    assert (done.again, done.kept) == (0, 1)
+    assert done.why == job.history.error == "it could not be read again; the log of the hub has the details"

@@ -17,7 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubqueue.errors import HubqueueError, Invalid
+from hubqueue.errors import HubqueueError, Invalid, StoreError
 from hubqueue.forward.breaker import LinkState
 from hubqueue.forward.forwarder import Forwarder
 from hubqueue.forward.settings import ForwardSettings
@@ -283,6 +283,25 @@ async def test_a_local_hub_that_refuses_a_settlement_leaves_nothing_held(monkeyp
             status = await run.forwarder.status()
         assert len(refusals) == 1
         assert status.in_flight == 0
+
+
+async def test_a_stop_ends_though_the_local_hub_takes_nothing_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    sink = Breaking({0}, "hangs up")
+
+    async def broken(settlements: Sequence[Settlement]) -> None:
+        raise StoreError()
+
+    monkeypatch.setattr("hubqueue.forward.forwarder.GIVE_BACK_S", 0.05)
+    async with hub_with(0) as hub:
+        run = Run(hub, sink, stop_grace_s=0)
+        run.forwarder._suspects._cap = 1_000_000
+        await add(hub, 0, 1)
+        run.forwarder.start()
+        await until(lambda: sink.taken == [1] and run.forwarder._leases.count == 1)
+        monkeypatch.setattr(hub, "settle", broken)
+        async with asyncio.timeout(60):
+            await run.forwarder.stop()
+        assert (await hub.counts(QUEUE)).active == 1  # until the next start
 
 
 async def test_a_stop_gives_back_what_waits_for_its_turn() -> None:
