@@ -7,12 +7,15 @@ so then, and nothing of the message is lost.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 from hubqueue.errors import Invalid
 from hubqueue.model.moment import NoTime, TimeFormat
 
 USUAL: Final = ("time", "Time", "timestamp", "ts", "at")  # fields that hold a time when nobody says which do
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 Rewrite = Callable[[object], object]
 
@@ -45,6 +48,14 @@ def _rewrite(value: Any, path: tuple[str, ...], format: TimeFormat) -> None:
     if found is None:
         return
     try:
-        value[path[-1]] = format.at(found).isoformat().replace("+00:00", "Z")
+        value[path[-1]] = _text(format.ns(found))
     except NoTime:
         pass
+
+
+def _text(ns: int) -> str:
+    """With the digits that it has: a time loses none."""
+    text = (_EPOCH + timedelta(microseconds=ns // 1000)).isoformat().removesuffix("+00:00")
+    if ns % 1000:
+        text = f"{text if '.' in text else text + '.000000'}{ns % 1000:03}"
+    return f"{text}Z"

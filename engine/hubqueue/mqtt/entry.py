@@ -147,7 +147,7 @@ class Entry:
         full = inflight.held_bytes > self._broker.max_held_bytes
         if not message.mid and (full or inflight.held_qos0 > self._broker.max_held_qos0):
             inflight.sync([delivery])
-            self._stats.dropped += not delivery.copy
+            self._stats.dropped += 1  # each copy: it stands for rules of its own
             return
         if full or len(inflight) >= self._broker.receive_maximum:
             self._link.pause()

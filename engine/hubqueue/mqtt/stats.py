@@ -13,7 +13,7 @@ class Stats:
     redelivered: came again and were recognized; passed: left out by every rule that took their topic, as wanted;
     unroutable: kept in the dead-letter queue of `_unroutable`; overflowed: moved to `_overflow` because their queue
     was full; dropped: lost because a rule or a bound says so (full queue with on_full drop, full `_overflow`,
-    QoS 0 beyond what is held).
+    QoS 0 beyond what is held: every copy, for each makes jobs of its own).
     """
 
     received: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -17,6 +18,8 @@ from hubqueue.model.job import PLAIN, Dedup, NewJob, Options
 from hubqueue.model.limits import check_int, check_name, check_new_job, check_options, check_queue, check_size
 from hubqueue.model.outcome import Output
 from hubqueue.sources.message import NAMES, Message, encoded, envelope, unread_job, values
+
+log = logging.getLogger(__name__)
 
 OnFull = Literal["wait", "overflow", "drop"]
 
@@ -82,6 +85,9 @@ class Routing:
                 reason, text = "undecodable", f"{self._into.payload.kind}: {error}"
             except (ExpressionFailed, Invalid) as error:
                 reason, text = "bad_message", str(error)
+            except Exception as error:  # a defect that one message found must not stop the source
+                log.exception("a message could not be routed source=%s", self._source)
+                reason, text = "failed", repr(error)
             else:
                 if taken is None:
                     routed.passed += 1

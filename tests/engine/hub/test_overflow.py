@@ -132,6 +132,17 @@ async def test_an_answer_is_asked_for_although_its_job_had_to_wait(hub: Hub) -> 
     assert msgspec.msgpack.decode(answer.data or b"") == parked.id
 
 
+async def test_an_answer_without_room_does_not_cost_its_job_and_is_told(
+    hub: Hub, caplog: pytest.LogCaptureFixture
+) -> None:
+    def follow(id: str) -> Output:
+        return Output("other", NewJob())
+
+    wanted = [Taken(None, "small", NewJob(), follow=follow) for _ in range(4)]
+    assert await take(hub, wanted) == Placed(enqueued=2, overflowed=2, unanswered=3)
+    assert "no room for what is to answer them count=3" in caplog.text
+
+
 async def test_what_was_removed_from_there_holds_nothing_back(hub: Hub) -> None:
     await take(hub, arrivals([0, 1, 2, 3]))
     assert await hub.drain(OVERFLOW) == 2

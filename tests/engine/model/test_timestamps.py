@@ -31,6 +31,8 @@ NIGHT = "2026-11-30T21:47:23Z"
             {"ts": "1970-01-01T00:03:08Z", "at": "1970-01-01T00:03:08Z"},
         ),
         (Payload(time_unit="ms"), {"timestamp": 1_796_075_243_000}, {"timestamp": NIGHT}),
+        (Payload(time_unit="ns"), {"ts": 1_796_075_243_000_000_789}, {"ts": "2026-11-30T21:47:23.000000789Z"}),
+        (Payload(timezone=BERLIN), {"ts": "2026-11-30T22:47:23.123456789"}, {"ts": "2026-11-30T21:47:23.123456789Z"}),
         (Payload(times=("a.b", "c")), {"a": {"b": 1_796_075_243}, "c": NIGHT}, {"a": {"b": NIGHT}, "c": NIGHT}),
         (Payload(times=("a.b",)), {"a": 5, "time": 188}, {"a": 5, "time": 188}),
         (Payload(timezone=BERLIN), {"time": None, "v": 1}, {"time": None, "v": 1}),

@@ -215,6 +215,19 @@ async def test_qos_0_beyond_its_bound_is_dropped_and_counted(tmp_path: Path) -> 
         assert bridge.stats.acknowledged == 0
 
 
+async def test_every_copy_that_is_dropped_counts_for_its_rules(tmp_path: Path) -> None:
+    rules = [Rule(topic="s/+/warm", queue="warm", qos=0), Rule(topic="s/barn/#", queue="barn", qos=0)]
+    async with (
+        Mosquitto(tmp_path) as broker,
+        opened(tmp_path) as hub,
+        bridged(hub, broker.port, rules, max_held_qos0=1) as bridge,
+    ):
+        hub.over_cap = True
+        await publish(broker.port, [("s/barn/warm", b"%d" % number) for number in range(3)], qos=0)
+        await until(lambda: bridge.stats.received + bridge.stats.copies == 6)
+        assert bridge.stats.dropped == 5
+
+
 async def test_lanes_have_connections_of_their_own(tmp_path: Path) -> None:
     rules = [READINGS, Rule(topic="bulk/#", queue="bulk", lane="bulk")]
     async with Mosquitto(tmp_path) as broker, opened(tmp_path) as hub, bridged(hub, broker.port, rules) as bridge:

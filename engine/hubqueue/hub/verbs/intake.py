@@ -8,6 +8,7 @@ bridge, and by `feed` for sources that can wait.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from typing import Final, Literal, Protocol
 
@@ -21,6 +22,8 @@ from hubqueue.model.job import NewJob
 from hubqueue.model.limits import MAX_ERROR_CHARS
 from hubqueue.model.outcome import Output
 from hubqueue.store.tx import Tx
+
+log = logging.getLogger(__name__)
 
 UNROUTABLE: Final = "_unroutable"
 BACK: Final = 500  # jobs that go back from `_overflow` before newer ones are taken: a few ms
@@ -42,12 +45,13 @@ class Arrival(Protocol):
 
 
 class Placed(msgspec.Struct):
-    """What became of a batch. Units: jobs."""
+    """What became of a batch. Units: jobs; unanswered: of those that are stored, whose `follow` had no room."""
 
     enqueued: int = 0
     dead: int = 0
     overflowed: int = 0
     dropped: int = 0
+    unanswered: int = 0
 
 
 def intake(tx: Tx, arrivals: Sequence[Arrival], dead: Sequence[Dead]) -> Placed:
@@ -75,10 +79,11 @@ def place(tx: Tx, arrivals: Sequence[Arrival]) -> tuple[Placed, list[Dead]]:
             _put_behind(tx, group, placed)
             continue
         try:
-            _enqueue(tx, queue, group)
-            placed.enqueued += len(group)
+            _enqueue(tx, queue, group, placed)
         except (QueueFull, Invalid):
             _place_each(tx, group, placed, lost)
+    if placed.unanswered:
+        log.warning("jobs are taken, there is no room for what is to answer them count=%d", placed.unanswered)
     return placed, lost
 
 
@@ -90,27 +95,27 @@ def _is_behind(tx: Tx, queue: str) -> bool:
     return overflow.waits(tx, queue)
 
 
-def _enqueue(tx: Tx, queue: str, group: Sequence[Arrival]) -> None:
+def _enqueue(tx: Tx, queue: str, group: Sequence[Arrival], placed: Placed) -> None:
     ids = enqueue(tx, queue, [arrival.job for arrival in group])
+    placed.enqueued += len(group)
     for id, arrival in zip(ids, group, strict=True):
-        _follow(tx, arrival, id)
+        _follow(tx, arrival, id, placed)
 
 
-def _follow(tx: Tx, arrival: Arrival, id: str) -> None:
+def _follow(tx: Tx, arrival: Arrival, id: str, placed: Placed) -> None:
     if arrival.follow is not None:
         output = arrival.follow(id)
         try:
             enqueue(tx, output.queue, [output.job])
-        except QueueFull:
-            pass  # an answer that has no room does not cost its job
+        except QueueFull:  # an answer that has no room does not cost its job
+            placed.unanswered += 1
 
 
 def _place_each(tx: Tx, group: Sequence[Arrival], placed: Placed, lost: list[Dead]) -> None:
     """One by one, until there is no room: those behind keep the order."""
     for at, arrival in enumerate(group):
         try:
-            _enqueue(tx, arrival.queue, [arrival])
-            placed.enqueued += 1
+            _enqueue(tx, arrival.queue, [arrival], placed)
         except Invalid as error:
             lost.append((arrival.job, "invalid", str(error)[:MAX_ERROR_CHARS]))
         except QueueFull:
@@ -129,4 +134,4 @@ def _put_behind(tx: Tx, group: Sequence[Arrival], placed: Placed) -> None:
             placed.dropped += 1
         else:
             placed.overflowed += 1
-            _follow(tx, arrival, id)
+            _follow(tx, arrival, id, placed)
