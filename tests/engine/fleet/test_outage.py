@@ -12,10 +12,11 @@ from aiokafka import AIOKafkaProducer
 
 from hubqueue.fleet import member as members
 from hubqueue.fleet import patience
+from hubqueue.fleet.deadletters import CUT_BYTES
 from hubqueue.sources.consumer import Consumer
 from hubqueue.sources.settings import KafkaBrokers
 from support.fleet_member import Shelf, member, pipeline_file, shelf
-from support.mock_kafka import MockKafka
+from support.mock_kafka import MESSAGE_TOO_LARGE, PRODUCE, MockKafka
 from support.oracle import oracle
 from support.tansu import Tansu
 from support.waiting import until
@@ -157,6 +158,22 @@ async def test_dead_letters_that_cannot_be_written_are_waited_for_in_the_group(
         assert figures.rebalances == 1
         assert figures.written == 1
     assert [record.value for record in await brokers.records(dead)] == [b"{"]
+
+
+@pytest.mark.parametrize(("refusals", "kept"), [((), 1_048_400), ((MESSAGE_TOO_LARGE,), CUT_BYTES)])
+async def test_a_refused_record_that_its_topic_does_not_take_holds_up_no_others(
+    tmp_path: Path, brokers: MockKafka, sink: Shelf, refusals: tuple[int, ...], kept: int
+) -> None:
+    """As large as records may be, and a letter is larger by its headers: written whole, or what can be of it."""
+    name, dead = topic(), topic()
+    await send(brokers.url, name, [b"{" * 1_048_400, b'{"n": 1}'])
+    brokers.fail(PRODUCE, *refusals)
+    file = pipeline_file(tmp_path, sink)
+    async with member(file, brokers.url, name, poll_s=POLL_S, group=name, dead_letters=dead) as figures:
+        await until(lambda: figures.dead == 1 and len(sink.kept) == 1)
+    (letter,) = await brokers.records(dead)
+    assert len(letter.value) == kept
+    assert dict(letter.headers).get("hubqueue-size") == (b"1048400" if refusals else None)
 
 
 async def test_records_that_are_deleted_while_a_sink_is_away_are_an_error_counted_and_marked(
