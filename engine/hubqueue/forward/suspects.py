@@ -225,13 +225,13 @@ class Suspects:
             self._of[id].trying = False
 
     def wait_ms(self, longest_ms: int, now_s: float) -> int:
-        """How long to wait for other jobs: until the next try of one that is set aside."""
+        """How long to wait for other jobs: until the next try of one that is set aside and not being tried."""
         if not self._aside:
             return longest_ms
         if not self.nobody_waits:
             return 0  # whether anybody else waits decides what is tried next
-        soonest_s = min(each.due_s for each in self._of.values() if each.aside is not None)
-        return min(longest_ms, max(1, math.ceil((soonest_s - now_s) * 1000)))
+        waiting = [each.due_s for each in self._of.values() if each.aside is not None and not each.trying]
+        return min([longest_ms, *(max(1, math.ceil((due_s - now_s) * 1000)) for due_s in waiting)])
 
     @property
     def _is_lonely(self) -> bool:

@@ -23,6 +23,7 @@ from hubqueue.forward.forwarder import Forwarder
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.forward.sink import Batch, Partly
 from hubqueue.forward.status import Event, LinkChanged, Refused
+from hubqueue.forward.suspects import Step, Suspects
 from hubqueue.forward.verdict import Down, Reason, Rejected, SinkDown
 from hubqueue.hub.hub import Hub
 from hubqueue.model.job import NewJob
@@ -332,3 +333,18 @@ async def test_a_stop_gives_back_what_waits_for_its_turn() -> None:
         counts = await hub.counts(QUEUE)
         assert counts.active == 0
         assert counts.waiting + counts.completed == 13
+
+
+async def test_while_one_is_tried_alone_nobody_asks_the_hub_again_and_again() -> None:
+    suspects = Suspects(CAP, first_s=1.0, cap_s=60.0)
+    async with hub_with(2) as hub:
+        first, second = await hub.lease(QUEUE, 2, owner="a")
+    for leased in (first, second):
+        down = Down(Reason.TIMEOUT, "silent")
+        assert suspects.broke(leased, down, well=True, now_s=100.0) is Step.ASIDE
+    suspects.nobody_waits = True
+    assert suspects.due(100.0) is first
+    assert suspects.due(100.0) is second
+    assert suspects.wait_ms(30_000, 100.0) == 30_000  # each lane looks again when its try has ended
+    suspects.broke(second, down, well=True, now_s=120.0)
+    assert suspects.wait_ms(30_000, 120.0) == 2000
