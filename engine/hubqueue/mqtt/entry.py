@@ -254,7 +254,7 @@ class Entry:
         except Exception:  # a defect that one message found must not stop the lane
             log.exception("a message could not be routed topic=%s", message.topic)
             error = "it could not be read; the log of the hub has the details"
-            return [Refused(None, unread_job(message, now_ms), "failed", error)]
+            return [Refused(None, unread_job(message, now_ms, lane=self._routing.lane), "failed", error)]
 
     async def _until_stored(self, batch: list[Delivery], taken: list[Taken], dead: list[Dead]) -> Placed | None:
         """Store a batch, however often it takes; None: it did not come to that before the end."""

@@ -116,7 +116,7 @@ class Routing:
 
     def __init__(self, rules: Sequence[Rule], *, invoke: bool = False, lane: str = MAIN_LANE) -> None:
         self._invoke = invoke
-        self._lane = lane
+        self.lane = lane
         self._rules = [_Compiled(rule, key) for rule, key in zip(rules, keys_of(rules), strict=True)]
         self._owners: Mapping[str, str] = {}
         self._left = False
@@ -159,7 +159,7 @@ class Routing:
             ways = self._ways[key] = self._find(*key)
         if ways is None:
             error = f"no rule takes topic {message.topic!r}"
-            return [Refused(None, unread_job(message, now_ms, lane=self._lane), "no_rule", error)]
+            return [Refused(None, unread_job(message, now_ms, lane=self.lane), "no_rule", error)]
         return [_follow(way, message, now_ms) for way in ways]
 
     def again(self, kept: Unread) -> list[tuple[str, Routed]]:
@@ -168,7 +168,7 @@ class Routing:
         Each with the key of the rule; by that a rule is known that has moved here from another lane.
         """
         message = message_of(kept)
-        own = kept.lane == self._lane
+        own = kept.lane == self.lane
         if own and self._invoke and (queue := invoked(message.topic)) is not None:
             return [(INVOKE.text, _invoke(message, queue, kept.received_at))]
         meant = [rule for rule in self._rules if rule.key == kept.rule or (own and rule.key not in kept.others)]

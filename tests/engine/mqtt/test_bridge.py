@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +14,12 @@ from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs.intake import UNROUTABLE
 from hubqueue.hub.verbs.overflow import MAX_OVERFLOW, OVERFLOW
 from hubqueue.model.bounds import QueueBounds
+from hubqueue.model.decode import Decode, Payload
 from hubqueue.model.job import Dedup, Options
 from hubqueue.model.state import State
 from hubqueue.mqtt.entry import BATCH
 from hubqueue.mqtt.inflight import ENTRY_BYTES
+from hubqueue.mqtt.reroute import RulesAgain
 from hubqueue.mqtt.rules import Rule
 from support.bridged import bridged, data, jobs, opened
 from support.mosquitto import VERSIONS, Mosquitto
@@ -213,6 +217,32 @@ async def test_qos_0_beyond_its_bound_is_dropped_and_counted(tmp_path: Path) -> 
         hub.over_cap = False
         await until(lambda: bridge.stats.enqueued == 30)
         assert bridge.stats.acknowledged == 0
+
+
+class Broken(Payload):
+    """A decoder with a defect."""
+
+    def decoder(self) -> Decode:
+        return lambda payload: 1 // 0
+
+
+async def test_what_a_defect_kept_goes_again_through_the_rules_of_its_lane(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.CRITICAL, "hubqueue.mqtt.entry")
+    main, bulk = Rule(topic="bulk/#", queue="all"), Rule(topic="bulk/#", queue="bulk", lane="bulk")
+    broken = replace(bulk, payload=Broken())
+    async with (
+        Mosquitto(tmp_path) as broker,
+        opened(tmp_path) as hub,
+        bridged(hub, broker.port, [main, broken]) as bridge,
+    ):
+        await publish(broker.port, [("bulk/x", b"1")])
+        await until(lambda: (bridge.stats.unroutable, bridge.stats.enqueued) == (1, 1))
+        (dead,) = (await hub.list_jobs(UNROUTABLE, (State.FAILED,))).jobs
+        again = RulesAgain([main, bulk]).reroute(dead)
+        assert again is not None
+        assert [each.queue for each in again.arrivals] == ["bulk"]
 
 
 async def test_every_copy_that_is_dropped_counts_for_its_rules(tmp_path: Path) -> None:
