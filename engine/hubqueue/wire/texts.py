@@ -75,6 +75,6 @@ def _complaint(message: str) -> str:
         bound = limit["bound"].removesuffix(".0")
         return f"must be at {'least' if limit['sign'] == '>=' else 'most'} {bound}"
     wanted = _TYPE.match(message)
-    if wanted is None or "of length" in message:
+    if wanted is None or "of length" in message or "matching regex" in message:
         return "is not valid"
     return "must be " + next((words for kind, words in _WANTED if kind in wanted["wanted"]), "something else")

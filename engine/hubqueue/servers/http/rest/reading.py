@@ -25,7 +25,7 @@ from hubqueue.servers.http.once import Once
 from hubqueue.servers.http.reach import session_of
 from hubqueue.servers.http.rest.fields import IN_PATH, IdempotencyKey
 from hubqueue.servers.http.rest.route import Asked, Route
-from hubqueue.wire.texts import field_text
+from hubqueue.wire.texts import field_text, protocol_text
 from hubqueue.wire.whole import converted
 
 MAX_BODY_BYTES: Final = 16 * 1024 * 1024  # as a PUSHB has at most; decoding it takes some 60 ms of the loop
@@ -33,6 +33,7 @@ JSON: Final = "application/json"
 KEY: Final = "Idempotency-Key"
 ENCODINGS: Final = ("", "identity", "gzip", "deflate")
 
+_AT: Final = re.compile(r" - at `\$\.(\w+)")  # the parameter that is wrong
 _INTEGER: Final = re.compile(r"(-?[0-9]{1,18})(?:\.0*)?\Z")  # 1500.0 is as good as 1500
 _ANSWERS: Final = ("*/*", "application/*", JSON, "application/problem+json", "application/problem+*")
 
@@ -151,7 +152,34 @@ def read_texts(kind: type[msgspec.Struct], texts: Mapping[str, list[str]]) -> An
         if read is None:
             raise Invalid(f"There is no parameter {name[:100]!r}", hint=f"there are: {', '.join(fields) or 'none'}")
         values[name] = read(name, given)
-    return convert(values, kind, "parameters")
+    try:
+        return msgspec.convert(values, kind)
+    except msgspec.ValidationError as error:
+        wrong = _AT.search(str(error))
+        raise Invalid(protocol_text(str(error)), hint=_hints(kind).get(wrong[1], "") if wrong else "") from error
+
+
+@functools.cache
+def _hints(kind: type[msgspec.Struct]) -> Mapping[str, str]:
+    """What a parameter may be, where that is said."""
+    info = inspect.type_info(kind)
+    assert isinstance(info, inspect.StructType)
+    return {field.encode_name: _hint(field.type) for field in info.fields}
+
+
+def _hint(kind: inspect.Type) -> str:
+    match kind:
+        case inspect.UnionType(types=types):
+            return next(filter(None, map(_hint, types)), "")
+        case inspect.Metadata(type=type, extra_json_schema=schema):
+            return (schema or {}).get("description", "") or _hint(type)
+        case inspect.ListType(item_type=item):
+            return _hint(item)
+        case inspect.LiteralType(values=values):
+            return f"one of {', '.join(map(str, values))}"
+        case inspect.EnumType(cls=cls):
+            return f"one of {', '.join(str(each.value) for each in cls)}"
+    return ""
 
 
 @functools.cache

@@ -93,6 +93,25 @@ async def test_no_content_type_means_bytes(rest: Rest) -> None:
     assert (await jobs(rest, answer["ids"]))[0]["data"] == {"$bytes": "YWJj"}
 
 
+@pytest.mark.parametrize(
+    ("query", "words"),
+    [
+        ("?nan=zero", "nan is not valid"),
+        ("?timeunit=h", "timeunit is not valid"),
+        ("?times=", "times[0] is not valid"),
+        ("?delimiter=x", "delimiter is not valid"),
+        ("?delay=-5", "delay must be at least 0"),
+        ("?attempts=0", "attempts must be at least 1"),
+        ("?priority=1.5", "priority must be an integer"),
+    ],
+)
+async def test_a_wrong_option_is_named(rest: Rest, query: str, words: str) -> None:
+    answer = await rest.ask("POST", f"/queues/q/feed{query}", data=b"1", headers={"Content-Type": "text/plain"})
+    assert (answer.status, answer.body["detail"]) == (422, words)
+    choices = {"nan": "refuse", "timeunit": "ms"}.get(query[1:].partition("=")[0], "")
+    assert choices in answer.body.get("hint", "")
+
+
 REFUSED: dict[str, tuple[str, str, bytes, int, str]] = {
     "form": ("application/x-www-form-urlencoded", "", b"t=1", 415, "unsupported_media_type"),
     "charset": ("text/plain; charset=klingon", "", b"x", 415, "unsupported_media_type"),
