@@ -112,7 +112,9 @@ def purge(hub: Hub, queue: str, yes: bool, as_json: bool) -> None:
 
     if not yes:
         dead = hub.ask(lambda remote: remote.counts(queue)).failed
-        click.confirm(f"Delete {dead:,} dead jobs of queue {queue} for good?", abort=True, err=True)
+        click.confirm(
+            f"Delete {dead:,} dead {'job' if dead == 1 else 'jobs'} of queue {queue} for good?", abort=True, err=True
+        )
     count = hub.ask(lambda remote: remote.purge(queue))
     if as_json:
         print_json({"purged": count})

@@ -6,6 +6,7 @@ Used for backups and their return. A name that is taken is never taken away: not
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import shutil
 import tempfile
@@ -17,20 +18,54 @@ from typing import Final
 from hubqueue.errors import DiskFull, Invalid, StoreError
 
 PRIVATE: Final = 0o600
+PART: Final = ".hubqueue-part"
 NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EMLINK})  # FAT, some network drives
 
 
 @contextmanager
 def part_of(target: Path) -> Iterator[Path]:
-    """An empty private file in the folder of `target`, to be put in its place; what is left of it is deleted."""
-    fd, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".part", dir=target.parent)
-    os.close(fd)
+    """An empty private file in the folder of `target`, to be put in its place; what is left of it is deleted.
+
+    So is what others left there that were killed meanwhile: it may be as large as the job file.
+    """
+    for left in target.parent.glob(f".*{PART}"):
+        _remove_left(left)
+    fd, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=PART, dir=target.parent)
     part = Path(name)
     try:
+        _lock(fd)
         yield part
     finally:
-        for ending in ("", "-wal", "-shm", "-journal"):
-            part.with_name(part.name + ending).unlink(missing_ok=True)
+        _remove(part)
+        os.close(fd)
+
+
+def _remove_left(part: Path) -> None:
+    try:
+        fd = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        if os.fstat(fd).st_size and _lock(fd):  # an empty one may have been made just now, and takes no space
+            _remove(part)
+    except OSError:
+        pass  # it is in nobody's way
+    finally:
+        os.close(fd)
+
+
+def _lock(fd: int) -> bool:
+    """For as long as it is open. False: another has it, or this file system knows no locks."""
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
+
+
+def _remove(part: Path) -> None:
+    for ending in ("", "-wal", "-shm", "-journal"):
+        part.with_name(part.name + ending).unlink(missing_ok=True)
 
 
 def copy(source: Path, target: Path) -> None:

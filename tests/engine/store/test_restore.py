@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import sqlite3
 import stat
@@ -74,7 +75,7 @@ async def test_files_are_private_from_their_first_byte(tmp_path: Path, monkeypat
     real = private.shutil.copyfileobj
 
     def looking(*args: object) -> None:
-        seen.update(_mode(path) for path in tmp_path.iterdir() if ".part" in path.name)
+        seen.update(_mode(path) for path in tmp_path.iterdir() if private.PART in path.name)
         real(*args)
 
     monkeypatch.setattr(private.shutil, "copyfileobj", looking)
@@ -226,3 +227,19 @@ def test_a_file_moved_to_another_disk_stays_private_and_overwrites_nothing(tmp_p
         with pytest.raises(FileExistsError):
             private.move(written, usb / "mine.db")
         assert ((usb / "mine.db").read_bytes(), written.read_bytes()) == (b"jobs", b"other")
+
+
+def test_what_a_killed_backup_left_is_deleted_by_the_next_and_what_one_still_writes_is_not(tmp_path: Path) -> None:
+    left, under_way = tmp_path / f".a.db.1{private.PART}", tmp_path / f".b.db.2{private.PART}"
+    log = left.with_name(left.name + "-wal")
+    foreign = tmp_path / ".download.part"
+    for path in (left, log, under_way, foreign):
+        path.write_bytes(b"half of it")
+    with under_way.open("rb") as writing:
+        fcntl.flock(writing, fcntl.LOCK_EX)
+        with private.part_of(tmp_path / "c.db") as part, private.part_of(tmp_path / "d.db") as other:
+            part.write_bytes(b"also under way")
+            with private.part_of(tmp_path / "e.db"):
+                pass
+            assert sorted(tmp_path.iterdir()) == sorted([under_way, foreign, part, other])
+    assert sorted(tmp_path.iterdir()) == sorted([under_way, foreign])
