@@ -6,9 +6,11 @@ Rule: a value is shown only when no part of its path names a secret.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from typing import Any, Final
 
 import voluptuous as vol
@@ -90,5 +92,17 @@ def shown(path: Path, value: Any) -> str:
     """The value as it may be shown: short, and hidden where the path names a secret."""
     if _SECRET_KEYS.intersection(part for part in path if isinstance(part, str)):
         return "<hidden>"
-    text = _URL_PASSWORD.sub(r"\1***@", repr(value))
+    text = _URL_PASSWORD.sub(r"\1***@", _written(value))
     return text if len(text) <= _MAX_SHOWN_CHARS else text[: _MAX_SHOWN_CHARS - 3] + "..."
+
+
+def _written(value: Any) -> str:
+    """In words of YAML and JSON: a configuration has null and true, not None and True."""
+    if isinstance(value, str):
+        return repr(value)
+    if isinstance(value, date):
+        return str(value)
+    try:
+        return json.dumps(value, ensure_ascii=False, default=str)
+    except (TypeError, ValueError, RecursionError):  # a date as a key, or what holds itself
+        return repr(value)

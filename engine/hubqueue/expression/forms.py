@@ -11,6 +11,8 @@ from collections.abc import Collection, Mapping
 from typing import Any, Final
 from urllib.parse import quote
 
+from jinja2 import nodes
+
 from hubqueue.expression.compiler import Compiled, Compiler
 from hubqueue.expression.fault import ExpressionFailed, NotThere
 from hubqueue.expression.missing import MISSING, Lack, path_of
@@ -19,6 +21,7 @@ from hubqueue.expression.parsing import expression, short, template
 from hubqueue.expression.shown import shown
 from hubqueue.expression.templates import Show, TemplateCompiler
 from hubqueue.expression.work import SHARED, UNITS, Work, weigh
+from hubqueue.model.topic import check_topic
 
 _SCALARS: Final = frozenset({str, bool, bytes})
 _BITS_64: Final = 2**64
@@ -119,8 +122,14 @@ def _level(work: Work, value: Any) -> str:
 class Topic(Text):
     """A template that makes a topic of MQTT: its `/` are the author's, so that data cannot choose where it leads.
 
-    A template that is one value and nothing else says that the data names the whole topic.
+    A template that is one value and nothing else says that the data names the whole topic. Errors: Invalid, where what
+    stands around the values can be in no topic.
     """
+
+    def __init__(self, text: str, names: Collection[str] | None = None) -> None:
+        super().__init__(text, names)
+        for written in template(text).find_all(nodes.TemplateData):
+            check_topic(written.data)
 
     def _show(self) -> Show:
         return shown if _ONE_VALUE.match(self.text) else _level

@@ -124,6 +124,9 @@ def test_a_missing_extra_is_found_with_the_configuration(
         ({**MQTT, "mqtt": {}}, "mqtt.topic"),
         ({**MQTT, "mqtt": {"topic": "{{ dat.a }}"}}, "mqtt.topic"),
         ({**MQTT, "mqtt": {"topic": "{{ data.a"}}, "mqtt.topic"),
+        ({**MQTT, "mqtt": {"topic": "a/{{ data.a }}/#"}}, "mqtt.topic"),
+        ({**MQTT, "mqtt": {"topic": "a/+/b"}}, "mqtt.topic"),
+        ({**MQTT, "mqtt": {"topic": "a\x07/{{ data.a }}"}}, "mqtt.topic"),
         ({**MQTT, "mqtt": {"topic": "a", "password": "x"}}, "mqtt.password"),
         (
             {**MQTT, "mqtt": {"topic": "a", "username": "u", "password": "x", "password_file": "here"}},

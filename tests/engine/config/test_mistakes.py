@@ -67,6 +67,21 @@ def test_the_report_names_file_line_path_value_and_hint(tmp_path: Path) -> None:
     assert "first on line 15" in found["log"].hint
 
 
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("null", "null"),
+        ("true", "true"),
+        ("[null, {a: false}]", '[null, {"a": false}]'),
+        ("2026-11-30", "2026-11-30"),
+        (".nan", "NaN"),
+        ("{2026-11-30: 1}", ""),
+    ],
+)
+def test_a_value_is_told_in_the_words_of_yaml(tmp_path: Path, written: str, told: str) -> None:
+    assert f"must be text, not {told}" in str(by_path(mistakes(tmp_path, f"data_path: {written}"))["data_path"])
+
+
 def test_invalid_yaml_is_told_with_its_line(tmp_path: Path) -> None:
     (mistake,) = mistakes(tmp_path, "tcp:\n  port: 1\n bad: 2\n")
     assert mistake.line == 3

@@ -80,6 +80,7 @@ to:
         ("name: p\nto: {que: out}", {"2:to.que": "did you mean 'queue'"}),
         ("name: p\nto: {queue: {queue: q, name: '{{ x }}'}}", {"2:to.queue.name": "there is no 'x'"}),
         ("name: p\nto: {channel: a/b}", {"2:to.channel": "invalid characters"}),
+        ("name: p\nto: {mqtt: {topic: 'a/{{ data.b }}/#'}}", {"2:to.mqtt.topic": "holds a wildcard"}),
         ("name: p\nto:\n- queue: a\n- mqtt: {}", {"4:to[1].mqtt.topic": "is missing"}),
         ("name: p\nto: {forward: {to: 'tcp://h'}}", {"2:to.forward.target": "is missing"}),
         ("name: p\nto: {forward: {to: 'gopher://h'}}", {"2:to.forward.to": "must start with"}),
