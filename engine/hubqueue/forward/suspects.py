@@ -8,6 +8,7 @@ Pure bookkeeping; told the time, what passed and what broke off by the forwarder
   the link's trouble: after a few everything goes back to its place, in order, and nothing is charged (P5).
 - What is set aside is tried again alone, at growing distances, until it passes or its charges reach the cap.
 - By answers alone, with no job that passes, no more than a few are given up: others that break off too speak for them.
+  None is for silence: a disk that hangs there looks the same, and pings are answered all the while.
 Source: engine-rules 26 and 40.
 """
 
@@ -166,7 +167,7 @@ class Suspects:
         suspect = self._of.setdefault(leased.job.id, _Suspect(self._passed, down))
         witnessed = beside or self._passed > suspect.seen
         suspect.proved = suspect.proved or witnessed
-        early = suspect.charges < self._first_tries or self._is_lonely
+        early = suspect.charges < self._first_tries or (self._is_lonely and down.reason is not Reason.TIMEOUT)
         answered = well and (suspect.proved or (early and down.reason in BROKE_OFF))
         charged = down.reason in BROKE_OFF | ANSWERED and (witnessed or answered)
         suspect.seen, suspect.down, suspect.trying = self._passed, down, False

@@ -205,6 +205,25 @@ async def test_the_only_job_is_given_up_by_answers_alone_and_a_few_at_most() -> 
     assert sink.taken == [99]
 
 
+async def test_p5_the_only_job_is_not_given_up_for_silence_until_another_passes() -> None:
+    """A disk that hangs there looks the same, and the connection is well."""
+    sink = Breaking({0, 1}, "is silent")
+    async with hub_with(2) as hub:
+        run = Run(hub, sink)
+        async with run.forwarder:
+            await until(lambda: sink.tries.count([0]) > 4 * CAP and sink.tries.count([1]) > 4 * CAP)
+            assert run.refused == []
+            sink.poison.discard(0)  # it was the other side after all
+            await until(lambda: sink.taken == [0])
+            await add(hub, 2, 3, 4, 5)  # and the other is what it seemed to be
+            await until(lambda: len(sink.taken) == 5)
+            for number in range(10, 10 + 2 * CAP):
+                await add(hub, number)
+                await until(lambda: number in sink.taken)  # noqa: B023
+            await run.through()
+    assert len(run.refused) == 1
+
+
 async def test_what_is_set_aside_raises_an_alert_that_names_it_and_others_go_on() -> None:
     sink = Breaking({0}, "hangs up")
     async with hub_with(0) as hub:
