@@ -25,7 +25,7 @@ from hubqueue.sources.consumer import Consumer
 from hubqueue.sources.entry import Entry
 from hubqueue.sources.mark import Mark
 from hubqueue.sources.message import Message
-from hubqueue.sources.partition import Committed, Known, OutOfRange, Partition, message_of
+from hubqueue.sources.partition import DOUBTS, Committed, Known, OutOfRange, Partition, Short, message_of
 from hubqueue.sources.routing import Routing
 from hubqueue.sources.settings import KafkaSource
 from hubqueue.sources.status import Status
@@ -38,7 +38,6 @@ COMMIT_S: Final = 1.0  # between commits: what is read again because of it is kn
 SLICE: Final = 100  # records routed before other work on the loop gets a turn: about 1 ms
 FIRST_RETRY_S, MAX_RETRY_S = 1.0, 30.0
 LEAVE_S: Final = 10.0
-DOUBTS: Final = 5  # until it is believed that a partition is shorter than what was read of it
 NOTHING: Final = Mark(0, 0)
 
 
@@ -252,8 +251,7 @@ class KafkaFeed:
         An end that is before what was read does not say so: brokers are behind for a moment. The last record that was
         stored does. It is asked for, too, where nothing is committed any more: brokers forget that with the topic.
         """
-        short = known.end < max(mark.next, 0 if known.committed is None else known.committed.offset)
-        if not short and (known.committed is not None or mark.next <= known.begin):
+        if not known.is_short(mark.next) and (known.committed is not None or mark.next <= known.begin):
             return False
         if mark.next > known.begin:
             try:
@@ -264,9 +262,7 @@ class KafkaFeed:
                 return not mark.fits(message_of(record))
         if self._doubts < DOUBTS:
             self._doubts += 1
-            raise LinkDown(
-                f"{partition} seems to end before what was read of it, at {known.end}; it is looked at again"
-            )
+            raise Short(partition, known)
         return True
 
     async def _pass_over(self, consumer: Consumer, error: OutOfRange) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from aiokafka.structs import ConsumerRecord
 
 from hubqueue.errors import LinkDown
 from hubqueue.sources.message import Message, text_of
+
+DOUBTS: Final = 5  # looks until it is believed that a partition is shorter than what was read of it
 
 
 class Partition(NamedTuple):
@@ -37,6 +39,10 @@ class Known:
     end: int
     committed: Committed | None
 
+    def is_short(self, stored: int = 0) -> bool:
+        """Whether it seems to end before what was read of it."""
+        return self.end < max(stored, 0 if self.committed is None else self.committed.offset)
+
     @property
     def sound(self) -> Committed | None:
         """What is committed, unless the topic was made anew since then. It may be before `begin`: then some is lost."""
@@ -47,6 +53,13 @@ class Known:
         if self.committed is None and not stored:
             return self.begin if start == "earliest" else self.end
         return max(self.begin, stored, 0 if self.committed is None else self.committed.offset)
+
+
+class Short(LinkDown):
+    """A partition seems to end before what was read of it: made anew, or its broker is behind for a moment."""
+
+    def __init__(self, partition: Partition, known: Known) -> None:
+        super().__init__(f"{partition} seems to end before what was read of it, at {known.end}; it is looked at again")
 
 
 class OutOfRange(LinkDown):
