@@ -139,7 +139,7 @@ class Answers:
         if due.breaks < MAX_BREAKS:
             self._ended.append(due)
         else:
-            await self._give_up(due, f"the connection broke {due.breaks} times over this answer: {error}")
+            await self._give_up(due, f"the connection broke {due.breaks} times over this answer: {error.message}")
 
     async def _too_large(self, due: _Ended, error: HubqueueError) -> None:
         """Who asked is to know at least that the job has ended."""

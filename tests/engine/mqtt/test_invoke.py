@@ -240,6 +240,7 @@ async def test_an_answer_that_breaks_the_link_is_given_up_and_others_pass(tmp_pa
         assert proxy.hung_up == MAX_BREAKS
         (dead,) = (await hub.list_jobs(RESPONSES, [State.FAILED])).jobs
         assert "broke 5 times over this answer" in str(dead.history.error)
+        assert "tried again by itself" not in str(dead.history.error)
         await until(lambda: bridge.links[""].up)
         await ask(sender, "math", b"last")
         await work_one(hub, "math", Complete())
