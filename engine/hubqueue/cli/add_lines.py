@@ -11,6 +11,7 @@ import os
 import secrets
 import signal
 import stat
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, BinaryIO, Final, NamedTuple
@@ -146,6 +147,9 @@ def _ended_at_once() -> Iterator[None]:
     def end(number: int, frame: object) -> None:
         raise KeyboardInterrupt
 
+    if threading.current_thread() is not threading.main_thread():  # which has its own way to hear of it
+        yield
+        return
     before = signal.signal(signal.SIGINT, end)
     try:
         yield
