@@ -20,12 +20,13 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from hubqueue.broker.answer import Answer
 from hubqueue.broker.broker import Broker
 from hubqueue.broker.failures import LOST, UNANSWERED, translated
 from hubqueue.broker.message import Message
 from hubqueue.broker.packets import pubacks
 from hubqueue.broker.stream import Stream
-from hubqueue.errors import HubqueueError, PayloadTooLarge
+from hubqueue.errors import HubqueueError, LinkDown, PayloadTooLarge
 
 Version = Literal["5", "3.1.1"]
 T = TypeVar("T")
@@ -98,7 +99,9 @@ class Connection(Stream):
         self._begin = callbacks.begun
         self._begun = False
         self.max_bytes: int | None = None  # of a packet that the broker takes; None: it did not say
-        self.pending_calls_threshold = 1_000_000  # publishes are bounded by their callers
+        self.pending_calls_threshold = 1_000_000  # subscribes are few
+        self._asked: dict[int, asyncio.Future[Answer]] = {}
+        self._disconnected.add_done_callback(self._forget)
 
     async def open(self) -> None:
         """Connect and log in. An answer to CONNECT must come within answer_s.
@@ -171,8 +174,8 @@ class Connection(Stream):
 
     async def send(
         self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, correlation: bytes | None = None
-    ) -> None:
-        """Publish, and for QoS 1 wait for the broker's acknowledgement.
+    ) -> Answer:
+        """Publish; for QoS 1 what the broker says of it.
 
         Errors: LinkDown; PayloadTooLarge for what the broker would end the connection for.
         """
@@ -186,9 +189,37 @@ class Connection(Stream):
                 f"a message of {size} bytes, and MQTT broker {self._broker.url} takes {self.max_bytes}"
             )
         try:
-            await self._unless_ended(self.publish(topic, payload, qos=qos, retain=retain, properties=properties))
-        except aiomqtt.MqttError as error:
-            raise self._translated(error) from error
+            async with asyncio.timeout(self.timeout):
+                return await self._put(topic, payload, qos, retain, properties)
+        except TimeoutError:
+            raise self._translated(aiomqtt.MqttError("Operation timed out")) from None
+
+    def _put(
+        self, topic: str, payload: bytes, qos: int, retain: bool, properties: Properties | None
+    ) -> asyncio.Future[Answer]:
+        """Send it off. Done when the broker has answered, or with QoS 0 when it is on its way; else LinkDown."""
+        answer: asyncio.Future[Answer] = self._loop.create_future()
+        if self.ended:
+            answer.set_exception(self._gone())
+            return answer
+        sent = self._client.publish(topic, payload, qos, retain, properties)
+        if sent.rc != paho.MQTT_ERR_SUCCESS:
+            answer.set_exception(self._gone())
+        elif sent.is_published():
+            answer.set_result(Answer())
+        else:
+            self._asked[sent.mid] = answer
+        return answer
+
+    def _gone(self) -> LinkDown:
+        return LinkDown(f"MQTT broker {self._broker.url}: {LOST}")
+
+    def _forget(self, _: asyncio.Future[None]) -> None:
+        """The connection has ended: nobody will answer any more."""
+        asked, self._asked = self._asked, {}
+        for answer in asked.values():
+            if not answer.done():
+                answer.set_exception(self._gone())
 
     def packet_bytes(self, topic: str, payload: bytes, properties: Properties | None) -> int:
         """Bytes of the packet that publishes this."""
@@ -227,6 +258,15 @@ class Connection(Stream):
             self._begin(flags.session_present, self._five and named)
             self._begun = True
         super()._on_connect(client, userdata, flags, reason_code, properties)
+
+    def _on_publish(
+        self, client: paho.Client, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties
+    ) -> None:
+        code = self._codes.pop(mid, 0)
+        answer = self._asked.pop(mid, None)
+        if answer is not None and not answer.done():
+            answer.set_result(Answer(code))
+        super()._on_publish(client, userdata, mid, reason_code, properties)
 
     def _on_disconnect(
         self,

@@ -15,6 +15,7 @@ from hubqueue.broker.message import NO_EXTRAS, Extras, Message
 from hubqueue.errors import ProtocolError
 
 PUBLISH: Final = 0x30
+PUBACK: Final = 0x40
 QOS_2: Final = 0x04  # the bit in a PUBLISH header
 
 _MAX_LENGTH_BYTES: Final = 4

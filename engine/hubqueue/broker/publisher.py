@@ -17,9 +17,9 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from hubqueue.broker.answer import Answer
 from hubqueue.broker.broker import Broker
 from hubqueue.broker.connection import Callbacks, Connection, Version
-from hubqueue.broker.failures import LOST
 from hubqueue.errors import LinkDown, ProtocolError
 
 UNDER_WAY: Final = 100  # more would not be faster, and all of them come again when the connection is lost
@@ -34,13 +34,6 @@ class Outgoing(msgspec.Struct, frozen=True, gc=False):
     retain: bool = False
     content_type: str | None = None
     user: tuple[tuple[str, str], ...] = ()
-
-
-class Answer(msgspec.Struct, frozen=True, gc=False):
-    """What the broker says of one message: an MQTT 5 reason code, 0 with 3.1.1; text: the code in words."""
-
-    code: int
-    text: str
 
 
 class Publisher(Connection):
@@ -70,9 +63,7 @@ class Publisher(Connection):
         self.retains = True
         self._takes_qos_1 = True
         self._room = asyncio.Semaphore(UNDER_WAY if self._five else UNDER_WAY_3_1_1)
-        self._asked: dict[int, asyncio.Future[Answer]] = {}
         self._client.max_inflight_messages_set(0)  # that is _room's business
-        self._disconnected.add_done_callback(self._forget)
 
     async def open(self) -> None:
         """Connect and log in. Errors: VersionRefused, NotAuthenticated, LinkDown, ProtocolError."""
@@ -91,7 +82,7 @@ class Publisher(Connection):
         try:
             for message in messages:
                 await self._room.acquire()
-                answers.append(self._put(message))
+                answers.append(self._put_out(message))
             return [_answer(each) for each in await asyncio.gather(*answers, return_exceptions=True)]
         finally:
             for answer in answers:
@@ -100,18 +91,9 @@ class Publisher(Connection):
                 elif not answer.cancelled():
                     answer.exception()  # read, so that asyncio does not call it forgotten
 
-    def _put(self, message: Outgoing) -> asyncio.Future[Answer]:
-        properties = self._packet_properties(message)
-        answer: asyncio.Future[Answer] = self._loop.create_future()
+    def _put_out(self, message: Outgoing) -> asyncio.Future[Answer]:
+        answer = self._put(message.topic, message.payload, 1, message.retain, self._packet_properties(message))
         answer.add_done_callback(lambda done: self._room.release())
-        if self.ended:
-            answer.set_exception(self._gone())
-            return answer
-        sent = self._client.publish(message.topic, message.payload, 1, message.retain, properties)
-        if sent.rc != paho.MQTT_ERR_SUCCESS:
-            answer.set_exception(self._gone())
-        else:
-            self._asked[sent.mid] = answer
         return answer
 
     def _packet_properties(self, message: Outgoing) -> Properties | None:
@@ -123,16 +105,6 @@ class Publisher(Connection):
         if message.user:
             properties.UserProperty = list(message.user)
         return properties
-
-    def _gone(self) -> LinkDown:
-        return LinkDown(f"MQTT broker {self._broker.url}: {LOST}")
-
-    def _forget(self, _: asyncio.Future[None]) -> None:
-        """The connection has ended: nobody will answer any more."""
-        asked, self._asked = self._asked, {}
-        for answer in asked.values():
-            if not answer.done():
-                answer.set_exception(self._gone())
 
     def _on_connect(
         self,
@@ -147,14 +119,6 @@ class Publisher(Connection):
             self._takes_qos_1 = getattr(properties, "MaximumQoS", 2) != 0
             self._room = asyncio.Semaphore(min(UNDER_WAY, getattr(properties, "ReceiveMaximum", UNDER_WAY)))
         super()._on_connect(client, userdata, flags, reason_code, properties)
-
-    def _on_publish(
-        self, client: paho.Client, userdata: Any, mid: int, reason_code: ReasonCode, properties: Properties
-    ) -> None:
-        answer = self._asked.pop(mid, None)
-        if answer is not None and not answer.done():
-            answer.set_result(Answer(reason_code.value, str(reason_code)))
-        super()._on_publish(client, userdata, mid, reason_code, properties)
 
 
 def _answer(outcome: Answer | BaseException) -> Answer | LinkDown:

@@ -23,11 +23,12 @@ import paho.mqtt.client as paho
 
 from hubqueue.broker.broker import Broker
 from hubqueue.broker.message import Message
-from hubqueue.broker.packets import PUBLISH, QOS_2, Packet, Splitter, read_publish
+from hubqueue.broker.packets import PUBACK, PUBLISH, QOS_2, Packet, Splitter, read_publish
 from hubqueue.errors import ProtocolError
 
 log = logging.getLogger(__name__)
 
+_ID_BYTES: Final = 2  # of the packet id that a PUBACK begins with
 _READ_BYTES: Final = 65_536  # a few hundred readings: about 2 ms of the loop
 
 
@@ -51,6 +52,7 @@ class Stream(aiomqtt.Client):
         self._paused = False
         self._was_paused = False  # since the last look at the pings
         self._splitter = Splitter(broker.max_packet_bytes)
+        self._codes: dict[int, int] = {}  # reason codes of PUBACKs, by packet id: paho is not shown them
         self._split: deque[Packet] = deque()  # read and not taken: what stood behind the packet that made us pause
 
     @property
@@ -148,13 +150,17 @@ class Stream(aiomqtt.Client):
         if packet.header & 0xF0 == PUBLISH and not packet.header & QOS_2:
             self._received(read_publish(packet, five=self._five))
             return
+        body = packet.body
+        if packet.header & 0xF0 == PUBACK and len(body) > _ID_BYTES:
+            self._codes[int.from_bytes(body[:_ID_BYTES], "big")] = body[_ID_BYTES]
+            body = body[:_ID_BYTES]
         self._client._in_packet = {
             "command": packet.header,
             "have_remaining": 1,
             "remaining_count": [],
             "remaining_mult": 1,
-            "remaining_length": len(packet.body),
-            "packet": bytearray(packet.body),
+            "remaining_length": len(body),
+            "packet": bytearray(body),
             "to_process": 0,
             "pos": 0,
         }

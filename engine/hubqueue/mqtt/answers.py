@@ -26,7 +26,7 @@ from hubqueue.model.limits import MAX_LEASE_MS, MAX_WAIT_MS
 from hubqueue.model.outcome import Complete, Outcome, Reject, Settlement
 from hubqueue.model.state import LABELS, State
 from hubqueue.mqtt.invoke import RESPONSES, Answer
-from hubqueue.mqtt.link import NotConnected
+from hubqueue.mqtt.link import NotConnected, NotTaken
 from hubqueue.mqtt.stats import Stats
 from hubqueue.mqtt.tasks import watched
 
@@ -64,7 +64,8 @@ class _Ended(msgspec.Struct):
 
 
 class Answers:
-    """`start` until `close`. publish raises NotConnected, LinkDown when it broke meanwhile, PayloadTooLarge."""
+    """`start` until `close`. publish raises NotConnected, LinkDown when it broke meanwhile, NotTaken,
+    PayloadTooLarge."""
 
     def __init__(self, hub: Hub, publish: Publish, stats: Stats) -> None:
         self._hub = hub
@@ -129,6 +130,8 @@ class Answers:
                 await asyncio.sleep(backoff.next_s())
             except PayloadTooLarge as error:
                 await self._too_large(due, error)
+            except NotTaken as error:
+                await self._give_up(due, error.message)
             else:
                 backoff.reset()
                 self._stats.answered += await self._settle(due, Complete(remove=True))

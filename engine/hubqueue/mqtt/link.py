@@ -15,13 +15,14 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
+from hubqueue.broker.answer import FAILED_FROM, TOO_LARGE
 from hubqueue.broker.broker import Broker
 from hubqueue.broker.connection import Asked, Callbacks, Connection, Status, Version
 from hubqueue.broker.message import Message
 from hubqueue.broker.versions import Versions
 from hubqueue.client.backoff import Backoff
 from hubqueue.client.tls import client_context
-from hubqueue.errors import HubqueueError, LinkDown
+from hubqueue.errors import HubqueueError, Invalid, LinkDown, PayloadTooLarge
 from hubqueue.mqtt.tasks import watched
 
 log = logging.getLogger(__name__)
@@ -41,6 +42,10 @@ HEALTHY_S: Final = 30.0  # a connection that held this long starts the back-off 
 
 class NotConnected(LinkDown):
     """Nothing was sent."""
+
+
+class NotTaken(Invalid):
+    """The broker refuses this message, and goes on with others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,14 +150,18 @@ class Link:
     async def publish(
         self, topic: str, payload: bytes, *, qos: int = 1, retain: bool = False, correlation: bytes | None = None
     ) -> None:
-        """Publish, and with QoS 1 wait for the broker.
+        """Publish, and with QoS 1 wait for what the broker says.
 
-        Errors: NotConnected; LinkDown when it ended meanwhile; PayloadTooLarge.
+        Errors: NotConnected; LinkDown when it ended meanwhile; PayloadTooLarge; NotTaken.
         """
         connection = self._connection
         if connection is None or connection.ended or not self.state.up:
             raise NotConnected(f"MQTT broker {self._broker.url}: not connected")
-        await connection.send(topic, payload, qos=qos, retain=retain, correlation=correlation)
+        answer = await connection.send(topic, payload, qos=qos, retain=retain, correlation=correlation)
+        if answer.code == TOO_LARGE:
+            raise PayloadTooLarge(f"MQTT broker {self._broker.url} refuses {len(payload)} bytes: {answer.text}")
+        if answer.code >= FAILED_FROM:
+            raise NotTaken(f"MQTT broker {self._broker.url} refuses {topic}: {answer.text}")
 
     async def unsubscribe(self, topics: Sequence[str]) -> None:
         """Errors: LinkDown."""

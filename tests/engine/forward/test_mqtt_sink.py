@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from hubqueue.errors import LinkDown
 from hubqueue.forward.deliver import advance
-from hubqueue.forward.verdict import Down
+from hubqueue.forward.verdict import Down, Rejected
 from support import certificates
 from support.mosquitto import Mosquitto
 from support.mqtt import client
@@ -222,6 +222,18 @@ async def test_a_job_without_what_the_topic_names_is_refused_alone(broker: Mosqu
     assert first is None
     assert odd is not None
     assert "room" in odd.reason
+
+
+@pytest.mark.parametrize("version", ["2.0", "2.1"])
+async def test_a_message_that_only_its_answer_calls_too_large_is_refused_alone(tmp_path: Path, version: str) -> None:
+    async with (
+        Mosquitto(tmp_path, version, lines=("message_size_limit 800",)) as broker,
+        sink_of(to(broker), mqtt={"topic": "a"}) as sink,
+    ):
+        first, odd, last = (await advance(sink, batch("a", "x" * 1000, "b"))).results
+    assert (first, last) == (None, None)
+    assert isinstance(odd, Rejected)
+    assert (odd.code, "Packet too large" in odd.reason) == ("payload_too_large", True)
 
 
 @pytest.mark.parametrize(("protocol", "bound"), [("5", None), ("3.1.1", "1KB")])

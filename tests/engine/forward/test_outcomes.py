@@ -6,12 +6,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 from hubqueue import errors
 from hubqueue.errors import HubqueueError
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.forward.sinks.http.answer import Reply, failure
+from hubqueue.forward.sinks.postgres.trouble import OF_STATE
 from hubqueue.forward.suspects import ANSWERED, BROKE_OFF, FIRST_TRIES, UNSEEN
 from hubqueue.forward.verdict import HINTS, HINTS_OF_HUBS, OF_CODE, Down, Reason, Rejected, hint, verdict
 
@@ -60,9 +59,6 @@ def test_each_answer_of_an_http_server_means_what_the_table_says() -> None:
 
 
 def test_each_code_of_postgresql_means_what_the_table_says() -> None:
-    pytest.importorskip("asyncpg")
-    from hubqueue.forward.sinks.postgres.trouble import OF_STATE
-
     table = rows("| SQLSTATE | meaning | shown as |")
     told = {state: row for row in table for state in re.findall(r"\b(?:[0-9A-Z]{2}[0-9A-Z]{3}|[0-9A-Z]{2})\b", row[0])}
     for state, meaning in OF_STATE.items():

@@ -6,13 +6,15 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import asyncpg
 import msgspec
 import pytest
 
 from hubqueue.forward.deliver import deliver
 from hubqueue.forward.forwarder import Forwarder
 from hubqueue.forward.sink import Sink
-from hubqueue.forward.verdict import Down, Reason, Rejected
+from hubqueue.forward.sinks.postgres.trouble import meaning
+from hubqueue.forward.verdict import Down, Reason, Rejected, verdict
 from hubqueue.hub.hub import Hub
 from hubqueue.model.job import Job, NewJob
 from hubqueue.model.state import State
@@ -202,10 +204,6 @@ async def test_a_trigger_that_fails_over_one_row_is_that_rows(hub: Hub, server: 
 
 
 def test_a_connection_that_is_lost_is_told_without_the_words_of_a_driver() -> None:
-    asyncpg = pytest.importorskip("asyncpg")
-    from hubqueue.forward.sinks.postgres.trouble import meaning
-    from hubqueue.forward.verdict import verdict
-
     for error in (
         asyncpg.InterfaceError("cannot switch to state 15; another operation (2) is in progress"),
         asyncpg.InternalClientError("got result for unknown protocol state 3"),

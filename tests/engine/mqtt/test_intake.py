@@ -47,7 +47,7 @@ async def test_an_answer_that_has_no_room_does_not_cost_its_job(hub: Hub) -> Non
         return Output("answers", NewJob(data=msgspec.msgpack.encode(id)))
 
     batch = [arrival("q", number, follow=follow) for number in range(3)]
-    assert await hub.run(lambda tx: intake(tx, batch, [])) == Placed(enqueued=3)
+    assert await hub.run(lambda tx: intake(tx, batch, [])) == Placed(enqueued=3, unanswered=2)
     assert await numbers(hub, "q") == [0, 1, 2]
     assert len(await numbers(hub, "answers")) == 1
 

@@ -194,9 +194,15 @@ async def test_a_response_topic_that_brokers_hang_up_on_is_refused_when_the_mess
         assert (bridge.links[""].up, bridge.links[""].since_ms) == (True, since_ms)
 
 
-async def test_a_result_that_the_broker_would_not_take_is_answered_without_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("version", "limit"),  # what it says when one connects, and what it says only of a message that comes
+    [("2.0", "max_packet_size 1000"), ("2.0", "message_size_limit 800"), ("2.1", "message_size_limit 800")],
+)
+async def test_a_result_that_the_broker_would_not_take_is_answered_without_it(
+    tmp_path: Path, version: str, limit: str
+) -> None:
     async with (
-        Mosquitto(tmp_path, lines=("max_packet_size 1000",)) as broker,
+        Mosquitto(tmp_path, version, lines=(limit,)) as broker,
         await Hub.open(tmp_path / "h.db") as hub,
         bridged(hub, broker.port) as bridge,
         client(broker.port) as sender,
@@ -212,6 +218,35 @@ async def test_a_result_that_the_broker_would_not_take_is_answered_without_it(tm
         await ask(sender, "math", b"small")
         await work_one(hub, "math", Complete(msgspec.msgpack.encode("x")))
         assert (await answer(sender))[0]["result"] == "x"
+        assert (bridge.links[""].up, bridge.links[""].since_ms) == (True, since_ms)
+        assert bridge.stats.answered == 2
+
+
+async def test_an_answer_that_the_broker_refuses_is_given_up_and_not_counted_as_answered(tmp_path: Path) -> None:
+    rights = tmp_path / "acl"
+    rights.write_text("topic readwrite hubqueue/#\ntopic readwrite answers/#\n")
+    async with (
+        Mosquitto(tmp_path, lines=(f"acl_file {rights}",)) as broker,
+        await Hub.open(tmp_path / "h.db") as hub,
+        bridged(hub, broker.port) as bridge,
+        client(broker.port) as sender,
+    ):
+        since_ms = bridge.links[""].since_ms
+        await sender.subscribe("answers/#", qos=1)
+        refused = b'{"method": "m", "responseTopic": "no/right"}'
+        await publish(broker.port, [("hubqueue/math/invoke", refused)])
+        await work_one(hub, "math", Complete())
+        await ask(sender, "math", b"right")
+        await work_one(hub, "math", Complete(b"\x04"))
+        assert (await answer(sender))[0]["result"] == 4
+
+        async def given_up() -> bool:
+            return (await hub.counts(RESPONSES)).failed == 1
+
+        await until(given_up)
+        (dead,) = (await hub.list_jobs(RESPONSES, [State.FAILED])).jobs
+        assert "refuses no/right: Not authorized" in str(dead.history.error)
+        assert bridge.stats.answered == 1
         assert (bridge.links[""].up, bridge.links[""].since_ms) == (True, since_ms)
 
 

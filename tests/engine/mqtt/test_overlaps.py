@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from hubqueue.hub.hub import Hub
@@ -172,10 +173,13 @@ async def test_a_channel_message_that_a_rule_takes_as_well_is_heard_once_and_is_
         async with bridged(hub, broker.port, rules, version=version) as bridge:
             await publish(broker.port, numbered("hubqueue/news/messages", 5), qos=0)
             await publish(broker.port, numbered("hubqueue/news/messages", 5, 5))
-            await until(lambda: len(heard) >= 10 and bridge.stats.enqueued >= 20 and not bridge.unacknowledged)
-            assert len(heard) == 10
-            assert await numbers(hub, "everything") == once(10)
-            assert await numbers(hub, "said") == once(10)
+            last = msgspec.msgpack.encode(9)
+            await until(lambda: last in heard and not bridge.unacknowledged and bridge.stats.enqueued >= 2 * len(heard))
+            said = await numbers(hub, "said")
+            assert set(said) >= set(range(5, 10))  # a broker that is busy may drop some of the first five: QoS 0
+            assert set(said.values()) == {1}
+            assert await numbers(hub, "everything") == said
+            assert Counter(heard) == Counter(map(msgspec.msgpack.encode, said))
 
 
 async def test_what_waited_at_the_broker_reaches_overlapping_rules_once(

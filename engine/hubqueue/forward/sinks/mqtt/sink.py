@@ -13,7 +13,8 @@ from typing import Any, Final
 
 import msgspec
 
-from hubqueue.broker.publisher import Answer, Outgoing, Publisher
+from hubqueue.broker.answer import FAILED_FROM, TOO_LARGE, Answer
+from hubqueue.broker.publisher import Outgoing, Publisher
 from hubqueue.broker.versions import Versions
 from hubqueue.client.tls import client_context
 from hubqueue.errors import Invalid, LinkDown
@@ -29,7 +30,6 @@ from hubqueue.wire.jsondata import plain
 ID_PROPERTY: Final = "hubqueue-id"
 SLOWEST_BYTES_PER_S: Final = 8 * 1024  # an uplink slower than this is down
 
-_FAILED_FROM: Final = 0x80
 _DOWN: Final = {0x87: Reason.AUTH, 0x91: Reason.PROTOCOL, 0x97: Reason.QUOTA}  # not authorized, packet id in use, quota
 _REFUSED: Final = frozenset({0x90, 0x99})  # topic name invalid, payload format invalid
 _OF_MESSAGE: Final = frozenset({Reason.AUTH, Reason.UNKNOWN})  # may be said of one message and not of others
@@ -135,9 +135,11 @@ class MqttSink:
         return topic
 
     def _read(self, answer: Answer, message: Outgoing) -> Result:
-        if answer.code < _FAILED_FROM:
+        if answer.code < FAILED_FROM:
             return None
         text = f"MQTT broker {self._to.url} refuses {message.topic}: {answer.text}"
+        if answer.code == TOO_LARGE:
+            return Rejected("payload_too_large", text)
         if answer.code in _REFUSED:
             return Rejected("invalid", text)
         return Down(_DOWN.get(answer.code, Reason.UNKNOWN), text, answered=True)
