@@ -31,7 +31,7 @@ from hubqueue.fleet.source import From
 from hubqueue.fleet.suited import Unfit, check, check_partitions
 from hubqueue.pipeline.plan import Pipeline
 from hubqueue.sources.consumer import Consumer
-from hubqueue.sources.partition import DOUBTS, Committed, Known, OutOfRange, Partition, Short, message_of
+from hubqueue.sources.partition import Committed, Known, OutOfRange, Partition, message_of
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,6 @@ class Member:
         self._looked_s = 0.0
         self._broken: LinkDown | None = None
         self._noted = False  # the brokers keep the notes beside offsets
-        self._doubts = 0  # how often in a row a partition seemed to be shorter than what was read of it
 
     async def run(self) -> None:
         """Work, and go on after every trouble. Errors: ConfigError."""
@@ -277,16 +276,12 @@ class Member:
         except HubqueueError as error:  # a table of the pipeline, perhaps, that somebody is writing
             self._broken = LinkDown(error.message)
             return
-        self._doubts = 0
         self._figures.member, self._figures.partitions = True, len(self._readings)
         self._figures.rebalances += 1
         log.info("partitions of this member: %s", ", ".join(sorted(map(str, partitions))) or "none")
 
     def _begin(self, partition: Partition, known: Known) -> Reading:
         committed = known.sound
-        if known.is_short() and self._doubts < DOUBTS:
-            self._doubts += 1
-            raise Short(partition, known)
         if committed is None:
             return Reading(self._pipeline, partition, self._decode, Cut(known.begin, cuts.Note()))
         reading = Reading(self._pipeline, partition, self._decode, Cut(committed.offset, cuts.read(committed.note)))

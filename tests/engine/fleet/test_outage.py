@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import logging
 import uuid
-from collections.abc import AsyncIterator, Iterable, Iterator
-from dataclasses import replace
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
@@ -15,7 +14,6 @@ from hubqueue.fleet import member as members
 from hubqueue.fleet import patience
 from hubqueue.fleet.deadletters import CUT_BYTES
 from hubqueue.sources.consumer import Consumer
-from hubqueue.sources.partition import Known, Partition
 from hubqueue.sources.settings import KafkaBrokers
 from support.fleet_member import Shelf, member, pipeline_file, shelf
 from support.mock_kafka import MESSAGE_TOO_LARGE, PRODUCE, MockKafka
@@ -160,31 +158,6 @@ async def test_dead_letters_that_cannot_be_written_are_waited_for_in_the_group(
         assert figures.rebalances == 1
         assert figures.written == 1
     assert [record.value for record in await brokers.records(dead)] == [b"{"]
-
-
-@pytest.mark.slow
-async def test_a_broker_whose_end_is_behind_for_a_moment_makes_nobody_read_all_again(
-    tmp_path: Path, brokers: MockKafka, sink: Shelf, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    name = topic()
-    await send(brokers.url, name, values(0, 10))
-    file = pipeline_file(tmp_path, sink)
-    async with member(file, brokers.url, name, group=name) as figures:
-        await until(lambda: figures.commits >= 1 and len(sink.kept) == 10)
-    looks: list[int] = []
-    known = Consumer.known
-
-    async def behind(self: Consumer, partitions: Iterable[Partition]) -> dict[Partition, Known]:
-        looks.append(1)
-        said = await known(self, partitions)
-        return {each: replace(found, end=min(4, found.end)) for each, found in said.items()} if looks == [1] else said
-
-    monkeypatch.setattr(Consumer, "known", behind)
-    await send(brokers.url, name, values(10, 11))
-    async with member(file, brokers.url, name, group=name) as figures:
-        await until(lambda: len(sink.kept) == 11)
-        assert figures.read == 1
-    assert f"{name}:0 seems to end before what was read of it, at 4" in caplog.text
 
 
 @pytest.mark.parametrize(("refusals", "kept"), [((), 1_048_400), ((MESSAGE_TOO_LARGE,), CUT_BYTES)])
