@@ -39,7 +39,7 @@ class Known:
     end: int
     committed: Committed | None
 
-    def is_short(self, stored: int = 0) -> bool:
+    def is_short(self, stored: int) -> bool:
         """Whether it seems to end before what was read of it."""
         return self.end < max(stored, 0 if self.committed is None else self.committed.offset)
 
