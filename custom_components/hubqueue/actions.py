@@ -47,13 +47,22 @@ JOB: Final = {
 }
 
 
+def _anybody(_: Fields) -> bool:
+    return False
+
+
+def _admins(_: Fields) -> bool:
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One action: its fields, whether it answers, and what it does."""
+    """One action: its fields, whether it answers, what it does, and whether it is for administrators."""
 
     fields: Mapping[Any, Any]
     run: Callable[[HubClient, Fields], Awaitable[Answer]]
     response: SupportsResponse = SupportsResponse.OPTIONAL
+    for_admins: Callable[[Fields], bool] = _anybody
 
     @property
     def schema(self) -> vol.Schema:
@@ -242,7 +251,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
         {**LEASED, vol.Optional("delay", default=timedelta()): cv.positive_time_period}, _release, SILENT
     ),
     "extend": Action({**LEASED, vol.Required("duration"): cv.positive_time_period}, _extend),
-    "get_job": Action(ONE_JOB, _get_job, ANSWERS),
+    "get_job": Action(ONE_JOB, _get_job, ANSWERS, _admins),
     "list_jobs": Action(
         {
             **ON_QUEUE,
@@ -251,15 +260,19 @@ ACTIONS: Final[Mapping[str, Action]] = {
         },
         _list_jobs,
         ANSWERS,
+        _admins,
     ),
     "retry": Action({**ON_QUEUE, vol.Optional("job_id"): cv.string}, _retry),
     "cancel": Action({**ONE_JOB, vol.Optional("active", default=False): cv.boolean}, _cancel, SILENT),
-    "purge": Action({**ON_QUEUE, vol.Required("what"): vol.In(("dead_letters", "waiting"))}, _purge),
-    "pause": Action(ON_QUEUE, _for_queue("Pause"), SILENT),
-    "resume": Action(ON_QUEUE, _for_queue("Resume"), SILENT),
+    "purge": Action(
+        {**ON_QUEUE, vol.Required("what"): vol.In(("dead_letters", "waiting"))}, _purge, for_admins=_admins
+    ),
+    "pause": Action(ON_QUEUE, _for_queue("Pause"), SILENT, _admins),
+    "resume": Action(ON_QUEUE, _for_queue("Resume"), SILENT, _admins),
     "publish": Action({vol.Required("channel"): cv.string, vol.Optional("data"): object}, _publish),
     "forward": Action(
         {vol.Required("forwarder"): cv.string, vol.Required("operation"): vol.In(("start", "stop", "drain", "status"))},
         _forward,
+        for_admins=lambda given: given["operation"] in ("start", "stop"),
     ),
 }

@@ -55,7 +55,9 @@ class QueueButton(QueueEntity, ButtonEntity):
 
     @override
     async def async_press(self) -> None:
-        await self.async_command(QUEUE[self.entity_description], queue=self.queue)
+        command = QUEUE[self.entity_description]
+        ask = self.async_command_of_admins if command == "PurgeDlq" else self.async_command
+        await ask(command, queue=self.queue)
 
 
 class DrainButton(LinkEntity, ButtonEntity):

@@ -18,6 +18,7 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 from .const import DOMAIN
 from .coordinator import HubqueueConfigEntry, HubqueueCoordinator
 from .errors import HubError
+from .rights import async_admins_only
 from .snapshot import LinkState, QueueState, Snapshot
 
 type Kind = Literal["queue", "link"]
@@ -86,6 +87,11 @@ class HubqueueEntity(CoordinatorEntity[HubqueueCoordinator]):
                 translation_key="link_down" if error.code == "link_down" else "refused",
                 translation_placeholders={"error": str(error)},
             ) from error
+
+    async def async_command_of_admins(self, cmd: str, **fields: Any) -> dict[str, Any]:
+        """The same, where only administrators may press. Errors: HomeAssistantError, translated."""
+        await async_admins_only(self.hass, self._context, self.entity_id)
+        return await self.async_command(cmd, **fields)
 
 
 class _PartEntity(HubqueueEntity):

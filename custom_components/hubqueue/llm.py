@@ -22,6 +22,7 @@ from .actions import failure, shown
 from .const import ATTR_QUEUE, DOMAIN
 from .coordinator import HubqueueConfigEntry
 from .errors import HubError
+from .rights import async_admins_only
 
 MANAGING: Final = "homeassistant"  # llm.LLM_API_HOME_ASSISTANT
 HUB: Final = "hub"
@@ -43,6 +44,8 @@ class HubTool(llm.Tool):
     """A tool that asks a hub. fields: what it wants to be told, besides which hub where there are several."""
 
     integration = DOMAIN
+    for_admins = False  # Home Assistant asks for one too, since 2026.11
+    title: str
     fields: ClassVar[Mapping[Any, Any]]
 
     def __init__(self, hubs: dict[str, HubqueueConfigEntry]) -> None:
@@ -53,6 +56,8 @@ class HubTool(llm.Tool):
     async def async_call(
         self, hass: HomeAssistant, tool_input: llm.ToolInput, llm_context: llm.LLMContext
     ) -> llm.ToolResult | JsonObjectType:
+        if self.for_admins:
+            await async_admins_only(hass, llm_context.context, self.title)
         given = self.parameters(tool_input.tool_args)
         hubs = _hubs(hass)
         try:
@@ -112,6 +117,7 @@ class ListDeadLetters(HubTool):
 
     name = f"{DOMAIN}__list_dead_letters"
     title = "List dead letters"
+    for_admins = True
     description = (
         "The newest dead letters of a queue: jobs that have failed for good, with their error, number of attempts and "
         "times. What is in a job is not told."

@@ -49,7 +49,7 @@ class Concurrency(QueueEntity, NumberEntity):
     @override
     async def async_set_native_value(self, value: float) -> None:
         if value:
-            await self.async_command("SetConcurrency", queue=self.queue, limit=int(value))
+            await self.async_command_of_admins("SetConcurrency", queue=self.queue, limit=int(value))
         else:
-            await self.async_command("ClearConcurrency", queue=self.queue)
+            await self.async_command_of_admins("ClearConcurrency", queue=self.queue)
         await self.coordinator.async_request_refresh()

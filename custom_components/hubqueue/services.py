@@ -10,6 +10,7 @@ from .actions import ACTIONS, Action, failure
 from .const import ATTR_CONFIG_ENTRY_ID, DOMAIN
 from .coordinator import HubqueueConfigEntry
 from .errors import HubError
+from .rights import async_admins_only
 from .run_action import async_run_action
 from .worker import async_work
 
@@ -28,6 +29,8 @@ def async_setup_services(hass: HomeAssistant) -> None:
 
 def _register(hass: HomeAssistant, name: str, action: Action) -> None:
     async def handle(call: ServiceCall) -> ServiceResponse:
+        if action.for_admins(call.data):
+            await async_admins_only(hass, call.context, f"{DOMAIN}.{name}")
         entry: HubqueueConfigEntry = service.async_get_config_entry(hass, DOMAIN, call.data.get(ATTR_CONFIG_ENTRY_ID))
         try:
             answer = await action.run(entry.runtime_data.client, call.data)

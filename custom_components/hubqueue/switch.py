@@ -46,12 +46,12 @@ class QueuePaused(QueueEntity, SwitchEntity):
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
-        await self.async_command("Pause", queue=self.queue)
+        await self.async_command_of_admins("Pause", queue=self.queue)
         await self.coordinator.async_request_refresh()
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
-        await self.async_command("Resume", queue=self.queue)
+        await self.async_command_of_admins("Resume", queue=self.queue)
         await self.coordinator.async_request_refresh()
 
 
@@ -65,10 +65,10 @@ class LinkPaused(LinkEntity, SwitchEntity):
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
-        await self.async_command("ForwarderPause", name=self.link)
+        await self.async_command_of_admins("ForwarderPause", name=self.link)
         await self.coordinator.async_request_refresh()
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
-        await self.async_command("ForwarderResume", name=self.link)
+        await self.async_command_of_admins("ForwarderResume", name=self.link)
         await self.coordinator.async_request_refresh()
