@@ -4,8 +4,7 @@
 - probing: connected again, but not yet trusted: one small batch at a time.
 - up: batches go. Only a delivered batch makes the link trusted and resets the wait: a peer that answers
   connections and nothing else is not asked every half second.
-After a failure batches begin small and double: a link or queue that cannot take a full one still moves on. Where the
-other side answered, there are two in a batch at least, so that one that it takes can show it.
+After a failure batches begin small and double (`Width`): a link or queue that cannot take a full one still moves on.
 A connection that one suspected job has cut says nothing about the link: it is made again at once.
 A failure that belongs to an earlier connection (an older epoch) is old news and changes nothing.
 """
@@ -17,6 +16,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from hubqueue.forward.verdict import Down
+from hubqueue.forward.width import Width
 
 
 class LinkState(Enum):
@@ -43,16 +43,19 @@ class Breaker:
     ) -> None:
         self._first_s = first_s
         self._cap_s = cap_s
-        self._batch = batch
-        self._probe = probe
+        self._width = Width(batch, probe)
         self._chance = chance
         self.state = LinkState.DOWN
         self.since_s = now_s
         self.retry_at_s = now_s
         self.failures = 0
         self.epoch = 0
-        self.limit = batch  # jobs that the next batch may hold
         self.last: Down | None = None
+
+    @property
+    def limit(self) -> int:
+        """Jobs that the next batch may hold."""
+        return self._width.limit
 
     @property
     def trusted(self) -> bool:
@@ -73,7 +76,7 @@ class Breaker:
         """A batch was taken by the other side."""
         if epoch == self.epoch and self.state is not LinkState.DOWN:
             self.failures = 0
-            self.limit = min(self._batch, self.limit * 2)
+            self._width.delivered()
             self._enter(LinkState.UP, now_s)
 
     def failed(self, down: Down, epoch: int, now_s: float) -> bool:
@@ -82,7 +85,7 @@ class Breaker:
             return False
         self.epoch += 1
         self.failures += 1
-        self.limit = min(self._batch, max(2, self.limit * 2)) if down.answered else self._probe
+        self._width.failed(down)
         self.last = down
         wait_s = min(self._cap_s, self._first_s * 2.0 ** min(self.failures - 1, 60)) * (0.5 + 0.5 * self._chance())
         self.retry_at_s = now_s + max(wait_s, down.retry_after_s or 0.0)
@@ -101,7 +104,7 @@ class Breaker:
         self.retry_at_s = now_s
         if narrow:
             self.failures = max(1, self.failures)
-            self.limit = self._probe
+            self._width.narrow()
         if wait:
             self.retry_at_s += min(self._cap_s, self._first_s) * (0.5 + 0.5 * self._chance())
         self._enter(LinkState.DOWN, now_s)

@@ -3,7 +3,7 @@
 Lanes work side by side, as many as `concurrency`; with one, batches go strictly one after another. The local
 complete comes only after the other side's ok: if the process dies between the two, the batch is leased and
 written again and the other side knows its ids. A lost link gives everything back in its place and counts
-nothing (P5); which job may be the cause of it is `suspects`' to say. Built by app.py and by the public Queue.
+nothing (P5); which job may be the cause of it is the `judge`'s to say. Built by app.py and by the public Queue.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from hubqueue.errors import HubqueueError
 from hubqueue.forward.backlog import backlog
 from hubqueue.forward.breaker import LinkState
 from hubqueue.forward.deliver import advance
+from hubqueue.forward.judge import Failed, Judge
 from hubqueue.forward.leases import Leases
 from hubqueue.forward.link import Link, Permit
 from hubqueue.forward.pace import Pace
 from hubqueue.forward.parcel import parcels
 from hubqueue.forward.settings import ForwardSettings
-from hubqueue.forward.sink import Batch, Pings, Result, Sink
+from hubqueue.forward.sink import Batch, Sink
 from hubqueue.forward.status import Event, Forwarded, ForwardStatus, LinkChanged, Refused, Tally
-from hubqueue.forward.suspects import BROKE_OFF, Step, Suspects, blamed, given_up
 from hubqueue.forward.turns import Turns
-from hubqueue.forward.verdict import Down, Reason, Rejected
+from hubqueue.forward.verdict import Down, Rejected
 from hubqueue.model.job import Leased
 from hubqueue.model.outcome import Complete, Reject, Settlement
 from hubqueue.model.verbs import Verbs
@@ -38,7 +38,6 @@ log = logging.getLogger(__name__)
 RESTART_S: Final = 1.0  # before a part that failed, mostly because of the local hub, goes on
 GIVE_BACK_S: Final = 5.0  # at a stop, to a local hub that may be in trouble for good
 CANCEL_S: Final = 1.0  # then it is asked for again
-PING_S: Final = 5.0  # an answer that has nothing to do with jobs comes sooner, or the link is not well
 
 
 class Forwarder:
@@ -73,7 +72,8 @@ class Forwarder:
         self._sending: set[asyncio.Task[None] | None] = set()
         self._stopping = False
         self._turns = Turns()
-        self._suspects = Suspects(self.settings.unknown_cap, self.settings.backoff_s, self.settings.backoff_cap_s)
+        self._judge: Judge[Leased] = Judge(sink, self.settings)
+        self._suspects = self._judge.suspects
 
     async def __aenter__(self) -> Self:
         self.start()
@@ -220,77 +220,20 @@ class Forwarder:
             await self._give_back(jobs)
 
     async def _send(self, jobs: tuple[Leased, ...], permit: Permit) -> None:
-        well = await self._is_well() if self._suspects.knows(jobs[0].job.id) else None
+        well = await self._judge.ask(jobs)
         floor = await self._leases.floor() if self._sink.wants_floor else None
         progress = await advance(self._sink, Batch(self.queue, parcels(self.queue, jobs, self._hub_id_of), floor))
         if progress.down is None:
             self._link.delivered(permit)
-        ended, back = self._sorted(jobs, progress.results)
-        await self._settle(ended)
-        rest = jobs[len(progress.results) :]
-        down = progress.down
-        if down is not None and progress.alone and self._is_judged(rest[0], down):
-            well = await self._is_well() if well is None else well
-            back += await self._broken_by(rest[0], down, permit, well=well)
-            rest = rest[1:]
-        elif down is not None:
-            self._link.failed(down, permit.epoch)
-            if down.reason is Reason.TIMEOUT:
-                self._suspects.kept_waiting(len(rest))
-        await self._give_back([*back, *rest])
-
-    def _is_judged(self, leased: Leased, down: Down) -> bool:
-        """Whether this may be the job's own trouble; what was answered is for a job that is set aside for it only."""
-        return down.reason in BROKE_OFF or (down.answered and self._suspects.is_aside(leased.job.id))
-
-    async def _is_well(self) -> bool:
-        """Whether the other side has answered something on this connection, or does so now."""
-        if not isinstance(self._sink, Pings):
-            return True  # it answered when the connection was made
-        try:
-            async with asyncio.timeout(PING_S):
-                await self._sink.ping()
-        except Exception:  # whatever it is, it is no answer
-            return False
-        return True
-
-    def _sorted(
-        self, jobs: Sequence[Leased], results: Sequence[Result]
-    ) -> tuple[list[tuple[Leased, Rejected | None]], list[Leased]]:
-        """Which jobs have ended, and which of the others are to be given back."""
-        known = list(zip(jobs, results, strict=False))
-        self._suspects.passed(leased.job.id for leased, result in known if result is None)
-        ended: list[tuple[Leased, Rejected | None]] = []
-        back: list[Leased] = []
-        for leased, result in known:
-            if not isinstance(result, Down):
-                self._suspects.forget(leased.job.id)
-                ended.append((leased, result))
-                continue
-            step = self._suspects.broke(leased, result, well=True, beside=True, now_s=time.monotonic())
-            if step is Step.GIVE_UP:
-                ended.append((leased, given_up(result, self.settings.unknown_cap)))
-            elif step is Step.AGAIN:
-                back.append(leased)
-        return ended, back
-
-    async def _broken_by(self, leased: Leased, down: Down, permit: Permit, *, well: bool) -> list[Leased]:
-        """The connection was lost, or nothing answered, with this job alone under way; what is to be given back."""
-        id = leased.job.id
-        again = self._suspects.is_aside(id)
-        step = self._suspects.broke(leased, down, well=well, now_s=time.monotonic())
-        if step is Step.OUTAGE or (step is Step.AGAIN and not (well and self._suspects.quick)):
-            self._link.failed(down, permit.epoch)
-            return [leased, *(self._suspects.outage() if step is Step.OUTAGE else ())]
-        if step is not Step.AGAIN:
-            down = blamed(down, id)
-        if step is Step.ASIDE and not again:
-            log.warning("set aside, others go first: %s job=%s", down.error, id)
-        if step is Step.AGAIN or not down.answered:
-            self._link.cut(down, permit.epoch, narrow=not again, wait=step is Step.AGAIN)
-        if step is Step.GIVE_UP:
-            await self._settle([(leased, given_up(down, self.settings.unknown_cap))])
-        return [leased] if step is Step.AGAIN else []
+        told = self._judge.sort(jobs, progress.results)
+        await self._settle(told.ended)
+        found = await self._judge.blame(jobs, progress, well=well)
+        if isinstance(found.link, Failed):
+            self._link.failed(found.link.down, permit.epoch)
+        elif found.link is not None:
+            self._link.cut(found.link.down, permit.epoch, narrow=found.link.narrow, wait=found.link.wait)
+        await self._settle(found.ended)
+        await self._give_back([*told.back, *found.back])
 
     async def _settle(self, ended: Sequence[tuple[Leased, Rejected | None]]) -> None:
         """Complete what arrived, dead-letter what was refused, and tell both."""

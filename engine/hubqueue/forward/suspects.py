@@ -1,10 +1,11 @@
 """Jobs that may be poison: which of them broke off alone, how often the link was well besides, what is to be done.
 
-Pure bookkeeping; told the time, what passed and what broke off by the forwarder. Its rules:
+Pure bookkeeping for whoever writes to a sink: a forwarder of leased jobs, a member of a group of the records that it
+has read. Told the time, what passed and what broke off. Its rules:
 - A break is charged to the job that was under way alone if the link was well: another job has passed since its last
   break, or the other side has answered since. Answers alone count for the first few, where hardly another job is there,
   and once it has been seen that others pass where this one does not.
-- After its first tries the job is set aside, still leased here, and others go. While none of them passes either it is
+- After its first tries the job is set aside, still held here, and others go. While none of them passes either it is
   the link's trouble: after a few everything goes back to its place, in order, and nothing is charged (P5).
 - What is set aside is tried again alone, at growing distances, until it passes or its charges reach the cap.
 - By answers alone, with no job that passes, no more than a few are given up: others that break off too speak for them.
@@ -17,12 +18,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 from enum import Enum
-from typing import Final
+from typing import Final, Generic, Protocol, TypeVar
 
 import msgspec
 
 from hubqueue.forward.verdict import Down, Reason, Rejected
-from hubqueue.model.job import Leased
 
 FIRST_TRIES: Final = 4  # at the head of the queue, in its order: a link that breaks so often by chance is rare
 WITNESSES: Final = 4  # others that may break off in a row before it is the link's trouble
@@ -33,6 +33,16 @@ MAX_ASIDE: Final = 100  # leases that are kept for jobs that wait here
 # What may be the job's own fault. `ANSWERED`: only if others pass, since as a rule all are treated alike.
 BROKE_OFF: Final = frozenset({Reason.UNREACHABLE, Reason.TIMEOUT, Reason.UNKNOWN})
 ANSWERED: Final = frozenset({Reason.AUTH, Reason.PROTOCOL})
+
+
+class Load(Protocol):
+    """What is written to a sink: a job. id: by which it is known when it is sent again."""
+
+    @property
+    def id(self) -> str: ...
+
+
+L = TypeVar("L", bound=Load)
 
 
 def blamed(down: Down, id: str) -> Down:
@@ -54,7 +64,7 @@ class Step(Enum):
     OUTAGE = "outage"  # give everything back: it is the link
 
 
-class _Suspect:
+class _Suspect(Generic[L]):
     """One job. seen: how many others had passed at its last break; proved: some did between two of its breaks.
 
     Units: due_s on the caller's clock.
@@ -69,20 +79,20 @@ class _Suspect:
         self.charges = 0
         self.tries = 0
         self.retries = 0
-        self.aside: Leased | None = None
+        self.aside: L | None = None
         self.due_s = 0.0
         self.trying = False
 
 
-class Suspects:
-    """Those of one forwarder. cap: charges that make a dead letter. Units: first_s, cap_s seconds between tries."""
+class Suspects(Generic[L]):
+    """Those of one sink. cap: charges that make a dead letter. Units: first_s, cap_s seconds between tries."""
 
     def __init__(self, cap: int, first_s: float, cap_s: float) -> None:
         self._cap = cap
         self._first_tries = max(1, min(FIRST_TRIES, cap - 1))
         self._first_s = first_s
         self._cap_s = cap_s
-        self._of: dict[str, _Suspect] = {}
+        self._of: dict[str, _Suspect[L]] = {}
         self._passed = 0
         self._in_vain = 0  # breaks since the last job that passed
         self._witnesses = 0
@@ -124,7 +134,7 @@ class Suspects:
         """
         self._alone_next = count
 
-    def held(self) -> list[Leased]:
+    def held(self) -> list[L]:
         """What is set aside, in its order."""
         return [each.aside for each in self._of.values() if each.aside is not None]
 
@@ -159,12 +169,12 @@ class Suspects:
         if len(self._of) > MAX_KNOWN:
             self._of = {id: each for id, each in self._of.items() if each.charges or each.aside is not None}
 
-    def broke(self, leased: Leased, down: Down, *, well: bool, now_s: float, beside: bool = False) -> Step:
+    def broke(self, load: L, down: Down, *, well: bool, now_s: float, beside: bool = False) -> Step:
         """This job, under way alone, was broken off. well: the other side has answered since its last break;
         beside: others passed in the same write.
         """
         self._bound()
-        suspect = self._of.setdefault(leased.job.id, _Suspect(self._passed, down))
+        suspect = self._of.setdefault(load.id, _Suspect(self._passed, down))
         witnessed = beside or self._passed > suspect.seen
         suspect.proved = suspect.proved or witnessed
         early = suspect.charges < self._first_tries or (self._is_lonely and down.reason is not Reason.TIMEOUT)
@@ -176,7 +186,7 @@ class Suspects:
         self._in_vain += not beside
         if charged and suspect.charges >= self._cap and (suspect.proved or self._unseen < UNSEEN):
             self._unseen += not suspect.proved
-            self.forget(leased.job.id)
+            self.forget(load.id)
             return Step.GIVE_UP
         if suspect.aside is not None:
             step = min(20, max(suspect.charges - 1, suspect.retries))
@@ -184,22 +194,22 @@ class Suspects:
             suspect.retries += 1
             return Step.ASIDE
         if beside:
-            return Step.ASIDE if self._put_aside(leased, suspect) else Step.AGAIN
+            return Step.ASIDE if self._put_aside(load, suspect) else Step.AGAIN
         slow = down.reason is Reason.TIMEOUT and well  # nobody is to wait for it again
         if not (slow or self.exploring or suspect.tries >= self._first_tries):
             return Step.AGAIN
         if self.exploring:
             self._witnesses += 1
-        if self._witnesses > WITNESSES or not self._put_aside(leased, suspect):
+        if self._witnesses > WITNESSES or not self._put_aside(load, suspect):
             return Step.OUTAGE
         return Step.ASIDE
 
-    def skip(self, leased: Leased) -> bool:
-        """Whether this job, just leased, is no witness since it broke off itself: then it is set aside unsent."""
-        suspect = self._of.get(leased.job.id)
-        return suspect is not None and self.exploring and self._put_aside(leased, suspect)
+    def skip(self, load: L) -> bool:
+        """Whether this job, just taken, is no witness since it broke off itself: then it is set aside unsent."""
+        suspect = self._of.get(load.id)
+        return suspect is not None and self.exploring and self._put_aside(load, suspect)
 
-    def outage(self) -> list[Leased]:
+    def outage(self) -> list[L]:
         """Nothing passes: what is set aside, to be given back. That a job broke off is remembered."""
         held = self.held()
         full = self._aside >= MAX_ASIDE
@@ -210,7 +220,7 @@ class Suspects:
             self._of = {id: suspect for id, suspect in self._of.items() if suspect.charges}
         return held
 
-    def due(self, now_s: float) -> Leased | None:
+    def due(self, now_s: float) -> L | None:
         """What is set aside and to be tried now: the link has proved to be well, or there is nothing else to try."""
         for suspect in self._of.values():
             if suspect.aside is None or suspect.trying or suspect.due_s > now_s:
@@ -239,10 +249,10 @@ class Suspects:
         """Whether there is hardly another job that could pass."""
         return self.nobody_waits and self._aside <= UNSEEN
 
-    def _put_aside(self, leased: Leased, suspect: _Suspect) -> bool:
+    def _put_aside(self, load: L, suspect: _Suspect[L]) -> bool:
         if self._aside >= MAX_ASIDE:
             return False
-        suspect.aside = leased
+        suspect.aside = load
         suspect.due_s = 0.0  # at once, when something has passed
         self._aside += 1
         return True

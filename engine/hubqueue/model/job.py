@@ -253,3 +253,7 @@ class Leased(msgspec.Struct, frozen=True, gc=False):
 
     job: Job
     token: str
+
+    @property
+    def id(self) -> str:
+        return self.job.id
