@@ -18,8 +18,10 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.util import dt as dt_util
 
 from .client import HubClient
-from .const import ATTR_CONFIG_ENTRY_ID, ATTR_QUEUE, DOMAIN
+from .connection import QUEUE_S
+from .const import ATTR_CONFIG_ENTRY_ID, ATTR_FORWARDER, ATTR_QUEUE, DOMAIN
 from .errors import HubError
+from .try_now import async_try_now
 
 OURS: Final = frozenset({"link_down", "store_error", "disk_full", "queue_full", "draining", "busy", "incompatible"})
 STATES: Final = ("waiting", "prioritized", "delayed", "active", "completed", "failed", "waiting-children")
@@ -180,7 +182,14 @@ async def _list_jobs(client: HubClient, given: Fields) -> Answer:
 
 async def _retry(client: HubClient, given: Fields) -> Answer:
     one = {"jobId": given["job_id"]} if "job_id" in given else {}
-    return {"count": int((await client.call("RetryDlq", queue=given[ATTR_QUEUE], **one))["count"])}
+    return {"count": int((await client.call("RetryDlq", QUEUE_S, queue=given[ATTR_QUEUE], **one))["count"])}
+
+
+async def _try_now(client: HubClient, given: Fields) -> Answer:
+    queues, forwarders = given[ATTR_QUEUE], given[ATTR_FORWARDER]
+    if not queues and not forwarders:
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="nothing_to_try")
+    return {"count": await async_try_now(client, queues, forwarders)}
 
 
 async def _cancel(client: HubClient, given: Fields) -> Answer:
@@ -190,7 +199,7 @@ async def _cancel(client: HubClient, given: Fields) -> Answer:
 
 async def _purge(client: HubClient, given: Fields) -> Answer:
     cmd = "PurgeDlq" if given["what"] == "dead_letters" else "Drain"
-    return {"count": int((await client.call(cmd, queue=given[ATTR_QUEUE]))["count"])}
+    return {"count": int((await client.call(cmd, QUEUE_S, queue=given[ATTR_QUEUE]))["count"])}
 
 
 def _for_queue(cmd: str) -> Callable[[HubClient, Fields], Awaitable[Answer]]:
@@ -213,8 +222,6 @@ async def _forward(client: HubClient, given: Fields) -> Answer:
             await client.call("ForwarderResume", name=name)
         case "stop":
             await client.call("ForwarderPause", name=name)
-        case "drain":
-            await client.call("ForwarderDrain", name=name)
     for told in (await client.call("Forwarders"))["forwarders"]:
         if told["name"] == name:
             return {
@@ -263,6 +270,13 @@ ACTIONS: Final[Mapping[str, Action]] = {
         _admins,
     ),
     "retry": Action({**ON_QUEUE, vol.Optional("job_id"): cv.string}, _retry),
+    "try_now": Action(
+        {
+            vol.Optional(ATTR_QUEUE, default=list): vol.All(cv.ensure_list, [QUEUE]),
+            vol.Optional(ATTR_FORWARDER, default=list): vol.All(cv.ensure_list, [cv.string]),
+        },
+        _try_now,
+    ),
     "cancel": Action({**ONE_JOB, vol.Optional("active", default=False): cv.boolean}, _cancel, SILENT),
     "purge": Action(
         {**ON_QUEUE, vol.Required("what"): vol.In(("dead_letters", "waiting"))}, _purge, for_admins=_admins
@@ -271,8 +285,8 @@ ACTIONS: Final[Mapping[str, Action]] = {
     "resume": Action(ON_QUEUE, _for_queue("Resume"), SILENT, _admins),
     "publish": Action({vol.Required("channel"): cv.string, vol.Optional("data"): object}, _publish),
     "forward": Action(
-        {vol.Required("forwarder"): cv.string, vol.Required("operation"): vol.In(("start", "stop", "drain", "status"))},
+        {vol.Required("forwarder"): cv.string, vol.Required("operation"): vol.In(("start", "stop", "status"))},
         _forward,
-        for_admins=lambda given: given["operation"] in ("start", "stop"),
+        for_admins=lambda given: given["operation"] != "status",
     ),
 }

@@ -1,4 +1,4 @@
-"""Buttons: retry or purge the dead letters of a queue, forward what waits now."""
+"""Buttons: try now what a queue or a forwarder holds back, retry or purge the dead letters of a queue."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
+from .connection import QUEUE_S
 from .coordinator import HubqueueConfigEntry
 from .entity import LinkEntity, QueueEntity, async_add_for_each
 
 PARALLEL_UPDATES = 1
 
+TRY_NOW: Final = ButtonEntityDescription(
+    key="try_now", translation_key="try_now", entity_category=EntityCategory.CONFIG
+)
 # key: command
 QUEUE: Final = {
+    TRY_NOW: "PromoteJobs",
     ButtonEntityDescription(
         key="retry_dead_letters", translation_key="retry_dead_letters", entity_category=EntityCategory.CONFIG
     ): "RetryDlq",
@@ -26,7 +31,6 @@ QUEUE: Final = {
         entity_registry_enabled_default=False,  # what it deletes is gone
     ): "PurgeDlq",
 }
-DRAIN: Final = ButtonEntityDescription(key="drain", translation_key="drain", entity_category=EntityCategory.CONFIG)
 
 
 async def async_setup_entry(
@@ -43,13 +47,13 @@ async def async_setup_entry(
     async_add_for_each(
         entry,
         lambda snapshot: snapshot.links,
-        lambda name: [DrainButton(coordinator, DRAIN, name)],
+        lambda name: [LinkButton(coordinator, TRY_NOW, name)],
         async_add_entities,
     )
 
 
 class QueueButton(QueueEntity, ButtonEntity):
-    """Does something with all dead letters of a queue."""
+    """Does something with all delayed jobs or dead letters of a queue."""
 
     entity_description: ButtonEntityDescription
 
@@ -57,11 +61,11 @@ class QueueButton(QueueEntity, ButtonEntity):
     async def async_press(self) -> None:
         command = QUEUE[self.entity_description]
         ask = self.async_command_of_admins if command == "PurgeDlq" else self.async_command
-        await ask(command, queue=self.queue)
+        await ask(command, timeout_s=QUEUE_S, queue=self.queue)
 
 
-class DrainButton(LinkEntity, ButtonEntity):
-    """Tries what waits now at once, whatever schedule and back-off say."""
+class LinkButton(LinkEntity, ButtonEntity):
+    """Tries what waits in a forwarder at once, whatever schedule and back-off say."""
 
     @override
     async def async_press(self) -> None:

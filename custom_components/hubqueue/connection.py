@@ -22,6 +22,7 @@ PROTOCOL: Final = 3
 NEEDED: Final = frozenset({"summaries", "resume", "renewals", "cancel-poll", "all-queues"})
 OPEN_S: Final = 10.0
 ANSWER_S: Final = 30.0  # commands that wait in the hub by themselves add their own time
+QUEUE_S: Final = 300.0  # of commands that go through all jobs of a queue: hundreds of thousands on a slow disk
 HEARTBEAT_S: Final = 20.0
 PONG_S: Final = 10.0  # a link that does not answer a ping within this time is down
 CLOSE_S: Final = 2.0  # how long the hub may take to say goodbye

@@ -23,6 +23,7 @@ from homeassistant.helpers.dispatcher import async_dispatcher_send
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util.signal_type import SignalType
 
+from . import pages
 from .action_calls import Calls
 from .client import HubClient
 from .connection import HubInfo
@@ -102,6 +103,7 @@ class HubqueueCoordinator(DataUpdateCoordinator[Snapshot]):
                 issue,
                 is_fixable=False,
                 severity=ir.IssueSeverity.ERROR,
+                learn_more_url=pages.REPAIRS,
                 translation_key="incompatible",
                 translation_placeholders={"hub": self.config_entry.title},
             )

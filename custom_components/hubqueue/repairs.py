@@ -2,40 +2,69 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import probatio as vol
 from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.util import dt as dt_util
 
+from . import pages
+from .connection import QUEUE_S
 from .const import CONF_DEAD_LETTERS, DEFAULT_DEAD_LETTERS, DOMAIN
 from .coordinator import HubqueueConfigEntry
 from .errors import HubError
-from .snapshot import Snapshot
+from .snapshot import Message, Snapshot
 from .uplink import uplinks_of
 
 NEARLY_FULL_BYTES: Final = 200 * 1024 * 1024
+MOST_GROUPS: Final = 5  # of dead letters that died of the same
 
-type Issues = dict[str, Callable[[], None]]
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One that there should be; another one when what it says has changed."""
+
+    key: str
+    fixable: bool
+    severity: ir.IssueSeverity
+    told: dict[str, str]
+    data: dict[str, str]
+
+    @callback
+    def raise_as(self, hass: HomeAssistant, id: str) -> None:
+        ir.async_create_issue(
+            hass,
+            DOMAIN,
+            id,
+            is_fixable=self.fixable,
+            severity=self.severity,
+            learn_more_url=pages.REPAIRS,
+            translation_key=self.key,
+            translation_placeholders=self.told,
+            data={**self.data, **self.told},
+        )
 
 
 @callback
 def async_watch(hass: HomeAssistant, entry: HubqueueConfigEntry) -> CALLBACK_TYPE:
     """Keep the issues of an entry as its snapshot demands; the answer stops that and takes them back."""
     coordinator = entry.runtime_data.coordinator
-    raised: set[str] = set()
+    raised: dict[str, Issue] = {}
 
     @callback
     def look() -> None:
         if not coordinator.last_update_success:
             return
         wanted = _issues(hass, entry, coordinator.data)
-        for issue in raised - wanted.keys():
-            ir.async_delete_issue(hass, DOMAIN, issue)
-        for issue in wanted.keys() - raised:
-            wanted[issue]()
+        for id in raised.keys() - wanted.keys():
+            ir.async_delete_issue(hass, DOMAIN, id)
+        for id, issue in wanted.items():
+            if raised.get(id) != issue:
+                issue.raise_as(hass, id)
         raised.clear()
         raised.update(wanted)
 
@@ -43,8 +72,8 @@ def async_watch(hass: HomeAssistant, entry: HubqueueConfigEntry) -> CALLBACK_TYP
     def stop() -> None:
         for unsubscribe in unsubscribes:
             unsubscribe()
-        for issue in raised:
-            ir.async_delete_issue(hass, DOMAIN, issue)
+        for id in raised:
+            ir.async_delete_issue(hass, DOMAIN, id)
 
     data = entry.runtime_data
     told = [feed.listeners for feed in data.feeds.by_id.values()] + [each.listeners for each in data.workers.values()]
@@ -53,27 +82,19 @@ def async_watch(hass: HomeAssistant, entry: HubqueueConfigEntry) -> CALLBACK_TYP
     return stop
 
 
-def _issues(hass: HomeAssistant, entry: HubqueueConfigEntry, snapshot: Snapshot) -> Issues:
+def _issues(hass: HomeAssistant, entry: HubqueueConfigEntry, snapshot: Snapshot) -> dict[str, Issue]:
     """The issues there should be, by their id."""
-    issues: Issues = {}
+    issues: dict[str, Issue] = {}
 
-    def want(key: str, thing: str, *, fixable: bool, severity: ir.IssueSeverity, **placeholders: str) -> None:
-        issue = f"{key}_{entry.entry_id}_{thing}"
-        issues[issue] = lambda: ir.async_create_issue(
-            hass,
-            DOMAIN,
-            issue,
-            is_fixable=fixable,
-            severity=severity,
-            translation_key=key,
-            translation_placeholders={"hub": entry.title, **placeholders},
-            data={"entry_id": entry.entry_id, **placeholders},
-        )
+    def want(key: str, thing: str, *, fixable: bool, severity: ir.IssueSeverity, **told: str) -> None:
+        data = {"entry_id": entry.entry_id, "thing": thing}
+        issues[f"{key}_{entry.entry_id}_{thing}"] = Issue(key, fixable, severity, {"hub": entry.title, **told}, data)
 
     threshold = entry.options.get(CONF_DEAD_LETTERS, DEFAULT_DEAD_LETTERS)
     for queue in snapshot.queues.values():
         if threshold and queue.dead >= threshold:
-            want("dead_letters", queue.name, fixable=True, severity=ir.IssueSeverity.WARNING, queue=queue.name)
+            told = {"queue": queue.name, "count": str(queue.dead)}
+            want("dead_letters", queue.name, fixable=True, severity=ir.IssueSeverity.WARNING, **told)
     for link in snapshot.links.values():
         if link.alert:
             want(
@@ -92,14 +113,7 @@ def _issues(hass: HomeAssistant, entry: HubqueueConfigEntry, snapshot: Snapshot)
     for subentry_id, feed in entry.runtime_data.feeds.by_id.items():
         if dropped := feed.outbox.dropped:
             told = {"feed": feed.title, "count": str(dropped)}
-            want(
-                "overflow",
-                subentry_id,
-                fixable=True,
-                severity=ir.IssueSeverity.WARNING,
-                subentry_id=subentry_id,
-                **told,
-            )
+            want("overflow", subentry_id, fixable=True, severity=ir.IssueSeverity.WARNING, **told)
     for subentry_id, worker in entry.runtime_data.workers.items():
         if not worker.valid:
             want("worker", subentry_id, fixable=False, severity=ir.IssueSeverity.ERROR, worker=worker.title)
@@ -112,23 +126,42 @@ def _issues(hass: HomeAssistant, entry: HubqueueConfigEntry, snapshot: Snapshot)
 async def async_create_fix_flow(hass: HomeAssistant, issue_id: str, data: dict[str, Any] | None) -> RepairsFlow:
     """The way out of dead letters, and the end of what an overflow says."""
     assert data is not None
-    if "subentry_id" in data:
-        return Overflow(
-            str(data["entry_id"]), str(data["subentry_id"]), {key: str(data[key]) for key in ("feed", "count")}
-        )
-    return DeadLetters(str(data["entry_id"]), str(data["queue"]))
+    told = {key: str(value) for key, value in data.items()}
+    return Overflow(told) if issue_id.startswith("overflow_") else DeadLetters(told)
 
 
-class DeadLetters(RepairsFlow):
-    """Retry the dead letters of a queue, or delete them."""
+class _Fix(RepairsFlow):
+    """told: what the issue said."""
 
-    def __init__(self, entry_id: str, queue: str) -> None:
-        self._entry_id = entry_id
-        self._queue = queue
+    def __init__(self, told: dict[str, str]) -> None:
+        self._told = told
+
+    @property
+    def _hub(self) -> HubqueueConfigEntry | None:
+        """None: it is not set up now."""
+        entry: HubqueueConfigEntry | None = self.hass.config_entries.async_get_entry(self._told["entry_id"])
+        return entry if entry is not None and entry.state is ConfigEntryState.LOADED else None
+
+
+class DeadLetters(_Fix):
+    """What the dead letters of a queue died of, and where they are; retry them, or delete them."""
 
     async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        queue, entry = self._told["queue"], self._hub
+        if entry is None:
+            return self.async_abort(reason="cannot_connect")
+        try:
+            found = await entry.runtime_data.client.call("DeadReasons", queue=queue)
+        except HubError:
+            return self.async_abort(reason="cannot_connect")
+        self._told |= {
+            "count": str(int(found["total"])),
+            "errors": _errors(found["reasons"]),
+            "page": pages.of_dead_letters(entry, queue),
+            "device": pages.of_queue(self.hass, entry, queue),
+        }
         return self.async_show_menu(
-            step_id="init", menu_options=["retry", "purge"], description_placeholders={"queue": self._queue}
+            step_id="init", menu_options=["retry", "purge"], description_placeholders=self._told
         )
 
     async def async_step_retry(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
@@ -138,29 +171,35 @@ class DeadLetters(RepairsFlow):
         """What is deleted is gone: ask once more."""
         if user_input is None:
             return self.async_show_form(
-                step_id="purge", data_schema=vol.Schema({}), description_placeholders={"queue": self._queue}
+                step_id="purge", data_schema=vol.Schema({}), description_placeholders=self._told
             )
         return await self._do("PurgeDlq")
 
     async def _do(self, cmd: str) -> RepairsFlowResult:
-        entry: HubqueueConfigEntry | None = self.hass.config_entries.async_get_entry(self._entry_id)
-        client = getattr(getattr(entry, "runtime_data", None), "client", None)
-        if client is None:
+        if (entry := self._hub) is None:
             return self.async_abort(reason="cannot_connect")
         try:
-            await client.call(cmd, queue=self._queue)
+            await entry.runtime_data.client.call(cmd, QUEUE_S, queue=self._told["queue"])
         except HubError:
             return self.async_abort(reason="cannot_connect")
         return self.async_create_entry(data={})
 
 
-class Overflow(RepairsFlow):
-    """Somebody has seen that jobs were lost: count from nothing again."""
+def _errors(groups: list[Message]) -> str:
+    """What they died of, the last first, as Markdown that shows errors as they are."""
+    groups = sorted(groups, key=lambda group: -float(group["newestAt"]))
+    lines = [_line(each) for each in groups[:MOST_GROUPS]]
+    return "\n".join([*lines, "- ..."] if len(groups) > MOST_GROUPS else lines)
 
-    def __init__(self, entry_id: str, subentry_id: str, told: dict[str, str]) -> None:
-        self._entry_id = entry_id
-        self._subentry_id = subentry_id
-        self._told = told
+
+def _line(group: Message) -> str:
+    error = str(group["error"] or "-").replace("`", "'")  # one line, and not a long one
+    at = dt_util.as_local(dt_util.utc_from_timestamp(group["newestAt"] / 1000))
+    return f"- {int(group['count'])} × `{error}` ({group['reason']}, {at:%Y-%m-%d %H:%M})"
+
+
+class Overflow(_Fix):
+    """Somebody has seen that jobs were lost: count from nothing again."""
 
     async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
         return await self.async_step_confirm()
@@ -170,7 +209,7 @@ class Overflow(RepairsFlow):
             return self.async_show_form(
                 step_id="confirm", data_schema=vol.Schema({}), description_placeholders=self._told
             )
-        entry: HubqueueConfigEntry | None = self.hass.config_entries.async_get_entry(self._entry_id)
-        if entry is not None and (data := getattr(entry, "runtime_data", None)) is not None:
-            data.feeds.by_id[self._subentry_id].outbox.forget_dropped()
+        feeds = {} if (entry := self._hub) is None else entry.runtime_data.feeds.by_id
+        if (feed := feeds.get(self._told["thing"])) is not None:  # deleted meanwhile: nothing is left to say
+            feed.outbox.forget_dropped()
         return self.async_create_entry(data={})

@@ -131,12 +131,39 @@ async def test_publish_says_how_many_listened(hass: HomeAssistant) -> None:
     assert await act(hass, "publish", channel="doors", data={"open": True}) == {"receivers": 0}
 
 
-async def test_a_forwarder_is_stopped_started_and_drained(hass: HomeAssistant, call: Call) -> None:
+async def test_what_is_delayed_is_tried_now(hass: HomeAssistant, call: Call) -> None:
+    await call("ForwarderPut", name="up", queue="readings", to="tcp://127.0.0.1:9")
+    await call("PUSHB", queue="mail", jobs=[{"data": 1, "delay": 600_000}] * 2)
+    await call("PUSH", queue="lights", data=1, delay=600_000)
+    await call("PUSH", queue="readings", data=1)
+
+    assert await act(hass, "try_now", queue="mail") == {"count": 2}
+    assert await act(hass, "try_now", queue=["mail", "lights", "lights"], forwarder=["up"]) == {"count": 2}
+    for queue, count in (("mail", 2), ("lights", 1)):
+        assert len((await call("GetJobs", queue=queue, state=["waiting"]))["jobs"]) == count
+
+
+async def test_what_cannot_be_tried_keeps_nothing_else_from_it(hass: HomeAssistant, call: Call) -> None:
+    await call("ForwarderPut", name="up", queue="readings", to="tcp://127.0.0.1:9")
+    await call("ForwarderPause", name="up")
+    await call("PUSH", queue="mail", data=1, delay=600_000)
+    with pytest.raises(ServiceValidationError) as refused:
+        await act(hass, "try_now", queue="mail", forwarder=["none", "up"])
+    assert refused.value.translation_key == "not_found"
+    assert "'none'" in str(refused.value)
+    assert "up is paused" in str(refused.value)
+    assert len((await call("GetJobs", queue="mail", state=["waiting"]))["jobs"]) == 1
+    with pytest.raises(ServiceValidationError) as refused:
+        await act(hass, "try_now", queue=[])
+    assert refused.value.translation_key == "nothing_to_try"
+
+
+async def test_a_forwarder_is_stopped_and_started(hass: HomeAssistant, call: Call) -> None:
     await call("ForwarderPut", name="up", queue="readings", to="tcp://127.0.0.1:9")
     assert (await act(hass, "forward", forwarder="up", operation="stop"))["paused"]
     assert not (await act(hass, "forward", forwarder="up", operation="start"))["paused"]
     await act(hass, "enqueue", queue="readings", data=1)
-    status = await act(hass, "forward", forwarder="up", operation="drain")
+    status = await act(hass, "forward", forwarder="up", operation="status")
     assert status["waiting"] + status["in_flight"] + status["delayed"] == 1
     with pytest.raises(ServiceValidationError) as refused:
         await act(hass, "forward", forwarder="none", operation="status")

@@ -28,6 +28,15 @@ from conftest import ROOT, Call
 FOLDER = ROOT / "blueprints" / "automation" / "hubqueue"
 ALL = sorted(FOLDER.glob("*.yaml"))
 ON_EVENT = [{"trigger": "event", "event_type": "go"}]
+CONNECTION = {
+    "template": [
+        {
+            "binary_sensor": [
+                {"name": "Internet", "device_class": "connectivity", "state": "{{ is_state('sensor.wan', 'up') }}"}
+            ]
+        }
+    ]
+}
 
 
 async def use(hass: HomeAssistant, folder: Path, name: str, **inputs: Any) -> None:
@@ -72,7 +81,7 @@ async def until_done(call: Call, queue: str, count: int = 1) -> list[dict[str, A
 def test_there_are_those_that_the_documentation_names() -> None:
     text = (ROOT / "docs" / "home-assistant.md").read_text()
     assert [path.stem for path in ALL if path.name not in text] == []
-    assert len(ALL) == 5
+    assert len(ALL) == 6
 
 
 @pytest.mark.parametrize("path", ALL, ids=lambda path: path.stem)
@@ -136,6 +145,41 @@ async def test_a_light_that_is_not_wanted_any_more_stays_off(
     hass.bus.async_fire("go")
     await until_done(call, "until_it_is_on")
     assert tries == []
+
+
+async def test_what_waits_is_tried_when_the_internet_is_back(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry, tmp_path: Path
+) -> None:
+    assert await async_setup_component(hass, "template", CONNECTION)
+    await call("ForwarderPut", name="up", queue="readings", to="tcp://127.0.0.1:9")
+    await call("PUSH", queue="notifications", data=1, delay=600_000)
+    await call("PUSH", queue="notifications", data=2, maxAttempts=1)
+    reply = await call("PULL", queue="notifications", owner="test")
+    await call("FAIL", id=reply["job"]["id"], token=reply["token"], error="the internet is away")
+    await call("PUSH", queue="other", data=3, delay=600_000)
+    inputs = {"connection": ["binary_sensor.internet"], "steady": {"seconds": 0}, "dead_letters": True}
+    await use(hass, tmp_path, "internet_is_back", **inputs, forwarders=["up"])
+    assert hass.states.is_state("binary_sensor.internet", "off")
+    hass.states.async_set("sensor.wan", "up")
+
+    async def tried() -> bool:
+        return len((await call("GetJobs", queue="notifications", state=["waiting"]))["jobs"]) == 2
+
+    await until_async(tried, "what was delayed and dead waits")
+    assert len((await call("GetJobs", queue="other", state=["delayed"]))["jobs"]) == 1
+
+
+async def test_another_trigger_may_tell_that_it_is_back(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry, tmp_path: Path
+) -> None:
+    await call("PUSHB", queue="mail", jobs=[{"data": 1, "delay": 600_000}] * 2)
+    await use(hass, tmp_path, "internet_is_back", triggers=ON_EVENT, queues=["mail"])
+    hass.bus.async_fire("go")
+
+    async def tried() -> bool:
+        return len((await call("GetJobs", queue="mail", state=["waiting"]))["jobs"]) == 2
+
+    await until_async(tried, "what was delayed waits")
 
 
 async def test_readings_go_into_the_queue_of_an_uplink(

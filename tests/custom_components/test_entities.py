@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
+import aiohttp
 import pytest
+from custom_components.hubqueue import pages
 from custom_components.hubqueue.const import DOMAIN
 from custom_components.hubqueue.diagnostics import (
     async_get_config_entry_diagnostics,
     async_get_device_diagnostics,
 )
 from custom_components.hubqueue.repairs import async_create_fix_flow
+from homeassistant.components.repairs import repairs_flow_manager
+from homeassistant.config_entries import SOURCE_HASSIO
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
@@ -20,17 +25,18 @@ from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry, get_system_health_info
 from seen import until, until_state
 
-from conftest import Call
+from conftest import ROOT, Call
+from support.hub_process import HubProcess
 
 
 async def press(hass: HomeAssistant, domain: str, action: str, entity_id: str, **fields: Any) -> None:
     await hass.services.async_call(domain, action, {"entity_id": entity_id, **fields}, blocking=True)
 
 
-async def dead_letter(call: Call, queue: str) -> str:
+async def dead_letter(call: Call, queue: str, error: str = "no") -> str:
     await call("PUSH", queue=queue, data="secret payload")
     reply = await call("PULL", queue=queue, owner="test")
-    await call("FAIL", id=reply["job"]["id"], token=reply["token"], error="no", unrecoverable=True)
+    await call("FAIL", id=reply["job"]["id"], token=reply["token"], error=error, unrecoverable=True)
     id: str = reply["job"]["id"]
     return id
 
@@ -102,18 +108,26 @@ async def test_dead_letters_are_retried_by_a_button(hass: HomeAssistant, call: C
     await until_state(hass, "sensor.mail_waiting", "1")
 
 
+async def test_delayed_jobs_are_tried_by_a_button(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
+    await call("PUSHB", queue="mail", jobs=[{"data": 1, "delay": 600_000}] * 3)
+    await until_state(hass, "sensor.mail_delayed", "3")
+    await press(hass, "button", "press", "button.mail_try_now")
+    await until_state(hass, "sensor.mail_waiting", "3")
+    await until_state(hass, "sensor.mail_delayed", "0")
+
+
 async def test_a_forwarder_is_shown_and_driven(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
     await call("ForwarderPut", name="up", queue="readings", to="tcp://127.0.0.1:9")
     await call("PUSH", queue="readings", data=1)
     await loaded.runtime_data.coordinator.async_refresh()
     await until_state(hass, "binary_sensor.uplink_up_connection", "off")
     await until_state(hass, "sensor.uplink_up_lag", "1")
-    await press(hass, "button", "press", "button.uplink_up_forward_now")
+    await press(hass, "button", "press", "button.uplink_up_try_now")
     await press(hass, "switch", "turn_on", "switch.uplink_up_paused")
     await until_state(hass, "switch.uplink_up_paused", "on")
     await until_state(hass, "binary_sensor.uplink_up_connection", "unknown")
     with pytest.raises(HomeAssistantError) as refused:
-        await press(hass, "button", "press", "button.uplink_up_forward_now")
+        await press(hass, "button", "press", "button.uplink_up_try_now")
     assert refused.value.translation_key == "refused"
     await press(hass, "switch", "turn_off", "switch.uplink_up_paused")
     await until_state(hass, "switch.uplink_up_paused", "off")
@@ -168,7 +182,8 @@ async def test_dead_letters_are_a_repair_with_a_way_out(
         flow.flow_id = "f"
         flow.handler = DOMAIN
         flow.context = {}
-        assert (await flow.async_step_init())["menu_options"] == ["retry", "purge"]
+        shown = await flow.async_step_init()
+        assert shown["menu_options"] == ["retry", "purge"]
         if step == "purge":
             assert (await flow.async_step_purge())["type"] == "form"
         done = await getattr(flow, f"async_step_{step}")({})
@@ -179,6 +194,55 @@ async def test_dead_letters_are_a_repair_with_a_way_out(
     flow.hass = hass
     flow.flow_id, flow.handler, flow.context = "f", DOMAIN, {}
     assert (await flow.async_step_retry())["reason"] == "cannot_connect"
+
+
+async def test_the_repair_of_dead_letters_says_how_many_why_and_where(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry, hub: HubProcess
+) -> None:
+    issues = ir.async_get(hass).issues
+    await dead_letter(call, "mail", "no route to 10.0.0.7")
+    await until(lambda: bool(issues), "a repair")
+    ((_, issue_id),) = issues
+    for number in range(2):
+        await dead_letter(call, "mail", f"no route to 10.0.0.{number}")
+    for error in ("the last `one`\nsaid *this*", "x" * 1000):
+        await dead_letter(call, "mail", error)
+
+    def count() -> str:
+        return (issues[(DOMAIN, issue_id)].translation_placeholders or {})["count"]
+
+    await until(lambda: count() == "5", "the number follows")
+    assert issues[(DOMAIN, issue_id)].learn_more_url == pages.REPAIRS
+    assert await async_setup_component(hass, "repairs", {})
+    shown = await repairs_flow_manager(hass).async_init(DOMAIN, data={"issue_id": issue_id})
+    told = shown["description_placeholders"]
+    assert told is not None
+    assert (told["queue"], told["count"], told["hub"]) == ("mail", "5", "Home")
+    last, other, alike = told["errors"].splitlines()
+    assert last.startswith("- 1 × `xxx")
+    assert len(last) < 500
+    assert other.startswith("- 1 × `the last 'one'` (rejected, 20")
+    assert alike.startswith("- 3 × `no route to 10.0.0.1` (rejected, 20")
+    async with aiohttp.ClientSession() as session, session.get(told["page"]) as page:
+        assert "no route to 10.0.0.1" in await page.text()
+    device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, f"{hub.hub_id}_queue_mail"), loaded.entry_id)
+    assert device is not None
+    assert told["device"] == f"/config/devices/device/{device.id}"
+
+
+def test_each_repair_leads_to_the_guide() -> None:
+    guide = (ROOT / "docs" / "home-assistant.md").read_text()
+    page, _, anchor = pages.REPAIRS.partition("#")
+    assert page == json.loads((ROOT / "custom_components" / "hubqueue" / "manifest.json").read_text())["documentation"]
+    assert f"\n## {anchor.capitalize()}\n" in guide
+
+
+async def test_of_the_app_its_panel_is_named(hass: HomeAssistant) -> None:
+    data = {"url": "http://a1b2c3d4-hubqueue:6790", "token": "x"}
+    app = MockConfigEntry(domain=DOMAIN, unique_id="h", data=data, source=SOURCE_HASSIO)
+    app.add_to_hass(hass)
+    assert pages.of_dead_letters(app, "mail") == "/app/a1b2c3d4_hubqueue"
+    assert pages.of_queue(hass, app, "mail") == "/config/integrations/integration/hubqueue"
 
 
 async def test_diagnostics_hold_no_payload_and_no_secret(

@@ -44,7 +44,8 @@ TAKEN: dict[str, list[dict[str, Any]]] = {
     "retry": [{"queue": "mail"}],
     "cancel": [{"job_id": "{id}"}],
     "publish": [{"channel": "doors"}],
-    "forward": [{"forwarder": "up", "operation": "drain"}, {"forwarder": "up", "operation": "status"}],
+    "try_now": [{"queue": "mail", "forwarder": "up"}],
+    "forward": [{"forwarder": "up", "operation": "status"}],
 }
 
 type TokenOf = Callable[[MockUser], Awaitable[str]]

@@ -152,7 +152,7 @@ def test_every_entity_has_a_name_and_an_icon() -> None:
         "sensor": [*sensor.QUEUE, *sensor.LINK, *sensor.HUB, *subentry_sensor.FEED, *subentry_sensor.WORKER],
         "binary_sensor": [binary_sensor.CONNECTED, binary_sensor.PROBLEM, binary_sensor.LINK],
         "switch": [switch.PAUSED],
-        "button": [*button.QUEUE, button.DRAIN],
+        "button": [*button.QUEUE],
         "number": [number.CONCURRENCY],
         "event": [event.OUTCOME],
     }

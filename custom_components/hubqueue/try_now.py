@@ -1,0 +1,26 @@
+"""Try now: what waits for its next try is done at once, in queues and in forwarders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from .client import HubClient
+from .connection import QUEUE_S
+from .errors import HubError
+
+
+async def async_try_now(client: HubClient, queues: Iterable[str] = (), forwarders: Iterable[str] = ()) -> int:
+    """How many jobs that are. One that cannot be tried keeps none of the others from it. Errors: HubError, of all."""
+    # forwarders first: what they let go of their queue is not counted again
+    commands = [("ForwarderDrain", {"name": name}, "waiting") for name in dict.fromkeys(forwarders)]
+    commands += [("PromoteJobs", {"queue": queue}, "count") for queue in dict.fromkeys(queues)]
+    count, errors = 0, list[HubError]()
+    for cmd, fields, counted in commands:
+        try:
+            count += int((await client.call(cmd, QUEUE_S, **fields))[counted])
+        except HubError as error:
+            errors.append(error)
+    if errors:
+        said = "; ".join(dict.fromkeys(each.message for each in errors))
+        raise HubError(errors[0].code, said, hint=errors[0].hint, retryable=errors[0].retryable) from errors[0]
+    return count
