@@ -38,7 +38,7 @@ FILL: Final = """
 COUNT: Final = """
     INSERT OR REPLACE INTO counter
     SELECT queue, sum(state = 0), sum(state = 1), sum(state = 2), sum(state = 3), sum(state = 4), sum(state = 5),
-           sum(state = 0 AND priority > 0)
+           sum(state = 0 AND priority > 0), 0
     FROM job GROUP BY queue
 """
 

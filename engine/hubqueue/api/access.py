@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, overload
 
 from hubqueue.api.channel import Channel
@@ -46,9 +46,14 @@ class Access(ABC):
         """Tell everybody who listens to a channel now; how many listeners there are."""
         return await self.channel(channel).publish(data)
 
-    async def subscribe(self, receive: Callable[[Event], Any]) -> Callable[[], None]:
-        """Call `receive` for everything that happens to jobs of any queue. Returns what ends it."""
-        return await self.verbs.subscribe(None, receive)
+    async def subscribe(
+        self, receive: Callable[[Event], Any], *, kinds: Collection[str] | None = None
+    ) -> Callable[[], None]:
+        """Call `receive` for what happens to jobs of any queue, of these kinds. Returns what ends it.
+
+        kinds None: the usual ones, which `*` stands for among others; `expired` is told to those only who name it.
+        """
+        return await self.verbs.subscribe(None, receive, kinds)
 
     @overload
     def worker(

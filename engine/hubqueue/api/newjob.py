@@ -8,7 +8,7 @@ from typing import Final, TypedDict, Unpack
 from hubqueue.api.units import Duration, Moment, duration_ms, moment_ms
 from hubqueue.errors import Invalid
 from hubqueue.model import payload
-from hubqueue.model.job import PLAIN, Dedup, NewJob, Options
+from hubqueue.model.job import PLAIN, Dedup, NewJob, Options, attempts_of
 from hubqueue.model.limits import check_new_job
 from hubqueue.model.retry import MAX_BACKOFF_MS, Backoff
 
@@ -19,7 +19,8 @@ class JobOptions(TypedDict, total=False):
     """What may be said about a job beside its name and data. Durations: seconds or timedelta.
 
     delay, run_at: not before; attempts: runs until it is dead; backoff: `fixed`, `exponential` or a first delay;
-    timeout: of one run; ttl: it is dropped if it has not started by then; stall_timeout: silence of its worker;
+    timeout: of one run; ttl: it is dropped if it has not started by then; keep_trying: it is tried again and again
+    for so long, however often it fails, and is a dead letter then; stall_timeout: silence of its worker;
     lifo: newest first; durable: on the disk, not only in the log, before the answer; id: a custom id; unique: a
     deduplication key or `unique(...)`.
     """
@@ -31,6 +32,7 @@ class JobOptions(TypedDict, total=False):
     backoff: Backoff | Duration
     timeout: Duration
     ttl: Duration
+    keep_trying: Duration
     stall_timeout: Duration
     lifo: bool
     durable: bool
@@ -74,6 +76,7 @@ def new_job(name: str, data: object, options: JobOptions) -> NewJob:
         backoff=_backoff(options.get("backoff")),
         timeout_ms=_ms(options, "timeout"),
         ttl_ms=_ms(options, "ttl"),
+        keep_trying_ms=_ms(options, "keep_trying"),
         stall_timeout_ms=_ms(options, "stall_timeout"),
         lifo=options.get("lifo", False),
         durable=options.get("durable", False),
@@ -87,7 +90,7 @@ def new_job(name: str, data: object, options: JobOptions) -> NewJob:
         data=None if data is None else payload.encode(data),
         priority=options.get("priority", 0),
         delay_ms=duration_ms("delay", options.get("delay", 0)),
-        max_attempts=options.get("attempts", 3),
+        max_attempts=attempts_of(options.get("attempts"), rare),
         run_at_ms=moment_ms("run_at", options["run_at"]) if "run_at" in options else None,
         custom_id=options.get("id"),
         options=None if rare == PLAIN else rare,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Collection, Iterable
 from typing import Any, Final, Unpack
 
 from hubqueue.api.batch import Batch
@@ -150,9 +150,14 @@ class Queue:
         """End a schedule; jobs it has added stay. Errors: NotFound."""
         await self._verbs.delete_schedule(key)
 
-    async def subscribe(self, receive: Callable[[Event], Any]) -> Callable[[], None]:
-        """Call `receive` for everything that happens to jobs of this queue. Returns what ends it."""
-        return await self._verbs.subscribe(self.name, receive)
+    async def subscribe(
+        self, receive: Callable[[Event], Any], *, kinds: Collection[str] | None = None
+    ) -> Callable[[], None]:
+        """Call `receive` for what happens to jobs of this queue, of these kinds. Returns what ends it.
+
+        kinds None: the usual ones, which `*` stands for among others; `expired` is told to those only who name it.
+        """
+        return await self._verbs.subscribe(self.name, receive, kinds)
 
     def forward(
         self,

@@ -44,7 +44,7 @@ async def _follow(remote: RemoteHub, queue: str | None, count: int | None, as_js
         else:
             events.put_nowait(event)
 
-    end = await remote.subscribe(queue, receive)
+    end = await remote.subscribe(queue, receive, ("*", "expired"))
     click.echo(f"Following {queue or 'all queues'}; Ctrl-C ends it.", err=True)
     try:
         shown = 0

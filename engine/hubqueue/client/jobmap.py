@@ -13,6 +13,7 @@ import msgspec
 
 from hubqueue.client.relatives import policy_of, relative_fields
 from hubqueue.model.job import (
+    DEFAULT_ATTEMPTS,
     PLAIN,
     Attempt,
     Dedup,
@@ -20,6 +21,7 @@ from hubqueue.model.job import (
     History,
     Job,
     Options,
+    attempts_of,
     flags_of,
     history_blob,
     options_blob,
@@ -28,8 +30,8 @@ from hubqueue.model.retry import Backoff
 from hubqueue.model.schedule import Schedule
 from hubqueue.model.state import BY_LABEL, LABELS, State
 from hubqueue.wire.fields import number
+from hubqueue.wire.joboptions import attempts_out
 
-DEFAULT_ATTEMPTS: Final = 3  # what a job has that does not say
 UNDEFINED: Final = b"\xd4\x00\x00"  # ext 0: how the peer writes "absent"
 
 
@@ -44,7 +46,7 @@ def fields_of(
         fields["data"] = job.data if isinstance(job.data, msgspec.Raw) else msgspec.Raw(job.data)
     if job.delay_ms:
         fields["delay"] = number(job.delay_ms)
-    if job.max_attempts != DEFAULT_ATTEMPTS:
+    if job.max_attempts != attempts_of(None, job.options):
         fields["maxAttempts"] = job.max_attempts
     if job.run_at_ms is not None:
         fields["runAt"] = number(job.run_at_ms)
@@ -74,7 +76,7 @@ def schedule_fields(schedule: Schedule) -> dict[str, Any]:
         "skipMissedOnRestart": schedule.skip_missed,
         "skipIfNoWorker": schedule.worker_only,
         "jobOptions": {
-            "maxAttempts": schedule.max_attempts,
+            **attempts_out(schedule.max_attempts),
             "delay": number(schedule.delay_ms),
             **_option_fields(schedule.options or PLAIN),
         },
@@ -98,6 +100,7 @@ def _option_fields(options: Options) -> dict[str, Any]:
     for name, value in (
         ("timeout", options.timeout_ms),
         ("ttl", options.ttl_ms),
+        ("keepTrying", options.keep_trying_ms),
         ("stallTimeout", options.stall_timeout_ms),
     ):
         if value is not None:
@@ -181,6 +184,8 @@ class WireJob(msgspec.Struct, rename="camel"):
     remove_on_complete: bool = False
     remove_on_fail: bool = False
     ttl: float | None = None
+    keep_trying: float | None = None
+    ends_at: float | None = None
     timeout: float | None = None
     stall_timeout: float | None = None
     tags: tuple[str, ...] = ()
@@ -221,6 +226,7 @@ def job_of(wire: WireJob, state: State | None = None) -> Job:
         started_at_ms=_whole(wire.started_at),
         heartbeat_at_ms=_whole(wire.last_heartbeat),
         finished_at_ms=_whole(wire.finished_at if wire.finished_at is not None else wire.completed_at),
+        expires_at_ms=_whole(wire.ends_at),
         progress=wire.progress or 0.0,
         custom_id=wire.custom_id,
         options_blob=options_blob(options),
@@ -235,6 +241,7 @@ def _options_of(wire: WireJob) -> Options:
         backoff=None if wired is None else Backoff(wired.type, wired.delay, wired.max_delay, wired.jitter),
         timeout_ms=_whole(wire.timeout),
         ttl_ms=_whole(wire.ttl),
+        keep_trying_ms=_whole(wire.keep_trying),
         stall_timeout_ms=_whole(wire.stall_timeout),
         lifo=wire.lifo,
         durable=wire.durable,

@@ -8,7 +8,7 @@ lease whose answer was lost is given back by the hub. Verbs for which that is no
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Self
 from uuid import uuid4
 
@@ -240,9 +240,12 @@ class RemoteHub:
     async def delete_schedule(self, key: str) -> None:
         await self._once("CronDelete", name=key)
 
-    async def subscribe(self, queue: str | None, receive: Callable[[Event], Any]) -> Callable[[], None]:
+    async def subscribe(
+        self, queue: str | None, receive: Callable[[Event], Any], kinds: Collection[str] | None = None
+    ) -> Callable[[], None]:
         """As Verbs; on a link of its own. What happens while that link is down is not told."""
-        greeting: Greeting = ("SubscribeEvents", {"queue": EVERY_QUEUE if queue is None else queue})
+        wanted = {} if kinds is None else {"kinds": list(kinds)}
+        greeting: Greeting = ("SubscribeEvents", {"queue": EVERY_QUEUE if queue is None else queue, **wanted})
         return await self._listen(greeting, lambda event: receive(event_of(event)))
 
     async def publish(self, channel: str, data: bytes) -> int:

@@ -128,6 +128,7 @@ class WireEvent(msgspec.Struct, rename="camel"):
     terminal: bool | None = None
     progress: float | None = None
     delay: float | None = None
+    name: str | None = None
 
 
 _decoders: Final[dict[type[Any], msgspec.msgpack.Decoder[Any]]] = {}
@@ -182,4 +183,5 @@ def event_of(data: msgspec.Raw) -> Event:
         terminal=wire.terminal,
         progress=wire.progress,
         delay_ms=None if wire.delay is None else int(wire.delay),
+        name=wire.name,
     )

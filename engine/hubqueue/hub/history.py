@@ -20,7 +20,7 @@ from hubqueue.hub.track import LEVELS, Series, Track
 from hubqueue.hub.verbs import query
 from hubqueue.model.state import State
 from hubqueue.store import history
-from hubqueue.store.queues import QueueRow
+from hubqueue.store.queues import PRIORITIZED, QueueRow
 from hubqueue.store.tx import Tally, Tx
 
 SPANS: Final = ("15m", "1h", "6h", "24h")  # one for each of LEVELS
@@ -264,4 +264,4 @@ class History:
 
 
 def _jobs(row: QueueRow) -> int:
-    return sum(row.n)
+    return sum(row.n[:PRIORITIZED])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -37,7 +37,7 @@ from hubqueue.model.limits import (
 from hubqueue.model.outcome import Blob, Complete, Output, Settlement
 from hubqueue.model.schedule import Schedule, check_schedule
 from hubqueue.model.state import TERMINAL, State
-from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal, Retried
+from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal, Retried, wants
 from hubqueue.store import backup
 from hubqueue.store import blobs as stored
 from hubqueue.store.logs import LogLine
@@ -317,12 +317,16 @@ class Hub(LongWork):
     async def delete_schedule(self, key: str) -> None:
         await self.run(lambda tx: schedule.delete(tx, key))
 
-    async def subscribe(self, queue: str | None, receive: Callable[[Event], Any]) -> Callable[[], None]:
-        return self.listen(queue, receive)
+    async def subscribe(
+        self, queue: str | None, receive: Callable[[Event], Any], kinds: Collection[str] | None = None
+    ) -> Callable[[], None]:
+        return self.listen(queue, receive, kinds)
 
-    def listen(self, queue: str | None, receive: Callable[[Event], Any]) -> Callable[[], None]:
+    def listen(
+        self, queue: str | None, receive: Callable[[Event], Any], kinds: Collection[str] | None = None
+    ) -> Callable[[], None]:
         """`subscribe` for callers in this process."""
-        return self._events.subscribe(queue, receive)
+        return self._events.subscribe(queue, lambda event: receive(event) if wants(kinds, event) else None)
 
     def tell(self, kind: str, queue: str, job_id: str, *, error: str | None = None, data: bytes | None = None) -> None:
         """Publish an event that no transaction makes, as a link that went down; nothing is built if nobody listens."""

@@ -20,7 +20,7 @@ from hubqueue.errors import HubqueueError
 from hubqueue.hub.verbs.query import oldest_waiting_ms
 from hubqueue.model.state import State
 from hubqueue.model.verbs import Event
-from hubqueue.store.queues import PRIORITIZED, QueueRow, Queues
+from hubqueue.store.queues import EXPIRED, PRIORITIZED, QueueRow, Queues
 from hubqueue.store.tx import Tally, Tx
 
 N = TypeVar("N")
@@ -48,7 +48,8 @@ class Flow(msgspec.Struct, frozen=True, gc=False):
 class QueueState(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     """One queue. deltas: in the last second; rates: per second, over ten.
 
-    oldest_at: when the first waiting job was made, Unix milliseconds.
+    oldest_at: when the first waiting job was made, Unix milliseconds. expired: jobs that their ttl has removed since
+    the queue is there.
     """
 
     queue: str
@@ -60,6 +61,7 @@ class QueueState(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     waiting_children: int
     completed: int
     failed: int
+    expired: int
     oldest_at: float | None
     deltas: Flow
     rates: Flow
@@ -321,6 +323,7 @@ def _state(tx: Tx, row: QueueRow, seconds: deque[list[int]] | None) -> QueueStat
         waiting_children=n[State.WAITING_CHILDREN],
         completed=n[State.COMPLETED],
         failed=n[State.FAILED],
+        expired=n[EXPIRED],
         oldest_at=None if oldest_ms is None else float(oldest_ms),
         deltas=Flow() if seconds is None else Flow(*seconds[-1]),
         rates=Flow() if seconds is None else Flow(*(total / WINDOW for total in _sums(seconds))),

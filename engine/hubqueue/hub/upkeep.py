@@ -14,7 +14,7 @@ from typing import Final
 from hubqueue.errors import DiskFull, HubqueueError
 from hubqueue.hub.pulse import Pulse
 from hubqueue.hub.settings import HubSettings
-from hubqueue.hub.verbs import change, hold, overflow, rows, schedule
+from hubqueue.hub.verbs import change, expire, hold, overflow, rows, schedule
 from hubqueue.hub.verbs.enqueue import evict
 from hubqueue.model.state import State
 from hubqueue.store import changes, delays, groups, ids, leases, lists, retention, schedules
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 PAGES: Final = 200  # given back in one step: they may have to be moved
 FIRES: Final = 50  # schedules fired in one step
+EXPIRED: Final = 200  # jobs whose time is over that are ended in one step: each becomes a dead letter by itself
 BEAT_S: Final = 1.0
 RETENTION_BEATS: Final = 10
 QUEUES_LOOKED_AT: Final = 1000  # in one go: about 1 ms
@@ -127,7 +128,7 @@ class Upkeep:
                 tx.available(row, min(row.n[State.WAITING], SLICE))
         more |= change.retry_due(tx, SLICE) > 0
         more |= schedule.fire_due(tx, FIRES, self._served) == FIRES
-        more |= self._outlive(tx) > 0
+        more |= expire.expire_due(tx, EXPIRED) > 0
         more |= overflow.give_back(tx, SLICE) > 0
         return tx.now_ms if more else NEVER
 
@@ -146,17 +147,6 @@ class Upkeep:
         elif at_ms < NEVER:
             # at least a millisecond on: what is due now was just looked at
             self.due_at(max(at_ms, self._store.clock.now_ms() + 1))
-
-    def _outlive(self, tx: Tx) -> int:
-        gone = changes.outlived(tx, SLICE)
-        for seq, queue_id, state, priority, flags in gone:
-            row = tx.queues.by_id.get(queue_id)
-            if row is not None:
-                if tx.watched(row.name):
-                    (id,) = ids.public_ids(tx, [seq])
-                    tx.emit("removed", row.name, id, prev="waiting")
-                rows.remove(tx, row, state, [(seq, flags, priority)])
-        return len(gone)
 
     async def _beat(self) -> None:
         beats = 0
@@ -185,7 +175,7 @@ class Upkeep:
             return
         try:
             await self._repeat(lambda tx: retention.doomed_slice(tx, SLICE))
-            await self._repeat(lambda tx: self._outlive(tx) > 0)
+            await self._repeat(lambda tx: expire.expire_due(tx, EXPIRED) > 0)
             if await self._give_back(spare=False):
                 await self._store.space.cut(always=True)
         except DiskFull:

@@ -43,12 +43,15 @@ class Dedup(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 class Options(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """The options that are rare. Stored as one MessagePack map with only those that differ from the default.
 
+    ttl_ms: after so long the job is removed, unless it runs then. keep_trying_ms: a job that has not completed after
+    so long is a dead letter; until then it is tried again and again. Both count from when the job was made.
     Units: milliseconds.
     """
 
     backoff: Backoff | None = None
     timeout_ms: int | None = None
     ttl_ms: int | None = None
+    keep_trying_ms: int | None = None
     stall_timeout_ms: int | None = None
     lifo: bool = False
     durable: bool = False
@@ -67,6 +70,15 @@ class Options(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 PLAIN: Final = Options()
+DEFAULT_ATTEMPTS: Final = 3  # what a job has that does not say
+ENDLESS: Final = 2**31 - 1  # attempts of one that says how long it is to be kept trying instead
+
+
+def attempts_of(given: int | None, options: Options | None) -> int:
+    """How often a job may fail that was given this number, or none."""
+    if given is not None:
+        return given
+    return DEFAULT_ATTEMPTS if options is None or options.keep_trying_ms is None else ENDLESS
 
 
 class Flag:
@@ -92,10 +104,13 @@ class Flag:
     DEPENDENT = 16384  # this job waits, or has waited, for others
     ORPHAN = 32768  # a child that still waits for its parent: it is kept when it completes
     REPEAT = 65536  # its completion makes a successor
+    KEEP_TRYING = 131072  # expires_at_ms makes a dead letter of it; with TTL, which ends first, it removes it
+    ENDS = TTL | KEEP_TRYING  # at most one of the two: what happens at expires_at_ms
 
 
 def flags_of(options: Options, custom_id: str | None) -> int:
     """The flags to store beside these options."""
+    ends = _first_end(options)
     held = {
         Flag.DURABLE: options.durable,
         Flag.REMOVE_ON_COMPLETE: options.remove_on_complete,
@@ -103,7 +118,8 @@ def flags_of(options: Options, custom_id: str | None) -> int:
         Flag.DEDUP: options.dedup is not None,
         Flag.CUSTOM_ID: custom_id is not None,
         Flag.TIMEOUT: options.timeout_ms is not None,
-        Flag.TTL: options.ttl_ms is not None,
+        Flag.TTL: ends == Flag.TTL,
+        Flag.KEEP_TRYING: ends == Flag.KEEP_TRYING,
         Flag.LIFO: options.lifo,
         Flag.STALL_TIMEOUT: options.stall_timeout_ms is not None,
         Flag.GROUPED: options.group is not None,
@@ -111,6 +127,18 @@ def flags_of(options: Options, custom_id: str | None) -> int:
         Flag.ORPHAN: options.parent_id == PENDING_PARENT,
     }
     return sum(flag for flag, is_held in held.items() if is_held)
+
+
+def _first_end(options: Options) -> int:
+    """Which of its two ends comes first: of two at the same time the one that loses nothing."""
+    if options.keep_trying_ms is None:
+        return 0 if options.ttl_ms is None else Flag.TTL
+    return Flag.TTL if options.ttl_ms is not None and options.ttl_ms < options.keep_trying_ms else Flag.KEEP_TRYING
+
+
+def lasts_ms(options: Options) -> int | None:
+    """How long after it was made a job ends by itself; None: never."""
+    return min((each for each in (options.ttl_ms, options.keep_trying_ms) if each is not None), default=None)
 
 
 class Enqueueable(Protocol):
@@ -146,7 +174,7 @@ class NewJob(msgspec.Struct, frozen=True, gc=False, kw_only=True):
     data: bytes | None = None
     priority: int = 0
     delay_ms: int = 0
-    max_attempts: int = 3
+    max_attempts: int = DEFAULT_ATTEMPTS
     run_at_ms: int | None = None
     created_at_ms: int | None = None
     custom_id: str | None = None
@@ -188,14 +216,20 @@ NO_HISTORY: Final = History()
 
 
 def failed_reason(history: History) -> str | None:
+    """Why it is dead, or the error of the newest failed run."""
+    return history.error or last_error(history)
+
+
+def last_error(history: History) -> str | None:
     """The error of the newest failed run that had one."""
-    return history.error or next((run.error for run in reversed(history.attempts) if run.error), None)
+    return next((run.error for run in reversed(history.attempts) if run.error), None)
 
 
 class Job(msgspec.Struct, gc=False):
     """A stored job, as every reader gets it. The fields after `queue` are the columns the store reads, in order.
 
-    Units: *_ms Unix UTC milliseconds. attempts counts failed runs; it is 0 during the first run.
+    Units: *_ms Unix UTC milliseconds. attempts counts failed runs; it is 0 during the first run. expires_at_ms: when
+    its `ttl` or `keep_trying` ends (see Flag), or when a dead letter is tried again by itself.
     """
 
     id: str
@@ -217,6 +251,7 @@ class Job(msgspec.Struct, gc=False):
     heartbeat_at_ms: int | None = None
     deadline_ms: int | None = None
     finished_at_ms: int | None = None
+    expires_at_ms: int | None = None
     progress: float = 0.0
     owner: str | None = None
     custom_id: str | None = None

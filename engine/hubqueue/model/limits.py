@@ -7,7 +7,7 @@ import re
 from typing import Final
 
 from hubqueue.errors import Invalid, PayloadTooLarge
-from hubqueue.model.job import Enqueueable, Options
+from hubqueue.model.job import ENDLESS, Enqueueable, Options
 
 MAX_NAME_CHARS: Final = 256
 MAX_DATA_BYTES: Final = 10 * 1024 * 1024
@@ -59,7 +59,8 @@ def check_new_job(job: Enqueueable) -> None:
     check_name(job.name)
     check_int("priority", job.priority, -MAX_PRIORITY, MAX_PRIORITY)
     check_int("delay", job.delay_ms, 0, MAX_DELAY_MS)
-    check_int("maxAttempts", job.max_attempts, 1, MAX_ATTEMPTS)
+    if job.max_attempts != ENDLESS or job.options is None or job.options.keep_trying_ms is None:
+        check_int("maxAttempts", job.max_attempts, 1, MAX_ATTEMPTS)
     if job.run_at_ms is not None:
         check_int("runAt", job.run_at_ms, 0, MAX_TIME_MS)
     if job.created_at_ms is not None:
@@ -69,6 +70,7 @@ def check_new_job(job: Enqueueable) -> None:
     check_size(job.data)
     if job.options is not None:
         check_options(job.options)
+        check_delay(job.delay_ms, job.options)
         if job.options.group is not None and not 0 <= job.priority <= MAX_GROUP_PRIORITY:
             raise Invalid(f"group.priority must be between 0 and {MAX_GROUP_PRIORITY}")
 
@@ -105,6 +107,8 @@ def check_options(options: Options) -> None:
         check_int("timeout", options.timeout_ms, 0, MAX_TIMEOUT_MS)
     if options.ttl_ms is not None:
         check_int("ttl", options.ttl_ms, 0, MAX_DELAY_MS)
+    if options.keep_trying_ms is not None:
+        check_int("keepTrying", options.keep_trying_ms, 1, MAX_DELAY_MS)
     if options.stall_timeout_ms is not None:
         check_int("stallTimeout", options.stall_timeout_ms, 0, MAX_TIMEOUT_MS)
     check_int("stackTraceLimit", options.stack_trace_limit, 0, 10_000)
@@ -119,6 +123,15 @@ def check_options(options: Options) -> None:
             raise Invalid("uniqueKey must be a non-empty string of at most 1024 well-formed characters")
         if options.dedup.ttl_ms is not None:
             check_int("dedup.ttl", options.dedup.ttl_ms, 0, MAX_DELAY_MS)
+
+
+def check_delay(delay_ms: int, options: Options) -> None:
+    """A job that ends before it is due would never be tried."""
+    if options.keep_trying_ms is not None and delay_ms >= options.keep_trying_ms:
+        raise Invalid(
+            f"keepTrying ({options.keep_trying_ms} ms) ends before the job is due (delay {delay_ms} ms)",
+            hint="it counts from when the job is made: let it be longer than the delay",
+        )
 
 
 def check_int(field: str, value: object, low: int, high: int) -> None:

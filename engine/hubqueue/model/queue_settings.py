@@ -17,7 +17,7 @@ from hubqueue.model.bounds import QueueBounds
 
 MAX_MS: Final = 2**53 - 1
 # who asked for these to die: trying them again by itself would go against that
-FINAL_REASONS: Final = frozenset({"rejected", "discarded", "cancelled", "unroutable"})
+FINAL_REASONS: Final = frozenset({"rejected", "discarded", "cancelled", "unroutable", "ttl_expired"})
 
 
 class DlqSettings(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):

@@ -23,6 +23,9 @@ class Backoff(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
 
 
 DEFAULT_BACKOFF: Final = Backoff()
+# of a job that is kept trying: first after some 5 s, and never so seldom that a link which is back goes unnoticed
+PATIENT_BACKOFF: Final = Backoff(delay_ms=2500, max_ms=300_000)
+LAST_TRY_MS: Final = 1000  # a try that would come after the job's end comes so long before it instead
 
 
 def delay_ms(backoff: Backoff, failures: int, chance: float) -> int:
@@ -36,3 +39,14 @@ def delay_ms(backoff: Backoff, failures: int, chance: float) -> int:
         base, spread = backoff.delay_ms * 2.0 ** min(failures, 60), 1.0
     factor = 1.0 + spread * backoff.jitter * (chance - 0.5)
     return int(min(base * factor, backoff.max_ms))
+
+
+def in_time_ms(run_at_ms: int, end_ms: int, now_ms: int) -> int | None:
+    """When a job is tried again that is kept trying until end_ms; None: it has had its last try.
+
+    One that would be due after its end has a last try shortly before it.
+    """
+    if run_at_ms < end_ms:
+        return run_at_ms
+    last_ms = end_ms - LAST_TRY_MS
+    return last_ms if now_ms < last_ms else None

@@ -14,10 +14,11 @@ import msgspec
 from cronsim import CronSim, CronSimError
 
 from hubqueue.errors import Invalid
-from hubqueue.model.job import Options
+from hubqueue.model.job import DEFAULT_ATTEMPTS, Options
 from hubqueue.model.limits import (
     MAX_DELAY_MS,
     MAX_TIME_MS,
+    check_delay,
     check_int,
     check_name,
     check_options,
@@ -59,7 +60,7 @@ class Schedule(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_default
     overlap: bool = False
     skip_missed: bool = True
     worker_only: bool = False
-    max_attempts: int = 3
+    max_attempts: int = DEFAULT_ATTEMPTS
     delay_ms: int = 0
     options: Options | None = None
     next_run_at_ms: int | None = None
@@ -76,6 +77,7 @@ def check_schedule(schedule: Schedule) -> None:
         raise Invalid("A schedule's key must be a non-empty string of at most 256 characters")
     if schedule.options is not None:
         check_options(schedule.options)
+        check_delay(schedule.delay_ms, schedule.options)
     if schedule.cron is None and schedule.every_ms is None:
         raise Invalid("Cron job must have either schedule or repeatEvery")
     if schedule.every_ms is not None:

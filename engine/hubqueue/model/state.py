@@ -48,7 +48,12 @@ TRANSITIONS: Final[dict[str, dict[State, frozenset[State | None]]]] = {
     "complete": {_A: frozenset({_C, GONE})},
     "fail": {_A: frozenset({_W, _D, _F, GONE})},
     "release": {_A: frozenset({_W, _D})},
-    "expire": {_A: frozenset({_W, _D, _F, GONE}), _W: frozenset({GONE}), _D: frozenset({GONE})},
+    "expire": {
+        _A: frozenset({_W, _D, _F, GONE}),
+        _W: frozenset({_F, GONE}),
+        _D: frozenset({_F, GONE}),
+        _P: frozenset({_F}),
+    },
     "discard": {s: frozenset({_F}) for s in (_W, _D, _A)},
     "cancel": {s: frozenset({GONE}) for s in (_W, _D, _P)},
     "delay": {s: frozenset({_D, _W}) for s in (_W, _D, _A)},

@@ -7,9 +7,9 @@ Units: *_ms milliseconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from enum import Enum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -52,6 +52,7 @@ class QueueInfo(msgspec.Struct, frozen=True, gc=False):
 class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     """Something that happened to a job, after its commit. kind: the protocol's eventType. data: MessagePack bytes.
 
+    name: the job's, of one that cannot be asked for any more.
     seq: its number among the events of this opening of the hub, given when it is published.
     """
 
@@ -65,7 +66,19 @@ class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
     terminal: bool | None = None
     progress: float | None = None
     delay_ms: int | None = None
+    name: str | None = None
     seq: int = 0
+
+
+USUAL: Final = "*"  # among kinds: all but those of BY_NAME
+BY_NAME: Final = frozenset({"expired"})  # events that only those are told of who name them: older clients know none
+
+
+def wants(kinds: Collection[str] | None, event: Event) -> bool:
+    """Whether one who asked for these kinds of events (None: for none in particular) is told of this one."""
+    if kinds is not None and event.kind in kinds:
+        return True
+    return (kinds is None or USUAL in kinds) and event.kind not in BY_NAME
 
 
 class Page(msgspec.Struct, frozen=True, gc=False):
@@ -173,8 +186,13 @@ class Verbs(Protocol):
     async def upsert_schedule(self, schedule: Schedule) -> None: ...
     async def delete_schedule(self, key: str) -> None: ...
 
-    async def subscribe(self, queue: str | None, receive: Callable[[Event], Any]) -> Callable[[], None]:
-        """Call `receive` for every event of the queue (None: of all queues). Returns what ends it."""
+    async def subscribe(
+        self, queue: str | None, receive: Callable[[Event], Any], kinds: Collection[str] | None = None
+    ) -> Callable[[], None]:
+        """Call `receive` for the events of the queue (None: of all queues), of these kinds. Returns what ends it.
+
+        kinds None: the usual ones, which `*` stands for among others; `expired` is told to those only who name it.
+        """
         ...
 
     async def publish(self, channel: str, data: bytes) -> int:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Final, Protocol
 
 from hubqueue.hub.recent import Recent
-from hubqueue.model.verbs import Event
+from hubqueue.model.verbs import Event, wants
 from hubqueue.servers.told import Teller
 
 LINGER_S: Final = 0.005  # an event after a silence waits so long for more of its kind: those of one command
@@ -24,7 +24,9 @@ MOST_BYTES: Final = 64 * 1024  # of their data
 
 log = logging.getLogger(__name__)
 
-Part = tuple[str | None, frozenset[str] | None]  # events of a queue, or of all (None); of these kinds, or of all (None)
+Part = tuple[
+    str | None, frozenset[str] | None
+]  # events of a queue, or of all (None); of these kinds, or of the usual ones (None)
 Parts = frozenset[Part]
 
 
@@ -90,7 +92,7 @@ class Choir:
 
     def _receiver(self, kinds: frozenset[str] | None) -> Callable[[Event], None]:
         def receive(event: Event) -> None:
-            if event.seq != self._seq and (kinds is None or event.kind in kinds):
+            if event.seq != self._seq and wants(kinds, event):
                 self._seq = event.seq  # it may be of a queue that is listened to, and of all queues
                 self._add(event)
 

@@ -11,7 +11,7 @@ from typing import Final
 from hubqueue.errors import Busy, Forbidden, Invalid
 from hubqueue.hub.summaries import Summaries
 from hubqueue.model.limits import check_queue
-from hubqueue.model.verbs import Event
+from hubqueue.model.verbs import Event, wants
 from hubqueue.servers.door import OK, Call, Handlers, Session
 from hubqueue.servers.told import Gap
 from hubqueue.wire.commands import channels as wire
@@ -50,7 +50,7 @@ def subscribe_events(call: Call, command: SubscribeEvents) -> None:
     if not whole:
         session.tell(Gap(command.queue, session.door.hub.now_ms(), None))
     for event in sorted(missed, key=lambda event: event.seq):
-        if kinds is None or event.kind in kinds:
+        if wants(kinds, event):
             session.tell(event)
 
 

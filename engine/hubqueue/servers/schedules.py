@@ -8,13 +8,13 @@ import msgspec
 from msgspec import Raw
 
 from hubqueue.hub.verbs import schedule
-from hubqueue.model.job import PLAIN
+from hubqueue.model.job import PLAIN, attempts_of
 from hubqueue.model.schedule import Schedule
 from hubqueue.servers.door import Call, Handlers
 from hubqueue.wire.commands import schedules as wire
 from hubqueue.wire.fields import number, value_bytes
 from hubqueue.wire.jobin import JobFields, options_of, take_name
-from hubqueue.wire.joboptions import dedup_out, options_out
+from hubqueue.wire.joboptions import attempts_out, dedup_out, options_out
 
 
 def cron(call: Call, command: wire.Cron) -> None:
@@ -24,6 +24,7 @@ def cron(call: Call, command: wire.Cron) -> None:
         name, data = take_name(data)
     job = command.job_options or JobFields()
     job = msgspec.structs.replace(job, unique_key=command.unique_key, dedup=command.dedup, repeat=None)
+    options = options_of(job)
     wanted = call.session.door.hub.placed(
         Schedule(
             key=command.name,
@@ -39,9 +40,9 @@ def cron(call: Call, command: wire.Cron) -> None:
             overlap=command.prevent_overlap is False,
             skip_missed=command.skip_missed_on_restart is not False,
             worker_only=bool(command.skip_if_no_worker),
-            max_attempts=job.max_attempts,
+            max_attempts=attempts_of(job.max_attempts, options),
             delay_ms=job.delay,
-            options=options_of(job),
+            options=options,
         )
     )
     afresh = command.prevent_overlap is True
@@ -92,7 +93,7 @@ def shown_schedule(found: Schedule) -> dict[str, Any]:
 def _whole(found: Schedule) -> dict[str, Any]:
     """A schedule with everything that would be needed to put it again."""
     options = found.options or PLAIN
-    jobs = options_out(options) | {"maxAttempts": found.max_attempts, "delay": number(found.delay_ms)}
+    jobs = options_out(options) | attempts_out(found.max_attempts) | {"delay": number(found.delay_ms)}
     shown = shown_schedule(found) | {"jobOptions": jobs} | dedup_out(options)
     return shown if found.data is None else {**shown, "data": Raw(found.data)}
 

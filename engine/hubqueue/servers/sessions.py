@@ -29,6 +29,8 @@ CAPABILITIES: Final = (
     "resume",
     "summaries",
     "channels",
+    "keep-trying",
+    "expired-events",
 )
 
 _text: Final = msgspec.msgpack.Decoder(str).decode

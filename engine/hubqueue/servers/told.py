@@ -90,5 +90,6 @@ def event_map(event: Event) -> dict[str, Any]:
         "terminal": event.terminal,
         "progress": event.progress,
         "delay": None if event.delay_ms is None else number(event.delay_ms),
+        "name": event.name,
     }
     return {name: value for name, value in fields.items() if value is not None}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from hubqueue.model.job import Flag
 from hubqueue.model.state import State
 from hubqueue.store.slices import WEIGHT, light
 from hubqueue.store.tx import Tx
@@ -53,18 +54,21 @@ RESTART: Final = """
     UPDATE job
     SET state = 0, ord = CASE WHEN flags & 128 THEN -seq ELSE ? END, run_at_ms = ?, attempts = 0,
         stall_count = 0, lost_count = 0, restarts = 0, progress = 0, result = NULL, finished_at_ms = NULL,
-        started_at_ms = NULL, expires_at_ms = NULL, lease_no = lease_no + 1, history = ?,
-        flags = (CASE WHEN state = 4 THEN flags & ~65536 ELSE flags END) & ~512
+        started_at_ms = NULL, expires_at_ms = ?, lease_no = lease_no + 1, history = ?,
+        flags = ((CASE WHEN state = 4 THEN flags & ~65536 ELSE flags END) & ~(512 | 64 | 131072)) | ?
     WHERE seq = ?
 """
 
 
-def restart(tx: Tx, seq: int, history: bytes | None) -> None:
+def restart(tx: Tx, seq: int, history: bytes | None, keep_trying_ms: int | None) -> None:
     """A finished job waits again, with all its attempts and not cancelled. Its old tokens are void.
 
-    A completed one has had its successor.
+    It is kept trying as long as a new one; a ttl counts no more. A completed one has had its successor.
     """
-    tx.execute(RESTART, (tx.ord_ms, tx.now_ms, history, seq))
+    ends_at_ms, flag = (None, 0) if keep_trying_ms is None else (tx.now_ms + keep_trying_ms, Flag.KEEP_TRYING)
+    tx.execute(RESTART, (tx.ord_ms, tx.now_ms, ends_at_ms, history, flag, seq))
+    if ends_at_ms is not None:
+        tx.due(ends_at_ms)
 
 
 ORD: Final = "SELECT ord FROM job WHERE seq = ?"
@@ -75,14 +79,15 @@ def ord_of(tx: Tx, seq: int) -> int:
     return value
 
 
+ENDS: Final = "(state IN (0, 1) OR (state = 3 AND flags & 131072))"  # a ttl does not count while it waits for others
 DUE_TTL: Final = f"""
     SELECT seq, queue, state, priority, flags, {WEIGHT} FROM job
-    WHERE expires_at_ms IS NOT NULL AND expires_at_ms <= ? AND state IN (0, 1) LIMIT ?
+    WHERE expires_at_ms IS NOT NULL AND expires_at_ms <= ? AND {ENDS} LIMIT ?
 """
 
 
 def outlived(tx: Tx, limit: int) -> list[tuple[int, int, int, int, int]]:
-    """A slice of the queued jobs beyond their time to live: (seq, queue, state, priority, flags)."""
+    """A slice of the jobs that do not run and whose time is over: (seq, queue, state, priority, flags)."""
     rows = light(tx.execute(DUE_TTL, (tx.now_ms, limit)), lambda row: row[5])
     return [row[:5] for row in rows]
 
@@ -106,10 +111,10 @@ def keep_dead(tx: Tx, seq: int, history: bytes | None) -> None:
     tx.execute(KEEP_DEAD, (history, seq))
 
 
-NEXT_TTL: Final = "SELECT min(expires_at_ms) FROM job WHERE expires_at_ms IS NOT NULL AND state IN (0, 1, 5)"
+NEXT_TTL: Final = f"SELECT min(expires_at_ms) FROM job WHERE expires_at_ms IS NOT NULL AND (state = 5 OR {ENDS})"
 
 
 def next_ttl_ms(tx: Tx) -> int | None:
-    """When the next queued job outlives its time to live, or the next dead letter is tried again."""
+    """When the time of the next job is over that does not run, or the next dead letter is tried again."""
     value: int | None = tx.execute(NEXT_TTL).fetchone()[0]
     return value

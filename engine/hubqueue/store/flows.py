@@ -106,7 +106,7 @@ MARK: Final = "UPDATE job SET flags = flags | ? WHERE seq = ?"
 HOLD: Final = "UPDATE job SET state = 3 WHERE seq = ?"
 LET_GO: Final = "UPDATE job SET state = ?, ord = ? WHERE seq = ?"
 SET_OPTIONS: Final = "UPDATE job SET options = ? WHERE seq = ?"
-WAITER: Final = "SELECT seq, queue, state, flags, priority, run_at_ms FROM job WHERE seq = ?"
+WAITER: Final = "SELECT seq, queue, state, flags, priority, run_at_ms, expires_at_ms FROM job WHERE seq = ?"
 
 
 class Waiter(NamedTuple):
@@ -118,6 +118,7 @@ class Waiter(NamedTuple):
     flags: int
     priority: int
     run_at_ms: int
+    ends_at_ms: int | None
 
 
 def waiter(tx: Tx, seq: int) -> Waiter | None:

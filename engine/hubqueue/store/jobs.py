@@ -14,9 +14,11 @@ from hubqueue.store.tx import Tx, padded
 # the columns of model.job.Job after id and queue, in its order
 COLUMNS: Final = """
     seq, state, flags, priority, name, data, run_at_ms, created_at_ms, attempts, max_attempts, lease_no,
-    stall_count, lost_count, started_at_ms, heartbeat_at_ms, deadline_ms, finished_at_ms, progress, owner,
-    custom_id, options, history, result
+    stall_count, lost_count, started_at_ms, heartbeat_at_ms, deadline_ms, finished_at_ms, expires_at_ms, progress,
+    owner, custom_id, options, history, result
 """
+WIDTH: Final = 24  # how many columns these are
+CUSTOM_ID: Final = 20  # the place of this one
 STATES: Final = tuple(State)
 
 ROWS: Final = 50  # rows of one multi-row INSERT: 50 are as fast as 500 and bind 200 values
@@ -108,7 +110,7 @@ def lease(tx: Tx, queue: QueueRow, count: int, owner: str | None, lease_ms: int)
     public_id, name, active = tx.identity.public_id, queue.name, State.ACTIVE
     jobs = []
     for row in rows:
-        job = Job(row[19] or public_id(row[0]), name, *row[:23])
+        job = Job(row[CUSTOM_ID] or public_id(row[0]), name, *row[:WIDTH])
         job.state = active
         jobs.append(job)
     return jobs
@@ -135,12 +137,12 @@ def next_within(tx: Tx, queue: QueueRow, count: int, max_bytes: int) -> int:
 
 
 def _place(row: tuple[Any, ...]) -> tuple[int, int, int]:
-    return (-row[3], row[23], row[0])
+    return (-row[3], row[WIDTH], row[0])
 
 
 def as_job(tx: Tx, row: tuple[Any, ...], queue_name: str) -> Job:
     """A row of COLUMNS as a Job."""
-    job = Job(row[19] or tx.identity.public_id(row[0]), queue_name, *row)
+    job = Job(row[CUSTOM_ID] or tx.identity.public_id(row[0]), queue_name, *row)
     job.state = STATES[job.state]
     return job
 
@@ -153,8 +155,8 @@ def get(tx: Tx, seq: int) -> tuple[Job, QueueRow] | None:
     row = tx.execute(GET, (seq,)).fetchone()
     if row is None:
         return None
-    queue = tx.queues.by_id.get(row[23])
-    return None if queue is None else (as_job(tx, row[:23], queue.name), queue)
+    queue = tx.queues.by_id.get(row[WIDTH])
+    return None if queue is None else (as_job(tx, row[:WIDTH], queue.name), queue)
 
 
 class Grip(NamedTuple):

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from hubqueue.model.job import Job
-from hubqueue.store.jobs import COLUMNS, as_job
+from hubqueue.store.jobs import COLUMNS, WIDTH, as_job
 from hubqueue.store.queues import QueueRow
 from hubqueue.store.slices import WEIGHT, light
 from hubqueue.store.tx import Tx
@@ -18,14 +18,6 @@ SET_DEADLINE: Final = "UPDATE job SET lease_ms = ?, deadline_ms = ? WHERE seq = 
 def set_deadline(tx: Tx, seq: int, lease_ms: int, deadline_ms: int) -> None:
     """A lease of its own length: jobs with a timeout or a stall timeout."""
     tx.execute(SET_DEADLINE, (lease_ms, deadline_ms, seq))
-
-
-OUTLIVED: Final = "SELECT expires_at_ms <= ? FROM job WHERE seq = ?"
-
-
-def outlived(tx: Tx, seq: int) -> bool:
-    """Whether the job's time to live is over."""
-    return bool(tx.execute(OUTLIVED, (tx.now_ms, seq)).fetchone()[0])
 
 
 RENEW: Final = """
@@ -131,7 +123,7 @@ OWNED: Final = f"SELECT {COLUMNS}, queue, lost, restarts, {WEIGHT} FROM job WHER
 
 def owned(tx: Tx, queue_id: int, owner: str) -> list[Lapsed]:
     """A slice of what an owner has leased of a queue."""
-    return _lapsed(tx, light(tx.execute(OWNED, (queue_id, owner)), lambda row: row[26]))
+    return _lapsed(tx, light(tx.execute(OWNED, (queue_id, owner)), lambda row: row[-1]))
 
 
 EXPIRED: Final = f"""
@@ -142,15 +134,15 @@ EXPIRED: Final = f"""
 
 def expired(tx: Tx, limit: int) -> list[Lapsed]:
     """A slice of the active jobs whose deadline has passed."""
-    return _lapsed(tx, light(tx.execute(EXPIRED, (tx.now_ms, limit)), lambda row: row[26]))
+    return _lapsed(tx, light(tx.execute(EXPIRED, (tx.now_ms, limit)), lambda row: row[-1]))
 
 
 def _lapsed(tx: Tx, rows: Sequence[tuple[Any, ...]]) -> list[Lapsed]:
     found = []
     for row in rows:
-        queue = tx.queues.by_id.get(row[23])
+        queue = tx.queues.by_id.get(row[WIDTH])
         if queue is not None:
-            found.append(Lapsed(as_job(tx, row[:23], queue.name), queue, row[24], row[25]))
+            found.append(Lapsed(as_job(tx, row[:WIDTH], queue.name), queue, row[WIDTH + 1], row[WIDTH + 2]))
     return found
 
 

@@ -14,13 +14,15 @@ from hubqueue.model.throttle import Bucket, QueueLimits, Window
 
 MAX_QUEUES: Final = 100_000  # each costs about 400 bytes of memory
 NEVER: Final = 1 << 62
-PRIORITIZED: Final = 6  # index of the counter of waiting jobs with a priority above 0; the others are States
+PRIORITIZED: Final = 6  # index of the counter of waiting jobs with a priority above 0; those before it are States
+EXPIRED: Final = 7  # index of the counter of jobs that their ttl has removed, since the queue is there
 
 
 class QueueRow:
     """One queue.
 
-    `n` holds the number of jobs by State, and at PRIORITIZED those of the waiting ones with a priority above 0.
+    `n` holds the number of jobs by State, at PRIORITIZED those of the waiting ones with a priority above 0, and at
+    EXPIRED those that are gone because their time to live was over.
     `next_due_ms` is a lower bound of the delayed jobs' times. `asked_ms`: when a worker last asked for a job.
     `limits` is None for an unlimited queue; `bucket` holds the tokens of its rate, and `refill_ms` when upkeep shall
     look for a token. `grouped`: it has, or has had, jobs in groups; `windows` are those of its groups' rates.
@@ -44,7 +46,7 @@ class QueueRow:
         self.id = id
         self.name = name
         self.paused = paused
-        self.n = [0] * 7
+        self.n = [0] * 8
         self.next_due_ms = 0
         self.asked_ms = 0
         self.limits: QueueLimits | None = None
@@ -69,7 +71,7 @@ class QueueRow:
 
 LOAD: Final = """
     SELECT id, name, paused, waiting, delayed, active, waiting_children, completed, failed,
-           prioritized
+           prioritized, expired
     FROM queue LEFT JOIN counter ON counter.queue = queue.id
     ORDER BY id
 """

@@ -65,7 +65,8 @@ _FIRST: Final = (
         queue INTEGER PRIMARY KEY,
         waiting INTEGER NOT NULL, delayed INTEGER NOT NULL, active INTEGER NOT NULL,
         waiting_children INTEGER NOT NULL, completed INTEGER NOT NULL, failed INTEGER NOT NULL,
-        prioritized INTEGER NOT NULL
+        prioritized INTEGER NOT NULL,
+        expired INTEGER NOT NULL -- jobs that their ttl has removed, ever
     ) STRICT
     """,
     """

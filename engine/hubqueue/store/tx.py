@@ -99,7 +99,7 @@ class Tx:
         self._clean_changes = 0
 
     def count(self, queue: QueueRow, counter: int, change: int) -> None:
-        """Move a counter (a State or PRIORITIZED); it is stored with the group."""
+        """Move a counter (a State, PRIORITIZED or EXPIRED); it is stored with the group."""
         queue.n[counter] += change
         if counter == State.ACTIVE and change < 0 and (queue.limits is not None or queue.grouped):
             self.available(queue, -change)  # a place is free again
@@ -136,10 +136,13 @@ class Tx:
         terminal: bool | None = None,
         progress: float | None = None,
         delay_ms: int | None = None,
+        name: str | None = None,
     ) -> None:
         """Publish an event after the commit. Callers on hot paths ask `watched` first."""
         if self.watched(queue):
-            self.events.append(Event(kind, queue, job_id, self.now_ms, prev, error, data, terminal, progress, delay_ms))
+            at_ms = self.now_ms
+            event = Event(kind, queue, job_id, at_ms, prev, error, data, terminal, progress, delay_ms, name)
+            self.events.append(event)
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -209,8 +212,8 @@ class Tx:
 
 STORE_COUNTER = """
     INSERT OR REPLACE INTO counter (queue, waiting, delayed, active, waiting_children, completed, failed,
-                                    prioritized)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?)
+                                    prioritized, expired)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 
 

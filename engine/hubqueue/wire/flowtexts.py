@@ -28,6 +28,7 @@ _BOUNDS: Final = {
     "attempts": (1, MAX_ATTEMPTS),
     "delay": (0, MAX_DELAY_MS),
     "ttl": (0, MAX_DELAY_MS),
+    "keepTrying": (0, MAX_DELAY_MS),
     "timeout": (0, MAX_TIMEOUT_MS),
     "stallTimeout": (0, MAX_TIMEOUT_MS),
     "backoff": (0, MAX_BACKOFF_DELAY_MS),

@@ -13,7 +13,7 @@ import msgspec
 from msgspec import Raw, field
 
 from hubqueue.errors import Invalid
-from hubqueue.model.job import Dedup, NewJob, OnFailure, Options
+from hubqueue.model.job import DEFAULT_ATTEMPTS, Dedup, NewJob, OnFailure, Options, attempts_of
 from hubqueue.model.retry import DEFAULT_BACKOFF, Backoff
 from hubqueue.wire.fields import (
     ABSENT,
@@ -48,7 +48,7 @@ class PlainJob(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     data: Raw
     priority: Priority = 0
     delay_ms: DelayMs = field(name="delay", default=0)
-    max_attempts: Attempts = field(name="maxAttempts", default=3)
+    max_attempts: Attempts = field(name="maxAttempts", default=DEFAULT_ATTEMPTS)
 
     run_at_ms: ClassVar[None] = None
     created_at_ms: ClassVar[None] = None
@@ -74,18 +74,19 @@ class DedupIn(msgspec.Struct, gc=False):
 
 
 class JobFields(msgspec.Struct, rename="camel", gc=False, kw_only=True):
-    """Every option of a job but its custom id, which PUSH and PUSHB call differently. `runAt` is ours."""
+    """Every option of a job but its custom id, whose name differs. `runAt` and `keepTrying` are ours."""
 
     name: JobName | None = None
     data: Raw = ABSENT
     priority: Priority = 0
     delay: DelayMs = 0
-    max_attempts: Attempts = 3
+    max_attempts: Attempts | None = None
     timestamp: TimeMs | None = None
     run_at: TimeMs | None = None
     backoff: BackoffMs | BackoffIn | None = None
     timeout: TimeoutMs | None = None
     ttl: DelayMs | None = None
+    keep_trying: DelayMs | None = None
     stall_timeout: TimeoutMs | None = None
     unique_key: JobId | None = None
     dedup: DedupIn | None = None
@@ -121,16 +122,17 @@ def to_new_job(job: JobFields, custom_id: str | None) -> NewJob:
     name = job.name
     if name is None:
         name, data = take_name(data)
+    options = options_of(job)
     return NewJob(
         name=name,
         data=data,
         priority=job.priority,
         delay_ms=job.delay,
-        max_attempts=job.max_attempts,
+        max_attempts=attempts_of(job.max_attempts, options),
         run_at_ms=job.run_at,
         created_at_ms=job.timestamp,
         custom_id=custom_id or None,
-        options=_with_relatives(options_of(job), job),
+        options=_with_relatives(options, job),
     )
 
 
@@ -161,6 +163,7 @@ def options_of(job: JobFields) -> Options:
         backoff=_backoff(job.backoff),
         timeout_ms=job.timeout or None,
         ttl_ms=job.ttl or None,
+        keep_trying_ms=job.keep_trying or None,
         stall_timeout_ms=job.stall_timeout,
         lifo=bool(job.lifo),
         durable=bool(job.durable),

@@ -12,7 +12,8 @@ import msgspec
 from msgspec import UNSET, Raw, UnsetType
 
 from hubqueue.model.job import NO_HISTORY, Flag, History, Job, OnFailure, Options, failed_reason
-from hubqueue.model.state import State, shown
+from hubqueue.model.retry import PATIENT_BACKOFF
+from hubqueue.model.state import TERMINAL, State, shown
 from hubqueue.wire.fields import number
 from hubqueue.wire.repeat import RepeatOut, repeat_out
 
@@ -37,7 +38,8 @@ class BackoffOut(msgspec.Struct, rename="camel", gc=False):
 
 
 class JobMap(msgspec.Struct, rename="camel", gc=False):
-    """All keys of a job. `seq`, `lostCount`, `finishedAt`, `reason` (of a dead letter) are ours.
+    """All keys of a job. Ours are `seq`, `lostCount`, `finishedAt`, `reason` (of a dead letter), `keepTrying` and
+    `endsAt`: when its `ttl` or `keepTrying` is over, while it has not ended.
 
     From `state` on they come only with queries.
     """
@@ -74,6 +76,8 @@ class JobMap(msgspec.Struct, rename="camel", gc=False):
     remove_on_complete: bool = False
     remove_on_fail: bool = False
     ttl: float | None = None
+    keep_trying: float | None = None
+    ends_at: float | None = None
     timeout: int | None = None
     stall_timeout: int | None = None
     keep_logs: int | None = None
@@ -126,6 +130,8 @@ def job_map(job: Job) -> JobMap:
         found.lifo = True
     if job.finished_at_ms is not None:
         found.finished_at = float(job.finished_at_ms)
+    if job.flags & Flag.ENDS and job.expires_at_ms is not None and job.state not in TERMINAL:
+        found.ends_at = float(job.expires_at_ms)
     if job.options_blob is not None:
         _add_options(found, job.options)
     if history is not NO_HISTORY:
@@ -180,11 +186,10 @@ def _first_state(job: Job) -> str:
 
 
 def _add_options(found: JobMap, options: Options) -> None:
-    if options.backoff is not None:
-        found.backoff = options.backoff.delay_ms
-        found.backoff_config = BackoffOut(
-            options.backoff.kind, options.backoff.delay_ms, options.backoff.max_ms, options.backoff.jitter
-        )
+    backoff = options.backoff or (None if options.keep_trying_ms is None else PATIENT_BACKOFF)
+    if backoff is not None:
+        found.backoff = backoff.delay_ms
+        found.backoff_config = BackoffOut(backoff.kind, backoff.delay_ms, backoff.max_ms, backoff.jitter)
     if options.dedup is not None:
         found.unique_key = options.dedup.key
         found.deduplication_ttl = None if options.dedup.ttl_ms is None else number(options.dedup.ttl_ms)
@@ -196,6 +201,7 @@ def _add_options(found: JobMap, options: Options) -> None:
     found.remove_on_complete = options.remove_on_complete
     found.remove_on_fail = options.remove_on_fail
     found.ttl = None if options.ttl_ms is None else number(options.ttl_ms)
+    found.keep_trying = None if options.keep_trying_ms is None else number(options.keep_trying_ms)
     found.timeout = options.timeout_ms
     found.stall_timeout = options.stall_timeout_ms
     found.stack_trace_limit = options.stack_trace_limit

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hubqueue.model.job import Options
+from hubqueue.model.job import ENDLESS, Options
 from hubqueue.model.retry import Backoff
 
 
@@ -17,6 +17,7 @@ def options_out(options: Options) -> dict[str, Any]:
         "backoff": None if options.backoff is None else _backoff(options.backoff),
         "timeout": options.timeout_ms,
         "ttl": options.ttl_ms,
+        "keepTrying": options.keep_trying_ms,
         "stallTimeout": options.stall_timeout_ms,
         "lifo": options.lifo,
         "durable": options.durable,
@@ -30,6 +31,11 @@ def options_out(options: Options) -> dict[str, Any]:
     if options.stack_trace_limit != Options().stack_trace_limit:
         found["stackTraceLimit"] = options.stack_trace_limit
     return found
+
+
+def attempts_out(max_attempts: int) -> dict[str, int]:
+    """`maxAttempts`, of jobs that are not kept trying instead."""
+    return {} if max_attempts == ENDLESS else {"maxAttempts": max_attempts}
 
 
 def dedup_out(options: Options) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from hubqueue.model.job import Job, Leased, NewJob
 from hubqueue.model.outcome import Outcome, Settlement
 from hubqueue.model.verbs import Event
 from hubqueue.store import lists
+from hubqueue.store.queues import EXPIRED
 from support.clock import held
 from support.waiting import until
 
@@ -78,7 +79,7 @@ class Bench:
         counted = await self.hub.run(lists.recount)
         for row in self.hub.store.queues.by_id.values():
             found = [counted.get((row.id, state), (0, 0))[0] for state in range(6)]
-            assert row.n == [*found, counted.get((row.id, 0), (0, 0))[1]], row
+            assert row.n[:EXPIRED] == [*found, counted.get((row.id, 0), (0, 0))[1]], row
 
 
 @pytest.fixture

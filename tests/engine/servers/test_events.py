@@ -129,3 +129,63 @@ async def test_a_slow_subscriber_is_told_of_its_gap_and_holds_nobody_up(connect:
 def connections(server: TcpServer) -> list[Connection]:
     """The connections that listen to something."""
     return [each for each in server._connections if each.listening]
+
+
+async def test_expiries_are_told_to_those_only_who_name_them(connect: Connect) -> None:
+    """Older clients know no such event: who names no kinds is not told, nor who names others."""
+    client = await connect()
+    asked = {
+        "usual": {},
+        "others": {"kinds": ["removed"]},
+        "named": {"kinds": ["expired"]},
+        "both": {"kinds": ["*", "expired"]},
+    }
+    watchers = {name: await connect() for name in asked}
+    for name, kinds in asked.items():
+        await watchers[name].good("SubscribeEvents", queue="q", **kinds)
+    id = (await client.good("PUSH", queue="q", name="say", data={"d": 1}, ttl=60_000, backoff=0))["id"]
+    token = (await client.good("PULL", queue="q", owner="w"))["token"]
+    await client.good("FAIL", id=id, token=token, error="no answer")
+    await client.good("PUSH", queue="q", name="late", data=2, ttl=1, timestamp=1)
+    pulled = await client.good("PULL", queue="q", owner="w")
+    assert pulled["job"]["id"] == id
+    await client.good("Pause", queue="q")
+    heard = {name: await _kinds(watcher) for name, watcher in watchers.items()}
+    assert [event["eventType"] for event in heard["named"]] == ["expired"]
+    assert heard["named"][0] | {"jobId": "", "timestamp": 0} == {
+        "eventType": "expired",
+        "queue": "q",
+        "jobId": "",
+        "timestamp": 0,
+        "prev": "waiting",
+        "name": "late",
+        "data": 2,
+    }
+    assert "expired" not in [event["eventType"] for event in heard["usual"]]
+    assert [event["eventType"] for event in heard["others"]] == ["removed"]
+    usual = [event["eventType"] for event in heard["usual"]]
+    assert sorted(event["eventType"] for event in heard["both"]) == sorted([*usual, "expired"])
+
+
+async def test_what_was_missed_of_them_is_told_to_those_only_too(connect: Connect) -> None:
+    client, first, late, named = [await connect() for _ in range(4)]
+    begun = await first.good("SubscribeEvents", queue="q")
+    await client.good("PUSH", queue="q", name="late", data=2, ttl=1, timestamp=1)
+    await client.good("PULL", queue="q", owner="w")
+    await client.good("Pause", queue="q")
+    since = {"since": begun["seq"], "epoch": begun["epoch"]}
+    await late.good("SubscribeEvents", queue="q", **since)
+    await named.good("SubscribeEvents", queue="q", kinds=["*", "expired"], **since)
+    assert [event["eventType"] for event in await _kinds(late)] == ["pushed", "removed", "paused"]
+    assert [event["eventType"] for event in await _kinds(named)] == ["pushed", "removed", "expired", "paused"]
+
+
+async def _kinds(watcher: WireClient) -> list[dict[str, Any]]:
+    """What it was told until now."""
+    found: list[dict[str, Any]] = []
+    await watcher.send({"cmd": "Ping"})
+    while True:
+        message = await watcher.read()
+        if "event" not in message:
+            return found
+        found.append(message["event"])

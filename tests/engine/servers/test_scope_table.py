@@ -22,10 +22,11 @@ BY_HAND: Final[dict[str, str]] = {
         ACK ACKB CancelPoll ExtendLock ExtendLocks FAIL Heartbeat JobHeartbeat JobHeartbeatB PULL PULLB RegisterWorker
         Release Settle UnregisterWorker
     """,
-    # change the job one has
+    # change the job one has; let what is delayed be tried now
     "work": """
-        AddLog ChangeDelay Discard GetBlobs MoveToDelayed MoveToWait MoveToWaitingChildren Progress RateLimitGroup
-        RemoveChildDependency RemoveJobDeduplicationKey RemoveUnprocessedChildren Update
+        AddLog ChangeDelay Discard ForwarderDrain GetBlobs MoveToDelayed MoveToWait MoveToWaitingChildren Progress
+        Promote PromoteJobs RateLimitGroup RemoveChildDependency RemoveJobDeduplicationKey RemoveUnprocessedChildren
+        Update
     """,
     # look at the job one has
     "read work": "GetChildrenValues GetFailedChildrenValues GetIgnoredChildrenFailures GetJob",
@@ -43,8 +44,8 @@ BY_HAND: Final[dict[str, str]] = {
     # addresses of their choice
     "admin": """
         AddWebhook Backup Backups Cancel ChangePriority CheckFile Clean ClearConcurrency ClearLogs CompactMemory Config
-        Cron CronDelete CronRun Drain ForwarderDelete ForwarderDrain ForwarderPause ForwarderPut ForwarderResume
-        ListWebhooks Obliterate Pause PauseGroup Promote PromoteJobs PurgeDlq RateLimit RateLimitClear
+        Cron CronDelete CronRun Drain ForwarderDelete ForwarderPause ForwarderPut ForwarderResume
+        ListWebhooks Obliterate Pause PauseGroup PurgeDlq RateLimit RateLimitClear
         RemoveDeduplicationKey RemoveDlqJob RemoveGroupConcurrency RemoveGroupRateLimit RemoveWebhook Resume
         ResumeGroup RetryCompleted RetryDlq RuleTest SetConcurrency SetDlqConfig SetGroupConcurrency SetGroupRateLimit
         SetStallConfig SetWebhookEnabled TokenAdd TokenList TokenRevoke TrimEvents

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from msgspec.msgpack import decode, encode
 
 from hubqueue.errors import Invalid
-from hubqueue.model.job import Dedup, NewJob, OnFailure, Options
+from hubqueue.model.job import ENDLESS, Dedup, NewJob, OnFailure, Options
 from hubqueue.model.retry import Backoff
 from hubqueue.wire.jobin import JobIn, take_name, to_new_job
 
@@ -58,6 +58,7 @@ def test_every_option_is_carried_over() -> None:
         backoff={"type": "fixed", "delay": 50, "maxDelay": 100, "jitter": 0},
         timeout=200,
         ttl=300,
+        keepTrying=350,
         stallTimeout=400,
         uniqueKey="k",
         dedup={"ttl": 500, "extend": True},
@@ -79,6 +80,7 @@ def test_every_option_is_carried_over() -> None:
             backoff=Backoff("fixed", 50, 100, 0),
             timeout_ms=200,
             ttl_ms=300,
+            keep_trying_ms=350,
             stall_timeout_ms=400,
             lifo=True,
             durable=True,
@@ -98,7 +100,7 @@ def test_a_plain_number_is_an_exponential_back_off() -> None:
 
 
 def test_zero_and_empty_mean_none() -> None:
-    job = new_job(timeout=0, ttl=0, uniqueKey="", dedup={"ttl": 0}, dependsOn=[], childrenIds=[])
+    job = new_job(timeout=0, ttl=0, keepTrying=0, uniqueKey="", dedup={"ttl": 0}, dependsOn=[], childrenIds=[])
     assert job.options == Options()
 
 
@@ -129,3 +131,13 @@ def test_the_strongest_of_several_failure_policies_counts() -> None:
 
 def test_a_repeat_that_is_null_is_no_repeat() -> None:
     assert new_job(repeat=None).options == Options()
+
+
+@pytest.mark.parametrize(
+    ("fields", "attempts"),
+    [({}, 3), ({"keepTrying": 0}, 3), ({"keepTrying": 5}, ENDLESS), ({"keepTrying": 5, "maxAttempts": 3}, 3)],
+)
+def test_a_job_that_is_kept_trying_has_no_number_of_attempts_unless_it_says_so(
+    fields: dict[str, int], attempts: int
+) -> None:
+    assert new_job(**fields).max_attempts == attempts

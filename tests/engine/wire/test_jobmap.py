@@ -22,8 +22,8 @@ KEYS = {
     *("stackTraceLimit", "failParentOnFailure", "removeDependencyOnFailure", "continueParentOnFailure"),
     *("ignoreDependencyOnFailure", "deduplicationExtend", "deduplicationReplace", "timeline"),
 }  # those of the protocol
-OURS = {"seq", "lostCount", "finishedAt"}
-TIMES = ("createdAt", "runAt", "startedAt", "completedAt", "lastHeartbeat", "finishedAt")
+OURS = {"seq", "lostCount", "finishedAt", "keepTrying", "endsAt"}
+TIMES = ("createdAt", "runAt", "startedAt", "completedAt", "lastHeartbeat", "finishedAt", "endsAt")
 
 
 def job(**fields: Any) -> Job:
@@ -60,7 +60,7 @@ FULL = job(
     progress=100.0,
     attempts=1,
     options_blob=options_blob(
-        Options(Backoff("fixed", 5), 6, 7, 8, True, True, Dedup("k", 9, True, True), True, True, ("t",), 4)
+        Options(Backoff("fixed", 5), 6, 7, 70, 8, True, True, Dedup("k", 9, True, True), True, True, ("t",), 4)
     ),
     history_blob=history_blob(
         History((Attempt(1, CREATED + 1, CREATED + 2, "explicit_fail", "e"),), None, None, ("at x",), "half")
@@ -91,11 +91,27 @@ def test_options_and_history_are_shown() -> None:
     found = shown(FULL)
     assert found["backoff"] == 5
     assert found["backoffConfig"] == {"type": "fixed", "delay": 5, "maxDelay": 3_600_000, "jitter": 1.0}
-    assert (found["timeout"], found["ttl"], found["stallTimeout"]) == (6, 7, 8)
+    assert (found["timeout"], found["ttl"], found["keepTrying"], found["stallTimeout"]) == (6, 7, 70, 8)
     assert (found["uniqueKey"], found["deduplicationTtl"]) == ("k", 9)
     assert found["deduplicationExtend"] is found["deduplicationReplace"] is found["durable"] is found["lifo"] is True
     assert (found["tags"], found["stackTraceLimit"], found["customId"]) == (["t"], 4, "mine")
     assert (found["stacktrace"], found["progressMessage"]) == (["at x"], "half")
+
+
+@pytest.mark.parametrize("flag", [Flag.TTL, Flag.KEEP_TRYING])
+def test_when_its_time_is_over_is_shown_until_it_has_ended(flag: int) -> None:
+    def ends_at(state: State, flags: int) -> float | None:
+        found: float | None = shown(job(state=state, flags=flags, expires_at_ms=CREATED + 9))["endsAt"]
+        return found
+
+    assert [ends_at(State(state), flag) for state in range(4)] == [CREATED + 9] * 4
+    assert ends_at(State.FAILED, flag) is None  # when it is tried again by itself is another thing
+    assert ends_at(State.WAITING, Flag.TIMEOUT) is None
+
+
+def test_the_backoff_of_a_job_that_is_kept_trying_is_shown() -> None:
+    found = shown(job(options_blob=options_blob(Options(keep_trying_ms=60_000))))
+    assert (found["backoff"], found["backoffConfig"]["maxDelay"]) == (2500, 300_000)
 
 
 def test_the_timeline_tells_the_way() -> None:

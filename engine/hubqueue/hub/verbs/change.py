@@ -13,6 +13,7 @@ from hubqueue.hub.verbs.settle import bury
 from hubqueue.hub.verbs.tokens import check_token
 from hubqueue.model.flowdata import replaced
 from hubqueue.model.job import Flag, Job, history_blob
+from hubqueue.model.retry import in_time_ms
 from hubqueue.model.state import LABELS, QUEUED, State
 from hubqueue.model.verbs import Retried
 from hubqueue.store import changes, ids, jobs, lists
@@ -67,7 +68,7 @@ def promote_some(tx: Tx, queue: str, limit: int) -> int:
         tx.count_job(row, State.DELAYED, priority, -1)
         ord = -seq if flags & Flag.LIFO else tx.ord_ms
         changes.move(tx, seq, State.WAITING, ord, tx.now_ms, flags & ~Flag.ABSOLUTE, fence=False)
-        queued(tx, row, State.WAITING, priority, tx.now_ms)
+        queued(tx, row, State.WAITING, priority, tx.now_ms, None)
     return len(promoted)
 
 
@@ -216,18 +217,20 @@ def _restart(tx: Tx, job: Job, queue: QueueRow) -> Retried:
     _durable(tx, job)
     tx.count_job(queue, job.state, job.priority, -1)
     history = msgspec.structs.replace(job.history, retry_at_ms=None)
-    changes.restart(tx, job.seq, history_blob(history))
-    queued(tx, queue, State.WAITING, job.priority, tx.now_ms)
+    changes.restart(tx, job.seq, history_blob(history), job.options.keep_trying_ms)
+    queued(tx, queue, State.WAITING, job.priority, tx.now_ms, None)
     return Retried(again=1)
 
 
 def _move(tx: Tx, job: Job, queue: QueueRow, run_at_ms: int) -> None:
     tx.count_job(queue, job.state, job.priority, -1)
+    if job.flags & Flag.KEEP_TRYING and job.expires_at_ms is not None:
+        run_at_ms = in_time_ms(run_at_ms, job.expires_at_ms, tx.now_ms) or run_at_ms
     state = State.DELAYED if run_at_ms > tx.now_ms else State.WAITING
     ord = -job.seq if job.flags & Flag.LIFO else tx.ord_ms
     fence = job.state is State.ACTIVE
     changes.move(tx, job.seq, state, ord, run_at_ms, job.flags & ~Flag.ABSOLUTE, fence=fence)
-    queued(tx, queue, state, job.priority, run_at_ms)
+    queued(tx, queue, state, job.priority, run_at_ms, job.expires_at_ms)
 
 
 def _durable(tx: Tx, job: Job) -> None:

@@ -15,7 +15,8 @@ from hubqueue.hub.verbs import flow, rows
 from hubqueue.hub.verbs.available import queued
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.flow import FlowJob, in_order
-from hubqueue.model.job import PLAIN, Enqueueable, Flag, Job, NewJob, Options, flags_of, options_blob
+from hubqueue.model.job import PLAIN, Enqueueable, Flag, Job, NewJob, Options, flags_of, lasts_ms, options_blob
+from hubqueue.model.limits import check_delay
 from hubqueue.model.state import State
 from hubqueue.store import forwarded, groups, ids, jobs, lists
 from hubqueue.store.queues import PRIORITIZED, QueueRow
@@ -45,6 +46,8 @@ def enqueue(tx: Tx, queue: str, new: Sequence[Enqueueable]) -> list[str]:
         _enqueue_plain(tx, row, first, new)
         public_id = tx.identity.public_id
         return [public_id(seq) for seq in range(first, first + len(new))]
+    for job in new:
+        _check_end(tx, job)
     if any(map(_may_be_refused, new)):
         with tx.savepoint():  # with what is dropped to make room
             return _enqueue_each(tx, _with_room(tx, queue, bounds, len(new)), new)
@@ -62,6 +65,7 @@ def enqueue_flow(tx: Tx, flow_jobs: Sequence[FlowJob]) -> list[Job]:
     for each in flow_jobs:
         if tx.identity.seq_of(each.id) is not None or ids.owner_of(tx, each.id) is not None:
             raise Invalid(f"Flow job {each.id} already exists")
+        _check_end(tx, each.job)
     if not flow_jobs:
         return []
     tx.seqs.require(len(flow_jobs))
@@ -82,9 +86,12 @@ def enqueue_flow(tx: Tx, flow_jobs: Sequence[FlowJob]) -> list[Job]:
     return [rows.find(tx, each.id)[0] for each in flow_jobs]
 
 
-def admit(tx: Tx, row: QueueRow, job: NewJob) -> str:
-    """Store one checked job that follows from another; its id. It is not refused: it comes in place of that one."""
-    return _enqueue_one(tx, row, tx.seqs.take(1), job, [])
+def admit(tx: Tx, row: QueueRow, job: NewJob, begins_ms: int | None = None) -> str:
+    """Store one checked job that follows from another; its id. It is not refused: it comes in place of that one.
+
+    begins_ms: from when on its `ttl` and `keep_trying` count, if not from now.
+    """
+    return _enqueue_one(tx, row, tx.seqs.take(1), job, [], begins_ms)
 
 
 def _enqueue_each(tx: Tx, row: QueueRow, new: Sequence[Enqueueable]) -> list[str]:
@@ -100,6 +107,14 @@ def _enqueue_each(tx: Tx, row: QueueRow, new: Sequence[Enqueueable]) -> list[str
         if options.parent_id is not None:
             flow.join(tx, id)
     return made
+
+
+def _check_end(tx: Tx, job: Enqueueable) -> None:
+    """A job that ends before the time it is to run at would never be tried. Errors: Invalid."""
+    if job.run_at_ms is None or job.options is None or job.options.keep_trying_ms is None:
+        return
+    created = tx.now_ms if job.created_at_ms is None else job.created_at_ms
+    check_delay(job.run_at_ms - created, job.options)
 
 
 def _may_be_refused(job: Enqueueable) -> bool:
@@ -143,7 +158,9 @@ def _enqueue_plain(tx: Tx, row: QueueRow, first: int, new: Sequence[Enqueueable]
             tx.emit("pushed", row.name, tx.identity.public_id(seq))
 
 
-def _enqueue_one(tx: Tx, row: QueueRow, seq: int, job: Enqueueable, ties: list[Tie]) -> str:
+def _enqueue_one(
+    tx: Tx, row: QueueRow, seq: int, job: Enqueueable, ties: list[Tie], begins_ms: int | None = None
+) -> str:
     """Store one job, or find the one that stands for it. What a new one waits for is tied afterwards."""
     options = job.options or PLAIN
     if not options.durable and tx.bounds(row.name).durable:
@@ -173,7 +190,8 @@ def _enqueue_one(tx: Tx, row: QueueRow, seq: int, job: Enqueueable, ties: list[T
     run_at = created + job.delay_ms if job.run_at_ms is None else job.run_at_ms
     state = State.DELAYED if run_at > tx.now_ms else State.WAITING
     flags = flags_of(options, job.custom_id) | (Flag.ABSOLUTE if job.run_at_ms is not None else 0)
-    expires = None if options.ttl_ms is None else created + options.ttl_ms
+    lasts = lasts_ms(options)
+    expires = None if lasts is None else (begins_ms or created) + lasts
     jobs.insert(
         tx,
         jobs.NewRow(
@@ -197,10 +215,8 @@ def _enqueue_one(tx: Tx, row: QueueRow, seq: int, job: Enqueueable, ties: list[T
             data=None if job.data is None else bytes(job.data),
         ),
     )
-    queued(tx, row, state, job.priority, run_at)
+    queued(tx, row, state, job.priority, run_at, expires)
     tx.tally(row, Tally.PUSHED, 1)
-    if expires is not None:
-        tx.due(expires)
     if options.depends_on or options.parent_id is not None:
         ties.append((id, options))
     tx.emit("pushed", row.name, id)

@@ -120,7 +120,7 @@ def let_go(tx: Tx, seq: int, prev: str | None = None) -> None:
     ord = -seq if waiter.flags & Flag.LIFO else max(tx.ord_ms, waiter.run_at_ms)
     flows.let_go(tx, seq, state, ord)
     tx.count(queue, State.WAITING_CHILDREN, -1)
-    queued(tx, queue, state, waiter.priority, waiter.run_at_ms)
+    queued(tx, queue, state, waiter.priority, waiter.run_at_ms, waiter.ends_at_ms)
     if prev is not None:
         tx.emit("waiting", queue.name, rows.id_of(tx, seq, waiter.flags), prev=prev)
 

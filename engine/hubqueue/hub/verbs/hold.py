@@ -141,6 +141,8 @@ def give_back(tx: Tx, held: Sequence[tuple[int, int]]) -> None:
             tx.count_job(queue, State.WAITING, grip.priority, 1)
             if not queue.paused:
                 tx.available(queue)
+            if grip.flags & Flag.ENDS:
+                tx.due(tx.now_ms)  # its time may be over
 
 
 def reclaim(tx: Tx, queue: str, owner: str, *, blames: bool) -> list[str]:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Final, TypeVar
 
-from hubqueue.hub.verbs import overflow, rows, times
+from hubqueue.hub.verbs import overflow, times
+from hubqueue.hub.verbs.expire import expire
 from hubqueue.model.job import Flag, Job, Leased
 from hubqueue.model.limits import MAX_LEASE_MS, MIN_LEASE_MS
 from hubqueue.model.state import State
@@ -18,11 +19,11 @@ from hubqueue.store.slices import SLICE_BYTES
 from hubqueue.store.tx import Tally, Tx
 
 PROMOTED: Final = 200  # due jobs that one lease moves to waiting; upkeep moves the rest
-OUTLIVED: Final = 100  # jobs beyond their time to live that one lease removes; it tries again for the rest
+OUTLIVED: Final = 100  # jobs whose time is over that one lease ends; it tries again for the rest
 LINE: Final = 100  # groups looked at in one query
 FEW: Final = 4  # so many fit into a reply however large they are
 MAX_BYTES: Final = 16 * 1024 * 1024  # of data in one lease: it is held in memory, and must fit into a frame
-SPECIAL: Final = Flag.TTL | Flag.TIMEOUT | Flag.STALL_TIMEOUT
+SPECIAL: Final = Flag.ENDS | Flag.TIMEOUT | Flag.STALL_TIMEOUT
 
 
 def lease(tx: Tx, queue: str, count: int, owner: str | None, lease_ms: int, pull: Pull = ANY) -> list[Leased]:
@@ -151,12 +152,10 @@ def _count(tx: Tx, row: QueueRow, batch: list[Job]) -> None:
 
 
 def _start(tx: Tx, row: QueueRow, job: Job, lease_ms: int) -> bool:
-    """Apply a job's own times to its lease. False: it has outlived its ttl and is gone."""
-    options = job.options
-    if job.flags & Flag.TTL and leases.outlived(tx, job.seq):
-        tx.emit("removed", row.name, job.id, prev="waiting")
-        rows.remove(tx, row, State.ACTIVE, [(job.seq, job.flags, job.priority)])
+    """Apply a job's own times to its lease. False: its time is over and it is gone, or dead."""
+    if job.flags & Flag.ENDS and expire(tx, job, row):
         return False
+    options = job.options
     own_ms = options.stall_timeout_ms or lease_ms
     deadline = tx.now_ms + own_ms
     if options.timeout_ms:

@@ -113,7 +113,7 @@ def _return(tx: Tx, there: QueueRow, row: QueueRow, seq: int, options: Options) 
     ord = -seq if flags & Flag.LIFO else tx.ord_ms
     tx.count_job(there, job.state, job.priority, -1)
     overflow.move(tx, seq, row.id, state, ord, options_blob(options), flags)
-    queued(tx, row, state, job.priority, job.run_at_ms)
+    queued(tx, row, state, job.priority, job.run_at_ms, None)
     tx.tally(row, Tally.PUSHED, 1)
     tx.emit("pushed", row.name, job.id)
 

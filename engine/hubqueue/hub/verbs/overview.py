@@ -11,7 +11,7 @@ import msgspec
 from hubqueue.hub.history import History, PerMinute
 from hubqueue.hub.verbs import query
 from hubqueue.model.state import State
-from hubqueue.store.queues import PRIORITIZED, QueueRow
+from hubqueue.store.queues import EXPIRED, PRIORITIZED, QueueRow
 from hubqueue.store.tx import Tx
 
 COUNTED: Final = 2000  # queues whose jobs are added up in one step
@@ -19,7 +19,10 @@ LISTED: Final = 100  # queues whose first job in line is looked up in one step
 
 
 class Standing(msgspec.Struct, frozen=True, gc=False, rename="camel"):
-    """Jobs by state; `waiting` without those that are prioritized, whether the queue is paused or not."""
+    """Jobs by state; `waiting` without those that are prioritized, whether the queue is paused or not.
+
+    expired: those that are gone because their ttl was over, since the queue is there.
+    """
 
     waiting: int
     prioritized: int
@@ -28,6 +31,7 @@ class Standing(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     waiting_children: int
     completed: int
     failed: int
+    expired: int
 
 
 class QueueNow(msgspec.Struct, frozen=True, gc=False):
@@ -59,7 +63,7 @@ class Survey:
         self._sees = sees
         self._limit = limit
         self._left: list[QueueRow] | None = None  # to be counted
-        self._sums = [0] * (PRIORITIZED + 1)
+        self._sums = [0] * (EXPIRED + 1)
         self._count = 0
         self._largest: list[QueueRow] = []
         self._listed: list[QueueNow] = []
@@ -91,8 +95,8 @@ def _queue(tx: Tx, row: QueueRow, history: History) -> QueueNow:
 
 
 def _standing(n: list[int]) -> Standing:
-    waiting, *others = n[:PRIORITIZED]
-    return Standing(waiting - n[PRIORITIZED], n[PRIORITIZED], *others)
+    waiting, delayed, active, children, completed, failed = n[:PRIORITIZED]
+    return Standing(waiting - n[PRIORITIZED], n[PRIORITIZED], delayed, active, children, completed, failed, n[EXPIRED])
 
 
 def _weight(row: QueueRow) -> int:

@@ -36,6 +36,7 @@ def succeed(tx: Tx, job: Job, queue: QueueRow) -> None:
             delay_ms=0 if timed else max(0, next_ms - tx.now_ms),
             options=msgspec.structs.replace(options, repeat=repeat, dedup=dedup, group_max_size=None),
         ),
+        begins_ms=next_ms,  # when this run is due: the one before has just ended
     )
 
 

@@ -17,7 +17,7 @@ from hubqueue.hub.verbs.available import queued
 from hubqueue.hub.verbs.enqueue import enqueue, evict
 from hubqueue.model import retry
 from hubqueue.model.flow import Ended
-from hubqueue.model.job import Attempt, Flag, History, Job, OnFailure, history_blob
+from hubqueue.model.job import Attempt, Flag, History, Job, OnFailure, Options, history_blob, last_error
 from hubqueue.model.limits import MAX_ERROR_CHARS, MAX_HISTORY, MAX_STACK_LINES
 from hubqueue.model.outcome import Blob, Complete, Fail, Outcome, Output, Reject, Release, Retry, Settlement
 from hubqueue.model.state import QUEUED, State
@@ -177,6 +177,10 @@ def attempt_failed(
         final = reason if reason in ("timeout", "stalled", "worker_lost") else "max_attempts_exceeded"
     if final is None and job.flags & Flag.CANCELLED:
         final = "cancelled"
+    if final is None and delay_ms is None:
+        delay_ms = retry.delay_ms(_backoff(job.options), job.attempts, random.random())
+    if final is None and _had_its_last_try(tx, job, delay_ms or 0):
+        final, error, lapsed = "ttl_expired", error or timed_out(job), None
     if job.flags & Flag.DURABLE:
         tx.durable = True
     tx.count(queue, State.ACTIVE, -1)
@@ -187,23 +191,42 @@ def attempt_failed(
             tx.emit("failed", queue.name, job.id, error=lapsed)
         bury(tx, job, queue, history, final, error, fence=fence, remove=remove)
         return
-    if delay_ms is None:
-        delay_ms = retry.delay_ms(job.options.backoff or retry.DEFAULT_BACKOFF, job.attempts, random.random())
     if lapsed is None:
         tx.emit("failed", queue.name, job.id, error=error, data=job.data, terminal=False)
         tx.emit("retried", queue.name, job.id, prev="failed")
-    put_back(tx, job, queue, delay_ms, history, fence=fence)
+    put_back(tx, job, queue, delay_ms or 0, history, fence=fence)
 
 
 def put_back(
     tx: Tx, job: Job, queue: QueueRow, delay_ms: int, history: History, *, fence: bool, keep_place: bool = False
 ) -> None:
-    """Queue an active job again (its ACTIVE count is already taken back)."""
+    """Queue an active job again (its ACTIVE count is already taken back): in time for a last try, if it has an end."""
     run_at = tx.now_ms + delay_ms
-    state = State.DELAYED if delay_ms > 0 else State.WAITING
+    if job.flags & Flag.KEEP_TRYING and job.expires_at_ms is not None:
+        run_at = retry.in_time_ms(run_at, job.expires_at_ms, tx.now_ms) or run_at
+    state = State.DELAYED if run_at > tx.now_ms else State.WAITING
     ord = None if keep_place else -job.seq if job.flags & Flag.LIFO else tx.ord_ms
     jobs.requeue(tx, job, state, ord, run_at, history_blob(history), fence=fence)
-    queued(tx, queue, state, job.priority, run_at)
+    queued(tx, queue, state, job.priority, run_at, job.expires_at_ms)
+
+
+def timed_out(job: Job) -> str:
+    """The error of a job that was not done in its time: what the last try said, or that there was none."""
+    tries = job.attempts + job.lost_count + job.stall_count
+    return last_error(job.history) or ("no try said why it failed" if tries else "it was never tried")
+
+
+def _had_its_last_try(tx: Tx, job: Job, delay_ms: int) -> bool:
+    """Whether a failed job is to be tried only until now."""
+    if not job.flags & Flag.KEEP_TRYING or job.expires_at_ms is None:
+        return False
+    return retry.in_time_ms(tx.now_ms + delay_ms, job.expires_at_ms, tx.now_ms) is None
+
+
+def _backoff(options: Options) -> retry.Backoff:
+    if options.backoff is not None:
+        return options.backoff
+    return retry.DEFAULT_BACKOFF if options.keep_trying_ms is None else retry.PATIENT_BACKOFF
 
 
 def bury(
@@ -296,7 +319,7 @@ def _end(tx: Tx, grip: jobs.Grip, outcome: Outcome) -> None:
     if isinstance(outcome, Release) and outcome.after_s <= 0 and not grip.flags & Flag.CANCELLED:
         jobs.release(tx.db, grip.seq, grip.lease_no)
         tx.count(queue, State.ACTIVE, -1)
-        queued(tx, queue, State.WAITING, grip.priority, tx.now_ms)
+        queued(tx, queue, State.WAITING, grip.priority, tx.now_ms, tx.now_ms if grip.flags & Flag.ENDS else None)
         return
     found = jobs.get(tx, grip.seq)
     assert found is not None

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from msgspec import Raw, field
 
+from hubqueue.model.job import DEFAULT_ATTEMPTS
 from hubqueue.wire.commands.base import Command
 from hubqueue.wire.fields import ABSENT, Attempts, Count, DelayMs, JobId, JobName, Priority
 from hubqueue.wire.jobin import JobFields, JobIn, PlainJob
@@ -19,7 +20,7 @@ class PlainPush(Command, tag="PUSH", forbid_unknown_fields=True, gc=False, kw_on
     data: Raw
     priority: Priority = 0
     delay_ms: DelayMs = field(name="delay", default=0)
-    max_attempts: Attempts = 3
+    max_attempts: Attempts = DEFAULT_ATTEMPTS
 
     run_at_ms: ClassVar[None] = None
     created_at_ms: ClassVar[None] = None

@@ -44,6 +44,7 @@ class Options(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_d
     backoff: BackoffMs | BackoffOption | UnsetType = UNSET
     timeout: TimeoutMs | UnsetType = UNSET
     ttl: DelayMs | UnsetType = UNSET
+    keep_trying: DelayMs | UnsetType = UNSET
     tags: Annotated[list[Tag], Meta(max_length=MAX_TAGS)] | UnsetType = UNSET
     lifo: bool | UnsetType = UNSET
     durable: bool | UnsetType = UNSET
