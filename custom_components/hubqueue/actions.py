@@ -19,7 +19,7 @@ from homeassistant.util import dt as dt_util
 
 from .client import HubClient
 from .connection import QUEUE_S
-from .const import ATTR_CONFIG_ENTRY_ID, ATTR_FORWARDER, ATTR_QUEUE, DOMAIN
+from .const import ATTR_CONFIG_ENTRY_ID, ATTR_CREATE, ATTR_FORWARDER, ATTR_QUEUE, DOMAIN
 from .errors import HubError
 from .try_now import async_try_now
 
@@ -31,6 +31,7 @@ type Answer = dict[str, Any] | None
 
 QUEUE: Final = vol.All(cv.string, vol.Match(r"^[A-Za-z0-9_.:-]{1,256}$", msg="letters, digits and . _ : - only"))
 ENTRY: Final = {vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string}
+NEW_QUEUE: Final = {vol.Optional(ATTR_CREATE, default=False): cv.boolean}  # else a queue that nobody knows is an error
 LEASED: Final = {vol.Required("job_id"): cv.string, vol.Required("token"): cv.string}
 JOB: Final = {
     vol.Optional("name"): cv.string,
@@ -242,8 +243,10 @@ ANSWERS: Final = SupportsResponse.ONLY
 SILENT: Final = SupportsResponse.NONE
 
 ACTIONS: Final[Mapping[str, Action]] = {
-    "enqueue": Action({**ON_QUEUE, **JOB}, _enqueue),
-    "enqueue_many": Action({**ON_QUEUE, vol.Required("jobs"): vol.All([JOB], vol.Length(1, 10_000))}, _enqueue_many),
+    "enqueue": Action({**ON_QUEUE, **NEW_QUEUE, **JOB}, _enqueue),
+    "enqueue_many": Action(
+        {**ON_QUEUE, **NEW_QUEUE, vol.Required("jobs"): vol.All([JOB], vol.Length(1, 10_000))}, _enqueue_many
+    ),
     "complete": Action({**LEASED, vol.Optional("result"): object}, _complete, SILENT),
     "fail": Action(
         {

@@ -15,6 +15,9 @@ CONF_RATES: Final = "rates"
 DEFAULT_URL: Final = "http://localhost:6790"
 DEFAULT_DEAD_LETTERS: Final = 1  # a repair is offered from so many in a queue on; 0: never
 
+ACTIONS_QUEUE: Final = "ha_actions"  # where run_action puts its calls if it is not told
+
 ATTR_CONFIG_ENTRY_ID: Final = "config_entry_id"
+ATTR_CREATE: Final = "create"
 ATTR_FORWARDER: Final = "forwarder"
 ATTR_QUEUE: Final = "queue"

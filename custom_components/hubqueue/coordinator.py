@@ -30,6 +30,7 @@ from .connection import HubInfo
 from .const import CONF_QUEUES, DOMAIN, LOGGER
 from .errors import AuthError, HubError, IncompatibleError
 from .feeds import Feeds
+from .queues import pattern_of
 from .runs import Runs
 from .snapshot import Message, Snapshot, of_overview, of_summary
 from .subentry_worker import SubentryWorker
@@ -83,7 +84,7 @@ class HubqueueCoordinator(DataUpdateCoordinator[Snapshot]):
         self._next: Snapshot | None = None
         self._last_write = float("-inf")
         self._write_later: CALLBACK_TYPE | None = None
-        self._wanted = frozenset[str](entry.options.get(CONF_QUEUES, ()))
+        self._wanted = pattern_of(entry.options.get(CONF_QUEUES, ()))
 
     @property
     def hub(self) -> HubInfo:
@@ -143,23 +144,22 @@ class HubqueueCoordinator(DataUpdateCoordinator[Snapshot]):
             raise UpdateFailed(translation_domain=DOMAIN, translation_key="link_down")
         try:
             answer = await self.client.call("Overview", limit=MOST_QUEUES)
-            answer["queues"] = [each for each in answer["queues"] if self.shows(each["name"])]
-            answer["queueCount"] -= 0 if not self._wanted else answer["queueCount"] - len(answer["queues"])
-            names = [each["name"] for each in answer["queues"][:MOST_LIMITS]]
-            limits = await asyncio.gather(*(self.client.call("GetQueueLimits", queue=name) for name in names))
+            shown = [each["name"] for each in answer["queues"] if self.shows(each["name"])]
+            limited = shown[:MOST_LIMITS]
+            limits = await asyncio.gather(*(self.client.call("GetQueueLimits", queue=name) for name in limited))
         except HubError as error:
             raise UpdateFailed(
                 translation_domain=DOMAIN, translation_key="refused", translation_placeholders={"error": str(error)}
             ) from error
         concurrency = {
-            name: _limit(told["data"]["limits"]["concurrencyLimit"]) for name, told in zip(names, limits, strict=True)
+            name: _limit(told["data"]["limits"]["concurrencyLimit"]) for name, told in zip(limited, limits, strict=True)
         }
         self._next = None
-        return of_overview(answer, concurrency, self.data)
+        return of_overview(answer, shown, concurrency, self.data)
 
     def shows(self, queue: str) -> bool:
         """Whether the options let this queue be shown."""
-        return not self._wanted or queue in self._wanted
+        return self._wanted is None or self._wanted.fullmatch(queue) is not None
 
     @callback
     def _on_summaries(self, told: Message) -> None:
@@ -169,7 +169,8 @@ class HubqueueCoordinator(DataUpdateCoordinator[Snapshot]):
             for each in told["queues"]
             if self.shows(each["queue"])
         ]
-        self._write(before.with_queues(changed, told["gone"]))
+        names = [each["queue"] for each in told["queues"]]
+        self._write(before.with_queues(changed, names, told["gone"]))
 
     @callback
     def _on_notice(self, _: Message) -> None:

@@ -32,6 +32,7 @@ from .consumer import Consumer
 from .coordinator import HubqueueConfigEntry
 from .hubs import OF_A_QUEUE, async_follow_hubs
 from .outcome import Complete, Keep, Outcome, decide
+from .queues import async_name_queue
 from .runs import Leased
 
 ATTR_NAME: Final = "name"
@@ -111,7 +112,16 @@ class JobReceived(Trigger):
 
             return detach
 
-        return async_follow_hubs(self._hass, self._options.get(ATTR_CONFIG_ENTRY_ID), attach)
+        entry_id: str | None = self._options.get(ATTR_CONFIG_ENTRY_ID)
+        unfollow = async_follow_hubs(self._hass, entry_id, attach)
+        forget = async_name_queue(self._hass, entry_id, self._options[ATTR_QUEUE])
+
+        @callback
+        def leave() -> None:
+            unfollow()
+            forget()
+
+        return leave
 
 
 class _Taking:

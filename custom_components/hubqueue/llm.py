@@ -22,6 +22,7 @@ from .actions import failure, shown
 from .const import ATTR_QUEUE, DOMAIN
 from .coordinator import HubqueueConfigEntry
 from .errors import HubError
+from .queues import async_check_queue
 from .rights import async_admins_only
 
 MANAGING: Final = "homeassistant"  # llm.LLM_API_HOME_ASSISTANT
@@ -60,8 +61,11 @@ class HubTool(llm.Tool):
             await async_admins_only(hass, llm_context.context, self.title)
         given = self.parameters(tool_input.tool_args)
         hubs = _hubs(hass)
+        entry = hubs[given[HUB]] if HUB in given else next(iter(hubs.values()))
+        if ATTR_QUEUE in given:
+            await async_check_queue(hass, entry, given[ATTR_QUEUE])
         try:
-            answer = await self.ask(hubs[given[HUB]] if HUB in given else next(iter(hubs.values())), given)
+            answer = await self.ask(entry, given)
         except HubError as error:
             raise failure(error) from error
         return llm.ToolResult(answer) if hasattr(llm, "ToolResult") else answer  # since 2026.10
@@ -87,8 +91,6 @@ class QueueStatus(HubTool):
     async def ask(self, entry: HubqueueConfigEntry, given: dict[str, Any]) -> JsonObjectType:
         coordinator = entry.runtime_data.coordinator
         queues = [each for each in coordinator.data.queues.values() if given.get(ATTR_QUEUE, each.name) == each.name]
-        if ATTR_QUEUE in given and not queues:
-            raise HubError("not_found", f"There is no queue {given[ATTR_QUEUE]}")
         queues.sort(key=lambda queue: (-queue.dead, -queue.waiting, queue.name))
         return {
             "connected": coordinator.client.connected,

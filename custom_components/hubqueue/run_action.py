@@ -27,14 +27,14 @@ from homeassistant.helpers.storage import Store
 from homeassistant.util.hass_dict import HassKey
 from homeassistant.util.ulid import ulid_now
 
-from .actions import ENTRY, QUEUE, failure, milliseconds
-from .const import ATTR_CONFIG_ENTRY_ID, ATTR_QUEUE, DOMAIN
+from .actions import ENTRY, NEW_QUEUE, QUEUE, failure, milliseconds
+from .const import ACTIONS_QUEUE, ATTR_CONFIG_ENTRY_ID, ATTR_CREATE, ATTR_QUEUE, DOMAIN
 from .errors import HubError
+from .queues import async_check_queue
 
 if TYPE_CHECKING:
     from .coordinator import HubqueueConfigEntry
 
-DEFAULT_QUEUE: Final = "ha_actions"
 STORE: Final = HassKey["Seal"](f"{DOMAIN}_seal")
 
 FIRST_MS: Final = 5_000
@@ -56,7 +56,8 @@ FIELDS: Final[dict[Any, Any]] = {
     vol.Required("action"): cv.service,
     vol.Optional("target"): cv.TARGET_FIELDS,
     vol.Optional("data", default=dict): dict,
-    vol.Optional(ATTR_QUEUE, default=DEFAULT_QUEUE): QUEUE,
+    vol.Optional(ATTR_QUEUE, default=ACTIONS_QUEUE): QUEUE,
+    **NEW_QUEUE,
     vol.Optional("keep_trying", default=DAY): vol.All(
         cv.positive_time_period, vol.Range(timedelta(seconds=1), 10 * DAY)
     ),
@@ -142,8 +143,10 @@ async def async_run_action(call: ServiceCall) -> ServiceResponse:
     entry: HubqueueConfigEntry = service.async_get_config_entry(hass, DOMAIN, given.get(ATTR_CONFIG_ENTRY_ID))
     if "state" in given and not given.get("target"):
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="state_without_target")
-    seal = await async_seal(hass)
     queue: str = given[ATTR_QUEUE]
+    if not given[ATTR_CREATE]:
+        await async_check_queue(hass, entry, queue, may_create=True)
+    seal = await async_seal(hass)
     id = f"ha:{ulid_now()}"
     what = {key: given[key] for key in ("action", "target", "data", "state", "success") if key in given}
     what |= {

@@ -7,9 +7,10 @@ from homeassistant.helpers import service
 
 from . import run_action, worker
 from .actions import ACTIONS, Action, failure
-from .const import ATTR_CONFIG_ENTRY_ID, DOMAIN
+from .const import ATTR_CONFIG_ENTRY_ID, ATTR_CREATE, ATTR_QUEUE, DOMAIN
 from .coordinator import HubqueueConfigEntry
 from .errors import HubError
+from .queues import async_check_queue
 from .rights import async_admins_only
 from .run_action import async_run_action
 from .worker import async_work
@@ -32,6 +33,8 @@ def _register(hass: HomeAssistant, name: str, action: Action) -> None:
         if action.for_admins(call.data):
             await async_admins_only(hass, call.context, f"{DOMAIN}.{name}")
         entry: HubqueueConfigEntry = service.async_get_config_entry(hass, DOMAIN, call.data.get(ATTR_CONFIG_ENTRY_ID))
+        if ATTR_QUEUE in call.data and not call.data.get(ATTR_CREATE):
+            await async_check_queue(hass, entry, call.data[ATTR_QUEUE], may_create=ATTR_CREATE in call.data)
         try:
             answer = await action.run(entry.runtime_data.client, call.data)
         except HubError as error:

@@ -80,25 +80,39 @@ class Storage:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """All of it. complete: queues that are not in it do not exist."""
+    """All of it. queues: those that are shown; names: those that there are; complete: there are no others."""
 
     queues: Mapping[str, QueueState] = field(default_factory=lambda: MappingProxyType({}))
     links: Mapping[str, LinkState] = field(default_factory=lambda: MappingProxyType({}))
     storage: Storage = Storage()
+    names: frozenset[str] = frozenset()
     complete: bool = False
 
-    def with_queues(self, changed: Iterable[QueueState], gone: Iterable[str] = ()) -> Snapshot:
+    def with_queues(
+        self, changed: Iterable[QueueState], names: Iterable[str] = (), gone: Iterable[str] = ()
+    ) -> Snapshot:
+        """names: of those that have changed, shown or not."""
         gone = frozenset(gone)
         kept = {name: state for name, state in self.queues.items() if name not in gone}
-        return replace(self, queues=MappingProxyType({**kept, **{state.name: state for state in changed}}))
+        queues = MappingProxyType({**kept, **{state.name: state for state in changed}})
+        return replace(self, queues=queues, names=(self.names - gone).union(names))
 
 
-def of_overview(answer: Message, concurrency: Mapping[str, int | None], former: Snapshot | None) -> Snapshot:
-    """The snapshot that an answer to Overview makes; what only summaries tell is kept of the former one."""
+def of_overview(
+    answer: Message, shown: Iterable[str], concurrency: Mapping[str, int | None], former: Snapshot | None
+) -> Snapshot:
+    """The snapshot that an answer to Overview makes; what only summaries tell is kept of the former one.
+
+    shown: the queues that become devices.
+    """
+    wanted = frozenset(shown)
     known = former.queues if former is not None else {}
     queues = {}
+    names = frozenset(each["name"] for each in answer["queues"])
     for each in answer["queues"]:
         name = each["name"]
+        if name not in wanted:
+            continue
         before = known.get(name, QueueState(name))
         queues[name] = replace(
             before,
@@ -115,7 +129,8 @@ def of_overview(answer: Message, concurrency: Mapping[str, int | None], former: 
             free_bytes=_whole(storage.get("freeBytes")),
             full=bool(storage.get("diskFull")),
         ),
-        complete=answer["queueCount"] == len(queues),
+        names=names,
+        complete=answer["queueCount"] == len(names),
     )
 
 

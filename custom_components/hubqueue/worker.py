@@ -23,6 +23,7 @@ from .consumer import OWNER
 from .coordinator import HubqueueConfigEntry
 from .errors import HubError
 from .outcome import Complete, Fail, Outcome, Release
+from .queues import async_check_queue
 from .runs import LEASE_S, Leased, Run, Runs, async_run_script, async_run_sequence
 
 ATTR_MAX_JOBS: Final = "max_jobs"
@@ -43,6 +44,7 @@ async def async_work(call: ServiceCall) -> ServiceResponse:
     """One after the other, until nothing waits or there were `max_jobs`."""
     hass = call.hass
     entry: HubqueueConfigEntry = service.async_get_config_entry(hass, DOMAIN, call.data.get(ATTR_CONFIG_ENTRY_ID))
+    await async_check_queue(hass, entry, call.data[ATTR_QUEUE])
     run, close = await _what(hass, call)
     counts = Counter[str]()
     try:

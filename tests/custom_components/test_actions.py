@@ -20,6 +20,8 @@ pytestmark = pytest.mark.usefixtures("loaded")
 
 async def act(hass: HomeAssistant, action: str, **fields: Any) -> Any:
     answers = ACTIONS[action].response.value != "none"
+    if action in ("enqueue", "enqueue_many"):
+        fields = {"create": True, **fields}
     return await hass.services.async_call(DOMAIN, action, fields, blocking=True, return_response=answers)
 
 
@@ -63,7 +65,7 @@ async def test_a_newer_command_replaces_the_waiting_one(hass: HomeAssistant, cal
 
 
 async def test_enqueue_needs_no_answer(hass: HomeAssistant, call: Call) -> None:
-    await hass.services.async_call(DOMAIN, "enqueue", {"queue": "mail"}, blocking=True)
+    await hass.services.async_call(DOMAIN, "enqueue", {"queue": "mail", "create": True}, blocking=True)
     assert len((await call("GetJobs", queue="mail"))["jobs"]) == 1
 
 

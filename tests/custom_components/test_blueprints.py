@@ -11,6 +11,7 @@ from urllib.parse import quote
 import pytest
 import yaml
 from custom_components.hubqueue.const import DOMAIN
+from custom_components.hubqueue.queues import async_name_queue
 from homeassistant.components import automation
 from homeassistant.components.blueprint import Blueprint
 from homeassistant.core import Context, HomeAssistant, ServiceCall
@@ -258,6 +259,8 @@ async def test_the_commands_of_the_documentation_do_what_it_says(
     text = (ROOT / "docs" / "home-assistant.md").read_text().partition("## Blueprints")[2].partition("\n## ")[0]
     examples = [yaml.safe_load(block) for block in re.findall(r"```yaml\n(.*?)```", text, re.DOTALL)]
     assert len(examples) == 2
+    for queue in ("mesh", "announcements"):  # as the blueprints do which work them
+        async_name_queue(hass, None, queue)
     for example in examples:
         script = Script(hass, cv.SCRIPT_SCHEMA(example["actions"]), "example", DOMAIN)
         await script.async_run(context=Context())

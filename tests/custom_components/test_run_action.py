@@ -10,7 +10,7 @@ import probatio as vol
 import pytest
 from automations import promote, until_at_hub, until_job
 from custom_components.hubqueue import run_action
-from custom_components.hubqueue.const import DOMAIN
+from custom_components.hubqueue.const import ACTIONS_QUEUE, DOMAIN
 from homeassistant.auth.const import GROUP_ID_READ_ONLY
 from homeassistant.core import Context, HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse
 from homeassistant.exceptions import ServiceValidationError
@@ -22,7 +22,7 @@ from seen import until
 
 from conftest import Call
 
-QUEUE = run_action.DEFAULT_QUEUE
+QUEUE = ACTIONS_QUEUE
 
 
 class Lamp:
@@ -269,7 +269,7 @@ async def test_who_asked_is_who_does_it(hass: HomeAssistant, call: Call, lamp: L
 async def test_another_queue_is_worked_too_and_after_a_reload(
     hass: HomeAssistant, call: Call, lamp: Lamp, loaded: MockConfigEntry
 ) -> None:
-    first = await run(hass, queue="slow")
+    first = await run(hass, queue="slow", create=True)
     await until_job(call, first, state="completed")
     assert await hass.config_entries.async_reload(loaded.entry_id)
     seal = await run_action.async_seal(hass)

@@ -85,7 +85,7 @@ async def test_a_hub_that_goes_and_comes_back_is_told_once(hass: HomeAssistant, 
         entry = MockConfigEntry(domain=DOMAIN, title="Home", unique_id=hub.hub_id, data={"url": url_of(hub)})
         entry.add_to_hass(hass)
         assert await hass.config_entries.async_setup(entry.entry_id)
-        await hass.services.async_call(DOMAIN, "enqueue", {"queue": "mail", "data": 1}, blocking=True)
+        await hass.services.async_call(DOMAIN, "enqueue", {"queue": "mail", "data": 1, "create": True}, blocking=True)
         await until_state(hass, "sensor.mail_waiting", "1")
         await until_state(hass, "binary_sensor.home_connection", "on")
         hub.kill()

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from automations import Actions, automate, heard, until_job
-from custom_components.hubqueue.const import DOMAIN
+from custom_components.hubqueue.const import ACTIONS_QUEUE, DOMAIN
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import script as scripts
@@ -147,7 +147,7 @@ async def test_an_automation_works_a_batch(hass: HomeAssistant, call: Call, acti
 )
 async def test_mistakes_are_told(hass: HomeAssistant, actions: Actions, fields: dict[str, Any], key: str) -> None:
     with pytest.raises(ServiceValidationError) as refused:
-        await work(hass, queue="mail", **fields)
+        await work(hass, queue=ACTIONS_QUEUE, **fields)
     assert refused.value.translation_key == key
 
 
@@ -156,7 +156,7 @@ async def test_while_the_link_is_down_it_says_so(
 ) -> None:
     await loaded.runtime_data.client._drop()
     with pytest.raises(HomeAssistantError) as refused:
-        await work(hass, queue="mail", sequence=[{"action": "test.note"}])
+        await work(hass, queue=ACTIONS_QUEUE, sequence=[{"action": "test.note"}])
     assert refused.value.translation_key == "link_down"
 
 

@@ -21,7 +21,7 @@ AUTOMATIONS = """
   max: 100
   actions:
     - action: hubqueue.enqueue
-      data: {queue: mail, name: send, data: {to: ada}}
+      data: {queue: mail, create: true, name: send, data: {to: ada}}
 """
 
 

@@ -38,7 +38,7 @@ AUTOMATIONS = """
   triggers: [{trigger: hubqueue.job_received, options: {queue: mail}}]
   actions:
     - action: hubqueue.enqueue
-      data: {queue: started, name: "{{ trigger.job.id }}"}
+      data: {queue: started, create: true, name: "{{ trigger.job.id }}"}
     - if: "{{ trigger.job.data.do == 'fail' }}"
       then: [{action: nothing.there}]
     - if: "{{ trigger.job.data.do == 'wait' }}"
@@ -52,7 +52,7 @@ AUTOMATIONS = """
   triggers: [{trigger: hubqueue.job_dead_lettered, options: {queue: mail}}]
   actions:
     - action: hubqueue.enqueue
-      data: {queue: buried, name: "{{ trigger.job.id }}", data: "{{ trigger.job.error }}"}
+      data: {queue: buried, create: true, name: "{{ trigger.job.id }}", data: "{{ trigger.job.error }}"}
 """
 
 

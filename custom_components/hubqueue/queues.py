@@ -1,0 +1,88 @@
+"""Which queues there are: those of the hub, and those that something here fills or works. Any other name is a typo.
+
+Actions ask `async_check_queue` before they ask the hub, which makes a queue of every name that it is told.
+Rule: what could not be looked up is not refused (Home Assistant is starting, the hub was not reached yet), for a
+command that is refused is lost.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Final
+
+from homeassistant.core import CALLBACK_TYPE, CoreState, HomeAssistant, callback
+from homeassistant.exceptions import ServiceValidationError
+from homeassistant.util.hass_dict import HassKey
+
+from .const import ACTIONS_QUEUE, ATTR_QUEUE, DOMAIN
+from .errors import HubError
+
+if TYPE_CHECKING:
+    from .coordinator import HubqueueConfigEntry
+
+# How often triggers that are attached name a queue, by it and the entry that they are for; None: any.
+NAMED: Final = HassKey[Counter[tuple[str | None, str]]](f"{DOMAIN}_named_queues")
+# Before this those who name queues may not be there yet.
+STARTED: Final = (CoreState.running, CoreState.stopping, CoreState.final_write)
+
+
+def pattern_of(names: Iterable[str]) -> re.Pattern[str] | None:
+    """The queues that names with * and ? mean; None: there are no names."""
+    each = [re.escape(name.strip()).replace(r"\*", ".*").replace(r"\?", ".") for name in names if name.strip()]
+    return re.compile("|".join(each)) if each else None
+
+
+@callback
+def async_name_queue(hass: HomeAssistant, entry_id: str | None, queue: str) -> CALLBACK_TYPE:
+    """A trigger takes jobs of this queue, until the answer is called: it is no typo, even if the hub has none yet."""
+    named = hass.data.setdefault(NAMED, Counter())
+    named[entry_id, queue] += 1
+
+    @callback
+    def forget() -> None:
+        named[entry_id, queue] -= 1
+
+    return forget
+
+
+@callback
+def async_named_here(hass: HomeAssistant, entry: HubqueueConfigEntry) -> set[str]:
+    """The queues that triggers and subentries name, and that of run_action."""
+    named = hass.data.get(NAMED, {})
+    return {
+        ACTIONS_QUEUE,
+        *(queue for (entry_id, queue), count in named.items() if count > 0 and entry_id in (None, entry.entry_id)),
+        *(each.data[ATTR_QUEUE] for each in entry.subentries.values()),
+    }
+
+
+async def async_check_queue(
+    hass: HomeAssistant, entry: HubqueueConfigEntry, queue: str, *, may_create: bool = False
+) -> None:
+    """Go on if there is this queue. may_create: the action can make one. Errors: ServiceValidationError."""
+    data = getattr(entry, "runtime_data", None)
+    if data is None or hass.state not in STARTED:
+        return
+    snapshot = data.coordinator.data
+    if queue in snapshot.names:
+        return
+    known = snapshot.names | async_named_here(hass, entry) | {link.queue for link in snapshot.links.values()}
+    if queue in known:
+        return
+    try:  # somebody may have made it a moment ago
+        known |= set((await data.client.call("ListQueues"))["queues"])
+    except HubError:
+        if not snapshot.complete:
+            return
+    if queue in known:
+        return
+    near = get_close_matches(queue, known, n=1)
+    key = f"no_queue{'_near' if near else ''}{'_or_new' if may_create else ''}"
+    raise ServiceValidationError(
+        translation_domain=DOMAIN,
+        translation_key=key,
+        translation_placeholders={"queue": queue, **({"near": near[0]} if near else {})},
+    )
