@@ -24,6 +24,10 @@ from .errors import HubError
 from .try_now import async_try_now
 
 OURS: Final = frozenset({"link_down", "store_error", "disk_full", "queue_full", "draining", "busy", "incompatible"})
+# Codes of the hub that have a text of their own.
+TOLD: Final = frozenset(
+    {"link_down", "not_found", "wrong_state", "lock_lost", "queue_full", "disk_full", "forbidden", "duplicate"}
+)
 STATES: Final = ("waiting", "prioritized", "delayed", "active", "completed", "failed", "waiting-children")
 
 type Fields = Mapping[str, Any]
@@ -72,15 +76,13 @@ class Action:
         return vol.Schema({**ENTRY, **self.fields})
 
 
-def failure(error: HubError) -> HomeAssistantError:
-    """What a person is told of an error of the hub."""
+def failure(error: HubError, job_id: str | None = None) -> HomeAssistantError:
+    """What a person is told of an error of the hub. job_id: of the job that it was asked about."""
     kind = HomeAssistantError if error.code in OURS or error.retryable else ServiceValidationError
-    known = ("link_down", "not_found", "wrong_state", "lock_lost", "queue_full", "disk_full", "forbidden", "duplicate")
-    return kind(
-        translation_domain=DOMAIN,
-        translation_key=error.code if error.code in known else "refused",
-        translation_placeholders={"error": error.message},
-    )
+    key, told = error.code if error.code in TOLD else "refused", {"error": error.message}
+    if key == "not_found" and job_id is not None:
+        key, told = "no_job", {"job": job_id}
+    return kind(translation_domain=DOMAIN, translation_key=key, translation_placeholders=told)
 
 
 def job_fields(given: Fields, id_key: str) -> dict[str, Any]:

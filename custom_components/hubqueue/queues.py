@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from difflib import get_close_matches
 from typing import TYPE_CHECKING, Final
 
@@ -51,7 +51,7 @@ def async_name_queue(hass: HomeAssistant, entry_id: str | None, queue: str) -> C
 @callback
 def async_named_here(hass: HomeAssistant, entry: HubqueueConfigEntry) -> set[str]:
     """The queues that triggers and subentries name, and that of run_action."""
-    named = hass.data.get(NAMED, {})
+    named = hass.data.get(NAMED) or Counter[tuple[str | None, str]]()
     return {
         ACTIONS_QUEUE,
         *(queue for (entry_id, queue), count in named.items() if count > 0 and entry_id in (None, entry.entry_id)),
@@ -79,10 +79,26 @@ async def async_check_queue(
             return
     if queue in known:
         return
-    near = get_close_matches(queue, known, n=1)
-    key = f"no_queue{'_near' if near else ''}{'_or_new' if may_create else ''}"
-    raise ServiceValidationError(
+    raise _unknown("queue", queue, known, "_or_new" if may_create else "")
+
+
+async def async_check_forwarder(entry: HubqueueConfigEntry, forwarder: str) -> None:
+    """The same of a forwarder, which no action makes. Errors: ServiceValidationError."""
+    data = getattr(entry, "runtime_data", None)
+    if data is None or forwarder in data.coordinator.data.links:
+        return
+    try:
+        known = {each["name"] for each in (await data.client.call("Forwarders"))["forwarders"]}
+    except HubError:
+        return  # the action will say why
+    if forwarder not in known:
+        raise _unknown("forwarder", forwarder, known)
+
+
+def _unknown(kind: str, name: str, known: Collection[str], end: str = "") -> ServiceValidationError:
+    near = get_close_matches(name, known, n=1)
+    return ServiceValidationError(
         translation_domain=DOMAIN,
-        translation_key=key,
-        translation_placeholders={"queue": queue, **({"near": near[0]} if near else {})},
+        translation_key=f"no_{kind}{'_near' if near else ''}{end}",
+        translation_placeholders={kind: name, **({"near": near[0]} if near else {})},
     )

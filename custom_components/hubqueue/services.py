@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
+from homeassistant.exceptions import ServiceValidationError
+from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers import service
 
 from . import run_action, worker
-from .actions import ACTIONS, Action, failure
-from .const import ATTR_CONFIG_ENTRY_ID, ATTR_CREATE, ATTR_QUEUE, DOMAIN
+from .actions import ACTIONS, Action, Fields, failure
+from .const import ATTR_CONFIG_ENTRY_ID, ATTR_CREATE, ATTR_FORWARDER, ATTR_QUEUE, DOMAIN
 from .coordinator import HubqueueConfigEntry
 from .errors import HubError
-from .queues import async_check_queue
+from .queues import async_check_forwarder, async_check_queue
 from .rights import async_admins_only
 from .run_action import async_run_action
 from .worker import async_work
@@ -33,12 +35,40 @@ def _register(hass: HomeAssistant, name: str, action: Action) -> None:
         if action.for_admins(call.data):
             await async_admins_only(hass, call.context, f"{DOMAIN}.{name}")
         entry: HubqueueConfigEntry = service.async_get_config_entry(hass, DOMAIN, call.data.get(ATTR_CONFIG_ENTRY_ID))
-        if ATTR_QUEUE in call.data and not call.data.get(ATTR_CREATE):
-            await async_check_queue(hass, entry, call.data[ATTR_QUEUE], may_create=ATTR_CREATE in call.data)
+        given, typo = await _without_typos(hass, entry, call.data)
         try:
-            answer = await action.run(entry.runtime_data.client, call.data)
+            answer = await action.run(entry.runtime_data.client, given)
         except HubError as error:
-            raise failure(error) from error
+            raise failure(error, given.get("job_id")) from error
+        if typo is not None:
+            raise typo
         return answer if call.return_response else None
 
     hass.services.async_register(DOMAIN, name, handle, schema=action.schema, supports_response=action.response)
+
+
+async def _without_typos(
+    hass: HomeAssistant, entry: HubqueueConfigEntry, given: Fields
+) -> tuple[Fields, ServiceValidationError | None]:
+    """The fields without the queues that there are not, where others are left to do; then what is to be said of those.
+
+    Errors: ServiceValidationError where nothing is left.
+    """
+    if isinstance(forwarder := given.get(ATTR_FORWARDER), str):
+        await async_check_forwarder(entry, forwarder)
+    if ATTR_QUEUE not in given or given.get(ATTR_CREATE):
+        return given, None
+    there: list[str] = []
+    typo: ServiceValidationError | None = None
+    for queue in cv.ensure_list(given[ATTR_QUEUE]):
+        try:
+            await async_check_queue(hass, entry, queue, may_create=ATTR_CREATE in given)
+        except ServiceValidationError as error:
+            typo = typo or error
+        else:
+            there.append(queue)
+    if typo is None:
+        return given, None
+    if not there and not forwarder:
+        raise typo
+    return {**given, ATTR_QUEUE: there}, typo

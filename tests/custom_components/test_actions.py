@@ -169,14 +169,14 @@ async def test_a_forwarder_is_stopped_and_started(hass: HomeAssistant, call: Cal
     assert status["waiting"] + status["in_flight"] + status["delayed"] == 1
     with pytest.raises(ServiceValidationError) as refused:
         await act(hass, "forward", forwarder="none", operation="status")
-    assert refused.value.translation_key == "not_found"
+    assert refused.value.translation_key == "no_forwarder"
 
 
 @pytest.mark.parametrize(
     ("action", "fields", "key"),
     [
-        ("get_job", {"job_id": "none"}, "not_found"),
-        ("complete", {"job_id": "none", "token": "x"}, "not_found"),
+        ("get_job", {"job_id": "none"}, "no_job"),
+        ("complete", {"job_id": "none", "token": "x"}, "no_job"),
         ("enqueue", {"queue": "mail", "name": "x" * 300}, "refused"),
         ("enqueue", {"queue": "mail", "data": {"bad": float("nan")}}, "refused"),
         ("enqueue", {"queue": "mail", "data": {"bad": {1, 2}}}, "refused"),

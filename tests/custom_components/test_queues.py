@@ -34,6 +34,7 @@ MORE: dict[str, dict[str, Any]] = {
     "purge": {"what": "waiting"},
     "pause": {},
     "resume": {},
+    "try_now": {},
 }
 MAKING = ("enqueue", "enqueue_many", "run_action")
 
@@ -157,6 +158,45 @@ async def test_the_queue_of_a_forwarder_is_known(hass: HomeAssistant, call: Call
     await call("ForwarderPut", name="up", queue="outbound", to="tcp://127.0.0.1:9")
     await loaded.runtime_data.coordinator.async_refresh()
     await act(hass, "enqueue", queue="outbound")
+
+
+async def test_a_forwarder_that_is_not_there_is_named_too(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry
+) -> None:
+    await call("ForwarderPut", name="central", queue="outbound", to="tcp://127.0.0.1:9")
+    await act(hass, "forward", forwarder="central", operation="status")
+    with pytest.raises(ServiceValidationError, match=r"no forwarder centrl\. Did you mean central"):
+        await act(hass, "forward", forwarder="centrl", operation="stop")
+    with pytest.raises(ServiceValidationError, match=r"no forwarder nothing\.like\.it"):
+        await act(hass, "forward", forwarder="nothing.like.it", operation="status")
+
+
+async def test_one_typo_among_several_is_named_and_the_others_are_done(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry
+) -> None:
+    id = (await call("PUSH", queue="lights", data=1, delay=600_000))["id"]
+    with pytest.raises(ServiceValidationError, match="Did you mean lights"):
+        await act(hass, "try_now", queue=["lights", "ligths"])
+    assert (await call("GetJob", id=id))["job"]["state"] == "waiting"
+    with pytest.raises(ServiceValidationError, match="Did you mean lights"):
+        await act(hass, "try_now", queue=["ligths"])
+
+
+@pytest.mark.parametrize(
+    ("action", "more"),
+    [
+        ("get_job", {}),
+        ("cancel", {}),
+        ("complete", {"token": "1.x"}),
+        ("fail", {"token": "1.x"}),
+        ("release", {"token": "1.x"}),
+    ],
+)
+async def test_a_job_that_is_not_there_is_named(
+    hass: HomeAssistant, loaded: MockConfigEntry, action: str, more: dict[str, Any]
+) -> None:
+    with pytest.raises(ServiceValidationError, match="There is no job nothing"):
+        await act(hass, action, job_id="nothing", **more)
 
 
 async def test_the_queue_of_actions_is_always_known(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
