@@ -27,6 +27,7 @@ from .runs import DRAIN_S, Runs
 from .services import async_setup_services
 from .subentries import async_forget_subentries, async_start_subentries, workers_of
 from .uplink import async_settle
+from .watched_calls import async_watch_calls
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 PLATFORMS = [
@@ -55,6 +56,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HubqueueConfigEntry) -> 
     except BaseException:
         await coordinator.async_close()
         raise
+    entry.async_on_unload(async_watch_calls(hass))
     runs = Runs(hass, coordinator.client)
     entry.runtime_data = HubqueueData(
         coordinator.client,

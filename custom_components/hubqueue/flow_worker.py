@@ -11,15 +11,20 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.selector import (
     ActionSelector,
+    DurationSelector,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
+    SelectSelector,
+    SelectSelectorConfig,
     TextSelector,
     TextSelectorConfig,
 )
 
 from .const import ATTR_QUEUE
 from .flow_fields import Input, queue_error, queue_selector
+from .run_options import ATTR_SUCCESS, ATTR_SUCCESS_WITHIN, ATTR_UNAVAILABLE, FAIL, IGNORE, RunOptions
+from .said import said
 from .subentry_worker import CONF_CONCURRENCY, CONF_NAMES, MOST_AT_ONCE, async_actions
 
 
@@ -62,6 +67,11 @@ class WorkerFlow(ConfigSubentryFlow):
                     NumberSelectorConfig(min=1, max=MOST_AT_ONCE, step=1, mode=NumberSelectorMode.BOX)
                 ),
                 vol.Optional(CONF_NAMES): TextSelector(TextSelectorConfig(multiple=True)),
+                vol.Required(ATTR_UNAVAILABLE, default=FAIL): SelectSelector(
+                    SelectSelectorConfig(options=[FAIL, IGNORE], translation_key=ATTR_UNAVAILABLE)
+                ),
+                vol.Optional(ATTR_SUCCESS): TextSelector(),
+                vol.Optional(ATTR_SUCCESS_WITHIN): DurationSelector(),
             }
         )
 
@@ -75,8 +85,14 @@ async def _errors(hass: HomeAssistant, given: Input) -> tuple[dict[str, str], di
         errors[CONF_SEQUENCE] = "no_actions"
         return errors, why
     try:
+        RunOptions.of(given)
+    except vol.Invalid as error:
+        errors[str(error.path[0])] = "invalid_option"
+        why["error"] = said(error)
+        return errors, why
+    try:
         await async_actions(hass, given[CONF_SEQUENCE])
     except (vol.Invalid, HomeAssistantError) as error:
         errors["base"] = "invalid_actions"
-        why["error"] = str(error)
+        why["error"] = said(error)
     return errors, why

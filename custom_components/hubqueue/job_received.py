@@ -27,13 +27,16 @@ from homeassistant.helpers.trigger import (
 )
 from homeassistant.helpers.typing import ConfigType
 
+from . import run_options
 from .const import ATTR_CONFIG_ENTRY_ID, ATTR_QUEUE
 from .consumer import Consumer
 from .coordinator import HubqueueConfigEntry
 from .hubs import OF_A_QUEUE, async_follow_hubs
-from .outcome import Complete, Keep, Outcome, decide
+from .outcome import Complete, Fail, Keep, Outcome, decide
 from .queues import async_name_queue
+from .run_options import RunOptions
 from .runs import Leased
+from .why import why
 
 ATTR_NAME: Final = "name"
 ATTR_CONCURRENCY: Final = "concurrency"
@@ -50,10 +53,11 @@ OPTIONS: Final[dict[Any, Any]] = {
     vol.Optional(ATTR_LEASE, default=timedelta(minutes=5)): vol.All(
         cv.positive_time_period, vol.Range(timedelta(seconds=1), timedelta(days=1))
     ),
+    **run_options.FIELDS,
 }
 SCHEMA: Final = vol.Schema({vol.Required(CONF_OPTIONS): OPTIONS})
 
-type Start = Callable[[dict[str, Any], str], Awaitable[Any]]
+type Start = Callable[[dict[str, Any], str, Context], Awaitable[Any]]
 
 
 class JobReceived(Trigger):
@@ -76,8 +80,8 @@ class JobReceived(Trigger):
         *,
         did_not_trigger: TriggerNotTriggeredReporter | None = None,
     ) -> CALLBACK_TYPE:
-        async def start(extra: dict[str, Any], description: str) -> Any:
-            return await action(action_payload_builder(extra, description), Context())
+        async def start(extra: dict[str, Any], description: str, context: Context) -> Any:
+            return await action(action_payload_builder(extra, description), context)
 
         return self._attach(start)
 
@@ -85,8 +89,8 @@ class JobReceived(Trigger):
     async def async_attach_runner(
         self, run_action: TriggerActionRunner, did_not_trigger: TriggerNotTriggeredReporter | None = None
     ) -> CALLBACK_TYPE:
-        async def start(extra: dict[str, Any], description: str) -> Any:
-            return await run_action(extra, description)
+        async def start(extra: dict[str, Any], description: str, context: Context) -> Any:
+            return await run_action(extra, description, context)
 
         return self._attach(start)
 
@@ -131,7 +135,9 @@ class _Taking:
         self.leaving = False
         self._hass = hass
         self._entry = entry
-        self._options = options
+        self._manual = options[ATTR_ACK] == MANUAL
+        self._lease_s = options[ATTR_LEASE].total_seconds()
+        self._run_options = RunOptions.of(options)
         self._start = start
 
     async def run(self, leased: Leased) -> Outcome:
@@ -140,22 +146,28 @@ class _Taking:
             ATTR_QUEUE: leased.job["queue"],
             ATTR_CONFIG_ENTRY_ID: self._entry.entry_id,
         }
-        returned: ScriptRunResult | None = await self._start(extra, f"job {leased.name} of queue {leased.job['queue']}")
+        context = Context()  # the automation makes a child of it for its actions
+        with self._run_options.watching(context, of_child=True):
+            returned: ScriptRunResult | None = await self._start(
+                extra, f"job {leased.name} of queue {leased.job['queue']}", context
+            )
         trace_id = trace_id_get()
         outcome = decide(
             None if returned is None else returned.service_response,
             script_execution_get(),
             traced=trace_id is not None,
             leaving=self.leaving or self._hass.is_stopping,
-            error="" if trace_id is None else _error(self._hass, *trace_id),
+            failed=None if trace_id is None else why(self._hass) or _before_actions(self._hass, *trace_id),
         )
-        if isinstance(outcome, Complete) and self._options[ATTR_ACK] == MANUAL:
-            return Keep(self._options[ATTR_LEASE].total_seconds())
+        outcome = await self._run_options.judged(self._hass, outcome, {"job": leased.variable, "trigger": extra})
+        if isinstance(outcome, Complete) and self._manual:
+            return Keep(self._lease_s)
         return outcome
 
 
-def _error(hass: HomeAssistant, automation: str, run_id: str) -> str:
-    """Why a run failed, where Home Assistant keeps traces: of automations that have an id."""
+def _before_actions(hass: HomeAssistant, automation: str, run_id: str) -> Fail | None:
+    """Why a run failed before its first action, where Home Assistant keeps traces: of automations that have an id."""
     kept = hass.data.get("trace", {}).get(automation)
     trace = getattr(kept, "runs", kept or {}).get(run_id)
-    return "" if trace is None else str(trace.as_short_dict().get("error") or "")
+    error = None if trace is None else trace.as_short_dict().get("error")
+    return None if error is None else Fail(str(error))

@@ -45,12 +45,12 @@ class Keep:
 type Outcome = Complete | Fail | Release | Keep
 
 
-def decide(result: Any, execution: str | None, *, traced: bool, leaving: bool, error: str = "") -> Outcome:
+def decide(result: Any, execution: str | None, *, traced: bool, leaving: bool, failed: Fail | None = None) -> Outcome:
     """What becomes of a job whose actions have ended.
 
     result: what they answered. execution: why they ended, as the trace has it. traced: an automation ran (else a wait
     or a subscription took the job, which says nothing of what becomes of it). leaving: they may have been stopped in
-    their last action, which looks like the end.
+    their last action, which looks like the end. failed: what is known of a failure (why.py).
     """
     match execution:
         case "finished" if leaving:
@@ -64,13 +64,13 @@ def decide(result: Any, execution: str | None, *, traced: bool, leaving: bool, e
         case "cancelled":
             return Release()
         case "aborted":
-            return Fail(error or "stopped with an error, or by a condition among the actions")
+            return failed or Fail("stopped with an error, or by a condition among the actions")
         case "error":
-            return Fail(error or "an action failed")
+            return failed or Fail("an action failed")
         case None if leaving:
             return Release()
         case None if not traced:
             return Complete()
         case None:
-            return Fail(error or "the variables of the automation could not be rendered")
-    return Fail(error or f"the run ended with {execution}")
+            return failed or Fail("the variables or conditions of the automation could not be rendered")
+    return failed or Fail(f"the run ended with {execution}")

@@ -23,6 +23,9 @@ from .client import HubClient
 from .const import LOGGER
 from .errors import HubError, LinkDownError
 from .outcome import Complete, Fail, Keep, Outcome, Release, decide
+from .run_options import RunOptions
+from .said import is_final, said
+from .why import why
 
 if TYPE_CHECKING:
     from .consumer import Consumer
@@ -64,36 +67,45 @@ class Leased:
 
 
 async def async_run_sequence(
-    hass: HomeAssistant, script: Script, leased: Leased, context: Context | None = None
+    hass: HomeAssistant, script: Script, leased: Leased, options: RunOptions, context: Context | None = None
 ) -> Outcome:
     """Run actions for a job, which they see as `job`."""
+    context = context or Context()
+    variables = {"job": leased.variable}
     trace_clear()  # a reason of its own to end, not that of who called us
     try:
-        returned = await script.async_run({"job": leased.variable}, context or Context())
+        with options.watching(context):
+            returned = await script.async_run(variables, context)
     except Exception as error:  # whatever an action raises is how the run ended
-        return Release() if hass.is_stopping else Fail(str(error) or type(error).__name__)
+        return Release() if hass.is_stopping else why(hass, error) or Fail(said(error))
     execution = script_execution_get()
     if returned is None and execution is None:  # Home Assistant takes no more runs
         return Release()
     result = None if returned is None else returned.service_response
-    return decide(result, execution, traced=True, leaving=hass.is_stopping)
+    outcome = decide(result, execution, traced=True, leaving=hass.is_stopping, failed=why(hass))
+    return await options.judged(hass, outcome, variables)
 
 
-async def async_run_script(hass: HomeAssistant, entity_id: str, leased: Leased, context: Context) -> Outcome:
+async def async_run_script(
+    hass: HomeAssistant, entity_id: str, leased: Leased, options: RunOptions, context: Context
+) -> Outcome:
     """Run a script for a job, which it sees as `job`."""
+    variables = {"job": leased.variable}
     trace_clear()
     try:
-        result = await hass.services.async_call(
-            "script",
-            entity_id.removeprefix("script."),
-            {"job": leased.variable},
-            blocking=True,
-            context=context,
-            return_response=True,
-        )
+        with options.watching(context):
+            result = await hass.services.async_call(
+                "script",
+                entity_id.removeprefix("script."),
+                variables,
+                blocking=True,
+                context=context,
+                return_response=True,
+            )
     except Exception as error:  # as above
-        return Release() if hass.is_stopping else Fail(str(error) or type(error).__name__)
-    return decide(result or None, script_execution_get(), traced=True, leaving=hass.is_stopping)
+        return Release() if hass.is_stopping else why(hass, error) or Fail(said(error))
+    outcome = decide(result or None, script_execution_get(), traced=True, leaving=hass.is_stopping, failed=why(hass))
+    return await options.judged(hass, outcome, variables)
 
 
 class Runs:
@@ -158,7 +170,7 @@ class Runs:
             outcome = Fail("cancelled", final=True)
         except Exception as error:
             LOGGER.exception("a run broke off job=%s queue=%s", leased.id, leased.job["queue"])
-            outcome = Fail(str(error) or type(error).__name__)
+            outcome = Fail(said(error), final=is_final(error))
         self._settling.add(leased)
         outcome = self._waiting_longer(leased, outcome)
         await self._settle(leased, outcome)

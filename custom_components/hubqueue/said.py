@@ -36,7 +36,7 @@ def _words(error: BaseException, action: str) -> str:
         case Unauthorized():
             return f"the user who asked for this may not {_forbidden(error, action)}"
         case vol.Invalid():
-            return f"{action} does not take this: {_invalid(error)}" if action else f"not valid: {_invalid(error)}"
+            return f"{action} does not take this: {_invalid(error)}" if action else _invalid(error)
         case BaseExceptionGroup() if not isinstance(error, HomeAssistantError):
             return _several(_words(each, action) for each in error.exceptions)
         case HomeAssistantError():

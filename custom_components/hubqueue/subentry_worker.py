@@ -20,6 +20,7 @@ from .const import ATTR_QUEUE, DOMAIN, LOGGER
 from .consumer import Consumer
 from .listeners import Listeners
 from .outcome import Complete, Fail, Keep, Outcome, Release
+from .run_options import RunOptions
 from .runs import Leased, Runs, async_run_sequence
 
 SUBENTRY_WORKER: Final = "worker"
@@ -47,6 +48,7 @@ class SubentryWorker:
         self._hass = hass
         self._data: Mapping[str, Any] = subentry.data
         self._script: Script | None = None
+        self._options = RunOptions.of(self._data)
         self._consumer = Consumer(
             runs,
             self._data[ATTR_QUEUE],
@@ -85,7 +87,7 @@ class SubentryWorker:
 
     async def _run(self, leased: Leased) -> Outcome:
         assert self._script is not None
-        outcome = await async_run_sequence(self._hass, self._script, leased)
+        outcome = await async_run_sequence(self._hass, self._script, leased, self._options)
         match outcome:
             case Complete():
                 self.completed += 1

@@ -17,6 +17,7 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers import service
 from homeassistant.helpers.script import Script, async_validate_actions_config
 
+from . import run_options
 from .actions import ENTRY, QUEUE, failure
 from .const import ATTR_CONFIG_ENTRY_ID, ATTR_QUEUE, DOMAIN, LOGGER
 from .consumer import OWNER
@@ -24,7 +25,9 @@ from .coordinator import HubqueueConfigEntry
 from .errors import HubError
 from .outcome import Complete, Fail, Outcome, Release
 from .queues import async_check_queue
+from .run_options import RunOptions
 from .runs import LEASE_S, Leased, Run, Runs, async_run_script, async_run_sequence
+from .said import said
 
 ATTR_MAX_JOBS: Final = "max_jobs"
 ATTR_SEQUENCE: Final = "sequence"
@@ -35,6 +38,7 @@ FIELDS: Final[dict[Any, Any]] = {
     vol.Optional(ATTR_MAX_JOBS, default=10): vol.All(vol.Coerce(int), vol.Range(1, 1000)),
     vol.Exclusive(ATTR_SEQUENCE, "what"): vol.All(cv.ensure_list, [dict]),
     vol.Exclusive(ATTR_SCRIPT, "what"): cv.entity_domain("script"),
+    **run_options.FIELDS,
     **ENTRY,
 }
 SCHEMA: Final = vol.All(vol.Schema(FIELDS), cv.has_at_least_one_key(ATTR_SEQUENCE, ATTR_SCRIPT))
@@ -65,6 +69,7 @@ async def async_work(call: ServiceCall) -> ServiceResponse:
 
 async def _what(hass: HomeAssistant, call: ServiceCall) -> tuple[Run, Callable[[], Awaitable[None]]]:
     context: Context = call.context
+    options = RunOptions.of(call.data)
     if (entity_id := call.data.get(ATTR_SCRIPT)) is not None:
         if hass.states.get(entity_id) is None:
             raise ServiceValidationError(
@@ -72,19 +77,19 @@ async def _what(hass: HomeAssistant, call: ServiceCall) -> tuple[Run, Callable[[
             )
 
         async def run_script(leased: Leased) -> Outcome:
-            return await async_run_script(hass, entity_id, leased, context)
+            return await async_run_script(hass, entity_id, leased, options, context)
 
         return run_script, _nothing
     try:
         actions = await async_validate_actions_config(hass, cv.SCRIPT_SCHEMA(call.data[ATTR_SEQUENCE]))
     except (vol.Invalid, HomeAssistantError) as error:
         raise ServiceValidationError(
-            translation_domain=DOMAIN, translation_key="bad_sequence", translation_placeholders={"error": str(error)}
+            translation_domain=DOMAIN, translation_key="bad_sequence", translation_placeholders={"error": said(error)}
         ) from error
     script = Script(hass, actions, "hubqueue worker", DOMAIN, logger=LOGGER, running_description="worker")
 
     async def run_sequence(leased: Leased) -> Outcome:
-        return await async_run_sequence(hass, script, leased, context)
+        return await async_run_sequence(hass, script, leased, options, context)
 
     return run_sequence, script.async_unload
 

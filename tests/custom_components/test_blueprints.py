@@ -21,6 +21,7 @@ from homeassistant.helpers.script import Script
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from homeassistant.util import yaml as yaml_util
+from house import furnish, power
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 from seen import until, until_async
 
@@ -118,21 +119,22 @@ async def test_a_notification_is_tried_until_it_is_through(
 async def test_a_light_is_tried_until_it_is_on(
     hass: HomeAssistant, call: Call, loaded: MockConfigEntry, tmp_path: Path
 ) -> None:
-    tries: list[str] = []
-
-    async def turn_on(service: ServiceCall) -> None:
-        for entity_id in service.data["entity_id"]:
-            tries.append(entity_id)
-            if len(tries) > 1:  # the first command is lost
-                hass.states.async_set(entity_id, "on")
-
-    hass.states.async_set("light.garden", "off")
-    inputs = {"triggers": ON_EVENT, "entities": ["light.garden"], "wait": {"seconds": 0.2}}
+    """One that does not hear the first command, one that is away at first, and one that has been there all the time."""
+    await furnish(hass)
+    entities = ["light.deaf", "light.garden", "light.near"]
+    inputs = {"triggers": ON_EVENT, "entities": entities, "wait": {"seconds": 0.2}}
     await use(hass, tmp_path, "until_it_is_on", **inputs)
-    hass.services.async_register("homeassistant", "turn_on", turn_on)
     hass.bus.async_fire("go")
-    await until_done(call, "until_it_is_on")
-    assert tries == ["light.garden", "light.garden"]
+    await until_done(call, "until_it_is_on", 2)
+    (waiting,) = (await call("GetJobs", queue="until_it_is_on", state=["delayed", "waiting", "active"]))["jobs"]
+    assert (waiting["data"], waiting["failedReason"]) == (
+        {"entity_id": "light.garden"},
+        "light.garden is not available",
+    )
+    await power(hass)
+    await until_done(call, "until_it_is_on", 3)
+    assert [hass.states.get(each).state for each in entities] == ["on"] * 3  # type: ignore[union-attr]
+    assert hass.states.get("counter.tries").state == "2"  # type: ignore[union-attr]
 
 
 async def test_a_light_that_is_not_wanted_any_more_stays_off(

@@ -11,6 +11,7 @@ from custom_components.hubqueue.client import HubClient
 from custom_components.hubqueue.consumer import Consumer
 from custom_components.hubqueue.errors import HubError
 from custom_components.hubqueue.outcome import Complete, Fail, Keep, Outcome, Release
+from custom_components.hubqueue.run_options import RunOptions
 from custom_components.hubqueue.runs import Leased, Runs, async_run_sequence
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse
@@ -335,10 +336,10 @@ JOB = Leased(
         ([{"action": "test.bad"}], Fail("it went wrong")),
         ([{"action": "test.bad", "continue_on_error": True}], Complete()),
         ([{"action": "test.none"}], Fail("Action test.none not found")),
-        ([{"stop": "no", "error": True}], Fail("stopped with an error, or by a condition among the actions")),
+        ([{"stop": "no", "error": True}], Fail("no")),
         (
             [{"condition": "template", "value_template": "{{ false }}"}],
-            Fail("stopped with an error, or by a condition among the actions"),
+            Fail("a condition among the actions is not met (0)"),
         ),
     ],
 )
@@ -353,13 +354,13 @@ async def test_a_sequence_decides_by_how_it_ends(
     hass.services.async_register("test", "good", lambda call: said.append(call.data["to"]))
     hass.services.async_register("test", "bad", bad, supports_response=SupportsResponse.NONE)
     script = await sequence(hass, *actions)
-    assert await async_run_sequence(hass, script, JOB) == outcome
+    assert await async_run_sequence(hass, script, JOB, RunOptions()) == outcome
     assert said in ([], ["ada"])
 
 
 async def test_a_sequence_that_is_stopped_gives_its_job_back(hass: HomeAssistant) -> None:
     script = await sequence(hass, {"delay": 3600}, {"delay": 1})
-    run = hass.async_create_task(async_run_sequence(hass, script, JOB))
+    run = hass.async_create_task(async_run_sequence(hass, script, JOB, RunOptions()))
     await until(lambda: script.is_running, "it runs")
     await script.async_stop()
     assert await run == Release()

@@ -72,7 +72,7 @@ async def test_stop_with_a_response_is_the_result(hass: HomeAssistant, call: Cal
         ("{action: test.bad}", "it went wrong"),
         ("{action: test.missing}", "Action test.missing not found"),
         ("{action: test.note, data: {to: '{{ 1 / 0 }}'}}", "division by zero"),
-        ("{stop: enough, error: true}", "stopped with an error"),
+        ("{stop: enough, error: true}", "enough"),
         ("{condition: template, value_template: '{{ false }}'}", "a condition among the actions"),
     ],
 )
@@ -234,7 +234,7 @@ async def test_an_automation_without_an_id_decides_too(
     hass: HomeAssistant, call: Call, actions: Actions, job: str
 ) -> None:
     await automate(hass, take("{action: test.bad}").replace("- id: take\n  alias", "- alias"))
-    await until_job(call, job, state="failed", attempts=2, failedReason="an action failed")
+    await until_job(call, job, state="failed", attempts=2, failedReason="it went wrong")
 
 
 async def test_names_choose_jobs(hass: HomeAssistant, call: Call, actions: Actions) -> None:

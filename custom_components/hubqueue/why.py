@@ -1,0 +1,74 @@
+"""Why a run of actions has failed, in the user's words where there are some.
+
+Home Assistant tells an exception to its log, and the text of `stop` to nobody; both are in the trace of the run, which
+lies in a variable of the task that ran the actions: read it there, before anything else is run in it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import TemplateError
+from homeassistant.helpers.template import Template
+from homeassistant.helpers.trace import TraceElement, trace_get
+
+from .outcome import Fail
+from .said import is_final, said
+
+# a step of the outermost sequence: of an automation, of a script, of actions of ours
+STEP: Final = re.compile(r"^(?:action/|sequence/)?\d+$")
+
+
+def why(hass: HomeAssistant, error: BaseException | None = None) -> Fail | None:
+    """What the run that has just ended in this task has failed with. error: what it raised, where that is known."""
+    elements = [each for of_path in (trace_get(clear=False) or {}).values() for each in of_path]
+    steps = [each for each in elements if STEP.match(each.path)]
+    cause = error if error is not None else (_error(steps[-1]) if steps else None)
+    if cause is None:
+        return _condition(elements)
+    inner = [each for each in elements if _error(each) is cause]
+    result = _result(max(inner, key=lambda each: each.path.count("/"))) if inner else {}
+    if result.get("stop") is not None and result.get("error"):
+        return Fail(said(Exception(_rendered(hass, result["stop"], elements))))
+    if result.get("timeout"):
+        return Fail(f"a wait among the actions took too long ({inner[-1].path})")
+    return Fail(said(cause, _action(result)), final=is_final(cause))
+
+
+def _condition(elements: list[TraceElement]) -> Fail | None:
+    """A condition that was false raises nothing."""
+    false = [each for each in elements if _result(each).get("result") is False]
+    return Fail(f"a condition among the actions is not met ({false[-1].path})") if false else None
+
+
+def _error(element: TraceElement) -> BaseException | None:
+    """The exception itself; a Home Assistant that keeps it elsewhere at least tells its text."""
+    error = getattr(element, "_error", None)
+    if error is None and (text := element.as_dict().get("error")) is not None:
+        return Exception(text)
+    return error if isinstance(error, BaseException) else None
+
+
+def _result(element: TraceElement) -> Mapping[str, Any]:
+    result = element.as_dict().get("result")
+    return result if isinstance(result, Mapping) else {}
+
+
+def _action(result: Mapping[str, Any]) -> str:
+    params = result.get("params")
+    return f"{params['domain']}.{params['service']}" if isinstance(params, Mapping) else ""
+
+
+def _rendered(hass: HomeAssistant, text: Any, elements: list[TraceElement]) -> str:
+    """Home Assistant does not look at templates in the text of `stop`; whoever writes one there means it."""
+    variables: dict[str, Any] = {}
+    for element in elements:
+        variables |= element.as_dict().get("changed_variables", {})
+    try:
+        rendered: str = Template(str(text), hass).async_render(variables, parse_result=False)
+    except TemplateError:
+        return str(text)
+    return rendered

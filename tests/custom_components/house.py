@@ -1,0 +1,106 @@
+"""A house of real entities, some of which are away: Home Assistant's own template lights, groups, scenes and scripts.
+
+`light.near` is always there, `light.garden` only while `input_boolean.power` is on, `light.gone` never was;
+`light.deaf` hears only the second command.
+The garden light is in the area, on the floor, and has the label and the device that are called after it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import yaml
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import area_registry as ar
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import floor_registry as fr
+from homeassistant.helpers import label_registry as lr
+from homeassistant.setup import async_setup_component
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+POWER = "input_boolean.power"
+
+LIGHT = """
+name: {name}
+unique_id: {name}
+{more}
+state: "{{{{ is_state('input_boolean.{name}', 'on') }}}}"
+turn_on: {{action: input_boolean.turn_on, target: {{entity_id: input_boolean.{name}}}}}
+turn_off: {{action: input_boolean.turn_off, target: {{entity_id: input_boolean.{name}}}}}
+"""
+WHILE_POWERED = "availability: \"{{ is_state('input_boolean.power', 'on') }}\""
+
+# a device that is restarted, as long as it is there
+OFF_BUTTON = {
+    "name": "restart",
+    "unique_id": "restart",
+    "availability": "{{ is_state('input_boolean.power', 'on') }}",
+    "press": [{"action": "input_boolean.turn_off", "target": {"entity_id": "input_boolean.power"}}],
+}
+
+DEAF = {
+    "name": "deaf",
+    "unique_id": "deaf",
+    "state": "{{ states('counter.tries') | int >= 2 }}",
+    "turn_on": [{"action": "counter.increment", "target": {"entity_id": "counter.tries"}}],
+    "turn_off": [{"action": "counter.reset", "target": {"entity_id": "counter.tries"}}],
+}
+
+
+def light(name: str, more: str = "") -> dict[str, Any]:
+    made: dict[str, Any] = yaml.safe_load(LIGHT.format(name=name, more=more))
+    return made
+
+
+def lights_group(name: str, *members: str) -> dict[str, Any]:
+    return {"platform": "group", "name": name, "unique_id": name, "entities": list(members)}
+
+
+async def furnish(hass: HomeAssistant) -> dict[str, str]:
+    """All of it; where the garden light is: the ids of its area, floor, label and device."""
+    helpers = {each: {"initial": False} for each in ("power", "near", "garden", "porch")}
+    groups = {
+        "both": {"entities": ["light.near", "light.garden"]},
+        "mixed": {"entities": ["light.near", "input_boolean.porch"]},
+    }
+    scenes = [
+        {"name": "evening", "entities": {"light.near": "on", "light.garden": "on"}},
+        {"name": "broken", "entities": {"light.near": "on", "light.gone": "on"}},
+    ]
+    for domain, config in {
+        "homeassistant": {},
+        "input_boolean": helpers,
+        "group": groups,
+        "light": [lights_group("lamps", "light.near", "light.garden")],
+        "counter": {"tries": {}},
+        "template": [{"light": [light("near"), light("garden", WHILE_POWERED), DEAF], "button": [OFF_BUTTON]}],
+        "scene": scenes,
+    }.items():
+        assert await async_setup_component(hass, domain, {domain: config}), domain
+    await hass.async_block_till_done()
+    assert {each: hass.states.get(each).state for each in ("light.near", "light.garden")} == {  # type: ignore[union-attr]
+        "light.near": "off",
+        "light.garden": "unavailable",
+    }
+    return _place(hass, "light.garden")
+
+
+def _place(hass: HomeAssistant, entity_id: str) -> dict[str, str]:
+    floor = fr.async_get(hass).async_create("Outside")
+    area = ar.async_get(hass).async_create("Yard", floor_id=floor.floor_id)
+    ar.async_get(hass).async_create("Empty")
+    label = lr.async_get(hass).async_create("Dusk")
+    owner = MockConfigEntry(domain="test", title="Lamp")
+    owner.add_to_hass(hass)
+    device = dr.async_get(hass).async_get_or_create(config_entry_id=owner.entry_id, identifiers={("test", "lamp")})
+    er.async_get(hass).async_update_entity(entity_id, area_id=area.id, labels={label.label_id}, device_id=device.id)
+    return {"area_id": area.id, "floor_id": floor.floor_id, "label_id": label.label_id, "device_id": device.id}
+
+
+async def power(hass: HomeAssistant, on: bool = True) -> None:
+    """The garden light comes back, or goes."""
+    await hass.services.async_call(
+        "input_boolean", "turn_on" if on else "turn_off", {"entity_id": POWER}, blocking=True
+    )
+    await hass.async_block_till_done()
