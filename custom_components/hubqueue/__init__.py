@@ -22,6 +22,7 @@ from .coordinator import (
     HubqueueData,
 )
 from .entity import hub_device, part_of_device
+from .entity_services import look_for_them
 from .feeds import Feeds
 from .runs import DRAIN_S, Runs
 from .services import async_setup_services
@@ -43,6 +44,7 @@ PLATFORMS = [
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Actions exist once, whatever entries there are."""
     async_setup_services(hass)
+    look_for_them()
     return True
 
 

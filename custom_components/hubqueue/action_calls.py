@@ -8,27 +8,26 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
-import probatio as vol
-from homeassistant.const import ATTR_ENTITY_ID, STATE_UNAVAILABLE
-from homeassistant.core import CALLBACK_TYPE, Context, HomeAssistant, SupportsResponse, callback
-from homeassistant.exceptions import TemplateError
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.start import async_at_started
-from homeassistant.helpers.target import TargetSelection, async_extract_referenced_entity_ids
-from homeassistant.helpers.template import Template, result_as_boolean
 
+from .attempt import Attempt
 from .connection import Message
+from .const import LOGGER
 from .consumer import Consumer
 from .errors import HubError
 from .outcome import Complete, Fail, Outcome, Release
-from .run_action import Seal, async_seal
 from .runs import AGAIN_S, Leased, Runs
+from .seal import Seal, async_seal
 
 AT_ONCE: Final = 4  # calls of a queue; those of one group never beside each other
-LOOK_S: Final = 0.1
+NOTE_S: Final = 0.25  # so that entities that are done at once are noted together, or not at all when all of them are
 FOREIGN_S: Final = 30.0
 BEHIND_S: Final = 1.0
+AGAIN_MS: Final = 10  # what the hub may round
 
 
 class Calls:
@@ -68,86 +67,47 @@ class Calls:
         call = self._seal.open(data, leased.id)
         if call is None:
             return Fail("this call was not put here by Home Assistant", final=True)
+        attempt = Attempt(self._hass, call, self._seal.done(data, leased.id))
         if await self._superseded(leased):
-            return Complete({"superseded": True})
+            return _superseded_by_now(attempt)
+        if _is_late(leased.job, call["until_ms"]):
+            return Fail(_too_late(leased), final=True)
         if (wait_s := await self._behind(leased)) is not None:
             return Release(wait_s)
-        problem, final = await self._do(call)
-        if problem is None:
-            return Complete()
-        if await self._superseded(leased):
-            return Complete({"superseded": True})
-        return Fail(problem, final=final or time.time() * 1000 >= call["until_ms"])
-
-    async def _do(self, call: dict[str, Any]) -> tuple[str | None, bool]:
-        """What went wrong, and whether it always will."""
-        if (missing := self._unavailable(call)) is not None:
-            return missing, False
-        domain, _, name = call["action"].partition(".")
+        noting = self._runs.spawn(self._note_as_it_goes(leased, attempt), f"note {leased.id}")
         try:
-            await self._hass.services.async_call(
-                domain,
-                name,
-                call["data"],
-                blocking=True,
-                context=Context(user_id=call["user_id"]),
-                return_response=self._hass.services.supports_response(domain, name) is SupportsResponse.ONLY,
-                target=call.get("target"),
+            await attempt.run()
+        finally:
+            noting.cancel()
+        if not attempt.waits:
+            return Complete({"done": sorted(attempt.done)} if attempt.done else None)
+        await self._note(leased, attempt)
+        if await self._superseded(leased):
+            return _superseded_by_now(attempt)
+        return Fail(attempt.words(), final=attempt.is_final)
+
+    async def _note_as_it_goes(self, leased: Leased, attempt: Attempt) -> None:
+        """What is done is not done again when Home Assistant is killed while others are waited for."""
+        while True:
+            await attempt.changed.wait()
+            await asyncio.sleep(NOTE_S)
+            attempt.changed.clear()
+            await self._note(leased, attempt)
+
+    async def _note(self, leased: Leased, attempt: Attempt) -> None:
+        """Keep with the job how far its call is, if there is more to tell than why it failed."""
+        assert self._seal is not None
+        if not attempt.is_of_several:
+            return
+        percent = 100 * len(attempt.done) / (len(attempt.done) + len(attempt.waits))
+        data = self._seal.note(leased.job["data"], leased.id, attempt.done, attempt.progress)
+        try:
+            await self._ask(
+                "Progress", id=leased.id, token=leased.token, progress=percent, message=attempt.words() or None
             )
-        except vol.Invalid as error:
-            return f"{call['action']} does not take this: {error}", True
-        except Exception as error:  # whatever an action raises is why it failed
-            return str(error) or type(error).__name__, False
-        return await self._without_effect(call), False
-
-    async def _without_effect(self, call: dict[str, Any]) -> str | None:
-        """What is not as it should be, when that has lasted for `success_within`."""
-        deadline = self._hass.loop.time() + call["success_within_s"]
-        while (problem := self._unavailable(call) or self._not_so(call)) is not None:
-            if self._hass.loop.time() >= deadline:
-                return problem
-            await asyncio.sleep(LOOK_S)
-        return None
-
-    def _unavailable(self, call: dict[str, Any]) -> str | None:
-        """Home Assistant leaves out what is unavailable, and says nothing."""
-        named, others = self._targets(call)
-        for entity_id in sorted(named):
-            if not self._is_available(entity_id):
-                return f"{entity_id} is not available"
-        if others and not any(map(self._is_available, others)):
-            return "nothing of the target is available"
-        return None
-
-    def _not_so(self, call: dict[str, Any]) -> str | None:
-        wanted: list[str] = call.get("state", [])
-        named, others = self._targets(call) if wanted else (set[str](), set[str]())
-        for entity_id in sorted(named | {each for each in others if self._is_available(each)}):
-            state = self._hass.states.get(entity_id)
-            if state is None or state.state not in wanted:
-                return f"{entity_id} is {'gone' if state is None else state.state}, not {' or '.join(wanted)}"
-        if (expression := call.get("success")) is not None:
-            try:
-                so = Template("{{ " + expression + " }}", self._hass).async_render(parse_result=False)
-            except TemplateError as error:
-                return f"success cannot be told: {error}"
-            if not result_as_boolean(so):
-                return f"not so: {expression}"
-        return None
-
-    def _targets(self, call: dict[str, Any]) -> tuple[set[str], set[str]]:
-        """Entities that are named, and those of areas, devices and labels."""
-        target = dict(call.get("target") or {})
-        if ATTR_ENTITY_ID not in target and ATTR_ENTITY_ID in call["data"]:
-            target[ATTR_ENTITY_ID] = call["data"][ATTR_ENTITY_ID]
-        if not target or target.get(ATTR_ENTITY_ID) in ("all", "none", ["all"], ["none"]):
-            return set(), set()
-        found = async_extract_referenced_entity_ids(self._hass, TargetSelection(target))
-        return set(found.referenced), set(found.indirectly_referenced)
-
-    def _is_available(self, entity_id: str) -> bool:
-        state = self._hass.states.get(entity_id)
-        return state is not None and state.state != STATE_UNAVAILABLE
+            await self._ask("Update", id=leased.id, data=data)
+        except HubError as error:  # it is not ours any more
+            LOGGER.debug("the progress of a call was not kept job=%s code=%s", leased.id, error.code)
 
     async def _ask(self, cmd: str, **fields: Any) -> Message:
         """However long the link is down: a call is not done twice because the hub could not be asked."""
@@ -183,3 +143,23 @@ class Calls:
                 return None
             cursor = {"cursor": found["cursor"]}
         return None
+
+
+def _superseded_by_now(attempt: Attempt) -> Outcome:
+    return Complete({"superseded": True} | ({"done": sorted(attempt.done)} if attempt.done else {}))
+
+
+def _is_late(job: Mapping[str, Any], until_ms: int) -> bool:
+    """Whether nobody wants it any more: an old call that somebody has put there again, or the hub's clock is wrong.
+
+    The hub itself makes a dead letter of what is late. What somebody runs again has more time: the hub alone gives it.
+    """
+    keep_ms, ends_ms = job.get("keepTrying"), job.get("endsAt")
+    run_again = None not in (keep_ms, ends_ms) and ends_ms > job["createdAt"] + keep_ms + AGAIN_MS
+    return time.time() * 1000 >= until_ms and not run_again
+
+
+def _too_late(leased: Leased) -> str:
+    steps = reversed(leased.job.get("timeline", ()))
+    errors = [str(step.get("error")) for step in steps if step["state"] == "failed"]
+    return (*errors, "it could not be tried while it was wanted")[0] + "; its keep_trying is over"

@@ -31,15 +31,15 @@ automation: !include automations.yaml
 
 
 class RealHome:
-    """`with RealHome(folder, port, automations) as home:` runs until the end of the block."""
+    """`with RealHome(folder, port, automations) as home:` runs until the end of the block. more: configuration."""
 
-    def __init__(self, folder: Path, port: int, automations: str) -> None:
+    def __init__(self, folder: Path, port: int, automations: str, more: str = "") -> None:
         self.folder = folder / "home"
         self.base = f"http://127.0.0.1:{port}"
         self._token = ""
         self._process: subprocess.Popen[bytes] | None = None
         shutil.copytree(ROOT / "custom_components" / "hubqueue", self.folder / "custom_components" / "hubqueue")
-        (self.folder / "configuration.yaml").write_text(CONFIGURATION % port)
+        (self.folder / "configuration.yaml").write_text(CONFIGURATION % port + more)
         (self.folder / "automations.yaml").write_text(automations)
 
     def start(self) -> Self:

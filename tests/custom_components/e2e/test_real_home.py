@@ -11,6 +11,7 @@ from conftest import hub_process, url_of
 from support.ports import free_port
 
 sys.path.insert(0, str(Path(__file__).parent))
+import several
 from real_home import RealHome
 
 AUTOMATIONS = """
@@ -32,7 +33,8 @@ def jobs(home: RealHome) -> list[dict[str, Any]]:
 
 
 def test_jobs_of_an_automation_survive_both_sides(tmp_path: Path) -> None:
-    with hub_process(tmp_path, http_port=free_port()) as hub, RealHome(tmp_path, free_port(), AUTOMATIONS) as home:
+    hub = hub_process(tmp_path, http_port=free_port())
+    with hub, RealHome(tmp_path, free_port(), AUTOMATIONS, several.CONFIGURATION) as home:
         flow = home.ask("/api/config/config_entries/flow", {"handler": "hubqueue"})
         done = home.ask(f"/api/config/config_entries/flow/{flow['flow_id']}", {"url": url_of(hub)})
         assert done["type"] == "create_entry"
@@ -41,6 +43,7 @@ def test_jobs_of_an_automation_survive_both_sides(tmp_path: Path) -> None:
         (job,) = jobs(home)
         assert (job["name"], job["data"], job["state"]) == ("send", {"to": "ada"}, "waiting")
 
+        lights = several.begin(home)
         hub.kill()
         home.until(lambda: home.state("sensor.mail_waiting") == "unavailable")
         hub.start()
@@ -53,5 +56,6 @@ def test_jobs_of_an_automation_survive_both_sides(tmp_path: Path) -> None:
         home.start()
         home.until(lambda: home.state("sensor.mail_waiting") == "2")
         assert len(jobs(home)) == 2
+        several.end(home, lights)
         said = (home.folder / "out").read_text()
         assert not re.search("blocking call.*custom_components/hubqueue", said)

@@ -1,0 +1,396 @@
+"""run_action for several entities, however they are named: each is done once, now or when it can be reached."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from automations import promote, until_at_hub, until_job
+from custom_components.hubqueue import attempt, entity_services, run_action
+from custom_components.hubqueue.const import ACTIONS_QUEUE, DOMAIN
+from homeassistant.components.light import LightEntityFeature
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import area_registry as ar
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import floor_registry as fr
+from homeassistant.helpers import label_registry as lr
+from homeassistant.helpers.entity_component import DATA_INSTANCES
+from homeassistant.setup import async_setup_component
+from lamps import Lamps
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+from seen import until, until_state
+
+from conftest import Call
+
+QUEUE = ACTIONS_QUEUE
+
+
+@pytest.fixture
+async def lamps(hass: HomeAssistant, loaded: MockConfigEntry, monkeypatch: pytest.MonkeyPatch) -> Lamps:
+    """`light.one` and `light.two`, which is away."""
+    monkeypatch.setattr(run_action, "FIRST_MS", 600_000)  # nothing is tried again before the test wants it
+    made = Lamps(hass)
+    await made.make("one", "two")
+    await made.be("unavailable", "two")
+    return made
+
+
+async def run(hass: HomeAssistant, target: Mapping[str, Any], action: str = "light.turn_on", **fields: Any) -> str:
+    given = {"action": action, "target": dict(target), **fields}
+    answer = await hass.services.async_call(DOMAIN, "run_action", given, blocking=True, return_response=True)
+    assert answer is not None
+    return str(answer["id"])
+
+
+async def failed(call: Call, id: str, attempts: int = 1) -> str:
+    """Why it has failed, once it has."""
+    job = await until_job(call, id, state="delayed", attempts=attempts)
+    return str(job["timeline"][-1]["error"])
+
+
+async def progress(call: Call, id: str) -> dict[str, str]:
+    found: dict[str, str] = (await call("GetJob", id=id))["job"]["data"].get("progress", {})
+    return found
+
+
+async def test_one_that_is_away_does_not_hold_the_others_back(hass: HomeAssistant, call: Call, lamps: Lamps) -> None:
+    id = await run(hass, {"entity_id": ["light.one", "light.two"]}, state="on")
+    assert await failed(call, id) == "light.two is not available (done: light.one)"
+    assert lamps.calls("one") == ["turn_on"]
+    assert await progress(call, id) == {"light.one": "done", "light.two": "light.two is not available"}
+    job = (await call("GetJob", id=id))["job"]
+    assert job["progress"] == 50
+    await lamps.be("off", "one")  # somebody wants it dark again: what is done is not done again
+    await lamps.be("off", "two")
+    await promote(call, id)
+    job = await until_job(call, id, state="completed", attempts=1)
+    assert job["returnvalue"] == {"done": ["light.one", "light.two"]}
+    assert (lamps.calls("one"), lamps.calls("two")) == (["turn_on"], ["turn_on"])
+
+
+async def house(hass: HomeAssistant) -> dict[str, dict[str, Any]]:
+    """The two lamps in a floor, an area, a device, a label and groups, beside what is not meant; ways to name them."""
+    floor = fr.async_get(hass).async_create("Outside")
+    area = ar.async_get(hass).async_create("Yard", floor_id=floor.floor_id)
+    label = lr.async_get(hass).async_create("Night")
+    (entry,) = hass.config_entries.async_entries(DOMAIN)
+    device = dr.async_get(hass).async_get_or_create(config_entry_id=entry.entry_id, identifiers={("test", "lamps")})
+    registry = er.async_get(hass)
+    for name in ("one", "two"):
+        registry.async_update_entity(f"light.{name}", area_id=area.id, device_id=device.id, labels={label.label_id})
+    others: dict[str, dict[str, Any]] = {
+        "hidden": {"hidden_by": er.RegistryEntryHider.USER},
+        "disabled": {"disabled_by": er.RegistryEntryDisabler.USER},
+        "category": {"entity_category": er.EntityCategory.CONFIG},
+    }
+    for name, options in others.items():
+        made = registry.async_get_or_create("light", "test", name, original_name=name, **options)
+        registry.async_update_entity(made.entity_id, area_id=area.id, device_id=device.id)
+    lux = registry.async_get_or_create("sensor", "test", "lux", original_name="lux", suggested_object_id="lux")
+    registry.async_update_entity(lux.entity_id, area_id=area.id, device_id=device.id, labels={label.label_id})
+    hass.states.async_set(lux.entity_id, "300")
+    assert await async_setup_component(
+        hass, "group", {"group": {"yard": {"entities": ["light.one", "light.two", "sensor.lux"]}}}
+    )
+    for name, members in (("Both", ["light.one", "light.two"]), ("Around", ["light.both"])):
+        options = {"group_type": "light", "name": name, "entities": members, "hide_members": False, "all": False}
+        group = MockConfigEntry(domain="group", title=name, options=options, version=1, minor_version=1)
+        group.add_to_hass(hass)
+        assert await hass.config_entries.async_setup(group.entry_id)
+    await hass.async_block_till_done()
+    return {
+        "area": {"area_id": area.id},
+        "floor": {"floor_id": floor.floor_id},
+        "label": {"label_id": label.label_id},
+        "device": {"device_id": device.id},
+        "group": {"entity_id": "group.yard"},
+        "light group": {"entity_id": "light.both"},
+        "group of a group": {"entity_id": "light.around"},
+        "twice": {"entity_id": ["light.one", "light.two", "light.both", "group.yard"], "area_id": area.id},
+    }
+
+
+WAYS = ("area", "floor", "label", "device", "group", "light group", "group of a group", "twice")
+
+
+@pytest.mark.parametrize("action", ["light.turn_on", "homeassistant.turn_on"])
+async def test_however_they_are_named(hass: HomeAssistant, call: Call, lamps: Lamps, action: str) -> None:
+    assert await async_setup_component(hass, "homeassistant", {})
+    ways = await house(hass)
+    assert set(ways) == set(WAYS)
+    for way, target in ways.items():
+        lamps.told.clear()
+        await lamps.be("off", "one")
+        await lamps.be("unavailable", "two")
+        id = await run(hass, target, action, state="on")
+        assert await failed(call, id) == "light.two is not available (done: light.one)", way
+        assert (lamps.calls("one"), lamps.calls("two")) == (["turn_on"], []), way
+        await lamps.be("off", "two")
+        await promote(call, id)
+        job = await until_job(call, id, state="completed")
+        assert job["returnvalue"] == {"done": ["light.one", "light.two"]}, way
+        assert (lamps.calls("one"), lamps.calls("two")) == (["turn_on"], ["turn_on"]), way
+
+
+async def test_all_may_stand_in_the_data(hass: HomeAssistant, call: Call, lamps: Lamps) -> None:
+    id = await run(hass, {}, data={"entity_id": "all"})
+    assert await failed(call, id) == "light.two is not available (done: light.one)"
+    await lamps.be("off", "two")
+    await promote(call, id)
+    await until_job(call, id, state="completed")
+    id = await run(hass, {}, data={"entity_id": "none"})
+    await until_job(call, id, state="completed")
+    assert len(lamps.told) == 2
+
+
+async def test_an_area_is_looked_up_at_each_try(hass: HomeAssistant, call: Call, lamps: Lamps) -> None:
+    area = ar.async_get(hass).async_create("Yard")
+    id = await run(hass, {"area_id": area.id})
+    assert await failed(call, id) == "nothing of the target exists that light.turn_on is for"
+    er.async_get(hass).async_update_entity("light.one", area_id=area.id)
+    await promote(call, id)
+    job = await until_job(call, id, state="completed")
+    assert job["returnvalue"] == {"done": ["light.one"]}
+
+
+async def test_what_does_not_exist_is_told_by_its_kind(hass: HomeAssistant, call: Call, lamps: Lamps) -> None:
+    target = {"entity_id": ["light.one", "light.nope", "group.nope"], "area_id": "here", "device_id": "it"}
+    id = await run(hass, {**target, "floor_id": "up", "label_id": "red"})
+    why = await failed(call, id)
+    for missing in ("area here", "device it", "floor up", "label red", "light.nope", "group.nope"):
+        assert f"{missing} does not exist" in why
+    assert why.endswith("(done: light.one)")
+
+
+@pytest.mark.parametrize("bad", [{"entity_id": "the lamp"}, {"area_id": [[7]]}, {"label_id": {}}])
+async def test_a_target_that_is_none_is_said_at_once(
+    hass: HomeAssistant, call: Call, lamps: Lamps, bad: dict[str, Any]
+) -> None:
+    for given in (bad, {"entity_id": "light.one"} | bad):
+        id = await run(hass, {}, data=given)
+        job = await until_job(call, id, state="failed", attempts=1)
+        assert job["failedReason"].startswith("light.turn_on does not take this: ")
+    assert lamps.told == []
+
+
+async def test_what_an_action_is_not_for_is_said_at_once(hass: HomeAssistant, call: Call, lamps: Lamps) -> None:
+    assert await async_setup_component(hass, "input_boolean", {"input_boolean": {"flag": {}}})
+    id = await run(hass, {"entity_id": ["light.one", "input_boolean.flag"]})
+    job = await until_job(call, id, state="failed", attempts=1)
+    assert job["failedReason"] == "light.turn_on is not for input_boolean.flag (done: light.one)"
+
+
+async def test_one_that_is_disabled_is_told(hass: HomeAssistant, call: Call, lamps: Lamps) -> None:
+    registry = er.async_get(hass)
+    registry.async_get_or_create(
+        "light", "test", "off", suggested_object_id="off", disabled_by=er.RegistryEntryDisabler.USER
+    )
+    id = await run(hass, {"entity_id": ["light.one", "light.off"]})
+    assert await failed(call, id) == "light.off is disabled (done: light.one)"
+
+
+async def test_one_whose_integration_is_not_loaded_yet_is_waited_for(
+    hass: HomeAssistant, call: Call, lamps: Lamps
+) -> None:
+    area = ar.async_get(hass).async_create("Yard")
+    registry = er.async_get(hass)
+    late = registry.async_get_or_create("light", "test", "late", original_name="late", suggested_object_id="late")
+    for entity_id in ("light.one", late.entity_id):
+        registry.async_update_entity(entity_id, area_id=area.id)
+    hass.states.async_set("light.late", "unavailable", {"restored": True})
+    id = await run(hass, {"area_id": area.id})
+    assert await failed(call, id) == "light.late is not available (done: light.one)"
+
+
+async def test_one_that_fails_is_tried_again_alone(hass: HomeAssistant, call: Call, lamps: Lamps) -> None:
+    await lamps.be("off", "two")
+    lamps.errors["one"] = RuntimeError("no route")
+    id = await run(hass, {"entity_id": ["light.one", "light.two"]})
+    assert await failed(call, id) == "light.one: no route (done: light.two)"
+    lamps.errors.clear()
+    await promote(call, id)
+    await until_job(call, id, state="completed")
+    assert (lamps.calls("one"), lamps.calls("two")) == (["turn_on", "turn_on"], ["turn_on"])
+
+
+async def test_those_that_are_there_are_told_at_once(hass: HomeAssistant, call: Call, lamps: Lamps) -> None:
+    await lamps.be("off", "two")
+    lamps.go.clear()
+    id = await run(hass, {"entity_id": ["light.one", "light.two"]})
+    await until(lambda: len(lamps.told) == 2, "both")
+    lamps.go.set()
+    await until_job(call, id, state="completed", attempts=0)
+
+
+async def test_the_state_and_success_are_of_each(hass: HomeAssistant, call: Call, lamps: Lamps) -> None:
+    await lamps.be("off", "two")
+    lamps.works = False
+    success = "is_state(entity_id.replace('light', 'sensor'), '1')"
+    hass.states.async_set("sensor.two", "1")
+    id = await run(hass, {"entity_id": ["light.one", "light.two"]}, success=success, success_within=0)
+    assert await failed(call, id) == f"light.one: not so: {success} (done: light.two)"
+    id = await run(hass, {"entity_id": ["light.one", "light.two"]}, state="on", success_within=0)
+    assert await failed(call, id) == "light.one is off, not on; light.two is off, not on"
+    await lamps.be("on", "one")
+    await promote(call, id)
+    assert await failed(call, id, 2) == "light.two is off, not on (done: light.one)"
+
+
+async def test_what_is_done_is_noted_while_others_are_waited_for(
+    hass: HomeAssistant, call: Call, lamps: Lamps, loaded: MockConfigEntry
+) -> None:
+    """And not done again when the run was broken off."""
+    await lamps.be("off", "two")
+    lamps.errors["two"] = RuntimeError("no route")
+    id = await run(hass, {"entity_id": ["light.one", "light.two"]}, success="is_state(entity_id, 'on')")
+    await until_job(call, id, state="delayed")
+    lamps.told.clear()
+    lamps.errors.clear()
+    lamps.works = False
+    id = await run(hass, {"entity_id": ["light.one", "light.two"]}, state="on", success_within=3600)
+    await until(lambda: len(lamps.told) == 2, "told")
+    await lamps.be("on", "one")
+
+    async def noted() -> bool:
+        return (await progress(call, id)).get("light.one") == "done"
+
+    await until_at_hub(noted, "noted")
+    assert (await progress(call, id))["light.two"] == "light.two is being done"
+    await until_job(call, id, state="active")
+    await lamps.be("off", "one")
+    lamps.works = True
+    assert await hass.config_entries.async_reload(loaded.entry_id)
+    await until_job(call, id, state="completed")
+    assert (lamps.calls("one"), lamps.calls("two")) == (["turn_on"], ["turn_on", "turn_on"])
+
+
+async def test_a_note_that_is_not_ours_is_none(hass: HomeAssistant, call: Call, lamps: Lamps) -> None:
+    await lamps.be("unavailable", "one")
+    id = await run(hass, {"entity_id": ["light.one", "light.two"]})
+    await until_job(call, id, state="delayed", attempts=1)
+    data = (await call("GetJob", id=id))["job"]["data"]
+    forged = json.dumps({"done": {"light.one": er.async_get(hass).async_get("light.one").id}, "id": id})  # type: ignore[union-attr]
+    await lamps.be("off", "one")
+    for attempts, bad in enumerate(({"noted": forged}, {"noted": 7}, {"noted_signature": None}, {"noted": "{}"}), 1):
+        await call("Update", id=id, data={**data, **bad, "progress": {"light.one": "done"}})
+        await promote(call, id)
+        await until_job(call, id, state="delayed", attempts=attempts + 1)
+        assert lamps.calls("one") == ["turn_on"] * attempts
+    other = await run(hass, {"entity_id": ["light.one", "light.two"]})
+    await until_job(call, other, state="delayed", attempts=1)
+    theirs = (await call("GetJob", id=other))["job"]["data"]
+    note = {key: theirs[key] for key in ("noted", "noted_signature")}
+    await call("Update", id=id, data={**data, **note})  # of another job
+    await promote(call, id)
+    await until_job(call, id, state="delayed", attempts=6)
+    assert lamps.calls("one") == ["turn_on"] * 6
+
+
+async def test_a_newer_call_ends_what_waits_of_an_older_one(hass: HomeAssistant, call: Call, lamps: Lamps) -> None:
+    lamps.go.clear()
+    both = {"entity_id": ["light.one", "light.two"]}
+    first = await run(hass, both, supersede="yard")
+    await until(lambda: len(lamps.told) == 1, "the first runs")
+    second = await run(hass, both, "light.turn_off", supersede="yard")
+    lamps.go.set()
+    job = await until_job(call, first, state="completed")
+    assert job["returnvalue"] == {"superseded": True, "done": ["light.one"]}
+    assert await failed(call, second) == "light.two is not available (done: light.one)"
+    await lamps.be("on", "two")
+    await promote(call, second)
+    await until_job(call, second, state="completed")
+    assert (lamps.calls("one"), lamps.calls("two")) == (["turn_on", "turn_off"], ["turn_off"])
+
+
+async def test_a_dead_letter_says_who_was_done(hass: HomeAssistant, call: Call, lamps: Lamps) -> None:
+    id = await run(hass, {"entity_id": ["light.one", "light.two"]}, keep_trying=2)
+    job = await until_job(call, id, state="failed", reason="ttl_expired")
+    assert job["failedReason"] == "light.two is not available (done: light.one)"
+    await lamps.be("off", "two")
+    await call("RetryDlq", queue=QUEUE, jobId=id)
+    await until_job(call, id, state="completed")
+    assert (lamps.calls("one"), lamps.calls("two")) == (["turn_on"], ["turn_on"])
+
+
+async def test_one_is_found_by_its_new_name(hass: HomeAssistant, call: Call, lamps: Lamps) -> None:
+    """And what was done is not done again under a new name."""
+    area = ar.async_get(hass).async_create("Yard")
+    registry = er.async_get(hass)
+    registry.async_update_entity("light.one", area_id=area.id)
+    id = await run(hass, {"entity_id": "light.two", "area_id": area.id})
+    assert await failed(call, id) == "light.two is not available (done: light.one)"
+    for old, new in (("one", "uno"), ("two", "due")):
+        registry.async_update_entity(f"light.{old}", new_entity_id=f"light.{new}")
+        await hass.async_block_till_done()
+    hass.states.async_set("test.two", "off")
+    await until_state(hass, "light.due", "off")
+    await promote(call, id)
+    await until_job(call, id, state="completed")
+    assert (lamps.calls("one"), lamps.calls("two")) == (["turn_on"], ["turn_on"])
+
+
+async def test_one_that_was_removed_is_not_waited_for(hass: HomeAssistant, call: Call, lamps: Lamps) -> None:
+    area = ar.async_get(hass).async_create("Yard")
+    registry = er.async_get(hass)
+    for name in ("one", "two"):
+        registry.async_update_entity(f"light.{name}", area_id=area.id)
+    id = await run(hass, {"area_id": area.id})
+    assert await failed(call, id) == "light.two is not available (done: light.one)"
+    named = await run(hass, {"entity_id": "light.two"})
+    await until_job(call, named, state="delayed", attempts=1)
+    registry.async_remove("light.two")
+    await hass.async_block_till_done()
+    await promote(call, id)
+    await until_job(call, id, state="completed")
+    await promote(call, named)
+    assert await failed(call, named, 2) == "light.two does not exist"
+
+
+async def test_an_action_for_all_at_once_is_called_once(hass: HomeAssistant, call: Call, lamps: Lamps) -> None:
+    """As Home Assistant's batched actions are."""
+    batches: list[list[str]] = []
+
+    async def paint(entities: list[Any], _: Any) -> None:
+        batches.append(sorted(each.entity_id for each in entities))
+
+    hass.data[DATA_INSTANCES]["light"].async_register_batched_entity_service("paint", {}, paint)
+    await lamps.be("off", "two")
+    id = await run(hass, {"entity_id": ["light.one", "light.two"]}, "light.paint")
+    await until_job(call, id, state="completed")
+    assert batches == [["light.one", "light.two"]]
+    await lamps.be("unavailable", "two")
+    id = await run(hass, {"entity_id": ["light.one", "light.two"]}, "light.paint")
+    assert await failed(call, id) == "light.two is not available (done: light.one)"
+
+
+async def test_features_count(hass: HomeAssistant, call: Call, lamps: Lamps) -> None:
+    """Who lacks one is left out of an area, and told when it is named."""
+    hass.data[DATA_INSTANCES]["light"].async_register_entity_service(
+        "flash", {}, "async_turn_on", [LightEntityFeature.FLASH]
+    )
+    area = ar.async_get(hass).async_create("Yard")
+    er.async_get(hass).async_update_entity("light.one", area_id=area.id)
+    id = await run(hass, {"area_id": area.id}, "light.flash")
+    assert await failed(call, id) == "nothing of the target exists that light.flash is for"
+    id = await run(hass, {"entity_id": "light.one"}, "light.flash")
+    assert "light.one does not support" in await failed(call, id)
+
+
+async def test_a_home_assistant_that_is_not_known_does_all_at_once(
+    hass: HomeAssistant, call: Call, lamps: Lamps, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(entity_services, "ONE_BY_ONE", None)
+    entity_services.look_for_them()
+    assert "this version of Home Assistant is not known" in caplog.text
+    id = await run(hass, {"entity_id": ["light.one", "light.two"]}, state="on")
+    assert await failed(call, id) == "light.two is not available"
+    await lamps.be("off", "two")
+    await promote(call, id)
+    await until_job(call, id, state="completed")
+
+
+def test_what_is_told_is_bounded() -> None:
+    assert attempt._some([str(n) for n in range(30)], ", ").endswith("19 and 10 more")
