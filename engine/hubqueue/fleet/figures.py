@@ -30,6 +30,7 @@ class Figures:
     refused_commits: int = 0
     rebalances: int = 0
     sink_failures: int = 0
+    aside: int = 0
     partitions: int = 0
     member: bool = False
     sink_up: bool = True
@@ -61,6 +62,7 @@ class Figures:
         yield one(
             count, "hubqueue_pipeline_sink_failures", "Writes that failed and are tried again", self.sink_failures
         )
+        yield one(gauge, "hubqueue_pipeline_aside", "Records set aside, over which a sink breaks off", self.aside)
         yield one(gauge, "hubqueue_pipeline_member", "Whether it is in the group", self.member)
         yield one(gauge, "hubqueue_pipeline_sink_up", "Whether the sinks take records", self.sink_up)
         yield one(gauge, "hubqueue_pipeline_partitions", "Partitions that are its own", self.partitions)

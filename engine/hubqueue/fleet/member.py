@@ -1,8 +1,8 @@
 """One member of the consumer group that runs a pipeline: read, run, write to the sinks, and only then commit.
 
 Rules:
-- An offset is committed after every sink has written what came of the records before it (docs/fleet.md says why that
-  and the ids make each reading stand in the table once).
+- An offset is committed after every sink has, or never takes, what came of the records before it (docs/fleet.md says
+  why that and the ids make each reading stand in the table once). What a sink has set aside holds the offset back.
 - What a member has not committed its successor reads again; a partition that was taken from us is forgotten at once.
 - A window is closed by the wall clock only at the end of the log, and after a commit has shown that the partition is
   still ours: a member that slept for a minute must not write what it believes to be over.
@@ -59,6 +59,7 @@ class Member:
         self._patience: Patience | None = None
         self._looked_s = 0.0
         self._broken: LinkDown | None = None
+        self._more = False  # the last read brought something
         self._noted = False  # the brokers keep the notes beside offsets
 
     async def run(self) -> None:
@@ -116,6 +117,7 @@ class Member:
                 await self._pass_over(consumer, error)
                 continue
             self._see()
+            self._more = bool(records)
             for partition, found in records.items():
                 reading = self._readings.get(partition)
                 if reading is not None:
@@ -167,6 +169,7 @@ class Member:
         """A reading that is torn is begun anew where its last cut was."""
         if reading.torn and self._readings.get(partition) is reading:
             again = Reading(self._pipeline, partition, self._decode, reading.cut())
+            again.debts = reading.debts
             self._readings[partition] = again
             consumer.seek(partition, again.position)
             await reading.aclose()
@@ -174,7 +177,7 @@ class Member:
 
     async def _write(self) -> Trouble | None:
         async with self._one:
-            return await self._outlet.write(list(self._readings.values()))
+            return await self._outlet.write(list(self._readings.values()), more=self._more)
 
     async def _close_silent(self, consumer: Consumer, patience: Patience) -> None:
         """At the end of the log the wall clock closes windows, if the partitions are still ours."""
@@ -231,7 +234,7 @@ class Member:
         ready = {each: self._readings[each] for each in partitions if each in self._readings}
         if any(reading.out or reading.dead for reading in ready.values()) or not ready:
             return False
-        found = {partition: _committed(reading, reading.cut()) for partition, reading in ready.items()}
+        found = {partition: _committed(reading, reading.settled_cut()) for partition, reading in ready.items()}
         if not await consumer.commit(found):
             self._figures.refused_commits += 1
             return False
@@ -307,6 +310,7 @@ class Member:
             self._figures.lag.pop(each, None)
             self._figures.held.pop(each, None)
             if reading is not None:
+                self._outlet.forget(reading)
                 await reading.aclose()
         self._figures.partitions = len(self._readings)
 

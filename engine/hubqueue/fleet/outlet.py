@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 class Outlet:
-    """One try at a time; what was not taken stays in the readings."""
+    """One try at a time; what was not taken is owed still."""
 
     def __init__(self, pipeline: Pipeline, source: From, figures: Figures) -> None:
         self._pipeline: Final = pipeline.name
@@ -30,34 +30,43 @@ class Outlet:
         self._dead: Final = DeadLetters(source.brokers, source.dead_letters)
         self._warned = False
 
-    async def write(self, readings: Sequence[Reading]) -> Trouble | None:
-        """Everything that came out is in the sinks, and what was refused where it belongs."""
-        figures = self._figures
-        out = [record for reading in readings for record in reading.out]
-        if out:
-            lost = await self._writer.write(out)
-            figures.sink_up = not isinstance(lost, Down)
-            if isinstance(lost, Down):
-                figures.sink_failures += 1
-                return Trouble(f"a sink takes nothing: {lost.error}", lost.retry_after_s)
-            for reading in readings:
-                reading.out = []
-            readings[0].dead += [of_record(record, reason) for record, reason in lost]
-            figures.written += len(out)
-        dead = [letter for reading in readings for letter in reading.dead]
-        try:
-            await self._dead.write(dead)
-        except LinkDown as error:
-            return Trouble(error.message)
-        figures.dead += len(dead)
+    async def write(self, readings: Sequence[Reading], *, more: bool) -> Trouble | None:
+        """Everything that came out is in the sinks or set aside, and what was refused where it belongs.
+
+        more: there is more to read.
+        """
+        writer, figures = self._writer, self._figures
         for reading in readings:
-            reading.dead = []
-            self._count(reading)
-        return None
+            writer.owe(reading.hand_over())
+        downs = await writer.push(more=more)
+        figures.sink_up = not downs
+        figures.written, figures.sink_failures, figures.aside = writer.written, writer.failures, writer.aside
+        return await self._bury(readings) or _trouble(downs)
+
+    def forget(self, reading: Reading) -> None:
+        """Its partition is somebody else's now, with all that it owes."""
+        self._writer.forget(set(reading.debts))
 
     async def close(self) -> None:
         await self._writer.close()
         await self._dead.close()
+
+    async def _bury(self, readings: Sequence[Reading]) -> Trouble | None:
+        lost = self._writer.lost
+        letters = [letter for reading in readings for letter in reading.dead]
+        letters += [of_record(owed.record, why) for owed, why in lost]
+        try:
+            await self._dead.write(letters)
+        except LinkDown as error:
+            return Trouble(error.message)
+        self._figures.dead += len(letters)
+        self._writer.lost = []
+        for owed, _ in lost:
+            owed.settle()
+        for reading in readings:
+            reading.dead = []
+            self._count(reading)
+        return None
 
     def _count(self, reading: Reading) -> None:
         for late in reading.late:
@@ -68,3 +77,10 @@ class Outlet:
             self._warned = True
             log.warning("records have no key: windows need all records of a group in one partition")
         reading.unkeyed = 0
+
+
+def _trouble(downs: Sequence[Down]) -> Trouble | None:
+    if not downs:
+        return None
+    waits = [down.retry_after_s for down in downs if down.retry_after_s is not None]
+    return Trouble(f"a sink takes nothing: {'; '.join(down.error for down in downs)}", max(waits, default=None))

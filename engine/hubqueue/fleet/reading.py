@@ -16,6 +16,7 @@ from typing import Final
 from hubqueue.errors import HubqueueError
 from hubqueue.fleet.cut import Cut, Ledger, Note
 from hubqueue.fleet.deadletters import Letter, of_message, of_record
+from hubqueue.fleet.debt import Debt, Owed
 from hubqueue.model.decode import Decode
 from hubqueue.pipeline.late import Late
 from hubqueue.pipeline.plan import Pipeline
@@ -30,10 +31,10 @@ SLICE: Final = 100  # records between turns of others on the loop
 
 
 class Reading:
-    """Given records by `take` and `run`; what comes out collects in `out` and `dead` until the member has written it.
+    """Given records by `take` and `run`; what comes out collects in `out`, until it is handed over, and in `dead`.
 
-    held: records that wait to be run. torn: a look-up broke off between windows and what comes of them, so that only
-    a new reading from `cut` can go on.
+    held: records that wait to be run. debts: what came out and is not in every sink yet, the oldest first. torn: a
+    look-up broke off between windows and what comes of them, so that only a new reading from `cut` can go on.
     """
 
     def __init__(self, pipeline: Pipeline, partition: Partition, decode: Decode, cut: Cut) -> None:
@@ -42,6 +43,7 @@ class Reading:
         self.out: list[Record] = []
         self.dead: list[Letter] = []
         self.held: list[Message] = []
+        self.debts: list[Debt] = []
         self.torn = False
         self.unkeyed = 0
         self._pipeline: Final = pipeline.name
@@ -57,6 +59,7 @@ class Reading:
             else:
                 self._states[place.name] = Memory()
         self._clock_ms = 0
+        self._before = cut  # from where all of `out` comes out again
         self._gap = False  # the next record is the first that is left after others were deleted
 
     @property
@@ -64,10 +67,25 @@ class Reading:
         return self._ledger is not None
 
     def cut(self) -> Cut:
-        """From where another member would have to go on; ask once everything that came out is written."""
+        """From where another member would have to go on, but for what is owed; ask once all of `out` is handed over."""
         if self._ledger is None:
             return Cut(self.position, Note())
         return self._ledger.last if self.torn else self._ledger.cut(self.position)
+
+    def settled_cut(self) -> Cut:
+        """The same, with all that is owed still: no record before it needs to be read again."""
+        cut = self.cut()
+        self.debts = [debt for debt in self.debts if debt.left]
+        return self.debts[0].cut if self.debts else cut
+
+    def hand_over(self) -> list[Owed]:
+        """What came out since, for those who write it; it is owed until they have."""
+        out, self.out = self.out, []
+        if not out:
+            return []
+        debt = Debt(self._before, len(out))
+        self.debts.append(debt)
+        return [Owed(record, debt) for record in out]
 
     @property
     def late(self) -> tuple[Late, ...]:
@@ -167,6 +185,8 @@ class Reading:
     def _came_out(self, records: Sequence[Record]) -> None:
         for record in records:
             if record.aside is None:
+                if not self.out:
+                    self._before = Cut(self.position, Note()) if self._ledger is None else self._ledger.last
                 self.out.append(record)
             else:
                 self.dead.append(of_record(record, f"late, for {record.aside}"))

@@ -1,39 +1,34 @@
-"""Writing what came out to every sink of the pipeline. One try at a time; the member decides when to try again."""
+"""What came out goes to every sink of the pipeline. One try at a time; the member decides when to try again."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable
 from typing import Final
 
 import msgspec
 
 from hubqueue.errors import ConfigError, HubqueueError
 from hubqueue.expression import ExpressionFailed, Text
-from hubqueue.forward.deliver import deliver
+from hubqueue.fleet.debt import Debt, Owed
+from hubqueue.fleet.way import Way
 from hubqueue.forward.parcel import Parcel
-from hubqueue.forward.sink import Batch, Sink
-from hubqueue.forward.verdict import Down, Reason, Rejected, verdict
+from hubqueue.forward.verdict import Down
 from hubqueue.model import payload as carried
 from hubqueue.pipeline.plan import Pipeline, ToForward
 from hubqueue.pipeline.record import Record
 
-Lost = tuple[Record, str]  # and why no sink takes it
-
-
-class _Way:
-    """One sink and its connection."""
-
-    def __init__(self, to: ToForward) -> None:
-        self.to: Final = to
-        self.sink: Final[Sink] = to.destination.sink()
-        self.connected = False
-
 
 class Writer:
-    """All sinks of one pipeline. Errors: ConfigError at construction: an output that needs a hub."""
+    """All sinks of one pipeline; each is owed every record, and none waits for another with what it is owed.
+
+    written: records that all sinks have. lost: what one of them never takes, and why; settled by whoever takes it.
+    Errors: ConfigError at construction: an output that needs a hub.
+    """
 
     def __init__(self, pipeline: Pipeline) -> None:
+        self.written = 0
+        self.lost: list[tuple[Owed, str]] = []
         self._pipeline: Final = pipeline.name
         for each in pipeline.to:
             if not isinstance(each, ToForward):
@@ -41,58 +36,51 @@ class Writer:
                     f"pipeline {pipeline.name}: queues and channels are a hub's, and here is none",
                     hint="write to: {forward: {to: ...}}; another hub is one of the sinks, as in tls://hub.example",
                 )
-        self._ways = [_Way(each) for each in pipeline.to if isinstance(each, ToForward)]
-        self.rejected = 0
+        self._ways: Final = [Way(each, self._ended) for each in pipeline.to if isinstance(each, ToForward)]
 
     @property
-    def targets(self) -> list[str]:
-        return [way.sink.target for way in self._ways]
+    def failures(self) -> int:
+        """Writes that failed and are tried again."""
+        return sum(way.failures for way in self._ways)
 
-    async def write(self, records: Sequence[Record]) -> list[Lost] | Down:
-        """Write to all sinks; what each will never take. Down: nothing is known, write all of it again."""
-        lost: list[Lost] = []
-        latest = list({record.id: record for record in records}.values())
+    @property
+    def aside(self) -> int:
+        """Records that are set aside, since a sink breaks off over them."""
+        return sum(way.aside for way in self._ways)
+
+    def owe(self, owed: Iterable[Owed]) -> None:
+        """Every sink is to have these."""
+        for each in owed:
+            each.sinks = len(self._ways)
+            for way in self._ways:
+                parcel = self._parcel(each.record, way.to.name)
+                if isinstance(parcel, Parcel):
+                    way.put(each, parcel)
+                else:
+                    self._ended(each, parcel)
+
+    def forget(self, debts: Collection[Debt]) -> None:
+        """These are owed by somebody else now."""
+        self.lost = [(owed, why) for owed, why in self.lost if owed.debt not in debts]
         for way in self._ways:
-            known = [(record, self._parcel(record, way.to.name)) for record in latest]
-            lost += [(record, parcel) for record, parcel in known if isinstance(parcel, str)]
-            good = [(record, parcel) for record, parcel in known if isinstance(parcel, Parcel)]
-            size = way.to.settings.batch
-            for at in range(0, len(good), size):
-                part = good[at : at + size]
-                found = await self._send(way, tuple(parcel for _, parcel in part))
-                if isinstance(found, Down):
-                    return found
-                lost += [
-                    (record, f"{each.code}: {each.reason}")
-                    for (record, _), each in zip(part, found, strict=True)
-                    if each is not None
-                ]
-        self.rejected += len(lost)
-        return lost
+            way.forget(debts)
+
+    async def push(self, *, more: bool) -> list[Down]:
+        """Write what is owed, to all sinks at once: of those that take nothing now, why. more: see `Way.push`."""
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(way.push(more=more)) for way in self._ways]
+        return [down for task in tasks if (down := task.result()) is not None]
 
     async def close(self) -> None:
         for way in self._ways:
-            way.connected = False
-            await way.sink.close()
+            await way.close()
 
-    async def _send(self, way: _Way, parcels: tuple[Parcel, ...]) -> list[Rejected | None] | Down:
-        if not way.connected:
-            try:
-                await way.sink.connect()
-            except Exception as error:  # whatever a sink raises has a verdict
-                meaning = verdict(error)
-                return meaning if isinstance(meaning, Down) else Down(Reason.UNKNOWN, meaning.reason)
-            way.connected = True
-        try:
-            found = await deliver(way.sink, Batch(way.to.queue, parcels))
-        except asyncio.CancelledError:  # nobody knows what of it was written: that connection says no more
-            way.connected = False
-            await way.sink.close()
-            raise
-        if isinstance(found, Down):
-            way.connected = False
-            await way.sink.close()
-        return found
+    def _ended(self, owed: Owed, why: str | None) -> None:
+        if why is not None:
+            owed.refused = True
+            self.lost.append((owed, why))
+        elif owed.settle() and not owed.refused:
+            self.written += 1
 
     def _parcel(self, record: Record, name: Text | None) -> Parcel | str:
         try:

@@ -6,7 +6,7 @@ The sink is this test's own, so that it breaks exactly as told; test_behaviour h
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,67 +17,23 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubqueue.errors import HubqueueError, Invalid, StoreError
+from hubqueue.errors import Invalid, StoreError
 from hubqueue.forward.breaker import LinkState
 from hubqueue.forward.forwarder import Forwarder
 from hubqueue.forward.settings import ForwardSettings
-from hubqueue.forward.sink import Batch, Partly
+from hubqueue.forward.sink import Batch
 from hubqueue.forward.status import Event, LinkChanged, Refused
 from hubqueue.forward.suspects import Step, Suspects
-from hubqueue.forward.verdict import Down, Reason, Rejected, SinkDown
+from hubqueue.forward.verdict import Down, Reason, Rejected
 from hubqueue.hub.hub import Hub
 from hubqueue.model.job import NewJob
 from hubqueue.model.outcome import Complete, Settlement
 from hubqueue.model.state import State
+from support.breaking import BREAKS, Breaking
 from support.waiting import until
 
 QUEUE = "readings"
 CAP = 5
-
-BREAKS: dict[str, Callable[[], Exception]] = {
-    "hangs up": lambda: ConnectionResetError("reset by peer"),
-    "is silent": lambda: TimeoutError(),
-    "cannot explain": lambda: HubqueueError("Internal server error"),
-    "answers with its own trouble": lambda: SinkDown(Down(Reason.UNKNOWN, "HTTP 500", answered=True)),
-}
-
-
-class Breaking:
-    """Takes every job but those in `poison`, over which it breaks. `closed` breaks for all, and answers when asked."""
-
-    wants_floor = False
-    target = "test://there"
-
-    def __init__(self, poison: Iterable[int], how: str, *, one_by_one: bool = False) -> None:
-        self.poison = set(poison)
-        self.closed = False
-        self.taken: list[int] = []
-        self.tries: list[list[int]] = []
-        self.connections = 0
-        self._how = BREAKS[how]
-        self._one_by_one = one_by_one
-
-    async def connect(self) -> None:
-        self.connections += 1
-
-    async def write(self, batch: Batch) -> list[Rejected | None]:
-        numbers = [msgspec.msgpack.decode(parcel.data or b"") for parcel in batch.parcels]
-        self.tries.append(numbers)
-        for place, number in enumerate(numbers):
-            if self.closed or number in self.poison:
-                if self._one_by_one:
-                    raise Partly([None] * place, Down(Reason.UNREACHABLE, "hung up"))
-                raise self._how()
-            if self._one_by_one:
-                self.taken.append(number)
-        if not self._one_by_one:
-            self.taken += numbers
-        return [None] * len(numbers)
-
-    async def lost(self) -> None:
-        await asyncio.Event().wait()
-
-    async def close(self) -> None: ...
 
 
 class Run:
