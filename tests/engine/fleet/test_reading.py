@@ -17,6 +17,7 @@ from hubqueue.config.pipelines import read_pipeline
 from hubqueue.errors import ConfigError, LinkDown
 from hubqueue.fleet import cut as cuts
 from hubqueue.fleet.cut import NOTE_BYTES, Cut, Note
+from hubqueue.fleet.debt import Owed
 from hubqueue.fleet.reading import Reading
 from hubqueue.fleet.suited import check
 from hubqueue.model.decode import Payload
@@ -138,6 +139,68 @@ async def test_the_table_is_the_same_however_often_members_die(pipeline: Pipelin
     assert table == expected
     assert refused | {letter.origin for letter in reading.dead} >= late
     assert reading.cut().offset == len(log)
+
+
+@pytest.mark.parametrize("seed", range(12))
+async def test_a_window_that_a_sink_has_set_aside_is_made_again_if_its_member_dies(
+    pipeline: Pipeline, seed: int
+) -> None:
+    """What comes after it is written meanwhile, and committed no further than where it would come out again."""
+    chance = random.Random(seed)
+    log = log_of(chance, devices=chance.choice([1, 6, 25]), seconds=120)
+    expected, _ = await undisturbed(pipeline, log)
+    table: Table = {}
+    committed = Cut(0, Note())
+    aside: list[Owed] = []
+
+    def take(owed: Owed) -> None:
+        owed.sinks = 1
+        table[owed.record.id] = (owed.record.data["count"], owed.record.data["n_sum"])
+        owed.settle()
+
+    for _ in range(25):
+        reading = begun(pipeline, committed)
+        aside.clear()
+        while reading.position < len(log):
+            await run(reading, log[reading.position : reading.position + chance.randrange(1, 60)])
+            for owed in reading.hand_over():
+                if chance.random() < 0.2:
+                    aside.append(owed)
+                else:
+                    take(owed)
+            for owed in [each for each in aside if chance.random() < 0.3]:
+                aside.remove(owed)
+                take(owed)
+            if chance.random() < 0.08:
+                break  # killed
+            if chance.random() < 0.5:
+                cut = reading.settled_cut()
+                assert cut.offset >= committed.offset
+                committed = cut
+    reading = begun(pipeline, committed)
+    await run(reading, log[reading.position :])
+    await fall_silent(reading)
+    write(reading, table)
+    assert table == expected
+
+
+async def test_the_offset_follows_though_there_is_always_something_set_aside(pipeline: Pipeline) -> None:
+    log = log_of(random.Random(5), devices=5, seconds=600)
+    reading = begun(pipeline, Cut(0, Note()))
+    aside: list[list[Owed]] = []
+    lags: list[int] = []
+    for at in range(0, len(log), 50):
+        await run(reading, log[at : at + 50])
+        aside.append(reading.hand_over())
+        for owed in aside[-1]:
+            owed.sinks = 1
+        if len(aside) > 4:  # turns later it passes
+            for owed in aside.pop(0):
+                owed.settle()
+        lags.append(reading.position - reading.settled_cut().offset)
+        assert reading.debts or at < 100
+    assert max(lags) < 1000
+    assert len(reading.debts) <= 4
 
 
 @pytest.mark.parametrize("back_ms", [10_000_000, 620_000, 0], ids=["long ago", "a backlog", "now"])

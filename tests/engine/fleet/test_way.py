@@ -16,6 +16,7 @@ from typing import Any, cast
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from hubqueue.fleet import way
 from hubqueue.fleet.cut import Cut, Note
@@ -32,6 +33,7 @@ from hubqueue.pipeline.record import Record
 from hubqueue.sources.message import Message
 from hubqueue.sources.partition import Partition
 from support.breaking import BREAKS, Breaking
+from support.torture import sized
 from support.waiting import until
 
 CAP = 5
@@ -50,7 +52,7 @@ class At:
 
 
 def pipeline_to(*sinks: Breaking, **keys: int) -> Pipeline:
-    tuning = ForwardSettings(backoff_s=0.001, backoff_cap_s=0.01, unknown_cap=CAP, **keys)
+    tuning = structs.replace(ForwardSettings(backoff_s=0.001, backoff_cap_s=0.01, unknown_cap=CAP), **keys)
     return Pipeline(
         "p", None, (), tuple(ToForward("p", cast("Any", At(sink)), settings=tuning) for sink in sinks), Path()
     )
@@ -311,7 +313,7 @@ class Home:
             assert set(range(self.committed.offset)) <= set(sink.taken) | refused
 
 
-@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("seed", range(sized(ci=20, full=500)))
 async def test_nothing_is_committed_that_a_sink_neither_has_nor_refused(seed: int) -> None:
     chance = random.Random(seed)
     home = Home(chance, 200)
