@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from support.waiting import until_true
@@ -19,7 +20,8 @@ def freeze(pids: Sequence[int]) -> None:
 
 def thaw(pids: Sequence[int]) -> None:
     for pid in pids:
-        os.kill(pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):  # one of them has ended meanwhile
+            os.kill(pid, signal.SIGCONT)
 
 
 def _threads_stopped(pid: int) -> bool:
