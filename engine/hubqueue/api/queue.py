@@ -95,9 +95,12 @@ class Queue:
         """Delete what has not started; how many."""
         return await self._verbs.drain(self.name)
 
-    async def obliterate(self) -> None:
-        """Delete the queue with everything in it, running jobs too."""
-        await self._verbs.obliterate(self.name)
+    async def obliterate(self, *, force: bool = True) -> None:
+        """Delete the queue with everything in it, running jobs too.
+
+        force False: only one that holds no job but completed ones. Errors then: NotFound, WrongState.
+        """
+        await self._verbs.obliterate(self.name, force=force)
 
     async def retry_dlq(self, *, limit: int | None = None) -> int:
         """Run the dead letters again, oldest first, with all their attempts; how many."""

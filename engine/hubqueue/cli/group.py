@@ -44,6 +44,7 @@ COMMANDS: Final = {
     "queues": "queues",
     "pause": "queues",
     "resume": "queues",
+    "delete-queue": "queues",
     "jobs": "jobs",
     "job": "jobs",
     "dlq": "dlq",

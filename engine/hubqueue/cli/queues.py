@@ -1,4 +1,4 @@
-"""`hubqueue queues`, `pause` and `resume`."""
+"""`hubqueue queues`, `pause`, `resume` and `delete-queue`."""
 
 from __future__ import annotations
 
@@ -74,3 +74,30 @@ def resume(hub: Hub, queue: str) -> None:
     """Let QUEUE hand out jobs again."""
     hub.ask(lambda remote: remote.resume(queue))
     click.echo(f"Queue {queue} goes on.")
+
+
+@click.command()
+@click.argument("queue")
+@click.option("--force", is_flag=True, help="With the jobs that are in it.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@hub_options
+def delete_queue(hub: Hub, queue: str, force: bool, yes: bool) -> None:
+    """Delete QUEUE for good.
+
+    One that holds jobs (waiting, running or dead) is deleted with --force only.
+    What has been completed goes with the queue.
+
+    \b
+    Examples:
+      hubqueue delete-queue ligths
+      hubqueue delete-queue old-readings --force
+    """
+    if force and not yes:
+        from msgspec.structs import astuple
+
+        jobs = sum(astuple(hub.ask(lambda remote: remote.counts(queue))))
+        click.confirm(
+            f"Delete the queue {queue} with {jobs:,} {'job' if jobs == 1 else 'jobs'} for good?", abort=True, err=True
+        )
+    hub.ask(lambda remote: remote.obliterate(queue, force=force))
+    click.echo(f"Queue {queue} is deleted.")

@@ -83,6 +83,10 @@ class LinkSettings:
         return f"{'tls' if self.tls else 'tcp'}://{host}:{self.port}"
 
 
+# Schemes of the hub's other port: of the one that is meant.
+WEB: Final = {"http": "tcp", "https": "tls", "ws": "tcp", "wss": "tls"}
+
+
 def parse_url(url: str) -> tuple[str, int, bool]:
     """Host, port and whether it is encrypted."""
     try:
@@ -90,6 +94,11 @@ def parse_url(url: str) -> tuple[str, int, bool]:
         port = parts.port
     except ValueError as error:
         raise Invalid(f"{url!r} is not the address of a hub: {error}", hint=_FORM) from error
+    if parts.scheme in WEB:
+        raise Invalid(
+            f"{url!r} is an address for browsers; here it is the hub's TCP port that is meant",
+            hint=f"write {WEB[parts.scheme]}://{parts.hostname or 'host'}:{DEFAULT_PORT}, or what tcp.port says there",
+        )
     if parts.scheme not in ("tcp", "tls") or not parts.hostname or parts.path.strip("/") or parts.query:
         raise Invalid(f"{url!r} is not the address of a hub", hint=_FORM)
     if parts.username or parts.password:

@@ -225,8 +225,8 @@ class RemoteHub:
     async def drain(self, queue: str) -> int:
         return _count(await self._once("Drain", queue=queue))
 
-    async def obliterate(self, queue: str) -> None:
-        await self._once("Obliterate", queue=queue)
+    async def obliterate(self, queue: str, *, force: bool = True) -> None:
+        await self._once("Obliterate", queue=queue, **({} if force else {"force": False}))
 
     async def pause(self, queue: str) -> None:
         await self.link.request("Pause", {"queue": queue})

@@ -287,8 +287,8 @@ class Hub(LongWork):
 
     # whole queues: see LongWork
 
-    async def obliterate(self, queue: str) -> None:
-        await self.run(lambda tx: queues.obliterate(tx, queue))
+    async def obliterate(self, queue: str, *, force: bool = True) -> None:
+        await self.run(lambda tx: queues.obliterate(tx, queue, force=force))
 
     async def pause(self, queue: str) -> None:
         check_queue(queue)

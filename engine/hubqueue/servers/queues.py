@@ -40,7 +40,7 @@ async def drain(call: Call, command: wire.Drain) -> dict[str, Any]:
 
 
 def obliterate(call: Call, command: wire.Obliterate) -> None:
-    call.run(lambda tx: queues.obliterate(tx, command.queue))
+    call.run(lambda tx: queues.obliterate(tx, command.queue, force=command.force))
 
 
 async def clean(call: Call, command: wire.Clean) -> dict[str, Any]:

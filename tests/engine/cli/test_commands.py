@@ -55,6 +55,36 @@ def test_a_paused_queue_says_so_and_goes_on(shell: Shell) -> None:
     assert shell.json("queues")[0]["is_paused"] is False
 
 
+def test_a_queue_is_deleted_when_nothing_is_in_it(shell: Shell) -> None:
+    refused = shell("delete-queue", "ligths", code=6)
+    assert "There is no queue ligths" in refused.stderr
+    shell("add", "ligths", "1")
+    refused = shell("delete-queue", "ligths", code=1)
+    assert "The queue ligths holds 1 job" in refused.stderr
+    assert "by force" in refused.stderr
+    shell("pause", "ligths")
+    assert "with 1 job for good?" in shell("delete-queue", "ligths", "--force", stdin="n\n", code=1).stderr
+    assert len(shell.json("jobs", "ligths")) == 1
+    assert shell("delete-queue", "ligths", "--force", "--yes").stdout == "Queue ligths is deleted.\n"
+    shell("pause", "empty")
+    shell("delete-queue", "empty")
+    assert shell.json("queues") == []
+
+
+@pytest.mark.parametrize(
+    ("url", "better"),
+    [
+        ("http://hub.local:6790", "tcp://hub.local:6789"),
+        ("https://hub.local", "tls://hub.local:6789"),
+        ("ws://hub.local:6790/api/v1/ws", "tcp://hub.local:6789"),
+    ],
+)
+def test_the_address_of_the_other_port_is_told_apart(shell: Shell, url: str, better: str) -> None:
+    refused = shell("queues", "--url", url, code=1)
+    assert f"'{url}' is an address for browsers" in refused.stderr
+    assert better in refused.stderr
+
+
 def test_dead_jobs_are_listed_retried_and_purged(shell: Shell, hub: HubProcess) -> None:
     ids = [shell("add", "work", str(n), "--attempts", "1").stdout.strip() for n in range(2)]
     fail_all(hub)

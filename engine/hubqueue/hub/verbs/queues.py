@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Final
 
+from hubqueue.errors import NotFound, WrongState
 from hubqueue.hub.verbs import rows
 from hubqueue.hub.verbs.settle import bound_dead
 from hubqueue.model.job import PLAIN, History, NewJob, flags_of, history_blob, options_blob
@@ -12,6 +14,9 @@ from hubqueue.store import jobs, lists, queue_settings
 from hubqueue.store import queues as store_queues
 from hubqueue.store.slices import SLICE
 from hubqueue.store.tx import Tx
+
+# Jobs that somebody still wants something of.
+HELD: Final = tuple(state for state in State if state is not State.COMPLETED)
 
 
 def pause(tx: Tx, queue: str) -> None:
@@ -71,11 +76,22 @@ def clean_slice(
     return removed, last
 
 
-def obliterate(tx: Tx, queue: str) -> None:
-    """Drop a queue with all its jobs at once: its name is free, upkeep deletes the rows in slices."""
+def obliterate(tx: Tx, queue: str, *, force: bool = True) -> None:
+    """Drop a queue with all its jobs at once: its name is free, upkeep deletes the rows in slices.
+
+    force False: only one that holds no job but completed ones. Errors then: NotFound, WrongState.
+    """
     row = tx.queues.find(queue)
     if row is None:
+        if not force:
+            raise NotFound(f"There is no queue {queue}")
         return
+    held = sum(row.n[state] for state in HELD)
+    if held and not force:
+        raise WrongState(
+            f"The queue {queue} holds {held} {'job' if held == 1 else 'jobs'}",
+            hint="they wait, run or are dead letters: let them be done, delete them, or delete the queue by force",
+        )
     tx.execute(store_queues.DOOM, (row.id,))
     tx.execute(store_queues.FORGET, (row.id,))
     tx.execute(store_queues.FORGET_COUNTER, (row.id,))

@@ -35,9 +35,10 @@ class Drain(Command, tag="Drain", gc=False, kw_only=True):
 
 
 class Obliterate(Command, tag="Obliterate", gc=False, kw_only=True):
-    """Delete a queue with everything in it."""
+    """Delete a queue with everything in it. force (ours): false: only one that holds no job but completed ones."""
 
     queue: str
+    force: bool = True
 
 
 class Clean(Command, tag="Clean", gc=False, kw_only=True):
