@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP, Platform
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import DeviceEntry
@@ -12,6 +13,7 @@ from homeassistant.helpers.typing import ConfigType
 
 from . import repairs
 from .action_calls import Calls
+from .actions import failure
 from .const import DOMAIN
 from .coordinator import (
     SIGNAL_LINK,
@@ -21,8 +23,10 @@ from .coordinator import (
     HubqueueCoordinator,
     HubqueueData,
 )
+from .delete_queue import async_delete_queue
 from .entity import hub_device, part_of_device
 from .entity_services import look_for_them
+from .errors import HubError
 from .feeds import Feeds
 from .runs import DRAIN_S, Runs
 from .services import async_setup_services
@@ -102,8 +106,23 @@ async def async_remove_entry(hass: HomeAssistant, entry: HubqueueConfigEntry) ->
 async def async_remove_config_entry_device(
     hass: HomeAssistant, entry: HubqueueConfigEntry, device: DeviceEntry
 ) -> bool:
-    """A device may go when the hub does not know its queue or forwarder any more."""
-    return _is_stale(entry, device)
+    """A queue goes with its device when nothing is in it; what must stay says why. Errors: HomeAssistantError."""
+    if _is_stale(entry, device):
+        return True
+    match part_of_device(entry, device):
+        case ("queue", queue):
+            try:
+                await async_delete_queue(entry.runtime_data.client, queue)
+            except HubError as error:
+                raise failure(error) from error
+            return True
+        case ("link", forwarder):
+            raise ServiceValidationError(
+                translation_domain=DOMAIN,
+                translation_key="device_of_forwarder",
+                translation_placeholders={"forwarder": forwarder},
+            )
+    raise ServiceValidationError(translation_domain=DOMAIN, translation_key="device_stays")
 
 
 async def _async_reload(hass: HomeAssistant, entry: HubqueueConfigEntry) -> None:

@@ -20,6 +20,7 @@ from homeassistant.util import dt as dt_util
 from .client import HubClient
 from .connection import QUEUE_S
 from .const import ATTR_CONFIG_ENTRY_ID, ATTR_CREATE, ATTR_FORWARDER, ATTR_QUEUE, DOMAIN
+from .delete_queue import async_delete_queue
 from .errors import HubError
 from .try_now import async_try_now
 
@@ -205,6 +206,11 @@ async def _purge(client: HubClient, given: Fields) -> Answer:
     return {"count": int((await client.call(cmd, QUEUE_S, queue=given[ATTR_QUEUE]))["count"])}
 
 
+async def _delete_queue(client: HubClient, given: Fields) -> Answer:
+    await async_delete_queue(client, given[ATTR_QUEUE], force=given["force"])
+    return None
+
+
 def _for_queue(cmd: str) -> Callable[[HubClient, Fields], Awaitable[Answer]]:
     async def run(client: HubClient, given: Fields) -> Answer:
         await client.call(cmd, queue=given[ATTR_QUEUE])
@@ -288,6 +294,9 @@ ACTIONS: Final[Mapping[str, Action]] = {
     ),
     "pause": Action(ON_QUEUE, _for_queue("Pause"), SILENT, _admins),
     "resume": Action(ON_QUEUE, _for_queue("Resume"), SILENT, _admins),
+    "delete_queue": Action(
+        {**ON_QUEUE, vol.Optional("force", default=False): cv.boolean}, _delete_queue, SILENT, _admins
+    ),
     "publish": Action({vol.Required("channel"): cv.string, vol.Optional("data"): object}, _publish),
     "forward": Action(
         {vol.Required("forwarder"): cv.string, vol.Required("operation"): vol.In(("start", "stop", "status"))},

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from automations import automate
+from custom_components.hubqueue import async_remove_config_entry_device
 from custom_components.hubqueue.actions import ACTIONS
 from custom_components.hubqueue.const import ACTIONS_QUEUE, ATTR_QUEUE, DOMAIN
 from custom_components.hubqueue.queues import pattern_of
@@ -15,7 +16,10 @@ from flows import add_subentry
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import device_registry as dr
+from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import WebSocketGenerator
 from seen import until_async, until_state
 from test_llm import ask
 
@@ -35,6 +39,7 @@ MORE: dict[str, dict[str, Any]] = {
     "pause": {},
     "resume": {},
     "try_now": {},
+    "delete_queue": {"force": True},
 }
 MAKING = ("enqueue", "enqueue_many", "run_action")
 
@@ -42,6 +47,10 @@ MAKING = ("enqueue", "enqueue_many", "run_action")
 async def act(hass: HomeAssistant, action: str, /, **fields: Any) -> Any:
     answers = hass.services.supports_response(DOMAIN, action).value == "only"
     return await hass.services.async_call(DOMAIN, action, fields, blocking=True, return_response=answers)
+
+
+def devices(hass: HomeAssistant, entry: MockConfigEntry) -> list[dr.DeviceEntry]:
+    return dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
 
 
 async def queues(call: Call) -> list[str]:
@@ -235,6 +244,86 @@ async def test_an_assistant_makes_no_queue_either(hass: HomeAssistant, call: Cal
         with pytest.raises(ServiceValidationError, match="Did you mean lights"):
             await ask(hass, tool, queue="ligths")
     assert await queues(call) == ["lights"]
+
+
+async def test_a_queue_is_deleted_when_nothing_is_in_it(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry
+) -> None:
+    for n in range(2):
+        await call("PUSH", queue="ligths", data=n, maxAttempts=1)
+    await call("PUSH", queue="lights", data=1)
+    await until_state(hass, "sensor.ligths_waiting", "2")
+    pulled = await call("PULL", queue="ligths", owner="test")
+    await call("FAIL", id=pulled["job"]["id"], token=pulled["token"], error="no")
+    await call("Pause", queue="ligths")
+    with pytest.raises(ServiceValidationError, match=r"The queue ligths is not empty\. .*: 2\."):
+        await act(hass, "delete_queue", queue="ligths")
+    assert (await call("GetJobCounts", queue="ligths"))["counts"]["failed"] == 1
+    await act(hass, "delete_queue", queue="ligths", force=True)
+    await until_state(hass, "sensor.ligths_waiting", None)
+    assert await queues(call) == ["lights"]
+    assert "ligths" not in {each.name for each in devices(hass, loaded)}
+    with pytest.raises(ServiceValidationError, match="Did you mean lights"):
+        await act(hass, "delete_queue", queue="ligths")
+
+
+async def test_one_that_is_only_named_is_not_there_to_be_deleted(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry
+) -> None:
+    with pytest.raises(ServiceValidationError, match=f"There is no queue {ACTIONS_QUEUE}"):
+        await act(hass, "delete_queue", queue=ACTIONS_QUEUE)
+
+
+async def test_a_device_is_deleted_with_its_queue_or_says_why_it_stays(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, call: Call, loaded: MockConfigEntry
+) -> None:
+    assert await async_setup_component(hass, "config", {})
+    socket = await hass_ws_client(hass)
+    await add_subentry(
+        hass, loaded, "worker", {"name": "W", "queue": "say", "sequence": [{"delay": 1}], "concurrency": 1}
+    )
+    await call("ForwarderPut", name="up", queue="out", to="tcp://127.0.0.1:9")
+    done = await call("PUSH", queue="mail", data=1)
+    await call("PUSH", queue="busy", data=1)
+    pulled = await call("PULL", queue="mail", owner="test")
+    await call("ACK", id=done["id"], token=pulled["token"])
+    await loaded.runtime_data.coordinator.async_refresh()
+    await until_state(hass, "sensor.busy_waiting", "1")
+
+    async def delete(name: str) -> dict[str, Any]:
+        (device,) = [each for each in devices(hass, loaded) if each.name == name]
+        message = {"type": "config/device_registry/remove_config_entry", "device_id": device.id}
+        await socket.send_json_auto_id({**message, "config_entry_id": loaded.entry_id})
+        answer: dict[str, Any] = await socket.receive_json()
+        return answer
+
+    for name, why in {
+        "busy": "The queue busy is not empty",
+        "Uplink up": "The forwarder up is still at the hub",
+        "Home": "This device belongs to the hub",
+        "W": "This device belongs to the hub",
+    }.items():
+        answer = await delete(name)
+        assert not answer["success"]
+        assert answer["error"]["message"].startswith(why), answer
+    assert (await delete("mail"))["success"]
+    await until_state(hass, "sensor.mail_waiting", None)
+    assert await queues(call) == ["busy"]
+    assert "mail" not in {each.name for each in devices(hass, loaded)}
+
+
+async def test_a_device_whose_queue_cannot_be_deleted_now_stays(hass: HomeAssistant, tmp_path: Path) -> None:
+    with hub_process(tmp_path, http_port=free_port()) as hub:
+        entry = await entry_of(hass, hub)
+        await act(hass, "enqueue", queue="lights", create=True)
+        await until_state(hass, "sensor.lights_waiting", "1")
+        (device,) = [each for each in devices(hass, entry) if each.name == "lights"]
+        hub.kill()
+        await until_state(hass, "sensor.lights_waiting", "unavailable")
+        with pytest.raises(HomeAssistantError) as away:
+            await async_remove_config_entry_device(hass, entry, device)
+        assert away.value.translation_key == "link_down"
+        await hass.config_entries.async_unload(entry.entry_id)
 
 
 @pytest.mark.parametrize("patterns", [["a*"], ["a", "b?"], ["*"], ["a.b"], ["x*y*z", "?"], ["[ab]"], ["a\\"]])

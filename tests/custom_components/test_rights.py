@@ -30,6 +30,7 @@ REFUSED: dict[str, list[dict[str, Any]]] = {
     "purge": [{"queue": "mail", "what": "waiting"}, {"queue": "mail", "what": "dead_letters"}],
     "pause": [{"queue": "mail"}],
     "resume": [{"queue": "mail"}],
+    "delete_queue": [{"queue": "mail", "force": True}],
     "forward": [{"forwarder": "up", "operation": "stop"}, {"forwarder": "up", "operation": "start"}],
 }
 TAKEN: dict[str, list[dict[str, Any]]] = {
@@ -157,12 +158,14 @@ async def test_a_user_may_do_the_rest(
 async def test_an_administrator_and_home_assistant_itself_may_do_all(
     hass: HomeAssistant,
     hass_admin_user: MockUser,
+    call: Call,
     there: dict[str, str],
     action: str,
     fields: dict[str, Any],
 ) -> None:
     answers = hass.services.supports_response(DOMAIN, action).value != "none"
     for context in (Context(user_id=hass_admin_user.id), Context()):
+        await call("PUSH", queue="mail", data=1)
         await hass.services.async_call(
             DOMAIN, action, filled(fields, there), blocking=True, return_response=answers, context=context
         )
