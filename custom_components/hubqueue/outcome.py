@@ -1,6 +1,7 @@
 """How the run of a job ended, as values, and the table that says so of a run of Home Assistant's actions.
 
-The table is `decide`; its rows were measured, and each has a test in tests/custom_components/test_outcome.py.
+The table is `decide`; its rows were measured (tests/custom_components/test_trigger_job_received.py), and each has a
+test in tests/custom_components/test_outcome.py.
 """
 
 from __future__ import annotations
@@ -67,6 +68,8 @@ def decide(result: Any, execution: str | None, *, traced: bool, leaving: bool, f
             return failed or Fail("stopped with an error, or by a condition among the actions")
         case "error":
             return failed or Fail("an action failed")
+        case "disallowed_recursion_detected":
+            return failed or Fail("the actions call themselves without end")
         case None if leaving:
             return Release()
         case None if not traced:

@@ -22,6 +22,7 @@ from .listeners import Listeners
 from .outcome import Complete, Fail, Keep, Outcome, Release
 from .run_options import RunOptions
 from .runs import Leased, Runs, async_run_sequence
+from .said import said
 
 SUBENTRY_WORKER: Final = "worker"
 CONF_CONCURRENCY: Final = "concurrency"
@@ -48,7 +49,7 @@ class SubentryWorker:
         self._hass = hass
         self._data: Mapping[str, Any] = subentry.data
         self._script: Script | None = None
-        self._options = RunOptions.of(self._data)
+        self._options = RunOptions()
         self._consumer = Consumer(
             runs,
             self._data[ATTR_QUEUE],
@@ -60,9 +61,12 @@ class SubentryWorker:
     async def async_start(self) -> None:
         """Begin to take jobs."""
         try:
+            self._options = RunOptions.of(self._data)
             actions = await async_actions(self._hass, self._data[CONF_SEQUENCE])
         except (Invalid, HomeAssistantError) as error:
-            LOGGER.warning("a worker does not start: its actions are not valid worker=%s error=%s", self.title, error)
+            LOGGER.warning(
+                "a worker does not start: its actions are not valid worker=%s error=%s", self.title, said(error)
+            )
             self.valid = False
             self.listeners.changed()
             return

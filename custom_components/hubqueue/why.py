@@ -32,7 +32,8 @@ def why(hass: HomeAssistant, error: BaseException | None = None) -> Fail | None:
     inner = [each for each in elements if _error(each) is cause]
     result = _result(max(inner, key=lambda each: each.path.count("/"))) if inner else {}
     if result.get("stop") is not None and result.get("error"):
-        return Fail(said(Exception(_rendered(hass, result["stop"], elements))))
+        text = _rendered(hass, str(result["stop"]), elements).strip()
+        return Fail(said(Exception(text))) if text else None
     if result.get("timeout"):
         return Fail(f"a wait among the actions took too long ({inner[-1].path})")
     return Fail(said(cause, _action(result)), final=is_final(cause))
@@ -62,13 +63,13 @@ def _action(result: Mapping[str, Any]) -> str:
     return f"{params['domain']}.{params['service']}" if isinstance(params, Mapping) else ""
 
 
-def _rendered(hass: HomeAssistant, text: Any, elements: list[TraceElement]) -> str:
+def _rendered(hass: HomeAssistant, text: str, elements: list[TraceElement]) -> str:
     """Home Assistant does not look at templates in the text of `stop`; whoever writes one there means it."""
     variables: dict[str, Any] = {}
     for element in elements:
         variables |= element.as_dict().get("changed_variables", {})
     try:
-        rendered: str = Template(str(text), hass).async_render(variables, parse_result=False)
+        rendered: str = Template(text, hass).async_render(variables, parse_result=False)
     except TemplateError:
-        return str(text)
+        return text
     return rendered
