@@ -12,16 +12,14 @@ from typing import Any, Final
 import probatio as vol
 from homeassistant.const import ATTR_ENTITY_ID, ENTITY_MATCH_ALL, ENTITY_MATCH_NONE, STATE_UNAVAILABLE
 from homeassistant.core import Context, HomeAssistant, SupportsResponse, split_entity_id
-from homeassistant.exceptions import TemplateError
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.target import TargetSelection, async_extract_referenced_entity_ids
-from homeassistant.helpers.template import Template, result_as_boolean
 from homeassistant.util.async_ import create_eager_task
 
 from .said import is_final, said
+from .success import LOOK_S, not_so
 from .targets import KEYS, Away, Targets, target_of
 
-LOOK_S: Final = 0.1
 MOST_TOLD: Final = 20  # entities of an error: it is for people, who find all of them in the data of the job
 GO_AWAY: Final = ("button", "update")  # a device that restarts is away for a while, as it should be
 
@@ -160,15 +158,10 @@ class Attempt:
                 return f"{entity_id} is {'gone' if state is None else state.state}, not {' or '.join(wanted)}"
             if not self._is_there(entity_id) and split_entity_id(entity_id)[0] not in GO_AWAY:
                 return f"{entity_id} is not available"
-        if (expression := self._call.get("success")) is None:
+        if (success := self._call.get("success")) is None:
             return None
-        try:
-            so = Template("{{ " + expression + " }}", self._hass).async_render({"entity_id": about}, parse_result=False)
-        except TemplateError as error:
-            return f"success cannot be told: {error}"
-        if result_as_boolean(so):
-            return None
-        return f"not so: {expression}" if about is None else f"{about}: not so: {expression}"
+        problem = not_so(self._hass, success, {"entity_id": about})
+        return problem if problem is None or about is None else f"{about}: {problem}"
 
     def _referenced(self) -> tuple[set[str], set[str]]:
         """Entities that are named, and those of areas, devices, floors and labels."""

@@ -24,6 +24,7 @@ from .errors import HubError
 from .patience import patience
 from .queues import async_check_queue
 from .seal import Seal, async_seal
+from .success import expression
 from .targets import registered, target_of
 
 if TYPE_CHECKING:
@@ -33,16 +34,6 @@ if TYPE_CHECKING:
 FIRST_MS: Final = 5_000
 LONGEST_MS: Final = 5 * 60_000
 DAY: Final = timedelta(days=1)
-
-
-def _expression(value: Any) -> str:
-    """A condition as it stands between the braces of a template: with them, it would be rendered now."""
-    text = cv.string(value)
-    if isinstance(value, bool) or text.strip().lower() in ("true", "false"):
-        raise vol.Invalid("write the expression without {{ }}: it is looked at later, after the action")
-    cv.template("{{ " + text + " }}")
-    return text
-
 
 FIELDS: Final[dict[Any, Any]] = {
     vol.Required("action"): cv.service,
@@ -55,7 +46,7 @@ FIELDS: Final[dict[Any, Any]] = {
     vol.Optional("supersede"): cv.string,
     vol.Optional("group"): cv.string,
     vol.Optional("state"): vol.All(cv.ensure_list, [cv.string]),
-    vol.Optional("success"): _expression,
+    vol.Optional("success"): expression,
     vol.Optional("success_within", default=timedelta(seconds=30)): vol.All(
         cv.positive_time_period, vol.Range(timedelta(), timedelta(hours=1))
     ),
