@@ -62,11 +62,13 @@ class Batch:
 class LogBroker:
     """`async with LogBroker() as broker`. open: the transactions that are under way, by producer: first offset.
 
-    joined: the instance that each JoinGroup named. left: LeaveGroup requests. isolation: what each fetch asked for.
+    behind: by how much the end that it tells is before its real one. joined: the instance that each JoinGroup named.
+    left: LeaveGroup requests. isolation: what each fetch asked for.
     """
 
     begin: int = 0
     end: int = 0
+    behind: int = 0
     batches: list[Batch] = field(default_factory=list)
     open: dict[int, int] = field(default_factory=dict)
     aborted: list[tuple[int, int]] = field(default_factory=list)
@@ -170,7 +172,7 @@ class LogBroker:
             case 2:
                 latest = self.stable if asked.isolation_level else self.end
                 (topic, [(partition, when)]) = asked.topics[0]
-                return 0, [(topic, [(partition, 0, -1, self.begin if when == -2 else latest)])]
+                return 0, [(topic, [(partition, 0, -1, self.begin if when == -2 else latest - self.behind)])]
             case 8:
                 (_, offset, note) = asked.topics[0][1][0]
                 self.committed = (offset, note or "")

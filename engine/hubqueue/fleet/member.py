@@ -267,7 +267,7 @@ class Member:
                 await self._forget(set(self._readings))
                 for each in partitions:
                     check_partitions(self._pipeline, each, consumer.count_partitions(each.topic), self._source)
-                    reading = self._begin(each, known[each])
+                    reading = self._begin(each, known[each], await self._stopped(consumer, each, known[each]))
                     consumer.seek(each, reading.position)
                     self._readings[each] = reading
         except LinkDown as error:
@@ -283,8 +283,21 @@ class Member:
         self._figures.rebalances += 1
         log.info("partitions of this member: %s", ", ".join(sorted(map(str, partitions))) or "none")
 
-    def _begin(self, partition: Partition, known: Known) -> Reading:
-        committed = known.sound
+    async def _stopped(self, consumer: Consumer, partition: Partition, known: Known) -> Committed | None:
+        """Where the group stopped, perhaps before what is there still; None, too, where the topic was made anew since.
+
+        An end that is before it does not say so: some brokers tell one too early, always. A record there says the same
+        of the end. Errors: LinkDown.
+        """
+        committed = known.committed
+        if committed is None or committed.offset <= known.end:
+            return committed
+        try:
+            return committed if await consumer.record(partition, committed.offset - 1) is not None else None
+        except OutOfRange:
+            return None
+
+    def _begin(self, partition: Partition, known: Known, committed: Committed | None) -> Reading:
         if committed is None:
             return Reading(self._pipeline, partition, self._decode, Cut(known.begin, cuts.Note()))
         reading = Reading(self._pipeline, partition, self._decode, Cut(committed.offset, cuts.read(committed.note)))

@@ -43,11 +43,6 @@ class Known:
         """Whether it seems to end before what was read of it."""
         return self.end < max(stored, 0 if self.committed is None else self.committed.offset)
 
-    @property
-    def sound(self) -> Committed | None:
-        """What is committed, unless the topic was made anew since then. It may be before `begin`: then some is lost."""
-        return None if self.committed is None or self.committed.offset > self.end else self.committed
-
     def first(self, start: Literal["earliest", "latest"], stored: int = 0) -> int:
         """Where to begin: behind what is stored here or committed. `start` is for a group that has read nothing."""
         if self.committed is None and not stored:

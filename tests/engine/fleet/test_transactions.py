@@ -150,3 +150,34 @@ async def test_what_is_deleted_while_it_runs_is_passed_over_in_its_group(
         assert figures.deleted == 2
         assert figures.rebalances == 1
     assert "partition=t:0 offset=2 count=2" in caplog.text
+
+
+async def test_an_end_that_is_told_too_early_makes_nobody_read_from_the_start(
+    tmp_path: Path, broker: LogBroker, sink: Shelf
+) -> None:
+    broker.put(*(value(n) for n in range(5)), at_ms=AT_MS)
+    async with member(pipeline_file(tmp_path, sink), broker.url, TOPIC) as figures:
+        await until(lambda: figures.written == 5)
+    assert broker.committed[0] == 5
+    broker.behind = 1
+    async with member(pipeline_file(tmp_path, sink), broker.url, TOPIC) as figures:
+        await until(lambda: figures.member)
+        broker.put(value(5), at_ms=AT_MS)
+        await until(lambda: figures.written > 0 and numbers(sink) == list(range(6)))
+        assert figures.read == 1
+
+
+@pytest.mark.parametrize("left", [2, 4])
+async def test_a_topic_that_was_made_anew_is_read_from_its_start(
+    tmp_path: Path, broker: LogBroker, sink: Shelf, left: int
+) -> None:
+    """Also one of which the next record to come would be the last that was read: it may be a broker that is behind."""
+    broker.put(*(value(n) for n in range(5)), at_ms=AT_MS)
+    async with member(pipeline_file(tmp_path, sink), broker.url, TOPIC) as figures:
+        await until(lambda: figures.written == 5)
+    broker.end, broker.batches = 0, []
+    broker.put(*(value(n) for n in range(10, 10 + left)), at_ms=AT_MS)
+    async with member(pipeline_file(tmp_path, sink), broker.url, TOPIC) as figures:
+        await until(lambda: figures.written == left)
+        assert figures.rebalances == 1
+    assert numbers(sink) == [*range(left, 5), *range(10, 10 + left)]  # under the ids of those that were there before
