@@ -17,12 +17,14 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.util import dt as dt_util
 
+from . import trying
 from .client import HubClient
 from .connection import QUEUE_S
 from .const import ATTR_CONFIG_ENTRY_ID, ATTR_CREATE, ATTR_FORWARDER, ATTR_QUEUE, DOMAIN
 from .delete_queue import async_delete_queue
 from .errors import HubError
 from .try_now import async_try_now
+from .trying import milliseconds
 
 OURS: Final = frozenset({"link_down", "store_error", "disk_full", "queue_full", "draining", "busy", "incompatible"})
 # Codes of the hub that have a text of their own.
@@ -44,10 +46,8 @@ JOB: Final = {
     vol.Optional("job_id"): cv.string,
     vol.Optional("priority"): vol.All(vol.Coerce(int), vol.Range(-1_000_000, 1_000_000)),
     vol.Optional("delay"): cv.positive_time_period,
-    vol.Optional("attempts"): vol.All(vol.Coerce(int), vol.Range(1, 1000)),
-    vol.Optional("backoff"): cv.positive_time_period,
+    **trying.FIELDS,
     vol.Optional("timeout"): cv.positive_time_period,
-    vol.Optional("expires"): cv.positive_time_period,
     vol.Optional("unique_key"): cv.string,
     vol.Optional("replace"): cv.boolean,
     vol.Optional("group"): cv.string,
@@ -94,23 +94,18 @@ def job_fields(given: Fields, id_key: str) -> dict[str, Any]:
         ("data", "data"),
         ("job_id", id_key),
         ("priority", "priority"),
-        ("attempts", "maxAttempts"),
         ("unique_key", "uniqueKey"),
         ("group", "groupId"),
         ("durable", "durable"),
     ):
         if ours in given:
             fields[theirs] = given[ours]
-    for ours, theirs in (("delay", "delay"), ("backoff", "backoff"), ("timeout", "timeout"), ("expires", "ttl")):
-        if ours in given:
-            fields[theirs] = milliseconds(given[ours])
+    for key in ("delay", "timeout"):
+        if key in given:
+            fields[key] = milliseconds(given[key])
     if given.get("replace"):
         fields["dedup"] = {"replace": True}
-    return fields
-
-
-def milliseconds(span: timedelta) -> int:
-    return round(span.total_seconds() * 1000)
+    return fields | trying.options(given)
 
 
 def shown(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,13 +117,14 @@ def shown(job: Mapping[str, Any]) -> dict[str, Any]:
         "data": job.get("data"),
         "state": job.get("state"),
         "attempts": int(job["attempts"]),
-        "max_attempts": int(job["maxAttempts"]),
+        "max_attempts": trying.attempts_of(job),
         "priority": int(job["priority"]),
         "result": job.get("returnvalue"),
         "error": job.get("failedReason"),
         "reason": job.get("reason"),
         "created_at": _time(job.get("createdAt")),
         "run_at": _time(job.get("runAt")),
+        "ends_at": _time(job.get("endsAt")),
         "started_at": _time(job.get("startedAt")),
         "finished_at": _time(job.get("finishedAt") or job.get("completedAt")),
     }

@@ -19,7 +19,9 @@ import aiohttp
 from .errors import AuthError, HubError, IncompatibleError, LinkDownError
 
 PROTOCOL: Final = 3
-NEEDED: Final = frozenset({"summaries", "resume", "renewals", "cancel-poll", "all-queues"})
+NEEDED: Final = frozenset(
+    {"summaries", "resume", "renewals", "cancel-poll", "all-queues", "keep-trying", "expired-events"}
+)
 OPEN_S: Final = 10.0
 ANSWER_S: Final = 30.0  # commands that wait in the hub by themselves add their own time
 QUEUE_S: Final = 300.0  # of commands that go through all jobs of a queue: hundreds of thousands on a slow disk

@@ -7,6 +7,7 @@ then are looked through, so that none is passed over; of jobs that were complete
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -23,6 +24,7 @@ from .snapshot import Message
 
 COMPLETED: Final = "completed"
 DEAD: Final = "failed"
+EXPIRED: Final = "expired"  # the hub tells it to those only who name it
 MOST_BEHIND: Final = 1000  # endings that may wait to be told
 REMEMBERED: Final = 1000
 PAGE: Final = 100
@@ -30,7 +32,7 @@ SAME_MS: Final = 1000.0  # a death told by an event and found in the list
 
 
 class Endings:
-    """kind: COMPLETED or DEAD. queue None: of all queues. tell: called with each job."""
+    """kind: COMPLETED, DEAD or EXPIRED. queue None: of all queues. tell: called with each job."""
 
     def __init__(self, hub: HubqueueData, queue: str | None, kind: str, tell: Callable[[dict[str, Any]], None]) -> None:
         self._hub = hub
@@ -39,6 +41,7 @@ class Endings:
         self._tell = tell
         self._waiting = asyncio.Queue[Message](MOST_BEHIND)
         self._last_ms = time.time() * 1000
+        self._skipped_ms = math.inf  # when the first of those died for which there was no room
         self._told = OrderedDict[str, float]()
 
     @callback
@@ -60,7 +63,10 @@ class Endings:
         try:
             self._waiting.put_nowait(event)
         except asyncio.QueueFull:
-            LOGGER.warning("more jobs end than automations can be told of queue=%s", event["queue"])
+            if self._kind == DEAD:  # they are still there when those that wait have been told
+                self._skipped_ms = min(self._skipped_ms, float(event["timestamp"]))
+            else:
+                LOGGER.warning("more jobs end than automations can be told of queue=%s", event["queue"])
 
     async def _work(self) -> None:
         while True:
@@ -68,16 +74,24 @@ class Endings:
             if event["eventType"] != "gap":
                 await self._one(event)
             elif self._kind == DEAD:
-                await self._missed()
+                await self._missed(self._last_ms)
+            if self._waiting.empty() and self._skipped_ms < math.inf:
+                since_ms, self._skipped_ms = self._skipped_ms - 1, math.inf
+                await self._missed(since_ms)
 
     async def _one(self, event: Message) -> None:
         id, at_ms = event["jobId"], float(event["timestamp"])
         if not self._new(id, at_ms):
             return
+        data = None if self._kind == COMPLETED else event.get("data")  # else it is the result
+        job = {"id": id, "queue": event["queue"], "name": event.get("name"), "data": data}
+        if self._kind == EXPIRED:  # it is gone, but for what the event says
+            self._tell({**job, "state": EXPIRED, "error": event.get("error")})
+            return
         try:
             job = shown((await self._hub.client.call("GetJob", id=id))["job"])
         except HubError:  # gone already, or the link is down: what the event says must do
-            job = {"id": id, "queue": event["queue"], "name": None, "data": None}
+            pass
         # it may be running again by now: the event knows how it ended
         if self._kind == COMPLETED:
             job |= {"state": "completed", "result": event.get("data")}
@@ -85,8 +99,7 @@ class Endings:
             job |= {"state": "failed", "error": event.get("error")}
         self._tell(job)
 
-    async def _missed(self) -> None:
-        since_ms = self._last_ms
+    async def _missed(self, since_ms: float) -> None:
         while True:
             await self._hub.client.up()
             try:

@@ -19,10 +19,13 @@ from .snapshot import QueueState
 PARALLEL_UPDATES = 0
 
 DEAD: Final = "dead_lettered"
+EXPIRED: Final = "expired"
 FAILED: Final = "failed"
 COMPLETED: Final = "completed"
 
-OUTCOME: Final = EventEntityDescription(key="outcome", translation_key="outcome", event_types=[COMPLETED, FAILED, DEAD])
+OUTCOME: Final = EventEntityDescription(
+    key="outcome", translation_key="outcome", event_types=[COMPLETED, FAILED, EXPIRED, DEAD]
+)
 
 
 async def async_setup_entry(
@@ -41,7 +44,7 @@ async def async_setup_entry(
 class Outcome(QueueEntity, EventEntity):
     """How jobs ended in the last second."""
 
-    _unrecorded_attributes = frozenset({"completed", "failed", "dead_letters"})
+    _unrecorded_attributes = frozenset({"completed", "failed", "expired", "dead_letters"})
 
     def __init__(self, coordinator: HubqueueCoordinator, description: EventEntityDescription, queue: str) -> None:
         super().__init__(coordinator, description, queue)
@@ -59,8 +62,11 @@ class Outcome(QueueEntity, EventEntity):
 
     def _tell(self, before: QueueState, now: QueueState) -> None:
         dead = max(0, now.dead - before.dead)
+        expired = max(0, now.expired - before.expired)
         failed = int(now.deltas.failed) if now.deltas is not before.deltas else 0
         completed = int(now.deltas.completed) if now.deltas is not before.deltas else 0
-        kind = DEAD if dead else FAILED if failed else COMPLETED if completed else None
+        counts = {DEAD: dead, EXPIRED: expired, FAILED: failed, COMPLETED: completed}
+        kind = next((kind for kind, count in counts.items() if count), None)
         if kind is not None:
-            self._trigger_event(kind, {"completed": completed, "failed": failed, "dead_letters": dead})
+            told = {"completed": completed, "failed": failed, "expired": expired, "dead_letters": dead}
+            self._trigger_event(kind, told)

@@ -19,6 +19,7 @@ from homeassistant.helpers.template import Template
 from homeassistant.util.json import json_loads_object
 from homeassistant.util.ulid import ulid_now
 
+from . import trying
 from .const import ATTR_QUEUE
 
 SUBENTRY_FEED: Final = "feed"
@@ -36,6 +37,7 @@ CONF_ATTRIBUTES: Final = "attributes"
 CONF_LATEST: Final = "latest"
 CONF_PRIORITY: Final = "priority"
 CONF_EXPIRES: Final = "expires"
+CONF_KEEP_TRYING: Final = "keep_trying"
 
 ALL_ATTRIBUTES: Final = "all"
 
@@ -59,6 +61,7 @@ class FeedRule:
     """throttle: at most one job in this time for each entity or type of event; the newest is sent at its end.
 
     latest: a newer job takes the place of the one that waits in the hub for the same entity or type of event.
+    tried: the hub's options for how long and how often.
     """
 
     queue: str
@@ -72,7 +75,7 @@ class FeedRule:
     attributes: frozenset[str]
     latest: bool
     priority: int
-    expires: timedelta | None
+    tried: Mapping[str, Any]
 
     @classmethod
     def of(cls, hass: HomeAssistant, data: Mapping[str, Any]) -> Self:
@@ -91,7 +94,10 @@ class FeedRule:
             attributes=frozenset(made.get(CONF_ATTRIBUTES, ())),
             latest=made.get(CONF_LATEST, False),
             priority=int(made.get(CONF_PRIORITY, 0)),
-            expires=timedelta(seconds=seconds) if (seconds := _seconds(made.get(CONF_EXPIRES))) else None,
+            tried=trying.options(
+                {key: timedelta(**made[key]) for key in (CONF_KEEP_TRYING, CONF_EXPIRES) if _seconds(made.get(key))},
+                forwarded=True,  # readings are for elsewhere, most likely
+            ),
         )
 
     def wants_state(self, before: State | None, now: State) -> bool:
@@ -132,11 +138,10 @@ class FeedRule:
             "name": self.job_name or key,
             "data": data,
             "timestamp": round(at.timestamp() * 1000),
+            **self.tried,
         }
         if self.priority:
             fields["priority"] = self.priority
-        if self.expires is not None:
-            fields["ttl"] = round(self.expires.total_seconds() * 1000)
         if self.latest:
             fields |= {"uniqueKey": key, "dedup": {"replace": True}}
         return Job.of(fields)

@@ -81,9 +81,9 @@ class QueueStatus(HubTool):
     name = f"{DOMAIN}__queue_status"
     title = "Queue status"
     description = (
-        "How the job queues of hubqueue are: jobs that wait, are delayed, run now, or have failed for good (dead "
-        "letters), whether a queue is paused, how old its oldest waiting job is, and whether uplinks to other hubs "
-        "are up."
+        "How the job queues of hubqueue are: jobs that wait, are delayed, run now, have failed for good (dead "
+        "letters), or were removed as their time was over (expired); whether a queue is paused, how old its oldest "
+        "waiting job is, and whether uplinks to other hubs are up."
     )
     fields: ClassVar[Mapping[Any, Any]] = {vol.Optional(ATTR_QUEUE, description="Only this queue"): cv.string}
 
@@ -102,6 +102,7 @@ class QueueStatus(HubTool):
                     "delayed": each.delayed,
                     "running": each.active,
                     "dead_letters": each.dead,
+                    "expired": each.expired,
                     "oldest_waiting_seconds": each.oldest_s,
                 }
                 for each in queues[:MOST_QUEUES]

@@ -18,7 +18,8 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers import service
 from homeassistant.util.ulid import ulid_now
 
-from .actions import ENTRY, NEW_QUEUE, QUEUE, failure, milliseconds
+from . import trying
+from .actions import ENTRY, NEW_QUEUE, QUEUE, failure
 from .const import ACTIONS_QUEUE, ATTR_CONFIG_ENTRY_ID, ATTR_CREATE, ATTR_QUEUE, DOMAIN
 from .errors import HubError
 from .patience import patience
@@ -30,10 +31,7 @@ from .targets import registered, target_of
 if TYPE_CHECKING:
     from .coordinator import HubqueueConfigEntry
 
-
-FIRST_MS: Final = 5_000
-LONGEST_MS: Final = 5 * 60_000
-DAY: Final = timedelta(days=1)
+MOST: Final = timedelta(days=10)
 
 FIELDS: Final[dict[Any, Any]] = {
     vol.Required("action"): cv.service,
@@ -41,8 +39,8 @@ FIELDS: Final[dict[Any, Any]] = {
     vol.Optional("data", default=dict): dict,
     vol.Optional(ATTR_QUEUE, default=ACTIONS_QUEUE): QUEUE,
     **NEW_QUEUE,
-    vol.Optional("keep_trying"): vol.All(cv.positive_time_period, vol.Range(timedelta(seconds=1), 10 * DAY)),
-    vol.Optional("expires"): vol.All(cv.positive_time_period, vol.Range(timedelta(seconds=1), 365 * DAY)),
+    vol.Optional("keep_trying"): vol.All(cv.positive_time_period, vol.Range(timedelta(seconds=1), MOST)),
+    vol.Optional("expires"): trying.SPAN,
     vol.Optional("supersede"): cv.string,
     vol.Optional("group"): cv.string,
     vol.Optional("state"): vol.All(cv.ensure_list, [cv.string]),
@@ -83,7 +81,7 @@ def job_fields(hass: HomeAssistant, seal: Seal, given: Mapping[str, Any], user_i
     what = {key: given[key] for key in ("action", "target", "data", "state", "success") if key in given}
     what |= {
         "success_within_s": given["success_within"].total_seconds(),
-        "until_ms": round(time.time() * 1000) + milliseconds(keep_trying),
+        "until_ms": round(time.time() * 1000) + trying.milliseconds(keep_trying),
         "user_id": user_id,
         "ids": registered(hass, target_of(given["data"], target)),
     }
@@ -91,12 +89,9 @@ def job_fields(hass: HomeAssistant, seal: Seal, given: Mapping[str, Any], user_i
         "jobId": id,
         "name": given["action"],
         "data": seal.close(what, id),
-        "keepTrying": milliseconds(keep_trying),
-        "backoff": {"type": "exponential", "delay": FIRST_MS, "maxDelay": LONGEST_MS},
         "durable": True,
+        **trying.options({**given, "keep_trying": keep_trying}),
     }
-    if "expires" in given:
-        fields["ttl"] = milliseconds(given["expires"])
     if (key := given.get("supersede")) is not None:
         fields |= {"uniqueKey": key, "dedup": {"replace": True}}
     if (group := given.get("group", key)) is not None:  # a newer call never runs beside the one it supersedes

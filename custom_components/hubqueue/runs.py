@@ -61,7 +61,18 @@ class Leased:
     @property
     def variable(self) -> dict[str, Any]:
         """What `job` holds in templates."""
-        known = ("id", "queue", "name", "data", "attempts", "max_attempts", "priority", "created_at", "run_at")
+        known = (
+            "id",
+            "queue",
+            "name",
+            "data",
+            "attempts",
+            "max_attempts",
+            "priority",
+            "created_at",
+            "run_at",
+            "ends_at",
+        )
         job = shown(self.job)
         return {**{key: job[key] for key in known}, "group": self.job.get("groupId"), "token": self.token}
 

@@ -59,6 +59,12 @@ QUEUE: Final[tuple[Description[QueueState], ...]] = (
     _count("delayed", lambda queue: queue.delayed),
     _count("active", lambda queue: queue.active),
     _count("dead_letters", lambda queue: queue.dead),
+    Description(
+        key="expired",
+        translation_key="expired",
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        value=lambda queue: queue.expired,
+    ),
     _age("oldest", lambda queue: queue.oldest_s),
     Description(
         key="throughput",

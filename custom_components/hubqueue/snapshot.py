@@ -32,6 +32,7 @@ class Flow:
 class QueueState:
     """One queue. oldest_s: how long the first in line has waited. concurrency None: as many as there are workers.
 
+    expired: jobs that were removed unfinished as their time was over, since the queue is there.
     deltas: what happened in the last second, which makes two states with the same counts differ.
     """
 
@@ -42,6 +43,7 @@ class QueueState:
     active: int = 0
     completed: int = 0
     dead: int = 0
+    expired: int = 0
     oldest_s: int | None = None
     concurrency: int | None = None
     rates: Flow = Flow()
@@ -154,6 +156,7 @@ def _counts(told: Message) -> dict[str, Any]:
         "active": int(told["active"]),
         "completed": int(told["completed"]),
         "dead": int(told["failed"]),
+        "expired": int(told["expired"]),
     }
 
 

@@ -8,12 +8,13 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.trigger import Trigger
 
 from .job_received import JobReceived
-from .watching import JobCompleted, JobDeadLettered, LinkDown, LinkUp, QueueBacklog
+from .watching import JobCompleted, JobDeadLettered, JobExpired, LinkDown, LinkUp, QueueBacklog
 
 TRIGGERS: Final[dict[str, type[Trigger]]] = {
     "job_received": JobReceived,
     "job_completed": JobCompleted,
     "job_dead_lettered": JobDeadLettered,
+    "job_expired": JobExpired,
     "queue_backlog": QueueBacklog,
     "link_down": LinkDown,
     "link_up": LinkUp,

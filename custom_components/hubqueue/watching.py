@@ -18,7 +18,7 @@ from homeassistant.helpers.typing import ConfigType
 from .actions import QUEUE
 from .const import ATTR_CONFIG_ENTRY_ID, ATTR_FORWARDER, ATTR_QUEUE, LOGGER
 from .coordinator import SIGNAL_LINK, SIGNAL_LOADED, HubqueueConfigEntry
-from .endings import COMPLETED, DEAD, Endings
+from .endings import COMPLETED, DEAD, EXPIRED, Endings
 from .hubs import OF_A_HUB, OF_A_QUEUE, async_follow_hubs
 
 ATTR_ABOVE: Final = "above"
@@ -88,6 +88,13 @@ class JobDeadLettered(_JobTrigger):
 
     kind = DEAD
     said = "is a dead letter"
+
+
+class JobExpired(_JobTrigger):
+    """Triggers for each job that was removed unfinished as its `expires` was over."""
+
+    kind = EXPIRED
+    said = "has expired"
 
 
 class QueueBacklog(_HubTrigger):

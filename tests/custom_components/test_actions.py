@@ -42,6 +42,8 @@ async def test_enqueue_passes_every_option_on(hass: HomeAssistant, call: Call) -
         delay={"minutes": 5},
         attempts=7,
         backoff=2,
+        max_backoff={"minutes": 1},
+        keep_trying={"hours": 2},
         timeout=30,
         expires={"hours": 1},
         unique_key="ada",
@@ -54,7 +56,8 @@ async def test_enqueue_passes_every_option_on(hass: HomeAssistant, call: Call) -
     assert (job["name"], job["priority"], job["maxAttempts"], job["groupId"]) == ("send", 3, 7, "g")
     assert (job["timeout"], job["ttl"], job["uniqueKey"], job["durable"]) == (30_000, 3_600_000, "ada", True)
     assert job["runAt"] - job["createdAt"] == 300_000
-    assert job["backoff"] == 2000
+    assert job["keepTrying"] == 7_200_000
+    assert (job["backoff"], job["backoffConfig"]["maxDelay"]) == (1000, 60_000)
 
 
 async def test_a_newer_command_replaces_the_waiting_one(hass: HomeAssistant, call: Call) -> None:

@@ -17,6 +17,7 @@ from homeassistant.components.blueprint import Blueprint
 from homeassistant.core import Context, HomeAssistant, ServiceCall
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.script import Script
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
@@ -80,6 +81,18 @@ async def until_done(call: Call, queue: str, count: int = 1) -> list[dict[str, A
     return jobs
 
 
+async def until_dead(call: Call, queue: str) -> dict[str, Any]:
+    """What is told of the one dead letter of a queue."""
+    entries: list[dict[str, Any]] = []
+
+    async def dead() -> bool:
+        entries[:] = (await call("Dlq", queue=queue))["entries"]
+        return len(entries) == 1
+
+    await until_async(dead, f"a dead letter of {queue}")
+    return entries[0]
+
+
 def test_there_are_those_that_the_documentation_names() -> None:
     text = (ROOT / "docs" / "home-assistant.md").read_text()
     assert [path.stem for path in ALL if path.name not in text] == []
@@ -114,6 +127,32 @@ async def test_a_notification_is_tried_until_it_is_through(
     await call("PUSH", queue="notifications", data={"message": "from elsewhere"})
     await until_done(call, "notifications", 2)
     assert told[-1]["message"] == "from elsewhere"
+
+
+async def test_a_notification_that_never_is_through_is_a_dead_letter_of_which_is_told(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry, tmp_path: Path
+) -> None:
+    notify = [{"action": "notify.not_there", "data": {"message": "{{ message }}"}}]
+    inputs = {"triggers": ON_EVENT, "message": "Hello", "notify": notify, "keep_trying": {"seconds": 1}}
+    await use(hass, tmp_path, "offline_safe_notification", **inputs)
+    hass.bus.async_fire("go")
+    dead = await until_dead(call, "notifications")
+    assert dead["reason"] == "ttl_expired"
+    assert dead["attempts"][-1]["error"]
+    assert dead["attempts"][-1]["error"] in dead["error"]
+    issues = ir.async_get(hass).issues
+    await until(lambda: "dead_letters" in {issue.translation_key for issue in issues.values()}, "a repair")
+
+
+async def test_a_light_that_never_is_on_is_a_dead_letter(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry, tmp_path: Path
+) -> None:
+    hass.states.async_set("light.garden", "off")
+    inputs = {"triggers": ON_EVENT, "entities": ["light.garden"], "wait": {"seconds": 0}, "keep_trying": {"seconds": 1}}
+    await use(hass, tmp_path, "until_it_is_on", **inputs)
+    hass.bus.async_fire("go")
+    dead = await until_dead(call, "until_it_is_on")
+    assert dead["reason"] == "ttl_expired"
 
 
 async def test_a_light_is_tried_until_it_is_on(
@@ -209,7 +248,7 @@ async def test_readings_go_into_the_queue_of_an_uplink(
         "unit": "°C",
         "at": state.last_reported.isoformat(),
     }
-    assert job["ttl"] == 30 * 86_400_000
+    assert (job["keepTrying"], job["ttl"]) == (30 * 86_400_000, None)
     await hass.services.async_call("automation", "turn_off", {"entity_id": "automation.made"}, blocking=True)
 
 
@@ -253,6 +292,31 @@ async def test_announcements_wait_for_each_other_and_the_important_goes_first(
         hass.states.async_set("media_player.kitchen", "idle")
     await until_done(call, "announcements", 2)
     assert DOMAIN in hass.config.components
+
+
+async def test_an_announcement_is_tried_as_long_as_it_is_worth_anything(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry, tmp_path: Path
+) -> None:
+    """The speaker is away for more tries than the hub's own default has."""
+    said = listen(hass, "tts", "speak")
+    await use(hass, tmp_path, "announcements", player="media_player.kitchen", voice="tts.voice")
+    fields = {"queue": "announcements", "data": {"message": "Water in the cellar"}, "expires": {"minutes": 10}}
+    await hass.services.async_call(DOMAIN, "enqueue", fields, blocking=True)
+
+    async def failed(times: int) -> bool:
+        jobs = (await call("GetJobs", queue="announcements", state=["delayed"]))["jobs"]
+        if jobs and jobs[0]["attempts"] < times:
+            await call("PromoteJobs", queue="announcements")
+        return bool(jobs) and jobs[0]["attempts"] >= times
+
+    await until_async(lambda: failed(6), "tried six times, and still waiting")
+    hass.states.async_set("media_player.kitchen", "idle")
+    await hass.services.async_call(DOMAIN, "try_now", {"queue": "announcements"}, blocking=True)
+    await until(lambda: bool(said), "said")
+    hass.states.async_set("media_player.kitchen", "playing")
+    await hass.async_block_till_done()
+    hass.states.async_set("media_player.kitchen", "idle")
+    await until_done(call, "announcements")
 
 
 async def test_the_commands_of_the_documentation_do_what_it_says(

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from automations import promote, until_at_hub, until_job
-from custom_components.hubqueue import attempt, entity_services, run_action
+from custom_components.hubqueue import attempt, entity_services, trying
 from custom_components.hubqueue.const import ACTIONS_QUEUE, DOMAIN
 from homeassistant.components.light import LightEntityFeature
 from homeassistant.core import HomeAssistant
@@ -31,7 +32,7 @@ QUEUE = ACTIONS_QUEUE
 @pytest.fixture
 async def lamps(hass: HomeAssistant, loaded: MockConfigEntry, monkeypatch: pytest.MonkeyPatch) -> Lamps:
     """`light.one` and `light.two`, which is away."""
-    monkeypatch.setattr(run_action, "FIRST_MS", 600_000)  # nothing is tried again before the test wants it
+    monkeypatch.setattr(trying, "FIRST", timedelta(minutes=20))  # nothing is tried again before the test wants it
     made = Lamps(hass)
     await made.make("one", "two")
     await made.be("unavailable", "two")

@@ -124,7 +124,7 @@ async def test_the_newest_of_a_burst_is_sent_when_the_time_is_over(
 
 async def test_only_the_latest_of_each_entity_waits(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
     target = {"entity_id": ["sensor.t", "sensor.u"]}
-    job = {"latest": True, "priority": 7, "expires": {"days": 1}}
+    job = {"latest": True, "priority": 7, "keep_trying": {"days": 2}, "expires": {"days": 1}}
     subentry_id = await add_subentry(hass, loaded, "feed", given(target=target, job=job))
     for state in ("1", "2", "3"):
         hass.states.async_set("sensor.t", state)
@@ -133,7 +133,7 @@ async def test_only_the_latest_of_each_entity_waits(hass: HomeAssistant, call: C
     await until(lambda: sent.sent == 6, "all sent")
     found = await jobs(call, 2)
     assert {(job["data"]["entity_id"], job["data"]["state"]) for job in found} == {("sensor.t", "3"), ("sensor.u", "3")}
-    assert {(job["priority"], job["ttl"]) for job in found} == {(7, 86_400_000)}
+    assert {(job["priority"], job["ttl"], job["keepTrying"]) for job in found} == {(7, 86_400_000, 2 * 86_400_000)}
 
 
 async def test_an_area_brings_its_entities_also_those_that_come_later(

@@ -7,16 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from automations import automate, heard, until_job
+from automations import Actions, automate, heard, until_job
 from custom_components.hubqueue import condition as conditions
 from custom_components.hubqueue.const import DOMAIN
 from custom_components.hubqueue.endings import Endings
 from custom_components.hubqueue.errors import LinkDownError
 from custom_components.hubqueue.hubs import async_hub, async_queue
+from custom_components.hubqueue.trigger import TRIGGERS
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConditionError
 from homeassistant.helpers import condition, trigger
 from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.condition import async_from_config, async_validate_condition_config
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -138,7 +140,7 @@ async def test_dead_letters_are_looked_for_again_after_a_break(
         return await ask(cmd, *arguments, **fields)
 
     monkeypatch.setattr(loaded.runtime_data.client.__class__, "call", breaking)
-    await endings._missed()
+    await endings._missed(endings._last_ms)
     assert [job["id"] for job in told_jobs] == dead
 
 
@@ -150,6 +152,69 @@ async def test_more_endings_than_can_wait_are_said(
     for n in range(2):
         endings._heard({"eventType": "completed", "queue": "mail", "jobId": str(n), "timestamp": 1.0})
     assert "more jobs end than automations can be told of" in caplog.text
+
+
+async def test_more_dead_letters_than_can_wait_are_told_all_the_same(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("custom_components.hubqueue.endings.MOST_BEHIND", 2)
+    told_jobs: list[dict[str, Any]] = []
+    endings = Endings(loaded.runtime_data, None, "failed", told_jobs.append)
+    endings.start()
+    await subscribed(loaded)
+    await call("PUSHB", queue="mail", jobs=[{"name": "send", "maxAttempts": 1}] * 20)
+    jobs = await call("PULLB", queue="mail", count=20, owner="test")
+    fails = zip(jobs["jobs"], jobs["tokens"], strict=True)
+    await asyncio.gather(*(call("FAIL", id=job["id"], token=token, error="no") for job, token in fails))
+    await until(lambda: len(told_jobs) == 20, "all are told")
+    assert len({job["id"] for job in told_jobs}) == 20
+    endings.close()
+
+
+async def test_a_job_that_expires_is_told_with_what_was_in_it(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry
+) -> None:
+    events = await told(hass, "job_expired", "{queue: mail}")
+    await subscribed(loaded)
+    await call("Pause", queue="mail")
+    await hass.services.async_call(
+        DOMAIN, "enqueue", {"queue": "mail", "name": "say", "data": {"message": "Dinner"}, "expires": 1}, blocking=True
+    )
+    await until(lambda: bool(events), "told")
+    job = events[0]["trigger"]["job"]
+    assert (job["name"], job["data"], job["state"]) == ("say", {"message": "Dinner"}, "expired")
+    assert (events[0]["trigger"]["queue"], events[0]["trigger"]["config_entry_id"]) == ("mail", loaded.entry_id)
+    await until_state(hass, "sensor.mail_expired", "1")
+    await until(lambda: hass.states.get("event.mail_outcome").attributes.get("event_type") == "expired", "an event")
+
+
+async def test_what_is_kept_trying_ends_as_a_dead_letter_that_says_why(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry
+) -> None:
+    """As somebody writes it: an automation that fails, and one that tells of dead letters."""
+    Actions(hass)
+    events = heard(hass, "told")
+    await automate(
+        hass,
+        """
+- triggers: [{trigger: hubqueue.job_received, options: {queue: mail}}]
+  actions: [{action: test.bad}]
+- mode: queued
+  triggers: [{trigger: hubqueue.job_dead_lettered, options: {queue: mail}}]
+  actions: [{event: told, event_data: {trigger: '{{ trigger }}'}}]
+""",
+    )
+    await subscribed(loaded)
+    fields = {"queue": "mail", "data": 1, "keep_trying": 1.5, "backoff": {"milliseconds": 100}}
+    await hass.services.async_call(DOMAIN, "enqueue", fields, blocking=True)
+    await until(lambda: bool(events), "told")
+    job = events[0]["trigger"]["job"]
+    assert (job["state"], job["reason"], job["data"]) == ("failed", "ttl_expired", 1)
+    assert job["attempts"] > 1
+    (entry,) = (await call("Dlq", queue="mail"))["entries"]
+    assert entry["attempts"][-1]["error"]
+    assert entry["attempts"][-1]["error"] in job["error"]
+    await until(lambda: any(key[1].startswith("dead_letters") for key in ir.async_get(hass).issues), "a repair")
 
 
 async def test_a_backlog_is_told_once_until_it_was_gone(
@@ -309,9 +374,7 @@ async def test_home_assistant_describes_them(hass: HomeAssistant, loaded: MockCo
     await hass.async_block_till_done()
     triggers = await trigger.async_get_all_descriptions(hass)
     described = {key for key, value in triggers.items() if key.startswith("hubqueue.") and value}
-    assert described == {f"hubqueue.{key}" for key in ("job_received", "job_completed", "job_dead_lettered")} | {
-        f"hubqueue.{key}" for key in ("queue_backlog", "link_down", "link_up")
-    }
+    assert described == {f"hubqueue.{key}" for key in TRIGGERS}
     found = await condition.async_get_all_descriptions(hass)
     assert {key for key, value in found.items() if key.startswith("hubqueue.") and value} == {
         f"hubqueue.{key}" for key in conditions.CONDITIONS

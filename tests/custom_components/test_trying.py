@@ -1,0 +1,110 @@
+"""How long a job is tried that says little or nothing of it, at a real hub."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from itertools import product
+from typing import Any
+
+import pytest
+from custom_components.hubqueue import trying
+from custom_components.hubqueue.const import DOMAIN
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ServiceValidationError
+
+from conftest import Call
+
+DAY_MS = 86_400_000
+
+pytestmark = pytest.mark.usefixtures("loaded")
+
+
+async def enqueued(hass: HomeAssistant, call: Call, **fields: Any) -> dict[str, Any]:
+    """The job at the hub that the action made."""
+    answer = await hass.services.async_call(
+        DOMAIN, "enqueue", {"queue": "mail", "create": True, **fields}, blocking=True, return_response=True
+    )
+    job: dict[str, Any] = (await call("GetJob", id=answer["id"]))["job"]  # type: ignore[index]
+    return job
+
+
+async def test_a_job_is_tried_for_a_day_if_nothing_is_said(hass: HomeAssistant, call: Call) -> None:
+    job = await enqueued(hass, call)
+    assert (job["keepTrying"], job["ttl"]) == (DAY_MS, None)
+    assert job["endsAt"] - job["createdAt"] == DAY_MS
+    assert (job["backoffConfig"]["delay"], job["backoffConfig"]["maxDelay"]) == (2500, 300_000)
+    shown = await hass.services.async_call(
+        DOMAIN, "get_job", {"job_id": job["id"]}, blocking=True, return_response=True
+    )
+    assert shown is not None
+    told: dict[str, Any] = shown["job"]  # type: ignore[assignment]
+    assert told["max_attempts"] is None
+    assert datetime.fromisoformat(told["ends_at"]) - datetime.fromisoformat(told["created_at"]) == trying.DAY
+
+
+async def test_it_survives_the_minute_in_which_devices_are_not_there_yet(hass: HomeAssistant, call: Call) -> None:
+    id = (await enqueued(hass, call))["id"]
+    for _ in range(12):
+        reply = await call("PULL", queue="mail", owner="test")
+        await call("FAIL", id=id, token=reply["token"], error="not there")
+        job = (await call("GetJob", id=id))["job"]
+        assert job["state"] == "delayed"
+        await call("Promote", id=id)
+    assert job["attempts"] == 12
+
+
+@pytest.mark.parametrize("many", [False, True])
+async def test_whatever_is_said_the_hub_takes_it_and_it_ends_as_told(
+    hass: HomeAssistant, call: Call, many: bool
+) -> None:
+    """All that may be said together, for one job and for many."""
+    spans = (None, timedelta(minutes=1), timedelta(days=3), timedelta(days=200))
+    for attempts, keep_trying, expires, delay in product((None, 3), spans, spans, (None, timedelta(minutes=90))):
+        given = {"attempts": attempts, "keep_trying": keep_trying, "expires": expires, "delay": delay}
+        fields = {key: value for key, value in given.items() if value is not None}
+        if delay is not None and timedelta(minutes=1) in (keep_trying, expires):
+            continue  # over before it is due: refused
+        if many:
+            answer = await hass.services.async_call(
+                DOMAIN,
+                "enqueue_many",
+                {"queue": "mail", "create": True, "jobs": [fields]},
+                blocking=True,
+                return_response=True,
+            )
+            job = (await call("GetJob", id=answer["ids"][0]))["job"]  # type: ignore[index]
+        else:
+            job = await enqueued(hass, call, **fields)
+        ends = [trying.milliseconds(each) for each in (keep_trying, expires) if each is not None]
+        if attempts is None and not ends:
+            ends = [trying.milliseconds(trying.DAY + (delay or timedelta()))]
+        assert (job["endsAt"] and job["endsAt"] - job["createdAt"]) == min(ends, default=None), fields
+        if attempts is not None:
+            assert job["maxAttempts"] == attempts
+        if expires is not None and (keep_trying is None or expires < keep_trying):
+            assert job["ttl"] == ends[-1]
+
+
+async def test_a_span_that_is_over_before_the_job_is_due_is_refused_in_words(hass: HomeAssistant, call: Call) -> None:
+    with pytest.raises(ServiceValidationError) as refused:
+        await enqueued(hass, call, delay={"hours": 2}, keep_trying={"hours": 1})
+    assert "keepTrying" in str(refused.value)
+    assert "delay" in str(refused.value)
+
+
+def test_a_day_goes_by_from_when_a_job_is_due() -> None:
+    delay = timedelta(days=2)
+    assert trying.options({"delay": delay})["keepTrying"] == 3 * DAY_MS
+    assert trying.options({"delay": 365 * trying.DAY})["maxAttempts"] == trying.A_DAY_OF_ATTEMPTS
+
+
+def test_what_an_uplink_sends_on_waits_for_as_long_as_an_outage_takes() -> None:
+    assert "keepTrying" not in trying.options({}, forwarded=True)
+    assert trying.options({"keep_trying": trying.DAY}, forwarded=True)["keepTrying"] == DAY_MS
+
+
+def test_a_longer_first_wait_is_not_cut() -> None:
+    wait = trying.options({"backoff": timedelta(minutes=10)})["backoff"]
+    assert (wait["delay"], wait["maxDelay"]) == (300_000, 600_000)
+    wait = trying.options({"backoff": timedelta(minutes=10), "max_backoff": timedelta(minutes=1)})["backoff"]
+    assert wait["maxDelay"] == 60_000
