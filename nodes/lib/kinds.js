@@ -11,6 +11,7 @@ const KINDS = {
   completed: 'completed',
   stalled: 'stalled',
   removed: 'removed',
+  expired: 'expired',
   duplicated: 'duplicate',
   evicted: 'evicted',
   paused: 'paused',
@@ -30,8 +31,8 @@ function kindOf({ eventType, terminal }) {
 
 /** The message of an event. seq counts all events that this node was told, wanted or not: a jump says that some are missing. */
 function eventMessage(event, { kind, seq, server }) {
-  const { queue, jobId, timestamp, error, data, progress, prev, missed } = event;
-  const msg = { topic: kind, payload: defined({ kind, queue, id: jobId || undefined, at: timestamp, seq, error, data, progress, prev, missed }) };
+  const { queue, jobId, timestamp, error, data, progress, prev, missed, name } = event;
+  const msg = { topic: kind, payload: defined({ kind, queue, id: jobId || undefined, at: timestamp, seq, error, data, progress, prev, missed, name }) };
   if (jobId) {
     msg.job = { id: jobId, queue, server };
   }

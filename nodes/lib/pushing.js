@@ -31,6 +31,7 @@ function pushFields({ set, asked = {}, data, topic, whole, job }) {
     maxAttempts: wholeNumber(pick('maxAttempts'), 'maxAttempts'),
     backoff: backoffOf(pick('backoff')),
     ttl: toMs(pick('ttl'), 'ttl'),
+    keepTrying: toMs(pick('keepTrying'), 'keepTrying'),
     ...dedupeOf(pick('dedupe'), key),
     parentId: parent,
     ...relatives(asked.dependsOn),

@@ -1,6 +1,8 @@
 'use strict';
 /** Events of queues for many listeners over one link, which has one subscription: of a queue, or of all (`*`). */
 
+const EVERY_KIND = ['*', 'expired']; // all that the hub tells unasked, and what it tells only to those who name it
+
 class Subscriptions {
   constructor(link) {
     this.link = link;
@@ -31,7 +33,7 @@ class Subscriptions {
       return;
     }
     this.current = wanted;
-    const asked = wanted === null ? this.link.request('UnsubscribeEvents') : this.link.request('SubscribeEvents', { queue: wanted });
+    const asked = wanted === null ? this.link.request('UnsubscribeEvents') : this.link.request('SubscribeEvents', { queue: wanted, kinds: EVERY_KIND });
     asked.catch((error) => {
       for (const { refused } of this.listeners) {
         if (error.code !== 'HQ_OFFLINE') {

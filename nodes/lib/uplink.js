@@ -28,6 +28,8 @@ function endOf({ eventType, terminal }) {
       return 'delivered';
     case 'rejected':
       return 'dead';
+    case 'failed': // the other hub will never take it, or its time to be tried is over
+      return terminal === true ? 'dead' : undefined;
     case 'evicted':
       return 'dropped';
     case 'removed':

@@ -106,6 +106,10 @@ class Queue:
         """Run the dead letters again, oldest first, with all their attempts; how many."""
         return (await self._verbs.retry_dead(self.name, limit=limit)).again
 
+    async def promote(self, *, limit: int | None = None) -> int:
+        """Let what is delayed run now, oldest first, as after an outage; how many jobs."""
+        return await self._verbs.promote_all(self.name, limit=limit)
+
     async def purge_dlq(self) -> int:
         """Delete the dead letters; how many."""
         return await self._verbs.purge(self.name)

@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 @click.option("--run", metavar="ID", help="Go on with a run over a file that was cut off; no line is added twice.")
 @click.option("--priority", type=int, default=0, help="Higher goes first.")
 @click.option("--delay", metavar="TIME", help="Run it in this time: 500ms, 10s, 5m, 2h, 7d.")
-@click.option("--attempts", type=int, default=3, show_default=True, help="How often it may be tried.")
+@click.option("--attempts", type=int, help="How often it may be tried: 3 times, or as long as --keep-trying says.")
+@click.option(
+    "--keep-trying", metavar="TIME", help="Try it so long, as in 1d, however often it fails; then it is dead."
+)
+@click.option("--ttl", metavar="TIME", help="Remove it when it has waited so long, without a word.")
 @click.option("--id", "custom_id", help="An id of your own; a second job with it is not made while the first lives.")
 @click.option("--durable", is_flag=True, help="Answer only when the job survives a power cut.")
 @click.option("--wait", metavar="TIME", help="Wait for its result so long, as in 30s, and print it.")
@@ -41,7 +45,9 @@ def add(
     run: str | None,
     priority: int,
     delay: str | None,
-    attempts: int,
+    attempts: int | None,
+    keep_trying: str | None,
+    ttl: str | None,
     custom_id: str | None,
     durable: bool,
     wait: str | None,
@@ -53,18 +59,24 @@ def add(
     Examples:
       hubqueue add lights '{"room": "kitchen", "on": true}'
       hubqueue add mail "hello" --delay 10m --attempts 5
+      hubqueue add mail "hello" --keep-trying 1d
       hubqueue add render '{"file": "a.stl"}' --wait 60s
       hubqueue add readings --from-file readings.jsonl
 
     A file is checked before: while a line is wrong, nothing is added. Of a pipe what stands before the wrong line is.
     """
     from hubqueue.config.checks import duration_ms
-    from hubqueue.model.job import NewJob, Options
+    from hubqueue.model.job import PLAIN, NewJob, Options, attempts_of
     from hubqueue.model.limits import check_new_job
 
     if from_file is not None and (data is not None or custom_id is not None or wait is not None):
         raise Invalid("--from-file goes with no DATA, --id or --wait")
     delay_ms = _time("--delay", delay, duration_ms()) if delay else 0
+    options = Options(
+        ttl_ms=_time("--ttl", ttl, duration_ms(1)) if ttl else None,
+        keep_trying_ms=_time("--keep-trying", keep_trying, duration_ms(1)) if keep_trying else None,
+        durable=durable,
+    )
     wait_ms = _time("--wait", wait, duration_ms(0, 86_400_000)) if wait else None
 
     if from_file is None and (run is not None or from_line > 1):
@@ -76,9 +88,9 @@ def add(
             data=_encode(value),
             priority=priority,
             delay_ms=delay_ms,
-            max_attempts=attempts,
+            max_attempts=attempts_of(attempts, options),
             custom_id=id,
-            options=Options(durable=True) if durable else None,
+            options=None if options == PLAIN else options,
         )
         check_new_job(made)
         return made

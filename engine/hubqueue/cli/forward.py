@@ -148,11 +148,11 @@ def resume(hub: Hub, name: str) -> None:
     click.echo(f"Resumed {name}.")
 
 
-@forward.command(short_help="Try what waits now at once.")
+@forward.command(short_help="Try what waits or is delayed at once.")
 @click.argument("name")
 @hub_options
 def drain(hub: Hub, name: str) -> None:
-    """Try what waits now at once, whatever its schedule and back-off say."""
+    """Try what waits or is delayed at once, whatever its schedule and back-off say."""
     waiting = _decoded(hub.ask(_asking("ForwarderDrain", name=name)))["waiting"]
     click.echo(f"Draining {name}: {jobs(waiting)}." if waiting else f"{name} has nothing to drain.")
 

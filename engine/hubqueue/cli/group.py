@@ -45,6 +45,7 @@ COMMANDS: Final = {
     "pause": "queues",
     "resume": "queues",
     "delete-queue": "queues",
+    "try-now": "queues",
     "jobs": "jobs",
     "job": "jobs",
     "dlq": "dlq",

@@ -75,10 +75,17 @@ def _row(job: Job) -> list[str]:
         output.escape(job.id),
         output.escape(job.name),
         output.state_text(shown(job.state, job.priority)),
-        f"{job.attempts}/{job.max_attempts}",
+        _tries(job, "/"),
         ago(job.created_at_ms),
         output.escape(show.one_line(job.data)),
     ]
+
+
+def _tries(job: Job, of: str) -> str:
+    """Failed runs so far, of how many, where a number ends it."""
+    from hubqueue.model.job import ENDLESS
+
+    return str(job.attempts) if job.max_attempts == ENDLESS else f"{job.attempts}{of}{job.max_attempts}"
 
 
 @click.command()
@@ -116,7 +123,8 @@ def _details(job: Job) -> Any:
         ("name", output.escape(job.name)),
         ("state", output.state_text(shown(job.state, job.priority))),
         ("priority", str(job.priority) if job.priority else None),
-        ("attempts", f"{job.attempts} of {job.max_attempts}"),
+        ("attempts", _tries(job, " of ")),
+        ("kept until", f"{clock(job.expires_at_ms)}  ({ago(job.expires_at_ms)})" if job.expires_at_ms else None),
         ("stalled", str(job.stall_count) if job.stall_count else None),
         ("lost", str(job.lost_count) if job.lost_count else None),
         ("created", f"{clock(job.created_at_ms)}  ({ago(job.created_at_ms)})"),

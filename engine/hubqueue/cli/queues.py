@@ -1,4 +1,4 @@
-"""`hubqueue queues`, `pause`, `resume` and `delete-queue`."""
+"""`hubqueue queues`, `pause`, `resume`, `delete-queue` and `try-now`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from hubqueue.cli.connect import Hub, hub_options, json_option
+from hubqueue.cli.words import jobs
 
 if TYPE_CHECKING:
     from hubqueue.model.verbs import QueueInfo
@@ -18,7 +19,8 @@ if TYPE_CHECKING:
 def queues(hub: Hub, as_json: bool) -> None:
     """List the queues and their jobs by state.
 
-    FAILED jobs are the dead-letter queue: 'hubqueue dlq list QUEUE' shows why.
+    FAILED jobs are the dead-letter queue: 'hubqueue dlq list QUEUE' shows why. EXPIRED
+    ones were removed since their ttl was over.
 
     \b
     Examples:
@@ -31,9 +33,9 @@ def queues(hub: Hub, as_json: bool) -> None:
     if as_json:
         output.print_json([show.queue_map(info) for info in infos])
         return
-    columns = ("queue", "waiting", "delayed", "active", "completed", "failed", "")
+    columns = ("queue", "waiting", "delayed", "active", "completed", "failed", "expired", "")
     output.print_table(
-        output.table(columns, right=columns[1:6]),
+        output.table(columns, right=columns[1:7]),
         (_row(info) for info in sorted(infos, key=lambda info: info.name)),
         empty="There are no queues yet: 'hubqueue add QUEUE DATA' makes one.",
     )
@@ -51,6 +53,7 @@ def _row(info: QueueInfo) -> list[str]:
         number(counts.active),
         number(counts.completed),
         f"[red]{counts.failed:,}[/]" if counts.failed else number(0),
+        f"[yellow]{info.expired:,}[/]" if info.expired else number(0),
         "[magenta]paused[/]" if info.paused else "",
     ]
 
@@ -95,9 +98,22 @@ def delete_queue(hub: Hub, queue: str, force: bool, yes: bool) -> None:
     if force and not yes:
         from msgspec.structs import astuple
 
-        jobs = sum(astuple(hub.ask(lambda remote: remote.counts(queue))))
-        click.confirm(
-            f"Delete the queue {queue} with {jobs:,} {'job' if jobs == 1 else 'jobs'} for good?", abort=True, err=True
-        )
+        there = sum(astuple(hub.ask(lambda remote: remote.counts(queue))))
+        click.confirm(f"Delete the queue {queue} with {jobs(there)} for good?", abort=True, err=True)
     hub.ask(lambda remote: remote.obliterate(queue, force=force))
     click.echo(f"Queue {queue} is deleted.")
+
+
+@click.command()
+@click.argument("queue")
+@click.option("--limit", type=click.IntRange(1), help="So many at most, the oldest first.")
+@hub_options
+def try_now(hub: Hub, queue: str, limit: int | None) -> None:
+    """Let the delayed jobs of QUEUE run now.
+
+    As when the internet is back: what failed meanwhile waits for its next try, and need not wait any longer. A queue
+    that is forwarded has 'hubqueue forward drain' besides, which tries its link too.
+    """
+    count = hub.ask(lambda remote: remote.promote_all(queue, limit=limit))
+    verb = "runs" if count == 1 else "run"
+    click.echo(f"{jobs(count)} of {queue} {verb} now." if count else f"No job of {queue} is delayed.")

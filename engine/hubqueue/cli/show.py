@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from hubqueue.model.job import Job
+from hubqueue.model.job import ENDLESS, Job
 from hubqueue.model.state import shown
 from hubqueue.model.verbs import Counts, Event, QueueInfo
 from hubqueue.wire.jsondata import readable
@@ -31,13 +31,16 @@ def job_map(job: Job) -> dict[str, Any]:
         "data": readable(job.data),
         "priority": job.priority,
         "attempts": job.attempts,
-        "max_attempts": job.max_attempts,
+        "max_attempts": None if job.max_attempts == ENDLESS else job.max_attempts,
         "created_at_ms": job.created_at_ms,
         "run_at_ms": job.run_at_ms,
         "started_at_ms": job.started_at_ms,
         "finished_at_ms": job.finished_at_ms,
         "owner": job.owner,
         "deadline_ms": job.deadline_ms,
+        "keep_trying_ms": job.options.keep_trying_ms,
+        "ttl_ms": job.options.ttl_ms,
+        "ends_at_ms": job.expires_at_ms,
         "progress": job.progress or None,
         "reason": job.history.reason,
         "error": job.history.error,
@@ -57,7 +60,7 @@ def counts_map(counts: Counts) -> dict[str, int]:
 
 
 def queue_map(info: QueueInfo) -> dict[str, Any]:
-    return {"name": info.name, "is_paused": info.paused, **counts_map(info.counts)}
+    return {"name": info.name, "is_paused": info.paused, **counts_map(info.counts), "expired": info.expired}
 
 
 def event_map(event: Event) -> dict[str, Any]:

@@ -187,6 +187,10 @@ class RemoteHub:
     async def promote(self, id: str) -> None:
         await self._once("Promote", id=id)
 
+    async def promote_all(self, queue: str, *, limit: int | None = None) -> int:
+        wanted = {} if limit is None else {"count": limit}
+        return _count(await self._once("PromoteJobs", queue=queue, **wanted))
+
     async def update(self, id: str, data: bytes) -> None:
         await self.link.request("Update", {"id": id, "data": raw(data)})
 
@@ -297,8 +301,11 @@ class RemoteHub:
         return (await self._ask("GetState", replies.StateReply, id=id)).state
 
     async def _queue_info(self, name: str) -> QueueInfo:
-        counts, paused = await asyncio.gather(self.counts(name), self._ask("IsPaused", replies.PausedReply, queue=name))
-        return QueueInfo(name, paused.paused, counts)
+        counts, paused = await asyncio.gather(
+            self._ask("GetJobCounts", replies.CountsReply, queue=name),
+            self._ask("IsPaused", replies.PausedReply, queue=name),
+        )
+        return QueueInfo(name, paused.paused, counts.value(), int(counts.expired))
 
 
 def _leased(reply: replies.LeaseReply) -> list[Leased]:

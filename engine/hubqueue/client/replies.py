@@ -93,9 +93,10 @@ class HeartbeatReply(msgspec.Struct):
 
 
 class CountsReply(msgspec.Struct):
-    """GetJobCounts."""
+    """GetJobCounts. expired: a hub of ours says it."""
 
     counts: dict[str, float]
+    expired: float = 0
 
     def value(self) -> Counts:
         """The counts as the model has them."""

@@ -17,7 +17,7 @@ from hubqueue.model import limits
 from hubqueue.model.cells import COLUMN_KINDS
 from hubqueue.model.decode import EMPTY, KINDS, NAN, OTHERWISE, Payload
 from hubqueue.model.encoding import codec_of
-from hubqueue.model.job import Dedup, Options
+from hubqueue.model.job import ENDLESS, Dedup, Options, attempts_of
 from hubqueue.model.lines import DELIMITERS
 from hubqueue.model.retry import Backoff
 from hubqueue.model.topic import TopicFilter
@@ -29,6 +29,7 @@ _OPTIONS = (
     "backoff",
     "timeout_ms",
     "ttl_ms",
+    "keep_trying_ms",
     "lifo",
     "durable",
     "dedup",
@@ -57,6 +58,7 @@ def rule() -> Check:
             "backoff": backoff(),
             "timeout": checks.duration_ms(0, limits.MAX_TIMEOUT_MS),
             "ttl": checks.duration_ms(0, limits.MAX_DELAY_MS),
+            "keep_trying": checks.duration_ms(1, limits.MAX_DELAY_MS),
             "lifo": checks.boolean,
             "durable": checks.boolean,
             "dedup": dedup(),
@@ -98,10 +100,11 @@ def words(rule: Rule) -> dict[str, Any]:
         "on_full": rule.on_full,
         "priority": rule.priority,
         "delay": checks.duration_text(rule.delay_ms),
-        "attempts": rule.max_attempts,
+        "attempts": None if rule.max_attempts == ENDLESS else rule.max_attempts,
         "backoff": None if options.backoff is None else _backoff_words(options.backoff),
         "timeout": None if options.timeout_ms is None else checks.duration_text(options.timeout_ms),
         "ttl": None if options.ttl_ms is None else checks.duration_text(options.ttl_ms),
+        "keep_trying": None if options.keep_trying_ms is None else checks.duration_text(options.keep_trying_ms),
         "lifo": options.lifo,
         "durable": options.durable,
         "dedup": None if options.dedup is None else _dedup_words(options.dedup),
@@ -202,9 +205,10 @@ def _payload(clean: dict[str, Any]) -> Payload:
 
 
 def _rule(clean: dict[str, Any]) -> Rule:
-    named = _renamed(clean, delay="delay_ms", attempts="max_attempts", timeout="timeout_ms", ttl="ttl_ms")
+    named = _renamed(clean, delay="delay_ms", timeout="timeout_ms", ttl="ttl_ms", keep_trying="keep_trying_ms")
     options = Options(**{key: named.pop(key) for key in _OPTIONS if key in named})
-    made = Rule(**named, options=options)
+    attempts = attempts_of(named.pop("attempts", None), options)
+    made = Rule(**named, max_attempts=attempts, options=options)
     Routing([made])  # raises what only the whole rule shows, as a {part} the topic does not have
     return made
 

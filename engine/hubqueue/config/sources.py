@@ -17,7 +17,7 @@ from hubqueue.errors import Invalid
 from hubqueue.expression import Condition, Text
 from hubqueue.model import limits
 from hubqueue.model.forwarding import check_forwarder_name
-from hubqueue.model.job import Dedup, Options
+from hubqueue.model.job import Dedup, Options, attempts_of
 from hubqueue.sources.address import check_amqp, check_instance, kafka_address
 from hubqueue.sources.message import NAMES
 from hubqueue.sources.routing import Into, Routing
@@ -29,6 +29,7 @@ _OPTIONS: Final = {
     "backoff": "backoff",
     "timeout": "timeout_ms",
     "ttl": "ttl_ms",
+    "keep_trying": "keep_trying_ms",
     "durable": "durable",
     "dedup": "dedup",
     "remove_on_complete": "remove_on_complete",
@@ -38,7 +39,6 @@ _OPTIONS: Final = {
 _INTO: Final = {"queue": "queue", "job_name": "name", "payload": "payload", "shape": "shape", "where": "where"} | {
     "on_full": "on_full",
     "priority": "priority",
-    "attempts": "max_attempts",
 }
 _LIBRARIES: Final = {"kafka": "aiokafka", "amqp": "aio_pika"}
 
@@ -80,6 +80,7 @@ def source(base: Path) -> Check:
             "backoff": backoff(),
             "timeout": checks.duration_ms(0, limits.MAX_TIMEOUT_MS),
             "ttl": checks.duration_ms(0, limits.MAX_DELAY_MS),
+            "keep_trying": checks.duration_ms(1, limits.MAX_DELAY_MS),
             "durable": checks.boolean,
             "dedup": dedup(),
             "remove_on_complete": checks.boolean,
@@ -200,9 +201,9 @@ def _signed_in(address: str, username: str | None, password: str | None) -> str:
 
 
 def _into(clean: dict[str, Any]) -> Into:
-    options = {target: clean[key] for key, target in _OPTIONS.items() if key in clean}
+    options = Options(**{target: clean[key] for key, target in _OPTIONS.items() if key in clean})
     settings = {target: clean[key] for key, target in _INTO.items() if key in clean}
-    return Into(**settings, options=Options(**options))
+    return Into(**settings, max_attempts=attempts_of(clean.get("attempts"), options), options=options)
 
 
 def _tls(clean: dict[str, Any], scheme: str) -> Tls | None:

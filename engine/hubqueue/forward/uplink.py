@@ -78,7 +78,7 @@ class Uplink:
         self._changed.set()
 
     async def drain(self) -> int:
-        """Try at once what waits now, whatever hours and back-off say; how many jobs that is.
+        """Try at once what waits now or is delayed, whatever hours and back-off say; how many jobs that is.
 
         Errors: WrongState when the forwarder or its queue is paused.
         """
@@ -87,6 +87,9 @@ class Uplink:
         counts = await self._hub.counts(self.plan.queue)
         if counts.paused:
             raise WrongState(f"the queue {self.plan.queue} is paused", hint="resume it first")
+        if counts.delayed:
+            await self._hub.promote_all(self.plan.queue)
+            counts = await self._hub.counts(self.plan.queue)
         self._left = counts.waiting + counts.prioritized + (0 if self._forwarder is None else counts.active)
         if self._forwarder is not None:
             self._forwarder.hurry()

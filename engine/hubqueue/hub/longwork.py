@@ -44,14 +44,18 @@ class LongWork(Core):
         return done
 
     async def promote_all(self, queue: str, *, limit: int | None = None) -> int:
-        """Let the oldest delayed jobs of a queue wait at once; how many."""
+        """Let the oldest delayed jobs of a queue wait at once; how many.
+
+        Each once: one that fails meanwhile and is delayed again does not keep those behind it from their turn.
+        """
         row = self.store.queues.find(queue)
         there = 0 if row is None else row.n[State.DELAYED]
         wanted = there if limit is None else min(there, limit)
-        done = 0
+        done, last = 0, -1
         while done < wanted:
             size = min(SLICE, wanted - done)
-            count = await _told_how_far(self.run(partial(change.promote_some, queue=queue, limit=size)), done)
+            verb = partial(change.promote_some, queue=queue, limit=size, after=last)
+            count, last = await _told_how_far(self.run(verb), done)
             if not count:
                 break
             done += count

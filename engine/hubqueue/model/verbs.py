@@ -42,11 +42,12 @@ class Counts(msgspec.Struct, frozen=True, gc=False):
 
 
 class QueueInfo(msgspec.Struct, frozen=True, gc=False):
-    """One queue as `queues` lists it."""
+    """One queue as `queues` lists it. expired: jobs that their ttl has removed since the queue is there."""
 
     name: str
     paused: bool
     counts: Counts
+    expired: int = 0
 
 
 class Event(msgspec.Struct, frozen=True, gc=False, omit_defaults=True):
@@ -172,6 +173,7 @@ class Verbs(Protocol):
 
     async def cancel(self, id: str, *, active: bool = False) -> None: ...
     async def promote(self, id: str) -> None: ...
+    async def promote_all(self, queue: str, *, limit: int | None = None) -> int: ...
     async def update(self, id: str, data: bytes) -> None: ...
     async def change_priority(self, id: str, priority: int) -> None: ...
     async def change_delay(self, id: str, delay_ms: int) -> None: ...

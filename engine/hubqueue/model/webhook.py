@@ -25,6 +25,7 @@ KINDS: Final = {  # the event of a webhook -> the hub's own
     "job.completed": "completed",
     "job.failed": "failed",
     "job.progress": "progress",
+    "job.expired": "expired",
 }
 NAMES: Final = {kind: name for name, kind in KINDS.items()}
 

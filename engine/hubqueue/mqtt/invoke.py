@@ -16,7 +16,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from hubqueue.broker.message import Message
 from hubqueue.errors import Invalid, Undecodable
-from hubqueue.model.job import PLAIN, NewJob, Options
+from hubqueue.model.job import PLAIN, NewJob, Options, attempts_of
 from hubqueue.model.jsontext import read_json
 from hubqueue.model.limits import check_new_job, check_queue
 from hubqueue.model.outcome import Output
@@ -41,9 +41,10 @@ class Invoke(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="ca
     id: str | None = None
     priority: int = 0
     delay: int = 0
-    attempts: Annotated[int, Meta(ge=1)] = 3
+    attempts: Annotated[int, Meta(ge=1)] | None = None
     timeout: int | None = None
     ttl: int | None = None
+    keep_trying: int | None = None
     durable: bool = False
     response_topic: str | None = None
 
@@ -82,13 +83,18 @@ def read_invoke(message: Message, queue: str) -> tuple[NewJob, Callable[[str], O
         raise Invalid(f"not a valid invoke: {field_text(str(error))}", hint=_FORM) from error
     if invoke.id is not None and invoke.id.startswith("fwd:"):
         raise Invalid("ids that start with fwd: are those of forwarders", hint="choose another id")
-    options = Options(timeout_ms=invoke.timeout, ttl_ms=invoke.ttl, durable=invoke.durable)
+    options = Options(
+        timeout_ms=invoke.timeout,
+        ttl_ms=invoke.ttl,
+        keep_trying_ms=invoke.keep_trying or None,
+        durable=invoke.durable,
+    )
     job = NewJob(
         name=invoke.method,
         data=None if invoke.data is UNSET else encoded(invoke.data),
         priority=invoke.priority,
         delay_ms=invoke.delay,
-        max_attempts=invoke.attempts,
+        max_attempts=attempts_of(invoke.attempts, options),
         custom_id=invoke.id,
         options=None if options == PLAIN else options,
     )

@@ -13,7 +13,7 @@ from typing import Final, Literal
 from hubqueue.errors import Invalid
 from hubqueue.model.dataname import escaped, queue_from_data
 from hubqueue.model.decode import Payload
-from hubqueue.model.job import PLAIN, NewJob, Options
+from hubqueue.model.job import DEFAULT_ATTEMPTS, PLAIN, NewJob, Options
 from hubqueue.model.limits import check_int, check_name, check_new_job, check_queue
 from hubqueue.model.topic import TopicFilter
 
@@ -47,7 +47,7 @@ class Rule:
     on_full: Literal["overflow", "drop"] = "overflow"
     priority: int = 0
     delay_ms: int = 0
-    max_attempts: int = 3
+    max_attempts: int = DEFAULT_ATTEMPTS
     options: Options = PLAIN
 
 

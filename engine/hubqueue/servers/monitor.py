@@ -18,6 +18,7 @@ from hubqueue.servers.query import counts_map, counts_per_priority
 from hubqueue.servers.schedules import shown_schedule
 from hubqueue.wire.commands import monitor as wire
 from hubqueue.wire.commands.session import Stats
+from hubqueue.wire.fields import number
 from hubqueue.wire.jobmap import job_map
 
 MB: Final = 1_000_000
@@ -128,6 +129,7 @@ def all_queues(call: Call, command: wire.DashboardQueues) -> None:
                 "delayed": info.counts.delayed,
                 "active": info.counts.active,
                 "dlq": info.counts.failed,
+                "expired": number(info.expired),
                 "paused": info.paused,
             }
             for info in infos

@@ -16,6 +16,7 @@ from hubqueue.servers.door import Call, Handlers
 from hubqueue.servers.listing import list_page
 from hubqueue.servers.waiting import wait_for_job
 from hubqueue.wire.commands import query as wire
+from hubqueue.wire.fields import number
 from hubqueue.wire.jobmap import queried_job
 
 
@@ -88,7 +89,11 @@ def get_jobs(call: Call, command: wire.GetJobs) -> None:
 
 
 def get_job_counts(call: Call, command: wire.GetJobCounts) -> None:
-    call.run(lambda tx: query.counts(tx, command.queue), lambda counts: {"counts": counts_map(counts)})
+    def shape(found: tuple[Counts, int]) -> dict[str, Any]:
+        counts, expired = found
+        return {"counts": counts_map(counts), "expired": number(expired)}
+
+    call.run(lambda tx: (query.counts(tx, command.queue), query.expired(tx, command.queue)), shape)
 
 
 def counts_map(counts: Counts) -> dict[str, int]:

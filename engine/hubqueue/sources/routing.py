@@ -14,7 +14,7 @@ from hubqueue.expression import Condition, ExpressionFailed, Text
 from hubqueue.hub.verbs.intake import Dead
 from hubqueue.model.dataname import escaped, queue_from_data
 from hubqueue.model.decode import SKIPPED, Payload
-from hubqueue.model.job import PLAIN, Dedup, NewJob, Options
+from hubqueue.model.job import DEFAULT_ATTEMPTS, PLAIN, Dedup, NewJob, Options
 from hubqueue.model.limits import check_int, check_name, check_new_job, check_options, check_queue, check_size
 from hubqueue.model.outcome import Output
 from hubqueue.sources.message import NAMES, Message, encoded, envelope, unread_job, values
@@ -39,7 +39,7 @@ class Into:
     where: str | None = None
     on_full: OnFull = "wait"
     priority: int = 0
-    max_attempts: int = 3
+    max_attempts: int = DEFAULT_ATTEMPTS
     options: Options = PLAIN
 
 

@@ -89,12 +89,16 @@ def oldest_waiting_ms(tx: Tx, queue: QueueRow) -> int | None:
     return value
 
 
-HEADS: Final = f"SELECT seq, flags, priority, {WEIGHT} FROM job WHERE queue = ? AND state = ? ORDER BY seq LIMIT ?"
+HEADS: Final = f"""
+    SELECT seq, flags, priority, {WEIGHT} FROM job WHERE queue = ? AND state = ? AND seq > ? ORDER BY seq LIMIT ?
+"""
 
 
-def heads(tx: Tx, queue_id: int, state: State, limit: int, most_bytes: int = SLICE_BYTES) -> list[tuple[int, int, int]]:
-    """(seq, flags, priority) of the oldest jobs of a state: of a slice, unless more bytes are allowed."""
-    rows = light(tx.execute(HEADS, (queue_id, state, limit)), lambda row: row[3], most_bytes)
+def heads(
+    tx: Tx, queue_id: int, state: State, limit: int, most_bytes: int = SLICE_BYTES, *, after: int = -1
+) -> list[tuple[int, int, int]]:
+    """(seq, flags, priority) of the oldest jobs of a state behind `after`: a slice, unless more bytes are allowed."""
+    rows = light(tx.execute(HEADS, (queue_id, state, after, limit)), lambda row: row[3], most_bytes)
     return [(seq, flags, priority) for seq, flags, priority, _ in rows]
 
 

@@ -55,7 +55,7 @@ async def show(request: web.Request) -> web.Response:
     options = {"limit": SEARCHED} if wanted else {}
     overview = msgspec.to_builtins(await session_of(request).ask("Overview", **options))
     known = alerts(overview)
-    overview["totals"] = {state: overview["totals"][IN_OVERVIEW.get(state, state)] for state in STATES}
+    overview["totals"] = {state: overview["totals"][IN_OVERVIEW.get(state, state)] for state in (*STATES, "expired")}
     for queue in overview["queues"]:
         queue["waiting"] += queue.pop("prioritized")  # one column: what is ready to be taken
     sort = Sort.of(request.query.get("sort", ""))

@@ -28,7 +28,8 @@ async def show(request: web.Request) -> web.Response:
     search = search_of(queue, request.query)
     cursor = request.query.get("cursor") or None
     found = await session.ask("FindJobs", **search.fields(), limit=PAGE, cursor=cursor)
-    counts = (await session.ask("GetJobCounts", queue=queue))["counts"]
+    counted = await session.ask("GetJobCounts", queue=queue)
+    counts = counted["counts"]
     return page(
         request,
         "queue_state.html" if swaps(request) else "queue.html",
@@ -36,6 +37,7 @@ async def show(request: web.Request) -> web.Response:
         search=search,
         counts=counts,
         tiles=_tiles(counts),
+        expired=counted["expired"],
         total=sum(counts.values()),
         paused=(await session.ask("IsPaused", queue=queue))["paused"],
         limits=(await session.ask("GetQueueLimits", queue=queue))["data"]["limits"],
@@ -80,6 +82,7 @@ async def enqueue(request: web.Request) -> web.Response:
         "delay": inputs.duration_ms(form, "delay"),
         "priority": inputs.whole(form, "priority"),
         "maxAttempts": inputs.whole(form, "attempts"),
+        "keepTrying": inputs.duration_ms(form, "keep"),
         "jobId": inputs.text(form, "id") or None,
         "durable": True if inputs.flag(form, "durable") else None,
     }

@@ -22,6 +22,7 @@ import msgspec
 from aiohttp import web
 from markupsafe import Markup, escape
 
+from hubqueue.model.job import ENDLESS
 from hubqueue.ui import formats, visitor
 from hubqueue.ui.assets import asset_path
 from hubqueue.ui.text import Texts, language_of, texts
@@ -69,6 +70,7 @@ def environment() -> jinja2.Environment:
         "ago": _ago,
         "phrase": _phrase,
     }
+    made.globals["endless"] = ENDLESS
     for name in made.list_templates():
         made.get_template(name)
     return made

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from typing import Any, Final
 
 import msgspec
@@ -25,7 +26,6 @@ BLANK: Final[dict[str, Any]] = {
     "zone": None,
     "repeatEvery": None,
     "priority": 0,
-    "maxAttempts": 3,
     "maxLimit": None,
     "preventOverlap": True,
     "skipMissedOnRestart": True,
@@ -69,6 +69,7 @@ async def form(request: web.Request) -> web.Response:
     key = request.query.get("name", "")
     found = (await session_of(request).ask("CronGet", name=key))["cron"] if key else BLANK
     every, pattern = found["repeatEvery"], found["schedule"] or EXAMPLES[0]
+    options = found.get("jobOptions", {})
     zone = found["timezone"] or found["zone"] or await _hub_zone(request)
     return page(
         request,
@@ -77,6 +78,8 @@ async def form(request: web.Request) -> web.Response:
         found=found,
         kind="every" if every is not None else "cron",
         every=inputs.split_ms(every) if every is not None else ("5", "min"),
+        attempts=options.get("maxAttempts", ""),
+        keep=inputs.split_ms(options["keepTrying"]) if "keepTrying" in options else ("", "h"),
         data=payload(found.get("data")),
         examples=EXAMPLES,
         pattern=pattern,
@@ -134,7 +137,7 @@ async def put(request: web.Request) -> web.Response:
         "preventOverlap": None if inputs.flag(given, "no_overlap") else False,
         "skipMissedOnRestart": not inputs.flag(given, "make_up"),
         "skipIfNoWorker": inputs.flag(given, "workers_only"),
-        "jobOptions": {**old.get("jobOptions", {}), "maxAttempts": inputs.whole(given, "attempts", 3)},
+        "jobOptions": _job_options(old.get("jobOptions", {}), given),
         **{name: old[name] for name in ("uniqueKey", "dedup") if name in old},
     }
     if inputs.text(given, "kind") == "every":
@@ -143,6 +146,13 @@ async def put(request: web.Request) -> web.Response:
         fields["schedule"] = inputs.text(given, "cron")
     await session.ask("Cron", **{name: value for name, value in fields.items() if value is not None})
     return done(request, "done.schedule.put", name=key)
+
+
+def _job_options(old: dict[str, Any], given: Mapping[str, object]) -> dict[str, Any]:
+    """Those that the form shows anew, the others as they were; what is left empty is as the hub has it."""
+    shown = {"maxAttempts": inputs.whole(given, "attempts"), "keepTrying": inputs.duration_ms(given, "keep")}
+    kept = {name: value for name, value in old.items() if name not in shown}
+    return kept | {name: value for name, value in shown.items() if value is not None}
 
 
 async def _refuse_known(request: web.Request, key: str) -> None:

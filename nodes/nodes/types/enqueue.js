@@ -52,6 +52,7 @@ module.exports = function register(RED) {
         maxAttempts: plain(config.maxAttempts),
         backoff: toMs(config.backoff, 'back-off', { bare: 's' }),
         ttl: toMs(config.ttl, 'expiry', { bare: 's' }),
+        keepTrying: toMs(config.keepTrying, 'keep trying', { bare: 's' }),
         dedupe: plain(config.dedupe),
         parent: config.parent === true,
       };

@@ -283,3 +283,29 @@ def test_health_says_that_the_hub_takes_jobs(shell: Shell, lonely: Shell) -> Non
     assert shell.json("health")["ready"] is True
     assert "store" in shell("health").stdout
     lonely("health", code=4)
+
+
+def test_a_job_is_kept_trying_and_tried_now(shell: Shell) -> None:
+    id = shell("add", "mail", "hello", "--keep-trying", "1d", "--delay", "1h", "--ttl", "2d").stdout.strip()
+    job = shell.json("job", id)
+    assert (job["keep_trying_ms"], job["ttl_ms"], "max_attempts" in job) == (86_400_000, 172_800_000, False)
+    assert job["ends_at_ms"] == job["created_at_ms"] + 86_400_000
+    assert "kept until" in shell("job", id).stdout
+    assert "1 job of mail runs now." in shell("try-now", "mail").stdout
+    assert shell.json("job", id)["state"] == "waiting"
+    assert "No job of mail is delayed." in shell("try-now", "mail").stdout
+    refused = shell("add", "mail", "x", "--keep-trying", "1h", "--delay", "2h", code=1)
+    assert "ends before the job is due" in refused.stderr
+    assert "Hint" in refused.stderr
+
+
+def test_expired_jobs_are_counted(shell: Shell) -> None:
+    shell("add", "mail", "late", "--ttl", "1ms")
+    shell("add", "mail", "waits")
+
+    def expired() -> bool:
+        (mail,) = shell.json("queues")
+        return (mail["expired"], mail["waiting"]) == (1, 1)
+
+    assert any(expired() for _ in range(10))
+    assert "expired" in shell("queues").stdout

@@ -13,6 +13,7 @@ from hubqueue.forward.breaker import LinkState
 from hubqueue.forward.fleet import Fleet
 from hubqueue.hub.hub import Hub
 from hubqueue.model.hours import Hours
+from hubqueue.model.job import NewJob
 from support.fleet import Edge
 from support.proxy import Proxy, Uplink
 from support.served import Served
@@ -112,3 +113,15 @@ async def test_what_is_paused_is_not_drained(edge: Edge, served_hub: Served) -> 
     await edge.fleet.pause("up", paused=True)
     with pytest.raises(WrongState, match="forwarder up is paused"):
         await edge.fleet.drain("up")
+
+
+async def test_a_drain_runs_what_is_delayed_too(edge: Edge, served_hub: Served) -> None:
+    await edge.hub.enqueue("readings", [NewJob(delay_ms=HOUR_MS), NewJob(delay_ms=HOUR_MS), NewJob()])
+    async with Proxy(served_hub.port) as proxy:
+        await proxy.set(Uplink.REFUSE)
+        await edge.put(f"tcp://127.0.0.1:{proxy.port}", backoff_ms=600_000, backoff_cap_ms=600_000)
+        await edge.shows(lambda status: status.now.link is LinkState.DOWN and (status.now.retry_in_s or 0) > 60)
+        await proxy.set(Uplink.PASS)
+        assert await edge.fleet.drain("up") == 3
+        await edge.shows(lambda status: status.now.forwarded == 3)
+        await edge.shows(lambda status: not status.draining)

@@ -15,7 +15,7 @@ from hubqueue.hooks.post import Refused, Resolver
 from hubqueue.hooks.sender import Sender
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
-from hubqueue.model.job import NewJob
+from hubqueue.model.job import NewJob, Options
 from hubqueue.model.outcome import Complete, Fail, Settlement
 from hubqueue.model.state import State
 from hubqueue.model.webhook import QUEUE, Guard, Webhook
@@ -78,6 +78,15 @@ async def test_every_event_arrives_with_its_facts_and_a_signature(hub: Hub, send
         assert headers["X-Webhook-Event"] == message["event"]
         assert headers["X-Webhook-Timestamp"] == str(message["timestamp"])
         assert headers["X-Webhook-Signature"] == hmac.new(b"s3", content, hashlib.sha256).hexdigest()
+
+
+async def test_an_expired_job_is_told_of_where_that_was_asked_for(hub: Hub, sender: Sender, target: Receiver) -> None:
+    await add(hub, target.url, "job.expired")
+    data = msgspec.msgpack.encode("too late")
+    (late,) = await hub.enqueue("q", [NewJob(name="n", data=data, created_at_ms=1, options=Options(ttl_ms=1))])
+    await until(lambda: len(target.bodies) == 1)
+    (told,) = target.messages
+    assert (told["event"], told["jobId"], told["queue"], told["data"]) == ("job.expired", late, "q", "too late")
 
 
 async def test_a_receiver_that_fails_is_asked_again(hub: Hub, sender: Sender, target: Receiver) -> None:

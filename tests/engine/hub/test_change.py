@@ -8,12 +8,13 @@ from functools import partial
 import pytest
 
 from hubqueue.errors import NotFound, WrongState
+from hubqueue.hub import longwork
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import change, query, queues
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import Dedup, NewJob, Options
-from hubqueue.model.outcome import Complete, Fail, Reject
+from hubqueue.model.outcome import Complete, Fail, Reject, Retry
 from hubqueue.model.state import State
 from hubqueue.model.verbs import Retried
 from hubqueue.store import lists
@@ -380,3 +381,25 @@ async def test_an_obliterated_queue_leaves_no_dependencies_and_no_counter(bench:
 
 async def _is(hub: Hub, sql: str, wanted: tuple[int, ...]) -> bool:
     return bool(await hub.run(lambda tx: tx.execute(sql).fetchone()) == wanted)
+
+
+async def test_each_delayed_job_is_promoted_once_however_soon_it_fails_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As after an outage that is not over: those that fail at once must not take the turns of those behind them."""
+    monkeypatch.setattr(longwork, "SLICE", 2)
+    await bench.add(*"abcdef", delay_ms=60_000, max_attempts=9)
+    tried: list[str] = []
+
+    async def work() -> None:
+        while len(tried) < 6:
+            for leased in await bench.hub.lease("q", owner="w", wait_ms=5000):
+                tried.append(leased.job.name)
+                await bench.end(leased, Retry(60, "no answer"))
+
+    worker = asyncio.create_task(work())
+    await bench.until(lambda: len(bench.hub._waiters.everyone()) == 1)
+    assert await bench.hub.promote_all("q") == 6
+    await worker
+    assert tried == list("abcdef")
+    assert (await bench.hub.counts("q")).delayed == 6

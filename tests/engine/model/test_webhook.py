@@ -66,5 +66,6 @@ def test_events_that_there_are_not_are_named() -> None:
     with pytest.raises(Invalid) as refused:
         check_webhook("http://example.com/", ["job.pushed", "a", "b"], Guard())
     assert refused.value.message == (
-        "Invalid webhook event(s): a, b. Valid: job.pushed, job.started, job.completed, job.failed, job.progress"
+        "Invalid webhook event(s): a, b. Valid: job.pushed, job.started, job.completed, job.failed, job.progress, "
+        "job.expired"
     )

@@ -11,18 +11,21 @@ import pytest
 from hubqueue.broker.message import Message
 from hubqueue.hub.hub import Hub
 from hubqueue.model.decode import Payload
-from hubqueue.model.job import NewJob
+from hubqueue.model.job import ENDLESS, NewJob, Options
 from hubqueue.model.schedule import Schedule
+from hubqueue.model.state import State
 from hubqueue.mqtt.envelope import unread_job
 from hubqueue.mqtt.reroute import RulesAgain
 from hubqueue.mqtt.rules import Rule
 from hubqueue.servers.scopes import ROWS
+from hubqueue.store.queues import EXPIRED
 from hubqueue.ui.deeds import DEEDS
 from hubqueue.ui.job import CHANGES
 from hubqueue.wire.commands import BY_NAME
 from hubqueue.wire.jobmap import JobMap
 from support.furniture import BROKEN, ODD, ODD_ID
 from support.pages import Pages, pages_of
+from support.waiting import until
 
 QUEUE = ("/queues/q", "/queues/q/enqueue", "/queues/q/limits", "/queues/q/sweep/drain")
 OTHERS = ("/dead", "/schedules", "/schedules/form", "/forwarders/form", "/settings", "/settings/tokens/form")
@@ -187,6 +190,44 @@ async def test_data_of_a_schedule_that_json_cannot_say_survives_a_change(pages: 
     assert status == 204, text
     (found,) = await pages.hub.schedules()
     assert (found.data, found.every_ms) == (odd, 300_000)
+
+
+async def test_how_long_a_job_is_tried_is_shown_and_why_it_ended(pages: Pages, hub: Hub) -> None:
+    form = {"name": "say", "data": '"hi"', "keep": "2", "keep_unit": "h", "attempts": "", "priority": "0"}
+    status, _, told = await post(pages, "/queues/q/enqueue", **form)
+    assert status == 204, told
+    (kept,) = (await hub.list_jobs("q")).jobs
+    assert (kept.options.keep_trying_ms, kept.max_attempts) == (7_200_000, ENDLESS)
+    shown = await pages.html(f"/job?id={kept.id}")
+    assert "Is kept trying for" in shown
+    assert "2 h" in shown
+    assert ">Until<" in shown
+    assert str(ENDLESS) not in shown
+    assert str(ENDLESS) not in await pages.html("/queues/q")
+    late = Options(keep_trying_ms=1)
+    (dead,) = await hub.enqueue("q", [NewJob(name="late", created_at_ms=1, max_attempts=ENDLESS, options=late)])
+    await hub.enqueue("q", [NewJob(created_at_ms=1, options=Options(ttl_ms=1))])
+    row = hub.store.queues.by_name["q"]
+    await until(lambda: row.n[State.FAILED] == 1 and row.n[EXPIRED] == 1)
+    page = await pages.html(f"/job?id={dead}")
+    assert "It was not done in its time." in page
+    assert "it was never tried" in page
+    assert "1 job expired" in await pages.html("/queues/q")
+    assert ">expired<" in await pages.html("/")
+
+
+async def test_a_schedule_that_is_kept_trying_keeps_that_in_its_form(pages: Pages, hub: Hub) -> None:
+    form = {"key": "s", "queue": "q", "kind": "every", "every": "1", "every_unit": "h", "keep": "90", "keep_unit": "s"}
+    status, _, told = await post(pages, "/schedules/put", **form, priority="0", attempts="", data="")
+    assert status == 204, told
+    shown = await pages.html("/schedules/form?name=s")
+    assert str(ENDLESS) not in shown
+    assert 'name="keep" inputmode="decimal" value="90"' in shown
+    status, _, told = await post(pages, "/schedules/put", **form, known="1", priority="5", attempts="", data="")
+    assert status == 204, told
+    (stored,) = await hub.schedules()
+    assert stored.options is not None
+    assert (stored.priority, stored.options.keep_trying_ms, stored.max_attempts) == (5, 90_000, ENDLESS)
 
 
 async def test_a_new_schedule_never_replaces_one(pages: Pages) -> None:

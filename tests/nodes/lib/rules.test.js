@@ -9,7 +9,7 @@ const { toMs, brief } = lib('duration');
 const { commandOf } = lib('settlement');
 const { act, ACTIONS } = lib('actions');
 const { kindOf, crossings, eventMessage } = lib('kinds');
-const { forwarderOf, isLike } = lib('uplink');
+const { endOf, forwarderOf, isLike } = lib('uplink');
 const { patternOf } = lib('consumer');
 const { hostsOf } = lib('hosts');
 const http = require('node:http');
@@ -159,8 +159,33 @@ test('events speak the words of the nodes', () => {
   assert.equal(kindOf({ eventType: 'failed', terminal: true }), 'dead');
   assert.equal(kindOf({ eventType: 'failed' }), 'retry');
   assert.equal(kindOf({ eventType: 'waiting' }), undefined);
+  assert.equal(kindOf({ eventType: 'expired' }), 'expired');
   const msg = eventMessage({ eventType: 'pushed', queue: 'q', jobId: 'j', timestamp: 1 }, { kind: 'stored', seq: 3, server: 's' });
   assert.deepEqual(msg, { topic: 'stored', payload: { kind: 'stored', queue: 'q', id: 'j', at: 1, seq: 3 }, job: { id: 'j', queue: 'q', server: 's' } });
+});
+
+test('what is kept trying says for how long', () => {
+  const kept = (set, asked) => pushFields({ set: { queue: 'q', ...set }, asked, data: 1 }).keepTrying;
+  assert.equal(kept({}, {}), undefined);
+  assert.equal(kept({}, { keepTrying: '1d' }), 86_400_000);
+  assert.equal(kept({ keepTrying: 5000 }, { keepTrying: '1d' }), 5000);
+  assert.throws(() => kept({}, { keepTrying: 'long' }), { code: 'HQ_INVALID' });
+});
+
+test('a forwarded message ends as delivered, dead, expired or dropped, and not before', () => {
+  const ends = [
+    [{ eventType: 'forwarded' }, 'delivered'],
+    [{ eventType: 'rejected' }, 'dead'],
+    [{ eventType: 'failed', terminal: true }, 'dead'],
+    [{ eventType: 'failed', terminal: false }, undefined],
+    [{ eventType: 'failed' }, undefined],
+    [{ eventType: 'removed' }, 'expired'],
+    [{ eventType: 'evicted' }, 'dropped'],
+    [{ eventType: 'pulled' }, undefined],
+  ];
+  for (const [event, end] of ends) {
+    assert.equal(endOf(event), end, JSON.stringify(event));
+  }
 });
 
 test('a queue that empties or crosses the threshold is told once', () => {

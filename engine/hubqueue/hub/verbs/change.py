@@ -7,9 +7,9 @@ import msgspec
 from hubqueue.errors import HubqueueError, NotFound, WrongState
 from hubqueue.hub.verbs import rows
 from hubqueue.hub.verbs.available import queued
+from hubqueue.hub.verbs.bury import bury
 from hubqueue.hub.verbs.intake import UNROUTABLE
 from hubqueue.hub.verbs.reroute import reroute
-from hubqueue.hub.verbs.settle import bury
 from hubqueue.hub.verbs.tokens import check_token
 from hubqueue.model.flowdata import replaced
 from hubqueue.model.job import Flag, Job, history_blob
@@ -58,18 +58,18 @@ def promote(tx: Tx, id: str) -> None:
     _move(tx, job, queue, tx.now_ms)
 
 
-def promote_some(tx: Tx, queue: str, limit: int) -> int:
-    """A slice of the oldest delayed jobs of a queue waits at once; how many."""
+def promote_some(tx: Tx, queue: str, limit: int, after: int) -> tuple[int, int]:
+    """A slice of the oldest delayed jobs of a queue behind `after` waits at once: (how many, the last of them)."""
     row = tx.queues.find(queue)
     if row is None:
-        return 0
-    promoted = lists.heads(tx, row.id, State.DELAYED, limit)
+        return 0, after
+    promoted = lists.heads(tx, row.id, State.DELAYED, limit, after=after)
     for seq, flags, priority in promoted:
         tx.count_job(row, State.DELAYED, priority, -1)
         ord = -seq if flags & Flag.LIFO else tx.ord_ms
         changes.move(tx, seq, State.WAITING, ord, tx.now_ms, flags & ~Flag.ABSOLUTE, fence=False)
         queued(tx, row, State.WAITING, priority, tx.now_ms, None)
-    return len(promoted)
+    return len(promoted), promoted[-1][0] if promoted else after
 
 
 def update(tx: Tx, id: str, data: bytes | None) -> None:

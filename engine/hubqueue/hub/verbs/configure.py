@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from hubqueue.hub.verbs import rows
-from hubqueue.hub.verbs.settle import bound_dead
+from hubqueue.hub.verbs.bury import bound_dead
 from hubqueue.model.queue_settings import (
     DlqSettings,
     QueueSettings,

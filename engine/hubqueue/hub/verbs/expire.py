@@ -8,7 +8,8 @@ out.
 from __future__ import annotations
 
 from hubqueue.hub.verbs import rows
-from hubqueue.hub.verbs.settle import bury, timed_out
+from hubqueue.hub.verbs.bury import bury
+from hubqueue.hub.verbs.settle import timed_out
 from hubqueue.model.job import Flag, Job, last_error
 from hubqueue.model.state import State
 from hubqueue.store import changes, jobs

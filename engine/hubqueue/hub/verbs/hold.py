@@ -10,7 +10,8 @@ import msgspec
 
 from hubqueue.errors import LockLost, WrongState
 from hubqueue.hub.verbs import rows
-from hubqueue.hub.verbs.settle import attempt_failed, bury, put_back
+from hubqueue.hub.verbs.bury import bury
+from hubqueue.hub.verbs.settle import attempt_failed, put_back
 from hubqueue.model.job import Flag, Job, decode_options, history_blob
 from hubqueue.model.limits import MAX_ERROR_CHARS, MAX_LEASE_MS, MIN_LEASE_MS
 from hubqueue.model.state import LABELS, State

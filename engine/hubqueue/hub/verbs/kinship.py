@@ -8,7 +8,7 @@ import msgspec
 
 from hubqueue.errors import Invalid, NotFound, PayloadTooLarge, WrongState
 from hubqueue.hub.verbs import flow, rows
-from hubqueue.hub.verbs.settle import tell_parents
+from hubqueue.hub.verbs.bury import tell_parents
 from hubqueue.hub.verbs.tokens import check_token
 from hubqueue.model.flow import Ended
 from hubqueue.model.flowdata import with_parent

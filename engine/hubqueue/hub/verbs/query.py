@@ -10,7 +10,7 @@ from hubqueue.model.job import Job
 from hubqueue.model.state import State
 from hubqueue.model.verbs import Counts, Page, QueueInfo
 from hubqueue.store import ids, lists
-from hubqueue.store.queues import PRIORITIZED, QueueRow
+from hubqueue.store.queues import EXPIRED, PRIORITIZED, QueueRow
 from hubqueue.store.slices import light
 from hubqueue.store.tx import Tx
 
@@ -63,13 +63,19 @@ def counts(tx: Tx, queue: str) -> Counts:
     return Counts() if row is None else _counts(row)
 
 
+def expired(tx: Tx, queue: str) -> int:
+    """Jobs that their ttl has removed since the queue is there."""
+    row = tx.queues.find(queue)
+    return 0 if row is None else row.n[EXPIRED]
+
+
 def is_paused(tx: Tx, queue: str) -> bool:
     row = tx.queues.find(queue)
     return row is not None and row.paused
 
 
 def queues(tx: Tx) -> list[QueueInfo]:
-    return [QueueInfo(row.name, row.paused, _counts(row)) for row in tx.queues.by_name.values()]
+    return [QueueInfo(row.name, row.paused, _counts(row), row.n[EXPIRED]) for row in tx.queues.by_name.values()]
 
 
 def oldest_waiting_ms(tx: Tx, queue: str) -> int | None:

@@ -7,7 +7,7 @@ from typing import Final
 
 from hubqueue.errors import NotFound, WrongState
 from hubqueue.hub.verbs import rows
-from hubqueue.hub.verbs.settle import bound_dead
+from hubqueue.hub.verbs.bury import bound_dead
 from hubqueue.model.job import PLAIN, History, NewJob, flags_of, history_blob, options_blob
 from hubqueue.model.state import State
 from hubqueue.store import jobs, lists, queue_settings

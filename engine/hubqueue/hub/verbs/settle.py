@@ -14,17 +14,16 @@ import msgspec
 from hubqueue.errors import Invalid, LockLost, LockRequired, NotFound, WrongState
 from hubqueue.hub.verbs import flow, repeat, rows, times
 from hubqueue.hub.verbs.available import queued
-from hubqueue.hub.verbs.enqueue import enqueue, evict
+from hubqueue.hub.verbs.bury import bury
+from hubqueue.hub.verbs.enqueue import enqueue
 from hubqueue.model import retry
-from hubqueue.model.flow import Ended
-from hubqueue.model.job import Attempt, Flag, History, Job, OnFailure, Options, history_blob, last_error
+from hubqueue.model.job import Attempt, Flag, History, Job, Options, history_blob, last_error
 from hubqueue.model.limits import MAX_ERROR_CHARS, MAX_HISTORY, MAX_STACK_LINES
 from hubqueue.model.outcome import Blob, Complete, Fail, Outcome, Output, Reject, Release, Retry, Settlement
-from hubqueue.model.state import QUEUED, State
+from hubqueue.model.state import State
 from hubqueue.store import blobs as store_blobs
-from hubqueue.store import flows, ids, jobs, lists
+from hubqueue.store import ids, jobs
 from hubqueue.store.queues import QueueRow
-from hubqueue.store.slices import BATCH_BYTES
 from hubqueue.store.tx import Tally, Tx
 
 Completion = tuple[str, str | None, bytes | None, bool | None]
@@ -227,91 +226,6 @@ def _backoff(options: Options) -> retry.Backoff:
     if options.backoff is not None:
         return options.backoff
     return retry.DEFAULT_BACKOFF if options.keep_trying_ms is None else retry.PATIENT_BACKOFF
-
-
-def bury(
-    tx: Tx,
-    job: Job,
-    queue: QueueRow,
-    history: History,
-    reason: str,
-    error: str | None,
-    *,
-    fence: bool = False,
-    remove: bool | None = None,
-) -> None:
-    """A job becomes a dead letter, and what waits for it is told; the oldest beyond the bound is dropped."""
-    _bury(tx, job, queue, history, reason, error, fence=fence, remove=remove)
-    if job.flags & Flag.DEPENDED and job.options.on_failure is not None:
-        tell_parents(tx, job, error)
-
-
-def tell_parents(tx: Tx, job: Job, error: str | None) -> None:
-    """A child with a failure policy has failed: apply it to those that wait for the child."""
-    falling = [(job, error)]
-    while falling:  # a failure climbs as far as each parent asks for it; trees may be deep
-        child, cause = falling.pop()
-        for edge in flows.on(tx, child.seq):
-            if edge.child and edge.outcome == Ended.PENDING:
-                falling += _tell_parent(tx, child, edge, cause)
-
-
-def _tell_parent(tx: Tx, child: Job, edge: flows.Edge, cause: str | None) -> list[tuple[Job, str | None]]:
-    """Apply the failure of a child; the parent too if it failed by that and its own parents are to be told."""
-    match child.options.on_failure:
-        case OnFailure.CONTINUE:
-            flow.go_on(tx, edge, cause)
-        case OnFailure.IGNORE | OnFailure.REMOVE as policy:
-            flow.ignore_failure(tx, edge, cause, recorded=policy is OnFailure.IGNORE)
-        case OnFailure.FAIL:
-            found = jobs.get(tx, edge.dependent)
-            if found is not None and found[0].state in (*QUEUED, State.WAITING_CHILDREN):
-                parent, queue = found
-                error = _cut(f"Child job {child.id} failed: {cause or ''}")
-                tx.count_job(queue, parent.state, parent.priority, -1)
-                tx.emit("failed", queue.name, parent.id, error=error, data=parent.data)
-                _bury(tx, parent, queue, parent.history, "child_failed", error, fence=False, remove=None)
-                if parent.flags & Flag.DEPENDED and parent.options.on_failure is not None:
-                    return [(parent, error)]
-    return []
-
-
-def _bury(
-    tx: Tx,
-    job: Job,
-    queue: QueueRow,
-    history: History,
-    reason: str,
-    error: str | None,
-    *,
-    fence: bool,
-    remove: bool | None,
-) -> None:
-    rows.notify(tx, job.seq, State.FAILED)
-    tx.tally(queue, Tally.FAILED, 1)
-    if job.flags & ids.IDENTIFIED:
-        ids.finished(tx, [job.seq], gone=False)
-    if bool(job.flags & Flag.REMOVE_ON_FAIL) if remove is None else remove:
-        tx.count(queue, State.FAILED, 1)
-        rows.remove(tx, queue, State.FAILED, [(job.seq, job.flags, job.priority)])
-        return
-    retry_at = None
-    own = tx.queues.settings.get(queue.name)
-    if own is not None and own.dlq is not None:
-        retry_at = own.dlq.next_retry_ms(tx.now_ms, history.retries, reason)
-        if retry_at is not None:
-            tx.due(retry_at)
-    final = msgspec.structs.replace(history, reason=reason, error=error, retry_at_ms=retry_at)
-    jobs.bury(tx, job, history_blob(final), fence=fence, retry_at_ms=retry_at)
-    tx.count(queue, State.FAILED, 1)
-    bound_dead(tx, queue)
-
-
-def bound_dead(tx: Tx, queue: QueueRow) -> None:
-    """Keep the dead letters of a queue within their bound."""
-    over = queue.n[State.FAILED] - tx.bounds(queue.name).max_dead
-    if over > 0:
-        evict(tx, queue, State.FAILED, lists.heads(tx, queue.id, State.FAILED, over, BATCH_BYTES))
 
 
 def _end(tx: Tx, grip: jobs.Grip, outcome: Outcome) -> None:

@@ -133,6 +133,13 @@ class _Figures:
                 (((queue["name"],), counted.get(queue["name"], (0,) * 4)[index]) for queue in queues),
             )
 
+        yield _counter(
+            "hubqueue_jobs_expired",
+            "Jobs that were removed because their ttl was over, since the queue is there",
+            ("queue",),
+            (((queue["name"],), queue["expired"]) for queue in queues),
+        )
+
     def _about_hub(self) -> Iterator[Metric]:
         hub, overview = self._hub, self._overview
         about, storage = overview["hub"], overview["storage"]

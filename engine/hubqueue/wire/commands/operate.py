@@ -77,7 +77,7 @@ class ForwarderResume(Command, tag="ForwarderResume", gc=False, kw_only=True):
 
 
 class ForwarderDrain(Command, tag="ForwarderDrain", gc=False, kw_only=True):
-    """Try what waits now at once, whatever its schedule and back-off say."""
+    """Try at once what waits now or is delayed, whatever its schedule and back-off say."""
 
     name: str = ""
 

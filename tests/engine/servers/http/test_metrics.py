@@ -16,7 +16,7 @@ from hubqueue.config.settings import Config, Forward, GivenToken, HttpDoor, Mqtt
 from hubqueue.forward.destination import HubDestination
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.model.access import Grant, Scope
-from hubqueue.model.job import NewJob
+from hubqueue.model.job import NewJob, Options
 from hubqueue.model.outcome import Complete, Reject, Settlement
 from hubqueue.mqtt.rules import Rule
 from hubqueue.sources.routing import Into
@@ -71,6 +71,7 @@ def of(samples: Samples, name: str, **labels: str) -> float:
 
 async def some_work(app: App) -> None:
     await app.hub.enqueue("a", [NewJob(), NewJob(), NewJob(priority=3), NewJob(delay_ms=60_000)])
+    await app.hub.enqueue("a", [NewJob(created_at_ms=1, options=Options(ttl_ms=1))])
     await app.hub.enqueue("up", [NewJob()])
     first, second = await app.hub.lease("a", 2, owner="w")
     await app.hub.settle([Settlement(first.job.id, first.token, Complete())])
@@ -83,10 +84,11 @@ async def test_the_figures_are_those_of_the_hub(tmp_path: Path) -> None:
         await until(lambda: app.bridge is not None and all(link.up for link in app.bridge.links.values()))
         samples = await scraped(app)
     assert of(samples, "hubqueue_jobs", queue="a", state="waiting") == 1
+    assert of(samples, "hubqueue_jobs_expired_total", queue="a") == 1
     assert of(samples, "hubqueue_jobs", queue="a", state="delayed") == 1
     assert of(samples, "hubqueue_jobs", queue="a", state="completed") == 1
     assert of(samples, "hubqueue_jobs", queue="a", state="failed") == 1
-    assert of(samples, "hubqueue_jobs_enqueued_total", queue="a") == 4
+    assert of(samples, "hubqueue_jobs_enqueued_total", queue="a") == 5
     assert of(samples, "hubqueue_jobs_leased_total", queue="a") == 2
     assert of(samples, "hubqueue_jobs_completed_total", queue="a") == 1
     assert of(samples, "hubqueue_jobs_dead_total", queue="a") == 1

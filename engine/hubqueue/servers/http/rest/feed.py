@@ -37,7 +37,8 @@ Cell = Annotated[str, Meta(min_length=1, max_length=64)]
 class FeedOptions(msgspec.Struct, kw_only=True):
     """Options of the jobs, in the query or as X-Hubqueue-* headers; the query goes first. Times in milliseconds.
 
-    dedup: a deduplication key, kept for dedupttl. explode: a JSON list, or the lines of a text, are a job each.
+    keeptrying: so long, however often it fails. dedup: a deduplication key, kept for dedupttl. explode: a JSON list, or
+    the lines of a text, are a job each.
     kind: what the body is, before its content type. columns: of CSV without a header row, as in `temperature,id:text`.
     otherwise, nan, empty, encoding: how tolerant the reading is, as in a rule of MQTT; timezone, timeunit, times: how
     times are written, as there.
@@ -47,6 +48,8 @@ class FeedOptions(msgspec.Struct, kw_only=True):
     priority: Priority | UnsetType = UNSET
     delay: DelayMs | UnsetType = UNSET
     attempts: Attempts | UnsetType = UNSET
+    ttl: DelayMs | UnsetType = UNSET
+    keeptrying: DelayMs | UnsetType = UNSET
     durable: bool | UnsetType = UNSET
     id: Ref | UnsetType = UNSET
     dedup: Ref | UnsetType = UNSET
@@ -64,7 +67,7 @@ class FeedOptions(msgspec.Struct, kw_only=True):
     times: Annotated[list[Cell], Meta(max_length=100)] | UnsetType = UNSET
 
 
-class Invocation(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+class Invocation(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """What a handler gets, and how. Times in milliseconds. id: under which the same invocation runs once at a time."""
 
     data: Any = UNSET
@@ -74,6 +77,7 @@ class Invocation(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True,
     attempts: Attempts | UnsetType = UNSET
     timeout: TimeoutMs | UnsetType = UNSET
     ttl: DelayMs | UnsetType = UNSET
+    keep_trying: DelayMs | UnsetType = UNSET
     durable: bool | UnsetType = UNSET
 
 
@@ -141,6 +145,8 @@ def _shared(options: FeedOptions) -> Fields:
         "priority": options.priority,
         "delay": options.delay,
         "maxAttempts": options.attempts,
+        "ttl": options.ttl,
+        "keepTrying": options.keeptrying,
         "durable": options.durable,
         "customId": options.id,
         "uniqueKey": options.dedup,

@@ -325,7 +325,7 @@ ROUTES: Final = (
     ),
     _forwarder("pause", "Forward nothing until it is resumed"),
     _forwarder("resume", "Forward again"),
-    _forwarder("drain", "Try what waits now at once"),
+    _forwarder("drain", "Try at once what waits now or is delayed"),
     Route(
         method="GET",
         path="/rules",

@@ -18,7 +18,7 @@ Duration = Annotated[int, Meta(ge=1, le=MAX_DELAY_MS)]
 
 
 class QueueLine(msgspec.Struct, rename="camel"):
-    """A queue and how many jobs of it are in which state."""
+    """A queue and how many jobs of it are in which state; `expired`: how many their `ttl` has removed so far."""
 
     name: str
     paused: bool
@@ -27,6 +27,7 @@ class QueueLine(msgspec.Struct, rename="camel"):
     delayed: int
     active: int
     dlq: int
+    expired: int
 
 
 class Queues(msgspec.Struct):

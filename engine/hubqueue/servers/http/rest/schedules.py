@@ -12,7 +12,7 @@ from hubqueue.servers.http.rest.fields import Name, QueueName
 from hubqueue.servers.http.rest.jobs import JobId
 from hubqueue.servers.http.rest.newjob import BackoffOption
 from hubqueue.servers.http.rest.route import Asked, Route, sent
-from hubqueue.wire.fields import Attempts, BackoffMs, Priority, RepeatMs, TimeoutMs
+from hubqueue.wire.fields import Attempts, BackoffMs, DelayMs, Priority, RepeatMs, TimeoutMs
 
 Pattern = Annotated[str, Meta(min_length=1, max_length=256, description="A cron pattern, with seconds if it has six")]
 
@@ -23,6 +23,8 @@ class RunOptions(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omi
     max_attempts: Attempts | UnsetType = UNSET
     backoff: BackoffMs | BackoffOption | UnsetType = UNSET
     timeout: TimeoutMs | UnsetType = UNSET
+    ttl: DelayMs | UnsetType = UNSET
+    keep_trying: DelayMs | UnsetType = UNSET
     durable: bool | UnsetType = UNSET
 
 
