@@ -15,6 +15,7 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.start import async_at_started
 
 from .attempt import Attempt
+from .comebacks import Comebacks
 from .connection import Message
 from .const import LOGGER
 from .consumer import Consumer
@@ -40,6 +41,7 @@ class Calls:
         self._seal: Seal | None = None
         self._stop: CALLBACK_TYPE | None = None
         self._taken: set[str] = set()
+        self._comebacks = Comebacks(hass, runs)
 
     async def async_start(self) -> CALLBACK_TYPE:
         """Begin when Home Assistant has started: before, nothing would be available."""
@@ -50,7 +52,14 @@ class Calls:
             for queue in seal.queues(self._entry_id):
                 self.take_from(queue)
 
-        return async_at_started(self._hass, started)
+        stop = async_at_started(self._hass, started)
+
+        @callback
+        def stopped() -> None:
+            stop()
+            self._comebacks.clear()
+
+        return stopped
 
     @callback
     def take_from(self, queue: str) -> None:
@@ -61,6 +70,7 @@ class Calls:
 
     async def _run(self, leased: Leased) -> Outcome:
         assert self._seal is not None
+        self._comebacks.forget(leased.id)
         data = leased.job.get("data")
         if not self._seal.is_ours(data):
             return Release(FOREIGN_S, growing=True)  # of another Home Assistant at the same hub
@@ -84,6 +94,7 @@ class Calls:
         await self._note(leased, attempt)
         if await self._superseded(leased):
             return _superseded_by_now(attempt)
+        self._comebacks.wait(leased.id, attempt.waits)
         return Fail(attempt.words(), final=attempt.is_final)
 
     async def _note_as_it_goes(self, leased: Leased, attempt: Attempt) -> None:

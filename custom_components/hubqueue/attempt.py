@@ -19,8 +19,11 @@ from homeassistant.util.async_ import create_eager_task
 from .said import is_final, said
 from .success import LOOK_S, not_so
 from .targets import KEYS, Away, Targets, target_of
+from .watched_calls import watched
 
 MOST_TOLD: Final = 20  # entities of an error: it is for people, who find all of them in the data of the job
+CALL_S: Final = 300.0  # of an entity: one that hangs does not hold the others of the call back for ever
+LONG: Final = ("update",)  # what is installed by a call takes as long as it takes
 GO_AWAY: Final = ("button", "update")  # a device that restarts is away for a while, as it should be
 
 
@@ -104,10 +107,7 @@ class Attempt:
 
     async def _all_at_once(self) -> None:
         """An action that is not done entity by entity."""
-        named, others = self._referenced()
-        problem = self._unavailable(named, others) or await self._do(None)
-        if problem is None:
-            problem = await self._effect(sorted(named | set(filter(self._is_there, others))), None)
+        problem = await self._do(None) or await self._effect(self._expected(), None)
         if problem is not None:
             self.waits[self._action] = problem
 
@@ -120,19 +120,23 @@ class Attempt:
             data = {key: value for key, value in data.items() if key not in KEYS}
             target = {ATTR_ENTITY_ID: list(entity_ids)}
         services = self._hass.services
+        longest_s = None if entity_ids is None or domain in LONG else CALL_S
         try:
-            await services.async_call(
-                domain,
-                name,
-                data,
-                blocking=True,
-                context=self._context,
-                target=target,
-                return_response=services.has_service(domain, name)
-                and services.supports_response(domain, name) is SupportsResponse.ONLY,
-            )
+            # what a scene or a script cannot reach counts too
+            async with asyncio.timeout(longest_s) as limit:
+                with watched(self._context):
+                    await services.async_call(
+                        domain,
+                        name,
+                        data,
+                        blocking=True,
+                        context=self._context,
+                        target=target,
+                        return_response=services.has_service(domain, name)
+                        and services.supports_response(domain, name) is SupportsResponse.ONLY,
+                    )
         except Exception as error:  # whatever an action raises is why it failed
-            why = said(error, self._action)
+            why = f"it did not end within {CALL_S:g} s" if limit.expired() else said(error, self._action)
             final = is_final(error) or isinstance(error, vol.Invalid)
             if entity_ids is not None and len(entity_ids) == 1 and not final and entity_ids[0] not in why:
                 why = f"{entity_ids[0]}: {why}"
@@ -160,24 +164,15 @@ class Attempt:
                 return f"{entity_id} is not available"
         if (success := self._call.get("success")) is None:
             return None
-        problem = not_so(self._hass, success, {"entity_id": about})
-        return problem if problem is None or about is None else f"{about}: {problem}"
+        why = not_so(self._hass, success, {ATTR_ENTITY_ID: about})
+        return why if why is None or about is None else f"{about}: {why}"
 
-    def _referenced(self) -> tuple[set[str], set[str]]:
-        """Entities that are named, and those of areas, devices, floors and labels."""
-        if self._target.get(ATTR_ENTITY_ID) in (ENTITY_MATCH_ALL, ENTITY_MATCH_NONE):
-            return set(), set()
+    def _expected(self) -> list[str]:
+        """Whose state counts for an action that is not done entity by entity."""
+        if "state" not in self._call or self._target.get(ATTR_ENTITY_ID) in (ENTITY_MATCH_ALL, ENTITY_MATCH_NONE):
+            return []
         found = async_extract_referenced_entity_ids(self._hass, TargetSelection(self._target))
-        return set(found.referenced), set(found.indirectly_referenced)
-
-    def _unavailable(self, named: set[str], others: set[str]) -> Away | None:
-        for entity_id in sorted(named):
-            if not self._is_there(entity_id):
-                exists = self._hass.states.get(entity_id) is not None
-                return Away(f"{entity_id} {'is not available' if exists else 'does not exist'}")
-        if others and not any(map(self._is_there, others)):
-            return Away("nothing of the target is available")
-        return None
+        return sorted(found.referenced | set(filter(self._is_there, found.indirectly_referenced)))
 
     def _is_there(self, entity_id: str) -> bool:
         state = self._hass.states.get(entity_id)

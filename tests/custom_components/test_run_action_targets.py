@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from automations import promote, until_at_hub, until_job
-from custom_components.hubqueue import attempt, entity_services, trying
+from custom_components.hubqueue import attempt, comebacks, entity_services, trying
 from custom_components.hubqueue.const import ACTIONS_QUEUE, DOMAIN
 from homeassistant.components.light import LightEntityFeature
 from homeassistant.core import HomeAssistant
@@ -378,6 +378,66 @@ async def test_features_count(hass: HomeAssistant, call: Call, lamps: Lamps) -> 
     assert await failed(call, id) == "nothing of the target exists that light.flash is for"
     id = await run(hass, {"entity_id": "light.one"}, "light.flash")
     assert "light.one does not support" in await failed(call, id)
+
+
+async def test_one_that_comes_back_is_done_at_once(hass: HomeAssistant, call: Call, lamps: Lamps) -> None:
+    """Its back-off is ten minutes here."""
+    id = await run(hass, {"entity_id": ["light.one", "light.two"]}, state="on")
+    await until_job(call, id, state="delayed", attempts=1)
+    await lamps.be("off", "two")
+    await until_job(call, id, state="completed", attempts=1)
+
+
+async def test_calls_that_are_remembered_are_bounded(
+    hass: HomeAssistant, call: Call, lamps: Lamps, loaded: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comebacks, "MOST", 2)
+    ids = [await run(hass, {"entity_id": "light.two"}) for _ in range(3)]
+    for id in ids:
+        await until_job(call, id, state="delayed")
+    waiting = loaded.runtime_data.calls._comebacks._waiting
+    await until(lambda: len(waiting) == 2, "two are remembered")
+    assert await hass.config_entries.async_unload(loaded.entry_id)
+    assert not waiting
+    await lamps.be("off", "two")
+
+
+async def test_one_that_hangs_does_not_hold_the_others_back(
+    hass: HomeAssistant, call: Call, lamps: Lamps, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt, "CALL_S", 0.2)
+    await lamps.be("off", "two")
+    lamps.hang = {"two"}
+    lamps.go.clear()
+    id = await run(hass, {"entity_id": ["light.one", "light.two"]})
+    assert await failed(call, id) == "light.two: it did not end within 0.2 s (done: light.one)"
+    lamps.go.set()
+
+
+async def test_what_a_scene_or_a_script_cannot_reach_counts(hass: HomeAssistant, call: Call, lamps: Lamps) -> None:
+    await lamps.be("off", "two")
+    scene = {"name": "Night", "entities": {"light.one": "on", "light.gone": "on"}}
+    assert await async_setup_component(hass, "scene", {"scene": [scene]})
+    steps = [{"action": "light.turn_on", "target": {"entity_id": name}} for name in ("light.one", "light.two")]
+    assert await async_setup_component(hass, "script", {"script": {"night": {"sequence": steps}}})
+    await hass.async_block_till_done()
+    id = await run(hass, {"entity_id": "scene.night"}, "scene.turn_on")
+    assert "light.gone does not exist" in await failed(call, id)
+    await lamps.be("unavailable", "two")
+    id = await run(hass, {}, "script.night")
+    assert await failed(call, id) == "light.two is not available"
+    await lamps.be("off", "two")
+    await promote(call, id)
+    job = await until_job(call, id, state="completed")
+    assert lamps.calls("two") == ["turn_on"]
+    assert "returnvalue" not in job
+
+
+async def test_what_is_for_those_that_are_away_is_done(hass: HomeAssistant, call: Call, lamps: Lamps) -> None:
+    """An action that is not one of entities may be there for just that."""
+    assert await async_setup_component(hass, "homeassistant", {})
+    id = await run(hass, {}, "homeassistant.update_entity", data={"entity_id": ["light.two"]})
+    await until_job(call, id, state="completed", attempts=0)
 
 
 async def test_a_home_assistant_that_is_not_known_does_all_at_once(

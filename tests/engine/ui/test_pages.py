@@ -12,6 +12,7 @@ from hubqueue.broker.message import Message
 from hubqueue.hub.hub import Hub
 from hubqueue.model.decode import Payload
 from hubqueue.model.job import ENDLESS, NewJob, Options
+from hubqueue.model.outcome import Complete, Retry, Settlement
 from hubqueue.model.schedule import Schedule
 from hubqueue.model.state import State
 from hubqueue.mqtt.envelope import unread_job
@@ -113,6 +114,21 @@ async def test_a_search_by_text_touches_only_what_it_finds(pages: Pages) -> None
     await post(pages, "/queues/q/do/cancel", of="all", name="a", text="xyz")
     page = await pages.hub.list_jobs("q")
     assert [(job.name, job.data) for job in page.jobs] == [("a", b"\xa3abc"), ("b", b"\xa3xyz")]
+
+
+async def test_how_far_a_job_is_stays_on_its_page_until_it_is_completed(pages: Pages) -> None:
+    (id,) = await pages.hub.enqueue("q", [NewJob(max_attempts=3)])
+    (leased,) = await pages.hub.lease("q", owner="w")
+    assert "<progress" in await pages.html(f"/job?id={id}")
+    await pages.hub.progress(id, leased.token, 50, "light.garden is not available")
+    await pages.hub.settle([Settlement(id, leased.token, Retry(600, "no route"))])
+    text = await pages.html(f"/job?id={id}")
+    assert "light.garden is not available" in text
+    assert 'value="50' in text
+    await pages.hub.promote(id)
+    (leased,) = await pages.hub.lease("q", owner="w")
+    await pages.hub.settle([Settlement(id, leased.token, Complete())])
+    assert "<progress" not in await pages.html(f"/job?id={id}")
 
 
 async def test_nothing_ticked_is_told_and_nothing_done(pages: Pages) -> None:

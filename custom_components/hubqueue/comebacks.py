@@ -1,0 +1,79 @@
+"""Calls that wait for entities are tried as soon as one of these is back, and not when their back-off is over.
+
+In memory only: after a restart the back-off alone counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Final
+
+from homeassistant.const import STATE_UNAVAILABLE
+from homeassistant.core import CALLBACK_TYPE, Event, EventStateChangedData, HomeAssistant, State, callback
+from homeassistant.helpers.event import async_track_state_change_event
+
+from .const import LOGGER
+from .errors import HubError
+from .runs import Runs
+
+MOST: Final = 1000  # calls that are remembered; the others have their back-off
+SETTLE_S: Final = 1.0  # a device that has just come back, and a run that has just ended
+TRIES: Final = 3
+
+
+class Comebacks:
+    """Of the calls of one hub."""
+
+    def __init__(self, hass: HomeAssistant, runs: Runs) -> None:
+        self._hass = hass
+        self._runs = runs
+        self._waiting = OrderedDict[str, CALLBACK_TYPE]()
+        self._trying: dict[str, asyncio.Task[None]] = {}
+
+    @callback
+    def forget(self, job: str) -> None:
+        """It is tried now, or never more."""
+        if (stop := self._waiting.pop(job, None)) is not None:
+            stop()
+        if (task := self._trying.pop(job, None)) is not None:
+            task.cancel()
+
+    @callback
+    def clear(self) -> None:
+        for job in [*self._waiting, *self._trying]:
+            self.forget(job)
+
+    @callback
+    def wait(self, job: str, entity_ids: Iterable[str]) -> None:
+        """Try a job once any of those that are away now is back."""
+        away = [each for each in entity_ids if "." in each and not _is_there(self._hass.states.get(each))]
+        self.forget(job)
+        if not away:
+            return
+
+        @callback
+        def changed(event: Event[EventStateChangedData]) -> None:
+            if _is_there(event.data["new_state"]):
+                self.forget(job)
+                task = self._trying[job] = self._runs.spawn(self._try(job), f"try {job}")
+                task.add_done_callback(lambda ended: self._trying.get(job) is ended and self._trying.pop(job))
+
+        self._waiting[job] = async_track_state_change_event(self._hass, away, changed)
+        if len(self._waiting) > MOST:
+            self.forget(next(iter(self._waiting)))
+
+    async def _try(self, job: str) -> None:
+        for _ in range(TRIES):
+            await asyncio.sleep(SETTLE_S)
+            try:
+                await self._runs.client.call("Promote", id=job)
+            except HubError as error:  # its run has not ended yet, or it has gone; else its back-off counts
+                LOGGER.debug("a call is not tried earlier job=%s code=%s", job, error.code)
+            else:
+                return
+
+
+def _is_there(state: State | None) -> bool:
+    return state is not None and state.state != STATE_UNAVAILABLE
