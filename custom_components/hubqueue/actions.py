@@ -31,6 +31,7 @@ OURS: Final = frozenset({"link_down", "store_error", "disk_full", "queue_full", 
 TOLD: Final = frozenset(
     {"link_down", "not_found", "wrong_state", "lock_lost", "queue_full", "disk_full", "forbidden", "duplicate"}
 )
+FORWARDED: Final = "forwarded"  # no field of an action: whether a forwarder sends the jobs of the queue on
 STATES: Final = ("waiting", "prioritized", "delayed", "active", "completed", "failed", "waiting-children")
 
 type Fields = Mapping[str, Any]
@@ -86,7 +87,7 @@ def failure(error: HubError, job_id: str | None = None) -> HomeAssistantError:
     return kind(translation_domain=DOMAIN, translation_key=key, translation_placeholders=told)
 
 
-def job_fields(given: Fields, id_key: str) -> dict[str, Any]:
+def job_fields(given: Fields, id_key: str, *, forwarded: bool) -> dict[str, Any]:
     """The hub's options of a job that an action describes. id_key: PUSH says jobId, PUSHB says customId."""
     fields: dict[str, Any] = {}
     for ours, theirs in (
@@ -105,7 +106,7 @@ def job_fields(given: Fields, id_key: str) -> dict[str, Any]:
             fields[key] = milliseconds(given[key])
     if given.get("replace"):
         fields["dedup"] = {"replace": True}
-    return fields | trying.options(given)
+    return fields | trying.options(given, forwarded=forwarded)
 
 
 def shown(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,12 +136,12 @@ def _time(at_ms: float | None) -> str | None:
 
 
 async def _enqueue(client: HubClient, given: Fields) -> Answer:
-    reply = await client.call("PUSH", queue=given[ATTR_QUEUE], **job_fields(given, "jobId"))
+    reply = await client.call("PUSH", queue=given[ATTR_QUEUE], **job_fields(given, "jobId", forwarded=given[FORWARDED]))
     return {"id": reply["id"]}
 
 
 async def _enqueue_many(client: HubClient, given: Fields) -> Answer:
-    jobs = [job_fields(job, "customId") for job in given["jobs"]]
+    jobs = [job_fields(job, "customId", forwarded=given[FORWARDED]) for job in given["jobs"]]
     reply = await client.call("PUSHB", queue=given[ATTR_QUEUE], jobs=jobs)
     return {"ids": reply["ids"]}
 

@@ -19,6 +19,7 @@ from homeassistant.util.hass_dict import HassKey
 
 from .const import ACTIONS_QUEUE, ATTR_QUEUE, DOMAIN
 from .errors import HubError
+from .uplink import SUBENTRY_UPLINK
 
 if TYPE_CHECKING:
     from .coordinator import HubqueueConfigEntry
@@ -57,6 +58,15 @@ def async_named_here(hass: HomeAssistant, entry: HubqueueConfigEntry) -> set[str
         *(queue for (entry_id, queue), count in named.items() if count > 0 and entry_id in (None, entry.entry_id)),
         *(each.data[ATTR_QUEUE] for each in entry.subentries.values()),
     }
+
+
+@callback
+def async_is_forwarded(entry: HubqueueConfigEntry, queue: str) -> bool:
+    """Whether a forwarder sends its jobs on, as far as that is known."""
+    data = getattr(entry, "runtime_data", None)
+    links = () if data is None else data.coordinator.data.links.values()
+    uplinks = (each.data for each in entry.subentries.values() if each.subentry_type == SUBENTRY_UPLINK)
+    return any(link.queue == queue for link in links) or any(each[ATTR_QUEUE] == queue for each in uplinks)
 
 
 async def async_check_queue(

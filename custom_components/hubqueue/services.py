@@ -8,11 +8,11 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers import service
 
 from . import run_action, worker
-from .actions import ACTIONS, Action, Fields, failure
+from .actions import ACTIONS, FORWARDED, Action, Fields, failure
 from .const import ATTR_CONFIG_ENTRY_ID, ATTR_CREATE, ATTR_FORWARDER, ATTR_QUEUE, DOMAIN
 from .coordinator import HubqueueConfigEntry
 from .errors import HubError
-from .queues import async_check_forwarder, async_check_queue
+from .queues import async_check_forwarder, async_check_queue, async_is_forwarded
 from .rights import async_admins_only
 from .run_action import async_run_action
 from .worker import async_work
@@ -36,6 +36,8 @@ def _register(hass: HomeAssistant, name: str, action: Action) -> None:
             await async_admins_only(hass, call.context, f"{DOMAIN}.{name}")
         entry: HubqueueConfigEntry = service.async_get_config_entry(hass, DOMAIN, call.data.get(ATTR_CONFIG_ENTRY_ID))
         given, typo = await _without_typos(hass, entry, call.data)
+        if ATTR_CREATE in given:  # it makes jobs
+            given = {**given, FORWARDED: async_is_forwarded(entry, given[ATTR_QUEUE])}
         try:
             answer = await action.run(entry.runtime_data.client, given)
         except HubError as error:

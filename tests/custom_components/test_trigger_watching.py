@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from automations import Actions, automate, heard, until_job
+from automations import Actions, automate, heard, until_at_hub, until_job
 from custom_components.hubqueue import condition as conditions
 from custom_components.hubqueue.const import DOMAIN
 from custom_components.hubqueue.endings import Endings
@@ -186,6 +186,24 @@ async def test_a_job_that_expires_is_told_with_what_was_in_it(
     assert (events[0]["trigger"]["queue"], events[0]["trigger"]["config_entry_id"]) == ("mail", loaded.entry_id)
     await until_state(hass, "sensor.mail_expired", "1")
     await until(lambda: hass.states.get("event.mail_outcome").attributes.get("event_type") == "expired", "an event")
+
+
+async def test_what_expires_while_the_link_is_down_is_told_when_it_is_back(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry
+) -> None:
+    events = await told(hass, "job_expired")
+    await subscribed(loaded)
+    await call("Pause", queue="mail")
+    client = loaded.runtime_data.client
+    await client._drop()
+    await call("PUSH", queue="mail", name="say", ttl=1)
+    await until_at_hub(lambda: _expired(call), "it has expired")
+    await until(lambda: bool(events), "told")
+    assert [each["trigger"]["job"]["name"] for each in events] == ["say"]
+
+
+async def _expired(call: Call) -> bool:
+    return any(queue["expired"] for queue in (await call("Overview"))["queues"])
 
 
 async def test_what_is_kept_trying_ends_as_a_dead_letter_that_says_why(

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 from custom_components.hubqueue import trying
 from custom_components.hubqueue.const import DOMAIN
+from flows import add_subentry
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from conftest import Call
 
@@ -98,9 +100,25 @@ def test_a_day_goes_by_from_when_a_job_is_due() -> None:
     assert trying.options({"delay": 365 * trying.DAY})["maxAttempts"] == trying.A_DAY_OF_ATTEMPTS
 
 
-def test_what_an_uplink_sends_on_waits_for_as_long_as_an_outage_takes() -> None:
-    assert "keepTrying" not in trying.options({}, forwarded=True)
-    assert trying.options({"keep_trying": trying.DAY}, forwarded=True)["keepTrying"] == DAY_MS
+@pytest.mark.parametrize("by", ["the hub", "an uplink"])
+async def test_what_a_forwarder_sends_on_waits_for_as_long_as_an_outage_takes(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry, by: str
+) -> None:
+    if by == "the hub":
+        await call("ForwarderPut", name="up", queue="mail", to="tcp://127.0.0.1:9")
+        await loaded.runtime_data.coordinator.async_refresh()
+    else:
+        given = {"queue": "mail", "to": "tcp://127.0.0.1:9", "token": "secret", "schedule": {}, "more": {}}
+        await add_subentry(hass, loaded, "uplink", given)
+    job = await enqueued(hass, call)
+    assert (job["keepTrying"], job["endsAt"], job["maxAttempts"]) == (None, None, trying.A_DAY_OF_ATTEMPTS)
+    job = await enqueued(hass, call, keep_trying={"days": 1})
+    assert job["keepTrying"] == DAY_MS
+    answer = await hass.services.async_call(
+        DOMAIN, "enqueue_many", {"queue": "mail", "jobs": [{"data": 1}]}, blocking=True, return_response=True
+    )
+    job = (await call("GetJob", id=answer["ids"][0]))["job"]  # type: ignore[index]
+    assert job["keepTrying"] is None
 
 
 def test_a_longer_first_wait_is_not_cut() -> None:
