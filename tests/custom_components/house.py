@@ -7,18 +7,27 @@ The garden light is in the area, on the floor, and has the label and the device 
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from typing import Any, override
 
 import yaml
+from homeassistant.components.demo.notify import DemoNotifyEntity
+from homeassistant.components.media_player import MediaPlayerEntity, MediaPlayerEntityFeature, MediaPlayerState
+from homeassistant.components.media_player.const import DATA_COMPONENT as PLAYERS
+from homeassistant.components.notify import DATA_COMPONENT as NOTIFIERS
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import area_registry as ar
+from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import floor_registry as fr
 from homeassistant.helpers import label_registry as lr
+from homeassistant.helpers.entity import Entity
+from homeassistant.helpers.entity_component import EntityComponent
 from homeassistant.setup import async_setup_component
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+LOGGER = logging.getLogger(__name__)
 POWER = "input_boolean.power"
 
 LIGHT = """
@@ -104,3 +113,66 @@ async def power(hass: HomeAssistant, on: bool = True) -> None:
         "input_boolean", "turn_on" if on else "turn_off", {"entity_id": POWER}, blocking=True
     )
     await hass.async_block_till_done()
+
+
+class Phone(DemoNotifyEntity):
+    """Of Home Assistant's demo, which tells of messages by the event "notify"."""
+
+    def show(self, is_there: bool) -> None:
+        self._attr_available = is_there
+        self.async_write_ha_state()
+
+
+async def phone(hass: HomeAssistant) -> Phone:
+    """`notify.phone`."""
+    assert await async_setup_component(hass, "notify", {})
+    made = Phone("phone", "Phone")
+    made.entity_id = "notify.phone"
+    await hass.data[NOTIFIERS].async_add_entities([made])
+    return made
+
+
+class Speaker(MediaPlayerEntity):
+    """Plays until it is told to be idle."""
+
+    _attr_name = "kitchen"
+    _attr_should_poll = False
+    _attr_supported_features = MediaPlayerEntityFeature.PLAY_MEDIA
+
+    def __init__(self) -> None:
+        self._attr_state = MediaPlayerState.IDLE
+        self.played: list[str] = []
+
+    def show(self, state: MediaPlayerState | None) -> None:
+        """None: it is away."""
+        self._attr_available = state is not None
+        self._attr_state = state
+        self.async_write_ha_state()
+
+    @override
+    async def async_play_media(self, media_type: str, media_id: str, **kwargs: Any) -> None:
+        self.played.append(media_id)
+        self.show(MediaPlayerState.PLAYING)
+
+
+class Voice(Entity):
+    """As Home Assistant's own text-to-speech entity does, whose libraries are not here: it lets a player speak."""
+
+    _attr_name = "voice"
+    _attr_should_poll = False
+
+    async def async_speak(self, media_player_entity_id: list[str], message: str) -> None:
+        said = {"entity_id": media_player_entity_id, "media_content_id": message, "media_content_type": "music"}
+        await self.hass.services.async_call("media_player", "play_media", said, blocking=True, context=self._context)
+
+
+async def speak(hass: HomeAssistant) -> Speaker:
+    """`media_player.kitchen`, and `tts.voice` to speak with."""
+    assert await async_setup_component(hass, "media_player", {})
+    speaker = Speaker()
+    await hass.data[PLAYERS].async_add_entities([speaker])
+    voices = EntityComponent[Voice](LOGGER, "tts", hass)
+    fields = {"media_player_entity_id": cv.comp_entity_ids, "message": cv.string}
+    voices.async_register_entity_service("speak", fields, "async_speak")
+    await voices.async_add_entities([Voice()])
+    return speaker

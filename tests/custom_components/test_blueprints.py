@@ -10,19 +10,20 @@ from urllib.parse import quote
 
 import pytest
 import yaml
+from automations import heard, until_job
 from custom_components.hubqueue.const import DOMAIN
 from custom_components.hubqueue.queues import async_name_queue
 from homeassistant.components import automation
 from homeassistant.components.blueprint import Blueprint
-from homeassistant.core import Context, HomeAssistant, ServiceCall
-from homeassistant.exceptions import HomeAssistantError
+from homeassistant.components.media_player import MediaPlayerState
+from homeassistant.core import Context, HomeAssistant
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.script import Script
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 from homeassistant.util import yaml as yaml_util
-from house import furnish, power
+from house import furnish, phone, power, speak
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 from seen import until, until_async
 
@@ -55,19 +56,6 @@ async def use(hass: HomeAssistant, folder: Path, name: str, **inputs: Any) -> No
     assert state.state == "on"
 
 
-def listen(hass: HomeAssistant, domain: str, action: str, fails: int = 0) -> list[dict[str, Any]]:
-    """What an action is called with; the first calls fail."""
-    calls: list[dict[str, Any]] = []
-
-    async def handle(call: ServiceCall) -> None:
-        calls.append(dict(call.data))
-        if len(calls) <= fails:
-            raise HomeAssistantError("the internet is away")
-
-    hass.services.async_register(domain, action, handle)
-    return calls
-
-
 async def until_done(call: Call, queue: str, count: int = 1) -> list[dict[str, Any]]:
     """So many jobs of a queue are completed. One that waits for its next attempt need not."""
     jobs: list[dict[str, Any]] = []
@@ -91,6 +79,16 @@ async def until_dead(call: Call, queue: str) -> dict[str, Any]:
 
     await until_async(dead, f"a dead letter of {queue}")
     return entries[0]
+
+
+async def until_refused(call: Call, queue: str, error: str) -> None:
+    """A job of a queue has failed for this reason, and will be tried again."""
+
+    async def refused() -> bool:
+        jobs = (await call("GetJobs", queue=queue, state=["delayed", "waiting", "active"]))["jobs"]
+        return any(job.get("failedReason") == error for job in jobs)
+
+    await until_async(refused, error)
 
 
 def test_there_are_those_that_the_documentation_names() -> None:
@@ -117,16 +115,22 @@ def test_it_is_a_blueprint_that_can_be_imported(path: Path) -> None:
 async def test_a_notification_is_tried_until_it_is_through(
     hass: HomeAssistant, call: Call, loaded: MockConfigEntry, tmp_path: Path
 ) -> None:
-    told = listen(hass, "notify", "phone", fails=1)
-    notify = [{"action": "notify.phone", "data": {"title": "{{ title }}", "message": "{{ message }}"}}]
+    notifier = await phone(hass)
+    sent = heard(hass, "notify")
+    notifier.show(False)
+    message = {"title": "{{ title }}", "message": "{{ message }}"}
+    notify = [{"action": "notify.send_message", "target": {"entity_id": "notify.phone"}, "data": message}]
     inputs = {"triggers": ON_EVENT, "message": "{{ trigger.event.data.what }} is open", "notify": notify}
     await use(hass, tmp_path, "offline_safe_notification", **inputs)
     hass.bus.async_fire("go", {"what": "The door"})
+    await until_refused(call, "notifications", "notify.phone is not available")
+    assert sent == []
+    notifier.show(True)
     await until_done(call, "notifications")
-    assert told == [{"title": "Home Assistant", "message": "The door is open"}] * 2
+    assert sent == [{"title": "Home Assistant", "message": "The door is open"}]
     await call("PUSH", queue="notifications", data={"message": "from elsewhere"})
     await until_done(call, "notifications", 2)
-    assert told[-1]["message"] == "from elsewhere"
+    assert sent[-1]["message"] == "from elsewhere"
 
 
 async def test_a_notification_that_never_is_through_is_a_dead_letter_of_which_is_told(
@@ -179,49 +183,13 @@ async def test_a_light_is_tried_until_it_is_on(
 async def test_a_light_that_is_not_wanted_any_more_stays_off(
     hass: HomeAssistant, call: Call, loaded: MockConfigEntry, tmp_path: Path
 ) -> None:
-    wanted = [{"condition": "state", "entity_id": "input_boolean.party", "state": "on"}]
-    hass.states.async_set("input_boolean.party", "off")
-    inputs = {"triggers": ON_EVENT, "entities": ["light.garden"], "still_wanted": wanted}
+    await furnish(hass)
+    wanted = [{"condition": "state", "entity_id": "input_boolean.porch", "state": "on"}]
+    inputs = {"triggers": ON_EVENT, "entities": ["light.near"], "still_wanted": wanted}
     await use(hass, tmp_path, "until_it_is_on", **inputs)
-    tries = listen(hass, "homeassistant", "turn_on")
     hass.bus.async_fire("go")
     await until_done(call, "until_it_is_on")
-    assert tries == []
-
-
-async def test_what_waits_is_tried_when_the_internet_is_back(
-    hass: HomeAssistant, call: Call, loaded: MockConfigEntry, tmp_path: Path
-) -> None:
-    assert await async_setup_component(hass, "template", CONNECTION)
-    await call("ForwarderPut", name="up", queue="readings", to="tcp://127.0.0.1:9")
-    await call("PUSH", queue="notifications", data=1, delay=600_000)
-    await call("PUSH", queue="notifications", data=2, maxAttempts=1)
-    reply = await call("PULL", queue="notifications", owner="test")
-    await call("FAIL", id=reply["job"]["id"], token=reply["token"], error="the internet is away")
-    await call("PUSH", queue="other", data=3, delay=600_000)
-    inputs = {"connection": ["binary_sensor.internet"], "steady": {"seconds": 0}, "dead_letters": True}
-    await use(hass, tmp_path, "internet_is_back", **inputs, forwarders=["up"])
-    assert hass.states.is_state("binary_sensor.internet", "off")
-    hass.states.async_set("sensor.wan", "up")
-
-    async def tried() -> bool:
-        return len((await call("GetJobs", queue="notifications", state=["waiting"]))["jobs"]) == 2
-
-    await until_async(tried, "what was delayed and dead waits")
-    assert len((await call("GetJobs", queue="other", state=["delayed"]))["jobs"]) == 1
-
-
-async def test_another_trigger_may_tell_that_it_is_back(
-    hass: HomeAssistant, call: Call, loaded: MockConfigEntry, tmp_path: Path
-) -> None:
-    await call("PUSHB", queue="mail", jobs=[{"data": 1, "delay": 600_000}] * 2)
-    await use(hass, tmp_path, "internet_is_back", triggers=ON_EVENT, queues=["mail"])
-    hass.bus.async_fire("go")
-
-    async def tried() -> bool:
-        return len((await call("GetJobs", queue="mail", state=["waiting"]))["jobs"]) == 2
-
-    await until_async(tried, "what was delayed waits")
+    assert hass.states.get("light.near").state == "off"  # type: ignore[union-attr]
 
 
 async def test_readings_go_into_the_queue_of_an_uplink(
@@ -255,50 +223,58 @@ async def test_readings_go_into_the_queue_of_an_uplink(
 async def test_commands_of_a_burst_run_one_after_the_other(
     hass: HomeAssistant, call: Call, loaded: MockConfigEntry, tmp_path: Path
 ) -> None:
-    calls = listen(hass, "light", "turn_on", fails=1)
-    shell = listen(hass, "shell_command", "bad")
-    await use(hass, tmp_path, "one_command_at_a_time", pause={"milliseconds": 1})
-    for number in range(3):
-        data = {"action": "light.turn_on", "target": {"entity_id": f"light.l{number}"}, "data": {"brightness": 9}}
+    await furnish(hass)
+    ran = heard(hass, "call_service")
+    await call("Pause", queue="mesh")
+    for name, action in (("near", "turn_on"), ("garden", "turn_on"), ("near", "turn_off")):
+        data = {"action": f"light.{action}", "target": {"entity_id": f"light.{name}"}}
         await call("PUSH", queue="mesh", data=data, backoff=60_000)
+    await use(hass, tmp_path, "one_command_at_a_time", pause={"milliseconds": 1})
+    await call("Resume", queue="mesh")
+    await until_done(call, "mesh", 2)
+    await until_refused(call, "mesh", "light.garden is not available")
+    commands = [(each["service"], each["service_data"]["entity_id"]) for each in ran if each["domain"] == "light"]
+    assert commands[0] == ("turn_on", ["light.near"])
+    assert [each for each in commands if each[1] == ["light.near"]] == [commands[0], ("turn_off", ["light.near"])]
+    await power(hass)
     await until_done(call, "mesh", 3)
-    assert [each["entity_id"] for each in calls].count(["light.l0"]) == 2  # the one that failed ran again
-    assert {each["brightness"] for each in calls} == {9}
-    await call("PUSH", queue="mesh", data={"action": "shell_command.bad"}, maxAttempts=1)
+    assert hass.states.get("light.garden").state == "on"  # type: ignore[union-attr]
 
-    async def dead() -> bool:
-        return bool((await call("GetJobs", queue="mesh", state=["failed"]))["jobs"])
 
-    await until_async(dead, "a dead letter")
-    assert shell == []
+async def test_commands_of_other_domains_are_refused(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry, tmp_path: Path
+) -> None:
+    await furnish(hass)
+    await use(hass, tmp_path, "one_command_at_a_time", pause={"milliseconds": 1})
+    data = {"action": "input_boolean.turn_on", "target": {"entity_id": "input_boolean.porch"}}
+    id = (await call("PUSH", queue="mesh", data=data, maxAttempts=1))["id"]
+    await until_job(call, id, state="failed", failedReason="This action is not allowed")
+    assert hass.states.get("input_boolean.porch").state == "off"  # type: ignore[union-attr]
 
 
 async def test_announcements_wait_for_each_other_and_the_important_goes_first(
     hass: HomeAssistant, call: Call, loaded: MockConfigEntry, tmp_path: Path
 ) -> None:
-    said = listen(hass, "tts", "speak")
-    hass.states.async_set("media_player.kitchen", "idle")
+    speaker = await speak(hass)
     await call("Pause", queue="announcements")
     await call("PUSH", queue="announcements", data={"message": "Dinner"})
     await call("PUSH", queue="announcements", data={"message": "Fire"}, priority=10)
     await use(hass, tmp_path, "announcements", player="media_player.kitchen", voice="tts.voice")
     await call("Resume", queue="announcements")
     for number, message in enumerate(("Fire", "Dinner")):
-        await until(lambda number=number: len(said) == number + 1, message)
-        assert said[number]["message"] == message
-        hass.states.async_set("media_player.kitchen", "playing")
-        await hass.async_block_till_done()
-        assert len(said) == number + 1
-        hass.states.async_set("media_player.kitchen", "idle")
+        await until(lambda number=number: len(speaker.played) == number + 1, message)
+        assert speaker.played[number] == message
+        assert len((await call("GetJobs", queue="announcements", state=["completed"]))["jobs"]) == number
+        speaker.show(MediaPlayerState.IDLE)
     await until_done(call, "announcements", 2)
-    assert DOMAIN in hass.config.components
 
 
 async def test_an_announcement_is_tried_as_long_as_it_is_worth_anything(
     hass: HomeAssistant, call: Call, loaded: MockConfigEntry, tmp_path: Path
 ) -> None:
     """The speaker is away for more tries than the hub's own default has."""
-    said = listen(hass, "tts", "speak")
+    speaker = await speak(hass)
+    speaker.show(None)
     await use(hass, tmp_path, "announcements", player="media_player.kitchen", voice="tts.voice")
     fields = {"queue": "announcements", "data": {"message": "Water in the cellar"}, "expires": {"minutes": 10}}
     await hass.services.async_call(DOMAIN, "enqueue", fields, blocking=True)
@@ -310,13 +286,13 @@ async def test_an_announcement_is_tried_as_long_as_it_is_worth_anything(
         return bool(jobs) and jobs[0]["attempts"] >= times
 
     await until_async(lambda: failed(6), "tried six times, and still waiting")
-    hass.states.async_set("media_player.kitchen", "idle")
+    await until_refused(call, "announcements", "media_player.kitchen is not available")
+    speaker.show(MediaPlayerState.IDLE)
     await hass.services.async_call(DOMAIN, "try_now", {"queue": "announcements"}, blocking=True)
-    await until(lambda: bool(said), "said")
-    hass.states.async_set("media_player.kitchen", "playing")
-    await hass.async_block_till_done()
-    hass.states.async_set("media_player.kitchen", "idle")
+    await until(lambda: bool(speaker.played), "said")
+    speaker.show(MediaPlayerState.IDLE)
     await until_done(call, "announcements")
+    assert speaker.played == ["Water in the cellar"]
 
 
 async def test_the_commands_of_the_documentation_do_what_it_says(
