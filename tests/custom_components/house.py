@@ -1,7 +1,7 @@
 """A house of real entities, some of which are away: Home Assistant's own template lights, groups, scenes and scripts.
 
-`light.near` is always there, `light.garden` only while `input_boolean.power` is on, `light.gone` never was;
-`light.deaf` hears only the second command.
+`light.near` is always there, `light.garden` only while `input_boolean.power` is on, and so are `switch.roses`,
+`cover.gate` and `button.restart`; `light.gone` never was. `light.deaf` hears only the second command.
 The garden light is in the area, on the floor, and has the label and the device that are called after it.
 """
 
@@ -48,6 +48,14 @@ OFF_BUTTON = {
     "press": [{"action": "input_boolean.turn_off", "target": {"entity_id": "input_boolean.power"}}],
 }
 
+GATE = {
+    "name": "gate",
+    "unique_id": "gate",
+    "availability": "{{ is_state('input_boolean.power', 'on') }}",
+    "state": "{{ 'open' if is_state('input_boolean.gate', 'on') else 'closed' }}",
+    "open_cover": [{"action": "input_boolean.turn_on", "target": {"entity_id": "input_boolean.gate"}}],
+    "close_cover": [{"action": "input_boolean.turn_off", "target": {"entity_id": "input_boolean.gate"}}],
+}
 DEAF = {
     "name": "deaf",
     "unique_id": "deaf",
@@ -68,7 +76,7 @@ def lights_group(name: str, *members: str) -> dict[str, Any]:
 
 async def furnish(hass: HomeAssistant) -> dict[str, str]:
     """All of it; where the garden light is: the ids of its area, floor, label and device."""
-    helpers = {each: {"initial": False} for each in ("power", "near", "garden", "porch")}
+    helpers = {each: {"initial": False} for each in ("power", "near", "garden", "porch", "roses", "gate")}
     groups = {
         "both": {"entities": ["light.near", "light.garden"]},
         "mixed": {"entities": ["light.near", "input_boolean.porch"]},
@@ -83,7 +91,15 @@ async def furnish(hass: HomeAssistant) -> dict[str, str]:
         "group": groups,
         "light": [lights_group("lamps", "light.near", "light.garden")],
         "counter": {"tries": {}},
-        "template": [{"light": [light("near"), light("garden", WHILE_POWERED), DEAF], "button": [OFF_BUTTON]}],
+        "template": [
+            {
+                "light": [light("near"), light("garden", WHILE_POWERED), DEAF],
+                "switch": [light("roses", WHILE_POWERED)],
+                "cover": [GATE],
+                "button": [OFF_BUTTON],
+            }
+        ],
+        "input_button": {"open_the_gate": {}},
         "scene": scenes,
     }.items():
         assert await async_setup_component(hass, domain, {domain: config}), domain
