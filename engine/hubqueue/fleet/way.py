@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 from typing import Final
 
@@ -61,7 +61,7 @@ class Way:
     @property
     def aside(self) -> int:
         """Records that are set aside."""
-        return len(self._suspects.held())
+        return self._suspects.aside
 
     def put(self, owed: Owed, parcel: Parcel) -> None:
         """The sink is to have this."""
@@ -108,7 +108,9 @@ class Way:
             now_s = time.monotonic()
             suspect = self._suspects.due(now_s) if suspects else None
             if suspect is None:
-                waiting = (each for each in self._owed.values() if not self._suspects.is_aside(each.id))
+                waiting: Iterable[Shipment] = self._owed.values()
+                if self._suspects.aside:
+                    waiting = (each for each in waiting if not self._suspects.is_aside(each.id))
                 batch = list(islice(waiting, self._suspects.limit(self._width.limit)))
                 self._suspects.nobody_waits = not batch and not more
                 if batch and not (len(batch) == 1 and self._suspects.skip(batch[0])):

@@ -16,7 +16,7 @@ Source: engine-rules 26 and 40.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection
 from enum import Enum
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -105,6 +105,11 @@ class Suspects(Generic[L]):
         """Whether this job has broken off before."""
         return id in self._of
 
+    @property
+    def aside(self) -> int:
+        """How many are set aside."""
+        return self._aside
+
     def is_aside(self, id: str) -> bool:
         """Whether this job is set aside."""
         return id in self._of and self._of[id].aside is not None
@@ -138,16 +143,17 @@ class Suspects(Generic[L]):
         """What is set aside, in its order."""
         return [each.aside for each in self._of.values() if each.aside is not None]
 
-    def passed(self, ids: Iterable[str]) -> None:
+    def passed(self, ids: Collection[str]) -> None:
         """The other side has these: they are innocent, and the link was well."""
-        before = self._passed
-        for id in ids:
-            self._passed += 1
-            self.forget(id)
-        if self._passed > before:
-            self._in_vain = self._witnesses = 0
-            self._unseen = 0
-            self._alone_next = max(0, self._alone_next - self._passed + before)
+        if not ids:
+            return
+        self._passed += len(ids)
+        self._in_vain = self._witnesses = 0
+        self._unseen = 0
+        self._alone_next = max(0, self._alone_next - len(ids))
+        if self._of:
+            for id in ids:
+                self.forget(id)
 
     def forget(self, id: str) -> None:
         """It has ended, or was given back."""
