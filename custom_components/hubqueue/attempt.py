@@ -22,6 +22,7 @@ from .targets import KEYS, Away, Targets, target_of
 from .watched_calls import watched
 
 MOST_TOLD: Final = 20  # entities of an error: it is for people, who find all of them in the data of the job
+LONGEST: Final = 2000  # characters; the hub cuts an error at twice as many, and what is done shall be read too
 CALL_S: Final = 300.0  # of an entity: one that hangs does not hold the others of the call back for ever
 LONG: Final = ("update",)  # what is installed by a call takes as long as it takes
 GO_AWAY: Final = ("button", "update")  # a device that restarts is away for a while, as it should be
@@ -58,7 +59,7 @@ class Attempt:
 
     def words(self) -> str:
         """Why it failed, and what of it did not."""
-        text = _some(list(dict.fromkeys(away.why for away in self.waits.values())), "; ")
+        text = _some(list(dict.fromkeys(away.why for away in self.waits.values())), "; ")[:LONGEST]
         return f"{text} (done: {_some(sorted(self.done), ', ')})" if self.done else text
 
     async def run(self) -> None:

@@ -25,7 +25,8 @@ class Told:
 class Lamps:
     """`light.<name>` for each name. told: what they were told, in order. errors: what a lamp answers with.
 
-    works: whether they do it. go: they wait for it, all of them or those that hang.
+    works: whether they do it. go: they wait for it, all of them or those that hang. breaks: who is
+    away before it has answered, without a word.
     """
 
     hass: HomeAssistant
@@ -34,6 +35,7 @@ class Lamps:
     works: bool = True
     go: asyncio.Event = field(default_factory=asyncio.Event)
     hang: set[str] | None = None
+    breaks: dict[str, str] = field(default_factory=dict)
 
     async def make(self, *names: str, unique: bool = True) -> None:
         """Off, and there."""
@@ -79,5 +81,8 @@ class Lamps:
             await self.go.wait()
         if name in self.errors:
             raise self.errors[name]
-        if self.works:
+        if name in self.breaks:
+            self.hass.states.async_set(f"test.{name}", "unavailable")
+            await until_state(self.hass, self.breaks[name], "unavailable")
+        elif self.works:
             self.hass.states.async_set(f"test.{name}", service.removeprefix("turn_"))

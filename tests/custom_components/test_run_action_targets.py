@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -12,12 +13,13 @@ from automations import promote, until_at_hub, until_job
 from custom_components.hubqueue import attempt, comebacks, entity_services, trying
 from custom_components.hubqueue.const import ACTIONS_QUEUE, DOMAIN
 from homeassistant.components.light import LightEntityFeature
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, ServiceCall
 from homeassistant.helpers import area_registry as ar
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import floor_registry as fr
 from homeassistant.helpers import label_registry as lr
+from homeassistant.helpers import service
 from homeassistant.helpers.entity_component import DATA_INSTANCES
 from homeassistant.setup import async_setup_component
 from lamps import Lamps
@@ -412,6 +414,88 @@ async def test_one_that_hangs_does_not_hold_the_others_back(
     id = await run(hass, {"entity_id": ["light.one", "light.two"]})
     assert await failed(call, id) == "light.two: it did not end within 0.2 s (done: light.one)"
     lamps.go.set()
+
+
+async def test_one_that_goes_away_without_a_word_has_not_done_it(hass: HomeAssistant, call: Call, lamps: Lamps) -> None:
+    """Integrations that catch every error do so. A button that restarts its device has worked."""
+    await lamps.be("off", "two")
+    lamps.breaks = {"two": "light.two", "button": "button.restart"}
+    press = [{"action": "test.lamp", "data": {"lamp": "button", "service": "press"}}]
+    there = "{{ not is_state('test.button', 'unavailable') }}"
+    hass.states.async_set("test.button", "on")
+    button = {"name": "restart", "press": press, "availability": there}
+    assert await async_setup_component(hass, "button", {})
+    made = MockConfigEntry(domain="template", title="restart", options={"template_type": "button", **button})
+    made.add_to_hass(hass)
+    assert await hass.config_entries.async_setup(made.entry_id)
+    await until_state(hass, "button.restart", "unknown")
+    id = await run(hass, {"entity_id": ["light.one", "light.two"]}, success_within=0)
+    assert await failed(call, id) == "light.two is not available (done: light.one)"
+    id = await run(hass, {"entity_id": "button.restart"}, "button.press", success_within=0)
+    await until_job(call, id, state="completed", attempts=0)
+    await until_state(hass, "button.restart", "unavailable")
+    assert lamps.calls("button") == ["press"]
+
+
+async def test_an_action_of_a_platform_is_for_its_entities(hass: HomeAssistant, call: Call, lamps: Lamps) -> None:
+    async def blink(entity: Any, _: ServiceCall) -> None:
+        await entity.async_turn_on()
+
+    service.async_register_platform_entity_service(
+        hass, "template", "blink", entity_domain="light", func=blink, schema=None
+    )
+    area = ar.async_get(hass).async_create("Yard")
+    registry = er.async_get(hass)
+    other = registry.async_get_or_create("light", "test", "other", original_name="other", suggested_object_id="other")
+    for entity_id in ("light.one", "light.two", other.entity_id):
+        registry.async_update_entity(entity_id, area_id=area.id)
+    hass.states.async_set("light.other", "unavailable")
+    id = await run(hass, {"area_id": area.id}, "template.blink")
+    assert await failed(call, id) == "light.two is not available (done: light.one)"
+    id = await run(hass, {"entity_id": "light.other"}, "template.blink")
+    job = await until_job(call, id, state="failed")
+    assert job["failedReason"] == "template.blink is not for light.other"
+
+
+NAMES = ("one", "two", "three", "four", "five")
+
+
+@pytest.mark.parametrize("seed", range(3))
+async def test_whoever_is_away_or_fails_each_is_done_once(
+    hass: HomeAssistant, loaded: MockConfigEntry, seed: int
+) -> None:
+    """Lamps that come, go and fail by chance, named in any way, are told until they have done it, and not again."""
+    chance = random.Random(seed)
+    lamps = Lamps(hass)
+    await lamps.make(*NAMES)
+    areas = {name: ar.async_get(hass).async_create(name).id for name in NAMES}
+    for name, area in areas.items():
+        er.async_get(hass).async_update_entity(f"light.{name}", area_id=area)
+    for _ in range(25):
+        lamps.told.clear()
+        meant = chance.sample(NAMES, chance.randint(1, len(NAMES)))
+        by_area = [name for name in meant if chance.random() < 0.5]
+        target = {
+            "area_id": [areas[name] for name in by_area],
+            "entity_id": [f"light.{name}" for name in meant if name not in by_area or chance.random() < 0.3],
+        }
+        call = {"action": "light.turn_on", "data": {}, "target": target, "success_within_s": 0}
+        done: dict[str, str] = {}
+        did: set[str] = set()
+        while len(did) < len(meant):
+            for name in NAMES:
+                await lamps.be(chance.choice(("unavailable", "off", "on")), name)
+            lamps.errors = {name: RuntimeError("no route") for name in NAMES if chance.random() < 0.3}
+            before = len(lamps.told)
+            tried = attempt.Attempt(hass, call | {"ids": {}, "user_id": None}, done)
+            there = {name for name in meant if not hass.states.is_state(f"light.{name}", "unavailable")}
+            await tried.run()
+            now = there - did
+            assert sorted(each.lamp for each in lamps.told[before:]) == sorted(now)
+            did |= now - set(lamps.errors)
+            done = tried.done
+            assert set(done) == {f"light.{name}" for name in did}
+            assert set(tried.waits) == {f"light.{name}" for name in set(meant) - did}
 
 
 async def test_what_a_scene_or_a_script_cannot_reach_counts(hass: HomeAssistant, call: Call, lamps: Lamps) -> None:
