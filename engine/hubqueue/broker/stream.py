@@ -142,7 +142,9 @@ class Stream(aiomqtt.Client):
 
     def _take_split(self) -> Any:
         """Take the packets that were read; the socket if there is room for more, else None."""
-        while self._split and not self._paused and self._client.socket() is not None:
+        if self._client.socket() is None:
+            return None
+        while self._split and not self._paused:
             self._take(self._split.popleft())
         return None if self._paused else self._client.socket()
 
@@ -167,6 +169,8 @@ class Stream(aiomqtt.Client):
         code = self._client._packet_handle()
         if code != paho.MQTT_ERR_SUCCESS:
             self._client._loop_rc_handle(code)
+        if self._client.socket() is None:
+            self._split.clear()  # what came behind the end
 
     def _end(self, error: Exception) -> None:
         """The stream cannot be understood any further."""

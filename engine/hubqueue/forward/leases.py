@@ -107,7 +107,7 @@ class Leases:
         Errors: StoreError.
         """
         if isinstance(self._local, Syncs):
-            await self._local.on_disk(max(leased.job.seq for leased in jobs))
+            await self._local.on_disk(max([leased.job.seq for leased in jobs]))
 
     async def floor(self) -> int | None:
         """The lowest seq of the queue that may still have to be sent; None when it cannot be told."""

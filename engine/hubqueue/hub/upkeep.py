@@ -186,7 +186,7 @@ class Upkeep:
         given = 0
         while count := await self._store.run_freeing(lambda tx: retention.give_back_pages(tx, PAGES, spare=spare)):
             given += count
-            self._store.space.watch()
+            self._store.space.watch(self._store.clock.now_ms())
         return given
 
     async def _follow_clock(self) -> None:

@@ -259,7 +259,7 @@ class Entry:
     async def _until_stored(self, batch: list[Delivery], taken: list[Taken], dead: list[Dead]) -> Placed | None:
         """Store a batch, however often it takes; None: it did not come to that before the end."""
         backoff = Backoff(FIRST_RETRY_S, MAX_RETRY_S)
-        size = sum(len(each.job.data or b"") for each in taken)
+        size = sum([len(each.job.data or b"") for each in taken])
         note = _Note(self, batch)
         held = False
         while True:
@@ -300,7 +300,7 @@ class Entry:
             return
         alive = self.inflight.forget(leaving)
         self._link.acknowledge([each.mid for each in alive])
-        self._stats.acknowledged += sum(not each.copy for each in alive)
+        self._stats.acknowledged += len(alive) - sum([each.copy for each in alive])
         self._read_on()
 
     def _look_idle(self) -> None:

@@ -14,7 +14,7 @@ Rules:
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from enum import IntEnum
+from struct import Struct
 from typing import Final
 from zlib import crc32
 
@@ -23,13 +23,15 @@ from hubqueue.errors import ProtocolError
 from hubqueue.mqtt.subscriptions import Through
 
 _OVERHEAD: Final = 400  # bytes that one held message costs beside its payload
-_ID_BYTES: Final = 2
-_DIGEST_BYTES: Final = 8
-ENTRY_BYTES: Final = _ID_BYTES + _DIGEST_BYTES  # of one packet id in the file
+_ENTRY: Final = Struct(">HII")  # of one packet id in the file: the id, a checksum and the length of what was said
+ENTRY_BYTES: Final = _ENTRY.size
 
 
-class Stage(IntEnum):
-    """How far a message has come; STORED: its jobs are committed, SYNCED: and on the disk."""
+class Stage:
+    """How far a message has come; STORED: its jobs are committed, SYNCED: and on the disk.
+
+    Plain ints: every message passes all of them, and members of an Enum are slow to look up on Python 3.11.
+    """
 
     HELD = 0
     STORED = 1
@@ -42,12 +44,12 @@ class Delivery:
 
     mid: the packet id on the present connection; 0: none. id: the packet id that the session has for it. copy: the same
     message comes through another subscription as well, which counts for it. through: which subscriptions it came
-    through. kept: it made jobs, so its id has to stand in the file.
+    through. kept: it made jobs, so its id has to stand in the file. entry: what stands there.
     """
 
-    __slots__ = ("copy", "digest", "id", "kept", "message", "mid", "size", "stage", "through")
+    __slots__ = ("copy", "entry", "id", "kept", "message", "mid", "size", "stage", "through")
 
-    def __init__(self, id: int, message: Message | None, digest: bytes) -> None:
+    def __init__(self, id: int, message: Message | None, entry: bytes) -> None:
         self.message = message
         self.mid = self.id = id
         self.size = 0 if message is None else len(message.payload) + _OVERHEAD
@@ -55,7 +57,7 @@ class Delivery:
         self.kept = False
         self.copy = False
         self.through: Through = None
-        self.digest = digest
+        self.entry = entry
 
 
 class Inflight:
@@ -75,11 +77,12 @@ class Inflight:
     def recall(self, entries: bytes) -> None:
         """What an earlier process stored and did not acknowledge, as `entries` gave it. The file was synced since."""
         for at in range(0, len(entries), ENTRY_BYTES):
-            id = int.from_bytes(entries[at : at + _ID_BYTES], "big")
-            delivery = Delivery(id, None, entries[at + _ID_BYTES : at + ENTRY_BYTES])
+            entry = entries[at : at + ENTRY_BYTES]
+            id, _, _ = _ENTRY.unpack(entry)
+            delivery = Delivery(id, None, entry)
             delivery.mid, delivery.stage, delivery.kept = 0, Stage.SYNCED, True
             self._former[id] = delivery
-            self._enter(delivery)
+            self._entries[id] = entry
 
     def entries(self) -> bytes:
         """What has to stand in the file: ids of messages whose jobs are there, and that were not acknowledged."""
@@ -100,25 +103,25 @@ class Inflight:
 
         Errors: ProtocolError when the broker uses a packet id for two messages at once.
         """
-        said = digest(message) if message.mid else b""
+        entry = entry_of(message) if message.mid else b""
         if message.mid:
             held = self._former.pop(message.mid, None) if message.redelivered else None
             if self._former and not message.redelivered:
                 self._forget_former()  # brokers send again first: what has not come by now was acknowledged
             if message.mid in self._present:
-                if message.redelivered and self._present[message.mid].digest == said:
+                if message.redelivered and self._present[message.mid].entry == entry:
                     return None  # sent again on the same connection, as old brokers do
                 raise ProtocolError(
                     f"the broker used packet id {message.mid} for two messages at once",
                     hint="nothing is lost: the connection is made anew; a newer version of the broker may not do this",
                 )
             if held is not None:
-                if held.digest == said:
+                if held.entry == entry:
                     held.mid = message.mid
                     self._present[message.mid] = held
                     return None
                 self._entries.pop(message.mid, None)
-        delivery = Delivery(message.mid, message, said)
+        delivery = Delivery(message.mid, message, entry)
         if message.mid:
             self._present[message.mid] = delivery
         else:
@@ -134,8 +137,8 @@ class Inflight:
         """Their jobs are in the open transaction."""
         for delivery in deliveries:
             delivery.stage = Stage.STORED
-            if delivery.kept:
-                self._enter(delivery)
+            if delivery.kept and self.comes_again(delivery):
+                self._entries[delivery.id] = delivery.entry
 
     def unstore(self, deliveries: Iterable[Delivery]) -> None:
         """It was not committed."""
@@ -175,8 +178,8 @@ class Inflight:
         for delivery in deliveries:
             if delivery.stage is Stage.LEAVING:
                 delivery.stage = Stage.SYNCED
-                if delivery.kept:
-                    self._enter(delivery)
+                if delivery.kept and self.comes_again(delivery):
+                    self._entries[delivery.id] = delivery.entry
 
     def forget(self, deliveries: Sequence[Delivery]) -> list[Delivery]:
         """Those of them whose packet ids are alive: to be acknowledged now, and known no more."""
@@ -185,17 +188,13 @@ class Inflight:
             del self._present[delivery.mid]
         return alive
 
-    def _enter(self, delivery: Delivery) -> None:
-        if self.comes_again(delivery):
-            self._entries[delivery.id] = delivery.id.to_bytes(_ID_BYTES, "big") + delivery.digest
-
     def _forget_former(self) -> None:
         for id in self._former:
             self._entries.pop(id, None)
         self._former.clear()
 
 
-def digest(message: Message) -> bytes:
-    """Of what a message says: to be sure, since an id that stands in the file is that of the same message anyway."""
+def entry_of(message: Message) -> bytes:
+    """Its packet id, and a digest of what it says: to be sure, since that id is as a rule of the same message."""
     said = crc32(message.payload, crc32(message.topic.encode()))
-    return (said << 32 | len(message.payload) + message.missing).to_bytes(_DIGEST_BYTES, "big")
+    return _ENTRY.pack(message.mid, said, len(message.payload) + message.missing)

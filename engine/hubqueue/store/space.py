@@ -1,12 +1,11 @@
 """The space that the job file has on its disk: when new jobs are refused, and how a full disk heals.
 
 The reserve says when it is full (store/reserve), the gate keeps the log short then and cuts it (store/gate). The store
-asks `takes` before new jobs; upkeep calls `check` every second, and gives pages back.
+asks the reserve itself, for each verb; upkeep calls `check` every second, and gives pages back.
 """
 
 from __future__ import annotations
 
-from hubqueue.clock import Clock
 from hubqueue.errors import DiskFull
 from hubqueue.store.gate import Gate
 from hubqueue.store.reserve import Reserve
@@ -16,25 +15,15 @@ from hubqueue.store.wal import Wal
 class Space:
     """Of one open store."""
 
-    def __init__(self, reserve: Reserve, wal: Wal, gate: Gate, clock: Clock) -> None:
+    def __init__(self, reserve: Reserve, wal: Wal, gate: Gate) -> None:
         self._reserve = reserve
         self._wal = wal
         self._gate = gate
-        self._clock = clock
 
     @property
     def full(self) -> bool:
         """Whether new jobs are refused, as far as anybody has looked."""
         return self._reserve.full
-
-    @property
-    def short(self) -> bool:
-        """Whether what may be small is to be small."""
-        return self._reserve.short
-
-    def takes(self, size: int) -> bool:
-        """Whether new jobs of so many bytes may be taken."""
-        return self._reserve.takes(self._wal, self._clock.now_ms(), size)
 
     def error(self) -> DiskFull:
         """What is answered to what finds no space."""
@@ -54,12 +43,12 @@ class Space:
     def check(self) -> bool:
         """Take new jobs again once there is space; whether they are refused."""
         self._reserve.check(self._wal.used_bytes())
-        self.watch()
+        self._gate.watch(short=self._reserve.short)
         return self._reserve.full
 
-    def watch(self) -> None:
-        """Look how long the log is: after each commit that wrote something."""
-        self.takes(0)
+    def watch(self, now_ms: int) -> None:
+        """Look how long the log is: after commits that wrote something."""
+        self._reserve.takes(self._wal, now_ms, 0)
         self._gate.watch(short=self._reserve.short)
 
     async def cut(self, *, always: bool = False) -> None:

@@ -78,7 +78,7 @@ class Store:
         self._syncer = Syncer(self._wal, sync_interval_s, self._recovery.begin, seq=self.tx.seqs.next)
         self._recovery.done = self._syncer.recovered
         self._gate = Gate(self._wal, self._checkpointer, self._run_gated, self._explain)
-        self.space = Space(self._reserve, self._wal, self._gate, self.clock)
+        self.space = Space(self._reserve, self._wal, self._gate)
         self._linger_s = linger_s
         self._replies: list[tuple[Reply[Any], Any, bool, int]] = []
         self._gated: deque[_Entry] = deque()
@@ -188,7 +188,7 @@ class Store:
     @property
     def disk_full(self) -> bool:
         """Whether new jobs must be refused for want of disk. Asked in each group that takes some."""
-        return not self.space.takes(self.backlog_bytes)
+        return not self._reserve.takes(self._wal, self.tx.now_ms, self.backlog_bytes)
 
     async def close(self) -> None:
         """Finish what was submitted, sync, and close the file. Safe to call twice."""
@@ -246,7 +246,7 @@ class Store:
             self._give_up(error)
             return
         self._replies.append((reply, result, tx.durable, size))
-        if self.space.full:  # alone: what finds no space fails alone, and the log is cut between
+        if self._reserve.full:  # alone: what finds no space fails alone, and the log is cut between
             self._commit()
 
     def _begin(self, entry: _Entry) -> bool:
@@ -259,7 +259,7 @@ class Store:
         self._changes = self._db.total_changes
         now = self.clock.now_ms()
         self.tx.now_ms = now
-        self.tx.short_of_disk = self.space.short
+        self.tx.short_of_disk = self._reserve.short
         self._ord_ms = self.tx.ord_ms = max(now, self._ord_ms)
         self._loop.call_soon(self._commit)
         if self._lingering:
@@ -318,9 +318,9 @@ class Store:
             self.schedule(due_ms)
         self.evicted += evicted
         self._unwatched += changed
-        if self._unwatched >= WATCH_ROWS or heavy or self.space.full:
+        if self._unwatched >= WATCH_ROWS or heavy or self._reserve.full:
             self._unwatched = 0
-            self.space.watch()
+            self.space.watch(tx.now_ms)
 
     def _give_up(self, error: Exception) -> None:
         """Roll the whole group back and answer every verb of it with the same error."""
@@ -391,7 +391,7 @@ class Store:
 
     def _run_gated(self) -> None:
         """The gate is open again: run what queued up behind it, in order."""
-        if self.space.full:
+        if self._reserve.full:
             self.space.check()
         gated, self._gated = self._gated, deque()
         while gated and not self._gate.closed:

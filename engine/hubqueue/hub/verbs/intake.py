@@ -99,16 +99,15 @@ def _enqueue(tx: Tx, queue: str, group: Sequence[Arrival], placed: Placed) -> No
     ids = enqueue(tx, queue, [arrival.job for arrival in group])
     placed.enqueued += len(group)
     for id, arrival in zip(ids, group, strict=True):
-        _follow(tx, arrival, id, placed)
+        if arrival.follow is not None:
+            _follow(tx, arrival.follow(id), placed)
 
 
-def _follow(tx: Tx, arrival: Arrival, id: str, placed: Placed) -> None:
-    if arrival.follow is not None:
-        output = arrival.follow(id)
-        try:
-            enqueue(tx, output.queue, [output.job])
-        except QueueFull:  # an answer that has no room does not cost its job
-            placed.unanswered += 1
+def _follow(tx: Tx, output: Output, placed: Placed) -> None:
+    try:
+        enqueue(tx, output.queue, [output.job])
+    except QueueFull:  # an answer that has no room does not cost its job
+        placed.unanswered += 1
 
 
 def _place_each(tx: Tx, group: Sequence[Arrival], placed: Placed, lost: list[Dead]) -> None:
@@ -134,4 +133,5 @@ def _put_behind(tx: Tx, group: Sequence[Arrival], placed: Placed) -> None:
             placed.dropped += 1
         else:
             placed.overflowed += 1
-            _follow(tx, arrival, id, placed)
+            if arrival.follow is not None:
+                _follow(tx, arrival.follow(id), placed)
