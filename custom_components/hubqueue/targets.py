@@ -178,11 +178,17 @@ class Targets:
             return self._service
         return entity_service(self._hass, split_entity_id(entity_id)[0], self._name)
 
+    def _is_handed_on(self, entity_id: str) -> bool:
+        """Whether its domain does a generic action in a way of its own, as scripts do."""
+        return self._hass.services.has_service(split_entity_id(entity_id)[0], self._name)
+
     def _is_for(self, entity_id: str) -> bool:
         """Whether an entity that is not named itself is meant."""
         entry, service = self._registry.async_get(entity_id), self._of(entity_id)
-        if service is None or (entry is not None and entry.disabled_by is not None):
+        if entry is not None and entry.disabled_by is not None:
             return False
+        if service is None:
+            return self._is_handed_on(entity_id)
         return service.serves(entity_id, entry) and service.can(self._hass, entity_id, entry)
 
     def _away(self, entity_id: str) -> Away | None:
@@ -195,6 +201,8 @@ class Targets:
             return Away(f"{entity_id} is disabled")
         state = self._hass.states.get(entity_id)
         is_there = state is not None and state.state != STATE_UNAVAILABLE
+        if service is None and is_there and self._is_handed_on(entity_id):
+            return None
         if service is not None and not service.serves(entity_id, entry):
             return Away(f"{self._action} is not for {entity_id}", final=True)
         return Away(f"{self._action} is not for {entity_id}" if is_there else f"{entity_id} is not available")

@@ -15,6 +15,7 @@ from custom_components.hubqueue.const import ACTIONS_QUEUE, DOMAIN
 from homeassistant.components.light import LightEntityFeature
 from homeassistant.core import HomeAssistant, ServiceCall
 from homeassistant.helpers import area_registry as ar
+from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import floor_registry as fr
@@ -522,6 +523,44 @@ async def test_what_is_for_those_that_are_away_is_done(hass: HomeAssistant, call
     assert await async_setup_component(hass, "homeassistant", {})
     id = await run(hass, {}, "homeassistant.update_entity", data={"entity_id": ["light.two"]})
     await until_job(call, id, state="completed", attempts=0)
+
+
+async def test_a_generic_action_is_for_whoever_can_do_it(hass: HomeAssistant, call: Call, lamps: Lamps) -> None:
+    note = [{"action": "test.lamp", "data": {"lamp": "script", "service": "turn_on"}}]
+    house: dict[str, Any] = {
+        "homeassistant": {},
+        "input_boolean": {"flag": {}},
+        "script": {"night": {"sequence": note}},
+        "input_number": {"level": {"min": 0, "max": 9}},
+    }
+    for domain, config in house.items():
+        assert await async_setup_component(hass, domain, {domain: config})
+    entity_ids = ["light.one", "light.two", "input_boolean.flag", "script.night", "input_number.level"]
+    id = await run(hass, {"entity_id": entity_ids}, "homeassistant.turn_on")
+    assert await failed(call, id) == (
+        "homeassistant.turn_on is not for input_number.level; light.two is not available "
+        "(done: input_boolean.flag, light.one, script.night)"
+    )
+    await until(lambda: lamps.calls("script") == ["turn_on"], "the script has run")
+    assert hass.states.is_state("input_boolean.flag", "on")
+
+
+async def test_how_home_assistant_registers_actions_of_entities_is_known(hass: HomeAssistant) -> None:
+    domains = "alarm_control_panel automation button climate cover fan input_boolean lawn_mower light lock notify"
+    domains += " media_player number scene script select siren switch todo update vacuum valve water_heater"
+    for domain in domains.split():
+        assert await async_setup_component(hass, domain, {})
+    found, others = set[str](), set[str]()
+    for domain, services in hass.services.async_services().items():
+        for name, registered in services.items():
+            known = entity_services.entity_service(hass, domain, name)
+            if known is not None:
+                assert known.domains == {domain}
+                found.add(f"{domain}.{name}")
+            elif registered.schema is not None and cv.is_entity_service_schema(registered.schema):
+                others.add(f"{domain}.{name}")
+    assert others == {"scene.delete", "script.toggle", "script.turn_off", "script.turn_on"}  # they do as they like
+    assert {"light.turn_on", "cover.open_cover", "notify.send_message", "vacuum.clean_area"} <= found
 
 
 async def test_a_home_assistant_that_is_not_known_does_all_at_once(
