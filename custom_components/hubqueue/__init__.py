@@ -27,7 +27,7 @@ from .delete_queue import async_delete_queue
 from .entity import hub_device, part_of_device
 from .entity_services import look_for_them
 from .errors import HubError
-from .feeds import Feeds
+from .keeping import async_forget_keeping, async_keeping, async_setup_keeping
 from .runs import DRAIN_S, Runs
 from .services import async_setup_services
 from .subentries import async_forget_subentries, async_start_subentries, workers_of
@@ -46,14 +46,16 @@ PLATFORMS = [
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Actions exist once, whatever entries there are."""
+    """Actions exist once, whatever entries there are; what happens now is kept until a hub is there."""
     async_setup_services(hass)
     look_for_them()
+    await async_setup_keeping(hass)
     return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: HubqueueConfigEntry) -> bool:
     """Open the link to one hub, and show it."""
+    keeping = await async_keeping(hass, entry)
     coordinator = HubqueueCoordinator(hass, entry)
     await coordinator.async_connect()
     try:
@@ -68,7 +70,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HubqueueConfigEntry) -> 
         coordinator.client,
         coordinator,
         runs,
-        Feeds(hass, entry, coordinator.client),
+        keeping,
         workers_of(hass, entry, runs),
         Calls(hass, runs, entry.entry_id),
     )
@@ -76,7 +78,9 @@ async def async_setup_entry(hass: HomeAssistant, entry: HubqueueConfigEntry) -> 
     # queues hang from the hub: its device comes first
     dr.async_get(hass).async_get_or_create(config_entry_id=entry.entry_id, **hub_device(coordinator))
     _remove_stale_devices(hass, entry)
-    await async_start_subentries(hass, entry)
+    keeping.outbox.attach(coordinator.client)
+    entry.async_on_unload(keeping.outbox.detach)
+    async_start_subentries(hass, entry)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
     entry.async_on_unload(coordinator.async_add_listener(lambda: _remove_stale_devices(hass, entry)))
     entry.async_on_unload(repairs.async_watch(hass, entry))
@@ -100,6 +104,7 @@ async def async_unload_entry(hass: HomeAssistant, entry: HubqueueConfigEntry) ->
 
 async def async_remove_entry(hass: HomeAssistant, entry: HubqueueConfigEntry) -> None:
     """What its subentries have left goes too; the hub keeps its jobs."""
+    await async_forget_keeping(hass, entry)
     await async_forget_subentries(hass, entry)
 
 

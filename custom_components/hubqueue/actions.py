@@ -16,6 +16,7 @@ from homeassistant.core import SupportsResponse
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.util import dt as dt_util
+from homeassistant.util.ulid import ulid_now
 
 from . import trying
 from .client import HubClient
@@ -23,13 +24,39 @@ from .connection import QUEUE_S
 from .const import ATTR_CONFIG_ENTRY_ID, ATTR_CREATE, ATTR_FORWARDER, ATTR_QUEUE, DOMAIN
 from .delete_queue import async_delete_queue
 from .errors import HubError
+from .outbox import Outbox
+from .outbox_entry import ONCE, Sent
 from .try_now import async_try_now
 from .trying import milliseconds
 
-OURS: Final = frozenset({"link_down", "store_error", "disk_full", "queue_full", "draining", "busy", "incompatible"})
-# Codes of the hub that have a text of their own.
+# Of these the hub, the link or the disk is the reason, not the caller.
+OURS: Final = frozenset(
+    [
+        "link_down",
+        "store_error",
+        "disk_full",
+        "queue_full",
+        "draining",
+        "busy",
+        "incompatible",
+        "outbox_full",
+        "outbox_disk",
+    ]
+)
+# Codes that have a text of their own.
 TOLD: Final = frozenset(
-    {"link_down", "not_found", "wrong_state", "lock_lost", "queue_full", "disk_full", "forbidden", "duplicate"}
+    [
+        "link_down",
+        "not_found",
+        "wrong_state",
+        "lock_lost",
+        "queue_full",
+        "disk_full",
+        "forbidden",
+        "duplicate",
+        "outbox_full",
+        "outbox_disk",
+    ]
 )
 FORWARDED: Final = "forwarded"  # no field of an action: whether a forwarder sends the jobs of the queue on
 STATES: Final = ("waiting", "prioritized", "delayed", "active", "completed", "failed", "waiting-children")
@@ -64,14 +91,22 @@ def _admins(_: Fields) -> bool:
     return True
 
 
+# What the hub would refuse is refused while it is away, too.
+LENGTHS: Final = {"name": (1, 256), "customId": (1, 1024), "uniqueKey": (1, 1024), "groupId": (1, 256)}
+
+
 @dataclass(frozen=True, slots=True)
 class Action:
-    """One action: its fields, whether it answers, what it does, and whether it is for administrators."""
+    """One action: its fields, whether it answers, and whether it is for administrators.
+
+    What it does: run needs the hub now; put gives jobs to the outbox, whether the hub is there or not.
+    """
 
     fields: Mapping[Any, Any]
-    run: Callable[[HubClient, Fields], Awaitable[Answer]]
+    run: Callable[[HubClient, Fields], Awaitable[Answer]] | None = None
     response: SupportsResponse = SupportsResponse.OPTIONAL
     for_admins: Callable[[Fields], bool] = _anybody
+    put: Callable[[Outbox, Fields], Awaitable[Answer]] | None = None
 
     @property
     def schema(self) -> vol.Schema:
@@ -81,19 +116,19 @@ class Action:
 def failure(error: HubError, job_id: str | None = None) -> HomeAssistantError:
     """What a person is told of an error of the hub. job_id: of the job that it was asked about."""
     kind = HomeAssistantError if error.code in OURS or error.retryable else ServiceValidationError
-    key, told = error.code if error.code in TOLD else "refused", {"error": error.message}
+    key, told = error.code if error.code in TOLD else "refused", {"error": error.message.removeprefix("jobs[0]: ")}
     if key == "not_found" and job_id is not None:
         key, told = "no_job", {"job": job_id}
     return kind(translation_domain=DOMAIN, translation_key=key, translation_placeholders=told)
 
 
-def job_fields(given: Fields, id_key: str, *, forwarded: bool) -> dict[str, Any]:
-    """The hub's options of a job that an action describes. id_key: PUSH says jobId, PUSHB says customId."""
-    fields: dict[str, Any] = {}
+def job_fields(given: Fields, *, forwarded: bool) -> dict[str, Any]:
+    """The job that an action describes, as PUSHB takes it, with an id: it may be sent again. Errors: HubError."""
+    fields: dict[str, Any] = {"customId": f"{ONCE}{ulid_now()}"}
     for ours, theirs in (
         ("name", "name"),
         ("data", "data"),
-        ("job_id", id_key),
+        ("job_id", "customId"),
         ("priority", "priority"),
         ("unique_key", "uniqueKey"),
         ("group", "groupId"),
@@ -106,6 +141,9 @@ def job_fields(given: Fields, id_key: str, *, forwarded: bool) -> dict[str, Any]
             fields[key] = milliseconds(given[key])
     if given.get("replace"):
         fields["dedup"] = {"replace": True}
+    for field, (least, most) in LENGTHS.items():
+        if not least <= len(fields.get(field, "x")) <= most:
+            raise HubError("invalid", f"{field} has {len(fields[field])} characters; it may have {least} to {most}")
     return fields | trying.options(given, forwarded=forwarded)
 
 
@@ -135,15 +173,20 @@ def _time(at_ms: float | None) -> str | None:
     return None if at_ms is None else datetime.fromtimestamp(at_ms / 1000, dt_util.UTC).isoformat()
 
 
-async def _enqueue(client: HubClient, given: Fields) -> Answer:
-    reply = await client.call("PUSH", queue=given[ATTR_QUEUE], **job_fields(given, "jobId", forwarded=given[FORWARDED]))
-    return {"id": reply["id"]}
+async def _enqueue(outbox: Outbox, given: Fields) -> Answer:
+    sent = await outbox.async_put(given[ATTR_QUEUE], [job_fields(given, forwarded=given[FORWARDED])])
+    return {"id": sent.ids[0], **kept_here(sent)}
 
 
-async def _enqueue_many(client: HubClient, given: Fields) -> Answer:
-    jobs = [job_fields(job, "customId", forwarded=given[FORWARDED]) for job in given["jobs"]]
-    reply = await client.call("PUSHB", queue=given[ATTR_QUEUE], jobs=jobs)
-    return {"ids": reply["ids"]}
+async def _enqueue_many(outbox: Outbox, given: Fields) -> Answer:
+    jobs = [job_fields(job, forwarded=given[FORWARDED]) for job in given["jobs"]]
+    sent = await outbox.async_put(given[ATTR_QUEUE], jobs)
+    return {"ids": sent.ids, **kept_here(sent)}
+
+
+def kept_here(sent: Sent) -> dict[str, Any]:
+    """What an answer says besides ids while the hub does not have the jobs yet."""
+    return {"kept": True} if sent.kept else {}
 
 
 async def _complete(client: HubClient, given: Fields) -> Answer:
@@ -248,9 +291,9 @@ ANSWERS: Final = SupportsResponse.ONLY
 SILENT: Final = SupportsResponse.NONE
 
 ACTIONS: Final[Mapping[str, Action]] = {
-    "enqueue": Action({**ON_QUEUE, **NEW_QUEUE, **JOB}, _enqueue),
+    "enqueue": Action({**ON_QUEUE, **NEW_QUEUE, **JOB}, put=_enqueue),
     "enqueue_many": Action(
-        {**ON_QUEUE, **NEW_QUEUE, vol.Required("jobs"): vol.All([JOB], vol.Length(1, 10_000))}, _enqueue_many
+        {**ON_QUEUE, **NEW_QUEUE, vol.Required("jobs"): vol.All([JOB], vol.Length(1, 10_000))}, put=_enqueue_many
     ),
     "complete": Action({**LEASED, vol.Optional("result"): object}, _complete, SILENT),
     "fail": Action(

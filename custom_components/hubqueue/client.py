@@ -16,7 +16,7 @@ from typing import Any, Final
 import aiohttp
 
 from .connection import ANSWER_S, Connection, HubInfo, Message
-from .errors import AuthError, HubError, IncompatibleError, LinkDownError
+from .errors import AnotherHubError, AuthError, HubError, IncompatibleError, LinkDownError
 
 log = logging.getLogger(__name__)
 
@@ -60,11 +60,15 @@ class _Seen:
 
 @dataclass(slots=True)
 class HubClient:
-    """url: http(s)://host:port of the hub. Listeners are called in the event loop and must not raise."""
+    """url: http(s)://host:port of the hub. Listeners are called in the event loop and must not raise.
+
+    hub_id: who must answer, also when the link comes back; None: anybody.
+    """
 
     session: aiohttp.ClientSession = field(repr=False)
     url: str
     token: str | None = field(default=None, repr=False)
+    hub_id: str | None = None
     info: HubInfo | None = None
     on_summaries: Callable[[Message], None] | None = None
     on_notice: Callable[[Message], None] | None = None
@@ -82,6 +86,9 @@ class HubClient:
     async def connect(self) -> HubInfo:
         """Open the first connection. Errors: LinkDownError, AuthError, IncompatibleError."""
         connection = await Connection.open(self.session, self.url, self.token, self._heard)
+        if self.hub_id not in (None, connection.info.hub_id):
+            await connection.close()
+            raise AnotherHubError(connection.info.hub_id)
         self._connection = connection
         self.info = connection.info
         try:
@@ -116,6 +123,10 @@ class HubClient:
                 wait_s = FIRST_S
             await asyncio.sleep(wait_s * random.uniform(0.5, 1.5))  # many clients do not come back in step
             wait_s = min(2 * wait_s, LONGEST_S)
+
+    def hub_now_ms(self) -> int | None:
+        """What the hub's clock shows; None: the link is down."""
+        return None if self._connection is None else self._connection.hub_now_ms()
 
     async def up(self) -> None:
         """Return when the link is up."""

@@ -34,7 +34,15 @@ from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 from yarl import URL
 
 from .connection import Connection, HubInfo
-from .const import CONF_DEAD_LETTERS, CONF_QUEUES, DEFAULT_DEAD_LETTERS, DEFAULT_URL, DOMAIN
+from .const import (
+    CONF_DEAD_LETTERS,
+    CONF_OUTBOX_MB,
+    CONF_QUEUES,
+    DEFAULT_DEAD_LETTERS,
+    DEFAULT_OUTBOX_MB,
+    DEFAULT_URL,
+    DOMAIN,
+)
 from .errors import AuthError, HubError, IncompatibleError
 from .feed_rule import SUBENTRY_FEED
 from .flow_feed import FeedFlow
@@ -190,12 +198,12 @@ class HubqueueConfigFlow(ConfigFlow, domain=DOMAIN):
 
 
 class HubqueueOptionsFlow(OptionsFlow):
-    """Which queues are shown, and when dead letters become a repair."""
+    """Which queues are shown, when dead letters become a repair, and how much is kept while the hub is away."""
 
     async def async_step_init(self, user_input: Input = None) -> ConfigFlowResult:
         if user_input is not None:
-            clean = {**user_input, CONF_DEAD_LETTERS: int(user_input[CONF_DEAD_LETTERS])}
-            return self.async_create_entry(data=clean)
+            whole = {key: int(user_input[key]) for key in (CONF_DEAD_LETTERS, CONF_OUTBOX_MB)}
+            return self.async_create_entry(data={**user_input, **whole})
         schema = vol.Schema(
             {
                 vol.Optional(CONF_QUEUES): SelectSelector(
@@ -203,6 +211,9 @@ class HubqueueOptionsFlow(OptionsFlow):
                 ),
                 vol.Required(CONF_DEAD_LETTERS, default=DEFAULT_DEAD_LETTERS): NumberSelector(
                     NumberSelectorConfig(min=0, max=1_000_000, step=1, mode=NumberSelectorMode.BOX)
+                ),
+                vol.Required(CONF_OUTBOX_MB, default=DEFAULT_OUTBOX_MB): NumberSelector(
+                    NumberSelectorConfig(min=1, max=512, step=1, mode=NumberSelectorMode.BOX)
                 ),
             }
         )

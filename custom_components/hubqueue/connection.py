@@ -27,6 +27,7 @@ ANSWER_S: Final = 30.0  # commands that wait in the hub by themselves add their 
 QUEUE_S: Final = 300.0  # of commands that go through all jobs of a queue: hundreds of thousands on a slow disk
 HEARTBEAT_S: Final = 20.0
 PONG_S: Final = 10.0  # a link that does not answer a ping within this time is down
+STEP_MS: Final = 2_000.0  # clocks that differ by so much more than they did were set
 CLOSE_S: Final = 2.0  # how long the hub may take to say goodbye
 MAX_MESSAGE: Final = 64 * 1024 * 1024  # the largest reply of a hub
 REFUSED: Final = 4401  # how the hub closes on those who have shown no token
@@ -55,6 +56,7 @@ class Connection:
         self._ids = count(1)
         self._waiting: dict[int, asyncio.Future[Message]] = {}
         self._sending: set[asyncio.Task[None]] = set()
+        self._ahead_ms = float("-inf")  # of the hub's clock before the time of our loop, which nobody sets
         self._reader = asyncio.create_task(self._read(), name="hubqueue socket")
         self._pulse = asyncio.create_task(self._beat(), name="hubqueue heartbeat")
         self._reader.add_done_callback(lambda _: self._pulse.cancel())
@@ -78,6 +80,7 @@ class Connection:
         self = cls(socket, tell)
         try:
             self.info = await self._hello()
+            await self._ping(OPEN_S)
         except BaseException:
             await self.close()
             raise
@@ -107,6 +110,10 @@ class Connection:
             raise _error(reply)
         return reply
 
+    def hub_now_ms(self) -> int:
+        """What the hub's clock shows: never more than it does, less by what a message takes."""
+        return int(asyncio.get_running_loop().time() * 1000 + self._ahead_ms)
+
     async def ended(self) -> None:
         """Return when the link is down."""
         await asyncio.wait([self._reader])
@@ -121,9 +128,16 @@ class Connection:
         try:
             while True:
                 await asyncio.sleep(HEARTBEAT_S)
-                await self.call("Ping", PONG_S)
+                await self._ping(PONG_S)
         except HubError:
             await self._socket.close()
+
+    async def _ping(self, timeout_s: float) -> None:
+        """Of several answers, the one that says most was the fastest."""
+        told_ms = float((await self.call("Ping", timeout_s))["data"]["time"])
+        ahead_ms = told_ms - asyncio.get_running_loop().time() * 1000
+        if not self._ahead_ms - STEP_MS < ahead_ms <= self._ahead_ms:
+            self._ahead_ms = ahead_ms
 
     def _give_back(self, reply: Message) -> None:
         """A long-poll that was taken back may have been answered already: its job is nobody's."""
@@ -149,10 +163,7 @@ class Connection:
         return HubInfo(reply["hubId"], reply["version"], reply["epoch"])
 
     async def _send(self, message: Message) -> None:
-        try:
-            text = json.dumps(message, allow_nan=False, default=_plain)
-        except (TypeError, ValueError, RecursionError) as error:
-            raise HubError("invalid", f"This cannot be sent: {error}") from error
+        text = as_json(message)
         try:
             await self._socket.send_str(text)
         except (ConnectionError, aiohttp.ClientError) as error:
@@ -177,6 +188,14 @@ class Connection:
             for waiting in self._waiting.values():
                 if not waiting.done():
                     waiting.set_exception(AuthError("No token") if refused else LinkDownError("The link went down"))
+
+
+def as_json(value: Any) -> str:
+    """What is sent to a hub, in ASCII. Errors: HubError."""
+    try:
+        return json.dumps(value, allow_nan=False, default=_plain)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise HubError("invalid", f"This cannot be sent: {error}") from error
 
 
 def _plain(value: Any) -> str:

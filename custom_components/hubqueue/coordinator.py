@@ -28,8 +28,8 @@ from .action_calls import Calls
 from .client import HubClient
 from .connection import HubInfo
 from .const import CONF_QUEUES, DOMAIN, LOGGER
-from .errors import AuthError, HubError, IncompatibleError
-from .feeds import Feeds
+from .errors import AnotherHubError, AuthError, HubError, IncompatibleError
+from .keeping import Keeping
 from .queues import pattern_of
 from .runs import Runs
 from .snapshot import Message, Snapshot, of_overview, of_summary
@@ -53,7 +53,7 @@ class HubqueueData:
     client: HubClient
     coordinator: HubqueueCoordinator
     runs: Runs
-    feeds: Feeds
+    keeping: Keeping
     workers: Mapping[str, SubentryWorker]
     calls: Calls
 
@@ -77,7 +77,9 @@ class HubqueueCoordinator(DataUpdateCoordinator[Snapshot]):
             # who has pressed a button waits for what it does: no cooldown of ten seconds
             request_refresh_debouncer=Debouncer(hass, LOGGER, cooldown=EVERY_S, immediate=True),
         )
-        self.client = HubClient(async_get_clientsession(hass), entry.data[CONF_URL], entry.data.get(CONF_TOKEN))
+        self.client = HubClient(
+            async_get_clientsession(hass), entry.data[CONF_URL], entry.data.get(CONF_TOKEN), hub_id=entry.unique_id
+        )
         self.client.on_summaries = self._on_summaries
         self.client.on_notice = self._on_notice
         self.client.on_link = self._on_link
@@ -96,7 +98,13 @@ class HubqueueCoordinator(DataUpdateCoordinator[Snapshot]):
         """Open the link, or say why the entry cannot be set up."""
         issue = f"incompatible_{self.config_entry.entry_id}"
         try:
-            info = await self.client.connect()
+            await self.client.connect()
+        except AnotherHubError as error:
+            raise ConfigEntryError(
+                translation_domain=DOMAIN,
+                translation_key="another_hub",
+                translation_placeholders={"expected": str(self.config_entry.unique_id), "found": error.found},
+            ) from error
         except IncompatibleError as error:
             ir.async_create_issue(
                 self.hass,
@@ -112,13 +120,6 @@ class HubqueueCoordinator(DataUpdateCoordinator[Snapshot]):
         except HubError as error:
             raise _not_ready(error) from error
         ir.async_delete_issue(self.hass, DOMAIN, issue)
-        if info.hub_id != self.config_entry.unique_id:
-            await self.client.close()
-            raise ConfigEntryError(
-                translation_domain=DOMAIN,
-                translation_key="another_hub",
-                translation_placeholders={"expected": str(self.config_entry.unique_id), "found": info.hub_id},
-            )
 
     async def async_keep(self) -> None:
         """Keep the link up; runs as long as the entry is loaded."""

@@ -14,6 +14,8 @@ from .const import ATTR_QUEUE
 from .coordinator import HubqueueConfigEntry
 from .entity import part_of_device
 from .feed import Feed
+from .outbox import Outbox
+from .outbox_entry import Tally
 from .snapshot import Snapshot
 from .subentry_worker import SubentryWorker
 
@@ -29,7 +31,8 @@ async def async_get_config_entry_diagnostics(hass: HomeAssistant, entry: Hubqueu
         "subentries": [
             {"type": each.subentry_type, "queue": each.data.get(ATTR_QUEUE)} for each in entry.subentries.values()
         ],
-        "feeds": [_feed(feed) for feed in entry.runtime_data.feeds.by_id.values()],
+        "outbox": _outbox(entry.runtime_data.keeping.outbox),
+        "feeds": [_feed(feed) for feed in entry.runtime_data.keeping.feeds.by_id.values()],
         "workers": [_worker(worker) for worker in entry.runtime_data.workers.values()],
         "hub": asdict(coordinator.hub),
         "connected": coordinator.client.connected,
@@ -59,16 +62,28 @@ def _shown(snapshot: Snapshot) -> dict[str, Any]:
     }
 
 
-def _feed(feed: Feed) -> dict[str, Any]:
-    outbox = feed.outbox
+def _outbox(outbox: Outbox) -> dict[str, Any]:
+    """What waits in Home Assistant, and what the hub would not take, in its words."""
     return {
-        "title": feed.title,
-        "queue": feed.rule.queue,
-        "sent": outbox.sent,
-        "buffered": outbox.buffered,
-        "dropped": outbox.dropped,
-        "refused": outbox.refused,
-        "last_error": outbox.error,
+        "waiting": outbox.waiting,
+        "bytes": outbox.bytes,
+        "held_up": outbox.errors(),
+        "file_error": outbox.keeper.error,
+        "actions": _tally(outbox.tallies[None]),
+    }
+
+
+def _feed(feed: Feed) -> dict[str, Any]:
+    return {"title": feed.title, "queue": feed.rule.queue, **_tally(feed.tally)}
+
+
+def _tally(tally: Tally) -> dict[str, Any]:
+    return {
+        "sent": tally.sent,
+        "buffered": tally.waiting,
+        "dropped": tally.dropped,
+        "refused": tally.refused,
+        "refusals": list(tally.words),
     }
 
 

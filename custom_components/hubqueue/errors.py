@@ -40,3 +40,11 @@ class IncompatibleError(HubError):
 
     def __init__(self, message: str) -> None:
         super().__init__("incompatible", message)
+
+
+class AnotherHubError(IncompatibleError):
+    """Another hub answers at the address: what is meant for ours is not for it."""
+
+    def __init__(self, found: str) -> None:
+        super().__init__(f"Another hub answers there: {found}")
+        self.found = found

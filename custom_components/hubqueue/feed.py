@@ -1,4 +1,4 @@
-"""A subentry "Entities to queue" at work: what happens in Home Assistant, through its rule, into its outbox."""
+"""A subentry "Entities to queue" at work: what happens in Home Assistant, through its rule, into the outbox."""
 
 from __future__ import annotations
 
@@ -14,24 +14,22 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.target import TargetStateChangedData, async_track_target_selector_state_change_event
 
-from .client import HubClient
 from .const import DOMAIN, LOGGER
-from .feed_rule import FeedRule, Job
-from .listeners import Listeners
+from .feed_rule import FeedRule
 from .outbox import Outbox
+from .outbox_entry import Tally
 
 
 class Feed:
-    """From `async_start` to `stop`. What `stop` leaves in the outbox is for `feeds.py` to keep."""
+    """From `async_start` to `stop`."""
 
-    def __init__(self, hass: HomeAssistant, client: HubClient, subentry: ConfigSubentry) -> None:
+    def __init__(self, hass: HomeAssistant, outbox: Outbox, subentry: ConfigSubentry) -> None:
         self.title = subentry.title
         self.subentry_id = subentry.subentry_id
         self.rule = FeedRule.of(hass, subentry.data)
-        self.listeners = Listeners(hass)
-        self.outbox = Outbox(client, self.rule.queue, self.listeners.changed)
         self._hass = hass
-        self._held: dict[str, Job | None] = {}  # by entity or type of event: the newest since the last one was sent
+        self._outbox = outbox
+        self._held: dict[str, bytes | None] = {}  # by entity or type of event: the newest since the last one was sent
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._unsubscribe: list[CALLBACK_TYPE] = []
         self._complained = False
@@ -47,6 +45,11 @@ class Feed:
         for event_type in sorted(self.rule.event_types):
             self._unsubscribe.append(self._hass.bus.async_listen(event_type, self._on_event))
 
+    @property
+    def tally(self) -> Tally:
+        """What became of its jobs."""
+        return self._outbox.tallies[self.subentry_id]
+
     @callback
     def stop(self) -> None:
         """Listen no more; what was held back is sent with the rest."""
@@ -59,8 +62,7 @@ class Feed:
         self._timers.clear()
         self._held.clear()
         for job in held:
-            self.outbox.offer(job)
-        self.listeners.close()
+            self._send(job)
 
     def _without_ours(self, entity_ids: set[str]) -> set[str]:
         """Numbers of queues change with every job: what tells them goes into a queue only when it was named."""
@@ -83,7 +85,7 @@ class Feed:
             str(event.event_type), lambda: self.rule.job_of_event(event) if self.rule.wants_event(event) else None
         )
 
-    def _pass(self, key: str, make: Callable[[], Job | None]) -> None:
+    def _pass(self, key: str, make: Callable[[], bytes | None]) -> None:
         try:
             job = make()
         except (TemplateError, ValueError, TypeError) as error:
@@ -94,14 +96,17 @@ class Feed:
         if job is None:
             return
         if not self.rule.throttle_s:
-            self.outbox.offer(job)
+            self._send(job)
         elif key in self._held:
             self._held[key] = job
         else:
             self._offer(key, job)
 
-    def _offer(self, key: str, job: Job) -> None:
-        self.outbox.offer(job)
+    def _send(self, job: bytes) -> None:
+        self._outbox.offer(self.rule.queue, self.subentry_id, job)
+
+    def _offer(self, key: str, job: bytes) -> None:
+        self._send(job)
         self._held[key] = None
         self._timers[key] = self._hass.loop.call_later(self.rule.throttle_s, self._release, key)
 

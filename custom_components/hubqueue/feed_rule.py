@@ -16,11 +16,11 @@ from homeassistant.core import Event, HomeAssistant, State
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.json import json_bytes
 from homeassistant.helpers.template import Template
-from homeassistant.util.json import json_loads_object
 from homeassistant.util.ulid import ulid_now
 
 from . import trying
 from .const import ATTR_QUEUE
+from .outbox_entry import ONCE
 
 SUBENTRY_FEED: Final = "feed"
 
@@ -40,20 +40,6 @@ CONF_EXPIRES: Final = "expires"
 CONF_KEEP_TRYING: Final = "keep_trying"
 
 ALL_ATTRIBUTES: Final = "all"
-
-
-@dataclass(frozen=True, slots=True)
-class Job:
-    """An entry of PUSHB, and how many bytes it is as text."""
-
-    fields: dict[str, Any]
-    size: int
-
-    @classmethod
-    def of(cls, fields: Mapping[str, Any]) -> Self:
-        """What Home Assistant's JSON makes of times, sets and enums is what is sent. Errors: ValueError, TypeError."""
-        text = json_bytes(fields)
-        return cls(json_loads_object(text), len(text))
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +97,8 @@ class FeedRule:
     def wants_event(self, event: Event[Any]) -> bool:
         return self._holds(event=event)
 
-    def job_of_state(self, now: State) -> Job:
-        """The job that a state becomes. Errors: ValueError, TypeError for what no JSON can say."""
+    def job_of_state(self, now: State) -> bytes:
+        """The job that a state becomes, as JSON. Errors: ValueError, TypeError for what no JSON can say."""
         data: dict[str, Any] = {"entity_id": now.entity_id, "state": now.state, "at": now.last_updated}
         if self.attributes:
             everything = ALL_ATTRIBUTES in self.attributes
@@ -121,8 +107,8 @@ class FeedRule:
             }
         return self._job(now.entity_id, now.last_updated, data)
 
-    def job_of_event(self, event: Event[Any]) -> Job:
-        """The job that an event becomes. Errors: ValueError, TypeError for what no JSON can say."""
+    def job_of_event(self, event: Event[Any]) -> bytes:
+        """The job that an event becomes, as JSON. Errors: ValueError, TypeError for what no JSON can say."""
         data = {"event_type": str(event.event_type), "at": event.time_fired, "data": event.data}
         return self._job(str(event.event_type), event.time_fired, data)
 
@@ -132,9 +118,9 @@ class FeedRule:
             return True
         return bool(cv.boolean(self.condition.async_render(variables, limited=False)))
 
-    def _job(self, key: str, at: datetime, data: dict[str, Any]) -> Job:
+    def _job(self, key: str, at: datetime, data: dict[str, Any]) -> bytes:
         fields: dict[str, Any] = {
-            "customId": f"once:{ulid_now()}",
+            "customId": f"{ONCE}{ulid_now()}",
             "name": self.job_name or key,
             "data": data,
             "timestamp": round(at.timestamp() * 1000),
@@ -144,7 +130,7 @@ class FeedRule:
             fields["priority"] = self.priority
         if self.latest:
             fields |= {"uniqueKey": key, "dedup": {"replace": True}}
-        return Job.of(fields)
+        return json_bytes(fields)  # what Home Assistant's JSON makes of times, sets and enums is what is sent
 
 
 def _seconds(duration: Mapping[str, float] | None) -> float:

@@ -18,6 +18,7 @@ class Listeners:
         self._hass = hass
         self._listeners: list[Callable[[], None]] = []
         self._telling: asyncio.TimerHandle | None = None
+        self._closed = False
 
     @callback
     def add(self, tell: Callable[[], None]) -> CALLBACK_TYPE:
@@ -27,12 +28,13 @@ class Listeners:
 
     @callback
     def changed(self) -> None:
-        if self._listeners and self._telling is None:
+        if self._listeners and self._telling is None and not self._closed:
             self._telling = self._hass.loop.call_later(EVERY_S, self._tell)
 
     @callback
     def close(self) -> None:
-        """Tell nobody what has changed just now."""
+        """Tell nobody anything any more."""
+        self._closed = True
         if self._telling is not None:
             self._telling.cancel()
             self._telling = None

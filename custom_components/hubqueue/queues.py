@@ -29,6 +29,8 @@ NAMED: Final = HassKey[Counter[tuple[str | None, str]]](f"{DOMAIN}_named_queues"
 # Before this those who name queues may not be there yet.
 STARTED: Final = (CoreState.running, CoreState.stopping, CoreState.final_write)
 
+LOOK_S: Final = 2.0  # a hub that hangs keeps no command waiting
+
 
 def pattern_of(names: Iterable[str]) -> re.Pattern[str] | None:
     """The queues that names with * and ? mean; None: there are no names."""
@@ -83,7 +85,7 @@ async def async_check_queue(
     if queue in known:
         return
     try:  # somebody may have made it a moment ago
-        known |= set((await data.client.call("ListQueues"))["queues"])
+        known |= set((await data.client.call("ListQueues", LOOK_S))["queues"])
     except HubError:
         if not snapshot.complete:
             return

@@ -17,6 +17,7 @@ from .connection import QUEUE_S
 from .const import CONF_DEAD_LETTERS, DEFAULT_DEAD_LETTERS, DOMAIN
 from .coordinator import HubqueueConfigEntry
 from .errors import HubError
+from .keeping_repairs import Lost
 from .snapshot import Message, Snapshot
 from .uplink import uplinks_of
 
@@ -75,8 +76,7 @@ def async_watch(hass: HomeAssistant, entry: HubqueueConfigEntry) -> CALLBACK_TYP
         for id in raised:
             ir.async_delete_issue(hass, DOMAIN, id)
 
-    data = entry.runtime_data
-    told = [feed.listeners for feed in data.feeds.by_id.values()] + [each.listeners for each in data.workers.values()]
+    told = [worker.listeners for worker in entry.runtime_data.workers.values()]
     unsubscribes = [coordinator.async_add_listener(look), *(each.add(look) for each in told)]
     look()
     return stop
@@ -110,10 +110,6 @@ def _issues(hass: HomeAssistant, entry: HubqueueConfigEntry, snapshot: Snapshot)
     if storage.full or (storage.free_bytes is not None and storage.free_bytes < NEARLY_FULL_BYTES):
         free = "0" if storage.free_bytes is None else str(storage.free_bytes // 1024**2)
         want("disk", "disk", fixable=False, severity=ir.IssueSeverity.ERROR, free=free)
-    for subentry_id, feed in entry.runtime_data.feeds.by_id.items():
-        if dropped := feed.outbox.dropped:
-            told = {"feed": feed.title, "count": str(dropped)}
-            want("overflow", subentry_id, fixable=True, severity=ir.IssueSeverity.WARNING, **told)
     for subentry_id, worker in entry.runtime_data.workers.items():
         if not worker.valid:
             want("worker", subentry_id, fixable=False, severity=ir.IssueSeverity.ERROR, worker=worker.title)
@@ -124,10 +120,11 @@ def _issues(hass: HomeAssistant, entry: HubqueueConfigEntry, snapshot: Snapshot)
 
 
 async def async_create_fix_flow(hass: HomeAssistant, issue_id: str, data: dict[str, Any] | None) -> RepairsFlow:
-    """The way out of dead letters, and the end of what an overflow says."""
+    """The way out of dead letters, and the end of what is said of losses."""
     assert data is not None
-    told = {key: str(value) for key, value in data.items()}
-    return Overflow(told) if issue_id.startswith("overflow_") else DeadLetters(told)
+    if "lost_of" in data:
+        return Lost(data)
+    return DeadLetters({key: str(value) for key, value in data.items()})
 
 
 class _Fix(RepairsFlow):
@@ -196,20 +193,3 @@ def _line(group: Message) -> str:
     error = str(group["error"] or "-").replace("`", "'")  # one line, and not a long one
     at = dt_util.as_local(dt_util.utc_from_timestamp(group["newestAt"] / 1000))
     return f"- {int(group['count'])} × `{error}` ({group['reason']}, {at:%Y-%m-%d %H:%M})"
-
-
-class Overflow(_Fix):
-    """Somebody has seen that jobs were lost: count from nothing again."""
-
-    async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
-        return await self.async_step_confirm()
-
-    async def async_step_confirm(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
-        if user_input is None:
-            return self.async_show_form(
-                step_id="confirm", data_schema=vol.Schema({}), description_placeholders=self._told
-            )
-        feeds = {} if (entry := self._hub) is None else entry.runtime_data.feeds.by_id
-        if (feed := feeds.get(self._told["thing"])) is not None:  # deleted meanwhile: nothing is left to say
-            feed.outbox.forget_dropped()
-        return self.async_create_entry(data={})

@@ -9,27 +9,27 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import probatio as vol
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers import service
 from homeassistant.util.ulid import ulid_now
 
 from . import trying
-from .actions import ENTRY, NEW_QUEUE, QUEUE, failure
+from .actions import ENTRY, NEW_QUEUE, QUEUE, failure, kept_here
 from .const import ACTIONS_QUEUE, ATTR_CONFIG_ENTRY_ID, ATTR_CREATE, ATTR_QUEUE, DOMAIN
+from .entries import async_hub_of
 from .errors import HubError
+from .keeping import async_keeping
+from .outbox_entry import ONCE
 from .patience import patience
 from .queues import async_check_queue
 from .seal import Seal, async_seal
 from .success import expression
 from .targets import registered, target_of
-
-if TYPE_CHECKING:
-    from .coordinator import HubqueueConfigEntry
 
 MOST: Final = timedelta(days=10)
 
@@ -54,21 +54,21 @@ SCHEMA: Final = vol.Schema(FIELDS)
 
 
 async def async_run_action(call: ServiceCall) -> ServiceResponse:
-    """Put a call into its queue; on the disk of the hub when this is done."""
+    """Put a call into its queue; on the disk of the hub when this is done, or on the disk here while it is away."""
     hass, given = call.hass, call.data
-    entry: HubqueueConfigEntry = service.async_get_config_entry(hass, DOMAIN, given.get(ATTR_CONFIG_ENTRY_ID))
+    entry = async_hub_of(hass, given.get(ATTR_CONFIG_ENTRY_ID))
     queue: str = given[ATTR_QUEUE]
     if not given[ATTR_CREATE]:
         await async_check_queue(hass, entry, queue, may_create=True)
     seal = await async_seal(hass)
     fields = job_fields(hass, seal, given, call.context.user_id)
-    if await seal.async_add_queue(entry.entry_id, queue):
+    if await seal.async_add_queue(entry.entry_id, queue) and entry.state is ConfigEntryState.LOADED:
         entry.runtime_data.calls.take_from(queue)
     try:
-        reply = await entry.runtime_data.client.call("PUSH", queue=queue, **fields)
+        sent = await (await async_keeping(hass, entry)).outbox.async_put(queue, [fields])
     except HubError as error:
         raise failure(error) from error
-    return {"id": reply["id"]} if call.return_response else None
+    return {"id": sent.ids[0], **kept_here(sent)} if call.return_response else None
 
 
 def job_fields(hass: HomeAssistant, seal: Seal, given: Mapping[str, Any], user_id: str | None) -> dict[str, Any]:
@@ -76,7 +76,7 @@ def job_fields(hass: HomeAssistant, seal: Seal, given: Mapping[str, Any], user_i
     target = given.get("target")
     if "state" in given and not target_of(given["data"], target):
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="state_without_target")
-    id = f"ha:{ulid_now()}"
+    id = f"{ONCE}{ulid_now()}"
     keep_trying: timedelta = given.get("keep_trying") or patience(hass, given["action"], given["data"], target)
     what = {key: given[key] for key in ("action", "target", "data", "state", "success") if key in given}
     what |= {
@@ -86,7 +86,7 @@ def job_fields(hass: HomeAssistant, seal: Seal, given: Mapping[str, Any], user_i
         "ids": registered(hass, target_of(given["data"], target)),
     }
     fields: dict[str, Any] = {
-        "jobId": id,
+        "customId": id,
         "name": given["action"],
         "data": seal.close(what, id),
         "durable": True,

@@ -5,13 +5,14 @@ from __future__ import annotations
 from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse, callback
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers import service
 
 from . import run_action, worker
 from .actions import ACTIONS, FORWARDED, Action, Fields, failure
 from .const import ATTR_CONFIG_ENTRY_ID, ATTR_CREATE, ATTR_FORWARDER, ATTR_QUEUE, DOMAIN
 from .coordinator import HubqueueConfigEntry
+from .entries import async_hub_of, async_reached_hub
 from .errors import HubError
+from .keeping import async_keeping
 from .queues import async_check_forwarder, async_check_queue, async_is_forwarded
 from .rights import async_admins_only
 from .run_action import async_run_action
@@ -34,12 +35,17 @@ def _register(hass: HomeAssistant, name: str, action: Action) -> None:
     async def handle(call: ServiceCall) -> ServiceResponse:
         if action.for_admins(call.data):
             await async_admins_only(hass, call.context, f"{DOMAIN}.{name}")
-        entry: HubqueueConfigEntry = service.async_get_config_entry(hass, DOMAIN, call.data.get(ATTR_CONFIG_ENTRY_ID))
+        find = async_reached_hub if action.put is None else async_hub_of
+        entry = find(hass, call.data.get(ATTR_CONFIG_ENTRY_ID))
         given, typo = await _without_typos(hass, entry, call.data)
         if ATTR_CREATE in given:  # it makes jobs
             given = {**given, FORWARDED: async_is_forwarded(entry, given[ATTR_QUEUE])}
         try:
-            answer = await action.run(entry.runtime_data.client, given)
+            if action.put is not None:
+                answer = await action.put((await async_keeping(hass, entry)).outbox, given)
+            else:
+                assert action.run is not None
+                answer = await action.run(entry.runtime_data.client, given)
         except HubError as error:
             raise failure(error, given.get("job_id")) from error
         if typo is not None:

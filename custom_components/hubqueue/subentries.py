@@ -1,4 +1,4 @@
-"""What the subentries of an entry do while it is loaded: feeds, workers, uplinks. `__init__.py` starts it."""
+"""What workers and uplinks of an entry do while it is loaded. `__init__.py` starts it; feeds: `keeping.py`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.start import async_at_started
 
-from . import feeds, uplink
+from . import uplink
 from .coordinator import HubqueueConfigEntry
 from .runs import Runs
 from .subentry_worker import SUBENTRY_WORKER, SubentryWorker
@@ -24,15 +24,13 @@ def workers_of(hass: HomeAssistant, entry: ConfigEntry[Any], runs: Runs) -> dict
     }
 
 
-async def async_start_subentries(hass: HomeAssistant, entry: HubqueueConfigEntry) -> None:
+@callback
+def async_start_subentries(hass: HomeAssistant, entry: HubqueueConfigEntry) -> None:
     """Until the entry is unloaded."""
-    data = entry.runtime_data
-    await data.feeds.async_start()
-    entry.async_on_unload(data.feeds.async_stop)
 
     async def start_workers(_: HomeAssistant) -> None:
         """Their actions are those of integrations that may not be there yet."""
-        for worker in data.workers.values():
+        for worker in entry.runtime_data.workers.values():
             await worker.async_start()
             entry.async_on_unload(worker.async_stop)
 
@@ -42,4 +40,3 @@ async def async_start_subentries(hass: HomeAssistant, entry: HubqueueConfigEntry
 async def async_forget_subentries(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
     """The entry was removed."""
     await uplink.async_forget(hass, entry)
-    await feeds.store_of(hass, entry.entry_id).async_remove()

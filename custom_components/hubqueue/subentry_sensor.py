@@ -18,7 +18,7 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from .coordinator import HubqueueConfigEntry
 from .entity import subentry_device
 from .listeners import Listeners
-from .outbox import Outbox
+from .outbox_entry import Tally
 from .subentry_worker import SubentryWorker
 
 
@@ -29,26 +29,26 @@ class SubentryDescription[Of](SensorEntityDescription):
     value: Callable[[Of], int]
 
 
-FEED: Final[tuple[SubentryDescription[Outbox], ...]] = (
+FEED: Final[tuple[SubentryDescription[Tally], ...]] = (
     SubentryDescription(
         key="feed_sent",
         translation_key="feed_sent",
         state_class=SensorStateClass.TOTAL_INCREASING,
-        value=lambda outbox: outbox.sent,
+        value=lambda tally: tally.sent,
     ),
     SubentryDescription(
         key="feed_buffered",
         translation_key="feed_buffered",
         state_class=SensorStateClass.MEASUREMENT,
         entity_category=EntityCategory.DIAGNOSTIC,
-        value=lambda outbox: outbox.buffered,
+        value=lambda tally: tally.waiting,
     ),
     SubentryDescription(
         key="feed_lost",
         translation_key="feed_lost",
         state_class=SensorStateClass.TOTAL_INCREASING,
         entity_category=EntityCategory.DIAGNOSTIC,
-        value=lambda outbox: outbox.dropped + outbox.refused,
+        value=lambda tally: tally.lost,
     ),
 )
 WORKER: Final[tuple[SubentryDescription[SubentryWorker], ...]] = (
@@ -79,9 +79,9 @@ WORKER: Final[tuple[SubentryDescription[SubentryWorker], ...]] = (
 def async_add_subentry_sensors(entry: HubqueueConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback) -> None:
     """Those of a subentry belong to it, and go with it."""
     data = entry.runtime_data
-    for subentry_id, feed in data.feeds.by_id.items():
+    for subentry_id, feed in data.keeping.feeds.by_id.items():
         device = subentry_device(data.coordinator, subentry_id, "Entities to queue")
-        sent = [SubentrySensor(feed.outbox, feed.listeners, device, subentry_id, each) for each in FEED]
+        sent = [SubentrySensor(feed.tally, data.keeping.listeners, device, subentry_id, each) for each in FEED]
         async_add_entities(sent, config_subentry_id=subentry_id)
     for subentry_id, worker in data.workers.items():
         device = subentry_device(data.coordinator, subentry_id, "Worker")

@@ -14,14 +14,13 @@ import probatio as vol
 from homeassistant.core import Context, HomeAssistant, ServiceCall, ServiceResponse
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers import service
 from homeassistant.helpers.script import Script, async_validate_actions_config
 
 from . import run_options
 from .actions import ENTRY, QUEUE, failure
 from .const import ATTR_CONFIG_ENTRY_ID, ATTR_QUEUE, DOMAIN, LOGGER
 from .consumer import OWNER
-from .coordinator import HubqueueConfigEntry
+from .entries import async_reached_hub
 from .errors import HubError
 from .outcome import Complete, Fail, Outcome, Release
 from .queues import async_check_queue
@@ -47,7 +46,7 @@ SCHEMA: Final = vol.All(vol.Schema(FIELDS), cv.has_at_least_one_key(ATTR_SEQUENC
 async def async_work(call: ServiceCall) -> ServiceResponse:
     """One after the other, until nothing waits or there were `max_jobs`."""
     hass = call.hass
-    entry: HubqueueConfigEntry = service.async_get_config_entry(hass, DOMAIN, call.data.get(ATTR_CONFIG_ENTRY_ID))
+    entry = async_reached_hub(hass, call.data.get(ATTR_CONFIG_ENTRY_ID))
     await async_check_queue(hass, entry, call.data[ATTR_QUEUE])
     run, close = await _what(hass, call)
     counts = Counter[str]()

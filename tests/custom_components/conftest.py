@@ -38,6 +38,12 @@ def url_of(hub: HubProcess) -> str:
     return f"http://127.0.0.1:{hub.http_port}"
 
 
+@pytest.fixture
+def hass_config_dir(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder of its own: the integration keeps a file there that is none of Home Assistant's stores."""
+    return str(tmp_path_factory.mktemp("config"))
+
+
 @pytest.fixture(autouse=True)
 def ours(enable_custom_integrations: None, socket_enabled: None) -> None:
     """The integration is found, and may talk to a hub on this machine."""

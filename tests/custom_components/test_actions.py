@@ -202,10 +202,10 @@ async def test_an_old_token_changes_nothing(hass: HomeAssistant, call: Call) -> 
     assert refused.value.translation_key == "lock_lost"
 
 
-async def test_while_the_link_is_down_it_says_so(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
+async def test_while_the_link_is_down_what_needs_the_hub_says_so(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
     await loaded.runtime_data.client._drop()
     with pytest.raises(HomeAssistantError) as refused:
-        await act(hass, "enqueue", queue="mail")
+        await act(hass, "get_job", job_id="mine")
     assert refused.value.translation_key == "link_down"
     assert not isinstance(refused.value, ServiceValidationError)
 

@@ -177,6 +177,8 @@ async def test_a_link_that_stops_answering_is_noticed(monkeypatch: pytest.Monkey
         await socket.send_json(hello(request))
         await socket.send_bytes(b"not for us")
         await socket.send_json({"type": "news"})
+        first = (await socket.receive()).json()
+        await socket.send_json({"ok": True, "reqId": first["reqId"], "data": {"pong": True, "time": 1.0}})
         while not socket.closed:
             await socket.receive()
 

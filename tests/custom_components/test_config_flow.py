@@ -185,7 +185,7 @@ async def test_options_choose_what_is_shown(hass: HomeAssistant, loaded: MockCon
     assert flow["type"] is FlowResultType.FORM
     done = await hass.config_entries.options.async_configure(flow["flow_id"], {"queues": ["mail"], "dead_letters": 5.0})
     assert done["type"] is FlowResultType.CREATE_ENTRY
-    assert dict(loaded.options) == {"queues": ["mail"], "dead_letters": 5}
+    assert dict(loaded.options) == {"queues": ["mail"], "dead_letters": 5, "outbox_mb": 16}
     await until_state(hass, "sensor.other_waiting", None)
     await until_state(hass, "sensor.mail_waiting", "1")
 

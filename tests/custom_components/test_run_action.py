@@ -12,6 +12,7 @@ import pytest
 from automations import promote, until_at_hub, until_job
 from custom_components.hubqueue import run_action, seal, trying
 from custom_components.hubqueue.const import ACTIONS_QUEUE, DOMAIN
+from custom_components.hubqueue.seal import async_seal
 from homeassistant.auth.const import GROUP_ID_READ_ONLY, GROUP_ID_USER
 from homeassistant.core import Context, HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse
 from homeassistant.exceptions import ServiceValidationError
@@ -179,11 +180,13 @@ async def test_what_comes_too_late_is_not_done(
     assert lamp.told == []
     await call("RetryDlq", queue=QUEUE, jobId=id)
     await until_job(call, id, state="completed")
-    again: dict[str, Any] = {"queue": QUEUE, "jobId": id, "name": job["name"], "data": job["data"]}
-    for options in ({}, {"ttl": 86_400_000}, {"keepTrying": 86_400_000}):
-        await call("Obliterate", queue=QUEUE)
-        await call("PUSH", **again, **options)
-        await until_job(call, id, state="failed")
+    seal = await async_seal(hass)
+    sealed = seal.open(job["data"], id)
+    assert sealed is not None
+    for old, options in (("a", {}), ("b", {"ttl": 86_400_000}), ("c", {"keepTrying": 86_400_000})):
+        data = seal.close(sealed, old)  # the hub knows the id of the first for an hour yet
+        await call("PUSH", queue=QUEUE, jobId=old, name=job["name"], data=data, **options)
+        await until_job(call, old, state="failed")
     assert lamp.calls("garden") == ["turn_on"]
 
 

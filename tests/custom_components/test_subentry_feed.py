@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -10,17 +10,14 @@ import pytest
 from custom_components.hubqueue import outbox
 from custom_components.hubqueue.const import DOMAIN
 from custom_components.hubqueue.diagnostics import async_get_config_entry_diagnostics
-from custom_components.hubqueue.feeds import SAVE_S, store_of
 from custom_components.hubqueue.repairs import async_create_fix_flow
 from flows import add_subentry, change_subentry, try_subentry
-from homeassistant.const import EVENT_HOMEASSISTANT_FINAL_WRITE
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import area_registry as ar
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers import issue_registry as ir
-from homeassistant.util import dt as dt_util
-from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 from seen import until, until_async, until_state
 
 from conftest import Call, hub_process, url_of
@@ -108,7 +105,11 @@ async def test_of_a_burst_the_first_and_the_newest_are_sent(
         hass.states.async_set("sensor.t", str(state))
     await hass.async_block_till_done()
     assert [job["data"]["state"] for job in await jobs(call, 1)] == ["0"]
-    assert await hass.config_entries.async_reload(loaded.entry_id)  # what is held back goes with the last moment
+    assert await hass.config_entries.async_reload(loaded.entry_id)  # it goes on listening, and holding back
+    await hass.async_block_till_done()
+    await jobs(call, 1)
+    (subentry_id,) = loaded.subentries
+    await change_subentry(hass, loaded, subentry_id, given())  # what is held back goes with its last moment
     assert [job["data"]["state"] for job in await jobs(call, 2)] == ["0", "9"]
 
 
@@ -129,7 +130,7 @@ async def test_only_the_latest_of_each_entity_waits(hass: HomeAssistant, call: C
     for state in ("1", "2", "3"):
         hass.states.async_set("sensor.t", state)
         hass.states.async_set("sensor.u", state)
-    sent = loaded.runtime_data.feeds.by_id[subentry_id].outbox
+    sent = loaded.runtime_data.keeping.feeds.by_id[subentry_id].tally
     await until(lambda: sent.sent == 6, "all sent")
     found = await jobs(call, 2)
     assert {(job["data"]["entity_id"], job["data"]["state"]) for job in found} == {("sensor.t", "3"), ("sensor.u", "3")}
@@ -205,36 +206,17 @@ async def test_jobs_wait_in_home_assistant_while_the_hub_restarts(hass: HomeAssi
         await until_state(hass, "sensor.readings_sent", "500")
         found = await entry.runtime_data.client.call("GetJobs", queue="readings", limit=1000)
         assert [job["data"]["state"] for job in found["jobs"]] == [str(state) for state in range(500)]
-        assert entry.runtime_data.feeds.by_id[subentry_id].outbox.error is None
+        assert entry.runtime_data.keeping.outbox.errors() == {}
+        assert entry.runtime_data.keeping.feeds.by_id[subentry_id].tally.lost == 0
         await hass.config_entries.async_unload(entry.entry_id)
-
-
-async def test_what_waits_survives_home_assistant(hass: HomeAssistant, tmp_path: Path) -> None:
-    with hub_process(tmp_path, http_port=free_port()) as hub:
-        entry = MockConfigEntry(domain=DOMAIN, title="Home", unique_id=hub.hub_id, data={"url": url_of(hub)})
-        entry.add_to_hass(hass)
-        assert await hass.config_entries.async_setup(entry.entry_id)
-        await add_subentry(hass, entry, "feed", given())
-        hub.kill()
-        await until_state(hass, "binary_sensor.home_connection", "off")
-        hass.states.async_set("sensor.t", "1")
-        await hass.async_block_till_done()
-        assert await hass.config_entries.async_unload(entry.entry_id)
-        hub.start()
-        assert await hass.config_entries.async_setup(entry.entry_id)
-        await until_state(hass, "sensor.readings_sent", "1")
-        found = await entry.runtime_data.client.call("GetJobs", queue="readings")
-        assert [job["data"]["state"] for job in found["jobs"]] == ["1"]
-        await hass.config_entries.async_unload(entry.entry_id)
-        assert not await store_of(hass, entry.entry_id).async_load()
 
 
 async def test_the_oldest_go_when_there_is_no_room_and_a_repair_says_so(
     hass: HomeAssistant, hub: HubProcess, call: Call, loaded: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(outbox, "MOST_JOBS", 3)
+    monkeypatch.setattr(outbox, "MOST_ENTRIES", 3)
     subentry_id = await add_subentry(hass, loaded, "feed", given())
-    kept = loaded.runtime_data.feeds.by_id[subentry_id].outbox
+    kept = loaded.runtime_data.keeping.feeds.by_id[subentry_id].tally
     for state in range(10):  # in one go: nothing can be sent in between
         hass.states.async_set("sensor.t", str(state))
     await until(lambda: kept.sent == 3, "three sent")
@@ -260,10 +242,11 @@ async def test_one_job_that_the_hub_never_takes_stops_nobody(
     hass: HomeAssistant, call: Call, loaded: MockConfigEntry
 ) -> None:
     subentry_id = await add_subentry(hass, loaded, "feed", given(job={"attributes": ["all"]}))
-    kept = loaded.runtime_data.feeds.by_id[subentry_id].outbox
+    kept = loaded.runtime_data.keeping.feeds.by_id[subentry_id].tally
     hass.states.async_set("sensor.t", "1")
-    hass.states.async_set("sensor.t", "2", {"large": "x" * (outbox.LARGEST_JOB + 1)})
-    kept.offer(outbox.Job({"name": "", "data": 1}, 10))  # a name that no hub takes
+    hass.states.async_set("sensor.t", "2", {"large": "x" * (outbox.LARGEST_READING + 1)})
+    bad = b'{"customId": "once:1", "name": "", "data": 1}'  # a name that no hub takes
+    loaded.runtime_data.keeping.outbox.offer("readings", subentry_id, bad)
     hass.states.async_set("sensor.t", "3")
     await until(lambda: kept.sent == 2 and kept.refused == 2, "two sent, two refused")
     assert [job["data"]["state"] for job in await jobs(call, 2)] == ["1", "3"]
@@ -285,7 +268,7 @@ async def test_a_feed_is_changed_and_goes_with_its_device(
     hass.config_entries.async_remove_subentry(loaded, subentry_id)
     await hass.async_block_till_done()
     assert devices.async_get(device.id) is None
-    assert not loaded.runtime_data.feeds.by_id
+    assert not loaded.runtime_data.keeping.feeds.by_id
     hass.states.async_set("sensor.t", "2")
     await hass.async_block_till_done()
     await jobs(call, 1, "others")
@@ -299,44 +282,18 @@ async def test_what_is_missing_is_said(hass: HomeAssistant, loaded: MockConfigEn
     assert nothing["errors"] == {"base": "nothing_chosen"}
 
 
-async def test_what_waits_is_on_the_disk_while_the_hub_is_away(
-    hass: HomeAssistant, hass_storage: dict[str, Any], tmp_path: Path
-) -> None:
-    with hub_process(tmp_path, http_port=free_port()) as hub:
-        entry = MockConfigEntry(domain=DOMAIN, title="Home", unique_id=hub.hub_id, data={"url": url_of(hub)})
-        entry.add_to_hass(hass)
-        assert await hass.config_entries.async_setup(entry.entry_id)
-        subentry_id = await add_subentry(hass, entry, "feed", given())
-        hass.states.async_set("sensor.t", "1")
-        await until(lambda: entry.runtime_data.feeds.by_id[subentry_id].outbox.sent == 1, "sent")
-        key = f"hubqueue.{entry.entry_id}.feeds"
-        async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=SAVE_S))
-        await hass.async_block_till_done()
-        assert key not in hass_storage  # a hub that takes everything costs no write
-        hub.kill()
-        await until_state(hass, "binary_sensor.home_connection", "off")
-        for count, kept in enumerate((SAVE_S, None), 1):
-            hass.states.async_set("sensor.t", f"lost {count}")
-            if kept:
-                async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=2 * SAVE_S))
-            else:  # Home Assistant stops
-                hass.bus.async_fire(EVENT_HOMEASSISTANT_FINAL_WRITE)
-            await hass.async_block_till_done()
-            assert len(hass_storage[key]["data"][subentry_id]["jobs"]) == count
-        await hass.config_entries.async_unload(entry.entry_id)
-
-
 async def test_a_hub_without_room_is_asked_again(
     hass: HomeAssistant, call: Call, loaded: MockConfigEntry, caplog: pytest.LogCaptureFixture
 ) -> None:
     subentry_id = await add_subentry(hass, loaded, "feed", given())
-    kept = loaded.runtime_data.feeds.by_id[subentry_id].outbox
-    full = {"groupId": "g", "groupMaxSize": 1}
-    await call("PUSH", queue="readings", data=0, **full)
-    kept.offer(outbox.Job({"data": 1, **full}, 10))
-    await until(lambda: kept.error == "queue_full", "refused")
-    assert kept.stuck
+    kept = loaded.runtime_data.keeping.outbox
+    await call("PUSH", queue="readings", data=0, groupId="g", groupMaxSize=1)
+    full = b'{"customId": "once:1", "data": 1, "groupId": "g", "groupMaxSize": 1}'
+    kept.offer("readings", subentry_id, full)
+    kept.offer("others", subentry_id, b'{"customId": "once:2", "data": 2}')
+    await until(lambda: kept.errors() == {"readings": "queue_full"}, "refused")
+    await jobs(call, 1, "others")  # a queue that is full stops no other
     await call("Drain", queue="readings")
-    await until(lambda: kept.sent == 1, "sent")
+    await until(lambda: kept.tallies[subentry_id].sent == 2, "sent")
     assert [job["data"] for job in await jobs(call, 1)] == [1]
     assert caplog.text.count("jobs wait in Home Assistant queue=readings code=queue_full") == 1

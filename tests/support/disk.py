@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -38,6 +39,15 @@ def small(folder: Path, megabytes: int) -> Iterator[Path]:
         yield folder
     finally:
         _unmount(folder)
+
+
+def fill(folder: Path) -> Path:
+    """Take all the room there is, by a file; delete it to give the room back."""
+    filler = folder / "filler"
+    with filler.open("wb") as file, suppress(OSError):
+        while True:
+            os.write(file.fileno(), bytes(4096))
+    return filler
 
 
 class Powered:
