@@ -14,7 +14,7 @@ from typing import Final
 from hubqueue.errors import DiskFull, HubqueueError
 from hubqueue.hub.pulse import Pulse
 from hubqueue.hub.settings import HubSettings
-from hubqueue.hub.verbs import change, expire, hold, overflow, rows, schedule
+from hubqueue.hub.verbs import expire, hold, overflow, rows, schedule
 from hubqueue.hub.verbs.enqueue import evict
 from hubqueue.model.state import State
 from hubqueue.store import changes, delays, groups, ids, leases, lists, retention, schedules
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 PAGES: Final = 200  # given back in one step: they may have to be moved
 FIRES: Final = 50  # schedules fired in one step
-EXPIRED: Final = 200  # jobs whose time is over that are ended in one step: each becomes a dead letter by itself
+ENDED: Final = 100  # jobs whose time is over that are ended in one step: each becomes a dead letter by itself
 BEAT_S: Final = 1.0
 RETENTION_BEATS: Final = 10
 QUEUES_LOOKED_AT: Final = 1000  # in one go: about 1 ms
@@ -126,9 +126,8 @@ class Upkeep:
                 row.refill_ms = NEVER
                 tx.undo.append(lambda row=row: setattr(row, "refill_ms", 0))  # type: ignore[misc]
                 tx.available(row, min(row.n[State.WAITING], SLICE))
-        more |= change.retry_due(tx, SLICE) > 0
         more |= schedule.fire_due(tx, FIRES, self._served) == FIRES
-        more |= expire.expire_due(tx, EXPIRED) > 0
+        more |= expire.end_due(tx, ENDED) > 0
         more |= overflow.give_back(tx, SLICE) > 0
         return tx.now_ms if more else NEVER
 
@@ -175,7 +174,7 @@ class Upkeep:
             return
         try:
             await self._repeat(lambda tx: retention.doomed_slice(tx, SLICE))
-            await self._repeat(lambda tx: expire.expire_due(tx, EXPIRED) > 0)
+            await self._repeat(lambda tx: expire.end_due(tx, ENDED) > 0)
             if await self._give_back(spare=False):
                 await self._store.space.cut(always=True)
         except DiskFull:
@@ -267,7 +266,7 @@ class Upkeep:
         return more
 
     def _next_due(self, tx: Tx) -> int:
-        due = [schedules.next_ms(tx), changes.next_ttl_ms(tx)]
+        due = [schedules.next_ms(tx), changes.next_end_ms(tx)]
         due += [leases.next_deadline_ms(tx.db)] if self._ends_leases else []
         due += [row.next_due_ms for row in tx.queues.by_id.values() if row.n[State.DELAYED]]
         due += [row.refill_ms for row in tx.queues.by_id.values()]

@@ -79,28 +79,22 @@ def ord_of(tx: Tx, seq: int) -> int:
     return value
 
 
-ENDS: Final = "(state IN (0, 1) OR (state = 3 AND flags & 131072))"  # a ttl does not count while it waits for others
-DUE_TTL: Final = f"""
+# One statement for all: whoever looked for jobs of one state among many others that are due would do so in every slice.
+# While a job runs nothing ends it, and while it waits for others its ttl does not count.
+DUE: Final = "expires_at_ms IS NOT NULL AND (state IN (0, 1, 5) OR (state = 3 AND flags & 131072))"
+DUE_ENDS: Final = f"""
     SELECT seq, queue, state, priority, flags, {WEIGHT} FROM job
-    WHERE expires_at_ms IS NOT NULL AND expires_at_ms <= ? AND {ENDS} LIMIT ?
+    WHERE {DUE} AND expires_at_ms <= ? ORDER BY expires_at_ms, seq LIMIT ?
 """
 
 
-def outlived(tx: Tx, limit: int) -> list[tuple[int, int, int, int, int]]:
-    """A slice of the jobs that do not run and whose time is over: (seq, queue, state, priority, flags)."""
-    rows = light(tx.execute(DUE_TTL, (tx.now_ms, limit)), lambda row: row[5])
+def due_ends(tx: Tx, limit: int) -> list[tuple[int, int, int, int, int]]:
+    """A slice of the jobs whose time is over, and of the dead letters that are to be tried again now.
+
+    (seq, queue, state, priority, flags) of each, the earliest first.
+    """
+    rows = light(tx.execute(DUE_ENDS, (tx.now_ms, limit)), lambda row: row[5])
     return [row[:5] for row in rows]
-
-
-DUE_RETRY: Final = f"""
-    SELECT seq, {WEIGHT} FROM job
-    WHERE expires_at_ms IS NOT NULL AND expires_at_ms <= ? AND state = 5 ORDER BY seq LIMIT ?
-"""
-
-
-def due_retries(tx: Tx, limit: int) -> list[int]:
-    """A slice of the dead letters whose time to be tried again has come: their seqs."""
-    return [seq for seq, _ in light(tx.execute(DUE_RETRY, (tx.now_ms, limit)), lambda row: row[1])]
 
 
 KEEP_DEAD: Final = "UPDATE job SET expires_at_ms = NULL, history = ? WHERE seq = ?"
@@ -111,10 +105,10 @@ def keep_dead(tx: Tx, seq: int, history: bytes | None) -> None:
     tx.execute(KEEP_DEAD, (history, seq))
 
 
-NEXT_TTL: Final = f"SELECT min(expires_at_ms) FROM job WHERE expires_at_ms IS NOT NULL AND (state = 5 OR {ENDS})"
+NEXT_END: Final = f"SELECT min(expires_at_ms) FROM job WHERE {DUE}"
 
 
-def next_ttl_ms(tx: Tx) -> int | None:
-    """When the time of the next job is over that does not run, or the next dead letter is tried again."""
-    value: int | None = tx.execute(NEXT_TTL).fetchone()[0]
+def next_end_ms(tx: Tx) -> int | None:
+    """When `due_ends` finds the next."""
+    value: int | None = tx.execute(NEXT_END).fetchone()[0]
     return value

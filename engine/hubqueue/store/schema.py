@@ -111,8 +111,8 @@ _FIRST: Final = (
     "CREATE INDEX job_delayed ON job (queue, run_at_ms, priority) WHERE state = 1",
     # the sweep of expired leases
     "CREATE INDEX job_active ON job (deadline_ms) WHERE state = 2",
-    # jobs with a time to live, and dead ones that are tried again by themselves: pays only for those
-    "CREATE INDEX job_ttl ON job (expires_at_ms) WHERE expires_at_ms IS NOT NULL",
+    # jobs whose time ends, and dead ones that are tried again by themselves: pays only for those
+    "CREATE INDEX job_ends ON job (expires_at_ms) WHERE expires_at_ms IS NOT NULL",
     # lists and retention: by queue, state and seq (the rowid), never a scan
     "CREATE INDEX job_list ON job (queue, state)",
     # groups of jobs that take turns: one row per group with queued or running jobs, or with settings

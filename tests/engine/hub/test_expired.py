@@ -8,7 +8,7 @@ from hubqueue.errors import WrongState
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.summaries import Summaries
 from hubqueue.hub.verbs import query
-from hubqueue.hub.verbs.expire import expire_due
+from hubqueue.hub.verbs.expire import end_due
 from hubqueue.model.job import Options
 from hubqueue.model.outcome import Fail, Release
 from hubqueue.model.retry import Backoff
@@ -70,7 +70,7 @@ async def test_a_group_that_fails_counts_nothing(bench: Bench) -> None:
 
     def verb(tx: Tx) -> None:
         with tx.savepoint():
-            assert expire_due(tx, 10) == 1
+            assert end_due(tx, 10) == 1
             raise WrongState("on purpose")
 
     with pytest.raises(WrongState, match="on purpose"):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Sequence
+import sqlite3
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -12,9 +13,11 @@ from hypothesis import strategies as st
 
 from hubqueue.errors import Invalid, LockLost, NotFound, WrongState
 from hubqueue.hub.settings import HubSettings
+from hubqueue.hub.upkeep import ENDED
 from hubqueue.hub.verbs import query
 from hubqueue.hub.verbs.configure import set_dlq_config
 from hubqueue.hub.verbs.enqueue import enqueue_flow
+from hubqueue.hub.verbs.expire import end_due
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.flow import FlowJob
 from hubqueue.model.job import ENDLESS, Dedup, Job, NewJob, OnFailure, Options, attempts_of
@@ -334,7 +337,7 @@ class TestMany:
         await bench.until(lambda: row.n[State.WAITING] == 0)
         assert row.n[State.FAILED] == 5_000
         assert bench.hub.store.evicted == 4 * many - 5_000
-        assert max(steps) <= 200
+        assert max(steps) <= ENDED
 
 
 def _steps(bench: Bench) -> list[int]:
@@ -429,3 +432,59 @@ async def test_whatever_happens_to_it_it_ends_in_time_and_never_without_a_word(
     if found is not None and found.state is State.FAILED:
         assert found.history.reason in ("ttl_expired", "stalled")
         assert found.history.error
+
+
+# what it costs
+
+
+async def test_a_slice_costs_the_same_however_many_are_due(bench: Bench) -> None:
+    """Of jobs to remove, to bury and to retry: none is looked for among the others."""
+    await bench.hub.upkeep.stop()
+    await bench.hub.run(lambda tx: set_dlq_config(tx, "q", {"autoRetry": True, "autoRetryInterval": 1000}))
+
+    async def due(count: int) -> int:
+        """Make so many of each kind due; SQLite's steps for one slice of them."""
+        for options in (Options(ttl_ms=1000), Options(keep_trying_ms=1000)):
+            await bench.hub.enqueue("q", [NewJob(options=options) for _ in range(count)])
+        dead = await bench.hub.enqueue("q", [NewJob(max_attempts=1, priority=1) for _ in range(count)])
+        for leased in await bench.take(count):
+            await bench.end(leased, Fail("no"))
+        assert (await bench.hub.counts("q")).failed >= len(dead)
+        await bench.later(5000)
+        return await bench.hub.run(lambda tx: _steps_of(tx.db, lambda: end_due(tx, 5)))
+
+    few = await due(20)
+    many = await due(400)
+    assert many < 2 * few
+
+
+async def test_handing_out_and_completing_one_costs_no_statement_more(bench: Bench) -> None:
+    async def statements(options: Options | None) -> list[str]:
+        told: list[str] = []
+        (id,) = await bench.add("a", options=options)
+        bench.hub.store.tx.db.set_trace_callback(told.append)
+        (leased,) = await bench.take()
+        assert leased.job.id == id
+        await bench.end(leased, Complete())
+        bench.hub.store.tx.db.set_trace_callback(None)
+        return [text.split()[0] for text in told if "checkpoint" not in text]
+
+    await statements(None)
+    assert await statements(Options(keep_trying_ms=HOUR_MS)) == await statements(None)
+    assert await statements(Options(ttl_ms=HOUR_MS)) == await statements(None)
+
+
+def _steps_of(db: sqlite3.Connection, work: Callable[[], Any]) -> int:
+    count = 0
+
+    def step() -> int:
+        nonlocal count
+        count += 1
+        return 0
+
+    db.set_progress_handler(step, 1)
+    try:
+        work()
+    finally:
+        db.set_progress_handler(None, 1)
+    return count

@@ -16,7 +16,7 @@ from hubqueue.model.job import Flag, Job, history_blob
 from hubqueue.model.retry import in_time_ms
 from hubqueue.model.state import LABELS, QUEUED, State
 from hubqueue.model.verbs import Retried
-from hubqueue.store import changes, ids, jobs, lists
+from hubqueue.store import changes, ids, lists
 from hubqueue.store.queues import PRIORITIZED, QueueRow
 from hubqueue.store.tx import Tx
 
@@ -179,20 +179,14 @@ def retry_some(
     return done, last
 
 
-def retry_due(tx: Tx, limit: int) -> int:
-    """Retry the dead letters whose time has come by their queue's settings; how many were looked at."""
-    due = changes.due_retries(tx, limit)
-    for seq in due:
-        found = jobs.get(tx, seq)
-        if found is not None:
-            job, queue = found
-            history = msgspec.structs.replace(
-                job.history, retries=job.history.retries + 1, retried_at_ms=tx.now_ms, retry_at_ms=None
-            )
-            job.history_blob = history_blob(history)
-            if _is_message(job, queue) or _restart(tx, job, queue).kept:
-                changes.keep_dead(tx, seq, job.history_blob)
-    return len(due)
+def retry_by_itself(tx: Tx, job: Job, queue: QueueRow) -> None:
+    """Retry a dead letter whose time has come by its queue's settings; it stays one where that cannot be."""
+    history = msgspec.structs.replace(
+        job.history, retries=job.history.retries + 1, retried_at_ms=tx.now_ms, retry_at_ms=None
+    )
+    job.history_blob = history_blob(history)
+    if _is_message(job, queue) or _restart(tx, job, queue).kept:
+        changes.keep_dead(tx, job.seq, job.history_blob)
 
 
 def _is_message(job: Job, queue: QueueRow) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from hubqueue.hub.verbs import rows
 from hubqueue.hub.verbs.bury import bury
+from hubqueue.hub.verbs.change import retry_by_itself
 from hubqueue.hub.verbs.settle import timed_out
 from hubqueue.model.job import Flag, Job, last_error
 from hubqueue.model.state import State
@@ -36,16 +37,19 @@ def expire(tx: Tx, job: Job, queue: QueueRow) -> bool:
     return True
 
 
-def expire_due(tx: Tx, limit: int) -> int:
-    """A slice of what is over; how many were looked at."""
-    due = changes.outlived(tx, limit)
+def end_due(tx: Tx, limit: int) -> int:
+    """A slice of what is over, and of the dead letters that are to be tried again; how many were looked at."""
+    due = changes.due_ends(tx, limit)
     for seq, queue_id, state, priority, flags in due:
         queue = tx.queues.by_id.get(queue_id)
         if queue is None:
             continue
-        found = jobs.get(tx, seq) if flags & Flag.KEEP_TRYING or tx.watched(queue.name) else None
+        whole = state == State.FAILED or flags & Flag.KEEP_TRYING or tx.watched(queue.name)
+        found = jobs.get(tx, seq) if whole else None
         if found is None:
             _gone(tx, queue, state, seq, flags, priority)  # nobody is told, and none of it is kept
+        elif state == State.FAILED:
+            retry_by_itself(tx, *found)
         else:
             expire(tx, *found)
     return len(due)

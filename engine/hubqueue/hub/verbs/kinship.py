@@ -83,6 +83,8 @@ def move_to_waiting_children(tx: Tx, id: str, token: str | None) -> None:
     tx.count(queue, State.ACTIVE, -1)
     changes.move(tx, job.seq, State.WAITING_CHILDREN, tx.ord_ms, tx.now_ms, job.flags, fence=True)
     tx.count(queue, State.WAITING_CHILDREN, 1)
+    if job.expires_at_ms is not None:
+        tx.due(job.expires_at_ms)
     flows.wait_again(tx, job.seq)
     flow.let_go(tx, job.seq)
 
