@@ -6,7 +6,7 @@ likes only those count that do not exist at all: it may be there for what is una
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -15,9 +15,10 @@ from homeassistant.core import HomeAssistant, Service, ServiceCall, callback
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity_component import DATA_INSTANCES
+from homeassistant.helpers.group import expand_entity_ids
 from homeassistant.helpers.target import TargetSelection, async_extract_referenced_entity_ids
 
-from .entity_services import loaded_entity
+from .entity_services import entity_service, loaded_entity
 from .targets import Targets, target_of
 
 SCENE: Final = "scene"
@@ -54,9 +55,21 @@ def look(hass: HomeAssistant, service: Service, call: ServiceCall, *, forwarded:
         [away.why for name, away in told.items() if away is not None and not (forwarded and _is_disabled(hass, name))],
         some,
     )
+    found.away += _groups_passed_over(hass, call, told)
     if call.domain == SCENE:
         found.away += _members_away(hass, call)
     return found
+
+
+def _groups_passed_over(hass: HomeAssistant, call: ServiceCall, told: Container[str]) -> list[str]:
+    """Groups with entities of their own whose members are told of, but which the action itself is not for."""
+    served = entity_service(hass, call.domain, call.service)
+    if served is None:
+        return []
+    named = (each for each in sorted(TargetSelection(dict(call.data)).entity_ids) if each not in told)
+    loaded = (each for each in named if loaded_entity(hass, each) is not None)
+    groups = (each for each in loaded if expand_entity_ids(hass, [each]) == [each])
+    return [f"{call.domain}.{call.service} is not for {each}" for each in groups if each not in served.entities]
 
 
 def _of_its_own(hass: HomeAssistant, service: Service, call: ServiceCall) -> Found:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from random import Random
 from typing import Any
 
 import pytest
@@ -12,9 +13,12 @@ from custom_components.hubqueue.outcome import Complete, Fail, Outcome
 from custom_components.hubqueue.run_options import RunOptions
 from custom_components.hubqueue.runs import Leased, async_run_sequence
 from custom_components.hubqueue.watched_calls import async_watch_calls, watched
-from homeassistant.core import Context, HomeAssistant, Service, ServiceCall, ServiceRegistry
+from homeassistant.core import Context, HomeAssistant, Service, ServiceCall, ServiceRegistry, callback
 from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import area_registry as ar
+from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import label_registry as lr
 from homeassistant.helpers.config_validation import SCRIPT_SCHEMA
 from homeassistant.helpers.script import Script, async_validate_actions_config
 from homeassistant.setup import async_setup_component
@@ -23,6 +27,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from seen import until, until_state
 
 from conftest import Call
+from support.torture import sized
 
 JOB = Leased(
     {"id": "1", "queue": "mail", "name": "send", "data": {"to": "ada"}, "attempts": 0, "maxAttempts": 3, "priority": 0},
@@ -274,3 +279,73 @@ async def test_an_automation_that_stops_there_is_tried_again_and_done_when_it_ca
     await call("Promote", id=id)
     await until_job(call, id, state="completed", attempts=1)
     await until_state(hass, "light.garden", "on")
+
+
+async def test_whatever_is_addressed_is_done_or_told(hass: HomeAssistant, watching: None) -> None:
+    """Random places and targets: what is there is on afterwards, what is not is named, nothing else is touched."""
+    dice = Random(12)
+    names = [f"l{number}" for number in range(6)]
+    await lamps(hass, names)
+    registry, devices = er.async_get(hass), dr.async_get(hass)
+    owner = MockConfigEntry(domain="test")
+    owner.add_to_hass(hass)
+    areas = [ar.async_get(hass).async_create(f"Area {number}").id for number in range(3)]
+    labels = [lr.async_get(hass).async_create(f"Label {number}").label_id for number in range(3)]
+    make = devices.async_get_or_create
+    owned = [make(config_entry_id=owner.entry_id, identifiers={("test", str(each))}).id for each in range(3)]
+    for case in range(sized(ci=40, full=1000)):
+        places = {name: tuple(dice.choice([None, *each]) for each in (areas, labels, owned)) for name in names}
+        there = {name for name in names if dice.random() < 0.7}
+        for name, (area, label, device) in places.items():
+            registry.async_update_entity(f"light.{name}", area_id=area, labels={label} - {None}, device_id=device)
+            hass.states.async_set(f"sensor.power_{name}", "on" if name in there else "off")
+            hass.states.async_set(f"sensor.lit_{name}", "off")
+        await hass.async_block_till_done()
+        chosen = {
+            "entity_id": dice.sample([*names, "gone"], dice.randint(0, 3)),
+            "area_id": dice.sample(areas, dice.randint(0, 2)),
+            "label_id": dice.sample(labels, dice.randint(0, 1)),
+            "device_id": dice.sample(owned, dice.randint(0, 1)),
+        }
+        meant = set(chosen["entity_id"]) | {
+            name
+            for name, (area, label, device) in places.items()
+            if area in chosen["area_id"] or label in chosen["label_id"] or device in chosen["device_id"]
+        }
+        target = {**chosen, "entity_id": [f"light.{name}" for name in chosen["entity_id"]]}
+        outcome = await run(hass, {"action": "light.turn_on", "target": target})
+        lit = {name for name in names if hass.states.is_state(f"sensor.lit_{name}", "on")}
+        assert lit == meant & there, (case, target)
+        why = {"gone": "does not exist"}
+        away = sorted(f"light.{name} {why.get(name, 'is not available')}" for name in meant - there)
+        indirect = any(chosen[key] for key in ("area_id", "label_id", "device_id"))
+        if away:
+            assert isinstance(outcome, Fail), (case, target)
+            assert sorted(outcome.error.split("; ")) == away, (case, target)
+        elif meant or not indirect:
+            assert outcome == Complete(), (case, target)
+        else:
+            assert outcome == Fail("nothing of the target exists that light.turn_on is for"), (case, target)
+
+
+async def lamps(hass: HomeAssistant, names: list[str]) -> None:
+    """Template lights that are there while `sensor.power_NAME` is on, and switch `sensor.lit_NAME`."""
+
+    @callback
+    def lit(call: ServiceCall) -> None:
+        hass.states.async_set(f"sensor.lit_{call.data['name']}", call.data["to"])
+
+    hass.services.async_register("test", "lit", lit)
+    made = [
+        {
+            "name": name,
+            "unique_id": name,
+            "availability": f"{{{{ is_state('sensor.power_{name}', 'on') }}}}",
+            "state": f"{{{{ is_state('sensor.lit_{name}', 'on') }}}}",
+            "turn_on": [{"action": "test.lit", "data": {"name": name, "to": "on"}}],
+            "turn_off": [{"action": "test.lit", "data": {"name": name, "to": "off"}}],
+        }
+        for name in names
+    ]
+    assert await async_setup_component(hass, "template", {"template": [{"light": made}]})
+    await hass.async_block_till_done()
