@@ -29,6 +29,7 @@ class Reserve:
     """`full` says whether new jobs must be refused, `short` whether they soon might be."""
 
     def __init__(self, path: Path) -> None:
+        self._folder = path.parent
         self._path = path.with_name(path.name + ".reserve")
         self._held_bytes = self._path.stat().st_size if self._path.exists() else 0  # after a kill
         self._looked_ms = 0
@@ -113,7 +114,7 @@ class Reserve:
 
     def _free_bytes(self) -> int:
         try:
-            stat = os.statvfs(self._path.parent)
+            stat = os.statvfs(self._folder)
         except OSError:
             return UNKNOWN_BYTES  # a disk that has failed is not full: writing to it says what it is
         return stat.f_bavail * stat.f_frsize

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from hubqueue.broker.message import Message
 from hubqueue.errors import ProtocolError
 from hubqueue.mqtt.inflight import ENTRY_BYTES, Delivery, Inflight
+from support.calls import Calls
 
 
 def message(mid: int, *, again: bool = False, payload: bytes = b"1", topic: str = "s") -> Message:
@@ -309,3 +310,18 @@ def test_no_message_is_lost_though_ids_and_contents_are_used_again(steps: list[t
     assert broker.acknowledged == set(range(broker.sent))
     twice = {number for number in jobs if jobs.count(number) > 1}
     assert twice <= doubtful
+
+
+def test_a_message_pays_few_calls_on_its_way_through() -> None:
+    inflight = Inflight()
+    messages = [message(mid) for mid in range(1, 101)]
+    with Calls() as calls:
+        deliveries = [inflight.take(each) for each in messages]
+        came = [each for each in deliveries if each is not None]
+        for each in came:
+            each.kept = True
+        inflight.store(came)
+        inflight.sync(came)
+        inflight.forget(inflight.leave())
+    assert len(inflight) == 0
+    assert calls.total < 4.5 * len(messages)
