@@ -77,7 +77,15 @@ class Calls:
         call = self._seal.open(data, leased.id)
         if call is None:
             return Fail("this call was not put here by Home Assistant", final=True)
-        attempt = Attempt(self._hass, call, self._seal.done(data, leased.id))
+        if leased.id in self._seal.ended and not _is_run_again(leased.job):
+            # the hub has not heard of it, or somebody has put it there once more
+            return Complete(self._seal.ended[leased.id])
+        outcome = await self._try(leased, call, Attempt(self._hass, call, self._seal.done(data, leased.id)))
+        if isinstance(outcome, Complete):
+            self._seal.remember(leased.id, outcome.result)
+        return outcome
+
+    async def _try(self, leased: Leased, call: Mapping[str, Any], attempt: Attempt) -> Outcome:
         if await self._superseded(leased):
             return _superseded_by_now(attempt)
         if _is_late(leased.job, call["until_ms"]):
@@ -165,9 +173,13 @@ def _is_late(job: Mapping[str, Any], until_ms: int) -> bool:
 
     The hub itself makes a dead letter of what is late. What somebody runs again has more time: the hub alone gives it.
     """
+    return time.time() * 1000 >= until_ms and not _is_run_again(job)
+
+
+def _is_run_again(job: Mapping[str, Any]) -> bool:
+    """Whether somebody has had it run again: whoever may only enqueue cannot make it look so."""
     keep_ms, ends_ms = job.get("keepTrying"), job.get("endsAt")
-    run_again = None not in (keep_ms, ends_ms) and ends_ms > job["createdAt"] + keep_ms + AGAIN_MS
-    return time.time() * 1000 >= until_ms and not run_again
+    return keep_ms is not None and ends_ms is not None and ends_ms > job["createdAt"] + keep_ms + AGAIN_MS
 
 
 def _too_late(leased: Leased) -> str:

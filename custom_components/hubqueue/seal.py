@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import json
 import secrets
+from collections import OrderedDict
 from collections.abc import Mapping
 from typing import Any, Final, TypeGuard
 
@@ -21,6 +22,7 @@ from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN
 
+REMEMBERED: Final = 10_000  # calls that are done, so that none is done again when it comes again
 STORE: Final = HassKey["Seal"](f"{DOMAIN}_seal")
 
 
@@ -31,6 +33,7 @@ class Seal:
         self._store = Store[dict[str, Any]](hass, 1, f"{DOMAIN}.actions", private=True)
         self._kept: dict[str, Any] = {}
         self._loading = asyncio.Lock()
+        self.ended = OrderedDict[str, Any]()  # what calls that are done have answered, since the start
 
     async def async_load(self) -> None:
         """Read what is kept, or make it; once, however many ask for it at once."""
@@ -54,6 +57,13 @@ class Seal:
         self._kept["queues"].setdefault(entry_id, []).append(queue)
         await self._store.async_save(self._kept)
         return True
+
+    def remember(self, id: str, result: Any) -> None:
+        """A call is done."""
+        self.ended[id] = result
+        self.ended.move_to_end(id)
+        if len(self.ended) > REMEMBERED:
+            self.ended.popitem(last=False)
 
     def close(self, call: Mapping[str, Any], id: str) -> dict[str, Any]:
         """The data of a job."""

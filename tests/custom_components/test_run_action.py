@@ -180,11 +180,11 @@ async def test_what_comes_too_late_is_not_done(
     assert lamp.told == []
     await call("RetryDlq", queue=QUEUE, jobId=id)
     await until_job(call, id, state="completed")
-    seal = await async_seal(hass)
-    sealed = seal.open(job["data"], id)
+    kept = await async_seal(hass)
+    sealed = kept.open(job["data"], id)
     assert sealed is not None
     for old, options in (("a", {}), ("b", {"ttl": 86_400_000}), ("c", {"keepTrying": 86_400_000})):
-        data = seal.close(sealed, old)  # the hub knows the id of the first for an hour yet
+        data = kept.close(sealed, old)  # the hub knows the id of the first for an hour yet
         await call("PUSH", queue=QUEUE, jobId=old, name=job["name"], data=data, **options)
         await until_job(call, old, state="failed")
     assert lamp.calls("garden") == ["turn_on"]
@@ -261,6 +261,37 @@ async def test_a_call_that_was_not_put_there_by_us_is_not_done(hass: HomeAssista
     assert len(lamp.told) == 1
 
 
+async def test_a_call_that_is_put_there_again_is_not_done_again(
+    hass: HomeAssistant, call: Call, lamp: Lamp, loaded: MockConfigEntry
+) -> None:
+    """By somebody who may read and enqueue. Whoever may run jobs again can have it done again."""
+    done = await until_job(call, await run(hass), state="completed")
+    kept = await async_seal(hass)
+    sealed = kept.open(done["data"], done["id"])
+    assert sealed is not None
+    data = kept.close(sealed, "a")  # the hub remembers ids as ours are for a while
+    for options in ({}, {"keepTrying": 60_000}, {"ttl": 60_000}, {"timestamp": 1}):
+        await call("PUSH", queue=QUEUE, jobId="a", name="light.turn_on", data=data, **options)
+        await until_job(call, "a", state="completed", returnvalue={"done": ["light.garden"]})
+        assert await hass.config_entries.async_reload(loaded.entry_id)
+        await call("Obliterate", queue=QUEUE)
+    assert lamp.calls("garden") == ["turn_on"] * 2
+    id = await run(hass)
+    await until_job(call, id, state="completed")
+    await call("RetryCompleted", queue=QUEUE, id=id)
+    await until(lambda: len(lamp.told) == 4, "done again")
+
+
+async def test_calls_that_are_done_are_remembered_within_bounds(
+    hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(seal, "REMEMBERED", 2)
+    kept = await async_seal(hass)
+    for id in ("a", "b", "a", "c"):
+        kept.remember(id, None)
+    assert list(kept.ended) == ["a", "c"]
+
+
 async def test_a_call_of_another_home_is_left_to_it(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
     await run(hass)
     await until(lambda: len(lamp.told) == 1, "ours is done")
@@ -297,7 +328,7 @@ async def test_another_queue_is_worked_too_and_after_a_reload(
     first = await run(hass, queue="slow", create=True)
     await until_job(call, first, state="completed")
     assert await hass.config_entries.async_reload(loaded.entry_id)
-    secret = await seal.async_seal(hass)
+    secret = await async_seal(hass)
     second = await run(hass, queue="slow")
     await until_job(call, second, state="completed")
     assert secret.queues(loaded.entry_id) == ["slow"]
@@ -343,10 +374,10 @@ async def test_two_hubs_that_begin_at_once_have_one_secret(
         return found
 
     monkeypatch.setattr(Store, "async_load", from_a_disk)
-    seals = await asyncio.gather(*(seal.async_seal(hass) for _ in range(2)))
+    seals = await asyncio.gather(*(async_seal(hass) for _ in range(2)))
     data = seals[0].close({"action": "light.turn_on"}, "j1")
     hass.data.pop(seal.STORE)
-    again = await seal.async_seal(hass)
+    again = await async_seal(hass)
     assert again.open(data, "j1") is not None
     assert again.open(seals[1].close({"action": "light.turn_on"}, "j2"), "j2") is not None
 
@@ -359,7 +390,7 @@ async def test_the_secret_outlives_a_restart(
     await until_job(call, id, state="delayed")
     assert hass_storage["hubqueue.actions"]["data"]["secret"]
     hass.data.pop(seal.STORE)
-    secret = await seal.async_seal(hass)
+    secret = await async_seal(hass)
     data = (await call("GetJob", id=id))["job"]["data"]
     assert secret.is_ours(data)
     opened = secret.open(data, id)
