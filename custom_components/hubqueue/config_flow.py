@@ -81,7 +81,7 @@ class HubqueueConfigFlow(ConfigFlow, domain=DOMAIN):
             if info is not None:
                 await self.async_set_unique_id(info.hub_id, raise_on_progress=False)
                 self._abort_if_unique_id_configured(updates=data, reload_on_update=False)
-                return self.async_create_entry(title=_title(data), data=data)
+                return self.async_create_entry(title=self._title(data), data=data)
         return self.async_show_form(
             step_id="user", data_schema=self.add_suggested_values_to_schema(ADDRESS, user_input), errors=errors
         )
@@ -177,6 +177,13 @@ class HubqueueConfigFlow(ConfigFlow, domain=DOMAIN):
             errors=errors,
         )
 
+    def _title(self, data: Mapping[str, Any]) -> str:
+        """A hub has no name of its own: where it is; with the port too where there is another on that machine."""
+        url = URL(data[CONF_URL])
+        taken = {each.title for each in self._async_current_entries()}
+        title = f"{DOMAIN} ({url.host})"
+        return title if title not in taken else f"{DOMAIN} ({url.host}:{url.port})"
+
     def _changed(self, entry: ConfigEntry[Any], data: dict[str, Any], reason: str) -> ConfigFlowResult:
         """An entry that is loaded reloads by its listener; one that is not has none yet."""
         result = self.async_update_and_abort(entry, data=data, reason=reason)
@@ -255,7 +262,3 @@ def _clean(given: str) -> str:
     if url.scheme not in ("http", "https") or not url.host:
         raise ValueError("not an address of a hub")
     return str(url.origin())
-
-
-def _title(data: Mapping[str, Any]) -> str:
-    return URL(data[CONF_URL]).host or DOMAIN

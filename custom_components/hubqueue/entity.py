@@ -15,7 +15,7 @@ from homeassistant.helpers.device_registry import DeviceEntry, DeviceEntryType, 
 from homeassistant.helpers.entity import Entity, EntityDescription
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
-from .const import DOMAIN
+from .const import ACTIONS_QUEUE, DOMAIN
 from .coordinator import HubqueueConfigEntry, HubqueueCoordinator
 from .errors import HubError
 from .rights import async_admins_only
@@ -105,7 +105,9 @@ class _PartEntity(HubqueueEntity):
         self._attr_unique_id = f"{hub_id}_{kind}_{name}_{description.key}"
         # a forwarder is usually called as its queue is: their devices are told apart
         named: dict[str, Any] = {"name": name}
-        if kind == "link":
+        if (kind, name) == ("queue", ACTIONS_QUEUE):
+            named = {"translation_key": ACTIONS_QUEUE}
+        elif kind == "link":
             named = {"translation_key": "uplink", "translation_placeholders": {"name": name}}
         self._attr_device_info = dr.DeviceInfo(
             identifiers={(DOMAIN, f"{hub_id}_{kind}_{name}")},

@@ -24,7 +24,10 @@ FAILED: Final = "failed"
 COMPLETED: Final = "completed"
 
 OUTCOME: Final = EventEntityDescription(
-    key="outcome", translation_key="outcome", event_types=[COMPLETED, FAILED, EXPIRED, DEAD]
+    key="outcome",
+    translation_key="outcome",
+    event_types=[COMPLETED, FAILED, EXPIRED, DEAD],
+    entity_registry_enabled_default=False,  # it tells of every second in which a job ends
 )
 
 

@@ -40,7 +40,7 @@ from .feed_rule import (
     SECTION_FILTER,
     SECTION_JOB,
 )
-from .flow_fields import Input, queue_error, queue_selector
+from .flow_fields import Input, queue_error, queue_field
 
 DAYS = DurationSelector(DurationSelectorConfig(enable_day=True))
 FILTER = vol.Schema(
@@ -104,7 +104,7 @@ class FeedFlow(ConfigSubentryFlow):
         return vol.Schema(
             {
                 vol.Required(CONF_NAME): TextSelector(),
-                vol.Required(ATTR_QUEUE): queue_selector(self._get_entry()),
+                **queue_field(self._get_entry()),
                 vol.Optional(CONF_TARGET): TargetSelector(),
                 vol.Optional(CONF_EVENT_TYPES): TextSelector(TextSelectorConfig(multiple=True)),
                 vol.Required(SECTION_FILTER): section(FILTER, {"collapsed": True}),

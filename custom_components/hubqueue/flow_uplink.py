@@ -1,4 +1,5 @@
-"""The dialog of a subentry "Uplink": the hub makes the forwarder first, so that what is wrong is said in the dialog."""
+"""The dialog of a subentry "Uplink": the hub makes the forwarder first, so that what is wrong is said in the
+dialog: the other side is tried before anything is kept."""
 
 from __future__ import annotations
 
@@ -18,14 +19,15 @@ from homeassistant.helpers.selector import (
     TextSelectorType,
 )
 
-from .const import ATTR_QUEUE
+from .const import ACTIONS_QUEUE, ATTR_QUEUE
 from .errors import HubError
-from .flow_fields import Input, queue_error, queue_selector
+from .flow_fields import Input, queue_error, queue_field
 from .uplink import (
     CONF_CA,
     CONF_DURABLE,
     CONF_RATE,
     CONF_TARGET_QUEUE,
+    CONF_TEST,
     CONF_TIMEZONE,
     CONF_TO,
     CONF_WINDOWS,
@@ -38,6 +40,7 @@ from .uplink import (
 
 MORE: Final = vol.Schema(
     {
+        vol.Required(CONF_TEST, default=True): BooleanSelector(),
         vol.Required(CONF_DURABLE, default=True): BooleanSelector(),
         vol.Optional(CONF_RATE): NumberSelector(
             NumberSelectorConfig(min=1, max=1_000_000, step=1, mode=NumberSelectorMode.BOX)
@@ -48,6 +51,8 @@ MORE: Final = vol.Schema(
 EXAMPLE: Final = "tls://central.example.org:6789"  # translations hold no addresses
 # code of the hub: text of the dialog
 TOLD: Final = {"duplicate": "has_forwarder", "wrong_state": "declared", "link_down": "cannot_connect"}
+# why the other side is not ready: text of the dialog
+TRIED: Final = {"auth": "other_refuses", "tls": "not_trusted", "unreachable": "no_answer", "timeout": "no_answer"}
 
 
 class UplinkFlow(ConfigSubentryFlow):
@@ -61,6 +66,8 @@ class UplinkFlow(ConfigSubentryFlow):
         if user_input is not None:
             queue = user_input[ATTR_QUEUE]
             errors = queue_error(queue, ATTR_QUEUE)
+            if queue == ACTIONS_QUEUE:
+                errors = {ATTR_QUEUE: "queue_of_actions"}
             if queue in uplinks_of(entry).values():
                 errors = {ATTR_QUEUE: "has_forwarder"}
             if not errors:
@@ -68,7 +75,7 @@ class UplinkFlow(ConfigSubentryFlow):
             if not errors:
                 title = f"{queue} → {user_input[CONF_TO].strip()}"
                 return self.async_create_entry(title=title, data=without_secrets(user_input), unique_id=queue)
-        schema = vol.Schema({vol.Required(ATTR_QUEUE): queue_selector(entry), **self._fields()})
+        schema = vol.Schema({**queue_field(entry, {ACTIONS_QUEUE}), **self._fields()})
         return self.async_show_form(
             step_id="user",
             data_schema=self.add_suggested_values_to_schema(schema, user_input),
@@ -112,7 +119,7 @@ class UplinkFlow(ConfigSubentryFlow):
 
 
 async def _put(entry: ConfigEntry[Any], data: dict[str, Any], *, new: bool) -> tuple[dict[str, str], dict[str, str]]:
-    """Let the hub make it; what is wrong, and what the hub says of it."""
+    """Let the hub try the other side, then make it; what is wrong, and what the hub says of it."""
     async with entry.setup_lock:  # it may be reloading, for the subentry before
         runtime = getattr(entry, "runtime_data", None)
     if runtime is None:
@@ -123,7 +130,12 @@ async def _put(entry: ConfigEntry[Any], data: dict[str, Any], *, new: bool) -> t
             told["name"] == fields["name"] for told in (await runtime.client.call("Forwarders"))["forwarders"]
         ):
             return {ATTR_QUEUE: "has_forwarder"}, {}
+        if data[SECTION_MORE][CONF_TEST]:
+            tried = (await runtime.client.call("ForwarderPut", **fields, test=True))["test"]
+            if tried is not None:
+                return {"base": TRIED.get(tried["reason"], "not_ready")}, {"error": tried["error"]}
         await runtime.client.call("ForwarderPut", **fields)
     except HubError as error:
-        return {"base": TOLD.get(error.code, "refused")}, {"error": error.message}
+        said = f"{error.message} ({error.hint})" if error.hint else error.message
+        return {"base": TOLD.get(error.code, "refused")}, {"error": said}
     return {}, {}

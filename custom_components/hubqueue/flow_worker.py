@@ -22,7 +22,7 @@ from homeassistant.helpers.selector import (
 )
 
 from .const import ATTR_QUEUE
-from .flow_fields import Input, queue_error, queue_selector
+from .flow_fields import Input, queue_error, queue_field
 from .run_options import ATTR_SUCCESS, ATTR_SUCCESS_WITHIN, ATTR_UNAVAILABLE, FAIL, IGNORE, RunOptions
 from .said import said
 from .subentry_worker import CONF_CONCURRENCY, CONF_NAMES, MOST_AT_ONCE, async_actions
@@ -61,7 +61,7 @@ class WorkerFlow(ConfigSubentryFlow):
         return vol.Schema(
             {
                 vol.Required(CONF_NAME): TextSelector(),
-                vol.Required(ATTR_QUEUE): queue_selector(self._get_entry()),
+                **queue_field(self._get_entry()),
                 vol.Required(CONF_SEQUENCE): ActionSelector(),
                 vol.Required(CONF_CONCURRENCY, default=1): NumberSelector(
                     NumberSelectorConfig(min=1, max=MOST_AT_ONCE, step=1, mode=NumberSelectorMode.BOX)

@@ -18,6 +18,7 @@ CONCURRENCY: Final = NumberEntityDescription(
     key="concurrency",
     translation_key="concurrency",
     entity_category=EntityCategory.CONFIG,
+    entity_registry_enabled_default=False,  # few want one, and every queue would bring it
     native_min_value=0,
     native_max_value=1000,
     native_step=1,

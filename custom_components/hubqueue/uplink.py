@@ -30,7 +30,8 @@ SECTION_MORE: Final = "more"
 CONF_RATE: Final = "rate"
 CONF_DURABLE: Final = "durable"
 CONF_CA: Final = "ca"
-SECRETS: Final = (CONF_TOKEN, CONF_CA)
+CONF_TEST: Final = "test"
+NOT_KEPT: Final = (CONF_TOKEN, CONF_CA, CONF_TEST)  # secrets, and what is asked anew each time
 
 GONE: Final = frozenset({"not_found", "wrong_state"})  # nothing of ours is there any more
 
@@ -76,7 +77,7 @@ def without_secrets(data: Mapping[str, Any]) -> dict[str, Any]:
     return {
         key: without_secrets(value) if isinstance(value, Mapping) else value
         for key, value in data.items()
-        if key not in SECRETS
+        if key not in NOT_KEPT
     }
 
 

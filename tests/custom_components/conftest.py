@@ -15,6 +15,7 @@ import pytest
 from custom_components.hubqueue.connection import Connection
 from custom_components.hubqueue.const import DOMAIN
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity import Entity
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 import custom_components  # noqa: F401  ours, before the test helper's own package of that name
@@ -92,6 +93,12 @@ async def boss(guarded: HubProcess, ours: None) -> AsyncIterator[Connection]:
         made = await Connection.open(session, url_of(guarded), "boss", lambda _: None)
         yield made
         await made.close()
+
+
+@pytest.fixture
+def all_entities(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those that are off at first are on."""
+    monkeypatch.setattr(Entity, "entity_registry_enabled_default", property(lambda _: True))
 
 
 @pytest.fixture

@@ -57,8 +57,8 @@ def announced(hub: HubProcess, **properties: str) -> ZeroconfServiceInfo:
 
 def told(hub: HubProcess, token: str = "right") -> HassioServiceInfo:
     return HassioServiceInfo(
-        config={"host": "127.0.0.1", "port": hub.http_port, "token": token, "addon": "HubQueue"},
-        name="HubQueue",
+        config={"host": "127.0.0.1", "port": hub.http_port, "token": token, "addon": "hubqueue"},
+        name="hubqueue",
         slug="a1b2c3d4_hubqueue",
         uuid="1234",
     )
@@ -87,10 +87,20 @@ async def test_by_hand_with_every_mistake_on_the_way(hass: HomeAssistant, guarde
         assert (await go_on(hass, flow, given))["errors"] == wrong
     done = await go_on(hass, flow, {"url": f" {url_of(guarded)}/ui/ ", "token": "right"})
     assert done["type"] is FlowResultType.CREATE_ENTRY
-    assert done["title"] == "127.0.0.1"
+    assert done["title"] == "hubqueue (127.0.0.1)"
     assert done["data"] == {"url": url_of(guarded), "token": "right"}
     assert done["result"].unique_id == guarded.hub_id
     assert done["result"].state is ConfigEntryState.LOADED
+
+
+@pytest.mark.usefixtures("clean")
+async def test_two_hubs_of_one_machine_are_told_apart(
+    hass: HomeAssistant, guarded: HubProcess, hub: HubProcess
+) -> None:
+    first = await go_on(hass, await begin(hass, SOURCE_USER), {"url": url_of(hub)})
+    second = await go_on(hass, await begin(hass, SOURCE_USER), {"url": url_of(guarded), "token": "right"})
+    assert first["title"] == "hubqueue (127.0.0.1)"
+    assert second["title"] == f"hubqueue (127.0.0.1:{guarded.http_port})"
 
 
 async def test_what_is_no_hub_is_said(hass: HomeAssistant, hub: HubProcess, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,9 +125,9 @@ async def test_the_same_hub_is_not_set_up_twice(hass: HomeAssistant, hub: HubPro
 async def test_the_app_is_found_and_confirmed(hass: HomeAssistant, guarded: HubProcess) -> None:
     flow = await begin(hass, SOURCE_HASSIO, told(guarded))
     assert flow["step_id"] == "hassio_confirm"
-    assert flow["description_placeholders"] == {"name": "HubQueue"}
+    assert flow["description_placeholders"] == {"name": "hubqueue"}
     done = await go_on(hass, flow, {})
-    assert done["title"] == "HubQueue"
+    assert done["title"] == "hubqueue"
     assert done["data"] == {"url": url_of(guarded), "token": "right"}
 
 
@@ -183,9 +193,9 @@ async def test_options_choose_what_is_shown(hass: HomeAssistant, loaded: MockCon
     await until_state(hass, "sensor.other_waiting", "1")
     flow = await hass.config_entries.options.async_init(loaded.entry_id)
     assert flow["type"] is FlowResultType.FORM
-    done = await hass.config_entries.options.async_configure(flow["flow_id"], {"queues": ["mail"], "dead_letters": 5.0})
+    done = await hass.config_entries.options.async_configure(flow["flow_id"], {"queues": ["ma*l"], "dead_letters": 5.0})
     assert done["type"] is FlowResultType.CREATE_ENTRY
-    assert dict(loaded.options) == {"queues": ["mail"], "dead_letters": 5, "outbox_mb": 16}
+    assert dict(loaded.options) == {"queues": ["ma*l"], "dead_letters": 5, "outbox_mb": 16}
     await until_state(hass, "sensor.other_waiting", None)
     await until_state(hass, "sensor.mail_waiting", "1")
 

@@ -19,7 +19,7 @@ from conftest import ROOT
 
 HERE = ROOT / "custom_components" / "hubqueue"
 LANGUAGES = {path.stem: json.loads(path.read_text()) for path in sorted((HERE / "translations").glob("*.json"))}
-PLAIN: dict[str, Any] = {"schedule": {}, "more": {}}
+PLAIN: dict[str, Any] = {"schedule": {}, "more": {"test": False}}
 GIVEN: dict[str, dict[str, Any]] = {
     "feed": {"name": "F", "queue": "q", "event_types": ["go"], "filter": {}, "job": {}},
     "worker": {"name": "W", "queue": "q", "sequence": [{"delay": 1}], "concurrency": 1},

@@ -8,7 +8,7 @@ from typing import Any
 import aiohttp
 import pytest
 from custom_components.hubqueue import pages
-from custom_components.hubqueue.const import DOMAIN
+from custom_components.hubqueue.const import ACTIONS_QUEUE, DOMAIN
 from custom_components.hubqueue.diagnostics import (
     async_get_config_entry_diagnostics,
     async_get_device_diagnostics,
@@ -41,6 +41,7 @@ async def dead_letter(call: Call, queue: str, error: str = "no") -> str:
     return id
 
 
+@pytest.mark.usefixtures("all_entities")
 async def test_a_queue_is_shown_in_numbers(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
     await dead_letter(call, "mail")
     await call("PUSH", queue="mail", data=1, priority=5)
@@ -52,7 +53,7 @@ async def test_a_queue_is_shown_in_numbers(hass: HomeAssistant, call: Call, load
         "sensor.mail_delayed": "1",
         "sensor.mail_active": "1",
         "sensor.mail_dead_letters": "1",
-        "binary_sensor.mail_dead_letters": "on",
+        "binary_sensor.mail_problem": "on",
         "switch.mail_paused": "off",
         "number.mail_concurrency_limit": "0",
         "binary_sensor.home_connection": "on",
@@ -67,8 +68,12 @@ async def test_noisy_entities_are_off_until_wanted(hass: HomeAssistant, call: Ca
     await until_state(hass, "sensor.mail_waiting", "1")
     registry = er.async_get(hass)
     for entity in (
+        "sensor.mail_delayed",
+        "sensor.mail_active",
         "sensor.mail_throughput",
         "sensor.mail_failure_rate",
+        "number.mail_concurrency_limit",
+        "event.mail_outcome",
         "button.mail_purge_dead_letters",
         "sensor.home_storage_free",
     ):
@@ -91,6 +96,27 @@ async def test_a_queue_is_paused_by_its_switch(hass: HomeAssistant, call: Call, 
     await until_state(hass, "switch.mail_paused", "off")
 
 
+async def test_the_queue_of_actions_is_called_what_it_is(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry
+) -> None:
+    await call("PUSH", queue=ACTIONS_QUEUE, data=1)
+    await until_state(hass, "sensor.actions_of_home_assistant_waiting", "1")
+
+
+async def test_no_two_rows_of_a_device_have_one_name(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
+    await call("ForwarderPut", name="up", queue="readings", to="tcp://127.0.0.1:9")
+    await call("PUSH", queue="mail", data=1)
+    await until_state(hass, "sensor.mail_waiting", "1")
+    await loaded.runtime_data.coordinator.async_refresh()
+    await until_state(hass, "sensor.uplink_up_lag", "0")
+    names = [
+        (each.device_id, each.original_name)
+        for each in er.async_entries_for_config_entry(er.async_get(hass), loaded.entry_id)
+    ]
+    assert len(set(names)) == len(names) > 15
+
+
+@pytest.mark.usefixtures("all_entities")
 async def test_concurrency_is_limited_and_set_free(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
     await call("PUSH", queue="mail", data=1)
     await until_state(hass, "number.mail_concurrency_limit", "0")
@@ -108,6 +134,7 @@ async def test_dead_letters_are_retried_by_a_button(hass: HomeAssistant, call: C
     await until_state(hass, "sensor.mail_waiting", "1")
 
 
+@pytest.mark.usefixtures("all_entities")
 async def test_delayed_jobs_are_tried_by_a_button(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
     await call("PUSHB", queue="mail", jobs=[{"data": 1, "delay": 600_000}] * 3)
     await until_state(hass, "sensor.mail_delayed", "3")
@@ -136,6 +163,7 @@ async def test_a_forwarder_is_shown_and_driven(hass: HomeAssistant, call: Call, 
     await until_state(hass, "switch.uplink_up_paused", None)
 
 
+@pytest.mark.usefixtures("all_entities")
 async def test_outcomes_are_events(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
     await call("PUSH", queue="mail", data=1)
     await until_state(hass, "event.mail_outcome", "unknown")

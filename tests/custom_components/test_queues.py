@@ -151,7 +151,7 @@ async def test_an_automation_names_the_queue_that_it_works(
     [
         ("feed", {"name": "F", "event_types": ["go"], "filter": {}, "job": {}}),
         ("worker", {"name": "W", "sequence": [{"delay": 1}], "concurrency": 1}),
-        ("uplink", {"to": "tcp://127.0.0.1:9", "schedule": {}, "more": {}}),
+        ("uplink", {"to": "tcp://127.0.0.1:9", "schedule": {}, "more": {"test": False}}),
     ],
 )
 async def test_what_is_set_up_here_names_its_queue(

@@ -35,7 +35,13 @@ async def everything(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -
     for kind, given in {
         "feed": {"name": "Readings", "queue": "readings", "event_types": ["go"], "filter": {}, "job": {}},
         "worker": {"name": "Speaker", "queue": "say", "sequence": [{"delay": 1}], "concurrency": 1},
-        "uplink": {"queue": "up", "to": "tcp://127.0.0.1:9", "token": "secret", "schedule": {}, "more": {}},
+        "uplink": {
+            "queue": "up",
+            "to": "tcp://127.0.0.1:9",
+            "token": "secret",
+            "schedule": {},
+            "more": {"test": False},
+        },
     }.items():
         await add_subentry(hass, loaded, kind, given)
     await until_state(hass, "sensor.uplink_up_lag", "0")

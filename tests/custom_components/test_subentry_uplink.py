@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 from custom_components.hubqueue.connection import Connection
-from custom_components.hubqueue.const import DOMAIN
+from custom_components.hubqueue.const import ACTIONS_QUEUE, DOMAIN
 from custom_components.hubqueue.uplink import store_of
 from flows import add_subentry, change_subentry, try_subentry
-from homeassistant.config_entries import ConfigEntryState
+from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -21,7 +21,7 @@ from conftest import Call, hub_process, url_of
 from support.hub_process import HubProcess
 from support.ports import free_port
 
-PLAIN: dict[str, Any] = {"schedule": {}, "more": {}}
+PLAIN: dict[str, Any] = {"schedule": {}, "more": {"test": False}}
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,10 @@ async def test_an_uplink_is_changed(hass: HomeAssistant, call: Call, loaded: Moc
     subentry_id = await add_subentry(hass, loaded, "uplink", {"queue": "up", "to": to, "token": "t", **PLAIN})
     schedule = {"windows": ["22:00-06:00"], "timezone": "Europe/Berlin"}
     changed = await change_subentry(
-        hass, loaded, subentry_id, {"to": to, "schedule": schedule, "more": {"durable": False, "rate": 5}}
+        hass,
+        loaded,
+        subentry_id,
+        {"to": to, "schedule": schedule, "more": {"test": False, "durable": False, "rate": 5}},
     )
     assert changed["reason"] == "reconfigure_successful"
     (told,) = await forwarders(call)
@@ -93,6 +96,56 @@ async def test_what_the_hub_says_is_shown_in_the_dialog(
     assert await hass.config_entries.async_unload(loaded.entry_id)
     away = await try_subentry(hass, loaded, "uplink", {"queue": "more", "to": to, **PLAIN})
     assert away["errors"] == {"base": "cannot_connect"}
+
+
+async def test_the_other_hub_is_tried_before_anything_is_kept(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry, guarded: HubProcess, boss: Connection
+) -> None:
+    reader = (await boss.call("TokenAdd", name="reader", scopes=["read"]))["token"]
+    tried = {"queue": "up", "schedule": {}, "more": {}}
+    for to, token, error in (
+        (f"tcp://127.0.0.1:{free_port()}", "boss", "no_answer"),
+        (url_of(guarded).replace("http", "tcp"), "boss", "no_answer"),
+        (guarded.url, "wrong", "other_refuses"),
+        (guarded.url, reader, "other_refuses"),
+    ):
+        refused = await try_subentry(hass, loaded, "uplink", {**tried, "to": to, "token": token})
+        assert refused["errors"] == {"base": error}
+        assert refused["description_placeholders"]["error"]
+        assert token not in str(refused["description_placeholders"])
+    assert await forwarders(call) == []
+    assert not loaded.subentries
+    subentry_id = await add_subentry(hass, loaded, "uplink", {**tried, "to": guarded.url, "token": "boss"})
+    assert "test" not in loaded.subentries[subentry_id].data["more"]
+    again = {"to": guarded.url, "schedule": {}, "more": {}}
+    wrong = await change_subentry(hass, loaded, subentry_id, {**again, "token": "wrong"})
+    assert wrong["errors"] == {"base": "other_refuses"}
+    kept = await change_subentry(hass, loaded, subentry_id, again)  # with the token that the hub has
+    assert kept["reason"] == "reconfigure_successful"
+    await until_state(hass, "binary_sensor.uplink_up_connection", "on")
+    assert (await boss.call("ListQueues"))["queues"] == []
+
+
+async def test_no_queue_is_chosen_before_somebody_chooses(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry
+) -> None:
+    for queue in (ACTIONS_QUEUE, "mail"):
+        await call("PUSH", queue=queue, data=1)
+    await loaded.runtime_data.coordinator.async_refresh()
+    for kind, offered in (("uplink", ["mail"]), ("feed", [ACTIONS_QUEUE, "mail"]), ("worker", [ACTIONS_QUEUE, "mail"])):
+        flow = await hass.config_entries.subentries.async_init((loaded.entry_id, kind), context={"source": SOURCE_USER})
+        ((key, selector),) = [each for each in flow["data_schema"].schema.items() if each[0] == "queue"]
+        assert key.description == {"suggested_value": ""}
+        assert selector.config["options"] == offered
+    to = f"tcp://127.0.0.1:{free_port()}"
+    empty = await try_subentry(hass, loaded, "uplink", {"queue": "", "to": to, **PLAIN})
+    assert empty["errors"] == {"queue": "invalid_queue"}
+    actions = await try_subentry(hass, loaded, "uplink", {"queue": ACTIONS_QUEUE, "to": to, **PLAIN})
+    assert actions["errors"] == {"queue": "queue_of_actions"}
+    web = await try_subentry(hass, loaded, "uplink", {"queue": "mail", "to": "http://central:6790", **PLAIN})
+    assert web["errors"] == {"base": "refused"}
+    assert "goes to a hub, not to http://" in web["description_placeholders"]["error"]
+    assert "write t" in web["description_placeholders"]["error"]
 
 
 async def test_one_that_somebody_else_removed_is_a_repair(
@@ -163,7 +216,7 @@ async def test_one_that_may_not_be_deleted_is_deleted_when_it_may(
     entry.add_to_hass(hass)
     assert await hass.config_entries.async_setup(entry.entry_id)
     made = {"queue": "up", "to": "tcp://127.0.0.1:9", **PLAIN}
-    nonsense = await try_subentry(hass, entry, "uplink", {**made, "more": {"ca": "no PEM"}})
+    nonsense = await try_subentry(hass, entry, "uplink", {**made, "more": {"test": False, "ca": "no PEM"}})
     assert nonsense["errors"] == {"base": "refused"}
     subentry_id = await add_subentry(hass, entry, "uplink", made)
     hass.config_entries.async_update_entry(entry, data={**data, "token": reader})

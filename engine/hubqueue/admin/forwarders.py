@@ -9,7 +9,7 @@ from msgspec import UNSET
 
 from hubqueue.forward.destination import HubDestination
 from hubqueue.forward.uplink import UplinkStatus
-from hubqueue.forward.verdict import hint
+from hubqueue.forward.verdict import Down, Reason, Rejected, hint
 from hubqueue.model.forwarding import ForwardSpec
 from hubqueue.model.hours import Hours
 from hubqueue.servers.door import Operation
@@ -25,6 +25,8 @@ def operations(app: App) -> Mapping[str, Operation]:
 
     async def put(command: wire.ForwarderPut) -> dict[str, Any]:
         keep_token, keep_ca = command.token is UNSET, command.ca_cert is UNSET
+        if command.test:
+            return {"test": tried(await app.fleet.test(spec_of(command), keep_token=keep_token, keep_ca=keep_ca))}
         await app.fleet.put(spec_of(command), keep_token=keep_token, keep_ca=keep_ca)
         return {}
 
@@ -72,6 +74,16 @@ def spec_of(command: wire.ForwarderPut) -> ForwardSpec:
         backoff_cap_ms=command.backoff_cap,
         write_timeout_ms=command.write_timeout,
     )
+
+
+def tried(found: Down | Rejected | None) -> dict[str, Any] | None:
+    """What a test found, as ForwarderPut answers it; None: all is well."""
+    match found:
+        case Down(reason=reason, error=error):
+            return {"reason": reason.value, "error": error, "hint": hint(reason, hub=True)}
+        case Rejected(reason=error):
+            return {"reason": Reason.PROTOCOL.value, "error": error, "hint": hint(Reason.PROTOCOL, hub=True)}
+    return None
 
 
 def shown(status: UplinkStatus) -> dict[str, Any]:

@@ -16,7 +16,9 @@ import msgspec
 
 from hubqueue.errors import Draining, Duplicate, HubqueueError, NotFound, WrongState
 from hubqueue.forward.plan import Plan, plan_of
+from hubqueue.forward.sinks.hub import HubSink
 from hubqueue.forward.uplink import Uplink, UplinkStatus
+from hubqueue.forward.verdict import Down, Rejected, verdict
 from hubqueue.hub import forwarders
 from hubqueue.hub.hub import Hub
 from hubqueue.model.forwarding import ForwardSpec
@@ -73,6 +75,20 @@ class Fleet:
         """
         await self._change(self._put(spec, keep_token=keep_token, keep_ca=keep_ca))
 
+    async def test(self, spec: ForwardSpec, *, keep_token: bool, keep_ca: bool) -> Down | Rejected | None:
+        """Whether a forwarder like this could write now; nothing is changed. None: it could. Errors: as of `put`."""
+        plan = self._checked(self._whole(spec, keep_token=keep_token, keep_ca=keep_ca))
+        sink = plan.destination.sink()
+        assert isinstance(sink, HubSink)  # what is made while the hub runs goes to a hub
+        try:
+            await sink.connect()
+            await sink.may_write(spec.queue)
+        except Exception as error:
+            return verdict(error)
+        finally:
+            await sink.close()
+        return None
+
     async def delete(self, name: str) -> None:
         """End and forget a forwarder; its queue keeps the jobs. Errors: NotFound, WrongState."""
         await self._change(self._delete(name))
@@ -86,14 +102,29 @@ class Fleet:
         return await self._find(name).drain()
 
     async def _put(self, spec: ForwardSpec, *, keep_token: bool, keep_ca: bool) -> None:
-        self._check_own(spec.name, "change it there")
+        spec = self._whole(spec, keep_token=keep_token, keep_ca=keep_ca)
+        plan = self._checked(spec)
+        await self._hub.run(lambda tx: forwarders.put(tx, spec), durable=True)
+        old = self._uplinks.get(spec.name)
+        self._specs[spec.name] = spec
+        if old is not None:
+            await old.stop()
+        self._launch(plan, paused=old is not None and old.paused)
+
+    def _whole(self, spec: ForwardSpec, *, keep_token: bool, keep_ca: bool) -> ForwardSpec:
+        """With the secrets that are kept; they never go to another place than they were given for."""
         former = self._specs.get(spec.name)
-        if former is not None and former.to == spec.to:  # a secret never goes to another place than it was given for
-            spec = msgspec.structs.replace(
-                spec,
-                token=former.token if keep_token else spec.token,
-                ca_cert=former.ca_cert if keep_ca else spec.ca_cert,
-            )
+        if former is None or former.to != spec.to:
+            return spec
+        return msgspec.structs.replace(
+            spec,
+            token=former.token if keep_token else spec.token,
+            ca_cert=former.ca_cert if keep_ca else spec.ca_cert,
+        )
+
+    def _checked(self, spec: ForwardSpec) -> Plan:
+        """Errors: Invalid, WrongState, Duplicate."""
+        self._check_own(spec.name, "change it there")
         plan = plan_of(spec, zone=self._hub.settings.timezone)
         other = self._of_queue(spec.queue)
         if other is not None and other.plan.name != spec.name:
@@ -101,12 +132,7 @@ class Fleet:
                 f"the queue {spec.queue} has a forwarder already: {other.plan.name}",
                 hint="a queue has one; change that one, or let producers fill a queue for each destination",
             )
-        await self._hub.run(lambda tx: forwarders.put(tx, spec), durable=True)
-        old = self._uplinks.get(spec.name)
-        self._specs[spec.name] = spec
-        if old is not None:
-            await old.stop()
-        self._launch(plan, paused=old is not None and old.paused)
+        return plan
 
     async def _delete(self, name: str) -> None:
         uplink = self._find(name)

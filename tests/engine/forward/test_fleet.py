@@ -10,10 +10,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from hubqueue.client.address import LinkSettings
+from hubqueue.client.session import Session
 from hubqueue.errors import Draining, Duplicate, HubqueueError, Invalid, NotFound, WrongState
 from hubqueue.forward.breaker import LinkState
 from hubqueue.forward.fleet import Fleet
 from hubqueue.forward.plan import Plan, plan_of
+from hubqueue.forward.verdict import Down
 from hubqueue.hub import forwarders
 from hubqueue.hub.hub import Hub
 from hubqueue.model.forwarding import MAX_FORWARDERS, ForwardSpec
@@ -22,6 +25,7 @@ from hubqueue.model.job import NewJob
 from hubqueue.model.limits import MAX_DATA_BYTES
 from support.certificates import make
 from support.fleet import Edge, Watch, arrived
+from support.ports import free_port
 from support.proxy import Proxy, Uplink
 from support.served import Served, served
 from support.waiting import until
@@ -200,6 +204,37 @@ async def test_a_wrong_token_is_told_with_what_to_do_and_a_right_one_lets_the_jo
         await edge.fleet.put(spec, keep_ca=True)
         await edge.shows(lambda status: status.now.forwarded == 5)
         assert await arrived(there) == list(range(5))
+
+
+async def test_the_other_side_is_tried_and_nothing_is_changed(edge: Edge, tmp_path: Path) -> None:
+    async def tried(to: str, token: str | None, ca_cert: str | None = None, **kept: bool) -> str | None:
+        spec = ForwardSpec(name="up", queue="readings", to=to, token=token, ca_cert=ca_cert)
+        keep = {"keep_token": False, "keep_ca": False, **kept}
+        found = await edge.fleet.test(spec, **keep)
+        assert found is None or isinstance(found, Down)
+        return None if found is None else found.reason.value
+
+    files = make(tmp_path, "127.0.0.1")
+    ca = files.ca.read_text()
+    async with served(tmp_path / "central.db", tokens=("right",), certificates=files) as there:
+        boss = await Session.open(LinkSettings.from_url(there.url, token="right", ca_file=str(files.ca)))
+        made = await boss.request("TokenAdd", {"name": "reader", "scopes": ["read"]})
+        await boss.close()
+        assert await tried(there.url, "right", ca) is None
+        for wrong in ("wrong", None, decode(made)["token"]):
+            assert await tried(there.url, wrong, ca) == "auth"
+        assert await tried(there.url, "right") == "tls"
+        assert await tried(there.url.replace("tls", "tcp"), "right") in ("unreachable", "protocol")
+        assert await there.hub.queues() == []
+        assert await edge.fleet.statuses() == []
+        assert await edge.hub.run(forwarders.every) == []
+        await edge.put(there.url, token="right", ca_cert=ca)
+        assert await tried(there.url, None, keep_token=True, keep_ca=True) is None
+        assert await tried(there.url, "wrong", keep_ca=True) == "auth"
+        await edge.shows(lambda status: status.now.link is LinkState.UP)
+    assert await tried(f"tcp://127.0.0.1:{free_port()}", None) == "unreachable"
+    with pytest.raises(Invalid, match="not to ftp"):
+        await tried("ftp://there", None)
 
 
 async def test_a_secret_stays_for_the_same_address_only(edge: Edge) -> None:

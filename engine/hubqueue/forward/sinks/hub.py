@@ -91,6 +91,11 @@ class HubSink:
         if session is not None:
             await session.close()
 
+    async def may_write(self, queue: str) -> None:
+        """Whether the other side would take jobs of this queue: it is asked to take none. Errors: as of write."""
+        there = queue if self._queue is None else self._queue
+        await self._open().request("PUSHB", {"queue": there, "jobs": []}, self._write_timeout_s)
+
     async def write(self, batch: Batch) -> list[Rejected | None]:
         session = self._open()
         results: list[Rejected | None] = []

@@ -40,7 +40,10 @@ class Sources(Command, tag="Sources", gc=False, kw_only=True):
 
 
 class ForwarderPut(Command, tag="ForwarderPut", kw_only=True):
-    """Make a forwarder, or let the one of this name be another. Its token is never shown again."""
+    """Make a forwarder, or let the one of this name be another. Its token is never shown again.
+
+    test: only look whether the other side answers, takes the token and lets it enqueue; nothing is changed.
+    """
 
     name: str = ""
     queue: str = ""
@@ -56,6 +59,7 @@ class ForwarderPut(Command, tag="ForwarderPut", kw_only=True):
     backoff: _Milliseconds = 500
     backoff_cap: _Milliseconds = 60_000
     write_timeout: _Milliseconds = WRITE_TIMEOUT_S * 1000
+    test: bool = False
 
 
 class ForwarderDelete(Command, tag="ForwarderDelete", gc=False, kw_only=True):
