@@ -345,29 +345,6 @@ async def test_all_delayed_jobs_are_promoted_in_slices(bench: Bench, monkeypatch
     assert await bench.take_names() == list("abcde")
 
 
-async def test_a_queue_that_holds_something_goes_only_by_force(bench: Bench) -> None:
-    async def refused() -> str:
-        with pytest.raises((WrongState, NotFound)) as error:
-            await bench.hub.obliterate("q", force=False)
-        return error.value.message
-
-    assert await refused() == "There is no queue q"
-    await bench.add("waits")
-    assert await refused() == "The queue q holds 1 job"
-    (leased,) = await bench.take()
-    assert await refused() == "The queue q holds 1 job"
-    await bench.end(leased, Reject("no"))
-    await bench.add("later", delay_ms=60_000)
-    assert await refused() == "The queue q holds 2 jobs"
-    await bench.hub.purge("q")
-    await bench.hub.drain("q")
-    await bench.add("done")
-    (leased,) = await bench.take()
-    await bench.end(leased, Complete())
-    await bench.hub.obliterate("q", force=False)
-    assert await bench.hub.queues() == []
-
-
 async def test_an_obliterated_queue_leaves_no_dependencies_and_no_counter(bench: Bench) -> None:
     hub = bench.hub
     (child,) = await bench.add("child", queue="other")
