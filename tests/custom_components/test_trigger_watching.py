@@ -171,6 +171,7 @@ async def test_more_dead_letters_than_can_wait_are_told_all_the_same(
     endings.close()
 
 
+@pytest.mark.usefixtures("all_entities")
 async def test_a_job_that_expires_is_told_with_what_was_in_it(
     hass: HomeAssistant, call: Call, loaded: MockConfigEntry
 ) -> None:
