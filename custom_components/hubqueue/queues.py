@@ -24,7 +24,7 @@ from .uplink import SUBENTRY_UPLINK
 if TYPE_CHECKING:
     from .coordinator import HubqueueConfigEntry
 
-# How often triggers that are attached name a queue, by it and the entry that they are for; None: any.
+# How often a queue is named by triggers that are attached, or by who has made it, with the entry (None: any).
 NAMED: Final = HassKey[Counter[tuple[str | None, str]]](f"{DOMAIN}_named_queues")
 # Before this those who name queues may not be there yet.
 STARTED: Final = (CoreState.running, CoreState.stopping, CoreState.final_write)
@@ -39,10 +39,13 @@ def pattern_of(names: Iterable[str]) -> re.Pattern[str] | None:
 
 
 @callback
-def async_name_queue(hass: HomeAssistant, entry_id: str | None, queue: str) -> CALLBACK_TYPE:
-    """A trigger takes jobs of this queue, until the answer is called: it is no typo, even if the hub has none yet."""
+def async_name_queue(hass: HomeAssistant, entry_id: str | None, queue: str, *, once: bool = False) -> CALLBACK_TYPE:
+    """This queue is no typo until the answer is called, even if the hub has none yet: somebody works or makes it.
+
+    once: however often it is said.
+    """
     named = hass.data.setdefault(NAMED, Counter())
-    named[entry_id, queue] += 1
+    named[entry_id, queue] = max(1, named[entry_id, queue]) if once else named[entry_id, queue] + 1
 
     @callback
     def forget() -> None:

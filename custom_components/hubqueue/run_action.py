@@ -26,7 +26,7 @@ from .errors import HubError
 from .keeping import async_keeping
 from .outbox_entry import ONCE
 from .patience import patience
-from .queues import async_check_queue
+from .queues import async_check_queue, async_name_queue
 from .seal import Seal, async_seal
 from .success import expression
 from .targets import registered, target_of
@@ -58,7 +58,9 @@ async def async_run_action(call: ServiceCall) -> ServiceResponse:
     hass, given = call.hass, call.data
     entry = async_hub_of(hass, given.get(ATTR_CONFIG_ENTRY_ID))
     queue: str = given[ATTR_QUEUE]
-    if not given[ATTR_CREATE]:
+    if given[ATTR_CREATE]:
+        async_name_queue(hass, entry.entry_id, queue, once=True)
+    else:
         await async_check_queue(hass, entry, queue, may_create=True)
     seal = await async_seal(hass)
     fields = job_fields(hass, seal, given, call.context.user_id)

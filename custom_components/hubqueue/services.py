@@ -13,7 +13,7 @@ from .coordinator import HubqueueConfigEntry
 from .entries import async_hub_of, async_reached_hub
 from .errors import HubError
 from .keeping import async_keeping
-from .queues import async_check_forwarder, async_check_queue, async_is_forwarded
+from .queues import async_check_forwarder, async_check_queue, async_is_forwarded, async_name_queue
 from .rights import async_admins_only
 from .run_action import async_run_action
 from .worker import async_work
@@ -64,7 +64,10 @@ async def _without_typos(
     """
     if isinstance(forwarder := given.get(ATTR_FORWARDER), str):
         await async_check_forwarder(entry, forwarder)
-    if ATTR_QUEUE not in given or given.get(ATTR_CREATE):
+    if given.get(ATTR_CREATE):  # it may wait here for a while before the hub has it
+        async_name_queue(hass, entry.entry_id, given[ATTR_QUEUE], once=True)
+        return given, None
+    if ATTR_QUEUE not in given:
         return given, None
     there: list[str] = []
     typo: ServiceValidationError | None = None

@@ -113,7 +113,7 @@ async def test_those_that_are_not_shown_are_known_too(hass: HomeAssistant, call:
 
     connection.call = noted
     await act(hass, "enqueue", queue="hidden")
-    assert asked == ["PUSH"]  # the usual way costs no question
+    assert asked == ["PUSHB"]  # the usual way costs no question
     await hass.config_entries.async_unload(entry.entry_id)
 
 
@@ -230,8 +230,11 @@ async def test_while_the_hub_is_away_what_is_known_counts(hass: HomeAssistant, t
         await until_state(hass, "sensor.lights_waiting", "1")
         hub.kill()
         await until_state(hass, "sensor.lights_waiting", "unavailable")
-        with pytest.raises(ServiceValidationError, match="Did you mean lights"):
-            await act(hass, "pause", queue="ligths")
+        for action in ("pause", "enqueue"):
+            with pytest.raises(ServiceValidationError, match="Did you mean lights"):
+                await act(hass, action, queue="ligths")
+        await act(hass, "enqueue", queue="fresh", create=True)
+        await act(hass, "enqueue", queue="fresh")  # both wait here
         with pytest.raises(HomeAssistantError) as away:
             await act(hass, "pause", queue="lights")
         assert not isinstance(away.value, ServiceValidationError)
