@@ -228,7 +228,7 @@ async def test_commands_of_a_burst_run_one_after_the_other(
     await call("Pause", queue="mesh")
     for name, action in (("near", "turn_on"), ("garden", "turn_on"), ("near", "turn_off")):
         data = {"action": f"light.{action}", "target": {"entity_id": f"light.{name}"}}
-        await call("PUSH", queue="mesh", data=data, backoff=60_000)
+        await call("PUSH", queue="mesh", data=data, keepTrying=86_400_000)  # until_done has it tried many times
     await use(hass, tmp_path, "one_command_at_a_time", pause={"milliseconds": 1})
     await call("Resume", queue="mesh")
     await until_done(call, "mesh", 2)
