@@ -74,8 +74,8 @@ def lights_group(name: str, *members: str) -> dict[str, Any]:
     return {"platform": "group", "name": name, "unique_id": name, "entities": list(members)}
 
 
-async def furnish(hass: HomeAssistant) -> dict[str, str]:
-    """All of it; where the garden light is: the ids of its area, floor, label and device."""
+async def furnish(hass: HomeAssistant, *more: dict[str, Any]) -> dict[str, str]:
+    """All of it, and more of templates; where the garden light is: the ids of its area, floor, label and device."""
     helpers = {each: {"initial": False} for each in ("power", "near", "garden", "porch", "roses", "gate")}
     groups = {
         "both": {"entities": ["light.near", "light.garden"]},
@@ -97,7 +97,8 @@ async def furnish(hass: HomeAssistant) -> dict[str, str]:
                 "switch": [light("roses", WHILE_POWERED)],
                 "cover": [GATE],
                 "button": [OFF_BUTTON],
-            }
+            },
+            *more,
         ],
         "input_button": {"open_the_gate": {}},
         "scene": scenes,

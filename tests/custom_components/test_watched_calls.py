@@ -135,6 +135,25 @@ async def test_an_automation_that_the_run_happens_to_trigger_is_left_alone(
     await until(lambda: bool(went_on), "the other automation went on")
 
 
+@pytest.mark.parametrize(
+    ("trigger", "step"),
+    [
+        ({"trigger": "event", "event_type": "go"}, {"event": "go"}),
+        ({"trigger": "state", "entity_id": "light.near"}, NEAR),
+    ],
+    ids=["event", "state"],
+)
+async def test_actions_of_an_entity_that_the_run_happens_to_trigger_are_left_alone(
+    hass: HomeAssistant, watching: None, trigger: dict[str, Any], step: dict[str, Any]
+) -> None:
+    """Home Assistant gives them a child of the context that has triggered them."""
+    sensor = {"triggers": [trigger], "actions": [GARDEN, {"event": "went_on"}], "sensor": [{"name": "s", "state": "1"}]}
+    await furnish(hass, sensor)
+    went_on = heard(hass, "went_on")
+    assert await run(hass, step) == Complete()
+    await until(lambda: bool(went_on), "the other actions went on")
+
+
 async def test_calls_of_others_pass_while_a_run_is_under_way(hass: HomeAssistant, watching: None) -> None:
     await furnish(hass)
     with watched(Context()):
