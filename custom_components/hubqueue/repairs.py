@@ -127,8 +127,11 @@ async def async_create_fix_flow(hass: HomeAssistant, issue_id: str, data: dict[s
     return DeadLetters({key: str(value) for key, value in data.items()})
 
 
-class _Fix(RepairsFlow):
-    """told: what the issue said."""
+class DeadLetters(RepairsFlow):
+    """What the dead letters of a queue died of, and where they are; retry them, or delete them.
+
+    told: what the issue said.
+    """
 
     def __init__(self, told: dict[str, str]) -> None:
         self._told = told
@@ -138,10 +141,6 @@ class _Fix(RepairsFlow):
         """None: it is not set up now."""
         entry: HubqueueConfigEntry | None = self.hass.config_entries.async_get_entry(self._told["entry_id"])
         return entry if entry is not None and entry.state is ConfigEntryState.LOADED else None
-
-
-class DeadLetters(_Fix):
-    """What the dead letters of a queue died of, and where they are; retry them, or delete them."""
 
     async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
         queue, entry = self._told["queue"], self._hub
