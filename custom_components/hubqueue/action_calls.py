@@ -42,6 +42,7 @@ class Calls:
         self._stop: CALLBACK_TYPE | None = None
         self._taken: set[str] = set()
         self._comebacks = Comebacks(hass, runs)
+        self._held: dict[tuple[str, str | None], set[str]] = {}  # calls that wait for an earlier one, by group
 
     async def async_start(self) -> CALLBACK_TYPE:
         """Begin when Home Assistant has started: before, nothing would be available."""
@@ -83,6 +84,9 @@ class Calls:
         outcome = await self._try(leased, call, Attempt(self._hass, call, self._seal.done(data, leased.id)))
         if isinstance(outcome, Complete):
             self._seal.remember(leased.id, outcome.result)
+        if isinstance(outcome, Complete) or (isinstance(outcome, Fail) and outcome.final):
+            for other in self._held.pop(_group(leased), ()):
+                self._comebacks.soon(other)
         return outcome
 
     async def _try(self, leased: Leased, call: Mapping[str, Any], attempt: Attempt) -> Outcome:
@@ -91,6 +95,7 @@ class Calls:
         if _is_late(leased.job, call["until_ms"]):
             return Fail(_too_late(leased), final=True)
         if (wait_s := await self._behind(leased)) is not None:
+            self._held.setdefault(_group(leased), set()).add(leased.id)
             return Release(wait_s)
         noting = self._runs.spawn(self._note_as_it_goes(leased, attempt), f"note {leased.id}")
         try:
@@ -162,6 +167,10 @@ class Calls:
                 return None
             cursor = {"cursor": found["cursor"]}
         return None
+
+
+def _group(leased: Leased) -> tuple[str, str | None]:
+    return leased.job["queue"], leased.job.get("groupId")
 
 
 def _superseded_by_now(attempt: Attempt) -> Outcome:

@@ -56,13 +56,18 @@ class Comebacks:
         @callback
         def changed(event: Event[EventStateChangedData]) -> None:
             if _is_there(event.data["new_state"]):
-                self.forget(job)
-                task = self._trying[job] = self._runs.spawn(self._try(job), f"try {job}")
-                task.add_done_callback(lambda ended: self._trying.get(job) is ended and self._trying.pop(job))
+                self.soon(job)
 
         self._waiting[job] = async_track_state_change_event(self._hass, away, changed)
         if len(self._waiting) > MOST:
             self.forget(next(iter(self._waiting)))
+
+    @callback
+    def soon(self, job: str) -> None:
+        """Try a job that is delayed."""
+        self.forget(job)
+        task = self._trying[job] = self._runs.spawn(self._try(job), f"try {job}")
+        task.add_done_callback(lambda ended: self._trying.get(job) is ended and self._trying.pop(job))
 
     async def _try(self, job: str) -> None:
         for _ in range(TRIES):
