@@ -27,7 +27,7 @@ from hubqueue.forward.verdict import Down, Reason, Rejected, verdict
 from hubqueue.forward.width import Width
 from hubqueue.pipeline.plan import ToForward
 
-SUSPECTS_S: Final = 1.0  # of one push, for what is set aside; others may wait to be read
+SUSPECTS_S: Final = 1.0  # of one push, for what is set aside
 
 
 class Shipment(msgspec.Struct, frozen=True):
@@ -106,6 +106,7 @@ class Way:
         """One that is set aside and due, or those that wait, as many as may go together."""
         while True:
             now_s = time.monotonic()
+            suspects = suspects and not self._suspects.rests(now_s)  # others may wait to be read
             suspect = self._suspects.due(now_s) if suspects else None
             if suspect is None:
                 waiting: Iterable[Shipment] = self._owed.values()

@@ -7,7 +7,8 @@ has read. Told the time, what passed and what broke off. Its rules:
   and once it has been seen that others pass where this one does not.
 - After its first tries the job is set aside, still held here, and others go. While none of them passes either it is
   the link's trouble: after a few everything goes back to its place, in order, and nothing is charged (P5).
-- What is set aside is tried again alone, at growing distances, until it passes or its charges reach the cap.
+- What is set aside is tried again alone, at growing distances, until it passes or its charges reach the cap. After one
+  that took long, as silence does, it is the others' turn for as long.
 - By answers alone, with no job that passes, no more than a few are given up: others that break off too speak for them.
   None is for silence: a disk that hangs there looks the same, and pings are answered all the while.
 Source: engine-rules 26 and 40.
@@ -27,6 +28,7 @@ from hubqueue.forward.verdict import Down, Reason, Rejected
 FIRST_TRIES: Final = 4  # at the head of the queue, in its order: a link that breaks so often by chance is rare
 WITNESSES: Final = 4  # others that may break off in a row before it is the link's trouble
 UNSEEN: Final = 3  # jobs that are given up without any that passes; and no more may be there
+QUICK_S: Final = 0.1  # a try that took no longer costs the others nothing
 MAX_KNOWN: Final = 1000
 MAX_ASIDE: Final = 100  # leases that are kept for jobs that wait here
 
@@ -67,10 +69,10 @@ class Step(Enum):
 class _Suspect(Generic[L]):
     """One job. seen: how many others had passed at its last break; proved: some did between two of its breaks.
 
-    Units: due_s on the caller's clock.
+    Units: due_s, began_s (of the try under way) on the caller's clock.
     """
 
-    __slots__ = ("aside", "charges", "down", "due_s", "proved", "retries", "seen", "tries", "trying")
+    __slots__ = ("aside", "began_s", "charges", "down", "due_s", "proved", "retries", "seen", "tries", "trying")
 
     def __init__(self, seen: int, down: Down) -> None:
         self.seen = seen
@@ -81,6 +83,7 @@ class _Suspect(Generic[L]):
         self.retries = 0
         self.aside: L | None = None
         self.due_s = 0.0
+        self.began_s = 0.0
         self.trying = False
 
 
@@ -98,6 +101,7 @@ class Suspects(Generic[L]):
         self._witnesses = 0
         self._unseen = 0  # jobs that were given up by answers alone since the last that passed
         self._aside = 0
+        self._rest_s = -math.inf  # until then it is the others' turn
         self._alone_next = 0  # so many jobs go one by one
         self.nobody_waits = False  # the last look at the queue found nothing
 
@@ -195,6 +199,9 @@ class Suspects(Generic[L]):
             self.forget(load.id)
             return Step.GIVE_UP
         if suspect.aside is not None:
+            took_s = now_s - suspect.began_s
+            if took_s > QUICK_S:
+                self._rest_s = now_s + took_s
             step = min(20, max(suspect.charges - 1, suspect.retries))
             suspect.due_s = now_s + min(self._cap_s, self._first_s * 2**step)
             suspect.retries += 1
@@ -226,13 +233,19 @@ class Suspects(Generic[L]):
             self._of = {id: suspect for id, suspect in self._of.items() if suspect.charges}
         return held
 
+    def rests(self, now_s: float) -> bool:
+        """Whether what is set aside has had its share of the time."""
+        return now_s < self._rest_s
+
     def due(self, now_s: float) -> L | None:
         """What is set aside and to be tried now: the link has proved to be well, or there is nothing else to try."""
+        if self.rests(now_s) and not self.nobody_waits:
+            return None
         for suspect in self._of.values():
             if suspect.aside is None or suspect.trying or suspect.due_s > now_s:
                 continue
             if self._passed > suspect.seen or self.nobody_waits:
-                suspect.trying = True
+                suspect.trying, suspect.began_s = True, now_s
                 return suspect.aside
         return None
 

@@ -23,6 +23,7 @@ from hubqueue.fleet.cut import Cut, Note
 from hubqueue.fleet.debt import Debt, Owed
 from hubqueue.fleet.reading import Reading
 from hubqueue.fleet.writer import Writer
+from hubqueue.forward import judge
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.forward.sink import Batch
 from hubqueue.forward.suspects import MAX_ASIDE
@@ -193,11 +194,15 @@ async def test_a_push_ends_though_much_that_is_set_aside_is_due(monkeypatch: pyt
 
     async def slow(batch: Batch) -> Any:
         nonlocal skipped_s
-        skipped_s += 20
+        if batch.parcels[0].id in odd:
+            skipped_s += 20
         return await write(batch)
 
+    odd = {f"p:t:0:{number}" for number in range(4)}
     sink.write = slow  # type: ignore[method-assign]
-    monkeypatch.setattr(way, "time", SimpleNamespace(monotonic=lambda: time.monotonic() + skipped_s))
+    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + skipped_s)
+    monkeypatch.setattr(way, "time", clock)
+    monkeypatch.setattr(judge, "time", clock)
     before = len(sink.tries)
 
     async def one_was_due() -> bool:
@@ -206,6 +211,13 @@ async def test_a_push_ends_though_much_that_is_set_aside_is_due(monkeypatch: pyt
 
     await until(one_was_due)
     assert len(sink.tries) == before + 1
+    for number in range(10, 20):  # now it is the others' turn, for as long as that took
+        await run.through(owed(number))
+    assert sink.tries[before + 1 :] == [[number] for number in range(10, 20)]
+    skipped_s += 21
+    await until(one_was_due)
+    await run.through(owed(20))
+    assert len(sink.tries) == before + 13
 
 
 async def test_more_than_can_be_set_aside_are_told_as_an_outage() -> None:
