@@ -14,6 +14,7 @@ from homeassistant.helpers.typing import ConfigType
 from . import repairs
 from .action_calls import Calls
 from .actions import failure
+from .choices import async_offer_queues
 from .const import DOMAIN
 from .coordinator import (
     SIGNAL_LINK,
@@ -82,6 +83,7 @@ async def async_setup_entry(hass: HomeAssistant, entry: HubqueueConfigEntry) -> 
     entry.async_on_unload(keeping.outbox.detach)
     async_start_subentries(hass, entry)
     await hass.config_entries.async_forward_entry_setups(entry, PLATFORMS)
+    await async_offer_queues(hass, entry)
     entry.async_on_unload(coordinator.async_add_listener(lambda: _remove_stale_devices(hass, entry)))
     entry.async_on_unload(repairs.async_watch(hass, entry))
     entry.async_on_unload(entry.add_update_listener(_async_reload))
