@@ -108,7 +108,7 @@ async def test_what_a_forwarder_sends_on_waits_for_as_long_as_an_outage_takes(
         await call("ForwarderPut", name="up", queue="mail", to="tcp://127.0.0.1:9")
         await loaded.runtime_data.coordinator.async_refresh()
     else:
-        given = {"queue": "mail", "to": "tcp://127.0.0.1:9", "token": "secret", "schedule": {}, "more": {}}
+        given = {"queue": "mail", "to": "tcp://127.0.0.1:9", "token": "s", "schedule": {}, "more": {"test": False}}
         await add_subentry(hass, loaded, "uplink", given)
     job = await enqueued(hass, call)
     assert (job["keepTrying"], job["endsAt"], job["maxAttempts"]) == (None, None, trying.A_DAY_OF_ATTEMPTS)
