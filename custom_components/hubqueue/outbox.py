@@ -29,6 +29,7 @@ from .outbox_sender import Sender
 MOST_ENTRIES: Final = 50_000
 LARGEST_READING: Final = 1024 * 1024  # what is larger is no reading
 GROWN_ENTRIES: Final = 1000  # so many are worth a word
+REFUSED_S: Final = 600.0  # so is one that a hub which is there has not taken for so long
 
 
 class Outbox:
@@ -62,8 +63,13 @@ class Outbox:
 
     @property
     def grown(self) -> bool:
-        """Whether so much waits that somebody should know."""
-        return len(self._entries) >= GROWN_ENTRIES or 2 * self.bytes > self.most_bytes
+        """Whether so much waits, or so long although the hub is there, that somebody should know."""
+        return len(self._entries) >= GROWN_ENTRIES or 2 * self.bytes > self.most_bytes or self._is_refused_for_long()
+
+    def _is_refused_for_long(self) -> bool:
+        now_ms, now_s = time.time_ns() // 1_000_000, self._hass.loop.time()
+        held = [each.entries for each in self._senders.values() if each.error and each.entries and self.connected]
+        return any(next(iter(each.values())).waited_ms(now_ms, now_s) > 1000 * REFUSED_S for each in held)
 
     def entries(self) -> list[Entry]:
         """All, oldest first."""

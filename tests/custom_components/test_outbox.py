@@ -355,6 +355,30 @@ async def test_one_that_the_hub_will_never_take_stops_nobody_and_is_told(
     await until_sent(hass, home)
 
 
+async def test_what_a_hub_that_is_there_does_not_take_is_said_after_a_while(
+    hass: HomeAssistant, own: HubProcess, home: MockConfigEntry
+) -> None:
+    assert await hass.config_entries.async_setup(home.entry_id)
+    client = home.runtime_data.client
+    await client.call("PUSH", queue="mail", data=0, groupId="g", groupMaxSize=1)
+    kept = keeping_of(hass, home).outbox
+    sent = await kept.async_put("mail", [{"customId": "once:1", "data": 1, "groupId": "g", "groupMaxSize": 1}])
+    assert sent.kept
+    assert kept.errors() == {"mail": "queue_full"}
+    assert not kept.grown
+    (entry,) = kept.entries()
+    assert entry.made_s is not None
+    entry.made_s -= outbox.REFUSED_S
+    issue_id = f"outbox_grown_{home.entry_id}_-"
+    await until(lambda: ir.async_get(hass).async_get_issue(DOMAIN, issue_id) is not None, issue_id)
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, issue_id)
+    assert issue is not None
+    assert issue.translation_placeholders is not None
+    assert issue.translation_placeholders["error"] == "queue_full"
+    await client.call("Drain", queue="mail")
+    await until(lambda: ir.async_get(hass).async_get_issue(DOMAIN, issue_id) is None, "cured")
+
+
 async def test_a_full_outbox_drops_readings_and_tells_actions(
     hass: HomeAssistant, own: HubProcess, home: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:

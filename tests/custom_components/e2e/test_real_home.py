@@ -7,6 +7,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from conftest import hub_process, url_of
 from support.ports import free_port
 
@@ -32,6 +34,7 @@ def jobs(home: RealHome) -> list[dict[str, Any]]:
     return found
 
 
+@pytest.mark.timeout(400)
 def test_jobs_of_an_automation_survive_both_sides(tmp_path: Path) -> None:
     hub = hub_process(tmp_path, http_port=free_port())
     with hub, RealHome(tmp_path, free_port(), AUTOMATIONS, several.CONFIGURATION) as home:
