@@ -117,7 +117,7 @@ def test_whatever_is_killed_all_is_there_once(house: House, seed: int) -> None:
         house.reload()
         during_work(house.hub.kill)
         house.hub.start()
-    house.home.until(lambda: house.home.state("binary_sensor.127_0_0_1_connection") == "on", WAIT_S)
+    house.home.until(lambda: bool(house.jobs("mail")), WAIT_S)
     outbox = house.home.folder / ".storage" / f"hubqueue.{house.entry_id}.outbox"
     house.home.until(lambda: not outbox.exists(), WAIT_S)
     house.produce(1)
