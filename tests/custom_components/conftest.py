@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import pytest
+from custom_components.hubqueue import trying
 from custom_components.hubqueue.connection import Connection
 from custom_components.hubqueue.const import DOMAIN
+from homeassistant.config_entries import ConfigEntryState, ConfigSubentryData
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity import Entity
+from lamps import Garden
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 import custom_components  # noqa: F401  ours, before the test helper's own package of that name
@@ -118,6 +122,38 @@ async def loaded(hass: HomeAssistant, entry: MockConfigEntry) -> AsyncIterator[M
     if entry.state.recoverable:
         await hass.config_entries.async_unload(entry.entry_id)
     await hass.async_block_till_done()
+
+
+@pytest.fixture
+def own(tmp_path: Path, ours: None) -> Iterator[HubProcess]:
+    """A hub of the test's own, at a port that stays the same; it runs."""
+    folder = tmp_path / "hub"
+    folder.mkdir()
+    with hub_process(folder, http_port=free_port()) as hub:
+        yield hub
+
+
+@pytest.fixture
+async def home(hass: HomeAssistant, own: HubProcess) -> AsyncIterator[MockConfigEntry]:
+    """An entry of that hub with a feed of sensor.t; not set up."""
+    data = {"name": "Readings", "queue": "readings", "target": {"entity_id": ["sensor.t"]}, "filter": {}, "job": {}}
+    feed = ConfigSubentryData(data=data, subentry_type="feed", title="Readings", unique_id=None)
+    entry = MockConfigEntry(
+        domain=DOMAIN, title="Home", unique_id=own.hub_id, data={"url": url_of(own)}, subentries_data=[feed]
+    )
+    entry.add_to_hass(hass)
+    yield entry
+    if entry.state.recoverable and entry.state is not ConfigEntryState.NOT_LOADED:
+        await hass.config_entries.async_unload(entry.entry_id)
+    await hass.async_block_till_done()
+
+
+@pytest.fixture
+async def lamp(hass: HomeAssistant, loaded: MockConfigEntry, monkeypatch: pytest.MonkeyPatch) -> Garden:
+    monkeypatch.setattr(trying, "FIRST", timedelta(minutes=20))  # nothing is tried again before the test wants it
+    made = Garden(hass)
+    await made.make("garden")
+    return made
 
 
 assert sys.version_info >= (3, 14), "these tests run in the environments of script/home-assistant"

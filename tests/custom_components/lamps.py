@@ -6,6 +6,7 @@ import asyncio
 from dataclasses import dataclass, field
 from typing import Any
 
+from custom_components.hubqueue.const import DOMAIN
 from homeassistant.core import Context, HomeAssistant, ServiceCall
 from homeassistant.setup import async_setup_component
 from seen import until_state
@@ -86,3 +87,26 @@ class Lamps:
             await until_state(self.hass, self.breaks[name], "unavailable")
         elif self.works:
             self.hass.states.async_set(f"test.{name}", service.removeprefix("turn_"))
+
+
+class Garden(Lamps):
+    """One of them, `light.garden`."""
+
+    async def be(self, state: str, *names: str) -> None:
+        await super().be(state, *(names or ("garden",)))
+
+    @property
+    def error(self) -> Exception | None:
+        return self.errors.get("garden")
+
+    @error.setter
+    def error(self, error: Exception | None) -> None:
+        self.errors = {} if error is None else {"garden": error}
+
+
+async def run(hass: HomeAssistant, action: str = "light.turn_on", **fields: Any) -> str:
+    given = {"action": action, "target": {"entity_id": "light.garden"}, **fields}
+    given = {key: value for key, value in given.items() if value is not None}
+    answer = await hass.services.async_call(DOMAIN, "run_action", given, blocking=True, return_response=True)
+    assert answer is not None
+    return str(answer["id"])

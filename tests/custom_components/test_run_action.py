@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
 import probatio as vol
 import pytest
 from automations import promote, until_at_hub, until_job
-from custom_components.hubqueue import run_action, seal, trying
+from custom_components.hubqueue import run_action
 from custom_components.hubqueue.const import ACTIONS_QUEUE, DOMAIN
 from custom_components.hubqueue.seal import async_seal
 from homeassistant.auth.const import GROUP_ID_READ_ONLY, GROUP_ID_USER
 from homeassistant.core import Context, HomeAssistant, ServiceCall, ServiceResponse, SupportsResponse
 from homeassistant.exceptions import ServiceValidationError
-from homeassistant.helpers.storage import Store
-from lamps import Lamps
+from lamps import Garden, run
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from seen import until
 
@@ -26,44 +23,13 @@ from conftest import Call
 QUEUE = ACTIONS_QUEUE
 
 
-class Lamp(Lamps):
-    """`light.garden`."""
-
-    async def be(self, state: str, *names: str) -> None:
-        await super().be(state, *(names or ("garden",)))
-
-    @property
-    def error(self) -> Exception | None:
-        return self.errors.get("garden")
-
-    @error.setter
-    def error(self, error: Exception | None) -> None:
-        self.errors = {} if error is None else {"garden": error}
-
-
-@pytest.fixture
-async def lamp(hass: HomeAssistant, loaded: MockConfigEntry, monkeypatch: pytest.MonkeyPatch) -> Lamp:
-    monkeypatch.setattr(trying, "FIRST", timedelta(minutes=20))  # nothing is tried again before the test wants it
-    made = Lamp(hass)
-    await made.make("garden")
-    return made
-
-
-async def run(hass: HomeAssistant, action: str = "light.turn_on", **fields: Any) -> str:
-    given = {"action": action, "target": {"entity_id": "light.garden"}, **fields}
-    given = {key: value for key, value in given.items() if value is not None}
-    answer = await hass.services.async_call(DOMAIN, "run_action", given, blocking=True, return_response=True)
-    assert answer is not None
-    return str(answer["id"])
-
-
 async def again(call: Call, id: str) -> None:
     """Do not wait for the back-off."""
     await until_job(call, id, state="delayed")
     await promote(call, id)
 
 
-async def test_an_action_is_done(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+async def test_an_action_is_done(hass: HomeAssistant, call: Call, lamp: Garden) -> None:
     id = await run(hass, data={"brightness_pct": 40})
     await until_job(call, id, state="completed", attempts=0)
     (made,) = lamp.told
@@ -73,13 +39,13 @@ async def test_an_action_is_done(hass: HomeAssistant, call: Call, lamp: Lamp) ->
     assert job["returnvalue"] == {"done": ["light.garden"]}
 
 
-async def test_an_action_without_an_answer_or_a_target(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+async def test_an_action_without_an_answer_or_a_target(hass: HomeAssistant, call: Call, lamp: Garden) -> None:
     told = {"action": "test.lamp", "data": {"lamp": "garden", "service": "turn_on"}}
     await hass.services.async_call(DOMAIN, "run_action", told, blocking=True)
     await until(lambda: bool(lamp.told), "done")
 
 
-async def test_what_is_not_available_is_tried_again(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+async def test_what_is_not_available_is_tried_again(hass: HomeAssistant, call: Call, lamp: Garden) -> None:
     await lamp.be("unavailable")
     id = await run(hass)
     await until_job(call, id, state="delayed", attempts=1)
@@ -90,7 +56,7 @@ async def test_what_is_not_available_is_tried_again(hass: HomeAssistant, call: C
     assert len(lamp.told) == 1
 
 
-async def test_an_action_that_does_not_exist_yet_is_tried_again(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+async def test_an_action_that_does_not_exist_yet_is_tried_again(hass: HomeAssistant, call: Call, lamp: Garden) -> None:
     id = await run(hass, "test.open", target=None)
     job = await until_job(call, id, state="delayed", attempts=1)
     assert "Action test.open not found" in str(job["timeline"])
@@ -103,7 +69,7 @@ async def test_an_action_that_does_not_exist_yet_is_tried_again(hass: HomeAssist
     await until_job(call, id, state="completed")
 
 
-async def test_an_action_that_fails_is_tried_again(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+async def test_an_action_that_fails_is_tried_again(hass: HomeAssistant, call: Call, lamp: Garden) -> None:
     lamp.error = RuntimeError("no route")
     id = await run(hass)
     job = await until_job(call, id, state="delayed", attempts=1)
@@ -114,7 +80,7 @@ async def test_an_action_that_fails_is_tried_again(hass: HomeAssistant, call: Ca
 
 
 async def test_data_that_an_action_will_never_take_are_not_tried_again(
-    hass: HomeAssistant, call: Call, lamp: Lamp
+    hass: HomeAssistant, call: Call, lamp: Garden
 ) -> None:
     id = await run(hass, data={"colour": "red"})
     job = await until_job(call, id, state="failed", attempts=1)
@@ -122,7 +88,7 @@ async def test_data_that_an_action_will_never_take_are_not_tried_again(
     assert "colour" in job["failedReason"]
 
 
-async def test_success_is_the_expected_state(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+async def test_success_is_the_expected_state(hass: HomeAssistant, call: Call, lamp: Garden) -> None:
     lamp.works = False
     id = await run(hass, state="on", success_within=0)
     await until_job(call, id, state="delayed", attempts=1)
@@ -132,7 +98,7 @@ async def test_success_is_the_expected_state(hass: HomeAssistant, call: Call, la
     assert len(lamp.told) == 2
 
 
-async def test_success_may_take_a_moment(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+async def test_success_may_take_a_moment(hass: HomeAssistant, call: Call, lamp: Garden) -> None:
     lamp.works = False
     id = await run(hass, state=["on", "dimmed"], success_within=3600)
     await until(lambda: bool(lamp.told), "done")
@@ -140,7 +106,7 @@ async def test_success_may_take_a_moment(hass: HomeAssistant, call: Call, lamp: 
     await until_job(call, id, state="completed", attempts=0)
 
 
-async def test_success_is_an_expression(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+async def test_success_is_an_expression(hass: HomeAssistant, call: Call, lamp: Garden) -> None:
     id = await run(hass, success="is_state('sensor.lux', '300')", success_within=0)
     await until_job(call, id, state="delayed", attempts=1)
     hass.states.async_set("sensor.lux", "300")
@@ -148,13 +114,13 @@ async def test_success_is_an_expression(hass: HomeAssistant, call: Call, lamp: L
     await until_job(call, id, state="completed")
 
 
-async def test_success_that_cannot_be_told_fails(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+async def test_success_that_cannot_be_told_fails(hass: HomeAssistant, call: Call, lamp: Garden) -> None:
     id = await run(hass, success="1 / 0", success_within=0, keep_trying=1)
     await until_job(call, id, attempts=1)
     assert "success cannot be told" in str((await call("GetJob", id=id))["job"]["timeline"])
 
 
-async def test_after_the_time_to_try_it_is_a_dead_letter(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+async def test_after_the_time_to_try_it_is_a_dead_letter(hass: HomeAssistant, call: Call, lamp: Garden) -> None:
     await lamp.be("unavailable")
     id = await run(hass, keep_trying=2)
     await until_job(call, id, state="delayed", attempts=1)
@@ -167,7 +133,7 @@ async def test_after_the_time_to_try_it_is_a_dead_letter(hass: HomeAssistant, ca
 
 
 async def test_what_comes_too_late_is_not_done(
-    hass: HomeAssistant, call: Call, lamp: Lamp, loaded: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+    hass: HomeAssistant, call: Call, lamp: Garden, loaded: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever the hub says: it may be an old one that somebody has put there again."""
     await call("Pause", queue=QUEUE)
@@ -190,7 +156,7 @@ async def test_what_comes_too_late_is_not_done(
     assert lamp.calls("garden") == ["turn_on"]
 
 
-async def test_a_newer_call_takes_the_place_of_one_that_waits(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+async def test_a_newer_call_takes_the_place_of_one_that_waits(hass: HomeAssistant, call: Call, lamp: Garden) -> None:
     await lamp.be("unavailable")
     first = await run(hass, "light.turn_on", supersede="garden")
     await until_job(call, first, state="delayed", attempts=1)
@@ -204,7 +170,7 @@ async def test_a_newer_call_takes_the_place_of_one_that_waits(hass: HomeAssistan
     assert [each.service for each in lamp.told] == ["turn_off"]
 
 
-async def test_a_newer_call_ends_one_that_runs_and_fails(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+async def test_a_newer_call_ends_one_that_runs_and_fails(hass: HomeAssistant, call: Call, lamp: Garden) -> None:
     lamp.go.clear()
     lamp.error = RuntimeError("no route")
     first = await run(hass, "light.turn_on", supersede="garden")
@@ -222,7 +188,7 @@ async def test_a_newer_call_ends_one_that_runs_and_fails(hass: HomeAssistant, ca
     assert [each.service for each in lamp.told] == ["turn_on", "turn_off", "turn_off"]
 
 
-async def test_calls_of_a_group_keep_their_order_over_failures(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+async def test_calls_of_a_group_keep_their_order_over_failures(hass: HomeAssistant, call: Call, lamp: Garden) -> None:
     await lamp.be("unavailable")
     first = await run(hass, "light.turn_on", group="garden")
     await until_job(call, first, state="delayed", attempts=1)
@@ -237,7 +203,7 @@ async def test_calls_of_a_group_keep_their_order_over_failures(hass: HomeAssista
     assert [each.service for each in lamp.told] == ["turn_on", "turn_off"]
 
 
-async def test_an_expired_call_is_gone(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+async def test_an_expired_call_is_gone(hass: HomeAssistant, call: Call, lamp: Garden) -> None:
     await lamp.be("unavailable")
     await run(hass, expires=1)
 
@@ -248,59 +214,7 @@ async def test_an_expired_call_is_gone(hass: HomeAssistant, call: Call, lamp: La
     assert lamp.told == []
 
 
-async def test_a_call_that_was_not_put_there_by_us_is_not_done(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
-    id = await run(hass)
-    await until_job(call, id, state="completed")
-    data = (await call("GetJob", id=id))["job"]["data"]
-    forged = {**data, "sealed": data["sealed"].replace("turn_on", "turn_off")}
-    for bad in (forged, data):  # changed, or repeated under another id
-        other = (await call("PUSH", queue=QUEUE, name="light.turn_on", data=bad, maxAttempts=5))["id"]
-        job = await until_job(call, other, state="failed")
-        assert job["failedReason"] == "this call was not put here by Home Assistant"
-    assert len(lamp.told) == 1
-
-
-async def test_a_call_that_is_put_there_again_is_not_done_again(
-    hass: HomeAssistant, call: Call, lamp: Lamp, loaded: MockConfigEntry
-) -> None:
-    """By somebody who may read and enqueue. Whoever may run jobs again can have it done again."""
-    done = await until_job(call, await run(hass), state="completed")
-    kept = await async_seal(hass)
-    sealed = kept.open(done["data"], done["id"])
-    assert sealed is not None
-    data = kept.close(sealed, "a")  # the hub remembers ids as ours are for a while
-    for options in ({}, {"keepTrying": 60_000}, {"ttl": 60_000}, {"timestamp": 1}):
-        await call("PUSH", queue=QUEUE, jobId="a", name="light.turn_on", data=data, **options)
-        await until_job(call, "a", state="completed", returnvalue={"done": ["light.garden"]})
-        assert await hass.config_entries.async_reload(loaded.entry_id)
-        await call("Obliterate", queue=QUEUE)
-    assert lamp.calls("garden") == ["turn_on"] * 2
-    id = await run(hass)
-    await until_job(call, id, state="completed")
-    await call("RetryCompleted", queue=QUEUE, id=id)
-    await until(lambda: len(lamp.told) == 4, "done again")
-
-
-async def test_calls_that_are_done_are_remembered_within_bounds(
-    hass: HomeAssistant, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(seal, "REMEMBERED", 2)
-    kept = await async_seal(hass)
-    for id in ("a", "b", "a", "c"):
-        kept.remember(id, None)
-    assert list(kept.ended) == ["a", "c"]
-
-
-async def test_a_call_of_another_home_is_left_to_it(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
-    await run(hass)
-    await until(lambda: len(lamp.told) == 1, "ours is done")
-    for data in ({"home": "other", "sealed": "{}", "signature": ""}, "nonsense", None):
-        id = (await call("PUSH", queue=QUEUE, name="light.turn_on", data=data, maxAttempts=1))["id"]
-        await until_job(call, id, state="delayed", attempts=0)
-    assert len(lamp.told) == 1
-
-
-async def test_who_asked_is_who_does_it(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+async def test_who_asked_is_who_does_it(hass: HomeAssistant, call: Call, lamp: Garden) -> None:
     user = await hass.auth.async_create_user("Ada", group_ids=[GROUP_ID_USER])
     given = {"action": "light.turn_on", "target": {"entity_id": "light.garden"}}
     await hass.services.async_call(DOMAIN, "run_action", given, blocking=True, context=Context(user_id=user.id))
@@ -308,7 +222,7 @@ async def test_who_asked_is_who_does_it(hass: HomeAssistant, call: Call, lamp: L
     assert lamp.told[0].context.user_id == user.id
 
 
-async def test_who_may_not_do_it_does_not(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+async def test_who_may_not_do_it_does_not(hass: HomeAssistant, call: Call, lamp: Garden) -> None:
     await hass.auth.async_create_user("Ada")  # the first one may everything
     user = await hass.auth.async_create_user("Bob", group_ids=[GROUP_ID_READ_ONLY])
     given = {"action": "light.turn_on", "target": {"entity_id": "light.garden"}}
@@ -322,7 +236,7 @@ async def test_who_may_not_do_it_does_not(hass: HomeAssistant, call: Call, lamp:
 
 
 async def test_another_queue_is_worked_too_and_after_a_reload(
-    hass: HomeAssistant, call: Call, lamp: Lamp, loaded: MockConfigEntry
+    hass: HomeAssistant, call: Call, lamp: Garden, loaded: MockConfigEntry
 ) -> None:
     first = await run(hass, queue="slow", create=True)
     await until_job(call, first, state="completed")
@@ -338,7 +252,7 @@ async def test_a_home_that_uses_none_takes_none(call: Call, loaded: MockConfigEn
     assert not loaded.runtime_data.runs.consumers
 
 
-async def test_targets_may_stand_in_the_data(hass: HomeAssistant, call: Call, lamp: Lamp) -> None:
+async def test_targets_may_stand_in_the_data(hass: HomeAssistant, call: Call, lamp: Garden) -> None:
     await lamp.be("unavailable")
     id = await run(hass, target=None, data={"entity_id": "light.garden"}, state="on")
     await until_job(call, id, state="delayed", attempts=1)
@@ -349,7 +263,7 @@ async def test_targets_may_stand_in_the_data(hass: HomeAssistant, call: Call, la
 
 
 async def test_a_call_is_not_done_twice_when_the_hub_cannot_be_asked(
-    hass: HomeAssistant, call: Call, lamp: Lamp, loaded: MockConfigEntry
+    hass: HomeAssistant, call: Call, lamp: Garden, loaded: MockConfigEntry
 ) -> None:
     lamp.go.clear()
     lamp.error = RuntimeError("no route")
@@ -360,41 +274,6 @@ async def test_a_call_is_not_done_twice_when_the_hub_cannot_be_asked(
     lamp.go.set()
     await until_job(call, id, state="delayed", attempts=1)
     assert len(lamp.told) == 1
-
-
-async def test_two_hubs_that_begin_at_once_have_one_secret(
-    hass: HomeAssistant, hass_storage: dict[str, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    load = Store.async_load
-
-    async def from_a_disk(store: Store[Any]) -> Any:
-        found = await load(store)
-        await asyncio.sleep(0)
-        return found
-
-    monkeypatch.setattr(Store, "async_load", from_a_disk)
-    seals = await asyncio.gather(*(async_seal(hass) for _ in range(2)))
-    data = seals[0].close({"action": "light.turn_on"}, "j1")
-    hass.data.pop(seal.STORE)
-    again = await async_seal(hass)
-    assert again.open(data, "j1") is not None
-    assert again.open(seals[1].close({"action": "light.turn_on"}, "j2"), "j2") is not None
-
-
-async def test_the_secret_outlives_a_restart(
-    hass: HomeAssistant, call: Call, lamp: Lamp, hass_storage: dict[str, Any]
-) -> None:
-    await lamp.be("unavailable")
-    id = await run(hass)
-    await until_job(call, id, state="delayed")
-    assert hass_storage["hubqueue.actions"]["data"]["secret"]
-    hass.data.pop(seal.STORE)
-    secret = await async_seal(hass)
-    data = (await call("GetJob", id=id))["job"]["data"]
-    assert secret.is_ours(data)
-    opened = secret.open(data, id)
-    assert opened is not None
-    assert opened["action"] == "light.turn_on"
 
 
 @pytest.mark.parametrize(
@@ -408,12 +287,12 @@ async def test_the_secret_outlives_a_restart(
         {"queue": "a b"},
     ],
 )
-async def test_mistakes_are_told(hass: HomeAssistant, lamp: Lamp, fields: dict[str, Any]) -> None:
+async def test_mistakes_are_told(hass: HomeAssistant, lamp: Garden, fields: dict[str, Any]) -> None:
     with pytest.raises(vol.Invalid):
         await run(hass, **fields)
 
 
-async def test_a_state_needs_a_target(hass: HomeAssistant, lamp: Lamp) -> None:
+async def test_a_state_needs_a_target(hass: HomeAssistant, lamp: Garden) -> None:
     with pytest.raises(ServiceValidationError) as refused:
         await run(hass, state="on", target=None)
     assert refused.value.translation_key == "state_without_target"
