@@ -16,16 +16,18 @@ from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.upkeep import ENDED
 from hubqueue.hub.verbs import query
 from hubqueue.hub.verbs.configure import set_dlq_config
+from hubqueue.hub.verbs.enqueue import enqueue_flow
 from hubqueue.hub.verbs.expire import end_due
 from hubqueue.model.bounds import QueueBounds
-from hubqueue.model.job import ENDLESS, NewJob, Options, attempts_of
+from hubqueue.model.flow import FlowJob
+from hubqueue.model.job import ENDLESS, NewJob, OnFailure, Options, attempts_of
 from hubqueue.model.outcome import Complete, Fail, Release, Retry
 from hubqueue.model.retry import LAST_TRY_MS, PATIENT_BACKOFF, Backoff, delay_ms, in_time_ms
 from hubqueue.model.state import State
 from hubqueue.store.queues import EXPIRED
 
 from .conftest import Bench
-from .kept import HOUR_MS, MINUTE_MS
+from .kept import HOUR_MS, MINUTE_MS, in_state, kept, tried
 
 
 @given(run_in=st.integers(0, 10**9), ends_in=st.integers(-(10**6), 10**9), now=st.integers(10**12, 2 * 10**12))
@@ -101,6 +103,42 @@ async def test_whatever_happens_to_it_it_ends_in_time_and_never_without_a_word(
     if found is not None and found.state is State.FAILED:
         assert found.history.reason in ("ttl_expired", "stalled")
         assert found.history.error
+
+
+class TestTogether:
+    """Of jobs whose time is over in the same moment one takes others along. The bench counts anew at the end."""
+
+    @pytest.fixture
+    def settings(self) -> HubSettings:
+        return HubSettings(grace_s=0.2, sync_interval_s=0.1, bounds=QueueBounds(max_dead=1))
+
+    @pytest.mark.parametrize("removed", [True, False])
+    async def test_a_child_and_its_parent(self, bench: Bench, removed: bool) -> None:
+        child = Options(keep_trying_ms=MINUTE_MS, on_failure=OnFailure.FAIL)
+        parent = Options(
+            keep_trying_ms=MINUTE_MS, remove_on_fail=removed, depends_on=("child",), children_ids=("child",)
+        )
+        flow = [
+            FlowJob("child", "q", NewJob(name="child", options=child)),
+            FlowJob("parent", "parents", NewJob(name="parent", options=parent)),
+        ]
+        await bench.hub.run(lambda tx: enqueue_flow(tx, flow))
+        await bench.later(MINUTE_MS)
+        await in_state(bench, "child", State.FAILED)
+        row = bench.hub.store.queues.by_name["parents"]
+        assert row.n == [0, 0, 0, 0, 0, 0 if removed else 1, 0, 0]
+
+    async def test_dead_letters_of_which_the_oldest_has_no_room(self, bench: Bench) -> None:
+        again = {"autoRetry": True, "autoRetryInterval": 2 * MINUTE_MS}
+        await bench.hub.run(lambda tx: set_dlq_config(tx, "q", again))
+        await bench.add("old", max_attempts=1)
+        await tried(bench)
+        await kept(bench, "young")
+        await bench.later(3 * MINUTE_MS)
+        await bench.until(lambda: bench.hub.store.evicted == 1)
+        (dead,) = (await bench.hub.list_jobs("q", (State.FAILED,))).jobs
+        assert dead.name == "young"
+        assert bench.hub.store.queues.by_name["q"].n == [0, 0, 0, 0, 0, 1, 0, 0]
 
 
 class TestMany:

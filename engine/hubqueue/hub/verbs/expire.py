@@ -40,15 +40,20 @@ def expire(tx: Tx, job: Job, queue: QueueRow) -> bool:
 def end_due(tx: Tx, limit: int) -> int:
     """A slice of what is over, and of the dead letters that are to be tried again; how many were looked at."""
     due = changes.due_ends(tx, limit)
+    whole = []
     for seq, queue_id, state, priority, flags in due:
         queue = tx.queues.by_id.get(queue_id)
         if queue is None:
             continue
-        whole = state == State.FAILED or flags & Flag.KEEP_TRYING or tx.watched(queue.name)
-        found = jobs.get(tx, seq) if whole else None
-        if found is None:
+        if state == State.FAILED or flags & Flag.KEEP_TRYING or tx.watched(queue.name):
+            whole.append((seq, state))
+        else:
             _gone(tx, queue, state, seq, flags, priority)  # nobody is told, and none of it is kept
-        elif state == State.FAILED:
+    for seq, state in whole:
+        found = jobs.get(tx, seq)
+        if found is None:  # another's end took it along: a parent, or the oldest dead letter beyond the bound
+            continue
+        if state == State.FAILED:
             retry_by_itself(tx, *found)
         else:
             expire(tx, *found)
