@@ -69,7 +69,8 @@ def either(run: Callable[[], Any]) -> tuple[Any, str]:
 
 
 plain = st.sampled_from(["abc", "2.5", "x-y", "hall", 5.0, 2.5]) | st.integers(0, 10**6) | st.booleans()
-texts = st.text(st.characters(exclude_characters="\\\r\n\t", codec="utf-8"), max_size=5)  # others are escaped
+# what a door has to escape, or has no place for (NUL in PostgreSQL), is told in the tests of that door
+texts = st.text(st.characters(exclude_characters="\\\r\n\t\0", codec="utf-8"), max_size=5)
 inner = st.recursive(
     st.none() | st.booleans() | st.integers(-5, 5) | st.sampled_from(["a", ""]),
     lambda below: st.lists(below, max_size=2) | st.dictionaries(st.sampled_from("ab"), below, max_size=2),
