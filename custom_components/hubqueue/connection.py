@@ -30,6 +30,7 @@ PONG_S: Final = 10.0  # a link that does not answer a ping within this time is d
 STEP_MS: Final = 2_000.0  # clocks that differ by so much more than they did were set
 CLOSE_S: Final = 2.0  # how long the hub may take to say goodbye
 MAX_MESSAGE: Final = 64 * 1024 * 1024  # the largest reply of a hub
+MAX_SENT: Final = 16 * 1024 * 1024  # the hub cannot say which command a larger one was
 REFUSED: Final = 4401  # how the hub closes on those who have shown no token
 
 type Message = dict[str, Any]
@@ -164,6 +165,7 @@ class Connection:
 
     async def _send(self, message: Message) -> None:
         text = as_json(message)
+        check_length(len(text))
         try:
             await self._socket.send_str(text)
         except (ConnectionError, aiohttp.ClientError) as error:
@@ -196,6 +198,12 @@ def as_json(value: Any) -> str:
         return json.dumps(value, allow_nan=False, default=_plain)
     except (TypeError, ValueError, RecursionError) as error:
         raise HubError("invalid", f"This cannot be sent: {error}") from error
+
+
+def check_length(length: int) -> None:
+    """Whether the hub reads a message that is so long. Errors: HubError."""
+    if length > MAX_SENT:
+        raise HubError("payload_too_large", f"{length} bytes are too much at a time, {MAX_SENT} are the most")
 
 
 def _plain(value: Any) -> str:

@@ -18,7 +18,7 @@ from typing import Any, Final
 from homeassistant.core import HomeAssistant
 
 from .client import HubClient
-from .connection import as_json
+from .connection import as_json, check_length
 from .const import LOGGER
 from .errors import HubError
 from .outbox_entry import Entry, Sent, Tally
@@ -28,6 +28,7 @@ from .outbox_sender import Sender
 
 MOST_ENTRIES: Final = 50_000
 LARGEST_READING: Final = 1024 * 1024  # what is larger is no reading
+STAMP_BYTES: Final = 100  # what a job has more when it is sent, and the message around them
 GROWN_ENTRIES: Final = 1000  # so many are worth a word
 REFUSED_S: Final = 600.0  # so is one that a hub which is there has not taken for so long
 
@@ -75,6 +76,10 @@ class Outbox:
         """All, oldest first."""
         return list(self._entries.values())
 
+    def queues(self) -> set[str]:
+        """For which something waits."""
+        return {queue for queue, sender in self._senders.items() if sender.entries}
+
     def held_up(self, queue: str) -> bool:
         """Whether what is sent to a queue now does not arrive at once."""
         sender = self._senders.get(queue)
@@ -89,14 +94,14 @@ class Outbox:
         left = await self.keeper.async_load()
         for told in left.told:
             self.tallies[told.of].restore(told)
-        newest: dict[tuple[str, str], Entry] = {}
-        for put in left.puts:
-            entry = Entry.left(put)
+        entries = [Entry.left(put) for put in left.puts]
+        newer = defaultdict[str, set[str]](set)
+        for entry in reversed(entries):  # the hub may have had both, and forgotten the older one: it must not come last
+            entry.leave_out_replaced(newer[entry.queue])
+        for entry in entries:
             self._add(entry)
-            for key in entry.replaced_keys():
-                if (older := newest.get((put.queue, key))) is not None and older.number in self._entries:
-                    self._remove(older)  # the hub may have had both, and forgotten that one: it must not come last
-                newest[put.queue, key] = entry
+            if not entry.count:
+                self._remove(entry)
         self._numbers = count(max((put.number for put in left.puts), default=0) + 1)
         self._changed()
         return left
@@ -157,6 +162,7 @@ class Outbox:
             raise HubError("link_down", "Home Assistant stops", retryable=True)
         entry = self._made(queue, None, as_json(jobs).encode())
         entry.count = len(jobs)
+        check_length(len(entry.jobs) + STAMP_BYTES * len(jobs))
         entry.answer = asyncio.get_running_loop().create_future()
         if not self._make_room(entry.size) and (self.held_up(queue) or self._sender(queue).entries):
             raise self.full()

@@ -8,7 +8,7 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
-from .outbox_file import Put, Told
+from .outbox_file import Put, Told, text_of
 
 ONCE: Final = "once:"  # ids that are made here: the hub knows them for an hour after their job has ended
 KNOWN_MS: Final = 55 * 60_000  # and a little less, as its clock is another one
@@ -67,9 +67,19 @@ class Entry:
     def ids(self) -> list[str]:
         return [job["customId"] for job in json.loads(self.jobs)]
 
-    def replaced_keys(self) -> list[str]:
-        """The keys whose waiting jobs this one takes the place of."""
-        return [job["uniqueKey"] for job in json.loads(self.jobs) if job.get("dedup", {}).get("replace")]
+    def leave_out_replaced(self, newer: set[str]) -> None:
+        """Go without the jobs that one with these keys takes the place of, or a later one here; our keys join them."""
+        if b'"replace"' not in self.jobs:
+            return
+        left: list[dict[str, Any]] = []
+        for job in reversed(json.loads(self.jobs)):
+            key = job["uniqueKey"] if job.get("dedup", {}).get("replace") else None
+            if key is None or key not in newer:
+                left.insert(0, job)
+            if key is not None:
+                newer.add(key)
+        if len(left) < self.count:
+            self.jobs, self.count = text_of(left), len(left)
 
     def doubt(self, now_ms: int) -> str | None:
         """The id to ask for before it is sent (again), as the hub could not tell any more that it has had it."""

@@ -70,7 +70,7 @@ class OutboxFile:
         self.torn = False  # the last line has no end: the next write gives it one
 
     def load(self) -> Left:
-        """What is there. Errors: OSError, and then the file was set aside if that could be done."""
+        """What is there. Errors: OSError: it can neither be read nor be set aside."""
         left = Left()
         try:
             self._remove_unfinished()
@@ -80,9 +80,7 @@ class OutboxFile:
         except FileNotFoundError:
             return left
         except OSError:
-            with suppress(OSError):
-                self._set_aside("unreadable")
-            raise
+            return Left(aside=self._set_aside("unreadable"))
         if not ours:
             return Left(aside=self._set_aside("foreign"))
         return left
@@ -170,7 +168,7 @@ class OutboxFile:
                 return False
             try:
                 _take(said, puts, told)
-            except TypeError, ValueError, KeyError:
+            except TypeError, ValueError, KeyError, RecursionError:
                 left.damaged += 1
         left.puts = list(puts.values())
         left.told = list(told.values())

@@ -1,6 +1,6 @@
 """When an outbox is written to its file: off the event loop, one write after the other.
 
-At once while nothing can be sent, else when an entry was not answered within a moment; what the hub has taken is noted
+An action at once while nothing can be sent, else what was not answered within a moment; what the hub has taken is noted
 within a second. A file that cannot be written is tried again: until then actions are told, and readings wait in memory.
 """
 
@@ -70,6 +70,8 @@ class Keeper:
         except OSError as error:
             self._failed(error)
             return Left()
+        if left.aside is not None:
+            LOGGER.warning("what was kept is for another hub or cannot be read, it is set aside file=%s", left.aside)
         if left.damaged or self._file.torn:
             try:
                 await self._hass.async_add_executor_job(self._file.rewrite, left.puts, left.told)
@@ -82,7 +84,7 @@ class Keeper:
         """An entry waits from now on."""
         if not entry.kept:
             self._unwritten[entry.number] = entry
-            self._schedule(AT_ONCE_S if self._kept.held_up(entry.queue) else MOMENT_S)
+            self._schedule(AT_ONCE_S if self._is_urgent(entry) else MOMENT_S)
 
     @callback
     def done(self, entry: Entry) -> None:
@@ -103,7 +105,7 @@ class Keeper:
     def hurry(self) -> None:
         """Nothing is sent for now."""
         if self._unwritten:
-            self._schedule(AT_ONCE_S)
+            self._schedule(self._within_s())
 
     async def async_close(self) -> None:
         """Write what there is, and nothing more."""
@@ -152,12 +154,17 @@ class Keeper:
             self._task = None
         if not written:
             self._schedule(AGAIN_S)
-        elif any(self._kept.held_up(entry.queue) for entry in self._unwritten.values()):
-            self._schedule(AT_ONCE_S)
         elif self._unwritten:
-            self._schedule(MOMENT_S)
+            self._schedule(self._within_s())
         elif self._done or self._told:
             self._schedule(NOTED_S)
+
+    def _is_urgent(self, entry: Entry) -> bool:
+        """Whether somebody waits for it to be written; a reading a moment later spares the memory card."""
+        return entry.awaited and self._kept.held_up(entry.queue)
+
+    def _within_s(self) -> float:
+        return AT_ONCE_S if any(map(self._is_urgent, self._unwritten.values())) else MOMENT_S
 
     async def _write(self) -> bool:
         """Write all that is not written; whether that could be done."""

@@ -115,7 +115,10 @@ class Sender:
         return jobs
 
     def _is_of_the_job(self, error: HubError, batch: list[Entry]) -> bool:
-        """Whether it is dealt with: the reason is in the entry, or who waits for it is told."""
+        """Whether it is dealt with: the reason is in the entry, or who waits for it is told, or fewer are tried."""
+        if len(batch) > 1 and error.code == "queue_full":  # for some there may be room
+            self._singly = len(batch)
+            return True
         if error.retryable or (error.code in CURABLE and not any(entry.awaited for entry in batch)):
             return False
         if len(batch) > 1:
@@ -133,16 +136,16 @@ class Sender:
 
 
 async def _is_there(client: HubClient, id: str, jobs: list[dict[str, Any]]) -> bool:
-    """Whether the hub has this job, ended or not. Errors: LinkDownError.
+    """Whether the hub has this job, ended or not. Errors: HubError: it could not say.
 
     An id of somebody's own may be that of an earlier job: ours is not older, and has the same in it.
     """
     try:
         found = (await client.call("GetJob", id=id))["job"]
-    except LinkDownError:
-        raise
-    except HubError:  # it is not there, or this token may not look
-        return False
+    except HubError as error:
+        if error.retryable:
+            raise
+        return False  # it is not there, or this token may not look
     ours = next(job for job in jobs if job["customId"] == id)
     return id.startswith(ONCE) or (
         float(found["createdAt"]) >= ours["timestamp"] - CLOCKS_MS and found.get("data") == ours.get("data")

@@ -56,12 +56,14 @@ def async_name_queue(hass: HomeAssistant, entry_id: str | None, queue: str, *, o
 
 @callback
 def async_named_here(hass: HomeAssistant, entry: HubqueueConfigEntry) -> set[str]:
-    """The queues that triggers and subentries name, and that of run_action."""
+    """The queues that triggers and subentries name, those that something waits for here, and that of run_action."""
+    data = getattr(entry, "runtime_data", None)
     named = hass.data.get(NAMED) or Counter[tuple[str | None, str]]()
     return {
         ACTIONS_QUEUE,
         *(queue for (entry_id, queue), count in named.items() if count > 0 and entry_id in (None, entry.entry_id)),
         *(each.data[ATTR_QUEUE] for each in entry.subentries.values()),
+        *(() if data is None else data.keeping.outbox.queues()),
     }
 
 

@@ -184,6 +184,48 @@ async def test_what_a_newer_one_replaces_never_comes_after_it(
     assert [job["data"] for job in await listed(home, "lights")] == ["off"]
 
 
+async def test_of_several_that_were_kept_together_only_those_go_that_a_newer_one_replaces(
+    hass: HomeAssistant, own: HubProcess, home: MockConfigEntry
+) -> None:
+    own.kill()
+    assert await async_setup_component(hass, DOMAIN, {})
+    await hass.async_block_till_done()
+    on, off = ({"data": data, "unique_key": "k", "replace": True} for data in ("on", "off"))
+    await enqueue(hass, "enqueue_many", queue="lights", jobs=[on, {"data": 1}, {"data": 2}])
+    await enqueue(hass, queue="lights", **off)
+    await enqueue(hass, "enqueue_many", queue="twice", jobs=[on, off])
+    own.start()
+    await load_anew(hass, home)
+    await until_sent(hass, home)
+    assert [job["data"] for job in await listed(home, "lights")] == [1, 2, "off"]
+    assert [job["data"] for job in await listed(home, "twice")] == ["off"]
+
+
+async def test_what_a_newer_one_has_replaced_does_not_come_again_when_the_answer_was_lost(
+    hass: HomeAssistant, own: HubProcess, home: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The hub has taken both, and the newer one is being done when both are sent again."""
+    assert await hass.config_entries.async_setup(home.entry_id)
+    client = home.runtime_data.client
+    sent = client.call
+
+    async def lose_the_answer(self: Any, cmd: str, *given: Any, **fields: Any) -> Any:
+        answer = await sent(cmd, *given, **fields)
+        if cmd == "PUSHB":
+            monkeypatch.undo()
+            taken.append((await sent("PULL", queue="lights", owner="test"))["job"]["data"])
+            raise outbox_sender.LinkDownError("No answer")
+        return answer
+
+    taken: list[str] = []
+    monkeypatch.setattr(type(client), "call", lose_the_answer)
+    on, off = ({"data": data, "unique_key": "k", "replace": True} for data in ("on", "off"))
+    await asyncio.gather(enqueue(hass, queue="lights", **on), enqueue(hass, queue="lights", **off))
+    await until(lambda: keeping_of(hass, home).outbox.waiting == 0, "sent")
+    assert taken == ["off"]
+    assert [job["data"] for job in await listed(home, "lights")] == ["off"]
+
+
 async def test_a_delay_counts_from_when_the_action_was_called(
     hass: HomeAssistant, own: HubProcess, home: MockConfigEntry
 ) -> None:

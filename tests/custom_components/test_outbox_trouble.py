@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import shutil
 import signal
+from pathlib import Path
 from typing import Any
 
 import pytest
-from custom_components.hubqueue import outbox, outbox_sender
+from custom_components.hubqueue import outbox, outbox_keeper, outbox_sender
 from custom_components.hubqueue.const import DOMAIN
 from custom_components.hubqueue.keeping import KEEPINGS, async_forget_keeping
 from custom_components.hubqueue.outbox_file import OutboxFile, Put
@@ -24,9 +26,10 @@ from outboxes import enqueue, file_of, keeping_of, listed, load_anew, until_sent
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from seen import until
 
-from conftest import hub_process
+from conftest import hub_process, url_of
 from support.disk import fill, small
 from support.hub_process import HubProcess
+from support.ports import free_port
 
 
 async def test_one_that_the_hub_will_never_take_stops_nobody_and_is_told(
@@ -81,6 +84,75 @@ async def test_what_a_hub_that_is_there_does_not_take_is_said_after_a_while(
     assert issue.translation_placeholders["error"] == "queue_full"
     await client.call("Drain", queue="mail")
     await until(lambda: ir.async_get(hass).async_get_issue(DOMAIN, issue_id) is None, "cured")
+
+
+async def test_a_queue_with_little_room_takes_what_fits(hass: HomeAssistant, tmp_path: Path, ours: None) -> None:
+    config = tmp_path / "hubqueue.yaml"
+    bound = "queues: {mail: {max_jobs: 3}}"
+    config.write_text(f"data_path: {tmp_path}/hub.db\ntcp: {{port: {free_port()}}}\n{bound}\n")
+    with hub_process(tmp_path, config=config, http_port=free_port()) as hub:
+        entry = MockConfigEntry(domain=DOMAIN, title="Home", unique_id=hub.hub_id, data={"url": url_of(hub)})
+        entry.add_to_hass(hass)
+        hub.kill()
+        assert await async_setup_component(hass, DOMAIN, {})
+        await hass.async_block_till_done()
+        for number in range(5):
+            await enqueue(hass, queue="mail", data=number)
+        hub.start()
+        await load_anew(hass, entry)
+        kept, client = keeping_of(hass, entry).outbox, entry.runtime_data.client
+        await until(lambda: kept.waiting == 2, "three are there")
+        for _ in range(2):
+            job = await client.call("PULL", queue="mail", owner="test")
+            await client.call("ACK", id=job["job"]["id"], token=job["token"])
+        await until_sent(hass, entry)
+        assert [job["data"] for job in await listed(entry, "mail")] == [0, 1, 2, 3, 4]
+        await hass.config_entries.async_unload(entry.entry_id)
+        await hass.async_block_till_done()
+
+
+async def test_what_is_too_large_for_one_message_is_refused_at_once(
+    hass: HomeAssistant, own: HubProcess, home: MockConfigEntry
+) -> None:
+    """The hub could not say whose it was: it would be sent for ever."""
+    assert await hass.config_entries.async_setup(home.entry_id)
+    with pytest.raises(ServiceValidationError, match="at a time"):
+        await enqueue(hass, "enqueue_many", queue="mail", jobs=[{"data": "x" * 6_000_000}] * 3)
+    with pytest.raises(ServiceValidationError, match="at a time"):
+        await hass.services.async_call(DOMAIN, "publish", {"channel": "c", "data": "x" * 17_000_000}, blocking=True)
+    assert keeping_of(hass, home).outbox.waiting == 0
+    assert "kept" not in await enqueue(hass, queue="mail", data=1)
+
+
+async def test_readings_are_written_together_and_with_an_action_at_once(
+    hass: HomeAssistant, own: HubProcess, home: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_keeper, "MOMENT_S", 60.0)
+    own.kill()
+    assert await async_setup_component(hass, DOMAIN, {})
+    await hass.async_block_till_done()
+    keeper = keeping_of(hass, home).outbox.keeper
+    for state in range(5):
+        hass.states.async_set("sensor.t", str(state))
+        await asyncio.sleep(2 * outbox_keeper.AT_ONCE_S)
+    assert keeper.writes == 0
+    await enqueue(hass, queue="mail", data=1)
+    assert keeper.writes == 1
+    assert len(OutboxFile(file_of(hass, home), own.hub_id).load().puts) == 6
+
+
+async def test_a_queue_for_which_something_waits_is_known_after_a_restart_too(
+    hass: HomeAssistant, own: HubProcess, home: MockConfigEntry
+) -> None:
+    assert await hass.config_entries.async_setup(home.entry_id)
+    await until(lambda: home.runtime_data.coordinator.data.complete, "known")
+    kept = keeping_of(hass, home).outbox
+    kept.detach()  # it takes nothing now
+    await kept.async_put("new", [{"customId": "once:1", "data": 1}])
+    assert (await enqueue(hass, queue="new", data=2, create=False))["kept"]
+    kept.attach(home.runtime_data.client)
+    await until_sent(hass, home)
+    assert [job["data"] for job in await listed(home, "new")] == [1, 2]
 
 
 async def test_a_full_outbox_drops_readings_and_tells_actions(

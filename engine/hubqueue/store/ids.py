@@ -1,7 +1,8 @@
 """Custom ids, forwarded ids and deduplication keys: who owns one, and for how long.
 
 A custom id belongs to its job while the row exists; a finished job's id may be pushed again (a new generation).
-Two namespaces stay idempotent after their job has finished, so that a resend never runs twice:
+Two namespaces stay idempotent after their job has finished or was removed, so that a resend never runs twice, nor after
+what has replaced it:
 `once:` (client-made, for a request whose answer was lost) and `fwd:<hub_id>:<queue>:<seq>` (forwarders).
 """
 
@@ -82,13 +83,13 @@ def finished(tx: Tx, seqs: list[int], *, gone: bool) -> None:
                 if dedup is not None:
                     _finish_key(tx, queue, dedup.key, seq)
             if custom_id is not None:
-                if not gone:
-                    if custom_id.startswith(ONCE):
-                        tx.execute(REMEMBER_ONCE, (tx.now_ms + ONCE_KEPT_MS, custom_id, seq))
-                elif (forward := parse_forward(custom_id)) is None:
-                    tx.execute(FREE_CUSTOM, (custom_id, seq))
-                else:
+                ends = not gone or (finished_at_ms is None and queue in tx.queues.by_id)  # now, also if it is removed
+                if gone and (forward := parse_forward(custom_id)) is not None:
                     forwards.append((forward, tx.now_ms if finished_at_ms is None else finished_at_ms))
+                elif ends and custom_id.startswith(ONCE):
+                    tx.execute(REMEMBER_ONCE, (tx.now_ms + ONCE_KEPT_MS, custom_id, seq))
+                elif gone:
+                    tx.execute(FREE_CUSTOM, (custom_id, seq))
     if forwards:
         forwarded.release(tx, forwards)
 

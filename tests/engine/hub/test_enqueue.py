@@ -137,6 +137,19 @@ async def test_p6_forwarded_and_once_ids_stay_idempotent_after_the_job_has_finis
     assert await bench.take() == []
 
 
+async def test_p6_a_once_id_stays_idempotent_after_its_job_was_removed(bench: Bench) -> None:
+    """A resend is older than what has taken its place, and than whoever has cancelled it."""
+    key = Options(dedup=Dedup("k", replace=True))
+    await bench.add("on", custom_id="once:on", options=key)
+    await bench.add("off", custom_id="once:off", options=key)
+    await bench.add("gone", custom_id="once:gone")
+    await bench.hub.cancel("once:gone")
+    assert await bench.add("on", custom_id="once:on", options=key) == ["once:on"]
+    assert await bench.add("gone", custom_id="once:gone") == ["once:gone"]
+    assert await bench.take_names() == ["off"]
+    assert await bench.take() == []
+
+
 async def test_p6_a_forwarded_id_is_known_below_the_floor_of_its_sender(bench: Bench) -> None:
     await bench.add("a", custom_id="fwd:aa:q1:5")
     await bench.end((await bench.take())[0], Complete(remove=True))
