@@ -26,9 +26,7 @@ function endOf({ eventType, terminal }) {
   switch (eventType) {
     case 'forwarded':
       return 'delivered';
-    case 'rejected':
-      return 'dead';
-    case 'failed': // the other hub will never take it, or its time to be tried is over
+    case 'failed': // the other hub will never take it (`rejected` tells so besides), or its time to be tried is over
       return terminal === true ? 'dead' : undefined;
     case 'evicted':
       return 'dropped';

@@ -93,16 +93,25 @@ async def test_a_message_that_expired_is_told(hub: HubProcess, red: NodeRed) -> 
     assert red.wait_seen(2)[1] == ["outcome", "inbox", "expired", {"n": "1"}]
 
 
-async def test_a_message_that_was_tried_long_enough_is_told_as_dead(hub: HubProcess, red: NodeRed) -> None:
-    nodes = flow(hub, f"tcp://127.0.0.1:{free_port()}")
+async def test_a_message_that_was_tried_long_enough_is_told_as_dead_and_what_becomes_of_it_then(
+    hub: HubProcess, central: HubProcess, red: NodeRed
+) -> None:
+    central.stop()
+    nodes = flow(hub, central.url)
     (make,) = [each for each in nodes if each["id"] == "make"]
-    make["func"] = "msg.enqueue = {keepTrying: '1s', headers: {n: String(msg.payload)}}; return msg;"
+    make["func"] = "msg.enqueue = {keepTrying: '3s', headers: {n: String(msg.payload)}}; return msg;"
     red.deploy(nodes)
     red.inject("in", 1)
     assert red.wait_seen(2)[1] == ["outcome", "inbox", "dead", {"n": "1"}]
     async with Client(hub.url) as here:
         (dead,) = [view async for view in here.queue("outbox").jobs("failed")]
     assert dead.job.history.reason == "ttl_expired"
+    central.start()
+    wire = await WireClient.open(hub.port)
+    await wire.good("RetryDlq", queue="outbox")
+    await wire.good("ForwarderDrain", name="node-red:outbox")
+    await wire.close()
+    assert red.wait_seen(3)[2] == ["outcome", "inbox", "delivered", None]
 
 
 async def test_a_deleted_node_leaves_no_forwarder(hub: HubProcess, central: HubProcess, red: NodeRed) -> None:

@@ -33,7 +33,6 @@ module.exports = function register(RED) {
     const limit = Number(config.limit) || 0;
     const sent = new Map(); // by id: { at, headers }
     const dropped = new Set();
-    const told = new Set(); // ids
     let seen = null; // the forwarder as the hub last showed it
     let ready = false; // the forwarder was put, or found as it should be
     let closed = false;
@@ -117,23 +116,10 @@ module.exports = function register(RED) {
     };
 
     const remember = (id, facts) => {
-      told.delete(id); // an id of the user's own may come again
       sent.set(id, facts);
       if (sent.size > REMEMBERED) {
         sent.delete(sent.keys().next().value);
       }
-    };
-
-    /** Whether an outcome was told already: one job may end in several events, as failed and rejected. */
-    const isTold = (id) => {
-      if (told.has(id)) {
-        return true;
-      }
-      told.add(id);
-      if (told.size > REMEMBERED) {
-        told.delete(told.values().next().value);
-      }
-      return false;
     };
 
     const hear = (event) => {
@@ -142,7 +128,7 @@ module.exports = function register(RED) {
         return;
       }
       const end = dropped.delete(event.jobId) ? 'dropped' : endOf(event);
-      if (end === undefined || closed || !server.flowing || isTold(event.jobId)) {
+      if (end === undefined || closed || !server.flowing) {
         return;
       }
       const { at, headers } = sent.get(event.jobId) || {};

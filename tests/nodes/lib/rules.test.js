@@ -175,8 +175,8 @@ test('what is kept trying says for how long', () => {
 test('a forwarded message ends as delivered, dead, expired or dropped, and not before', () => {
   const ends = [
     [{ eventType: 'forwarded' }, 'delivered'],
-    [{ eventType: 'rejected' }, 'dead'],
     [{ eventType: 'failed', terminal: true }, 'dead'],
+    [{ eventType: 'rejected' }, undefined], // told once, by the failure
     [{ eventType: 'failed', terminal: false }, undefined],
     [{ eventType: 'failed' }, undefined],
     [{ eventType: 'removed' }, 'expired'],
