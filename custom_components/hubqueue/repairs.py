@@ -10,6 +10,7 @@ from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util import dt as dt_util
 
 from . import pages
@@ -152,13 +153,19 @@ class DeadLetters(RepairsFlow):
             return self.async_abort(reason="cannot_connect")
         self._told |= {
             "count": str(int(found["total"])),
-            "errors": _errors(found["reasons"]),
+            "errors": _errors(found["reasons"], await self._words()),
             "page": pages.of_dead_letters(entry, queue),
             "device": pages.of_queue(self.hass, entry, queue),
         }
         return self.async_show_menu(
             step_id="init", menu_options=["retry", "purge"], description_placeholders=self._told
         )
+
+    async def _words(self) -> dict[str, str]:
+        """The reasons in the language of the house; the frontend translates no parts of a text."""
+        prefix = f"component.{DOMAIN}.selector.reason.options."
+        texts = await async_get_translations(self.hass, self.hass.config.language, "selector", [DOMAIN])
+        return {key.removeprefix(prefix): text for key, text in texts.items() if key.startswith(prefix)}
 
     async def async_step_retry(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
         return await self._do("RetryDlq")
@@ -181,14 +188,14 @@ class DeadLetters(RepairsFlow):
         return self.async_create_entry(data={})
 
 
-def _errors(groups: list[Message]) -> str:
+def _errors(groups: list[Message], words: dict[str, str]) -> str:
     """What they died of, the last first, as Markdown that shows errors as they are."""
     groups = sorted(groups, key=lambda group: -float(group["newestAt"]))
-    lines = [_line(each) for each in groups[:MOST_GROUPS]]
+    lines = [_line(each, words) for each in groups[:MOST_GROUPS]]
     return "\n".join([*lines, "- ..."] if len(groups) > MOST_GROUPS else lines)
 
 
-def _line(group: Message) -> str:
+def _line(group: Message, words: dict[str, str]) -> str:
     error = str(group["error"] or "-").replace("`", "'")  # one line, and not a long one
     at = dt_util.as_local(dt_util.utc_from_timestamp(group["newestAt"] / 1000))
-    return f"- {int(group['count'])} × `{error}` ({group['reason']}, {at:%Y-%m-%d %H:%M})"
+    return f"- {int(group['count'])} × `{error}` ({words.get(group['reason'], group['reason'])}, {at:%Y-%m-%d %H:%M})"

@@ -50,6 +50,7 @@ def _age[Of](key: str, value: Callable[[Of], Value]) -> Description[Of]:
         device_class=SensorDeviceClass.DURATION,
         native_unit_of_measurement=UnitOfTime.SECONDS,
         state_class=SensorStateClass.MEASUREMENT,
+        suggested_display_precision=0,
         value=value,
     )
 

@@ -249,8 +249,8 @@ async def test_the_repair_of_dead_letters_says_how_many_why_and_where(
     last, other, alike = told["errors"].splitlines()
     assert last.startswith("- 1 × `xxx")
     assert len(last) < 500
-    assert other.startswith("- 1 × `the last 'one'` (rejected, 20")
-    assert alike.startswith("- 3 × `no route to 10.0.0.1` (rejected, 20")
+    assert other.startswith("- 1 × `the last 'one'` (rejected by the worker, 20")
+    assert alike.startswith("- 3 × `no route to 10.0.0.1` (rejected by the worker, 20")
     async with aiohttp.ClientSession() as session, session.get(told["page"]) as page:
         assert "no route to 10.0.0.1" in await page.text()
     device = dr.async_get(hass).async_get_device_by_identifier((DOMAIN, f"{hub.hub_id}_queue_mail"), loaded.entry_id)

@@ -27,6 +27,7 @@ from custom_components.hubqueue import (
 )
 from custom_components.hubqueue.actions import ACTIONS
 from homeassistant.components.sensor import SensorEntityDescription
+from homeassistant.const import UnitOfTime
 from homeassistant.helpers import selector
 
 from conftest import ROOT
@@ -92,6 +93,23 @@ def test_every_language_says_the_same_things() -> None:
     assert english.keys() == german.keys()
     for path, text in english.items():
         assert set(re.findall(r"\{\w+\}", text)) == set(re.findall(r"\{\w+\}", german[path])), path
+
+
+def test_german_has_one_word_for_a_thing() -> None:
+    for path, text in texts(GERMAN):
+        assert not re.search(r"\b(Jobs?|Dead.Letters?|Arbeiter\w*)\b", text), path
+
+
+@pytest.mark.parametrize("tree", [ENGLISH, GERMAN])
+def test_one_of_a_thing_is_not_told_as_many(tree: Any) -> None:
+    for path, text in texts(tree):
+        assert not re.search(r"\{count\} \w", text), path
+
+
+def test_every_reason_of_a_dead_letter_has_words() -> None:
+    dashboard = json.loads((ROOT / "engine/hubqueue/ui/texts/en/job.json").read_text())
+    reasons = {key.removeprefix("reason.") for key in dashboard if key.startswith("reason.")}
+    assert reasons == ENGLISH["selector"]["reason"]["options"].keys()
 
 
 def test_every_action_is_described_as_it_is() -> None:
@@ -163,7 +181,10 @@ def test_every_entity_has_a_name_and_an_icon() -> None:
             assert keys == ICONS["entity"][platform].keys(), platform
     states = ENGLISH["entity"]["event"]["outcome"]["state_attributes"]["event_type"]["state"]
     assert states.keys() == set(event.OUTCOME.event_types or ())
-    assert all(isinstance(each, SensorEntityDescription) for each in described["sensor"])
+    for each in described["sensor"]:
+        assert isinstance(each, SensorEntityDescription)
+        if each.native_unit_of_measurement == UnitOfTime.SECONDS:
+            assert each.suggested_display_precision == 0, each.key
 
 
 def test_every_field_of_a_step_is_explained() -> None:
