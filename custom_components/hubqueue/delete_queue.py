@@ -17,10 +17,13 @@ HOLDING: Final = ("waiting", "prioritized", "paused", "delayed", "active", "wait
 async def async_delete_queue(client: HubClient, queue: str, *, force: bool = False) -> None:
     """Gone when it returns. Errors: HubError; ServiceValidationError: there is none, or jobs are in it."""
     try:
-        await client.call("Obliterate", queue=queue, force=force)
+        await client.call("Obliterate", queue=queue, force=False)
     except HubError as error:
         if error.code == "not_found":
             key, told = "no_queue", {"queue": queue}
+        elif error.code == "wrong_state" and force:
+            await client.call("Obliterate", queue=queue, force=True)
+            return
         elif error.code == "wrong_state":
             counts = (await client.call("GetJobCounts", queue=queue))["counts"]
             key = "queue_not_empty"

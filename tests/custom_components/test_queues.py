@@ -270,11 +270,12 @@ async def test_a_queue_is_deleted_when_nothing_is_in_it(
         await act(hass, "delete_queue", queue="ligths")
 
 
+@pytest.mark.parametrize("force", [False, True])
 async def test_one_that_is_only_named_is_not_there_to_be_deleted(
-    hass: HomeAssistant, call: Call, loaded: MockConfigEntry
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry, force: bool
 ) -> None:
     with pytest.raises(ServiceValidationError, match=f"There is no queue {ACTIONS_QUEUE}"):
-        await act(hass, "delete_queue", queue=ACTIONS_QUEUE)
+        await act(hass, "delete_queue", queue=ACTIONS_QUEUE, force=force)
 
 
 async def test_a_device_is_deleted_with_its_queue_or_says_why_it_stays(

@@ -8,6 +8,7 @@ import click
 
 from hubqueue.cli.connect import Hub, hub_options, json_option
 from hubqueue.cli.words import jobs
+from hubqueue.errors import WrongState
 
 if TYPE_CHECKING:
     from hubqueue.model.verbs import QueueInfo
@@ -95,12 +96,14 @@ def delete_queue(hub: Hub, queue: str, force: bool, yes: bool) -> None:
       hubqueue delete-queue ligths
       hubqueue delete-queue old-readings --force
     """
-    if force and not yes:
-        from msgspec.structs import astuple
-
-        there = sum(astuple(hub.ask(lambda remote: remote.counts(queue))))
-        click.confirm(f"Delete the queue {queue} with {jobs(there)} for good?", abort=True, err=True)
-    hub.ask(lambda remote: remote.obliterate(queue, force=force))
+    try:
+        hub.ask(lambda remote: remote.obliterate(queue, force=False))
+    except WrongState as error:  # it holds jobs
+        if not force:
+            raise
+        if not yes:
+            click.confirm(f"{error.message}. Delete it with them for good?", abort=True, err=True)
+        hub.ask(lambda remote: remote.obliterate(queue))
     click.echo(f"Queue {queue} is deleted.")
 
 

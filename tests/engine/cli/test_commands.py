@@ -56,14 +56,15 @@ def test_a_paused_queue_says_so_and_goes_on(shell: Shell) -> None:
 
 
 def test_a_queue_is_deleted_when_nothing_is_in_it(shell: Shell) -> None:
-    refused = shell("delete-queue", "ligths", code=6)
-    assert "There is no queue ligths" in refused.stderr
+    for options in ((), ("--force",), ("--force", "--yes")):
+        assert "There is no queue ligths" in shell("delete-queue", "ligths", *options, code=6).stderr
     shell("add", "ligths", "1")
     refused = shell("delete-queue", "ligths", code=1)
     assert "The queue ligths holds 1 job" in refused.stderr
     assert "by force" in refused.stderr
     shell("pause", "ligths")
-    assert "with 1 job for good?" in shell("delete-queue", "ligths", "--force", stdin="n\n", code=1).stderr
+    asked = shell("delete-queue", "ligths", "--force", stdin="n\n", code=1).stderr
+    assert "The queue ligths holds 1 job. Delete it with them for good?" in asked
     assert len(shell.json("jobs", "ligths")) == 1
     assert shell("delete-queue", "ligths", "--force", "--yes").stdout == "Queue ligths is deleted.\n"
     shell("pause", "empty")
