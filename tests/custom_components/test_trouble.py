@@ -8,6 +8,7 @@ from custom_components.hubqueue.connection import Connection
 from custom_components.hubqueue.const import DOMAIN
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers import issue_registry as ir
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -119,6 +120,7 @@ async def test_a_device_goes_only_when_its_queue_is_gone(
     )
     devices = {each.name: each for each in dr.async_entries_for_config_entry(registry, loaded.entry_id)}
     assert await async_remove_config_entry_device(hass, loaded, gone)
-    assert not await async_remove_config_entry_device(hass, loaded, foreign)
-    assert not await async_remove_config_entry_device(hass, loaded, devices["mail"])
-    assert not await async_remove_config_entry_device(hass, loaded, devices["Home"])
+    for device, why in ((foreign, "device_stays"), (devices["Home"], "device_stays"), (devices["mail"], "queue_not_empty")):
+        with pytest.raises(ServiceValidationError) as refused:
+            await async_remove_config_entry_device(hass, loaded, device)
+        assert refused.value.translation_key == why
