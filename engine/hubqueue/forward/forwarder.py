@@ -29,8 +29,8 @@ from hubqueue.forward.sink import Batch, Sink
 from hubqueue.forward.status import Event, Forwarded, ForwardStatus, LinkChanged, Refused, Tally
 from hubqueue.forward.turns import Turns
 from hubqueue.forward.verdict import Down, Rejected
-from hubqueue.model.job import Leased
-from hubqueue.model.outcome import Complete, Reject, Settlement
+from hubqueue.model.job import Flag, Leased
+from hubqueue.model.outcome import Complete, Fail, Reject, Settlement
 from hubqueue.model.verbs import Verbs
 
 log = logging.getLogger(__name__)
@@ -117,7 +117,7 @@ class Forwarder:
     async def status(self) -> ForwardStatus:
         """How it goes now, and how far it is behind."""
         behind = await backlog(self._local, self.queue)
-        breaker, now_s, now_ms = self._link.breaker, time.monotonic(), time.time_ns() // 1_000_000
+        breaker, now_s = self._link.breaker, time.monotonic()
         down = breaker.last if breaker.state is not LinkState.UP else None
         worry = self._suspects.worry
         last = worry or breaker.last
@@ -125,7 +125,7 @@ class Forwarder:
             queue=self.queue,
             target=self._sink.target,
             link=breaker.state,
-            since_ms=now_ms - int((now_s - breaker.since_s) * 1000),
+            since_ms=now_ms() - int((now_s - breaker.since_s) * 1000),
             reason=down.reason.value if down else None,
             error=last.error if last else None,
             alert=worry is not None or (down is not None and down.alert),
@@ -133,7 +133,7 @@ class Forwarder:
             waiting=behind.waiting,
             delayed=behind.delayed,
             in_flight=self._leases.count,
-            oldest_ms=None if behind.oldest_at_ms is None else max(0, now_ms - behind.oldest_at_ms),
+            oldest_ms=None if behind.oldest_at_ms is None else max(0, now_ms() - behind.oldest_at_ms),
             forwarded=self._tally.forwarded,
             rejected=self._tally.rejected,
             released=self._tally.released,
@@ -209,15 +209,29 @@ class Forwarder:
 
     async def _go(self, jobs: tuple[Leased, ...], permit: Permit, *, aside: bool) -> None:
         """Send what was leased, if the link still is what it was and the jobs are on the disk (engine-rules 55)."""
-        if aside and not await self._leases.stand(jobs):  # it was cancelled or removed, and that ends it
-            await self._give_back(jobs)
-            self._suspects.forget(jobs[0].job.id)
+        if aside and await self._has_ended(jobs[0]):
             return
         await self._leases.on_disk(jobs)
         if self._link.current(permit):
             await self._send(jobs, permit)
         elif not aside:  # the link went down, or came back, meanwhile
             await self._give_back(jobs)
+
+    async def _has_ended(self, suspect: Leased) -> bool:
+        """Whether what is set aside is not to be tried again, and is held no more then.
+
+        It was cancelled or removed; or its time is over, which while it is held here nobody else can say.
+        """
+        job, said = suspect.job, self._suspects.said(suspect.id)
+        over = job.expires_at_ms is not None and job.expires_at_ms <= now_ms()
+        if not over and await self._leases.stand((suspect,)):
+            return False
+        if over and job.flags & Flag.KEEP_TRYING and said is not None:
+            await self._leases.settle([Settlement(suspect.id, suspect.token, Fail(said.error))])
+        else:
+            await self._give_back((suspect,))
+        self._suspects.forget(suspect.id)
+        return True
 
     async def _send(self, jobs: tuple[Leased, ...], permit: Permit) -> None:
         well = await self._judge.ask(jobs)
@@ -275,6 +289,11 @@ class Forwarder:
                 receive(event)
             except Exception:  # a listener is a guest: its trouble stops nothing
                 log.exception("listener failed queue=%s", self.queue)
+
+
+def now_ms() -> int:
+    """Unix milliseconds."""
+    return time.time_ns() // 1_000_000
 
 
 async def _cancel(tasks: Sequence[asyncio.Task[None]] | set[asyncio.Task[None]]) -> None:

@@ -114,6 +114,10 @@ class Suspects(Generic[L]):
         """How many are set aside."""
         return self._aside
 
+    def said(self, id: str) -> Down | None:
+        """What was said when this job last broke off."""
+        return self._of[id].down if id in self._of else None
+
     def is_aside(self, id: str) -> bool:
         """Whether this job is set aside."""
         return id in self._of and self._of[id].aside is not None

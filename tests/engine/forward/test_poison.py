@@ -26,10 +26,11 @@ from hubqueue.forward.status import Event, LinkChanged, Refused
 from hubqueue.forward.suspects import Step, Suspects
 from hubqueue.forward.verdict import Down, Reason, Rejected
 from hubqueue.hub.hub import Hub
-from hubqueue.model.job import NewJob
+from hubqueue.model.job import NewJob, Options, attempts_of
 from hubqueue.model.outcome import Complete, Settlement
 from hubqueue.model.state import State
 from support.breaking import BREAKS, Breaking
+from support.clock import held
 from support.waiting import until
 
 QUEUE = "readings"
@@ -222,6 +223,34 @@ async def test_what_is_set_aside_ends_when_somebody_ends_it(how: str) -> None:
             await until(lambda: sink.taken[-1] == 5)
         if how == "cancelled":
             assert (await hub.get(odd)).history.reason == "cancelled"
+
+
+@pytest.mark.parametrize("how", ["hangs up", "is silent"])
+async def test_what_is_set_aside_ends_in_its_time(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is held, so nothing but the forwarder sees that its time is over. With what was said last."""
+    clock = held()
+    monkeypatch.setattr("hubqueue.forward.forwarder.now_ms", lambda: clock.at_ms)
+    sink = Breaking({0, 1}, how)
+    async with await Hub.open(tmp_path / "edge.db", clock=clock) as hub:
+        run = Run(hub, sink)
+        run.forwarder._suspects._cap = 1_000_000
+        kept, expiring = (
+            NewJob(data=msgspec.msgpack.encode(number), max_attempts=attempts_of(None, options), options=options)
+            for number, options in enumerate((Options(keep_trying_ms=60_000), Options(ttl_ms=60_000)))
+        )
+        (odd, _) = await hub.enqueue(QUEUE, [kept, expiring])
+        async with run.forwarder:
+            await until(lambda: run.forwarder._suspects.aside == 2)
+            clock.at_ms += 60_000
+            await run.through()
+            status = await run.forwarder.status()
+        assert (status.alert, status.in_flight) == (False, 0)
+        dead = await hub.get(odd)
+        assert dead.history.reason == "ttl_expired"
+        assert dead.history.error
+        assert dead.history.error != "it was never tried"
+        (queue,) = await hub.queues()
+        assert (queue.expired, queue.counts.failed) == (1, 1)
 
 
 async def test_a_batch_that_got_no_answer_is_tried_one_by_one() -> None:
