@@ -120,7 +120,11 @@ async def test_a_device_goes_only_when_its_queue_is_gone(
     )
     devices = {each.name: each for each in dr.async_entries_for_config_entry(registry, loaded.entry_id)}
     assert await async_remove_config_entry_device(hass, loaded, gone)
-    for device, why in ((foreign, "device_stays"), (devices["Home"], "device_stays"), (devices["mail"], "queue_not_empty")):
+    for device, why in (
+        (foreign, "device_stays"),
+        (devices["Home"], "device_stays"),
+        (devices["mail"], "queue_not_empty"),
+    ):
         with pytest.raises(ServiceValidationError) as refused:
             await async_remove_config_entry_device(hass, loaded, device)
         assert refused.value.translation_key == why
