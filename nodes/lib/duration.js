@@ -1,7 +1,9 @@
 'use strict';
 /** Durations as people write them: 500ms, 30s, 5m, 2h, 1d. */
 
+const { types } = require('node:util');
 const { HubqueueError } = require('./errors');
+const { wordsOf } = require('./values');
 
 const UNITS_MS = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
 const FORM = /^\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?\s*$/;
@@ -17,9 +19,9 @@ function toMs(value, what, { bare = null } = {}) {
   if (typeof value === 'number' && Number.isFinite(value) && value >= 0) {
     return bare === null ? value : value * UNITS_MS[bare];
   }
-  const [, amount, unit = bare] = FORM.exec(value) || [];
+  const [, amount, unit = bare] = (typeof value === 'string' && FORM.exec(value)) || [];
   if (amount === undefined || unit === null) {
-    throw new HubqueueError('HQ_INVALID', `${what} is no duration: ${value}`, { hint: 'write 500ms, 30s, 5m, 2h or 1d' });
+    throw new HubqueueError('HQ_INVALID', `${what} is no duration: ${wordsOf(value)}`, { hint: 'write 500ms, 30s, 5m, 2h or 1d' });
   }
   return Math.round(Number(amount) * UNITS_MS[unit]);
 }
@@ -29,9 +31,9 @@ function toMoment(value, what) {
   if (value === undefined || value === null || value === '') {
     return undefined;
   }
-  const ms = typeof value === 'number' ? value : new Date(value).getTime();
+  const ms = typeof value === 'number' ? value : typeof value === 'string' || types.isDate(value) ? new Date(value).getTime() : NaN;
   if (!Number.isFinite(ms)) {
-    throw new HubqueueError('HQ_INVALID', `${what} is no time: ${value}`, { hint: 'milliseconds, a Date or an ISO text' });
+    throw new HubqueueError('HQ_INVALID', `${what} is no time: ${wordsOf(value)}`, { hint: 'milliseconds, a Date or an ISO text' });
   }
   return ms;
 }

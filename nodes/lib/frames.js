@@ -33,6 +33,7 @@ function encodeFrame(message) {
   return frame;
 }
 
+/** Bytes that are only good until the next call. */
 function encodeBody(message) {
   try {
     return plain.encodeSharedRef(message);
@@ -91,6 +92,7 @@ class FrameReader {
   }
 }
 
+/** The value of a body, as flows expect it. Errors: HQ_PROTOCOL. */
 function decodeBody(body) {
   try {
     return fromWire(decode(body));
@@ -115,4 +117,4 @@ function decode(body) {
   }
 }
 
-module.exports = { encodeFrame, FrameReader, MAX_FRAME_BYTES };
+module.exports = { encodeFrame, encodeBody, decodeBody, FrameReader, MAX_FRAME_BYTES };

@@ -82,8 +82,9 @@ class Hub extends EventEmitter {
   }
 
   /**
-   * Settle a job once. Answers 'settled' for the first, 'repeated' for the same outcome again, 'contradicted' for another
-   * one. While the link is down it waits for it. Errors: HQ_LEASE_LOST, HQ_OFFLINE at the end, and what the hub answers.
+   * Settle a job once. Answers how: 'settled' for the first, 'repeated' for the same outcome again, 'contradicted' for
+   * another one; and `refused`, the error of a result that could not be stored: the job is completed without it, for its
+   * work is done and must not be done again. While the link is down it waits for it. Errors: HQ_LEASE_LOST, HQ_OFFLINE at the end, and what the hub answers.
    */
   async settle({ id, token }, outcome) {
     const lease = this.leases.find(id, token) || this.leases.add({ id, token, queue: '', worker: '', timeoutMs: 0 });
@@ -92,32 +93,45 @@ class Hub extends EventEmitter {
     }
     if (lease.state !== 'held') {
       await lease.settled;
-      return lease.outcome.kind === outcome.kind ? 'repeated' : 'contradicted';
+      return { how: lease.outcome.kind === outcome.kind ? 'repeated' : 'contradicted' };
     }
     return this.end(lease, outcome);
   }
 
   async end(lease, outcome) {
-    const frame = this.link.frame(...commandOf(lease, outcome)); // a result that cannot be encoded leaves the job held
     this.leases.settling(lease, outcome);
-    lease.settled = this.deliver(frame).catch((error) => {
+    lease.settled = this.say(lease, outcome).catch((error) => {
       throw isGone(error) ? leaseLost(lease.id, error) : error;
     });
     lease.settled.catch(() => {}); // heard below
     this.settling.add(lease.settled);
     try {
-      await lease.settled;
+      const refused = await lease.settled;
       this.leases.end(lease, 'settled');
-      return 'settled';
+      return { how: 'settled', refused };
     } catch (error) {
       if (error.code === 'HQ_LEASE_LOST' || error.code === 'HQ_OFFLINE') {
         this.leases.end(lease, 'lost');
       } else {
-        this.leases.hold(lease); // refused, a result that is too large for instance: it can still be settled otherwise
+        this.leases.hold(lease); // refused, a wait that is too long for instance: it can still be settled otherwise
       }
       throw error;
     } finally {
       this.settling.delete(lease.settled);
+    }
+  }
+
+  /** Tell the hub the outcome, without its result if that is why it is refused; then answers the refusal. */
+  async say(lease, outcome) {
+    try {
+      await this.deliver(this.link.frame(...commandOf(lease, outcome)));
+      return undefined;
+    } catch (error) {
+      if (outcome.result === undefined || isGone(error) || error.code === 'HQ_OFFLINE') {
+        throw error;
+      }
+      await this.deliver(this.link.frame(...commandOf(lease, { kind: outcome.kind })));
+      return error;
     }
   }
 

@@ -1,49 +1,124 @@
 'use strict';
 /**
- * A job as a message, and what of a message is kept in a job beside its data. The hub has a name and tags for that:
- * the topic is the name, or a tag when it is too long for one; headers are tags; a tag tells a whole message.
+ * A job as a message, and what of a message is kept in a job beside its data. The hub has a name and tags for that: the
+ * topic is the name, headers are tags, a tag tells a whole message. What does not fit so (a long topic, a header that is
+ * no short text, a tag that looks like one of ours) is kept exactly, in pieces, in further tags.
  */
 
-const DEFAULT_NAME = 'default';
-const MAX_NAME = 256; // characters
-const WHOLE = 'node-red:message';
-const TOPIC = 'topic:';
-const HEADER = 'header:';
+const { HubqueueError } = require('./errors');
+const { encodeBody, decodeBody } = require('./frames');
+const { isMap } = require('./values');
 
-/** name and tags of a job. */
-function marks({ topic, headers, tags = [], whole }) {
-  const named = typeof topic === 'string' && topic !== '';
-  const fits = named && topic.length <= MAX_NAME;
+const DEFAULT_NAME = 'default';
+const MAX_NAME = 256; // characters, of a name and of a tag
+const MAX_TAGS = 100;
+const WHOLE = 'node-red:message';
+const KEPT = 'node-red:kept:';
+const HEADER = 'header:';
+const PIECE = /.{1,240}/gs; // with its prefix below MAX_NAME
+
+/** Properties of a stored message that told how an earlier attempt had ended. */
+const OUTCOME = ['error', 'statusCode'];
+const RETRY_AFTER = 'retry-after';
+
+/** name and tags of a job, from values that toWire gave. Errors: HQ_INVALID when it is too much. */
+function marks({ topic, headers = {}, tags = [], whole }) {
+  const named = topic !== undefined && topic !== null && topic !== '';
+  const isName = named && typeof topic === 'string' && topic.length <= MAX_NAME && topic !== DEFAULT_NAME;
+  const written = Object.entries(headers).map(([name, value]) => ({ name, value, tag: tagOf(name, value) }));
+  const kept = {
+    ...(named && !isName && !whole ? { topic } : {}), // a whole message has it in its data
+    ...section('headers', written.filter(({ tag }) => tag === undefined).map(({ name, value }) => [name, value]), Object.fromEntries),
+    ...section('tags', tags.filter((tag) => !isPlainTag(tag))),
+  };
   const all = [
     ...(whole ? [WHOLE] : []),
-    ...(named && !fits ? [TOPIC + topic] : []),
-    ...Object.entries(headers || {}).map(([name, value]) => `${HEADER}${name}=${value}`),
-    ...tags,
+    ...written.map(({ tag }) => tag).filter(Boolean),
+    ...tags.filter(isPlainTag),
+    ...pieces(kept),
   ];
-  return { name: fits ? topic : DEFAULT_NAME, tags: all.length ? all : undefined };
+  if (all.length > MAX_TAGS) {
+    const hint = `they become tags of the job, at most ${MAX_TAGS} of ${MAX_NAME} characters; put what is long into the payload`;
+    throw new HubqueueError('HQ_INVALID', 'the topic, msg.enqueue.headers and msg.enqueue.tags are too much', { hint });
+  }
+  return { name: isName ? topic : DEFAULT_NAME, tags: all.length ? all : undefined };
+}
+
+function section(name, entries, made = (list) => list) {
+  return entries.length ? { [name]: made(entries) } : {};
+}
+
+/** A header as a tag that anybody can read; undefined when it would not come back the same. */
+function tagOf(name, value) {
+  const tag = `${HEADER}${name}=${value}`;
+  return typeof value === 'string' && !name.includes('=') && tag.length <= MAX_NAME ? tag : undefined;
+}
+
+function isPlainTag(tag) {
+  return tag.length <= MAX_NAME && ![WHOLE, KEPT, HEADER].some((mark) => tag.startsWith(mark));
+}
+
+function pieces(kept) {
+  if (Object.keys(kept).length === 0) {
+    return [];
+  }
+  const text = Buffer.from(encodeBody(kept)).toString('base64');
+  return text.match(PIECE).map((piece) => KEPT + piece);
+}
+
+/** What `pieces` were made of; nothing when they are not ours. */
+function joined(tags) {
+  if (tags.length === 0) {
+    return {};
+  }
+  let found = null;
+  try {
+    found = decodeBody(Buffer.from(tags.map((tag) => tag.slice(KEPT.length)).join(''), 'base64'));
+  } catch {
+    // somebody else's tags
+  }
+  return isMap(found) && isMap(found.headers ?? {}) && Array.isArray(found.tags ?? []) ? found : {};
 }
 
 /** The message that a worker sends for a job. server: the id of the config node. */
 function jobMessage(job, token, { server, timeoutMs, nowMs = Date.now() }) {
   const tags = job.tags || [];
-  const long = tags.find((tag) => tag.startsWith(TOPIC));
-  const topic = long ? long.slice(TOPIC.length) : job.name === DEFAULT_NAME ? job.queue : job.name;
+  const kept = joined(tags.filter((tag) => tag.startsWith(KEPT)));
+  const topic = kept.topic ?? (job.name === DEFAULT_NAME ? job.queue : job.name);
   const whole = tags.includes(WHOLE) && job.data !== null && typeof job.data === 'object';
-  const msg = whole ? { ...job.data } : { payload: job.data };
+  const { msg, earlier } = whole ? anew(job.data) : { msg: { payload: job.data } };
   if (!whole || !('topic' in msg)) {
     msg.topic = topic;
   }
-  msg.job = identity(job, tags);
-  Object.assign(msg.job, { server, lease: token });
+  msg.job = identity(job, tags, kept);
+  Object.assign(msg.job, { server, lease: token }, earlier && { earlier });
   if (timeoutMs > 0) {
     msg.job.deadline = nowMs + timeoutMs;
   }
   return msg;
 }
 
-function identity(job, tags) {
-  const headers = tags.filter((tag) => tag.startsWith(HEADER)).map((tag) => splitOnce(tag.slice(HEADER.length)));
-  const others = tags.filter((tag) => ![WHOLE, TOPIC, HEADER].some((mark) => tag.startsWith(mark)));
+/** A stored message for a new attempt: how an earlier one ended must not decide how this one ends, so it goes aside. */
+function anew(stored) {
+  const msg = { ...stored };
+  const earlier = {};
+  for (const name of OUTCOME.filter((each) => each in msg)) {
+    earlier[name] = msg[name];
+    delete msg[name];
+  }
+  const { headers } = msg;
+  if (headers !== null && typeof headers === 'object' && RETRY_AFTER in headers) {
+    const { [RETRY_AFTER]: retryAfter, ...others } = headers;
+    Object.assign(earlier, { retryAfter });
+    msg.headers = others;
+  }
+  return { msg, earlier: Object.keys(earlier).length ? earlier : undefined };
+}
+
+function identity(job, tags, kept) {
+  const plain = tags.filter((tag) => tag.startsWith(HEADER)).map((tag) => splitOnce(tag.slice(HEADER.length)));
+  const headers = { ...Object.fromEntries(plain), ...kept.headers };
+  const others = [...tags.filter((tag) => ![WHOLE, KEPT, HEADER].some((mark) => tag.startsWith(mark))), ...(kept.tags || [])];
   return {
     id: job.id,
     queue: job.queue,
@@ -53,7 +128,7 @@ function identity(job, tags) {
     enqueuedAt: job.createdAt,
     redelivered: job.attempts + job.stallCount + (job.lostCount || 0) > 0,
     ...(job.groupId ? { key: job.groupId } : {}),
-    ...(headers.length ? { headers: Object.fromEntries(headers) } : {}),
+    ...(Object.keys(headers).length ? { headers } : {}),
     ...(others.length ? { tags: others } : {}),
   };
 }

@@ -2,8 +2,10 @@
 /** Which outcome a message stands for: what the result node is set to, or what the message itself says. */
 
 const { toMs } = require('./duration');
+const { wordsOf } = require('./values');
 
 const RETRYABLE = new Set([408, 425, 429]); // besides 5xx
+const MAX_DELAY_MS = 365 * 86_400_000; // the hub takes no longer one, and the job has to end somehow
 const MAX_ERROR = 4000; // characters; the hub cuts at 4096
 
 /** The outcome (settlement.js) of a message, without the result. rule: complete, retry, dead, release or message. */
@@ -32,7 +34,7 @@ function kindOf({ error, statusCode }) {
   if (statusCode === undefined || statusCode === null) {
     return 'complete';
   }
-  const status = Number(statusCode);
+  const status = typeof statusCode === 'number' || typeof statusCode === 'string' ? Number(statusCode) : NaN;
   if (!Number.isInteger(status) || status >= 500 || RETRYABLE.has(status)) {
     return 'retry';
   }
@@ -47,22 +49,33 @@ function retryAfterMs(msg, nowMs = Date.now()) {
   }
   const seconds = Number(value);
   const ms = Number.isFinite(seconds) ? seconds * 1000 : new Date(value).getTime() - nowMs;
-  return Number.isFinite(ms) ? Math.max(0, Math.round(ms)) : undefined;
+  return Number.isFinite(ms) ? Math.min(Math.max(0, Math.round(ms)), MAX_DELAY_MS) : undefined;
 }
 
-/** What went wrong, in words: the given text, msg.error (a text, an Error, what Catch makes of one), or the status. */
+/**
+ * What went wrong, in words: the given text, msg.error (a text, an Error, what Catch makes of one), or the status.
+ * Never throws: the job has failed, whatever its error looks like.
+ */
 function errorText(msg, given) {
   const found = given ?? msg.error;
-  let text;
-  if (typeof found === 'string') {
-    text = found;
-  } else if (found !== undefined && found !== null && typeof found === 'object') {
-    const code = typeof found.code === 'string' && found.code ? `${found.code}: ` : '';
-    text = typeof found.message === 'string' ? code + found.message : JSON.stringify(found);
-  } else if (msg.statusCode !== undefined) {
-    text = typeof msg.statusCode === 'number' ? `HTTP ${msg.statusCode}` : String(msg.statusCode);
+  const text = found === undefined || found === null ? statusText(msg.statusCode) : wordsOfError(found);
+  return (text || 'the flow failed').slice(0, MAX_ERROR).toWellFormed();
+}
+
+function wordsOfError(error) {
+  try {
+    const { code, message } = error;
+    if (typeof message === 'string') {
+      return typeof code === 'string' && code ? `${code}: ${message}` : message;
+    }
+    return typeof error === 'object' ? (JSON.stringify(error) ?? wordsOf(error)) : String(error);
+  } catch {
+    return wordsOf(error); // a circle, a BigInt in it, a getter that throws
   }
-  return (text || 'the flow failed').slice(0, MAX_ERROR);
+}
+
+function statusText(status) {
+  return status === undefined || status === null ? '' : typeof status === 'number' ? `HTTP ${status}` : wordsOf(status);
 }
 
 module.exports = { outcomeOf, kindOf, retryAfterMs, errorText };

@@ -5,14 +5,29 @@ const { randomUUID } = require('node:crypto');
 const { toMoment, toMs } = require('./duration');
 const { HubqueueError } = require('./errors');
 const { marks } = require('./jobs');
+const { isMap, toWire, wordsOf } = require('./values');
 
 const REMEMBERED = 'once:'; // the hub knows such an id for an hour after its job has ended: sent again it stays one job
+const SHOWN = 100; // characters of a wrong value
 
-/** The fields of PUSH. `set`: the node's own fields, blank ones undefined; `asked`: msg.enqueue. Errors: HQ_INVALID, HQ_NO_QUEUE. */
+/** msg.enqueue, checked and copied. Errors: HQ_INVALID, HQ_UNENCODABLE. */
+function askedOf({ enqueue }) {
+  if (enqueue === undefined) {
+    return {};
+  }
+  const asked = enqueue === null || typeof enqueue !== 'object' || Array.isArray(enqueue) ? undefined : toWire(enqueue, 'msg.enqueue');
+  if (!isMap(asked)) {
+    const hint = "it holds options, such as {queue: 'mail', priority: 5}; delete it if there are none";
+    throw new HubqueueError('HQ_INVALID', `msg.enqueue must be an object, not ${shown(enqueue)}`, { hint });
+  }
+  return asked;
+}
+
+/** The fields of PUSH. `set`: the node's own fields, blank ones undefined; `asked`: askedOf(msg). Errors: HQ_INVALID, HQ_NO_QUEUE. */
 function pushFields({ set, asked = {}, data, topic, whole, job }) {
   const pick = (name) => (set[name] === undefined ? asked[name] : set[name]);
-  const queue = pick('queue');
-  if (typeof queue !== 'string' || queue === '') {
+  const queue = text(pick('queue'), 'queue');
+  if (queue === undefined) {
     const hint = 'set it in the node, or in msg.enqueue.queue';
     throw new HubqueueError('HQ_NO_QUEUE', 'no queue is named', { hint });
   }
@@ -23,7 +38,7 @@ function pushFields({ set, asked = {}, data, topic, whole, job }) {
     data,
     jobId: text(asked.id, 'msg.enqueue.id') || `${REMEMBERED}${randomUUID()}`,
     durable: true,
-    ...marks({ topic, headers: asked.headers, tags: asked.tags, whole }),
+    ...marks({ topic: toWire(topic, 'msg.topic'), headers: headersOf(asked.headers), tags: tagsOf(asked.tags), whole }),
     groupId: key || undefined,
     priority: wholeNumber(pick('priority'), 'priority'),
     delay: toMs(pick('delay'), 'delay'),
@@ -46,22 +61,24 @@ function receipt(fields, reply, nowMs = Date.now()) {
 }
 
 function text(value, what) {
-  if (value === undefined || value === null || typeof value === 'string') {
-    return value || undefined;
+  if (value === undefined || value === null || value === '') {
+    return undefined;
   }
-  if (typeof value === 'number') {
+  if (typeof value === 'number' || (typeof value === 'string' && value.isWellFormed())) {
     return String(value);
   }
-  throw new HubqueueError('HQ_INVALID', `${what} must be a text`);
+  throw new HubqueueError('HQ_INVALID', `${what} must be a text, not ${shown(value)}`);
 }
+
+/** Only a number or a text is read as one: Number([]) is 0. */
 
 function wholeNumber(value, what) {
   if (value === undefined || value === null || value === '') {
     return undefined;
   }
-  const number = Number(value);
+  const number = typeof value === 'number' || (typeof value === 'string' && value.trim() !== '') ? Number(value) : NaN;
   if (!Number.isInteger(number)) {
-    throw new HubqueueError('HQ_INVALID', `${what} must be a whole number: ${value}`);
+    throw new HubqueueError('HQ_INVALID', `${what} must be a whole number: ${shown(value)}`);
   }
   return number;
 }
@@ -82,7 +99,7 @@ function dedupeOf(value, jobKey) {
     return {};
   }
   if (mode !== 'waiting' && mode !== 'replace') {
-    throw new HubqueueError('HQ_INVALID', `dedupe must be none, waiting or replace, not ${mode}`);
+    throw new HubqueueError('HQ_INVALID', `dedupe must be none, waiting or replace, not ${shown(mode)}`);
   }
   const uniqueKey = text(rule.key, 'dedupe.key') || jobKey;
   if (!uniqueKey) {
@@ -103,8 +120,26 @@ function relatives(ids) {
   return { dependsOn: ids, childrenIds: ids };
 }
 
+function headersOf(headers) {
+  if (headers === undefined || headers === null || isMap(headers)) {
+    return headers ?? undefined;
+  }
+  throw new HubqueueError('HQ_INVALID', `msg.enqueue.headers must be an object of names and values, not ${shown(headers)}`);
+}
+
+function tagsOf(tags) {
+  if (tags === undefined || tags === null || (Array.isArray(tags) && tags.every((tag) => typeof tag === 'string'))) {
+    return tags ?? undefined;
+  }
+  throw new HubqueueError('HQ_INVALID', `msg.enqueue.tags must be a list of texts, not ${shown(tags)}`);
+}
+
+function shown(value) {
+  return wordsOf(typeof value === 'string' ? JSON.stringify(value) : value).slice(0, SHOWN);
+}
+
 function defined(fields) {
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
-module.exports = { pushFields, receipt, defined };
+module.exports = { askedOf, pushFields, receipt, defined };

@@ -33,6 +33,7 @@ function statuses(t) {
     unwired: () => ring('yellow', word('unwired')),
     timeout: () => dot('red', word('timeout')),
     cancelled: () => dot('grey', word('cancelled')),
+    noResult: () => ring('yellow', word('noResult')),
     completed: () => dot('green', word('completed')),
     retry: (delayMs) => ring('yellow', delayMs === undefined ? word('retry') : `${word('retry', {})} ${brief(delayMs)}`),
     dead: () => dot('red', word('dead')),

@@ -2,7 +2,9 @@
 /** hubqueue-control: asks about queues and jobs, and steers them. The answer is in msg.payload. */
 
 const { act } = require('../../lib/actions');
+const { askedOf } = require('../../lib/pushing');
 const { statuses, Lamp } = require('../../lib/statuses');
+const { isMap, toWire } = require('../../lib/values');
 const { plain, read, InOrder } = require('./fields');
 
 module.exports = function register(RED) {
@@ -23,9 +25,9 @@ module.exports = function register(RED) {
 
     const run = async (msg) => {
       const action = plain(config.action) ?? msg.action;
-      const queue = (await read(RED, node, msg, config.queue, config.queueType)) ?? msg.enqueue?.queue;
-      const given = msg.payload !== null && typeof msg.payload === 'object' && !Buffer.isBuffer(msg.payload) ? msg.payload : {};
-      const args = { ...given, ...(queue === undefined ? {} : { queue }) };
+      const queue = (await read(RED, node, msg, config.queue, config.queueType)) ?? askedOf(msg).queue;
+      const given = toWire(msg.payload);
+      const args = { ...(isMap(given) ? given : {}), ...(queue === undefined ? {} : { queue }) };
       if (typeof msg.payload === 'string' && args.id === undefined) {
         args.id = msg.payload; // "get", "cancel", "retry": a bare id is enough
       }

@@ -2,10 +2,10 @@
 /** hubqueue-enqueue: stores a message as a job. It is done when the hub has the job on its disk. */
 
 const { toMs } = require('../../lib/duration');
-const { pushFields, receipt } = require('../../lib/pushing');
+const { askedOf, pushFields, receipt } = require('../../lib/pushing');
 const { statuses, Lamp } = require('../../lib/statuses');
 const { messageToWire, toWire } = require('../../lib/values');
-const { plain, read, InOrder } = require('./fields');
+const { plain, read, valueOf, InOrder } = require('./fields');
 
 module.exports = function register(RED) {
   function HubqueueEnqueue(config) {
@@ -34,16 +34,20 @@ module.exports = function register(RED) {
       }
     };
 
-    const prepare = async (msg) => {
-      const whole = config.store === 'message';
-      let data;
-      if (whole) {
-        data = messageToWire(msg);
-      } else if (config.store === 'jsonata') {
-        data = toWire(await read(RED, node, msg, config.expression, 'jsonata'), 'the result of the expression');
-      } else {
-        data = toWire(msg.payload);
+    const dataOf = async (msg) => {
+      if (config.store === 'message') {
+        return messageToWire(msg);
       }
+      if (config.store === 'jsonata') {
+        const { found } = await valueOf(RED, node, msg, config.expression, 'jsonata');
+        return toWire(found, 'the result of the expression');
+      }
+      return toWire(msg.payload);
+    };
+
+    const prepare = async (msg) => {
+      const asked = askedOf(msg);
+      const data = await dataOf(msg);
       const set = {
         queue: await read(RED, node, msg, config.queue, config.queueType),
         key: await read(RED, node, msg, config.key, config.keyType),
@@ -56,7 +60,7 @@ module.exports = function register(RED) {
         dedupe: plain(config.dedupe),
         parent: config.parent === true,
       };
-      return pushFields({ set, asked: msg.enqueue, data, topic: msg.topic, whole, job: msg.job });
+      return pushFields({ set, asked, data, topic: msg.topic, whole: config.store === 'message', job: msg.job });
     };
 
     const store = async (msg) => {

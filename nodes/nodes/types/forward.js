@@ -6,7 +6,7 @@
 
 const { toMs } = require('../../lib/duration');
 const { HubqueueError } = require('../../lib/errors');
-const { pushFields, receipt, defined } = require('../../lib/pushing');
+const { askedOf, pushFields, receipt, defined } = require('../../lib/pushing');
 const { statuses, Lamp } = require('../../lib/statuses');
 const { endOf, forwarderOf, isLike } = require('../../lib/uplink');
 const { messageToWire, toWire } = require('../../lib/values');
@@ -73,7 +73,9 @@ module.exports = function register(RED) {
     };
 
     const prepare = async (msg) => {
-      const data = config.store === 'message' ? messageToWire(msg) : toWire(msg.payload);
+      const asked = askedOf(msg);
+      const whole = config.store === 'message';
+      const data = whole ? messageToWire(msg) : toWire(msg.payload);
       const set = {
         queue,
         key: undefined,
@@ -81,8 +83,7 @@ module.exports = function register(RED) {
         dedupe: 'none',
       };
       const key = await read(RED, node, msg, config.key, config.keyType);
-      const asked = defined({ ...msg.enqueue, queue: undefined });
-      const fields = pushFields({ set: { ...set, dedupe: key ? { mode: 'replace', key } : undefined }, asked, data, topic: msg.topic });
+      const fields = pushFields({ set: { ...set, dedupe: key ? { mode: 'replace', key } : undefined }, asked, data, topic: msg.topic, whole });
       return { ...fields, removeOnComplete: true };
     };
 

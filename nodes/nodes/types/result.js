@@ -5,8 +5,8 @@ const { HubqueueError } = require('../../lib/errors');
 const { outcomeOf } = require('../../lib/outcome');
 const { STATES } = require('../../lib/settlement');
 const { statuses, Lamp } = require('../../lib/statuses');
-const { toWire } = require('../../lib/values');
-const { plain, read, InOrder } = require('./fields');
+const { toWire, wordsOf } = require('../../lib/values');
+const { plain, read, valueOf, InOrder } = require('./fields');
 
 module.exports = function register(RED) {
   function HubqueueResult(config) {
@@ -22,22 +22,34 @@ module.exports = function register(RED) {
       const delay = plain(await read(RED, node, msg, config.delay, config.delayType || 'str'));
       const end = outcomeOf(msg, { rule, error, delay });
       if (end.kind === 'complete' && config.resultType !== 'none') {
-        end.result = toWire(await read(RED, node, msg, config.result || 'payload', config.resultType || 'msg'), 'the result');
+        await addResult(msg, end);
       }
       return end;
+    };
+
+    /** The work is done: a result that cannot be had, or not be stored, does not have it done again. */
+    const addResult = async (msg, end) => {
+      const type = config.resultType || 'msg';
+      const name = config.result || 'payload';
+      try {
+        const { found } = await valueOf(RED, node, msg, name, type);
+        end.result = toWire(found, type === 'msg' ? `msg.${name}` : 'the result');
+      } catch (error) {
+        end.refused = error;
+      }
     };
 
     const progress = async (msg, hub, job) => {
       const percent = Number(await read(RED, node, msg, config.progress || 'payload', config.progressType || 'msg'));
       const value = Number.isFinite(percent) ? percent : 0;
-      await hub.progress(job, value, typeof msg.topic === 'string' ? msg.topic : undefined);
+      await hub.progress(job, value, typeof msg.topic === 'string' ? msg.topic.toWellFormed() : undefined);
       lamp.show(show.progress(value));
       return true;
     };
 
     const settle = async (msg, hub, job) => {
       const end = await order.run(() => outcome(msg));
-      const how = await hub.settle(job, end);
+      const { how, refused = end.refused } = await hub.settle(job, end);
       if (how !== 'settled') {
         node.debug(`job ${job.id} was already settled (${how})`);
         if (how === 'contradicted') {
@@ -45,9 +57,16 @@ module.exports = function register(RED) {
         }
         return false;
       }
-      lamp.show(endStatus(show, end));
       const { lease, ...rest } = msg.job;
       msg.job = { ...rest, state: STATES[end.kind] };
+      if (refused) {
+        const message = wordsOf(refused);
+        lamp.show(show.noResult());
+        node.warn(RED._('hubqueue.errors.noResult', { id: job.id, message }), msg);
+        msg.job.resultError = { code: refused.code, message };
+      } else {
+        lamp.show(endStatus(show, end));
+      }
       return true;
     };
 

@@ -148,20 +148,75 @@ test('no more jobs are out than the concurrency allows', async () => {
   }
 });
 
-test('a result that is too large leaves the job to another outcome', async () => {
-  await load([
-    worker('work', ['big']),
-    func('big', 'msg.payload = Buffer.alloc(11 * 1024 * 1024); return msg;', ['end']),
-    result('end', []),
-    node('catch', 'catch', ['bad'], { scope: ['end'] }),
-    result('bad', ['seen'], { outcome: 'dead' }),
-    sink('seen'),
-    enqueue('put', []),
-  ]);
+for (const [what, code, expected] of [
+  ['a circle', 'msg.payload = {}; msg.payload.me = msg.payload;', 'HQ_UNENCODABLE'],
+  ['12 MB', 'msg.payload = Buffer.alloc(12e6);', 'HQ_TOO_LARGE'],
+  ['10 MB, which only the hub can tell', 'msg.payload = [Buffer.alloc(10 * 1024 * 1024 - 2)];', 'HQ_TOO_LARGE'],
+  ['a Map', 'msg.payload = {m: new Map()};', 'HQ_UNENCODABLE'],
+]) {
+  test(`a job whose result cannot be stored (${what}) is completed without it, and says so`, async () => {
+    await load([
+      worker('work', ['make']),
+      func('make', `${code} return msg;`, ['end']),
+      result('end', ['seen']),
+      sink('seen'),
+      node('catch', 'catch', ['bad'], { scope: null }),
+      sink('bad'),
+      node('complete', 'complete', ['done'], { scope: ['end'] }),
+      sink('done'),
+      enqueue('put', []),
+    ]);
+    const seen = next('seen');
+    const done = next('done');
+    const bad = [];
+    helper.getNode('bad').on('input', (msg) => bad.push(msg));
+    helper.getNode('put').receive({ payload: 1 });
+    const { job } = await seen;
+    await done;
+    assert.deepEqual([job.state, job.resultError.code, job.lease], ['completed', expected, undefined]);
+    assert.deepEqual(statuses('end').at(-1), { fill: 'yellow', shape: 'ring', text: 'hubqueue.status.noResult' });
+    assert.ok(helper.log().args.some(([{ id, level, msg }]) => id === 'end' && level === 30 && /noResult/.test(msg)), 'it warns');
+    assert.deepEqual(bad, []);
+    const stored = (await helper.getNode('hub').hub.ask('GetJob', { id: job.id })).job;
+    assert.deepEqual([stored.state, stored.attempts], ['completed', 0]);
+  });
+}
+
+test('a result that cannot even be asked for completes its job without it', async () => {
+  await load([worker('work', ['end']), result('end', ['seen'], { result: '$error("no")', resultType: 'jsonata' }), sink('seen'), enqueue('put', [])]);
   const seen = next('seen');
   helper.getNode('put').receive({ payload: 1 });
-  const msg = await seen;
-  assert.deepEqual([msg.job.state, msg.error.code], ['dead', 'HQ_TOO_LARGE']);
+  const { job } = await seen;
+  assert.equal(job.state, 'completed');
+  assert.match(job.resultError.message, /no/);
+});
+
+test('an empty text is a result', async () => {
+  await load([worker('work', ['end']), result('end', ['seen']), sink('seen'), enqueue('put', [])]);
+  const seen = next('seen');
+  helper.getNode('put').receive({ payload: '' });
+  const { job } = await seen;
+  assert.equal((await helper.getNode('hub').hub.ask('GetResult', { id: job.id })).result, '');
+});
+
+test('msg.enqueue that is no object is told in words', async () => {
+  await load([
+    enqueue('put', []),
+    node('send', 'hubqueue-forward', [], { server: 'hub', to: 'tcp://127.0.0.1:1', queue: `${queue}-f`, key: '', keyType: 'str', wires: [[], []] }),
+    node('ask', 'hubqueue-control', [], { server: 'hub', action: 'stats', queue: '', queueType: 'str' }),
+    node('catch', 'catch', ['seen'], { scope: null }),
+    sink('seen'),
+  ]);
+  await connected();
+  for (const id of ['put', 'send', 'ask']) {
+    for (const wrong of [null, 'mail', ['mail'], 5]) {
+      const seen = next('seen');
+      helper.getNode(id).receive({ payload: {}, enqueue: wrong });
+      const { error } = await seen;
+      assert.equal(error.code, 'HQ_INVALID');
+      assert.match(error.message, /: msg\.enqueue must be an object/);
+    }
+  }
 });
 
 test('progress is told and keeps the job', async () => {

@@ -3,7 +3,8 @@ const assert = require('node:assert/strict');
 const { test } = require('node:test');
 const { lib } = require('./support');
 const { outcomeOf, retryAfterMs, errorText } = lib('outcome');
-const { pushFields, receipt } = lib('pushing');
+const { askedOf, pushFields, receipt } = lib('pushing');
+const { chance } = require('./generated');
 const { marks, jobMessage } = lib('jobs');
 const { toMs, brief } = lib('duration');
 const { commandOf } = lib('settlement');
@@ -39,6 +40,7 @@ test('retry-after counts when the message decides', () => {
   assert.equal(retryAfterMs({ headers: { 'retry-after': '7' } }), 7000);
   assert.equal(retryAfterMs({ headers: { 'retry-after': new Date(now + 9000).toUTCString() } }, Math.floor(now / 1000) * 1000), 9000);
   assert.equal(retryAfterMs({ headers: { 'retry-after': 'soon' } }), undefined);
+  assert.equal(retryAfterMs({ headers: { 'retry-after': '1e30' } }), 365 * 86_400_000); // the hub takes no longer wait
   assert.equal(outcomeOf({ statusCode: 503, headers: { 'retry-after': '7' } }, { rule: 'message' }).delayMs, 7000);
   assert.equal(outcomeOf({ headers: { 'retry-after': '7' } }, { rule: 'retry' }).delayMs, undefined);
   assert.equal(outcomeOf({ statusCode: 503, headers: { 'retry-after': '7' } }, { rule: 'message', delay: '2m' }).delayMs, 120_000);
@@ -53,6 +55,14 @@ test('errors of any shape become words', () => {
   assert.equal(errorText({ statusCode: 'ECONNREFUSED' }), 'ECONNREFUSED');
   assert.equal(errorText({}), 'the flow failed');
   assert.equal(errorText({ error: 'x'.repeat(9000) }).length, 4000);
+  const circle = {};
+  circle.self = circle;
+  const odd = [circle, { n: 1n }, { get message() { throw new Error('no'); } }, Object.create(null), Symbol('s'), 5, true, new Map(), () => 1, `${'x'.repeat(3999)}𝄞`];
+  for (const error of odd) {
+    const text = errorText({ error });
+    assert.ok(text.length > 0 && text.isWellFormed(), text);
+  }
+  assert.equal(errorText({ error: 5 }), '5');
 });
 
 test('outcomes are commands of the hub', () => {
@@ -105,6 +115,78 @@ test('topic, headers and tags go through the name and tags of a job', () => {
   const long = 'x'.repeat(300);
   assert.equal(jobMessage({ ...JOB, ...marks({ topic: long }) }, 'l', { server: 's', timeoutMs: 0 }).topic, long);
   assert.equal(jobMessage(JOB, 'l', { server: 's', timeoutMs: 0 }).topic, 'q');
+});
+
+const TEXTS = ['', 'a', 'default', 'a=b', '=', 'header:x=1', 'node-red:message', 'node-red:kept:zzz', 'ä𝄞', '𝄞'.repeat(256), 'x'.repeat(256), 'y'.repeat(257), 'z'.repeat(3000), 'a\nb\0'];
+const VALUES = [...TEXTS, 0, 7, -1.5, true, null, { deep: ['=', { n: 1 }] }, [1], Buffer.from([0, 255]), new Date(5), 2n ** 63n];
+
+test('topic, headers and tags come back as they were, and fit what the hub takes', () => {
+  const random = chance(8);
+  const pick = (list) => list[Math.floor(random() * list.length)];
+  const some = (make) => Array.from({ length: Math.floor(random() * 4) }, make);
+  for (let round = 0; round < 2000; round += 1) {
+    const given = { topic: pick(VALUES), headers: Object.fromEntries(some(() => [pick(TEXTS), pick(VALUES)])), tags: some(() => pick(TEXTS)), whole: random() < 0.3 };
+    const kept = marks(given);
+    assert.ok([...kept.name].length >= 1 && [...kept.name].length <= 256);
+    assert.ok((kept.tags || []).length <= 100 && (kept.tags || []).every((tag) => [...tag].length <= 256));
+    const data = given.whole ? { payload: 1, topic: given.topic } : 1;
+    const { topic, payload, job } = jobMessage({ ...JOB, ...kept, data }, 'l', { server: 's', timeoutMs: 0 });
+    const unnamed = !given.whole && (given.topic === '' || given.topic === null);
+    assert.deepStrictEqual([payload, topic], [1, unnamed ? 'q' : given.topic]);
+    assert.deepStrictEqual(job.headers ?? {}, given.headers);
+    assert.deepStrictEqual([...(job.tags ?? [])].sort(), [...given.tags].sort());
+  }
+});
+
+test('what is too much for tags is told, but a whole message has any topic', () => {
+  for (const given of [{ topic: 'x'.repeat(50_000) }, { headers: { h: 'x'.repeat(50_000) } }, { tags: Array(101).fill('t') }]) {
+    assert.throws(() => marks(given), (error) => error.code === 'HQ_INVALID' && /payload/.test(error.message));
+  }
+  assert.deepEqual(marks({ topic: 'x'.repeat(50_000), whole: true }), { name: 'default', tags: ['node-red:message'] });
+});
+
+test('tags of others that look like ours do not stop a worker', () => {
+  for (const odd of ['', '%%%', 'wA==', 'AQ==', Buffer.from('\x81\xa4tags\x01', 'latin1').toString('base64')]) {
+    const { job, topic } = jobMessage({ ...JOB, tags: [`node-red:kept:${odd}`, 't'] }, 'l', { server: 's', timeoutMs: 0 });
+    assert.deepEqual([topic, job.tags], ['q', ['t']]);
+  }
+});
+
+test('a stored message does not say how its next attempt ends', () => {
+  const stored = { payload: 1, topic: 't', error: { message: 'old' }, statusCode: 503, headers: { 'retry-after': '60', other: 'x' } };
+  const before = structuredClone(stored);
+  const msg = jobMessage({ ...JOB, data: stored, tags: ['node-red:message'] }, 'l', { server: 's', timeoutMs: 0 });
+  assert.deepEqual(outcomeOf(msg, { rule: 'message' }), { kind: 'complete' });
+  assert.deepEqual(msg.job.earlier, { error: { message: 'old' }, statusCode: 503, retryAfter: '60' });
+  assert.deepEqual([msg.payload, msg.topic, msg.headers], [1, 't', { other: 'x' }]);
+  assert.deepEqual(stored, before);
+  for (const now of [{ error: { message: 'new' } }, { statusCode: 503 }]) {
+    assert.deepEqual(outcomeOf({ ...msg, ...now }, { rule: 'message' }).delayMs, undefined);
+    assert.equal(outcomeOf({ ...msg, ...now }, { rule: 'message' }).kind, 'retry');
+  }
+  assert.equal(jobMessage({ ...JOB, data: { error: 'data' } }, 'l', { server: 's', timeoutMs: 0 }).payload.error, 'data');
+});
+
+test('msg.enqueue is an object, and its parts are what they should be', () => {
+  assert.deepEqual(askedOf({}), {});
+  for (const enqueue of [null, 'mail', '', 5, true, [], ['mail'], Buffer.from('x'), new Date(), () => 1, Symbol('s')]) {
+    assert.throws(() => askedOf({ enqueue }), (error) => error.code === 'HQ_INVALID' && /^msg\.enqueue must be an object, not /.test(error.message));
+  }
+  assert.throws(() => askedOf({ enqueue: new Map() }), { code: 'HQ_UNENCODABLE' });
+  assert.throws(() => askedOf({ enqueue: { key: '\ud800' } }), { code: 'HQ_UNENCODABLE' });
+  const odd = [null, {}, [], [1], true, 'x', NaN, -1, 1.5, Object.create(null), new Date(NaN), { mode: {} }, { key: {} }];
+  for (const name of ['queue', 'id', 'key', 'priority', 'delay', 'maxAttempts', 'backoff', 'keepTrying', 'ttl', 'dedupe', 'runAt', 'headers', 'tags', 'dependsOn']) {
+    for (const value of odd) {
+      try {
+        pushFields({ set: name === 'queue' ? {} : { queue: 'q' }, asked: { [name]: value }, data: 1 });
+      } catch (error) {
+        assert.match(error.code, /^HQ_/, `${name}: ${String(error)}`);
+      }
+    }
+  }
+  for (const wrong of [{ headers: 'x' }, { headers: ['x'] }, { tags: 'urgent' }, { tags: [1] }, { priority: [] }, { priority: true }]) {
+    assert.throws(() => pushFields({ set: { queue: 'q' }, asked: wrong, data: 1 }), { code: 'HQ_INVALID' }, JSON.stringify(wrong));
+  }
 });
 
 test('a job that came back says so, whatever brought it back', () => {

@@ -5,6 +5,7 @@ const vm = require('node:vm');
 const { encode } = require('@msgpack/msgpack');
 const { lib, frame } = require('./support');
 const { toWire, messageToWire } = lib('values');
+const { chance, generated, KEPT, REFUSED } = require('./generated');
 const { encodeFrame, FrameReader } = lib('frames');
 
 const around = (value) => new FrameReader().feed(encodeFrame({ value: toWire(value) }))[0].value;
@@ -35,21 +36,70 @@ test('typed arrays of numbers become lists, objects their JSON', () => {
   assert.deepEqual(around(new TypeError('no')), { name: 'TypeError', message: 'no' });
 });
 
-test('objects of another realm, as function nodes make them, are plain', () => {
-  assert.deepEqual(around(vm.runInNewContext('({a: [1, {b: 2}]})')), { a: [1, { b: 2 }] });
-});
+/** Where values are made: here, in a function node (which gets our Buffer and Date), and in a realm that shares nothing. */
+const REALMS = {
+  here: (source) => vm.runInThisContext(`(${source})`),
+  'a function node': (source) => vm.runInContext(`(${source})`, functionNode),
+  'another realm': (source) => vm.runInContext(`(${source})`, elsewhere),
+};
+const functionNode = vm.createContext({ Buffer, Date, console, URL });
+const elsewhere = vm.createContext({});
 
-for (const [what, value, path] of [
-  ['a Map', { a: { b: new Map() } }, 'msg.payload.a.b'],
-  ['a Set', [new Set()], 'msg.payload[0]'],
-  ['a symbol', { s: Symbol('x') }, 'msg.payload.s'],
-  ['an invalid date', new Date('no'), 'msg.payload'],
-  ['an integer beyond 64 bits', 2n ** 64n, 'msg.payload'],
-]) {
-  test(`${what} is refused with its path`, () => {
-    assert.throws(() => toWire(value), (error) => error.code === 'HQ_UNENCODABLE' && error.message.startsWith(`${path} cannot be stored: it is ${what}`));
+const refusal = (path) => (error) => error.code === 'HQ_UNENCODABLE' && error.message.startsWith(`${path} cannot be stored: it is `);
+
+for (const [realm, make] of Object.entries(REALMS)) {
+  for (const [source, back] of KEPT) {
+    test(`${source} made by ${realm} comes back`, () => {
+      assert.deepStrictEqual(around(make(source)), back);
+    });
+  }
+
+  for (const source of REFUSED) {
+    test(`${source} made by ${realm} is refused with its path`, () => {
+      assert.throws(() => toWire(make(source)), refusal('msg.payload'));
+      assert.throws(() => messageToWire({ payload: { deep: [make(source)] } }), refusal('msg.payload.deep[0]'));
+    });
+  }
+
+  test(`every value made by ${realm} comes back equal, or is refused with the path of what is wrong`, () => {
+    const random = chance(13);
+    for (let round = 0; round < 300; round += 1) {
+      const good = generated(random, { bad: false });
+      assert.deepStrictEqual(around(make(good.source)), good.back, good.source);
+      const bad = generated(random, { bad: true });
+      assert.throws(() => toWire(make(bad.source)), refusal(`msg.payload${bad.path}`), bad.source);
+    }
   });
 }
+
+test('code of the flow that throws while it is read is an error with the path', () => {
+  const values = ['({ get a() { throw null; } })', '({ get a() { throw new Error("x"); } })', '({ get a() { throw Object.create(null); } })'];
+  for (const source of values) {
+    assert.throws(() => toWire(REALMS['a function node'](source)), refusal('msg.payload.a'));
+  }
+  const msg = { payload: 1, get late() { throw new Error('gone'); } };
+  assert.throws(() => messageToWire(msg), refusal('msg.late'));
+});
+
+test('a function alone is no value', () => {
+  assert.throws(() => toWire(() => 1), refusal('msg.payload'));
+});
+
+test('what is larger than a job may be is refused before it fills the memory', () => {
+  const sparse = [];
+  sparse[2 ** 32 - 2] = 1;
+  const shared = 'x'.repeat(1024 * 1024);
+  for (const value of [sparse, Buffer.alloc(12e6), 'x'.repeat(12e6), Array(20).fill(shared), new Float64Array(11e6)]) {
+    assert.throws(() => toWire({ value }), (error) => error.code === 'HQ_TOO_LARGE' && error.message.startsWith('msg.payload.value'));
+  }
+});
+
+test('the words say what it is', () => {
+  const said = [[new Map(), 'a Map'], [Symbol('x'), 'a symbol'], [new Date('no'), 'an invalid date'], [2n ** 64n, 'an integer beyond 64 bits']];
+  for (const [value, what] of said) {
+    assert.throws(() => toWire({ 'a b': value }), { message: `msg.payload["a b"] cannot be stored: it is ${what}` });
+  }
+});
 
 test('a circle is refused, the same object twice is not', () => {
   const circle = { inner: {} };
@@ -85,9 +135,9 @@ test('a copy is stored: what the flow changes later does not count', () => {
 });
 
 test('the key __proto__ neither changes prototypes nor breaks the reader', () => {
-  const own = toWire(JSON.parse('{"__proto__": {"bad": 1}, "a": 2}'));
-  assert.equal(Object.getPrototypeOf(own), Object.prototype);
-  const [found] = new FrameReader().feed(encodeFrame({ value: own }));
+  const own = JSON.parse('{"__proto__": {"bad": 1}, "a": 2}');
+  assert.throws(() => toWire({ own }), refusal('msg.payload.own.__proto__'));
+  const [found] = new FrameReader().feed(frame({ value: own })); // from a producer who could
   assert.deepEqual(found.value, { __prot0__: { bad: 1 }, a: 2 });
 });
 
