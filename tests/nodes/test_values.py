@@ -94,13 +94,16 @@ async def test_a_job_is_completed_whatever_its_result_is(
     assert await by_source["new Float64Array([0.5, 1])"].result() == [0.5, 1]
 
 
+FAIL = "msg.statusCode = 503; msg.headers = {'retry-after': '9'}; throw new Error('no');"
+
+
 async def test_a_parked_failure_is_judged_by_its_next_attempt(hub: HubProcess, red: NodeRed, client: Client) -> None:
     red.deploy(
         [
             tab(),
             server(hub.port),
             inject("in", "fail"),
-            function("fail", "msg.statusCode = 503; msg.headers = {'retry-after': '9'}; throw new Error('no');", "never"),
+            function("fail", FAIL, "never"),
             node("caught", "catch", "park", scope=["fail"], uncaught=False),
             enqueue("park", store="message", maxAttempts="2"),
             worker("work", "again"),
@@ -119,6 +122,10 @@ async def test_a_parked_failure_is_judged_by_its_next_attempt(hub: HubProcess, r
     assert (counts.completed, counts.failed, counts.delayed) == (1, 0, 0)
 
 
+MARK = """
+Object.assign(msg, { topic: msg.payload.topic, enqueue: { ...msg.payload, key: 'k' }, payload: 1 });
+return msg;
+"""
 LONG: dict[str, Any] = {
     "topic": "t/" * 500,
     "headers": {"authorization": "J" * 2000, "a=b": "c=d", "n": 5, "deep": {"list": [1, None]}, "lang": "de"},
@@ -128,13 +135,12 @@ LONG: dict[str, Any] = {
 
 @pytest.mark.parametrize("store", ["payload", "message"])
 def test_topic_headers_tags_and_key_come_back(hub: HubProcess, red: NodeRed, store: str) -> None:
-    make = "Object.assign(msg, {topic: msg.payload.topic, enqueue: {...msg.payload, key: 'k'}, payload: 1}); return msg;"
     red.deploy(
         [
             tab(),
             server(hub.port),
             inject("in", "make"),
-            function("make", make, "put"),
+            function("make", MARK, "put"),
             enqueue("put", store=store),
             worker("work", "tell"),
             function("tell", "seen(msg); return msg;", "end"),
