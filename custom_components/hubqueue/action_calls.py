@@ -40,6 +40,7 @@ class Calls:
         self._entry_id = entry_id
         self._seal: Seal | None = None
         self._stop: CALLBACK_TYPE | None = None
+        self._started = False
         self._taken: set[str] = set()
         self._comebacks = Comebacks(hass, runs)
         self._held: dict[tuple[str, str | None], set[str]] = {}  # calls that wait for an earlier one, by group
@@ -50,6 +51,7 @@ class Calls:
 
         @callback
         def started(_: HomeAssistant) -> None:
+            self._started = True
             for queue in seal.queues(self._entry_id):
                 self.take_from(queue)
 
@@ -64,8 +66,8 @@ class Calls:
 
     @callback
     def take_from(self, queue: str) -> None:
-        """Work this queue too. Consumers end with the runs of the hub."""
-        if queue not in self._taken:
+        """Work this queue too, once Home Assistant has started. Consumers end with the runs of the hub."""
+        if self._started and queue not in self._taken:
             self._taken.add(queue)
             Consumer(self._runs, queue, self._run, concurrency=AT_ONCE, group={"concurrency": 1}).start()
 
@@ -104,10 +106,11 @@ class Calls:
             noting.cancel()
         if not attempt.waits:
             return Complete({"done": sorted(attempt.done)} if attempt.done else None)
+        self._comebacks.wait(leased.id, attempt.waits, attempt.gone)
         await self._note(leased, attempt)
         if await self._superseded(leased):
+            self._comebacks.forget(leased.id)
             return _superseded_by_now(attempt)
-        self._comebacks.wait(leased.id, attempt.waits)
         return Fail(attempt.words(), final=attempt.is_final)
 
     async def _note_as_it_goes(self, leased: Leased, attempt: Attempt) -> None:
@@ -156,13 +159,15 @@ class Calls:
         """For how long to wait for an earlier call of the group that is tried again later; None: there is none."""
         group = leased.job.get("groupId")
         cursor: dict[str, str] = {}
+        now_ms = self._runs.client.hub_now_ms()  # its clock may be another one
         while group is not None:
             found = await self._ask(
                 "FindJobs", queue=leased.job["queue"], states=["delayed"], ascending=True, limit=200, **cursor
             )
             for job in found["jobs"]:
                 if job["groupId"] == group and job["seq"] < leased.job["seq"]:
-                    return max(BEHIND_S, float(job["runAt"]) / 1000 - time.time() + BEHIND_S)
+                    wait_s = 0.0 if now_ms is None else (float(job["runAt"]) - now_ms) / 1000
+                    return max(0.0, wait_s) + BEHIND_S
             if found["cursor"] is None:
                 return None
             cursor = {"cursor": found["cursor"]}

@@ -29,11 +29,15 @@ GO_AWAY: Final = ("button", "update")  # a device that restarts is away for a wh
 
 
 class Attempt:
-    """done: what was done, before or now, with what the registry knows it by. waits: what was not, and why."""
+    """done: what was done, before or now, with what the registry knows it by. waits: what was not, and why.
+
+    gone: who had no state when this try began, or was unavailable.
+    """
 
     def __init__(self, hass: HomeAssistant, call: Mapping[str, Any], done: Mapping[str, str]) -> None:
         self.done = dict(done)
         self.waits: dict[str, Away] = {}
+        self.gone: set[str] = set()
         self.changed = asyncio.Event()
         self._hass = hass
         self._call = call
@@ -69,6 +73,7 @@ class Attempt:
             await self._all_at_once()
             return
         self.waits = {name: away for name, away in found.items() if away is not None and not self._is_done(name)}
+        self.gone = {name for name in self.waits if not self._is_there(name)}
         there = [name for name, away in found.items() if away is None and not self._is_done(name)]
         if not found and not self.done:
             self.waits = {"target": Away(f"nothing of the target exists that {self._action} is for")}

@@ -46,8 +46,11 @@ class Comebacks:
             self.forget(job)
 
     @callback
-    def wait(self, job: str, entity_ids: Iterable[str]) -> None:
-        """Try a job once any of those that are away now is back."""
+    def wait(self, job: str, entity_ids: Iterable[str], gone: Iterable[str]) -> None:
+        """Try a job once any of those that are away now is back. gone: who was away when it was tried."""
+        if any(_is_there(self._hass.states.get(each)) for each in gone):
+            self.soon(job)
+            return
         away = [each for each in entity_ids if "." in each and not _is_there(self._hass.states.get(each))]
         self.forget(job)
         if not away:

@@ -63,10 +63,11 @@ async def async_run_action(call: ServiceCall) -> ServiceResponse:
     else:
         await async_check_queue(hass, entry, queue, may_create=True)
     seal = await async_seal(hass)
-    fields = job_fields(hass, seal, given, call.context.user_id)
-    if await seal.async_add_queue(entry.entry_id, queue) and entry.state is ConfigEntryState.LOADED:
-        entry.runtime_data.calls.take_from(queue)
     try:
+        fields = job_fields(hass, seal, given, call.context.user_id)
+        await seal.async_add_queue(entry.entry_id, queue)
+        if entry.state is ConfigEntryState.LOADED:
+            entry.runtime_data.calls.take_from(queue)
         sent = await (await async_keeping(hass, entry)).outbox.async_put(queue, [fields])
     except HubError as error:
         raise failure(error) from error
@@ -74,7 +75,7 @@ async def async_run_action(call: ServiceCall) -> ServiceResponse:
 
 
 def job_fields(hass: HomeAssistant, seal: Seal, given: Mapping[str, Any], user_id: str | None) -> dict[str, Any]:
-    """The job of a call, with an id of its own. Errors: ServiceValidationError."""
+    """The job of a call, with an id of its own. Errors: ServiceValidationError, HubError."""
     target = given.get("target")
     if "state" in given and not target_of(given["data"], target):
         raise ServiceValidationError(translation_domain=DOMAIN, translation_key="state_without_target")

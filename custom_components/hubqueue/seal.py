@@ -20,6 +20,7 @@ from homeassistant.helpers.json import json_dumps
 from homeassistant.helpers.storage import Store
 from homeassistant.util.hass_dict import HassKey
 
+from .connection import as_json
 from .const import DOMAIN
 
 REMEMBERED: Final = 10_000  # calls that are done, so that none is done again when it comes again
@@ -50,13 +51,11 @@ class Seal:
         """Where calls may wait."""
         return list(self._kept["queues"].get(entry_id, ()))
 
-    async def async_add_queue(self, entry_id: str, queue: str) -> bool:
-        """Whether this queue is a new one."""
-        if queue in self.queues(entry_id):
-            return False
-        self._kept["queues"].setdefault(entry_id, []).append(queue)
-        await self._store.async_save(self._kept)
-        return True
+    async def async_add_queue(self, entry_id: str, queue: str) -> None:
+        """Calls may wait in this queue from now on."""
+        if queue not in self.queues(entry_id):
+            self._kept["queues"].setdefault(entry_id, []).append(queue)
+            await self._store.async_save(self._kept)
 
     def remember(self, id: str, result: Any) -> None:
         """A call is done."""
@@ -66,8 +65,8 @@ class Seal:
             self.ended.popitem(last=False)
 
     def close(self, call: Mapping[str, Any], id: str) -> dict[str, Any]:
-        """The data of a job."""
-        sealed = json_dumps({**call, "id": id})
+        """The data of a job. Errors: HubError: the call is not one that JSON can say."""
+        sealed = as_json({**call, "id": id})
         return {
             "action": call["action"],
             "home": self._kept["home"],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -290,6 +291,22 @@ async def test_a_call_is_not_done_twice_when_the_hub_cannot_be_asked(
 async def test_mistakes_are_told(hass: HomeAssistant, lamp: Garden, fields: dict[str, Any]) -> None:
     with pytest.raises(vol.Invalid):
         await run(hass, **fields)
+
+
+@pytest.mark.parametrize("value", [float("nan"), object(), b"text", {1}])
+async def test_data_that_json_cannot_say_are_told(hass: HomeAssistant, lamp: Garden, value: Any) -> None:
+    """They would be done with other data, or not at all."""
+    with pytest.raises(ServiceValidationError, match="cannot be sent"):
+        await run(hass, data={"value": value})
+
+
+async def test_data_come_as_they_were_given(hass: HomeAssistant, call: Call, lamp: Garden) -> None:
+    told: list[ServiceCall] = []
+    hass.services.async_register("test", "take", told.append)
+    data = {"much": 2**70, "half": "\ud800", "when": datetime(2026, 12, 1), "text": "ä\u2028"}
+    id = await run(hass, "test.take", target=None, data=data)
+    await until_job(call, id, state="completed")
+    assert dict(told[0].data) == {**data, "when": "2026-12-01T00:00:00"}
 
 
 async def test_a_state_needs_a_target(hass: HomeAssistant, lamp: Garden) -> None:

@@ -178,6 +178,18 @@ async def test_one_that_comes_back_is_done_at_once(hass: HomeAssistant, call: Ca
     await until_job(call, id, state="completed", attempts=1)
 
 
+async def test_one_that_comes_back_while_another_is_tried_is_done_at_once_too(
+    hass: HomeAssistant, call: Call, lamps: Lamps
+) -> None:
+    lamps.go.clear()
+    id = await run(hass, {"entity_id": ["light.one", "light.two"]})
+    await until(lambda: lamps.calls("one") == ["turn_on"], "one is told")
+    await lamps.be("off", "two")
+    lamps.go.set()
+    await until_job(call, id, state="completed", attempts=1)
+    assert (lamps.calls("one"), lamps.calls("two")) == (["turn_on"], ["turn_on"])
+
+
 async def test_calls_that_are_remembered_are_bounded(
     hass: HomeAssistant, call: Call, lamps: Lamps, loaded: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
