@@ -15,6 +15,7 @@ const MAX_TAGS = 100;
 const WHOLE = 'node-red:message';
 const KEPT = 'node-red:kept:';
 const HEADER = 'header:';
+const ENDLESS = 2 ** 31 - 1; // how the hub tells of attempts without a number
 const PIECE = /.{1,240}/gs; // with its prefix below MAX_NAME
 
 /** Properties of a stored message that told how an earlier attempt had ended. */
@@ -123,7 +124,7 @@ function identity(job, tags, kept) {
     id: job.id,
     queue: job.queue,
     attempt: job.attempts + 1,
-    maxAttempts: job.maxAttempts,
+    ...(job.maxAttempts === ENDLESS ? {} : { maxAttempts: job.maxAttempts }),
     priority: job.priority,
     enqueuedAt: job.createdAt,
     redelivered: job.attempts + job.stallCount + (job.lostCount || 0) > 0,

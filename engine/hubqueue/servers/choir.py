@@ -24,9 +24,8 @@ MOST_BYTES: Final = 64 * 1024  # of their data
 
 log = logging.getLogger(__name__)
 
-Part = tuple[
-    str | None, frozenset[str] | None
-]  # events of a queue, or of all (None); of these kinds, or of the usual ones (None)
+# events of a queue, or of all (None); of these kinds, or of the usual ones (None)
+Part = tuple[str | None, frozenset[str] | None]
 Parts = frozenset[Part]
 
 

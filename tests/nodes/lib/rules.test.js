@@ -197,6 +197,11 @@ test('a job that came back says so, whatever brought it back', () => {
   }
 });
 
+test('a job that is kept trying has no number of attempts', () => {
+  const { job } = jobMessage({ ...JOB, maxAttempts: 2147483647 }, 'l', { server: 's', timeoutMs: 0 });
+  assert.equal('maxAttempts' in job, false);
+});
+
 test('msg.job is plain JSON', () => {
   const { job } = jobMessage({ ...JOB, groupId: 'k' }, 'l', { server: 's', timeoutMs: 10, nowMs: 1 });
   assert.deepEqual(JSON.parse(JSON.stringify(job)), job);
