@@ -12,6 +12,7 @@ from hubqueue import Client
 from support.hub_process import HubProcess
 from support.node_red import Node, NodeRed, function, inject, node, server, tab
 from support.ports import free_port
+from support.waiting import until
 from support.wire import WireClient
 
 pytestmark = pytest.mark.slow
@@ -108,8 +109,14 @@ async def test_a_message_that_was_tried_long_enough_is_told_as_dead_and_what_bec
     assert dead.job.history.reason == "ttl_expired"
     central.start()
     wire = await WireClient.open(hub.port)
-    await wire.good("RetryDlq", queue="outbox")
     await wire.good("ForwarderDrain", name="node-red:outbox")
+
+    async def linked() -> bool:
+        (forwarder,) = (await wire.good("Forwarders"))["forwarders"]
+        return bool(forwarder["link"] == "up")
+
+    await until(linked)  # or its time might be over again
+    await wire.good("RetryDlq", queue="outbox")
     await wire.close()
     assert red.wait_seen(3)[2] == ["outcome", "inbox", "delivered", None]
 
