@@ -144,6 +144,9 @@ def job_fields(given: Fields, *, forwarded: bool) -> dict[str, Any]:
     for field, (least, most) in LENGTHS.items():
         if not least <= len(fields.get(field, "x")) <= most:
             raise HubError("invalid", f"{field} has {len(fields[field])} characters; it may have {least} to {most}")
+    for field in ("keep_trying", "expires"):
+        if field in given and "delay" in given and given[field] <= given["delay"]:
+            raise HubError("invalid", f"{field} ({given[field]}) ends before the job is due (delay {given['delay']})")
     return fields | trying.options(given, forwarded=forwarded)
 
 

@@ -87,11 +87,13 @@ async def test_whatever_is_said_the_hub_takes_it_and_it_ends_as_told(
             assert job["ttl"] == ends[-1]
 
 
-async def test_a_span_that_is_over_before_the_job_is_due_is_refused_in_words(hass: HomeAssistant, call: Call) -> None:
-    with pytest.raises(ServiceValidationError) as refused:
-        await enqueued(hass, call, delay={"hours": 2}, keep_trying={"hours": 1})
-    assert "keepTrying" in str(refused.value)
-    assert "delay" in str(refused.value)
+@pytest.mark.parametrize("field", ["keep_trying", "expires"])
+async def test_a_span_that_is_over_before_the_job_is_due_is_refused_in_words(
+    hass: HomeAssistant, call: Call, field: str
+) -> None:
+    with pytest.raises(ServiceValidationError, match=rf"{field} \(1:00:00\) ends before .* \(delay 1:00:00\)"):
+        await enqueued(hass, call, delay={"hours": 1}, **{field: {"hours": 1}})
+    await enqueued(hass, call, delay={"hours": 1}, **{field: {"hours": 2}})
 
 
 def test_a_day_goes_by_from_when_a_job_is_due() -> None:

@@ -35,6 +35,7 @@ PROTOCOL_VERSION: Final = 3
 LATE_S: Final = 1.0  # a timer that fires this late says that this process stood still, not that the other side did
 SHORTEST_S: Final = 0.02  # between two looks at the silence
 CLOSE_S: Final = 2.0  # for the last bytes to leave; then the socket is dropped
+HTTP: Final = int.from_bytes(b"HTTP")  # what the start of an answer of HTTP reads as the length of a frame
 
 log = logging.getLogger(__name__)
 _encode = msgspec.msgpack.Encoder().encode
@@ -185,6 +186,10 @@ class Session(asyncio.Protocol):
         try:
             for payload in self._reader.feed(data):
                 self._take(payload)
+            if self._reader.oversized == HTTP:
+                raise ProtocolError(
+                    "it speaks HTTP; it is the TCP port of a hub that is meant, 6789 unless set otherwise"
+                )
             if self._reader.oversized is not None:
                 raise ProtocolError(f"a frame of {self._reader.oversized} bytes")
         except (HubqueueError, msgspec.MsgspecError, UnicodeDecodeError) as error:

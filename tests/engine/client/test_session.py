@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
@@ -12,7 +13,16 @@ import pytest
 from hubqueue.client.address import LinkSettings
 from hubqueue.client.session import Session
 from hubqueue.client.unsent import unsent_bytes
-from hubqueue.errors import AnswerLost, LinkDown, LockLost, NotAuthenticated, NotFound, PayloadTooLarge, TimedOut
+from hubqueue.errors import (
+    AnswerLost,
+    HubqueueError,
+    LinkDown,
+    LockLost,
+    NotAuthenticated,
+    NotFound,
+    PayloadTooLarge,
+    TimedOut,
+)
 from support.peer import Peer
 from support.proxy import Proxy
 from support.waiting import in_time, until
@@ -107,6 +117,26 @@ async def test_a_reset_fails_what_was_in_flight_and_ends_the_session() -> None:
         assert isinstance(await session.lost, LinkDown)
         with pytest.raises(LinkDown):
             await session.request("PUSH", {"queue": "q"})
+
+
+async def test_a_port_that_speaks_http_is_told_apart_from_nonsense() -> None:
+    over = asyncio.Event()
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n")
+        with suppress(ConnectionError):
+            await reader.read()
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+        over.set()
+
+    async with await asyncio.start_server(answer, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        with pytest.raises(HubqueueError, match="speaks HTTP; it is the TCP port of a hub that is meant"):
+            await Session.open(LinkSettings.from_url(f"tcp://127.0.0.1:{port}"))
+        async with in_time():
+            await over.wait()
 
 
 async def test_a_silent_peer_is_given_up_after_its_time() -> None:
