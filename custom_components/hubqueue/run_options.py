@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any, Final
@@ -47,14 +47,9 @@ class RunOptions:
         told = SCHEMA(dict(given))
         return cls(told[ATTR_UNAVAILABLE] == IGNORE, told.get(ATTR_SUCCESS), told[ATTR_SUCCESS_WITHIN].total_seconds())
 
-    @contextmanager
-    def watching(self, context: Context, *, of_child: bool = False) -> Iterator[None]:
+    def watching(self, context: Context, *, of_child: bool = False) -> AbstractContextManager[None]:
         """While the actions of a run are done; see watched_calls.py."""
-        if self.ignore:
-            yield
-        else:
-            with watched(context, of_child=of_child):
-                yield
+        return watched(context, of_child=of_child, ignore=self.ignore)
 
     async def judged(self, hass: HomeAssistant, outcome: Outcome, variables: Mapping[str, Any]) -> Outcome:
         """A run that has come to its end has failed all the same if things are not as they should be then."""

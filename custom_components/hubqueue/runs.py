@@ -25,6 +25,7 @@ from .errors import HubError, LinkDownError
 from .outcome import Complete, Fail, Keep, Outcome, Release, decide
 from .run_options import RunOptions
 from .said import is_final, said
+from .watched_calls import NotDoneError
 from .why import why
 
 if TYPE_CHECKING:
@@ -114,7 +115,11 @@ async def async_run_script(
                 return_response=True,
             )
     except Exception as error:  # as above
-        return Release() if hass.is_stopping else why(hass, error) or Fail(said(error))
+        if hass.is_stopping:
+            return Release()
+        if not isinstance(error, NotDoneError):
+            return why(hass, error) or Fail(said(error))
+        result = None  # what the script ended with is told below
     outcome = decide(result or None, script_execution_get(), traced=True, leaving=hass.is_stopping, failed=why(hass))
     return await options.judged(hass, outcome, variables)
 

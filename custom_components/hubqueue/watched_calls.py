@@ -1,10 +1,11 @@
 """The service calls of a job's run: one whose target is away has failed, as if it had raised there.
 
-Home Assistant leaves out what is missing or unavailable and says nothing to the caller; listeners of its events cannot
-object. So the registry of services gets a subclass of its own class, once for all entries, which looks at calls that
-are made while a watched run is under way and with a context of that run; all others pass through it. What is there is
-done first. A call that somebody passes on (a group, a scene, a generic action) is not broken off: what was away counts
-for the step of the run that has led to it. Rule: nothing here touches a call of somebody else, or of a run that ended.
+Home Assistant leaves out what is missing or unavailable and says nothing to the caller, nor of a script that stops with
+an error or runs already; listeners of its events cannot object. So the registry of services gets a subclass of its own
+class, once for all entries, which looks at calls that are made while a watched run is under way and with a context of
+that run; all others pass through it. What is there is done first. A call that somebody passes on (a group, a scene, a
+generic action) is not broken off: what was away counts for the step of the run that has led to it. Rule: nothing here
+touches a call of somebody else, or of a run that ended.
 """
 
 from __future__ import annotations
@@ -30,21 +31,23 @@ from homeassistant.core import (
 from homeassistant.exceptions import HomeAssistantError, Unauthorized
 from homeassistant.util.hass_dict import HassKey
 
-from .away import look
+from .away import Found, look
 from .const import DOMAIN, LOGGER
+from .why import why_script
 
 MOST_TOLD: Final = 10
 BACKGROUND: Final = ("script.turn_on", "script.turn_off", "script.toggle")  # nobody waits for what they start
+RELOAD: Final = "script.reload"
 
 type Answer = ServiceResponse | EntityServiceResponse
 type Execute = Callable[[Service, ServiceCall], Coroutine[Any, Any, Any]]
 
 
-class TargetAwayError(HomeAssistantError):
-    """An action was to act on something that is not there."""
+class NotDoneError(HomeAssistantError):
+    """An action was to act on something that is not there, or a script has not done what it is for."""
 
-    def __init__(self, away: list[str]) -> None:
-        told = list(dict.fromkeys(away))
+    def __init__(self, why: list[str]) -> None:
+        told = list(dict.fromkeys(why))
         more = f"; and {len(told) - MOST_TOLD} more" if len(told) > MOST_TOLD else ""
         super().__init__("; ".join(told[:MOST_TOLD]) + more)
 
@@ -53,10 +56,12 @@ class TargetAwayError(HomeAssistantError):
 class _Scope:
     """Where calls come from now. contexts: those that are its own. adopts: whose child is its own too.
 
-    away: None where a call is a step, which fails; else what was away in calls that are passed on.
+    away: None where a call is a step, which fails; else what was away in calls that are passed on. ignore: what is away
+    is left out.
     """
 
     contexts: set[str]
+    ignore: bool
     adopts: str | None = None
     away: list[str] | None = None
     is_open: bool = True
@@ -83,9 +88,12 @@ INSTALLED: Final = HassKey["_Installed"](f"{DOMAIN}_watched_calls")
 
 
 @contextmanager
-def watched(context: Context, *, of_child: bool = False) -> Iterator[None]:
-    """Calls with this context are steps of the run; of_child: those with a child of it, as an automation makes one."""
-    scope = _Scope(set(), adopts=context.id) if of_child else _Scope({context.id})
+def watched(context: Context, *, of_child: bool = False, ignore: bool = False) -> Iterator[None]:
+    """Calls with this context are steps of the run; of_child: those with a child of it, as an automation makes one.
+
+    ignore: what is away is left out.
+    """
+    scope = _Scope(set(), ignore, adopts=context.id) if of_child else _Scope({context.id}, ignore)
     before = _SCOPE.get()
     _SCOPE.set(scope)
     try:
@@ -127,8 +135,8 @@ class _Watching(ServiceRegistry):
 
 
 async def _execute(scope: _Scope, execute: Execute, handler: Service, call: ServiceCall) -> Any:
-    found = look(call.hass, handler, call, forwarded=scope.away is not None)
-    inner = _inside(call)
+    found = Found() if scope.ignore else look(call.hass, handler, call, forwarded=scope.away is not None)
+    inner = _inside(call, scope.ignore)
     _SCOPE.set(inner)
     try:
         answer = await execute(handler, call)
@@ -136,7 +144,7 @@ async def _execute(scope: _Scope, execute: Execute, handler: Service, call: Serv
         # Home Assistant objects only when an answer is wanted, and without saying what is away
         if found.some or not found.away or isinstance(error, Unauthorized):
             raise
-        raise TargetAwayError(found.away) from error
+        raise NotDoneError(found.away) from error
     finally:
         _SCOPE.set(scope)
         if inner is not None:
@@ -144,21 +152,31 @@ async def _execute(scope: _Scope, execute: Execute, handler: Service, call: Serv
     away = list(found.away)
     if inner is not None and inner.away and not found.any_will_do:
         away += inner.away
+    if (words := _broke_off(call)) is not None:
+        away.append(words)
     if away and scope.away is None:
-        raise TargetAwayError(away)
+        raise NotDoneError(away)
     if away and scope.away is not None:
         scope.away += away
     return answer
 
 
-def _inside(call: ServiceCall) -> _Scope | None:
+def _inside(call: ServiceCall, ignore: bool) -> _Scope | None:
     """Where calls come from that are made while a call is done."""
     if f"{call.domain}.{call.service}" in BACKGROUND:
         return None
     if call.domain == "script":  # its steps have the context of the call
-        return _Scope({call.context.id})
+        return _Scope({call.context.id}, ignore)
     adopts = call.context.id if call.domain == "automation" else None
-    return _Scope({call.context.id}, adopts, away=[])
+    return _Scope({call.context.id}, ignore, adopts, away=[])
+
+
+def _broke_off(call: ServiceCall) -> str | None:
+    """Why a script that was called has not done what it is for: Home Assistant goes on as if it had."""
+    action = f"{call.domain}.{call.service}"
+    if call.domain != "script" or action in BACKGROUND or action == RELOAD:
+        return None
+    return why_script(call.hass, action)
 
 
 def _install(hass: HomeAssistant) -> _Installed:

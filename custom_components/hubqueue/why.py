@@ -13,7 +13,7 @@ from typing import Any, Final
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import TemplateError
 from homeassistant.helpers.template import Template
-from homeassistant.helpers.trace import TraceElement, trace_get
+from homeassistant.helpers.trace import TraceElement, script_execution_get, trace_get
 
 from .outcome import Fail
 from .said import is_final, said
@@ -24,11 +24,41 @@ STEP: Final = re.compile(r"^(?:action/|sequence/)?\d+$")
 
 def why(hass: HomeAssistant, error: BaseException | None = None) -> Fail | None:
     """What the run that has just ended in this task has failed with. error: what it raised, where that is known."""
-    elements = [each for of_path in (trace_get(clear=False) or {}).values() for each in of_path]
+    elements = _elements()
+    cause = error if error is not None else _cause(elements)
+    return _condition(elements) if cause is None else _failure(hass, cause, elements)
+
+
+def why_script(hass: HomeAssistant, script: str) -> str | None:
+    """What a script that was called in this task has failed with, of which it has raised nothing.
+
+    Its own condition is no failure: then there was nothing to do.
+    """
+    match script_execution_get():
+        case "failed_single" | "failed_max_runs":
+            return f"{script} is running already"
+        case "disallowed_recursion_detected":
+            return f"{script} calls itself without end"
+        case "aborted":
+            elements = _elements()
+            cause = _cause(elements)
+            failed = (
+                None if cause is None else _failure(hass, cause, elements) or Fail(f"{script} stopped with an error")
+            )
+            return None if failed is None else failed.error
+    return None
+
+
+def _elements() -> list[TraceElement]:
+    return [each for of_path in (trace_get(clear=False) or {}).values() for each in of_path]
+
+
+def _cause(elements: list[TraceElement]) -> BaseException | None:
     steps = [each for each in elements if STEP.match(each.path)]
-    cause = error if error is not None else (_error(steps[-1]) if steps else None)
-    if cause is None:
-        return _condition(elements)
+    return _error(steps[-1]) if steps else None
+
+
+def _failure(hass: HomeAssistant, cause: BaseException, elements: list[TraceElement]) -> Fail | None:
     inner = [each for each in elements if _error(each) is cause]
     result = _result(max(inner, key=lambda each: each.path.count("/"))) if inner else {}
     if result.get("stop") is not None and result.get("error"):
