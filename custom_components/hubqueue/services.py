@@ -58,28 +58,29 @@ def _register(hass: HomeAssistant, name: str, action: Action) -> None:
 async def _without_typos(
     hass: HomeAssistant, entry: HubqueueConfigEntry, given: Fields
 ) -> tuple[Fields, ServiceValidationError | None]:
-    """The fields without the queues that there are not, where others are left to do; then what is to be said of those.
+    """The fields without the queues and forwarders that there are not, where others are left to do; then what is to be
+    said of those.
 
     Errors: ServiceValidationError where nothing is left.
     """
-    if isinstance(forwarder := given.get(ATTR_FORWARDER), str):
-        await async_check_forwarder(entry, forwarder)
     if given.get(ATTR_CREATE):  # it may wait here for a while before the hub has it
         async_name_queue(hass, entry.entry_id, given[ATTR_QUEUE], once=True)
         return given, None
-    if ATTR_QUEUE not in given:
-        return given, None
-    there: list[str] = []
+    there: dict[str, list[str]] = {field: [] for field in (ATTR_FORWARDER, ATTR_QUEUE) if field in given}
     typo: ServiceValidationError | None = None
-    for queue in cv.ensure_list(given[ATTR_QUEUE]):
-        try:
-            await async_check_queue(hass, entry, queue, may_create=ATTR_CREATE in given)
-        except ServiceValidationError as error:
-            typo = typo or error
-        else:
-            there.append(queue)
+    for field, names in there.items():
+        for name in cv.ensure_list(given[field]):
+            try:
+                if field == ATTR_QUEUE:
+                    await async_check_queue(hass, entry, name, may_create=ATTR_CREATE in given)
+                else:
+                    await async_check_forwarder(entry, name)
+            except ServiceValidationError as error:
+                typo = typo or error
+            else:
+                names.append(name)
     if typo is None:
         return given, None
-    if not there and not forwarder:
+    if not any(there.values()):
         raise typo
-    return {**given, ATTR_QUEUE: there}, typo
+    return {**given, **there}, typo

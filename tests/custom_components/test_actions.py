@@ -153,9 +153,8 @@ async def test_what_cannot_be_tried_keeps_nothing_else_from_it(hass: HomeAssista
     await call("ForwarderPause", name="up")
     await call("PUSH", queue="mail", data=1, delay=600_000)
     with pytest.raises(ServiceValidationError) as refused:
-        await act(hass, "try_now", queue="mail", forwarder=["none", "up"])
-    assert refused.value.translation_key == "not_found"
-    assert "'none'" in str(refused.value)
+        await act(hass, "try_now", queue="mail", forwarder="up")
+    assert refused.value.translation_key == "wrong_state"
     assert "up is paused" in str(refused.value)
     assert len((await call("GetJobs", queue="mail", state=["waiting"]))["jobs"]) == 1
     with pytest.raises(ServiceValidationError) as refused:

@@ -189,6 +189,14 @@ async def test_one_typo_among_several_is_named_and_the_others_are_done(
     assert (await call("GetJob", id=id))["job"]["state"] == "waiting"
     with pytest.raises(ServiceValidationError, match="Did you mean lights"):
         await act(hass, "try_now", queue=["ligths"])
+    await call("ForwarderPut", name="central", queue="outbound", to="tcp://127.0.0.1:9")
+    await call("PUSH", queue="outbound", data=1)
+    other = (await call("PUSH", queue="lights", data=1, delay=600_000))["id"]
+    with pytest.raises(ServiceValidationError, match=r"no forwarder centrl\. Did you mean central"):
+        await act(hass, "try_now", queue="lights", forwarder=["centrl", "central"])
+    assert (await call("GetJob", id=other))["job"]["state"] == "waiting"
+    with pytest.raises(ServiceValidationError, match=r"no forwarder centrl\. Did you mean central"):
+        await act(hass, "try_now", forwarder=["centrl"])
 
 
 @pytest.mark.parametrize(
