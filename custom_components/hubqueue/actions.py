@@ -20,7 +20,6 @@ from homeassistant.util.ulid import ulid_now
 
 from . import trying
 from .client import HubClient
-from .connection import QUEUE_S
 from .const import ATTR_CONFIG_ENTRY_ID, ATTR_CREATE, ATTR_FORWARDER, ATTR_QUEUE, DOMAIN
 from .delete_queue import async_delete_queue
 from .errors import HubError
@@ -229,7 +228,7 @@ async def _list_jobs(client: HubClient, given: Fields) -> Answer:
 
 async def _retry(client: HubClient, given: Fields) -> Answer:
     one = {"jobId": given["job_id"]} if "job_id" in given else {}
-    return {"count": int((await client.call("RetryDlq", QUEUE_S, queue=given[ATTR_QUEUE], **one))["count"])}
+    return {"count": int((await client.call("RetryDlq", queue=given[ATTR_QUEUE], **one))["count"])}
 
 
 async def _try_now(client: HubClient, given: Fields) -> Answer:
@@ -246,7 +245,7 @@ async def _cancel(client: HubClient, given: Fields) -> Answer:
 
 async def _purge(client: HubClient, given: Fields) -> Answer:
     cmd = "PurgeDlq" if given["what"] == "dead_letters" else "Drain"
-    return {"count": int((await client.call(cmd, QUEUE_S, queue=given[ATTR_QUEUE]))["count"])}
+    return {"count": int((await client.call(cmd, queue=given[ATTR_QUEUE]))["count"])}
 
 
 async def _delete_queue(client: HubClient, given: Fields) -> Answer:

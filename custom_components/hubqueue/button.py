@@ -9,7 +9,6 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .connection import QUEUE_S
 from .coordinator import HubqueueConfigEntry
 from .entity import LinkEntity, QueueEntity, async_add_for_each
 
@@ -61,7 +60,7 @@ class QueueButton(QueueEntity, ButtonEntity):
     async def async_press(self) -> None:
         command = QUEUE[self.entity_description]
         ask = self.async_command_of_admins if command == "PurgeDlq" else self.async_command
-        await ask(command, timeout_s=QUEUE_S, queue=self.queue)
+        await ask(command, queue=self.queue)
 
 
 class LinkButton(LinkEntity, ButtonEntity):

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import aiohttp
 
-from .connection import ANSWER_S, Connection, HubInfo, Message
+from .connection import Connection, HubInfo, Message
 from .errors import AnotherHubError, AuthError, HubError, IncompatibleError, LinkDownError
 
 log = logging.getLogger(__name__)
@@ -132,7 +132,7 @@ class HubClient:
         """Return when the link is up."""
         await self._up.wait()
 
-    async def call(self, cmd: str, timeout_s: float = ANSWER_S, **fields: Any) -> Message:
+    async def call(self, cmd: str, timeout_s: float | None = None, **fields: Any) -> Message:
         """Do a command; its answer. Nothing is sent while the link is down. Errors: HubError."""
         if self._connection is None:
             raise LinkDownError("The link is down")

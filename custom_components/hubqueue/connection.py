@@ -24,7 +24,8 @@ NEEDED: Final = frozenset(
 )
 OPEN_S: Final = 10.0
 ANSWER_S: Final = 30.0  # commands that wait in the hub by themselves add their own time
-QUEUE_S: Final = 300.0  # of commands that go through all jobs of a queue: hundreds of thousands on a slow disk
+QUEUE_S: Final = 300.0  # of those that go through all jobs of a queue: hundreds of thousands on a slow disk
+THROUGH_ALL: Final = frozenset({"Drain", "ForwarderDrain", "Obliterate", "PromoteJobs", "PurgeDlq", "RetryDlq"})
 HEARTBEAT_S: Final = 20.0
 PONG_S: Final = 10.0  # a link that does not answer a ping within this time is down
 STEP_MS: Final = 2_000.0  # clocks that differ by so much more than they did were set
@@ -87,8 +88,10 @@ class Connection:
             raise
         return self
 
-    async def call(self, cmd: str, timeout_s: float = ANSWER_S, **fields: Any) -> Message:
+    async def call(self, cmd: str, timeout_s: float | None = None, **fields: Any) -> Message:
         """Send a command; its answer. Cancelling takes a long-poll back. Errors: HubError."""
+        if timeout_s is None:
+            timeout_s = QUEUE_S if cmd in THROUGH_ALL else ANSWER_S
         if self._reader.done():
             raise LinkDownError("The link is down")
         number = next(self._ids)

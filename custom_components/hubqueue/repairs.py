@@ -14,7 +14,6 @@ from homeassistant.helpers.translation import async_get_translations
 from homeassistant.util import dt as dt_util
 
 from . import pages
-from .connection import QUEUE_S
 from .const import CONF_DEAD_LETTERS, DEFAULT_DEAD_LETTERS, DOMAIN
 from .coordinator import HubqueueConfigEntry
 from .errors import HubError
@@ -182,7 +181,7 @@ class DeadLetters(RepairsFlow):
         if (entry := self._hub) is None:
             return self.async_abort(reason="cannot_connect")
         try:
-            await entry.runtime_data.client.call(cmd, QUEUE_S, queue=self._told["queue"])
+            await entry.runtime_data.client.call(cmd, queue=self._told["queue"])
         except HubError:
             return self.async_abort(reason="cannot_connect")
         return self.async_create_entry(data={})

@@ -167,6 +167,29 @@ async def test_a_side_that_does_not_answer_is_left(monkeypatch: pytest.MonkeyPat
             await Connection.open(session, url, None, lambda _: None)
 
 
+@pytest.mark.parametrize("cmd", ["Drain", "ForwarderDrain", "Obliterate", "PromoteJobs", "PurgeDlq", "RetryDlq", None])
+async def test_what_goes_through_a_whole_queue_may_take_longer(
+    monkeypatch: pytest.MonkeyPatch, cmd: str | None
+) -> None:
+    """Whoever asks for it: an action, a button, a repair, an assistant."""
+
+    async def polite(socket: web.WebSocketResponse) -> None:
+        """Says hello, and nothing else."""
+        await socket.send_json(hello((await socket.receive()).json()))
+        ping = (await socket.receive()).json()
+        await socket.send_json({"ok": True, "reqId": ping["reqId"], "data": {"pong": True, "time": 1.0}})
+        while not socket.closed:
+            await socket.receive()
+
+    monkeypatch.setattr(connections, "ANSWER_S", 0.01)
+    monkeypatch.setattr(connections, "QUEUE_S", 0.02)
+    async with odd_server(polite) as url, aiohttp.ClientSession() as session:
+        connection = await Connection.open(session, url, None, lambda _: None)
+        with pytest.raises(LinkDownError, match=f"within {0.01 if cmd is None else 0.02} s"):
+            await connection.call(cmd or "GetJobs")
+        await connection.close()
+
+
 async def test_a_link_that_stops_answering_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(connections, "HEARTBEAT_S", 0.05)
     monkeypatch.setattr(connections, "PONG_S", 0.05)
