@@ -97,7 +97,7 @@ def test_every_language_says_the_same_things() -> None:
 
 def test_german_has_one_word_for_a_thing() -> None:
     for path, text in texts(GERMAN):
-        assert not re.search(r"\b(Jobs?|Dead.Letters?|Arbeiter\w*)\b", text), path
+        assert not re.search(r"\b(Jobs?|Dead.Letters?|Arbeiter\w*|[Vv]erfällt|[Vv]erfallen)\b", text), path
 
 
 @pytest.mark.parametrize("tree", [ENGLISH, GERMAN])
