@@ -8,6 +8,7 @@ const { marks } = require('./jobs');
 const { isMap, toWire, wordsOf } = require('./values');
 
 const REMEMBERED = 'once:'; // the hub knows such an id for an hour after its job has ended: sent again it stays one job
+const MAX_KEY = 256; // characters
 const SHOWN = 100; // characters of a wrong value
 
 /** msg.enqueue, checked and copied. Errors: HQ_INVALID, HQ_UNENCODABLE. */
@@ -31,7 +32,7 @@ function pushFields({ set, asked = {}, data, topic, whole, job }) {
     const hint = 'set it in the node, or in msg.enqueue.queue';
     throw new HubqueueError('HQ_NO_QUEUE', 'no queue is named', { hint });
   }
-  const key = text(pick('key'), 'key');
+  const key = keyOf(pick('key'));
   const parent = set.parent && job ? job.id : undefined;
   return defined({
     queue,
@@ -58,6 +59,14 @@ function receipt(fields, reply, nowMs = Date.now()) {
   const runAt = fields.runAt ?? (fields.delay ? nowMs + fields.delay : undefined);
   const state = reply.id === fields.jobId ? 'stored' : 'duplicate';
   return defined({ id: reply.id, queue: fields.queue, state, runAt });
+}
+
+function keyOf(value) {
+  const key = text(value, 'key');
+  if (key !== undefined && key.length > MAX_KEY && [...key].length > MAX_KEY) {
+    throw new HubqueueError('HQ_INVALID', `key must have at most ${MAX_KEY} characters: ${shown(key)}`, { hint: 'a hash of it does as well' });
+  }
+  return key;
 }
 
 function text(value, what) {

@@ -20,6 +20,15 @@ def hub(tmp_path: Path) -> Iterator[HubProcess]:
         yield process
 
 
+@pytest.fixture
+def central(tmp_path: Path) -> Iterator[HubProcess]:
+    """The other hub."""
+    folder = tmp_path / "central"
+    folder.mkdir()
+    with HubProcess(folder, "--tcp-port", str(free_port())) as process:
+        yield process
+
+
 @pytest.fixture(scope="session")
 def the_red(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NodeRed]:
     """One Node-RED for all tests: it takes seconds to start."""

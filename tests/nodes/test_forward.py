@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,15 +14,6 @@ from support.waiting import until
 from support.wire import WireClient
 
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture
-def central(tmp_path: Path) -> Iterator[HubProcess]:
-    """The other hub."""
-    folder = tmp_path / "central"
-    folder.mkdir()
-    with HubProcess(folder, "--tcp-port", str(free_port())) as process:
-        yield process
 
 
 def flow(hub: HubProcess, to: str, **fields: Any) -> list[Node]:

@@ -11,7 +11,7 @@ import pytest
 
 from hubqueue import Client
 from support.hub_process import HubProcess
-from support.node_red import NodeRed, enqueue, function, inject, node, result, server, tab, tools, worker
+from support.node_red import Node, NodeRed, enqueue, function, inject, node, result, server, tab, tools, worker
 
 pytestmark = pytest.mark.slow
 
@@ -40,20 +40,32 @@ def listed() -> tuple[dict[str, str], list[str]]:
     return dict(found["kept"]), [source for source in found["refused"] if "Proxy" not in source]
 
 
+def way(kind: str, hub: HubProcess, central: HubProcess, **fields: Any) -> list[Node]:
+    """From the node `put` to the node `work`: over one hub, or from it to another one."""
+    if kind == "enqueue":
+        return [server(hub.port), enqueue("put", **fields), worker("work", "tell", concurrency="10")]
+    forward = {"server": "hub", "to": central.url, "target": "q", "queue": "outbox", "key": "", "keyType": "str"}
+    return [
+        server(hub.port),
+        server(central.port, id="there"),
+        node("put", "hubqueue-forward", [], [], **forward, **fields),
+        worker("work", "tell", concurrency="10", server="there"),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["enqueue", "forward"])
 def test_every_value_comes_back_equal_or_is_refused(
-    hub: HubProcess, red: NodeRed, listed: tuple[dict[str, str], list[str]]
+    kind: str, hub: HubProcess, central: HubProcess, red: NodeRed, listed: tuple[dict[str, str], list[str]]
 ) -> None:
     kept, refused = listed
     red.deploy(
         [
             tab(),
-            server(hub.port),
+            *way(kind, hub, central),
             inject("in", "make"),
             function("make", MAKE, "put"),
-            enqueue("put"),
             node("caught", "catch", "wrong", scope=["put"], uncaught=False),
             function("wrong", "seen([msg.topic, msg.error.code, msg.error.message]);"),
-            worker("work", "tell", concurrency="10"),
             function("tell", TELL, "end"),
             result("end"),
         ]
@@ -134,15 +146,16 @@ LONG: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("store", ["payload", "message"])
-def test_topic_headers_tags_and_key_come_back(hub: HubProcess, red: NodeRed, store: str) -> None:
+@pytest.mark.parametrize("kind", ["enqueue", "forward"])
+def test_topic_headers_tags_and_key_come_back(
+    kind: str, hub: HubProcess, central: HubProcess, red: NodeRed, store: str
+) -> None:
     red.deploy(
         [
             tab(),
-            server(hub.port),
+            *way(kind, hub, central, store=store),
             inject("in", "make"),
             function("make", MARK, "put"),
-            enqueue("put", store=store),
-            worker("work", "tell"),
             function("tell", "seen(msg); return msg;", "end"),
             result("end"),
         ]

@@ -10,27 +10,36 @@ from typing import Final
 
 import msgspec
 
-from hubqueue.model.job import Leased
+from hubqueue.model.job import Job, Leased
 
 SEQ_DIGITS: Final = 16  # seq stays below 2^53
 
 
 class Parcel(msgspec.Struct, frozen=True, gc=False):
-    """data: MessagePack, None when there is none. Units: at_ms Unix milliseconds, when the job was made."""
+    """data: MessagePack, None when there is none; key: the group of the job.
+
+    Units: at_ms Unix milliseconds, when the job was made.
+    """
 
     id: str
     name: str
     data: bytes | None
     at_ms: int
     priority: int = 0
+    tags: tuple[str, ...] = ()
+    key: str | None = None
 
 
 def parcels(queue: str, jobs: Sequence[Leased], hub_id_of: Callable[[int], str]) -> tuple[Parcel, ...]:
     """The jobs as they go; hub_id_of says under which hub_id a seq was accepted here."""
-    return tuple(
-        Parcel(forward_id(hub_id_of(job.seq), queue, job.seq), job.name, job.data, job.created_at_ms, job.priority)
-        for job in (leased.job for leased in jobs)
-    )
+    return tuple(_parcel(forward_id(hub_id_of(leased.job.seq), queue, leased.job.seq), leased.job) for leased in jobs)
+
+
+def _parcel(id: str, job: Job) -> Parcel:
+    if job.options_blob is None:
+        return Parcel(id, job.name, job.data, job.created_at_ms, job.priority)
+    options = job.options
+    return Parcel(id, job.name, job.data, job.created_at_ms, job.priority, options.tags, options.group)
 
 
 def forward_id(hub_id: str, queue: str, seq: int) -> str:

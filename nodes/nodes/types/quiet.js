@@ -5,6 +5,8 @@
  * and never ends for a node that never says it: for those there is the result node.
  */
 
+const { errorText } = require('../../lib/outcome');
+
 const LABEL = 'hubqueue';
 
 let shared = null;
@@ -66,8 +68,7 @@ class QuietTime {
     if (job.copies > 0 || !this.jobs.delete(job.lease.token)) {
       return;
     }
-    const message = job.error && (job.error.message || String(job.error));
-    const outcome = job.error ? { kind: 'retry', error: message } : { kind: 'complete' };
+    const outcome = job.error ? { kind: 'retry', error: errorText({ error: job.error }) } : { kind: 'complete' };
     job.hub.settle(job.lease, outcome).catch(() => {}); // lost meanwhile: the hub gives it to somebody else
   }
 }

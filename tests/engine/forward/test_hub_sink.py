@@ -64,6 +64,31 @@ async def test_the_jobs_arrive_in_order_with_name_priority_and_data(kind: centra
     assert [msgspec.msgpack.decode(job.data) for job in arrived[1:]] == [{"n": 98}, {"n": 99}, {"n": 100}]
 
 
+async def test_tags_and_key_arrive_at_a_hub_and_stop_no_job(kind: central.Kind, there: LinkSettings) -> None:
+    sink = await sink_of(there)
+    full = tuple(f"t{number}" for number in range(100))
+    jobs = [
+        msgspec.structs.replace(parcel(1), tags=("a", "header:n=1"), key="pump"),
+        msgspec.structs.replace(parcel(2), tags=(*full, "queue:full")),  # as one that overflowed here
+        msgspec.structs.replace(parcel(3), tags=("queue:" + "q" * 256, "b")),
+        msgspec.structs.replace(parcel(4, priority=-1), key="pump"),  # its priority was changed here
+        parcel(5),
+    ]
+    assert await sink.write(batch(*jobs)) == [None] * 5
+    await sink.close()
+    found = {}
+    for seq in range(1, 6):
+        id = forward_id("edge", "readings", seq)
+        job = (await central.ask(there, "GetJob", id=sortable(id) if kind == "bunqueue" else id))["job"]
+        found[seq] = (tuple(job.get("tags") or ()), job.get("groupId"))
+    nothing: tuple[tuple[str, ...], None] = ((), None)
+    assert found == (
+        dict.fromkeys(range(1, 6), nothing)
+        if kind == "bunqueue"
+        else {1: (("a", "header:n=1"), "pump"), 2: (full, None), 3: (("b",), None), 4: nothing, 5: nothing}
+    )
+
+
 async def test_a_batch_that_is_sent_again_is_known(there: LinkSettings) -> None:
     sink = await sink_of(there)
     jobs = [parcel(seq) for seq in range(1, 51)]

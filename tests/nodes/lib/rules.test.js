@@ -184,7 +184,7 @@ test('msg.enqueue is an object, and its parts are what they should be', () => {
       }
     }
   }
-  for (const wrong of [{ headers: 'x' }, { headers: ['x'] }, { tags: 'urgent' }, { tags: [1] }, { priority: [] }, { priority: true }]) {
+  for (const wrong of [{ headers: 'x' }, { headers: ['x'] }, { tags: 'urgent' }, { tags: [1] }, { key: 'k'.repeat(257) }, { priority: [] }, { priority: true }]) {
     assert.throws(() => pushFields({ set: { queue: 'q' }, asked: wrong, data: 1 }), { code: 'HQ_INVALID' }, JSON.stringify(wrong));
   }
 });

@@ -1,8 +1,8 @@
 """The sink that is another hub: hubqueue or bunqueue, over TCP with TLS and a token.
 
 Each batch is one PUSHB whose ids are made of the source hub, the queue and the seq, so that sending a batch
-again is harmless (P6). Name, data and priority go along, data byte for byte; delay, attempts, back-off and the
-like stay local: the other side has rules of its own.
+again is harmless (P6). Name, data and priority go along, data byte for byte, and to a hubqueue tags and key, for they
+belong to what the job says. Delay, attempts, back-off and the like stay local: the other side has rules of its own.
 Source: docs/protocol.md, PUSHB and Hello.
 """
 
@@ -19,7 +19,7 @@ from hubqueue.errors import HubqueueError, LinkDown, ProtocolError
 from hubqueue.forward.parcel import Parcel, sortable
 from hubqueue.forward.sink import Batch
 from hubqueue.forward.verdict import Rejected, verdict
-from hubqueue.model.limits import WRITE_TIMEOUT_S, check_queue
+from hubqueue.model.limits import MAX_GROUP_PRIORITY, MAX_NAME_CHARS, MAX_TAGS, WRITE_TIMEOUT_S, check_queue
 
 FLOOR_CAPABILITY: Final = "forward-floor"
 OURS: Final = "hubqueue"
@@ -37,6 +37,8 @@ class Entry(msgspec.Struct, frozen=True, gc=False, rename="camel"):
     custom_id: str
     durable: bool
     data: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    tags: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    group_id: str | msgspec.UnsetType = msgspec.UNSET
 
 
 class Accepted(msgspec.Struct):
@@ -142,12 +144,26 @@ class HubSink:
             custom_id=parcel.id if ours else sortable(parcel.id),  # bunqueue orders a batch by the text of its ids
             durable=self._durable,
             data=msgspec.UNSET if parcel.data is None else msgspec.Raw(parcel.data),
+            tags=_tags(parcel) if ours and parcel.tags else msgspec.UNSET,
+            group_id=_key(parcel) if ours else msgspec.UNSET,
         )
 
     def _open(self) -> Session:
         if self._session is None:
             raise LinkDown(f"there is no connection to {self._link.url}")
         return self._session
+
+
+def _tags(parcel: Parcel) -> tuple[str, ...]:
+    """What the other side takes: a job must not be lost for a tag that this hub added to it."""
+    return tuple(tag for tag in parcel.tags if len(tag) <= MAX_NAME_CHARS)[:MAX_TAGS]
+
+
+def _key(parcel: Parcel) -> str | msgspec.UnsetType:
+    """Not with a priority that was given to the job later and that no new job with a key may have."""
+    if parcel.key is None or not 0 <= parcel.priority <= MAX_GROUP_PRIORITY:
+        return msgspec.UNSET
+    return parcel.key
 
 
 def _frames(parcels: tuple[Parcel, ...]) -> list[list[Parcel]]:
