@@ -57,7 +57,7 @@ def _age[Of](key: str, value: Callable[[Of], Value]) -> Description[Of]:
 
 QUEUE: Final[tuple[Description[QueueState], ...]] = (
     _count("waiting", lambda queue: queue.waiting),
-    _count("delayed", lambda queue: queue.delayed, enabled=False),
+    _count("delayed", lambda queue: queue.delayed),
     _count("active", lambda queue: queue.active, enabled=False),
     _count("dead_letters", lambda queue: queue.dead),
     Description(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -76,7 +77,11 @@ def test_hacs_finds_what_it_wants() -> None:
     assert [each.name for each in (ROOT / "custom_components").iterdir() if each.is_dir()] == ["hubqueue"]
     for name in ("issue_tracker", "name", "domain", "version", "codeowners", "documentation"):
         assert MANIFEST[name]
-    assert (HERE / "brand" / "icon.png").read_bytes().startswith(b"\x89PNG")
+    for kind, (width, height) in {"icon": (256, 256), "logo": (320, 128), "dark_logo": (320, 128)}.items():
+        for name, times in ((f"{kind}.png", 1), (f"{kind}@2x.png", 2)):
+            start = (HERE / "brand" / name).read_bytes()[:24]
+            assert start[:4] == b"\x89PNG", name
+            assert struct.unpack(">II", start[16:]) == (width * times, height * times), name
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
