@@ -75,6 +75,7 @@ class Comebacks:
     async def _try(self, job: str) -> None:
         for _ in range(TRIES):
             await asyncio.sleep(SETTLE_S)
+            await self._runs.client.up()
             try:
                 await self._runs.client.call("Promote", id=job)
             except HubError as error:  # its run has not ended yet, or it has gone; else its back-off counts

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import random
 from typing import Any
@@ -21,6 +22,7 @@ from seen import until, until_state
 from targets import failed, progress, run, two_lamps
 
 from conftest import Call
+from support.hub_process import HubProcess
 
 
 @pytest.fixture
@@ -188,6 +190,24 @@ async def test_one_that_comes_back_while_another_is_tried_is_done_at_once_too(
     lamps.go.set()
     await until_job(call, id, state="completed", attempts=1)
     assert (lamps.calls("one"), lamps.calls("two")) == (["turn_on"], ["turn_on"])
+
+
+async def test_one_that_comes_back_while_the_hub_is_away_is_done_when_the_hub_is_there(
+    hass: HomeAssistant, own: HubProcess, home: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert await hass.config_entries.async_setup(home.entry_id)
+    lamps = await two_lamps(hass, monkeypatch)
+    monkeypatch.setattr(comebacks, "SETTLE_S", 0.01)
+    client = home.runtime_data.client
+    id = await run(hass, {"entity_id": "light.two"})
+    await until_job(client.call, id, state="delayed", attempts=1)
+    own.kill()
+    await until(lambda: not client.connected, "away")
+    await lamps.be("off", "two")
+    await asyncio.sleep(10 * comebacks.SETTLE_S)
+    own.start()
+    await until(lambda: client.connected, "there")
+    await until_job(client.call, id, state="completed", attempts=1)
 
 
 async def test_calls_that_are_remembered_are_bounded(
