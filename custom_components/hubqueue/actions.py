@@ -19,6 +19,7 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.ulid import ulid_now
 
 from . import trying
+from .bounds import check_job
 from .client import HubClient
 from .const import ATTR_CONFIG_ENTRY_ID, ATTR_CREATE, ATTR_FORWARDER, ATTR_QUEUE, DOMAIN
 from .delete_queue import async_delete_queue
@@ -72,9 +73,9 @@ JOB: Final = {
     vol.Optional("data"): vol.Any(dict, list, str, int, float, bool, None),
     vol.Optional("job_id"): cv.string,
     vol.Optional("priority"): vol.All(vol.Coerce(int), vol.Range(-1_000_000, 1_000_000)),
-    vol.Optional("delay"): cv.positive_time_period,
+    vol.Optional("delay"): trying.DELAY,
     **trying.FIELDS,
-    vol.Optional("timeout"): cv.positive_time_period,
+    vol.Optional("timeout"): trying.TIMEOUT,
     vol.Optional("unique_key"): cv.string,
     vol.Optional("replace"): cv.boolean,
     vol.Optional("group"): cv.string,
@@ -88,10 +89,6 @@ def _anybody(_: Fields) -> bool:
 
 def _admins(_: Fields) -> bool:
     return True
-
-
-# What the hub would refuse is refused while it is away, too.
-LENGTHS: Final = {"name": (1, 256), "customId": (1, 1024), "uniqueKey": (1, 1024), "groupId": (1, 256)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +137,7 @@ def job_fields(given: Fields, *, forwarded: bool) -> dict[str, Any]:
             fields[key] = milliseconds(given[key])
     if given.get("replace"):
         fields["dedup"] = {"replace": True}
-    for field, (least, most) in LENGTHS.items():
-        if not least <= len(fields.get(field, "x")) <= most:
-            raise HubError("invalid", f"{field} has {len(fields[field])} characters; it may have {least} to {most}")
+    check_job(fields)
     for field in ("keep_trying", "expires"):
         if field in given and "delay" in given and given[field] <= given["delay"]:
             raise HubError("invalid", f"{field} ({given[field]}) ends before the job is due (delay {given['delay']})")

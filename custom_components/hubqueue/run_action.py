@@ -20,6 +20,7 @@ from homeassistant.util.ulid import ulid_now
 
 from . import trying
 from .actions import ENTRY, NEW_QUEUE, QUEUE, failure, kept_here
+from .bounds import check_job
 from .const import ACTIONS_QUEUE, ATTR_CONFIG_ENTRY_ID, ATTR_CREATE, ATTR_QUEUE, DOMAIN
 from .entries import async_hub_of
 from .errors import HubError
@@ -99,4 +100,5 @@ def job_fields(hass: HomeAssistant, seal: Seal, given: Mapping[str, Any], user_i
         fields |= {"uniqueKey": key, "dedup": {"replace": True}}
     if (group := given.get("group", key)) is not None:  # a newer call never runs beside the one it supersedes
         fields["groupId"] = group
+    check_job(fields)
     return fields

@@ -22,6 +22,8 @@ ENDLESS: Final = 2**31 - 1  # how the hub tells of attempts without a number
 A_DAY_OF_ATTEMPTS: Final = 300  # with `LONGEST` between them
 
 SPAN: Final = vol.All(cv.positive_time_period, vol.Range(timedelta(seconds=1), YEAR))
+DELAY: Final = vol.All(cv.positive_time_period, vol.Range(max=YEAR))
+TIMEOUT: Final = vol.All(cv.positive_time_period, vol.Range(max=DAY))
 WAIT: Final = vol.All(cv.positive_time_period, vol.Range(SHORTEST, DAY))
 FIELDS: Final[dict[Any, Any]] = {
     vol.Optional("keep_trying"): SPAN,

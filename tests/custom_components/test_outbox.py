@@ -11,6 +11,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import probatio as vol
 import pytest
 from custom_components.hubqueue import outbox_file, outbox_sender
 from custom_components.hubqueue.const import DOMAIN
@@ -295,8 +296,15 @@ async def test_what_the_caller_can_change_is_said_at_once_without_the_hub(
     assert await async_setup_component(hass, DOMAIN, {})
     await hass.async_block_till_done()
     for fields in ({"data": {"bad": float("nan")}}, {"data": {"bad": {1}}}, {"name": "x" * 257}, {"name": ""},
-                   {"job_id": "x" * 1025}, {"unique_key": "x" * 1025}, {"group": "x" * 257}):  # fmt: skip
+                   {"job_id": "x" * 1025}, {"unique_key": "x" * 1025}, {"group": "x" * 257}, {"job_id": "\ud800"},
+                   {"group": "g", "priority": -1}):  # fmt: skip
         with pytest.raises(ServiceValidationError) as refused:
             await enqueue(hass, queue="mail", **fields)
         assert refused.value.translation_key == "refused"
+    for called in ({"supersede": "x" * 1025}, {"supersede": ""}, {"group": "x" * 257}, {"group": "\0"}):
+        with pytest.raises(ServiceValidationError):
+            await enqueue(hass, "run_action", action="test.nothing", **called)
+    for long in ({"delay": {"days": 366}}, {"timeout": {"hours": 25}}):
+        with pytest.raises(vol.Invalid):
+            await enqueue(hass, queue="mail", **long)
     assert keeping_of(hass, home).outbox.waiting == 0
