@@ -17,6 +17,7 @@ from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.storage import STORAGE_DIR
 
 from .const import CONF_OUTBOX_MB, DEFAULT_OUTBOX_MB, DOMAIN, LOGGER
+from .errors import HubError
 from .feeds import Feeds
 from .keeping_repairs import KEEPINGS, KeepingRepairs
 from .listeners import Listeners
@@ -112,7 +113,9 @@ async def async_setup_keeping(hass: HomeAssistant) -> None:
 
 
 async def async_keeping(hass: HomeAssistant, entry: ConfigEntry[Any]) -> Keeping:
-    """The one of an entry, at work."""
+    """The one of an entry, at work. Errors: HubError: the entry was removed meanwhile."""
+    if hass.config_entries.async_get_entry(entry.entry_id) is None:
+        raise HubError("link_down", "The hub was removed")
     keepings = hass.data[KEEPINGS]
     if entry.entry_id not in keepings:
         keepings[entry.entry_id] = Keeping(hass, entry)

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 from custom_components.hubqueue import outbox, outbox_keeper, outbox_sender
 from custom_components.hubqueue.const import DOMAIN
-from custom_components.hubqueue.keeping import KEEPINGS, async_forget_keeping
+from custom_components.hubqueue.errors import HubError
+from custom_components.hubqueue.keeping import KEEPINGS, async_forget_keeping, async_keeping
 from custom_components.hubqueue.outbox_file import OutboxFile, Put
 from custom_components.hubqueue.repairs import async_create_fix_flow
 from homeassistant.config_entries import ConfigEntryDisabler, ConfigEntryState
@@ -306,6 +307,9 @@ async def test_an_entry_that_is_removed_takes_its_file_along(
     assert not file_of(hass, home).exists()
     assert "jobs are dropped as their hub was removed count=1" in caplog.text
     await async_forget_keeping(hass, home)  # nothing is left of it
+    with pytest.raises(HubError, match="removed"):  # an action that began before
+        await async_keeping(hass, home)
+    assert not file_of(hass, home).exists()
 
 
 async def test_home_assistant_stops_with_all_of_it_on_the_disk(
