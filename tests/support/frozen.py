@@ -13,15 +13,18 @@ from support.waiting import until_true
 
 def freeze(pids: Sequence[int]) -> None:
     """Stop them, and wait until they are: a signal takes its time."""
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
+    _tell(pids, signal.SIGSTOP)
     until_true(lambda: all(_threads_stopped(pid) for pid in pids))
 
 
 def thaw(pids: Sequence[int]) -> None:
+    _tell(pids, signal.SIGCONT)
+
+
+def _tell(pids: Sequence[int], number: signal.Signals) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):  # one of them has ended meanwhile
-            os.kill(pid, signal.SIGCONT)
+            os.kill(pid, number)
 
 
 def _threads_stopped(pid: int) -> bool:
