@@ -6,12 +6,12 @@
 
 const { Encoder, Decoder, ExtensionCodec } = require('@msgpack/msgpack');
 const { HubqueueError } = require('./errors');
+const { renamed } = require('./keys');
 const { fromWire } = require('./values');
 
 const HEADER_BYTES = 4;
 const MAX_FRAME_BYTES = 64 * 1024 * 1024;
 const MAX_DEPTH = 600; // values.js lets 500 levels of user data through
-const FORBIDDEN_KEY = '__proto__';
 const ABSENT = 0; // the extension type that means "no value"
 
 const extensions = new ExtensionCodec();
@@ -109,11 +109,7 @@ function decode(body) {
     if (!/__proto__/.test(error.message)) {
       throw error;
     }
-    const renamed = Buffer.from(body);
-    for (let at = renamed.indexOf(FORBIDDEN_KEY); at >= 0; at = renamed.indexOf(FORBIDDEN_KEY, at)) {
-      renamed.write('__prot0__', at, 'latin1');
-    }
-    return decoder.decode(renamed);
+    return decoder.decode(renamed(body));
   }
 }
 

@@ -141,6 +141,18 @@ test('the key __proto__ neither changes prototypes nor breaks the reader', () =>
   assert.deepEqual(found.value, { __prot0__: { bad: 1 }, a: 2 });
 });
 
+test('only keys are renamed, whatever the value holds', () => {
+  const random = chance(5);
+  for (let round = 0; round < 300; round += 1) {
+    const { source, back } = generated(random, { bad: false });
+    const value = JSON.parse('{"__proto__": {"__proto__": 1}, "text": "about __proto__", "same": "__proto__"}');
+    const more = { bytes: Buffer.from('\xa9__proto__', 'latin1'), list: [...Buffer.from('__proto__')], long: 'x'.repeat(round % 50 === 0 ? 70_000 : 300), wide: Array(20).fill(Buffer.alloc(300)), back };
+    const found = new FrameReader().feed(encodeFrame([more, value, { __prot0: 1, more }]));
+    const plain = { __prot0__: { __prot0__: 1 }, text: 'about __proto__', same: '__proto__' };
+    assert.deepStrictEqual(found, [[around(more), plain, { __prot0: 1, more: around(more) }]], source);
+  }
+});
+
 test('frames are found whole, byte by byte and many at once', () => {
   const bytes = Buffer.concat([encodeFrame({ n: 1 }), encodeFrame({ n: 'x'.repeat(70_000) }), encodeFrame({ n: 3 })]);
   const whole = new FrameReader().feed(bytes);
