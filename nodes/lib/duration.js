@@ -2,11 +2,9 @@
 /** Durations as people write them: 500ms, 30s, 5m, 2h, 1d. */
 
 const { types } = require('node:util');
+const { parseDuration } = require('../resources/rules');
 const { HubqueueError } = require('./errors');
 const { wordsOf } = require('./values');
-
-const UNITS_MS = { ms: 1, s: 1000, m: 60_000, min: 60_000, h: 3_600_000, d: 86_400_000 };
-const FORM = /^\s*(\d+(?:\.\d+)?)\s*(ms|s|min|m|h|d)?\s*$/;
 
 /**
  * Milliseconds, or undefined for nothing. In dialogs a bare number is seconds (bare: 's'); in messages a number is
@@ -17,13 +15,13 @@ function toMs(value, what, { bare = null } = {}) {
     return undefined;
   }
   if (typeof value === 'number' && Number.isFinite(value) && value >= 0) {
-    return bare === null ? value : value * UNITS_MS[bare];
+    return bare === null ? value : value * parseDuration(1, bare);
   }
-  const [, amount, unit = bare] = (typeof value === 'string' && FORM.exec(value)) || [];
-  if (amount === undefined || unit === null) {
+  const ms = typeof value === 'string' ? parseDuration(value, bare) : undefined;
+  if (ms === undefined) {
     throw new HubqueueError('HQ_INVALID', `${what} is no duration: ${wordsOf(value)}`, { hint: 'write 500ms, 30s, 5m, 2h or 1d' });
   }
-  return Math.round(Number(amount) * UNITS_MS[unit]);
+  return ms;
 }
 
 /** A moment as Unix milliseconds: a number, a Date or a text that Date reads. Errors: HQ_INVALID. */

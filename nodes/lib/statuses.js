@@ -17,6 +17,7 @@ function statuses(t) {
   const word = (key, values) => (values === undefined ? `hubqueue.status.${key}` : t(`hubqueue.status.${key}`, values));
   return {
     unconfigured: () => ring('red', word('unconfigured')),
+    wrong: (field) => ring('red', word('wrong', { field })),
     link: ({ state, trouble }) => {
       if (trouble?.code === 'HQ_NOT_AUTHENTICATED') {
         return ring('red', word('refused'));

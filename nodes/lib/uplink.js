@@ -13,7 +13,8 @@ function forwarderOf({ queue, to, target, token, rate }) {
 
 function withPort(to) {
   const address = /:\/\//.test(to) ? to : `tcp://${to}`;
-  return /:\d+$/.test(address) ? address : `${address.replace(/\/$/, '')}:${DEFAULT_PORT}`;
+  const bare = address.replace(/\/$/, '');
+  return /:\d+$/.test(bare) ? bare : `${bare}:${DEFAULT_PORT}`;
 }
 
 /** Whether the hub's forwarder is the one that is wanted; its token cannot be seen. */

@@ -2,19 +2,40 @@
 (function () {
   'use strict';
 
-  const DURATION = /^\s*(\d+(\.\d+)?\s*(ms|s|min|m|h|d)?)?\s*$/;
   const text = (key, values) => RED._(`@hubqueue/node-red-hubqueue/hubqueue:hubqueue.${key}`, values);
 
-  /** Turns an input and its hidden type field into a typed one that keeps its label for screen readers. */
-  function typed(name, types, fallback) {
+  /**
+   * Turns an input and its hidden type field into a typed one that keeps its label for screen readers. A typed input
+   * judges its value by itself too: a text by the rule of the field. complete: offers texts while one types.
+   */
+  function typed(name, types, { fallback, complete } = {}) {
+    const { FIELDS, meaning } = window.hubqueueFields();
+    const node = RED.editor.getEditStack().slice(-1)[0];
+    const field = FIELDS[node.type][name];
+    const words = {
+      value: 'str',
+      label: 'string',
+      icon: 'red/images/typedInput/az.svg',
+      validate: (value) => verdict(() => meaning({ ...field, type: undefined }, value, { others: (other) => present(node, other), variables: true })),
+      ...(complete ? { autoComplete: complete } : {}),
+    };
     const input = $(`#node-input-${name}`);
-    input.attr('aria-labelledby', `hubqueue-label-${name}`).css('width', '70%'); // as wide as the plain ones
-    input.typedInput({ default: fallback || types[0], types, typeField: `#node-input-${name}Type` });
+    const label = `hubqueue-label-${name}`;
+    input.attr('aria-labelledby', label).css('width', '70%'); // as wide as the plain ones
+    const typeField = $(`#node-input-${name}Type`);
+    input.typedInput({ default: fallback || types[0], types: types.map((type) => (type === 'str' ? words : type)), ...(typeField.length ? { typeField } : {}) });
+    input.next('.red-ui-typedInput-container').find('input').attr('aria-labelledby', label); // Node-RED 4.1 forgets it
     return input;
   }
 
+  /** The expression that an enqueue node stores: looked at only while it is what is stored. */
+  function expression() {
+    const input = typed('expression', ['jsonata']);
+    $('#node-input-store').on('change', () => input.trigger('change'));
+  }
+
   /** The queues of the chosen server, offered while a queue name is typed. */
-  function queueNames(name, types, fallback) {
+  function queueNames(name, types) {
     let known = [];
     let loading = $.when();
     const load = () => {
@@ -31,21 +52,50 @@
         done(known.filter((queue) => queue.toLowerCase().includes(wanted)).map((queue) => ({ value: queue, label: queue })));
       });
     };
-    const queue = { value: 'str', label: 'string', icon: 'red/images/typedInput/az.svg', autoComplete: complete };
-    const input = typed(name, types.map((type) => (type === 'str' ? queue : type)), fallback || 'str');
+    const input = typed(name, types, { fallback: 'str', complete });
     $('#node-input-server').on('change', load);
     load();
     return input;
   }
 
-  /** true, or what is wrong with a duration. */
-  function duration(value) {
-    return DURATION.test(value || '') || text('errors.duration');
+  /** The fields of a type with their labels, and the rules of fields.js as validators. */
+  function checked(type, defaults) {
+    const { FIELDS, meaning } = window.hubqueueFields();
+    for (const [name, field] of Object.entries(FIELDS[type])) {
+      // Node-RED takes a text for a reason, and not for "valid", only from a function with two parameters.
+      const validate = function (value, options) {
+        const said = verdict(() => meaning(field, value, { others: (other) => present(this, other), parse, variables: true }));
+        return said !== true && options?.label ? `${options.label}: ${said}` : said;
+      };
+      Object.assign(defaults[name], { label: text(`label.${field.label}`), validate });
+    }
+    return defaults;
   }
 
-  /** true, or what is wrong with a whole number from `least` on; blank is fine. */
-  function whole(least) {
-    return (value) => value === '' || value === undefined || (/^-?\d+$/.test(value) && Number(value) >= least) || text('errors.whole', { least });
+  /** true, or why a value is refused. */
+  function verdict(judge) {
+    try {
+      judge();
+      return true;
+    } catch (refusal) {
+      return text(`errors.${refusal.key}`, refusal.values);
+    }
+  }
+
+  /** What another field of a node says: in its dialog, if that is open, else in the node. */
+  function present(node, name) {
+    const open = RED.editor.getEditStack().slice(-1)[0];
+    const shown = open && open.id === node.id ? $(`#node-input-${name}`).val() : undefined;
+    return shown ?? node[name];
+  }
+
+  const parse = { jsonata: (source) => accepted(source, 'jsonata'), property: (path) => accepted(path, 'msg') };
+
+  function accepted(value, type) {
+    const said = RED.utils.validateTypedProperty(value, type, {});
+    if (said !== true) {
+      throw new Error(said);
+    }
   }
 
   /** Shows rows only while a select has one of these values. */
@@ -82,5 +132,5 @@
     });
   }
 
-  window.hubqueueNodes = { text, typed, queueNames, duration, whole, showWhen, testButton };
+  window.hubqueueNodes = { text, typed, expression, queueNames, checked, showWhen, testButton };
 })();

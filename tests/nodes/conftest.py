@@ -6,8 +6,10 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
 from hubqueue import Client
+from support.browser import ARGUMENTS, CHROMIUM
 from support.hub_process import HubProcess
 from support.node_red import NodeRed
 from support.ports import free_port
@@ -48,3 +50,12 @@ async def client(hub: HubProcess) -> AsyncIterator[Client]:
     """A client of the hub, to look from outside."""
     async with Client(hub.url) as connected:
         yield connected
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A real Chromium."""
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS)
+        yield started
+        started.close()

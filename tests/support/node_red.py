@@ -93,7 +93,9 @@ def _npm(folder: Path, *arguments: str) -> None:
 class NodeRed:
     """`with NodeRed(folder) as red:` runs until the end of the block."""
 
-    def __init__(self, folder: Path, *, environ: dict[str, str] | None = None) -> None:
+    def __init__(self, folder: Path, *, environ: dict[str, str] | None = None, package: str = "node-red") -> None:
+        """package: node-red, the newest, or node-red-4."""
+        self.package = package
         self.folder = folder / "node-red"
         self.port = free_port()
         self.environ = environ or {}
@@ -116,7 +118,7 @@ class NodeRed:
     def start(self) -> Self:
         """Start, and return once it answers."""
         node = self._tools / "node_modules" / ".bin" / "node"
-        red = self._tools / "node_modules" / "node-red" / "red.js"
+        red = self._tools / "node_modules" / self.package / "red.js"
         with self._log.open("ab") as log:
             before = log.tell()
             self._process = subprocess.Popen(

@@ -1,10 +1,10 @@
 'use strict';
 /** What the dialogs ask the runtime: is the hub there, which queues has it; and the button of the worker node. */
 
-const { toMs } = require('../../lib/duration');
 const { hostsOf } = require('../../lib/hosts');
 const { Link } = require('../../lib/link');
 const { tlsOptions } = require('./server');
+const { filledIn, settingsOf } = require('./settings');
 
 const UNCHANGED = '__PWRD__'; // what the editor shows of a stored password
 const TEST_MS = 8000;
@@ -13,16 +13,18 @@ module.exports = function register(RED) {
   const allowed = (permission) => RED.auth.needsPermission(permission);
 
   RED.httpAdmin.post('/hubqueue/test', allowed('hubqueue.write'), async (request, response) => {
-    const { id, host, port, tls, token, connectTimeout } = request.body || {};
+    const { id, tls, token, ...written } = request.body || {};
     const known = RED.nodes.getCredentials(id) || {};
     const began = Date.now();
     try {
+      const filled = Object.fromEntries(Object.entries(written).map(([name, value]) => [name, filledIn(RED, id, value)]));
+      const { host, port, connectTimeout } = settingsOf(RED, null, filled, 'hubqueue-server');
       const link = new Link({
         hosts: () => hostsOf(host),
-        port: Number(port) || undefined,
+        port,
         tlsOptions: tlsOptions(RED, tls),
-        token: token === UNCHANGED ? known.token : token,
-        connectMs: Math.min(TEST_MS, toMs(connectTimeout, 'connect timeout', { bare: 's' }) ?? TEST_MS),
+        token: filledIn(RED, id, token === UNCHANGED ? known.token : token),
+        connectMs: Math.min(TEST_MS, connectTimeout),
       });
       const hello = await firstWord(link);
       response.json({ ok: true, host: link.host, hubId: hello.hubId, version: hello.version, ms: Date.now() - began });

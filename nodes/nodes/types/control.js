@@ -3,28 +3,27 @@
 
 const { act } = require('../../lib/actions');
 const { askedOf } = require('../../lib/pushing');
-const { statuses, Lamp } = require('../../lib/statuses');
+const { Lamp } = require('../../lib/statuses');
 const { isMap, toWire } = require('../../lib/values');
-const { plain, read, InOrder } = require('./fields');
+const { read, InOrder } = require('./fields');
+const { configured } = require('./settings');
 
 module.exports = function register(RED) {
   function HubqueueControl(config) {
     RED.nodes.createNode(this, config);
     const node = this;
-    const show = statuses(RED._);
-    const server = RED.nodes.getNode(config.server);
-    if (!server) {
-      node.status(show.unconfigured());
+    const found = configured(RED, node, config);
+    if (!found) {
       return;
     }
-    const { hub } = server;
+    const { hub, server, set, show } = found;
     const lamp = new Lamp(node);
     const order = new InOrder(); // "purge, then list" has to stay in this order
     const ask = (cmd, fields) => hub.ask(cmd, fields);
     const refresh = () => lamp.show(hub.up ? {} : show.offline());
 
     const run = async (msg) => {
-      const action = plain(config.action) ?? msg.action;
+      const action = set.action ?? msg.action;
       const queue = (await read(RED, node, msg, config.queue, config.queueType)) ?? askedOf(msg).queue;
       const given = toWire(msg.payload);
       const args = { ...(isMap(given) ? given : {}), ...(queue === undefined ? {} : { queue }) };
@@ -42,7 +41,7 @@ module.exports = function register(RED) {
     refresh();
 
     node.on('input', (msg, send, done) => {
-      const action = plain(config.action) ?? msg.action;
+      const action = set.action ?? msg.action;
       order.run(() => run(msg)).then(
         (payload) => {
           lamp.show(show.done(String(action)));

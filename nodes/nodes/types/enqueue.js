@@ -1,23 +1,21 @@
 'use strict';
 /** hubqueue-enqueue: stores a message as a job. It is done when the hub has the job on its disk. */
 
-const { toMs } = require('../../lib/duration');
 const { askedOf, pushFields, receipt } = require('../../lib/pushing');
-const { statuses, Lamp } = require('../../lib/statuses');
+const { Lamp } = require('../../lib/statuses');
 const { messageToWire, toWire } = require('../../lib/values');
-const { plain, read, valueOf, InOrder } = require('./fields');
+const { read, valueOf, InOrder } = require('./fields');
+const { configured } = require('./settings');
 
 module.exports = function register(RED) {
   function HubqueueEnqueue(config) {
     RED.nodes.createNode(this, config);
     const node = this;
-    const show = statuses(RED._);
-    const server = RED.nodes.getNode(config.server);
-    if (!server) {
-      node.status(show.unconfigured());
+    const found = configured(RED, node, config);
+    if (!found) {
       return;
     }
-    const { hub } = server;
+    const { hub, server, set, show } = found;
     const lamp = new Lamp(node);
     const order = new InOrder();
     let stored = 0;
@@ -35,10 +33,10 @@ module.exports = function register(RED) {
     };
 
     const dataOf = async (msg) => {
-      if (config.store === 'message') {
+      if (set.store === 'message') {
         return messageToWire(msg);
       }
-      if (config.store === 'jsonata') {
+      if (set.store === 'jsonata') {
         const { found } = await valueOf(RED, node, msg, config.expression, 'jsonata');
         return toWire(found, 'the result of the expression');
       }
@@ -48,19 +46,13 @@ module.exports = function register(RED) {
     const prepare = async (msg) => {
       const asked = askedOf(msg);
       const data = await dataOf(msg);
-      const set = {
+      const own = {
+        ...set,
         queue: await read(RED, node, msg, config.queue, config.queueType),
         key: await read(RED, node, msg, config.key, config.keyType),
-        priority: plain(config.priority),
-        delay: toMs(config.delay, 'delay', { bare: 's' }),
-        maxAttempts: plain(config.maxAttempts),
-        backoff: toMs(config.backoff, 'back-off', { bare: 's' }),
-        ttl: toMs(config.ttl, 'expiry', { bare: 's' }),
-        keepTrying: toMs(config.keepTrying, 'keep trying', { bare: 's' }),
-        dedupe: plain(config.dedupe),
         parent: config.parent === true,
       };
-      return pushFields({ set, asked, data, topic: msg.topic, whole: config.store === 'message', job: msg.job });
+      return pushFields({ set: own, asked, data, topic: msg.topic, whole: set.store === 'message', job: msg.job });
     };
 
     const store = async (msg) => {

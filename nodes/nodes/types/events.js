@@ -1,31 +1,28 @@
 'use strict';
 /** hubqueue-events: what happens in queues, as it happens, or their figures every few seconds. Best effort: no replay. */
 
-const { toMs } = require('../../lib/duration');
 const { crossings, eventMessage, kindOf, levelsOf } = require('../../lib/kinds');
-const { statuses, Lamp } = require('../../lib/statuses');
+const { Lamp } = require('../../lib/statuses');
 const { patternOf } = require('../../lib/consumer');
+const { configured } = require('./settings');
 
 const SETTLE_MS = 500; // after an event, before the figures are read for empty and threshold
-const LEAST_INTERVAL_MS = 1000;
 
 module.exports = function register(RED) {
   function HubqueueEvents(config) {
     RED.nodes.createNode(this, config);
     const node = this;
-    const show = statuses(RED._);
-    const server = RED.nodes.getNode(config.server);
-    if (!server) {
-      node.status(show.unconfigured());
+    const found = configured(RED, node, config);
+    if (!found) {
       return;
     }
-    const { hub } = server;
+    const { hub, server, set, show } = found;
     const lamp = new Lamp(node);
-    const queue = String(RED.util.evaluateNodeProperty(config.queue || '*', config.queueType || 'str', node, {}) || '*').trim();
+    const { queue } = set;
     const single = !queue.includes('*');
     const pattern = patternOf(queue);
     const mine = (name) => (single ? name === queue : pattern.test(name) && (!name.startsWith('_') || queue.startsWith('_')));
-    const mode = config.mode === 'stats' ? statsMode : eventsMode;
+    const mode = set.mode === 'stats' ? statsMode : eventsMode;
 
     /** The figures of the queues that are meant. */
     const levels = async () => {
@@ -49,7 +46,7 @@ module.exports = function register(RED) {
         running.refresh();
       }
     };
-    const running = mode({ config, hub, server, show, lamp, queue: single ? queue : '*', mine, levels, emit, trouble });
+    const running = mode({ config, set, hub, server, show, lamp, queue: single ? queue : '*', mine, levels, emit, trouble });
     hub.on('state', refresh);
     server.register(node);
     refresh();
@@ -66,10 +63,10 @@ module.exports = function register(RED) {
   RED.nodes.registerType('hubqueue-events', HubqueueEvents);
 };
 
-function eventsMode({ config, hub, server, show, lamp, queue, mine, levels, emit, trouble }) {
-  const wanted = new Set(config.kinds || []);
+function eventsMode({ set, hub, server, show, lamp, queue, mine, levels, emit, trouble }) {
+  const wanted = new Set(set.kinds);
   const all = wanted.size === 0;
-  const threshold = Number(config.threshold) || 0;
+  const { threshold } = set;
   const watches = all || wanted.has('empty') || wanted.has('threshold');
   const before = new Map();
   let seq = 0;
@@ -137,8 +134,7 @@ function eventsMode({ config, hub, server, show, lamp, queue, mine, levels, emit
   };
 }
 
-function statsMode({ config, hub, show, lamp, queue, levels, emit, trouble }) {
-  const every = Math.max(LEAST_INTERVAL_MS, toMs(config.interval, 'interval', { bare: 's' }) ?? 10_000);
+function statsMode({ config, set, hub, show, lamp, queue, levels, emit, trouble }) {
   let last = '';
   const look = async () => {
     if (!hub.up) {
@@ -158,7 +154,7 @@ function statsMode({ config, hub, show, lamp, queue, levels, emit, trouble }) {
       }
     }
   };
-  const timer = setInterval(look, every);
+  const timer = setInterval(look, set.interval);
   timer.unref();
   hub.on('state', look);
   hub.on('flowing', look);

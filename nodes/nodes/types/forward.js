@@ -4,13 +4,13 @@
  * Output 1: it is stored. Output 2, later and as a new message: what became of it.
  */
 
-const { toMs } = require('../../lib/duration');
 const { HubqueueError } = require('../../lib/errors');
 const { askedOf, pushFields, receipt, defined } = require('../../lib/pushing');
-const { statuses, Lamp } = require('../../lib/statuses');
+const { Lamp } = require('../../lib/statuses');
 const { endOf, forwarderOf, isLike } = require('../../lib/uplink');
 const { messageToWire, toWire } = require('../../lib/values');
 const { read, InOrder } = require('./fields');
+const { configured } = require('./settings');
 
 const LOOK_MS = 5000; // how often the hub is asked how the link is
 const REMEMBERED = 10_000; // messages whose headers and time are known when their outcome comes
@@ -19,18 +19,16 @@ module.exports = function register(RED) {
   function HubqueueForward(config) {
     RED.nodes.createNode(this, config);
     const node = this;
-    const show = statuses(RED._);
-    const server = RED.nodes.getNode(config.server);
-    if (!server || !config.to) {
-      node.status(show.unconfigured());
+    const found = configured(RED, node, config);
+    if (!found) {
       return;
     }
-    const { hub } = server;
+    const { hub, server, set, show } = found;
     const lamp = new Lamp(node);
     const order = new InOrder();
-    const queue = config.queue || `forward-${node.id}`;
-    const wanted = forwarderOf({ queue, to: config.to, target: config.target, token: node.credentials?.token, rate: Number(config.rate) || 0 });
-    const limit = Number(config.limit) || 0;
+    const { limit } = set;
+    const queue = set.queue || `forward-${node.id}`;
+    const wanted = forwarderOf({ queue, to: set.to, target: set.target, token: node.credentials?.token, rate: set.rate });
     const sent = new Map(); // by id: { at, headers }
     const dropped = new Set();
     let seen = null; // the forwarder as the hub last showed it
@@ -74,16 +72,11 @@ module.exports = function register(RED) {
 
     const prepare = async (msg) => {
       const asked = askedOf(msg);
-      const whole = config.store === 'message';
+      const whole = set.store === 'message';
       const data = whole ? messageToWire(msg) : toWire(msg.payload);
-      const set = {
-        queue,
-        key: undefined,
-        ttl: toMs(config.ttl, 'expiry', { bare: 's' }),
-        dedupe: 'none',
-      };
       const key = await read(RED, node, msg, config.key, config.keyType);
-      const fields = pushFields({ set: { ...set, dedupe: key ? { mode: 'replace', key } : undefined }, asked, data, topic: msg.topic, whole });
+      const dedupe = key ? { mode: 'replace', key } : undefined;
+      const fields = pushFields({ set: { queue, ttl: set.ttl, dedupe }, asked, data, topic: msg.topic, whole });
       return { ...fields, removeOnComplete: true };
     };
 
@@ -96,7 +89,7 @@ module.exports = function register(RED) {
       if (over <= 0) {
         return;
       }
-      if (config.whenFull !== 'drop') {
+      if (set.whenFull !== 'drop') {
         throw new HubqueueError('HQ_QUEUE_FULL', `${limit} messages wait to be forwarded already`);
       }
       const { jobs } = await hub.ask('GetJobs', { queue, state: ['waiting', 'prioritized', 'delayed'], limit: over });

@@ -7,6 +7,7 @@ const { STATES } = require('../../lib/settlement');
 const { statuses, Lamp } = require('../../lib/statuses');
 const { toWire, wordsOf } = require('../../lib/values');
 const { plain, read, valueOf, InOrder } = require('./fields');
+const { settings } = require('./settings');
 
 module.exports = function register(RED) {
   function HubqueueResult(config) {
@@ -15,7 +16,11 @@ module.exports = function register(RED) {
     const show = statuses(RED._);
     const lamp = new Lamp(node);
     const order = new InOrder();
-    const rule = config.outcome || 'complete';
+    const set = settings(RED, node, config);
+    if (!set) {
+      return;
+    }
+    const rule = set.outcome;
 
     const outcome = async (msg) => {
       const error = plain(await read(RED, node, msg, config.error, config.errorType || 'str'));

@@ -4,9 +4,9 @@
  * so it waits itself. `users` is read by the runtime: errors of this node reach the Catch nodes of its users.
  */
 
-const { toMs } = require('../../lib/duration');
 const { hostsOf } = require('../../lib/hosts');
 const { Hub } = require('../../lib/hub');
+const { settingsOf } = require('./settings');
 
 const CLOSE_MS = 3000; // for the users to close; Node-RED allows 15 s for all
 const MEGABYTE = 1024 * 1024;
@@ -20,15 +20,22 @@ module.exports = function register(RED) {
     node.users = {};
     node.flowing = false; // messages to nodes that do not exist yet would vanish
     node.stopping = null; // the deploy that is under way
+    let set;
+    try {
+      set = settingsOf(RED, node, config);
+    } catch (error) {
+      node.wrong = error; // its users say so; messages that wait keep waiting until it is put right
+      return;
+    }
     const bound = Number(RED.settings.nodeMessageBufferMaxLength) || Infinity;
     const hub = new Hub({
-      hosts: () => hostsOf(config.host),
-      port: Number(config.port) || undefined,
+      hosts: () => hostsOf(set.host),
+      port: set.port,
       tlsOptions: tlsOptions(RED, config.tls),
       token: node.credentials?.token,
-      connectMs: toMs(config.connectTimeout, 'connect timeout', { bare: 's' }),
-      maxMessages: Math.min(bound, Number(config.bufferMessages) || 1000),
-      maxBytes: (Number(config.bufferMegabytes) || 8) * MEGABYTE,
+      connectMs: set.connectTimeout,
+      maxMessages: Math.min(bound, set.bufferMessages),
+      maxBytes: set.bufferMegabytes * MEGABYTE,
     });
     node.hub = hub;
     node.clientName = config.clientName || '';
@@ -43,7 +50,7 @@ module.exports = function register(RED) {
         told = 'up';
       } else if (trouble && !hub.closing && told !== trouble.message) {
         told = trouble.message;
-        node.warn(RED._('hubqueue.errors.link', { host: hub.link.host || config.host || '', port: hub.link.port, message: trouble.message }));
+        node.warn(RED._('hubqueue.errors.link', { host: hub.link.host || set.host || '', port: hub.link.port, message: trouble.message }));
       }
     });
 

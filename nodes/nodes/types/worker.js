@@ -4,10 +4,10 @@
  * Leases belong to the server node under this node's id: after a deploy of modified nodes they are found again.
  */
 
-const { toMs } = require('../../lib/duration');
 const { jobMessage } = require('../../lib/jobs');
-const { statuses, Lamp } = require('../../lib/statuses');
+const { Lamp } = require('../../lib/statuses');
 const { quietTime } = require('./quiet');
+const { configured } = require('./settings');
 
 const TIMEOUT_SHOWN_MS = 5000;
 
@@ -15,17 +15,13 @@ module.exports = function register(RED) {
   function HubqueueWorker(config) {
     RED.nodes.createNode(this, config);
     const node = this;
-    const show = statuses(RED._);
-    const server = RED.nodes.getNode(config.server);
-    if (!server) {
-      node.status(show.unconfigured());
+    const found = configured(RED, node, config);
+    if (!found) {
       return;
     }
-    const { hub } = server;
+    const { hub, server, set, show } = found;
     const lamp = new Lamp(node);
-    const timeoutMs = toMs(config.timeout, 'job timeout', { bare: 's' }) ?? 300_000;
-    const concurrency = Math.max(1, Math.floor(Number(config.concurrency) || 1));
-    const settle = config.settle || 'result';
+    const { concurrency, perKey, settle, timeout: timeoutMs } = set;
     const wired = node.wires.some((port) => port.length > 0);
     let paused = config.paused === true;
     let trouble = null;
@@ -82,9 +78,9 @@ module.exports = function register(RED) {
     const consumer = hub.consume({
       worker: node.id,
       name: config.name || server.clientName || RED._('hubqueue.worker.unnamed'),
-      queues: queuesOf(RED, node, config),
+      queues: set.queue,
       concurrency,
-      perKey: Math.floor(Number(config.perKey) || 0),
+      perKey,
       deliver: (job, token) => emit(job, token).catch((error) => node.warn(error.message)),
       trouble: (error) => {
         if (error && error.message !== trouble?.message) {
@@ -137,12 +133,3 @@ module.exports = function register(RED) {
 
   RED.nodes.registerType('hubqueue-worker', HubqueueWorker);
 };
-
-function queuesOf(RED, node, config) {
-  const named = RED.util.evaluateNodeProperty(config.queue || '', config.queueType || 'str', node, {});
-  const queues = String(named ?? '').split(',').map((name) => name.trim()).filter(Boolean);
-  if (queues.length === 0) {
-    node.error(RED._('hubqueue.errors.noQueue'));
-  }
-  return queues;
-}

@@ -1,0 +1,135 @@
+/*
+ * The rule of every field of every dialog that cannot hold just anything; what is not named here is a free text or a box
+ * to tick. The editor loads this as a script, the runtime as a module. `standard` is what a blank field means.
+ */
+(function (place) {
+  'use strict';
+
+  const fieldsBy = (rules) => {
+    const { Refusal, duration, whole, number, choice, choices } = rules;
+
+    const YEAR = '365d';
+    const TIMER = '24d'; // the longest that a timer of JavaScript can wait: one that is set to more fires at once
+    const KINDS = [
+      ...['stored', 'started', 'progress', 'completed', 'retry', 'dead', 'stalled', 'removed', 'expired', 'duplicate', 'evicted'],
+      ...['paused', 'resumed', 'forwarded', 'rejected', 'link', 'empty', 'threshold'],
+    ];
+    const ACTIONS = [
+      ...['stats', 'queues', 'list', 'get', 'dead', 'pause', 'resume', 'cancel', 'retry', 'retryDead', 'promote', 'purge'],
+      ...['setConcurrency', 'setRate', 'pauseWorker', 'resumeWorker'],
+    ];
+
+    /** By type and field. label: its text in locales/; type: the field that holds its type, types: which of
+     * them; only: when it matters. */
+    const FIELDS = {
+      'hubqueue-server': {
+        host: { label: 'host', rule: rules.host },
+        port: { label: 'port', rule: whole(1, rules.MAX_PORT), standard: 6789 },
+        connectTimeout: { label: 'connectTimeout', rule: duration('1ms', '1d'), standard: 10_000 },
+        bufferMessages: { label: 'bufferMessages', rule: whole(1), standard: 1000 },
+        bufferMegabytes: { label: 'bufferMegabytes', rule: whole(1), standard: 8 },
+      },
+      'hubqueue-enqueue': {
+        queue: { label: 'queue', type: 'queueType', rule: rules.queue },
+        store: { label: 'store', rule: choice('payload', 'message', 'jsonata'), standard: 'payload' },
+        expression: { label: 'expression', fixed: 'jsonata', needed: true, only: ['store', 'jsonata'] },
+        key: { label: 'key', type: 'keyType' },
+        priority: { label: 'priority', rule: whole(-1_000_000, 1_000_000) },
+        delay: { label: 'delay', rule: duration('0s', YEAR) },
+        maxAttempts: { label: 'maxAttempts', rule: whole(1, 1000) },
+        backoff: { label: 'backoff', rule: duration('0s', '1d') },
+        keepTrying: { label: 'keepTrying', rule: duration('1ms', YEAR) },
+        ttl: { label: 'ttl', rule: duration('0s', YEAR) },
+        dedupe: { label: 'dedupe', rule: choice('none', 'waiting', 'replace') },
+      },
+      'hubqueue-worker': {
+        queue: { label: 'queues', type: 'queueType', types: ['str', 'env'], rule: rules.patterns, needed: true },
+        concurrency: { label: 'concurrency', rule: whole(1), standard: 1 },
+        perKey: { label: 'perKey', rule: whole(0), standard: 0 },
+        timeout: { label: 'timeout', rule: duration('0s', TIMER), standard: 300_000 },
+        settle: { label: 'settle', rule: choice('result', 'receipt', 'quiet'), standard: 'result' },
+      },
+      'hubqueue-result': {
+        outcome: { label: 'outcome', rule: choice('message', 'complete', 'retry', 'dead', 'release', 'progress'), standard: 'complete' },
+        result: { label: 'result', type: 'resultType' },
+        error: { label: 'error', type: 'errorType' },
+        delay: { label: 'retryDelay', type: 'delayType', rule: duration('0s', YEAR) },
+        progress: { label: 'progress', type: 'progressType' },
+      },
+      'hubqueue-forward': {
+        to: { label: 'to', rule: rules.address, needed: true },
+        target: { label: 'target', rule: rules.queue },
+        queue: { label: 'buffer', rule: rules.queue },
+        store: { label: 'store', rule: choice('payload', 'message'), standard: 'payload' },
+        key: { label: 'newestOf', type: 'keyType' },
+        rate: { label: 'rate', rule: number(0.001, 1_000_000) },
+        ttl: { label: 'ttl', rule: duration('0s', YEAR) },
+        limit: { label: 'limit', rule: whole(1) },
+        whenFull: { label: 'whenFull', rule: choice('refuse', 'drop'), standard: 'refuse' },
+      },
+      'hubqueue-control': {
+        action: { label: 'action', rule: choice(...ACTIONS) },
+        queue: { label: 'queue', type: 'queueType', rule: rules.queue },
+      },
+      'hubqueue-events': {
+        queue: { label: 'queueFilter', type: 'queueType', types: ['str', 'env'], rule: rules.pattern, standard: '*' },
+        mode: { label: 'mode', rule: choice('events', 'stats'), standard: 'events' },
+        kinds: { label: 'kinds', rule: choices(...KINDS), standard: [] },
+        threshold: { label: 'threshold', rule: whole(0), standard: 0 },
+        interval: { label: 'interval', rule: duration('1s', TIMER), standard: 10_000 },
+      },
+    };
+
+    const ENVIRONMENT = /^\$(?:\{(\S+)\}|\((\S+)\))$/; // as Node-RED replaces it when the node is made
+
+    /** The name of the environment variable that is all of a value; undefined for any other value. */
+    function variableOf(value) {
+      const [, braced, round] = (typeof value === 'string' && ENVIRONMENT.exec(value)) || [];
+      return braced || round;
+    }
+
+    const isBlank = (value) => value === undefined || value === null || (typeof value === 'string' && value.trim() === '');
+
+    /**
+     * What the value of a field means; a typed one that is no text is given as it is. others(name): the value of another
+     * field. parse: see rules.typed. variables: whether an environment variable may still stand here, as in the dialog.
+     * Errors: Refusal.
+     */
+    function meaning(field, value, { others, parse, variables }) {
+      const type = field.fixed || (field.type && others(field.type)) || 'str';
+      const [switched, wanted] = field.only || [];
+      if (type === 'none' || (switched && others(switched) !== wanted)) {
+        return undefined;
+      }
+      if (field.types && !field.types.includes(type)) {
+        throw new Refusal('choice', { known: field.types.join(', ') });
+      }
+      if (isBlank(value)) {
+        if (field.needed) {
+          throw new Refusal('needed');
+        }
+        return field.standard;
+      }
+      if (variableOf(value) !== undefined && type !== 'jsonata') {
+        if (!variables) {
+          throw new Refusal('variable', { name: variableOf(value) });
+        }
+        return undefined;
+      }
+      if (type !== 'str') {
+        return rules.typed(type, value, parse);
+      }
+      return field.rule ? field.rule(value) : value;
+    }
+
+    return { FIELDS, meaning, variableOf };
+  };
+
+  place(fieldsBy);
+})((fieldsBy) => {
+  if (typeof module === 'object') {
+    module.exports = fieldsBy(require('./rules'));
+  } else {
+    window.hubqueueFields = () => fieldsBy(window.hubqueueRules); // the scripts of a page come in any order
+  }
+});
