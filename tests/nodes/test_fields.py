@@ -200,40 +200,39 @@ ODD: Final = (
 def test_the_runtime_refuses_what_the_editor_refuses_with_the_same_words(
     the_hub: HubProcess, equipped: NodeRed, browser: Browser
 ) -> None:
+    plain = {each["id"]: each for each in one_of_each(the_hub.port)}
     nodes = [tab(), server(the_hub.port)]
-    asked: dict[str, str] = {}  # what the editor has to judge, by the node that the runtime speaks of
+    judged: list[tuple[str, str, dict[str, str]]] = []  # the node that the runtime speaks of, its like, its fields
     for type, cases in WRITTEN.items():
         for field in [*cases, *CHOSEN.get(type, ())]:
+            choose = cases[field].choose if field in cases else None
             for at, value in enumerate(ODD):
                 id = f"{type}-{field}-{at}"
+                fields = {**({choose[0]: choose[1]} if choose else {}), field: value}
                 if type == "server":
-                    nodes.append({**server(the_hub.port), "id": f"of-{id}", field: value})
+                    nodes.append({**server(the_hub.port), "id": f"of-{id}", **fields})
                     nodes.append(node(id, "hubqueue-control", server=f"of-{id}"))
-                    asked[id] = f"of-{id}"
                 else:
-                    (plain,) = (each for each in one_of_each(the_hub.port) if each["id"] == type)
-                    chosen = dict([cases[field].choose]) if field in cases and cases[field].choose else {}
-                    nodes.append({**plain, "id": id, **chosen, field: value})
-                    asked[id] = id
+                    nodes.append({**plain[type], "id": id, **fields})
+                judged.append((id, "hub" if type == "server" else type, fields))
     mark = len(equipped.log())
     equipped.deploy(nodes)
     refused = dict(re.findall(r"\[error\] \[hubqueue-\w+:([\w-]+)\] (.*)", equipped.log()[mark:]))
+    equipped.deploy(one_of_each(the_hub.port))
     editor = Editor(browser, equipped, DESKTOP)
-    judged: dict[str, list[str]] = editor.page.evaluate(
-        """ids => Object.fromEntries(ids.map(id => {
-             const node = RED.nodes.node(id);
+    reasons: list[list[str]] = editor.page.evaluate(
+        """judged => judged.map(([, like, fields]) => {
+             const node = { ...RED.nodes.node(like), ...fields };
              RED.editor.validateNode(node);
-             return [id, node.validationErrors || []];
-           }))""",
-        sorted(set(asked.values())),
+             return node.validationErrors || [];
+           })""",
+        judged,
     )
-    equipped.deploy([])
     both = 0
-    for id, judge in asked.items():
-        reasons = judged[judge]
-        assert bool(reasons) == (id in refused), f"{id}: the editor says {reasons}, the runtime {refused.get(id)}"
-        if reasons and "cannot be read" not in reasons[0]:
-            assert reasons[0] in refused[id]
+    for (id, _, fields), said in zip(judged, reasons, strict=True):
+        assert bool(said) == (id in refused), f"{id} {fields}: editor {said}, runtime {refused.get(id)}"
+        if said and "cannot be read" not in said[0]:
+            assert said[0] in refused[id]
             both += 1
     assert both > 200
     editor.close()
