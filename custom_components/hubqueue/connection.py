@@ -198,7 +198,10 @@ class Connection:
 def as_json(value: Any) -> str:
     """What is sent to a hub, in ASCII. Errors: HubError."""
     try:
-        return json.dumps(value, allow_nan=False, default=_plain)
+        text = json.dumps(value, allow_nan=False, default=_plain)
+        if "\\ud" in text:  # half a surrogate pair is no text: the hub could not read whose answer it is to refuse
+            json.dumps(value, ensure_ascii=False, default=_plain).encode()
+        return text
     except (TypeError, ValueError, RecursionError) as error:
         raise HubError("invalid", f"This cannot be sent: {error}") from error
 

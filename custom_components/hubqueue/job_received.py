@@ -36,6 +36,7 @@ from .outcome import Complete, Fail, Keep, Outcome, decide
 from .queues import async_name_queue
 from .run_options import RunOptions
 from .runs import Leased
+from .said import said
 from .why import why
 
 ATTR_NAME: Final = "name"
@@ -170,4 +171,4 @@ def _before_actions(hass: HomeAssistant, automation: str, run_id: str) -> Fail |
     kept = hass.data.get("trace", {}).get(automation)
     trace = getattr(kept, "runs", kept or {}).get(run_id)
     error = None if trace is None else trace.as_short_dict().get("error")
-    return None if error is None else Fail(str(error))
+    return None if error is None else Fail(said(Exception(str(error))))

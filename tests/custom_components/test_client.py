@@ -167,6 +167,20 @@ async def test_a_side_that_does_not_answer_is_left(monkeypatch: pytest.MonkeyPat
             await Connection.open(session, url, None, lambda _: None)
 
 
+async def test_half_a_character_is_refused_before_it_is_sent(hub: HubProcess) -> None:
+    """The hub could not read whose command that was: nobody would hear its answer."""
+    async with client_of(url_of(hub)) as client:
+        halves: list[Any] = ["\ud800", "x\udfff", {"\ud83d": 1}, ["\U0001f600", "\ude00"]]
+        for half in halves:
+            for cmd, field in (("PUSH", "data"), ("ACK", "result"), ("FAIL", "error"), ("PUSH", "name")):
+                with pytest.raises(HubError, match="This cannot be sent") as refused:
+                    await client.call(cmd, queue="q", id="1", token="1.x", **{field: half})
+                assert refused.value.code == "invalid"
+        for whole in ("\U0001f600", "\\ud800", "\\\\ud83d", {"\U0001f600": "\\u"}):
+            id = (await client.call("PUSH", queue="q", data=whole))["id"]
+            assert (await client.call("GetJob", id=id))["job"]["data"] == whole
+
+
 @pytest.mark.parametrize("cmd", ["Drain", "ForwarderDrain", "Obliterate", "PromoteJobs", "PurgeDlq", "RetryDlq", None])
 async def test_what_goes_through_a_whole_queue_may_take_longer(
     monkeypatch: pytest.MonkeyPatch, cmd: str | None
