@@ -21,7 +21,7 @@ from .client import HubClient
 from .connection import as_json, check_length
 from .const import LOGGER
 from .errors import HubError
-from .outbox_entry import Entry, Sent, Tally
+from .outbox_entry import Entry, Sent, Tally, entries_of
 from .outbox_file import Left, OutboxFile
 from .outbox_keeper import Keeper
 from .outbox_sender import Sender
@@ -94,11 +94,7 @@ class Outbox:
         left = await self.keeper.async_load()
         for told in left.told:
             self.tallies[told.of].restore(told)
-        entries = [Entry.left(put) for put in left.puts]
-        newer = defaultdict[str, set[str]](set)
-        for entry in reversed(entries):  # the hub may have had both, and forgotten the older one: it must not come last
-            entry.leave_out_replaced(newer[entry.queue])
-        for entry in entries:
+        for entry in await self._hass.async_add_executor_job(entries_of, left.puts):  # seconds, when there are many
             self._add(entry)
             if not entry.count:
                 self._remove(entry)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections import deque
+from collections import defaultdict, deque
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Final, NamedTuple
 
@@ -90,6 +91,18 @@ class Entry:
         if once is None:
             return ids[0]
         return once if now_ms - self.made_ms > KNOWN_MS else None
+
+
+def entries_of(puts: Iterable[Put]) -> list[Entry]:
+    """Of an earlier run; those that newer ones replace wholly are empty.
+
+    The hub may have had both, and forgotten the older one: it must not come last.
+    """
+    entries = [Entry.left(put) for put in puts]
+    newer = defaultdict[str, set[str]](set)
+    for entry in reversed(entries):
+        entry.leave_out_replaced(newer[entry.queue])
+    return entries
 
 
 @dataclass(slots=True)
