@@ -266,7 +266,8 @@ def _command(outcome: Outcome) -> tuple[str, dict[str, Any]]:
         case Complete(result=result):
             return "ACK", {} if result is None else {"result": result}
         case Fail(error=error, final=final):
-            return "FAIL", {"error": error, "unrecoverable": final}
+            # half a character in it, of a state for instance, could not be sent
+            return "FAIL", {"error": error.encode(errors="backslashreplace").decode(), "unrecoverable": final}
         case Release(delay_s=delay_s):
             return "Release", {"delay": round(delay_s * 1000)}
         case Keep(lease_s=lease_s):

@@ -96,6 +96,8 @@ async def test_a_job_is_run_and_completed_with_its_result(call: Call, runs: Runs
         (Release(60), "delayed", 0),
         (RuntimeError("a defect"), "delayed", 1),
         (Complete({"bad": {1, 2}}), "failed", 1),
+        (Complete("half \ud83d"), "failed", 1),
+        (Fail("half \ud83d"), "delayed", 1),
     ],
 )
 async def test_each_outcome_is_told_the_hub(
