@@ -1,0 +1,55 @@
+'use strict';
+/** The rules of the dialogs' fields, at their edges. */
+
+const assert = require('node:assert/strict');
+const { test } = require('node:test');
+const { FIELDS, meaning } = require('../../../nodes/resources/fields');
+const { forwarderOf } = require('../../../nodes/lib/uplink');
+
+const parse = { jsonata: () => {}, property: () => {} };
+const judge = (type, name, value, { config = {}, variables = false } = {}) => {
+  try {
+    return meaning(FIELDS[`hubqueue-${type}`][name], value, { others: (other) => config[other], parse, variables });
+  } catch (refusal) {
+    return refusal.key;
+  }
+};
+
+test('a timer that JavaScript would fire at once is refused', () => {
+  assert.equal(judge('events', 'interval', '24d'), 24 * 86_400_000);
+  assert.equal(judge('events', 'interval', '25d'), 'between');
+  assert.equal(judge('worker', 'timeout', '25d'), 'between');
+  assert.equal(judge('events', 'interval', '999ms'), 'between');
+});
+
+test('a blank field means its standard, or is needed', () => {
+  for (const blank of ['', ' ', undefined, null]) {
+    assert.equal(judge('worker', 'concurrency', blank), 1);
+    assert.equal(judge('server', 'port', blank), 6789);
+    assert.equal(judge('enqueue', 'delay', blank), undefined);
+    assert.equal(judge('worker', 'queue', blank), 'needed');
+    assert.equal(judge('enqueue', 'expression', blank, { config: { store: 'jsonata' } }), 'needed');
+    assert.equal(judge('enqueue', 'expression', blank, { config: { store: 'payload' } }), undefined);
+  }
+});
+
+test('an environment variable may stand in the dialog, alone, and not in what is deployed', () => {
+  assert.equal(judge('server', 'port', '${HQ_PORT}', { variables: true }), undefined);
+  assert.equal(judge('server', 'port', '${HQ_PORT}'), 'variable');
+  assert.equal(judge('server', 'port', '1${HQ_PORT}', { variables: true }), 'wholeBetween');
+});
+
+test('hosts and addresses are taken in every form that the hub knows, and in no other', () => {
+  for (const host of ['hub', 'hub.local', '192.0.2.7', '::1', 'fe80::1%eth0', 'küche.example']) {
+    assert.equal(judge('server', 'host', host), host);
+  }
+  for (const wrong of ['tcp://hub', 'hub:6789', 'a b', '[::1]', 'hub/x']) {
+    assert.equal(judge('server', 'host', wrong), 'host');
+  }
+  for (const wrong of ['http://hub', 'hub:0', 'hub:65536', 'tcp://hub/x', 'tcp://user@hub', '']) {
+    assert.match(judge('forward', 'to', wrong), /address|needed/);
+  }
+  for (const [to, full] of [['hub', 'tcp://hub:6789'], ['tls://hub/', 'tls://hub:6789'], ['tls://hub:1/', 'tls://hub:1'], ['[::1]:7', 'tcp://[::1]:7']]) {
+    assert.equal(forwarderOf({ queue: 'q', to: judge('forward', 'to', to) }).to, full);
+  }
+});
