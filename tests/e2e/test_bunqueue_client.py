@@ -147,7 +147,8 @@ def test_jobs_results_and_dead_letters_survive_a_kill_of_the_hub(tmp_path: Path)
                 until_true(lambda: queue.get_completed_count() == 51)
                 assert queue.get_workers_count() == 1
                 running.close()
-    assert len(done) == 51
+    # a poll that was out when the worker paused may have brought one job, and its end may have met the dead hub
+    assert 51 <= len(done) <= 52
 
 
 def test_closing_a_worker_lets_its_job_end(hub: HubProcess, queue: Queue) -> None:
