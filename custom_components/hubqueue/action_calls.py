@@ -42,6 +42,7 @@ class Calls:
         self._stop: CALLBACK_TYPE | None = None
         self._started = False
         self._taken: set[str] = set()
+        self._looking: set[asyncio.Task[None]] = set()
         self._comebacks = Comebacks(hass, runs)
         self._held: dict[tuple[str, str | None], set[str]] = {}  # calls that wait for an earlier one, by group
 
@@ -60,6 +61,8 @@ class Calls:
         @callback
         def stopped() -> None:
             stop()
+            for task in self._looking:
+                task.cancel()
             self._comebacks.clear()
 
         return stopped
@@ -70,6 +73,27 @@ class Calls:
         if self._started and queue not in self._taken:
             self._taken.add(queue)
             Consumer(self._runs, queue, self._run, concurrency=AT_ONCE, group={"concurrency": 1}).start()
+            self._looking.add(task := self._runs.spawn(self._try_what_waits(queue), f"try what waits in {queue}"))
+            task.add_done_callback(self._looking.discard)
+
+    async def _try_what_waits(self, queue: str) -> None:
+        """Whom earlier calls wait for is not known any more, nor who has come back meanwhile: each is tried once."""
+        assert self._seal is not None
+        cursor: dict[str, str] = {}
+        while True:
+            try:
+                found = await self._ask(
+                    "FindJobs", queue=queue, states=["delayed"], ascending=True, limit=200, **cursor
+                )
+            except HubError as error:  # the back-off alone counts then
+                LOGGER.debug("what waits is not tried at once queue=%s code=%s", queue, error.code)
+                return
+            for job in found["jobs"]:
+                if self._seal.is_ours(job.get("data")):
+                    self._comebacks.soon(job["id"])
+            if found["cursor"] is None:
+                return
+            cursor = {"cursor": found["cursor"]}
 
     async def _run(self, leased: Leased) -> Outcome:
         assert self._seal is not None

@@ -1,6 +1,6 @@
 """Calls that wait for entities are tried as soon as one of these is back, and not when their back-off is over.
 
-In memory only: after a restart the back-off alone counts.
+In memory only: who begins anew tries all that wait once (action_calls.py).
 """
 
 from __future__ import annotations

@@ -203,7 +203,7 @@ def as_json(value: Any) -> str:
             json.dumps(value, ensure_ascii=False, default=_plain).encode()
         return text
     except (TypeError, ValueError, RecursionError) as error:
-        raise HubError("invalid", f"This cannot be sent: {error}") from error
+        raise HubError("invalid", f"This cannot be sent: {_why_not(error)}") from error
 
 
 def check_length(length: int) -> None:
@@ -217,6 +217,18 @@ def _plain(value: Any) -> str:
     if isinstance(value, date | time):
         return value.isoformat()
     raise TypeError(f"a {type(value).__name__} is no JSON")
+
+
+def _why_not(error: Exception) -> str:
+    """In words for people, where Python has its own."""
+    match error:
+        case UnicodeEncodeError():
+            return "a text holds half a character (a lone surrogate)"
+        case RecursionError():
+            return "it is nested too deeply"
+        case ValueError():
+            return "it holds itself" if "Circular" in str(error) else "a number is not finite (NaN or infinity)"
+    return "a key is no text" if str(error).startswith("keys ") else str(error)
 
 
 def _error(reply: Message) -> HubError:

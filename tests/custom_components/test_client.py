@@ -13,7 +13,7 @@ import pytest
 from aiohttp import web
 from custom_components.hubqueue import connection as connections
 from custom_components.hubqueue.client import HubClient
-from custom_components.hubqueue.connection import Connection
+from custom_components.hubqueue.connection import Connection, as_json
 from custom_components.hubqueue.errors import AuthError, HubError, IncompatibleError, LinkDownError
 from seen import until
 
@@ -179,6 +179,27 @@ async def test_half_a_character_is_refused_before_it_is_sent(hub: HubProcess) ->
         for whole in ("\U0001f600", "\\ud800", "\\\\ud83d", {"\U0001f600": "\\u"}):
             id = (await client.call("PUSH", queue="q", data=whole))["id"]
             assert (await client.call("GetJob", id=id))["job"]["data"] == whole
+
+
+def test_what_cannot_be_sent_is_said_in_words() -> None:
+    itself: list[Any] = []
+    itself.append(itself)
+    deep: list[Any] = []
+    for _ in range(100_000):
+        deep = [deep]
+    for value, words in (
+        (float("nan"), "a number is not finite (NaN or infinity)"),
+        ({"a": [float("-inf")]}, "a number is not finite (NaN or infinity)"),
+        (itself, "it holds itself"),
+        (deep, "it is nested too deeply"),
+        ({(1, 2): 3}, "a key is no text"),
+        ({1, 2}, "a set is no JSON"),
+        (b"x", "a bytes is no JSON"),
+        ("\ud800", "a text holds half a character (a lone surrogate)"),
+    ):
+        with pytest.raises(HubError) as refused:
+            as_json(value)
+        assert (refused.value.code, refused.value.message) == ("invalid", f"This cannot be sent: {words}")
 
 
 @pytest.mark.parametrize("cmd", ["Drain", "ForwarderDrain", "Obliterate", "PromoteJobs", "PurgeDlq", "RetryDlq", None])

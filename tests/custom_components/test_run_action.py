@@ -303,10 +303,12 @@ async def test_data_that_json_cannot_say_are_told(hass: HomeAssistant, lamp: Gar
 async def test_data_come_as_they_were_given(hass: HomeAssistant, call: Call, lamp: Garden) -> None:
     told: list[ServiceCall] = []
     hass.services.async_register("test", "take", told.append)
-    data = {"much": 2**70, "half": "\ud800", "when": datetime(2026, 12, 1), "text": "ä\u2028"}
+    data = {"much": 2**70, "when": datetime(2026, 12, 1), "text": "ä\u2028"}
     id = await run(hass, "test.take", target=None, data=data)
     await until_job(call, id, state="completed")
     assert dict(told[0].data) == {**data, "when": "2026-12-01T00:00:00"}
+    with pytest.raises(ServiceValidationError, match="cannot be sent"):
+        await run(hass, "test.take", target=None, data={"half": "\ud800"})
 
 
 async def test_a_state_needs_a_target(hass: HomeAssistant, lamp: Garden) -> None:

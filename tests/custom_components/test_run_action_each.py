@@ -180,6 +180,20 @@ async def test_one_that_comes_back_is_done_at_once(hass: HomeAssistant, call: Ca
     await until_job(call, id, state="completed", attempts=1)
 
 
+async def test_one_that_has_come_back_while_home_assistant_was_away_is_done_at_once_too(
+    hass: HomeAssistant, call: Call, lamps: Lamps, loaded: MockConfigEntry
+) -> None:
+    """Jobs of others in the queue wait on."""
+    id = await run(hass, {"entity_id": ["light.one", "light.two"]})
+    await until_job(call, id, state="delayed", attempts=1)
+    other = (await call("PUSH", queue=ACTIONS_QUEUE, name="other", delay=600_000))["id"]
+    assert await hass.config_entries.async_unload(loaded.entry_id)
+    await lamps.be("off", "two")
+    assert await hass.config_entries.async_setup(loaded.entry_id)
+    await until_job(call, id, state="completed", attempts=1)
+    await until_job(call, other, state="delayed", attempts=0)
+
+
 async def test_one_that_comes_back_while_another_is_tried_is_done_at_once_too(
     hass: HomeAssistant, call: Call, lamps: Lamps
 ) -> None:
