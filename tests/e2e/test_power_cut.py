@@ -119,11 +119,12 @@ async def test_what_the_centre_has_is_in_the_file_of_the_edge_after_a_power_cut(
         for life in range(LEAVINGS + 1):
             with disk.on() as folder:
                 async with Child("support.leaving", folder / "hub.db") as child:
-                    child.say({"first": life * 1_000_000, "to": f"tcp://127.0.0.1:{there.port}"})
-                    found = (await child.hear())["found"]
+                    # before this life sends its own
                     arrived |= {
                         msgspec.msgpack.decode(job.data)["n"] for job in await central.hand_out(there, "readings")
                     }
+                    child.say({"first": life * 1_000_000, "to": f"tcp://127.0.0.1:{there.port}"})
+                    found = (await child.hear())["found"]
                     assert len(set(found)) == len(found)
                     assert arrived <= set(found), f"{len(arrived - set(found))} jobs left before they were on the disk"
 
