@@ -105,9 +105,9 @@ def test_whatever_is_killed_all_is_there_once(house: House, seed: int) -> None:
     for _ in range(ROUNDS):
         first, second = chance.sample([house.hub.kill, house.kill_home], 2)
         during_work(first)
-        if chance.random() < 0.5 or first == house.kill_home:
+        if first == house.kill_home:
             house.hub.kill()
-        else:
+        elif chance.random() < 0.5:
             house.produce(5)
         if second == house.kill_home:
             during_work(second)
