@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
 
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
@@ -79,21 +79,12 @@ class Calls:
     async def _try_what_waits(self, queue: str) -> None:
         """Whom earlier calls wait for is not known any more, nor who has come back meanwhile: each is tried once."""
         assert self._seal is not None
-        cursor: dict[str, str] = {}
-        while True:
-            try:
-                found = await self._ask(
-                    "FindJobs", queue=queue, states=["delayed"], ascending=True, limit=200, **cursor
-                )
-            except HubError as error:  # the back-off alone counts then
-                LOGGER.debug("what waits is not tried at once queue=%s code=%s", queue, error.code)
-                return
-            for job in found["jobs"]:
+        try:
+            async for job in self._delayed(queue):
                 if self._seal.is_ours(job.get("data")):
                     self._comebacks.soon(job["id"])
-            if found["cursor"] is None:
-                return
-            cursor = {"cursor": found["cursor"]}
+        except HubError as error:  # the back-off alone counts then
+            LOGGER.debug("what waits is not tried at once queue=%s code=%s", queue, error.code)
 
     async def _run(self, leased: Leased) -> Outcome:
         assert self._seal is not None
@@ -182,20 +173,25 @@ class Calls:
     async def _behind(self, leased: Leased) -> float | None:
         """For how long to wait for an earlier call of the group that is tried again later; None: there is none."""
         group = leased.job.get("groupId")
-        cursor: dict[str, str] = {}
+        if group is None:
+            return None
         now_ms = self._runs.client.hub_now_ms()  # its clock may be another one
-        while group is not None:
-            found = await self._ask(
-                "FindJobs", queue=leased.job["queue"], states=["delayed"], ascending=True, limit=200, **cursor
-            )
-            for job in found["jobs"]:
-                if job["groupId"] == group and job["seq"] < leased.job["seq"]:
-                    wait_s = 0.0 if now_ms is None else (float(job["runAt"]) - now_ms) / 1000
-                    return max(0.0, wait_s) + BEHIND_S
-            if found["cursor"] is None:
-                return None
-            cursor = {"cursor": found["cursor"]}
+        async for job in self._delayed(leased.job["queue"]):
+            if job["groupId"] == group and job["seq"] < leased.job["seq"]:
+                wait_s = 0.0 if now_ms is None else (float(job["runAt"]) - now_ms) / 1000
+                return max(0.0, wait_s) + BEHIND_S
         return None
+
+    async def _delayed(self, queue: str) -> AsyncIterator[Message]:
+        """The jobs of a queue that wait for their time, oldest first. Errors: HubError."""
+        cursor: dict[str, str] = {}
+        while True:
+            found = await self._ask("FindJobs", queue=queue, states=["delayed"], ascending=True, limit=200, **cursor)
+            for job in found["jobs"]:
+                yield job
+            if found["cursor"] is None:
+                return
+            cursor = {"cursor": found["cursor"]}
 
 
 def _group(leased: Leased) -> tuple[str, str | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import probatio as vol
@@ -13,8 +12,8 @@ from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.util.hass_dict import HassKey
 
-from . import pages
 from .const import DOMAIN
+from .issues import Issue, Raised
 from .listeners import Listeners
 from .outbox import Outbox
 from .outbox_file import Left
@@ -25,25 +24,14 @@ if TYPE_CHECKING:
 KEEPINGS: Final = HassKey[dict[str, "Keeping"]](f"{DOMAIN}_keepings")
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
-    """of: the feed whose losses are told; they are confirmed, and count from nothing again."""
-
-    key: str
-    told: dict[str, str]
-    of: str | None = None
-    fixable: bool = False
-
-
 class KeepingRepairs:
     """From `begin` to `end`."""
 
     def __init__(self, hass: HomeAssistant, entry: ConfigEntry[Any], outbox: Outbox, left: Left) -> None:
-        self._hass = hass
         self._entry = entry
         self._outbox = outbox
         self._left = left
-        self._raised: dict[str, Issue] = {}
+        self._raised = Raised(hass)
         self._stop: CALLBACK_TYPE | None = None
 
     @callback
@@ -58,56 +46,50 @@ class KeepingRepairs:
         if self._stop is not None:
             self._stop()
             self._stop = None
-        for issue_id in self._raised:
-            ir.async_delete_issue(self._hass, DOMAIN, issue_id)
-        self._raised.clear()
+        self._raised.keep({})
 
+    @callback
     def _look(self) -> None:
-        wanted = {f"{issue.key}_{self._entry.entry_id}_{issue.of or '-'}": issue for issue in self._wanted()}
-        for issue_id in self._raised.keys() - wanted.keys():
-            ir.async_delete_issue(self._hass, DOMAIN, issue_id)
-        for issue_id, issue in wanted.items():
-            if self._raised.get(issue_id) != issue:
-                self._create(issue_id, issue)
-        self._raised = wanted
+        self._raised.keep(dict(self._wanted()))
 
-    def _wanted(self) -> Iterator[Issue]:
+    def _wanted(self) -> Iterator[tuple[str, Issue]]:
         outbox, hub = self._outbox, self._entry.title
         if outbox.grown:
             told = {"hub": hub, "count": str(outbox.waiting), "megabytes": f"{outbox.bytes / 1024**2:.1f}"}
             codes = ", ".join(sorted(set(outbox.errors().values()))) if outbox.connected else "link_down"
-            yield Issue("outbox_grown", {**told, "error": codes or "-"})
+            yield self._issue("outbox_grown", {**told, "error": codes or "-"})
         if outbox.keeper.error is not None:
-            yield Issue("outbox_disk", {"hub": hub, "error": outbox.keeper.error})
+            told = {"hub": hub, "error": outbox.keeper.error}
+            yield self._issue("outbox_disk", told, severity=ir.IssueSeverity.ERROR)
         if self._left.damaged:
-            yield Issue("outbox_damaged", {"hub": hub, "count": str(self._left.damaged)})
+            yield self._issue("outbox_damaged", {"hub": hub, "count": str(self._left.damaged)})
         if self._left.aside is not None:
-            yield Issue("outbox_aside", {"hub": hub, "file": self._left.aside})
+            yield self._issue("outbox_aside", {"hub": hub, "file": self._left.aside})
         for of, tally in outbox.tallies.items():
             subentry = None if of is None else self._entry.subentries.get(of)
             if of is not None and subentry is None:
                 continue
             feed = hub if subentry is None else subentry.title
             if tally.dropped:
-                yield Issue("overflow", {"feed": feed, "count": str(tally.dropped)}, of, fixable=True)
+                yield self._issue("overflow", {"feed": feed, "count": str(tally.dropped)}, of, fixable=True)
             if tally.refused:
                 last = tally.words[-1] if tally.words else {"queue": "-", "error": "-"}
                 told = {"feed": feed, "count": str(tally.refused), "queue": last["queue"], "error": last["error"]}
-                yield Issue("outbox_refused", told, of, fixable=True)
+                yield self._issue("outbox_refused", told, of, fixable=True)
 
-    def _create(self, issue_id: str, issue: Issue) -> None:
-        data: dict[str, str | int | float | None] = {"entry_id": self._entry.entry_id, "key": issue.key, **issue.told}
-        ir.async_create_issue(
-            self._hass,
-            DOMAIN,
-            issue_id,
-            is_fixable=issue.fixable,
-            severity=ir.IssueSeverity.ERROR if issue.key == "outbox_disk" else ir.IssueSeverity.WARNING,
-            learn_more_url=pages.REPAIRS,
-            translation_key=issue.key,
-            translation_placeholders=issue.told,
-            data={**data, "lost_of": issue.of} if issue.fixable else None,
-        )
+    def _issue(
+        self,
+        key: str,
+        told: dict[str, str],
+        of: str | None = None,
+        *,
+        fixable: bool = False,
+        severity: ir.IssueSeverity = ir.IssueSeverity.WARNING,
+    ) -> tuple[str, Issue]:
+        """With its id. of: the feed whose losses are told; they are confirmed, and count from nothing again."""
+        entry_id = self._entry.entry_id
+        data = {"entry_id": entry_id, "key": key, "lost_of": of}
+        return f"{key}_{entry_id}_{of or '-'}", Issue(key, told, data, fixable, severity)
 
 
 class Lost(RepairsFlow):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
 import probatio as vol
@@ -17,6 +16,7 @@ from . import pages
 from .const import CONF_DEAD_LETTERS, DEFAULT_DEAD_LETTERS, DOMAIN
 from .coordinator import HubqueueConfigEntry
 from .errors import HubError
+from .issues import Issue, Raised
 from .keeping_repairs import Lost
 from .snapshot import Message, Snapshot
 from .uplink import uplinks_of
@@ -25,56 +25,22 @@ NEARLY_FULL_BYTES: Final = 200 * 1024 * 1024
 MOST_GROUPS: Final = 5  # of dead letters that died of the same
 
 
-@dataclass(frozen=True, slots=True)
-class Issue:
-    """One that there should be; another one when what it says has changed."""
-
-    key: str
-    fixable: bool
-    severity: ir.IssueSeverity
-    told: dict[str, str]
-    data: dict[str, str]
-
-    @callback
-    def raise_as(self, hass: HomeAssistant, id: str) -> None:
-        ir.async_create_issue(
-            hass,
-            DOMAIN,
-            id,
-            is_fixable=self.fixable,
-            severity=self.severity,
-            learn_more_url=pages.REPAIRS,
-            translation_key=self.key,
-            translation_placeholders=self.told,
-            data={**self.data, **self.told},
-        )
-
-
 @callback
 def async_watch(hass: HomeAssistant, entry: HubqueueConfigEntry) -> CALLBACK_TYPE:
     """Keep the issues of an entry as its snapshot demands; the answer stops that and takes them back."""
     coordinator = entry.runtime_data.coordinator
-    raised: dict[str, Issue] = {}
+    raised = Raised(hass)
 
     @callback
     def look() -> None:
-        if not coordinator.last_update_success:
-            return
-        wanted = _issues(hass, entry, coordinator.data)
-        for id in raised.keys() - wanted.keys():
-            ir.async_delete_issue(hass, DOMAIN, id)
-        for id, issue in wanted.items():
-            if raised.get(id) != issue:
-                issue.raise_as(hass, id)
-        raised.clear()
-        raised.update(wanted)
+        if coordinator.last_update_success:
+            raised.keep(_issues(entry, coordinator.data))
 
     @callback
     def stop() -> None:
         for unsubscribe in unsubscribes:
             unsubscribe()
-        for id in raised:
-            ir.async_delete_issue(hass, DOMAIN, id)
+        raised.keep({})
 
     told = [worker.listeners for worker in entry.runtime_data.workers.values()]
     unsubscribes = [coordinator.async_add_listener(look), *(each.add(look) for each in told)]
@@ -82,40 +48,36 @@ def async_watch(hass: HomeAssistant, entry: HubqueueConfigEntry) -> CALLBACK_TYP
     return stop
 
 
-def _issues(hass: HomeAssistant, entry: HubqueueConfigEntry, snapshot: Snapshot) -> dict[str, Issue]:
+def _issues(entry: HubqueueConfigEntry, snapshot: Snapshot) -> dict[str, Issue]:
     """The issues there should be, by their id."""
     issues: dict[str, Issue] = {}
 
-    def want(key: str, thing: str, *, fixable: bool, severity: ir.IssueSeverity, **told: str) -> None:
-        data = {"entry_id": entry.entry_id, "thing": thing}
-        issues[f"{key}_{entry.entry_id}_{thing}"] = Issue(key, fixable, severity, {"hub": entry.title, **told}, data)
+    def want(key: str, thing: str, *, severity: ir.IssueSeverity = ir.IssueSeverity.ERROR, **told: str) -> None:
+        issues[f"{key}_{entry.entry_id}_{thing}"] = Issue(
+            key,
+            {"hub": entry.title, **told},
+            {"entry_id": entry.entry_id, "thing": thing},
+            fixable=key == "dead_letters",
+            severity=severity,
+        )
 
     threshold = entry.options.get(CONF_DEAD_LETTERS, DEFAULT_DEAD_LETTERS)
     for queue in snapshot.queues.values():
         if threshold and queue.dead >= threshold:
-            told = {"queue": queue.name, "count": str(queue.dead)}
-            want("dead_letters", queue.name, fixable=True, severity=ir.IssueSeverity.WARNING, **told)
+            warning = ir.IssueSeverity.WARNING
+            want("dead_letters", queue.name, severity=warning, queue=queue.name, count=str(queue.dead))
     for link in snapshot.links.values():
         if link.alert:
-            want(
-                "uplink",
-                link.name,
-                fixable=False,
-                severity=ir.IssueSeverity.ERROR,
-                link=link.name,
-                to=link.to,
-                error=link.error or "-",
-            )
+            want("uplink", link.name, link=link.name, to=link.to, error=link.error or "-")
     storage = snapshot.storage
     if storage.full or (storage.free_bytes is not None and storage.free_bytes < NEARLY_FULL_BYTES):
-        free = "0" if storage.free_bytes is None else str(storage.free_bytes // 1024**2)
-        want("disk", "disk", fixable=False, severity=ir.IssueSeverity.ERROR, free=free)
+        want("disk", "disk", free="0" if storage.free_bytes is None else str(storage.free_bytes // 1024**2))
     for subentry_id, worker in entry.runtime_data.workers.items():
         if not worker.valid:
-            want("worker", subentry_id, fixable=False, severity=ir.IssueSeverity.ERROR, worker=worker.title)
+            want("worker", subentry_id, worker=worker.title)
     for subentry_id, name in uplinks_of(entry).items():
         if name not in snapshot.links:
-            want("no_forwarder", subentry_id, fixable=False, severity=ir.IssueSeverity.ERROR, link=name)
+            want("no_forwarder", subentry_id, link=name)
     return issues
 
 
