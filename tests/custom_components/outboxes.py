@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+from custom_components.hubqueue.client import HubClient
 from custom_components.hubqueue.const import DOMAIN
+from custom_components.hubqueue.errors import LinkDownError
 from custom_components.hubqueue.keeping import KEEPINGS, Keeping
 from homeassistant.core import HomeAssistant
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -43,3 +47,18 @@ async def load_anew(hass: HomeAssistant, entry: MockConfigEntry) -> None:
     await hass.data[KEEPINGS].pop(entry.entry_id).async_close()
     assert await hass.config_entries.async_reload(entry.entry_id)
     await hass.async_block_till_done()
+
+
+def lose_the_answer(client: HubClient, monkeypatch: pytest.MonkeyPatch, then: Callable[[], Awaitable[None]]) -> None:
+    """The hub takes the next jobs, `then` something happens, and its answer is lost as by a link that breaks."""
+    sent = client.call
+
+    async def call(self: HubClient, cmd: str, *given: Any, **fields: Any) -> Any:
+        answer = await sent(cmd, *given, **fields)
+        if cmd == "PUSHB":
+            monkeypatch.undo()
+            await then()
+            raise LinkDownError("The link went down")
+        return answer
+
+    monkeypatch.setattr(HubClient, "call", call)

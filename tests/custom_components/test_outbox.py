@@ -9,7 +9,6 @@ import shutil
 import signal
 import time
 from pathlib import Path
-from typing import Any
 
 import probatio as vol
 import pytest
@@ -20,7 +19,7 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.setup import async_setup_component
-from outboxes import enqueue, file_of, keeping_of, listed, load_anew, until_sent
+from outboxes import enqueue, file_of, keeping_of, listed, load_anew, lose_the_answer, until_sent
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from seen import until, until_async
 
@@ -96,18 +95,11 @@ async def test_a_hub_that_is_killed_before_it_answers_gets_each_job_once(
 ) -> None:
     """Killed after the commit: the answer is thrown away here, as a link that breaks would."""
     assert await hass.config_entries.async_setup(home.entry_id)
-    client = home.runtime_data.client
-    sent = client.call
 
-    async def lose_the_answer(self: Any, cmd: str, *given: Any, **fields: Any) -> Any:
-        answer = await sent(cmd, *given, **fields)
-        if cmd == "PUSHB":
-            monkeypatch.undo()
-            own.kill()
-            raise outbox_sender.LinkDownError("The link went down")
-        return answer
+    async def kill() -> None:
+        own.kill()
 
-    monkeypatch.setattr(type(client), "call", lose_the_answer)
+    lose_the_answer(home.runtime_data.client, monkeypatch, kill)
     both = await asyncio.gather(
         enqueue(hass, queue="mail", data=1, unique_key="k", replace=True), enqueue(hass, queue="mail", job_id="mine")
     )
@@ -208,18 +200,12 @@ async def test_what_a_newer_one_has_replaced_does_not_come_again_when_the_answer
     """The hub has taken both, and the newer one is being done when both are sent again."""
     assert await hass.config_entries.async_setup(home.entry_id)
     client = home.runtime_data.client
-    sent = client.call
-
-    async def lose_the_answer(self: Any, cmd: str, *given: Any, **fields: Any) -> Any:
-        answer = await sent(cmd, *given, **fields)
-        if cmd == "PUSHB":
-            monkeypatch.undo()
-            taken.append((await sent("PULL", queue="lights", owner="test"))["job"]["data"])
-            raise outbox_sender.LinkDownError("No answer")
-        return answer
-
     taken: list[str] = []
-    monkeypatch.setattr(type(client), "call", lose_the_answer)
+
+    async def take() -> None:
+        taken.append((await client.call("PULL", queue="lights", owner="test"))["job"]["data"])
+
+    lose_the_answer(client, monkeypatch, take)
     on, off = ({"data": data, "unique_key": "k", "replace": True} for data in ("on", "off"))
     await asyncio.gather(enqueue(hass, queue="lights", **on), enqueue(hass, queue="lights", **off))
     await until(lambda: keeping_of(hass, home).outbox.waiting == 0, "sent")

@@ -13,6 +13,7 @@ import msgspec
 from aiohttp import web
 
 from support.certificates import Certificates
+from support.http_server import serving
 
 
 @dataclass
@@ -60,18 +61,8 @@ class Answering:
 async def answering(certificates: Certificates | None = None) -> AsyncIterator[Answering]:
     """Such a server on a free port of the loopback."""
     found = Answering()
-    app = web.Application(client_max_size=2**26)
-    app.router.add_route("*", "/{tail:.*}", found.take)
-    runner = web.AppRunner(app, access_log=None)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0, ssl_context=_context(certificates))
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    found.url = f"{'https' if certificates else 'http'}://{host}:{port}"
-    try:
+    async with serving(found.take, "*", _context(certificates)) as found.url:
         yield found
-    finally:
-        await runner.cleanup()
 
 
 def _context(files: Certificates | None) -> SSLContext | None:

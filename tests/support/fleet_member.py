@@ -16,6 +16,7 @@ from hubqueue.fleet.figures import Figures
 from hubqueue.fleet.member import Member
 from hubqueue.fleet.source import From
 from hubqueue.sources.settings import KafkaBrokers
+from support.http_server import serving
 
 
 @dataclass
@@ -25,16 +26,12 @@ class Shelf:
     kept: dict[str, Any] = field(default_factory=dict)
     away: bool = False
     refused: int = 0
-    port: int = 0
+    url: str = ""
     answering: asyncio.Event = field(default_factory=asyncio.Event)
 
     def hang(self) -> None:
         """Answer nothing until `answering` is set; what came till then is not kept."""
         self.answering.clear()
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
 
     async def post(self, request: web.Request) -> web.Response:
         jobs = await request.json()
@@ -50,16 +47,9 @@ class Shelf:
 async def shelf() -> AsyncIterator[Shelf]:
     made = Shelf()
     made.answering.set()
-    app = web.Application(client_max_size=2**26)
-    app.router.add_post("/", made.post)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.port = runner.addresses[0][1]
-    try:
+    async with serving(made.post) as address:
+        made.url = f"{address}/"
         yield made
-    finally:
-        await runner.cleanup()
 
 
 def pipeline_file(folder: Path, shelf: Shelf, steps: str = "[]") -> Path:

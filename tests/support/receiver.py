@@ -11,6 +11,8 @@ from typing import Any
 import msgspec
 from aiohttp import web
 
+from support.http_server import serving
+
 
 @dataclass
 class Receiver:
@@ -39,15 +41,6 @@ class Receiver:
 async def receiver() -> AsyncIterator[Receiver]:
     """A receiver on a free port of the loopback."""
     found = Receiver()
-    app = web.Application()
-    app.router.add_post("/{tail:.*}", found.take)
-    runner = web.AppRunner(app)
-    await runner.setup()
-    site = web.TCPSite(runner, "127.0.0.1", 0)
-    await site.start()
-    host, port = runner.addresses[0][:2]
-    found.url = f"http://{host}:{port}/hook"
-    try:
+    async with serving(found.take) as address:
+        found.url = f"{address}/hook"
         yield found
-    finally:
-        await runner.cleanup()

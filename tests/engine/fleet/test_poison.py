@@ -19,6 +19,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 
 from hubqueue.fleet import patience
 from support.fleet_member import member
+from support.http_server import serving
 from support.mock_kafka import MockKafka
 from support.mosquitto import Mosquitto
 from support.mqtt import client
@@ -55,11 +56,7 @@ class Receiver:
         self.odd = set(odd)
         self.copies: Counter[int] = Counter()
         self.asked = 0
-        self.port = 0
-
-    @property
-    def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}/"
+        self.url = ""
 
     async def post(self, request: web.Request) -> web.Response:
         content = await request.json()
@@ -82,16 +79,9 @@ class Receiver:
 @asynccontextmanager
 async def receiver(how: str, *odd: int) -> AsyncIterator[Receiver]:
     made = Receiver(how, *odd)
-    app = web.Application(client_max_size=2**26)
-    app.router.add_post("/", made.post)
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=0.1)
-    await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", 0).start()
-    made.port = runner.addresses[0][1]
-    try:
+    async with serving(made.post) as address:
+        made.url = f"{address}/"
         yield made
-    finally:
-        await runner.cleanup()
 
 
 def pipeline(folder: Path, *sinks: dict[str, Any], steps: Any = ()) -> Path:

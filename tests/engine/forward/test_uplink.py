@@ -93,13 +93,18 @@ async def test_a_drain_ends_when_the_jobs_are_purged_meanwhile(nightly: Edge) ->
     await edge.shows(lambda status: status.now.link is LinkState.IDLE and not status.draining)
 
 
+async def down_for_long(edge: Edge, proxy: Proxy) -> None:
+    """The link is down and not tried again for minutes, though the other side is there by now."""
+    await proxy.set(Uplink.REFUSE)
+    await edge.put(f"tcp://127.0.0.1:{proxy.port}", backoff_ms=600_000, backoff_cap_ms=600_000)
+    await edge.shows(lambda status: status.now.link is LinkState.DOWN and (status.now.retry_in_s or 0) > 60)
+    await proxy.set(Uplink.PASS)
+
+
 async def test_a_drain_tries_a_link_that_is_down_at_once(edge: Edge, served_hub: Served) -> None:
     await edge.add(2)
     async with Proxy(served_hub.port) as proxy:
-        await proxy.set(Uplink.REFUSE)
-        await edge.put(f"tcp://127.0.0.1:{proxy.port}", backoff_ms=600_000, backoff_cap_ms=600_000)
-        await edge.shows(lambda status: status.now.link is LinkState.DOWN and (status.now.retry_in_s or 0) > 60)
-        await proxy.set(Uplink.PASS)
+        await down_for_long(edge, proxy)
         assert await edge.fleet.drain("up") == 2
         await edge.shows(lambda status: status.now.forwarded == 2)
 
@@ -118,10 +123,7 @@ async def test_what_is_paused_is_not_drained(edge: Edge, served_hub: Served) -> 
 async def test_a_drain_runs_what_is_delayed_too(edge: Edge, served_hub: Served) -> None:
     await edge.hub.enqueue("readings", [NewJob(delay_ms=HOUR_MS), NewJob(delay_ms=HOUR_MS), NewJob()])
     async with Proxy(served_hub.port) as proxy:
-        await proxy.set(Uplink.REFUSE)
-        await edge.put(f"tcp://127.0.0.1:{proxy.port}", backoff_ms=600_000, backoff_cap_ms=600_000)
-        await edge.shows(lambda status: status.now.link is LinkState.DOWN and (status.now.retry_in_s or 0) > 60)
-        await proxy.set(Uplink.PASS)
+        await down_for_long(edge, proxy)
         assert await edge.fleet.drain("up") == 3
         await edge.shows(lambda status: status.now.forwarded == 3)
         await edge.shows(lambda status: not status.draining)

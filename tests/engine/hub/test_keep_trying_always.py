@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -25,6 +24,7 @@ from hubqueue.model.outcome import Complete, Fail, Release, Retry
 from hubqueue.model.retry import LAST_TRY_MS, PATIENT_BACKOFF, Backoff, delay_ms, in_time_ms
 from hubqueue.model.state import State
 from hubqueue.store.queues import EXPIRED
+from support.steps import Steps
 
 from .conftest import Bench
 from .kept import HOUR_MS, MINUTE_MS, in_state, kept, tried
@@ -192,7 +192,9 @@ async def test_a_slice_costs_the_same_however_many_are_due(bench: Bench) -> None
             await bench.end(leased, Fail("no"))
         assert (await bench.hub.counts("q")).failed >= len(dead)
         await bench.later(5000)
-        return await bench.hub.run(lambda tx: _steps_of(tx.db, lambda: end_due(tx, 5)))
+        with Steps(bench.hub) as steps:
+            await bench.hub.run(lambda tx: end_due(tx, 5))
+        return steps.total
 
     few = await due(20)
     many = await due(400)
@@ -213,19 +215,3 @@ async def test_handing_out_and_completing_one_costs_no_statement_more(bench: Ben
     await statements(None)
     assert await statements(Options(keep_trying_ms=HOUR_MS)) == await statements(None)
     assert await statements(Options(ttl_ms=HOUR_MS)) == await statements(None)
-
-
-def _steps_of(db: sqlite3.Connection, work: Callable[[], Any]) -> int:
-    count = 0
-
-    def step() -> int:
-        nonlocal count
-        count += 1
-        return 0
-
-    db.set_progress_handler(step, 1)
-    try:
-        work()
-    finally:
-        db.set_progress_handler(None, 1)
-    return count
