@@ -164,7 +164,6 @@ def test_a_flow_is_built_by_hand_deployed_and_run(
     editor.shot("by-hand", tmp_path)
     # the queue names of the hub are offered while one types
     tray = editor.open(made["enqueue"])
-    page.wait_for_load_state("networkidle")
     field = tray.locator(".red-ui-typedInput-input").first
     field.fill("")
     field.press_sequentially("by")

@@ -47,9 +47,8 @@ class Editor:
     def tray(self) -> Locator:
         tray = self.page.locator(".red-ui-tray").last
         tray.locator(".form-row").first.wait_for()
-        self.page.wait_for_function(
-            "!document.querySelector('.red-ui-tray.red-ui-tray-moving') && $(':animated').length === 0"
-        )
+        # the last that Node-RED does while it opens a dialog is to put the focus there: what is typed before goes astray
+        self.page.wait_for_function("$('.red-ui-tray').last().has(document.activeElement).length === 1")
         return tray
 
     def add_server(self) -> None:
