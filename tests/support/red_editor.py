@@ -47,7 +47,7 @@ class Editor:
     def tray(self) -> Locator:
         tray = self.page.locator(".red-ui-tray").last
         tray.locator(".form-row").first.wait_for()
-        # the last that Node-RED does while it opens a dialog is to put the focus there: what is typed before goes astray
+        # Node-RED puts the focus there last of all: what is typed before goes astray
         self.page.wait_for_function("$('.red-ui-tray').last().has(document.activeElement).length === 1")
         return tray
 
