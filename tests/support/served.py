@@ -35,10 +35,14 @@ async def served(
     settings: HubSettings | None = None,
     tokens: tuple[str, ...] = (),
     certificates: Certificates | None = None,
+    mutual: bool = False,
     port: int = 0,
 ) -> AsyncIterator[Served]:
-    """Open the hub and its door on a free port; close both at the end."""
-    tls = None if certificates is None else TlsFiles(cert=certificates.cert, key=certificates.key)
+    """Open the hub and its door on a free port; close both at the end. mutual: clients show a certificate of the CA."""
+    tls = None
+    if certificates is not None:
+        client_ca = certificates.ca if mutual else None
+        tls = TlsFiles(cert=certificates.cert, key=certificates.key, client_ca=client_ca)
     async with await Hub.open(path, settings) as hub:
         door = TcpServer(door_of(hub, tokens), TcpSettings(port=port, tls=tls, drain_s=0.5))
         await door.start()

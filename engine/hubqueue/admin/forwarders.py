@@ -10,7 +10,7 @@ from msgspec import UNSET
 from hubqueue.forward.destination import HubDestination
 from hubqueue.forward.uplink import UplinkStatus
 from hubqueue.forward.verdict import Down, Reason, Rejected, hint
-from hubqueue.model.forwarding import ForwardSpec
+from hubqueue.model.forwarding import SECRETS, ForwardSpec
 from hubqueue.model.hours import Hours
 from hubqueue.servers.door import Operation
 from hubqueue.wire.commands import operate as wire
@@ -24,14 +24,14 @@ def operations(app: App) -> Mapping[str, Operation]:
         return {"forwarders": [shown(status) for status in await app.fleet.statuses()]}
 
     async def put(command: wire.ForwarderPut) -> dict[str, Any]:
-        keep_token, keep_ca = command.token is UNSET, command.ca_cert is UNSET
+        keep = {name for name in SECRETS if getattr(command, name) is UNSET}
         if command.test:
-            return {"test": tried(await app.fleet.test(spec_of(command), keep_token=keep_token, keep_ca=keep_ca))}
-        await app.fleet.put(spec_of(command), keep_token=keep_token, keep_ca=keep_ca)
+            return {"test": tried(await app.fleet.test(spec_of(command), keep=keep))}
+        await app.fleet.put(spec_of(command), keep=keep)
         return {}
 
     async def delete(command: wire.ForwarderDelete) -> dict[str, Any]:
-        await app.fleet.delete(command.name)
+        await app.fleet.delete(command.name, when_empty=command.when_empty)
         return {}
 
     async def pause(command: wire.ForwarderPause) -> dict[str, Any]:
@@ -58,13 +58,14 @@ def operations(app: App) -> Mapping[str, Operation]:
 def spec_of(command: wire.ForwarderPut) -> ForwardSpec:
     """What is to be kept; secrets that were not given are the fleet's to find."""
     schedule = command.schedule
+    secrets: dict[str, Any] = {
+        name: given or None for name in SECRETS if (given := getattr(command, name)) is not UNSET
+    }
     return ForwardSpec(
         name=command.name or command.queue,
         queue=command.queue,
         to=command.to,
         target=command.target or None,
-        token=None if command.token is UNSET else command.token or None,
-        ca_cert=None if command.ca_cert is UNSET else command.ca_cert or None,
         durable=command.durable,
         hours=None if schedule is None else Hours(tuple(schedule.windows), schedule.timezone),
         rate_per_s=command.rate,
@@ -73,6 +74,9 @@ def spec_of(command: wire.ForwarderPut) -> ForwardSpec:
         backoff_ms=command.backoff,
         backoff_cap_ms=command.backoff_cap,
         write_timeout_ms=command.write_timeout,
+        server_name=command.server_name or None,
+        verify=command.verify,
+        **secrets,
     )
 
 
@@ -89,7 +93,7 @@ def tried(found: Down | Rejected | None) -> dict[str, Any] | None:
 def shown(status: UplinkStatus) -> dict[str, Any]:
     """A forwarder as `Forwarders` answers it: never its token. Units: milliseconds."""
     plan, now, span, trouble = status.plan, status.now, status.hours, status.trouble
-    destination = plan.destination
+    destination, tls = plan.destination, plan.destination.tls
     unsynced = isinstance(destination, HubDestination) and not destination.durable
     return {
         "name": plan.name,
@@ -99,6 +103,7 @@ def shown(status: UplinkStatus) -> dict[str, Any]:
         "target": destination.target or plan.queue,
         "paused": status.paused,
         "draining": status.draining,
+        "retiring": status.retiring,
         "link": now.link.value,
         "linkSince": float(now.since_ms),
         "reason": now.reason,
@@ -120,7 +125,10 @@ def shown(status: UplinkStatus) -> dict[str, Any]:
         "losses": now.losses,
         "ratePerS": now.rate_per_s,
         "hasToken": destination.has_secret,
-        "hasCaCert": destination.has_ca,
+        "hasCaCert": tls is not None and tls.has_ca,
+        "hasClientCert": tls is not None and tls.has_client_cert,
+        "serverName": None if tls is None else tls.server_name,
+        "verify": tls is None or tls.verify,
         "durable": not unsynced,
         "schedule": None
         if plan.hours is None

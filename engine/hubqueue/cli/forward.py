@@ -69,6 +69,10 @@ def list_(hub: Hub, as_json: bool) -> None:
 @click.option("--token-from", type=click.File(), metavar="FILE", help="File with the token; '-' reads it from input.")
 @click.option("--no-token", is_flag=True, help="Show none, and forget the one that is kept.")
 @click.option("--ca", type=click.File(), metavar="FILE", help="Private CA of the other hub (PEM); it is sent along.")
+@click.option("--cert", type=click.File(), metavar="FILE", help="Certificate of this side (PEM); it is sent along.")
+@click.option("--key", type=click.File(), metavar="FILE", help="Its private key, if that is not in the same file.")
+@click.option("--server-name", metavar="NAME", help="What the other hub's certificate is for.  [the host in --to]")
+@click.option("--no-verify", is_flag=True, help="Believe whoever answers. Only for a test.")
 @click.option(
     "--window", "windows", multiple=True, metavar="TIMES", help="Only then: '22:00-06:00', 'sat 08:00-12:00'."
 )
@@ -87,6 +91,10 @@ def add(
     token_from: Any,
     no_token: bool,
     ca: Any,
+    cert: Any,
+    key: Any,
+    server_name: str | None,
+    no_verify: bool,
     windows: tuple[str, ...],
     timezone: str | None,
     rate: float | None,
@@ -96,8 +104,11 @@ def add(
 ) -> None:
     """Forward QUEUE to another hub, from now on; a forwarder of the same name is replaced.
 
-    Its token and CA stay unless others are given, as long as it goes to the same address. The job file keeps them.
+    Its token and certificates stay unless others are given, as long as it goes to the same address. The job file keeps
+    them.
     """
+    if key is not None and cert is None:
+        raise Invalid("--key is given without a --cert", hint="add --cert FILE, the certificate it belongs to")
     if timezone and not windows:
         raise Invalid("--timezone is given without a --window", hint="add --window 22:00-06:00")
     fields: dict[str, Any] = {
@@ -110,6 +121,8 @@ def add(
         "batch": batch,
         "concurrency": concurrency,
         "durable": not not_durable,
+        "serverName": server_name,
+        "verify": not no_verify,
     }
     if no_token:
         fields["token"] = None
@@ -117,17 +130,20 @@ def add(
         fields["token"] = token_from.readline().strip()
     if ca is not None:
         fields["caCert"] = ca.read()
+    if cert is not None:
+        fields["clientCert"] = "\n".join(part.read() for part in (cert, key) if part is not None)
     hub.ask(_asking("ForwarderPut", **fields))
     click.echo(f"Forwarding {queue} to {to}. 'hubqueue forward' shows how it goes.")
 
 
 @forward.command()
 @click.argument("name")
+@click.option("--when-empty", is_flag=True, help="Only as soon as its queue holds nothing to forward.")
 @hub_options
-def remove(hub: Hub, name: str) -> None:
+def remove(hub: Hub, name: str, when_empty: bool) -> None:
     """End and forget a forwarder. Jobs that wait stay in their queue."""
-    hub.ask(_asking("ForwarderDelete", name=name))
-    click.echo(f"Removed {name}; its queue keeps the jobs.")
+    hub.ask(_asking("ForwarderDelete", name=name, whenEmpty=when_empty))
+    click.echo(f"{name} goes when its queue is empty." if when_empty else f"Removed {name}; its queue keeps the jobs.")
 
 
 @forward.command()
@@ -189,7 +205,8 @@ def _state(status: dict[str, Any]) -> str:
         opens = status["opensAt"]
         return "[dim]idle[/]" if opens is None else f"[dim]idle, opens {ago(opens)}[/]"
     style = {"up": "green", "down": "red"}.get(status["link"], "yellow")
-    return f"[{style}]{status['link']}[/]{' [yellow]draining[/]' if status['draining'] else ''}"
+    marks = [f" [yellow]{mark}[/]" for mark in ("draining", "retiring") if status[mark]]
+    return f"[{style}]{status['link']}[/]{''.join(marks)}"
 
 
 def _asking(command: str, **fields: Any) -> Callable[[RemoteHub], Any]:

@@ -13,13 +13,31 @@ DEFAULT_PORT: Final = 6789
 
 @dataclass(frozen=True, slots=True)
 class Tls:
-    """How the other side's certificate is checked. It always is; a private CA (file or text) replaces the system's."""
+    """How the other side's certificate is checked, and which one is shown to it.
+
+    A private CA (file or text) replaces the system's. cert_text: the certificate with its chain and its private key.
+    server_name: what the other side's certificate must be for; None: the host. verify False: whoever answers is
+    believed.
+    """
 
     ca_file: str | None = None
     cert_file: str | None = None
     key_file: str | None = field(default=None, repr=False)
     check_hostname: bool = True
-    ca_text: str | None = field(default=None, repr=False)  # PEM
+    ca_text: str | None = field(default=None, repr=False)  # PEM, as cert_text
+    cert_text: str | None = field(default=None, repr=False)
+    server_name: str | None = None
+    verify: bool = True
+
+    @property
+    def has_ca(self) -> bool:
+        """Whether a private CA is trusted instead of the system's."""
+        return self.ca_file is not None or self.ca_text is not None
+
+    @property
+    def has_client_cert(self) -> bool:
+        """Whether this side shows a certificate of its own."""
+        return self.cert_file is not None or self.cert_text is not None
 
 
 @dataclass(frozen=True, slots=True)

@@ -92,6 +92,8 @@ class Session(asyncio.Protocol):
         self._due = self._heard_at
         self._unsent = 0
         self._reason: str | None = None
+        self._cause: Exception | None = None
+        self._answered = False
 
     @classmethod
     async def open(cls, settings: LinkSettings, receive: Callable[[msgspec.Raw], None] | None = None) -> Self:
@@ -103,7 +105,7 @@ class Session(asyncio.Protocol):
         context = None if settings.tls is None else client_context(settings.tls)
         try:
             async with asyncio.timeout(settings.connect_timeout_s):
-                await session._loop.create_connection(lambda: session, settings.host, settings.port, ssl=context)
+                await session._connect(context)
                 await session._greet()
         except TimeoutError as error:
             session.abort("no answer to the handshake")
@@ -112,12 +114,37 @@ class Session(asyncio.Protocol):
             raise LinkDown(
                 f"the certificate of {settings.url} is not trusted: {error.verify_message}", hint=_TRUST
             ) from error
+        except ssl.SSLError as error:
+            raise LinkDown(f"there is no TLS with {settings.url}: {_said(error)}", hint=_TLS) from error
         except OSError as error:
             raise LinkDown(f"{settings.url} cannot be reached: {error.strerror or error}") from error
+        except AnswerLost:
+            why = session._turned_away()
+            if why is None and not session._answered:
+                raise LinkDown(f"{settings.url} hung up without a word", hint=_SILENT) from None
+            if why is None:
+                raise
+            raise LinkDown(f"{settings.url} ended the connection: {_said(why)}", hint=_ENDED) from why
         except BaseException:
             session.abort("the handshake failed")
             raise
         return session
+
+    async def _connect(self, context: ssl.SSLContext | None) -> None:
+        host, port, tls = self._settings.host, self._settings.port, self._settings.tls
+        name = None if tls is None else tls.server_name or host
+        await self._loop.create_connection(lambda: self, host, port, ssl=context, server_hostname=name)
+
+    def _turned_away(self) -> Exception | None:
+        """Why the other side ended the connection before it greeted; None: nobody can tell.
+
+        A client certificate is judged after the handshake, and asyncio's servers hang up then without a word.
+        """
+        if isinstance(self._cause, ssl.SSLError | HubqueueError | msgspec.MsgspecError):
+            return self._cause
+        if self._settings.tls is not None and not self._answered:
+            return ssl.SSLError("it hung up at once, as it does without a certificate that it accepts")
+        return None
 
     async def _greet(self) -> None:
         if self._settings.token is not None:
@@ -183,6 +210,7 @@ class Session(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._heard_at = self._loop.time()
         self._pinged = False
+        self._answered = True
         try:
             for payload in self._reader.feed(data):
                 self._take(payload)
@@ -194,6 +222,7 @@ class Session(asyncio.Protocol):
                 raise ProtocolError(f"a frame of {self._reader.oversized} bytes")
         except (HubqueueError, msgspec.MsgspecError, UnicodeDecodeError) as error:
             log.warning("link ended, the other side sent nonsense url=%s error=%s", self._settings.url, error)
+            self._cause = error
             self.abort(f"the other side sent nonsense: {error}")
 
     def pause_writing(self) -> None:
@@ -203,7 +232,8 @@ class Session(asyncio.Protocol):
         self._writable.set()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._reason = self._reason or (str(exc) if exc else "closed by the other side")
+        self._reason = self._reason or (_said(exc) if exc else "closed by the other side")
+        self._cause = self._cause or exc
         self._end()
 
     def _take(self, payload: bytes) -> None:
@@ -261,5 +291,14 @@ class Session(asyncio.Protocol):
                 reply.set_exception(AnswerLost(f"{reason}, before the answer came"))
 
 
-_TRUST = "give the private CA's certificate as ca_file, and use a name that the certificate holds"
+def _said(error: Exception) -> str:
+    """Without OpenSSL's own ornaments."""
+    reason = getattr(error, "reason", None) if isinstance(error, ssl.SSLError) else None
+    return reason.lower().replace("_", " ") if reason else str(error)
+
+
+_TRUST = "give the certificate of its private CA (ca_file), and use a name that the certificate holds"
+_TLS = "is it the encrypted port, and does it know this side's certificate?"
+_ENDED = "is it the TCP port of a hub, and does it know the certificate of this side?"
+_SILENT = "it may be away behind a proxy, or this is an encrypted port: write tls://"
 _SPLIT = "send fewer jobs at a time"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from hubqueue.client.address import LinkSettings
+from hubqueue.client.address import LinkSettings, Tls
 from hubqueue.forward.sink import Sink
 from hubqueue.forward.sinks.hub import HubSink
 from hubqueue.model.limits import WRITE_TIMEOUT_S
@@ -33,8 +33,8 @@ class Destination(Protocol):
         ...
 
     @property
-    def has_ca(self) -> bool:
-        """Whether a private CA is trusted instead of the system's."""
+    def tls(self) -> Tls | None:
+        """How the other side is known, where that is asked at all."""
         ...
 
     @property
@@ -71,9 +71,8 @@ class HubDestination:
         return self.link.token is not None
 
     @property
-    def has_ca(self) -> bool:
-        tls = self.link.tls
-        return tls is not None and (tls.ca_file is not None or tls.ca_text is not None)
+    def tls(self) -> Tls | None:
+        return self.link.tls
 
     def sink(self) -> HubSink:
         return HubSink(self.link, queue=self.queue, durable=self.durable, write_timeout_s=self.write_timeout_s)

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Collection, Coroutine, Sequence
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -24,6 +24,8 @@ from hubqueue.hub.hub import Hub
 from hubqueue.model.forwarding import ForwardSpec
 
 log = logging.getLogger(__name__)
+
+RETIRE_LOOK_S: Final = 1.0  # between two looks whether those that retire are done
 
 T = TypeVar("T")
 
@@ -39,6 +41,8 @@ class Fleet:
         self._specs: dict[str, ForwardSpec] = {}
         self._one_change = asyncio.Lock()
         self._changes: set[asyncio.Task[Any]] = set()
+        self._some_retire = asyncio.Event()
+        self._usher: asyncio.Task[None] | None = None
         self._stopped = False
 
     async def start(self) -> None:
@@ -51,14 +55,19 @@ class Fleet:
         for each in kept.values():
             if each.spec is not None:
                 self._take_up(each.spec, paused=each.paused)
+        self._usher = asyncio.create_task(self._see_off(), name="forwarders-that-retire")
 
     async def stop(self) -> None:
         """Let batches in flight arrive, give the rest back."""
         async with self._one_change:
             self._stopped = True
+            if self._usher is not None:
+                self._usher.cancel()
             ending = list(self._uplinks.values())
             self._uplinks.clear()
             await asyncio.gather(*(uplink.stop() for uplink in ending))
+            if self._usher is not None:
+                await asyncio.gather(self._usher, return_exceptions=True)
 
     def queues(self) -> list[str]:
         """The queues that have a forwarder."""
@@ -68,16 +77,17 @@ class Fleet:
         """How each goes, by name."""
         return [await uplink.status() for _, uplink in sorted(self._uplinks.items())]
 
-    async def put(self, spec: ForwardSpec, *, keep_token: bool = False, keep_ca: bool = False) -> None:
-        """Make a forwarder, or let it be another one. keep_*: of the present one, if it goes to the same place.
+    async def put(self, spec: ForwardSpec, *, keep: Collection[str] = ()) -> None:
+        """Make a forwarder, or let it be another one; one that is so already goes on undisturbed.
 
+        keep: SECRETS that stay those of the present one, if it goes to the same place.
         Errors: Invalid, WrongState, Duplicate, Busy.
         """
-        await self._change(self._put(spec, keep_token=keep_token, keep_ca=keep_ca))
+        await self._change(self._put(spec, keep))
 
-    async def test(self, spec: ForwardSpec, *, keep_token: bool, keep_ca: bool) -> Down | Rejected | None:
+    async def test(self, spec: ForwardSpec, *, keep: Collection[str] = ()) -> Down | Rejected | None:
         """Whether a forwarder like this could write now; nothing is changed. None: it could. Errors: as of `put`."""
-        plan = self._checked(self._whole(spec, keep_token=keep_token, keep_ca=keep_ca))
+        plan = self._checked(self._whole(spec, keep))
         sink = plan.destination.sink()
         assert isinstance(sink, HubSink)  # what is made while the hub runs goes to a hub
         try:
@@ -89,9 +99,12 @@ class Fleet:
             await sink.close()
         return None
 
-    async def delete(self, name: str) -> None:
-        """End and forget a forwarder; its queue keeps the jobs. Errors: NotFound, WrongState."""
-        await self._change(self._delete(name))
+    async def delete(self, name: str, *, when_empty: bool = False) -> None:
+        """End and forget a forwarder; its queue keeps the jobs. when_empty: as soon as there is nothing to forward.
+
+        Errors: NotFound, WrongState.
+        """
+        await self._change(self._delete(name, when_empty=when_empty))
 
     async def pause(self, name: str, *, paused: bool) -> None:
         """Hold a forwarder or let it go on; a restart changes nothing of it. Errors: NotFound."""
@@ -101,8 +114,10 @@ class Fleet:
         """See `Uplink.drain`. Errors: NotFound, WrongState."""
         return await self._find(name).drain()
 
-    async def _put(self, spec: ForwardSpec, *, keep_token: bool, keep_ca: bool) -> None:
-        spec = self._whole(spec, keep_token=keep_token, keep_ca=keep_ca)
+    async def _put(self, spec: ForwardSpec, keep: Collection[str]) -> None:
+        spec = self._whole(spec, keep)
+        if spec == self._specs.get(spec.name):
+            return
         plan = self._checked(spec)
         await self._hub.run(lambda tx: forwarders.put(tx, spec), durable=True)
         old = self._uplinks.get(spec.name)
@@ -111,16 +126,12 @@ class Fleet:
             await old.stop()
         self._launch(plan, paused=old is not None and old.paused)
 
-    def _whole(self, spec: ForwardSpec, *, keep_token: bool, keep_ca: bool) -> ForwardSpec:
+    def _whole(self, spec: ForwardSpec, keep: Collection[str]) -> ForwardSpec:
         """With the secrets that are kept; they never go to another place than they were given for."""
         former = self._specs.get(spec.name)
         if former is None or former.to != spec.to:
             return spec
-        return msgspec.structs.replace(
-            spec,
-            token=former.token if keep_token else spec.token,
-            ca_cert=former.ca_cert if keep_ca else spec.ca_cert,
-        )
+        return msgspec.structs.replace(spec, **{name: getattr(former, name) for name in keep})
 
     def _checked(self, spec: ForwardSpec) -> Plan:
         """Errors: Invalid, WrongState, Duplicate."""
@@ -134,10 +145,17 @@ class Fleet:
             )
         return plan
 
-    async def _delete(self, name: str) -> None:
+    async def _delete(self, name: str, *, when_empty: bool) -> None:
         uplink = self._find(name)
         self._check_own(name, "remove it there, or pause it")
-        await self._hub.run(lambda tx: forwarders.delete(tx, name), durable=True)
+        spec = self._specs[name]
+        if not when_empty:
+            await self._hub.run(lambda tx: forwarders.delete(tx, name), durable=True)
+        elif not await self._hub.run(lambda tx: forwarders.retire(tx, spec), durable=True):
+            self._specs[name] = msgspec.structs.replace(spec, retiring=True)
+            uplink.retiring = True
+            self._some_retire.set()
+            return
         await uplink.stop()
         del self._uplinks[name], self._specs[name]
         log.info("forwarder removed forwarder=%s queue=%s", name, uplink.plan.queue)
@@ -162,12 +180,31 @@ class Fleet:
             log.warning("a forwarder of the job file is left out: %s forwarder=%s", trouble, spec.name)
             return
         self._specs[spec.name] = spec
-        self._launch(plan, paused=paused)
+        self._launch(plan, paused=paused, retiring=spec.retiring)
 
-    def _launch(self, plan: Plan, *, paused: bool) -> None:
-        uplink = Uplink(self._hub, plan, paused=paused, grace_s=self._grace_s)
+    def _launch(self, plan: Plan, *, paused: bool, retiring: bool = False) -> None:
+        uplink = Uplink(self._hub, plan, paused=paused, grace_s=self._grace_s, retiring=retiring)
         self._uplinks[plan.name] = uplink
         uplink.start()
+        if retiring:
+            self._some_retire.set()
+
+    async def _see_off(self) -> None:
+        """Forget those that retire as soon as they may go."""
+        while True:
+            await self._some_retire.wait()
+            await asyncio.sleep(RETIRE_LOOK_S)
+            self._some_retire.clear()
+            for name in [spec.name for spec in self._specs.values() if spec.retiring]:
+                try:
+                    await self._change(self._retire(name))
+                except HubqueueError as error:
+                    self._some_retire.set()
+                    log.warning("a forwarder retires later: %s forwarder=%s code=%s", error, name, error.code)
+
+    async def _retire(self, name: str) -> None:
+        if name in self._specs and self._specs[name].retiring:  # still, now that no other change is under way
+            await self._delete(name, when_empty=True)
 
     def _find(self, name: str) -> Uplink:
         uplink = self._uplinks.get(name)

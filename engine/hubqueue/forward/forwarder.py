@@ -66,6 +66,7 @@ class Forwarder:
         self._leases = Leases(local, queue, owner or f"forward:{queue}:{sink.target}", self.settings.lease_ms)
         self._pace = Pace(self.settings.rate_per_s, time.monotonic())
         self._tally = tally or Tally(time.monotonic())
+        self._down = False  # and told so; it may be told again with another reason
         self._listeners: list[Callable[[Event], None]] = []
         self._keepers: list[asyncio.Task[None]] = []
         self._lanes: list[asyncio.Task[None]] = []
@@ -280,7 +281,8 @@ class Forwarder:
         await self._leases.release(jobs)
 
     def _link_changed(self, state: LinkState, down: Down | None) -> None:
-        self._tally.losses += down is not None
+        self._tally.losses += down is not None and not self._down
+        self._down = down is not None
         self._tell(LinkChanged(self.queue, state, down))
 
     def _tell(self, event: Event) -> None:

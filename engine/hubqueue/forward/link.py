@@ -135,9 +135,9 @@ class Link:
             await asyncio.gather(lost, broken, return_exceptions=True)
 
     def _tell(self, change: Callable[[], object]) -> None:
-        before, failures = self.breaker.state, self.breaker.failures
+        before, failures, told = self.breaker.state, self.breaker.failures, self.breaker.last
         change()
-        state = self.breaker.state
+        state, last = self.breaker.state, self.breaker.last
         if state is LinkState.DOWN:
             self._usable.clear()
             self._broken.set()
@@ -146,9 +146,10 @@ class Link:
             self._usable.set()
         if state is not before or self.breaker.failures > failures:
             self._log(state)
-        never_up = not failures and self.breaker.failures > 0  # down from the start, and now it is known why
-        if state is not before or never_up:
-            self._changed(state, self.breaker.last if state is LinkState.DOWN else None)
+        # down from the start, and now it is known why; or down for another reason now
+        why = state is LinkState.DOWN and last is not None and (told is None or told.reason is not last.reason)
+        if state is not before or why:
+            self._changed(state, last if state is LinkState.DOWN else None)
 
     def _log(self, state: LinkState) -> None:
         breaker, target = self.breaker, self._sink.target

@@ -32,11 +32,12 @@ _encode: Final = msgspec.msgpack.Encoder().encode
 
 
 class UplinkStatus(msgspec.Struct, frozen=True, kw_only=True):
-    """One forwarder of a hub at one moment. hours: None when it may always run."""
+    """One forwarder of a hub at one moment. retiring: forgotten when it is done; hours None: it may always run."""
 
     plan: Plan
     paused: bool
     draining: bool
+    retiring: bool
     hours: Span | None
     now: ForwardStatus
     trouble: Down | None  # why the link was last lost
@@ -45,9 +46,10 @@ class UplinkStatus(msgspec.Struct, frozen=True, kw_only=True):
 class Uplink:
     """`start` until `stop`; pause, resume and drain in between. Units: grace_s seconds that a stop gives batches."""
 
-    def __init__(self, hub: Hub, plan: Plan, *, paused: bool, grace_s: float) -> None:
+    def __init__(self, hub: Hub, plan: Plan, *, paused: bool, grace_s: float, retiring: bool = False) -> None:
         self.plan = plan
         self.paused = paused
+        self.retiring = retiring  # said by the fleet, which forgets it then
         self._hub = hub
         self._settings = msgspec.structs.replace(plan.settings, stop_grace_s=grace_s)
         self._tally = Tally(time.monotonic())
@@ -103,6 +105,7 @@ class Uplink:
             plan=self.plan,
             paused=self.paused,
             draining=self._left > 0,
+            retiring=self.retiring,
             hours=self._span(),
             now=now,
             trouble=self._trouble,

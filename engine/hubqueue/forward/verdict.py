@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from hubqueue.errors import HubqueueError, LinkDown
+from hubqueue.errors import HubqueueError, LinkDown, ProtocolError
 
 
 class Reason(Enum):
@@ -128,6 +128,8 @@ def verdict(error: Exception) -> Down | Rejected:
     if isinstance(error, HubqueueError):
         if isinstance(error, LinkDown) and isinstance(error.__cause__, ssl.SSLError):
             return Down(Reason.TLS, text)
+        if isinstance(error, LinkDown) and isinstance(error.__cause__, ProtocolError | msgspec.MsgspecError):
+            return Down(Reason.PROTOCOL, text)  # who answers there is no hub
         meaning = OF_CODE.get(error.code)
         if meaning is Rejected or (meaning is None and _ENTRY.match(error.message)):
             return Rejected(error.code, error.message)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import msgspec
+
 from hubqueue.errors import Busy
+from hubqueue.hub.verbs import query
 from hubqueue.model.forwarding import MAX_FORWARDERS, ForwardSpec, KeptForwarder
 from hubqueue.store import forwarders
 from hubqueue.store.tx import Tx
@@ -23,6 +26,17 @@ def put(tx: Tx, spec: ForwardSpec) -> None:
 
 def delete(tx: Tx, name: str) -> None:
     forwarders.delete(tx, name)
+
+
+def retire(tx: Tx, spec: ForwardSpec) -> bool:
+    """Forget it if its queue holds nothing to forward; else keep that it is to be, then. Whether it is forgotten."""
+    now = query.counts(tx, spec.queue)
+    left = now.waiting + now.prioritized + now.paused + now.delayed + now.active + now.waiting_children
+    if not left:
+        forwarders.delete(tx, spec.name)
+    elif not spec.retiring:
+        forwarders.put(tx, msgspec.structs.replace(spec, retiring=True))
+    return not left
 
 
 def pause(tx: Tx, name: str, *, paused: bool) -> None:

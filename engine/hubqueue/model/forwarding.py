@@ -16,8 +16,16 @@ MAX_FORWARDERS: Final = 100  # kept in the job file: each holds a connection
 _NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,256}\Z")  # as queues, whose names they have by default
 
 
+# Kept when they are not given anew, as long as the place is the same: they were given for that one.
+SECRETS: Final = frozenset({"token", "ca_cert", "client_cert"})
+
+
 class ForwardSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """target None: the queue of the same name; ca_cert: PEM text of a private CA. The token never shows in a repr.
+    """target None: the queue of the same name. Secrets never show in a repr.
+
+    ca_cert: PEM text of a private CA; client_cert: of a certificate with its chain and private key. server_name: what
+    the other side's certificate must be for, None: the host. verify False: that certificate is not looked at.
+    retiring: it is forgotten as soon as its queue holds nothing to forward.
 
     Units: *_ms milliseconds, rate_per_s jobs.
     """
@@ -28,6 +36,10 @@ class ForwardSpec(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True)
     target: str | None = None
     token: str | None = None
     ca_cert: str | None = None
+    client_cert: str | None = None
+    server_name: str | None = None
+    verify: bool = True
+    retiring: bool = False
     durable: bool = True
     hours: Hours | None = None
     rate_per_s: float | None = None

@@ -23,6 +23,9 @@ BLANK: Final[dict[str, Any]] = {
     "durable": True,
     "hasToken": False,
     "hasCaCert": False,
+    "hasClientCert": False,
+    "serverName": None,
+    "verify": True,
 }
 KEPT: Final = ("backoff", "backoffCap", "writeTimeout")  # not in the form
 VERBS: Final = {"pause": "ForwarderPause", "resume": "ForwarderResume", "drain": "ForwarderDrain"}
@@ -92,6 +95,8 @@ async def put(request: web.Request) -> web.Response:
         "target": inputs.text(given, "target") or None,
         "token": inputs.text(given, "token") or None,
         "caCert": inputs.text(given, "ca_cert") or None,
+        "clientCert": inputs.text(given, "client_cert") or None,
+        "serverName": inputs.text(given, "server_name") or None,
         "schedule": {"windows": windows, "timezone": inputs.text(given, "timezone") or None} if windows else None,
         "rate": inputs.number(given, "rate"),
         "batch": inputs.whole(given, "batch"),
@@ -99,7 +104,8 @@ async def put(request: web.Request) -> web.Response:
         **({} if known is None else {field: known[field] for field in KEPT}),
     }
     sent = {field: value for field, value in fields.items() if value is not None}
-    await session_of(request).ask("ForwarderPut", **sent, durable=inputs.flag(given, "durable"))
+    flags = {name: inputs.flag(given, name) for name in ("durable", "verify")}
+    await session_of(request).ask("ForwarderPut", **sent, **flags)
     return done(request, "done.forwarder.put", name=name or sent["queue"])
 
 

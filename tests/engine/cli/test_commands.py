@@ -12,6 +12,7 @@ import pytest
 
 import hubqueue
 from hubqueue.cli.group import COMMANDS
+from support.certificates import make
 from support.hub_process import HubProcess
 from support.shell import Shell
 from support.waiting import until
@@ -209,6 +210,34 @@ def test_a_forwarder_is_made_paused_drained_and_removed(shell: Shell, tmp_path: 
     assert shell.json("forward") == []
     assert "no forwarder" in shell("forward", "remove", "readings", code=6).stderr
     assert "No such command" in shell("forward", "bogus", code=2).stderr
+
+
+def test_a_forwarder_gets_the_certificates_of_its_files(shell: Shell, tmp_path: Path) -> None:
+    files = make(tmp_path)
+    add = ("forward", "add", "readings", "--to", "tls://127.0.0.1:1", "--ca", "ca.pem")
+    shell(*add, "--cert", "cert.pem", "--key", "key.pem", "--server-name", "central.example")
+    (shown,) = shell.json("forward")
+    assert (shown["hasCaCert"], shown["hasClientCert"]) == (True, True)
+    assert (shown["serverName"], shown["verify"]) == ("central.example", True)
+    shell(*add[:5], "--cert", "client.pem", "--no-verify")
+    (shown,) = shell.json("forward")
+    assert (shown["hasCaCert"], shown["hasClientCert"]) == (True, True)
+    assert (shown["serverName"], shown["verify"]) == (None, False)
+    other = make(tmp_path / "other")
+    assert "belongs to another one" in shell(*add, "--cert", "cert.pem", "--key", str(other.key), code=1).stderr
+    assert "add --cert" in shell(*add, "--key", "key.pem", code=1).stderr
+    files.client.unlink()
+    assert "client.pem" in shell(*add, "--cert", "client.pem", code=2).stderr
+
+
+async def test_a_forwarder_is_removed_when_its_queue_is_empty(hub: HubProcess, shell: Shell) -> None:
+    async with hubqueue.Client(hub.url) as client:
+        await client.queue("readings").add("n", 1)
+    shell("forward", "add", "readings", "--to", "tcp://127.0.0.1:1")
+    shell("forward", "remove", "readings", "--when-empty")
+    (shown,) = shell.json("forward")
+    assert shown["retiring"]
+    assert "retiring" in shell("forward").stdout
 
 
 def test_a_hub_that_is_not_there_is_told_with_what_to_do(lonely: Shell) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import voluptuous as vol
 
+from hubqueue.client.address import Tls
 from hubqueue.config.forwarders import forwarder
 from hubqueue.config.mistakes import flatten
 from hubqueue.config.path import dotted
@@ -41,7 +42,7 @@ def test_an_mqtt_broker(tmp_path: Path) -> None:
     there = found.destination
     assert isinstance(there, MqttDestination)
     assert (there.url, there.target) == ("mqtts://h:8883", "{{ data.a }}")
-    assert (there.encrypted, there.has_secret, there.has_ca) == (True, True, True)
+    assert (there.encrypted, there.has_secret, there.tls) == (True, True, Tls(str(tmp_path / "ca.pem")))
     assert (there.retain, there.max_packet_bytes, there.write_timeout_s) == (True, 2000, 5.0)
     assert (there.broker.password, found.settings.batch, found.to) == ("hush", 7, "mqtts://h:8883")
 
@@ -53,7 +54,7 @@ def test_an_http_server(tmp_path: Path) -> None:
     assert (there.url, there.target, found.to) == ("http://h:8080/a", None, "http://h:8080/a")
     assert there.endpoint.address == "http://h:8080/a?key=hush"
     assert (there.endpoint.username, there.endpoint.password) == ("u", "p")
-    assert (there.encrypted, there.has_secret, there.has_ca, there.batch) == (False, True, False, True)
+    assert (there.encrypted, there.has_secret, there.tls, there.batch) == (False, True, None, True)
     assert "hush" not in repr(found)
 
 
@@ -70,7 +71,7 @@ def test_a_postgresql(tmp_path: Path) -> None:
     assert isinstance(there, PostgresDestination)
     server = there.server
     assert (server.host, server.port, server.user, server.database) == ("::1", 6543, "u@x", "d")
-    assert (server.ssl_mode, there.encrypted, there.has_ca, there.has_secret) == ("verify-full", True, True, False)
+    assert (server.ssl_mode, there.encrypted, there.tls.has_ca, there.has_secret) == ("verify-full", True, True, False)
     assert [column.name for column in there.table.columns] == ["id", "time", "queue", "name", "data"]
     assert there.table.key == ("id", "time")
 

@@ -19,7 +19,7 @@ from hubqueue.forward.plan import Plan, plan_of
 from hubqueue.forward.verdict import Down
 from hubqueue.hub import forwarders
 from hubqueue.hub.hub import Hub
-from hubqueue.model.forwarding import MAX_FORWARDERS, ForwardSpec
+from hubqueue.model.forwarding import MAX_FORWARDERS, SECRETS, ForwardSpec
 from hubqueue.model.hours import Hours
 from hubqueue.model.job import NewJob
 from hubqueue.model.limits import MAX_DATA_BYTES
@@ -201,16 +201,15 @@ async def test_a_wrong_token_is_told_with_what_to_do_and_a_right_one_lets_the_jo
         assert status.trouble is not None
         assert (await edge.hub.counts("readings")).failed == 0
         spec = ForwardSpec(name="up", queue="readings", to=there.url, token="right", backoff_ms=20)
-        await edge.fleet.put(spec, keep_ca=True)
+        await edge.fleet.put(spec, keep={"ca_cert"})
         await edge.shows(lambda status: status.now.forwarded == 5)
         assert await arrived(there) == list(range(5))
 
 
 async def test_the_other_side_is_tried_and_nothing_is_changed(edge: Edge, tmp_path: Path) -> None:
-    async def tried(to: str, token: str | None, ca_cert: str | None = None, **kept: bool) -> str | None:
+    async def tried(to: str, token: str | None, ca_cert: str | None = None, *keep: str) -> str | None:
         spec = ForwardSpec(name="up", queue="readings", to=to, token=token, ca_cert=ca_cert)
-        keep = {"keep_token": False, "keep_ca": False, **kept}
-        found = await edge.fleet.test(spec, **keep)
+        found = await edge.fleet.test(spec, keep=keep)
         assert found is None or isinstance(found, Down)
         return None if found is None else found.reason.value
 
@@ -229,8 +228,8 @@ async def test_the_other_side_is_tried_and_nothing_is_changed(edge: Edge, tmp_pa
         assert await edge.fleet.statuses() == []
         assert await edge.hub.run(forwarders.every) == []
         await edge.put(there.url, token="right", ca_cert=ca)
-        assert await tried(there.url, None, keep_token=True, keep_ca=True) is None
-        assert await tried(there.url, "wrong", keep_ca=True) == "auth"
+        assert await tried(there.url, None, None, "token", "ca_cert") is None
+        assert await tried(there.url, "wrong", None, "ca_cert") == "auth"
         await edge.shows(lambda status: status.now.link is LinkState.UP)
     assert await tried(f"tcp://127.0.0.1:{free_port()}", None) == "unreachable"
     with pytest.raises(Invalid, match="not to ftp"):
@@ -239,13 +238,13 @@ async def test_the_other_side_is_tried_and_nothing_is_changed(edge: Edge, tmp_pa
 
 async def test_a_secret_stays_for_the_same_address_only(edge: Edge) -> None:
     await edge.put("tcp://127.0.0.1:1", token="secret")
-    await edge.fleet.put(ForwardSpec(name="up", queue="readings", to="tcp://127.0.0.1:1", batch=7), keep_token=True)
+    await edge.fleet.put(ForwardSpec(name="up", queue="readings", to="tcp://127.0.0.1:1", batch=7), keep=SECRETS)
     kept = (await edge.hub.run(forwarders.every))[0].spec
     assert kept is not None
     assert (kept.token, kept.batch) == ("secret", 7)
     assert "secret" not in repr(kept)
     assert "secret" not in repr(await edge.status())
-    await edge.fleet.put(ForwardSpec(name="up", queue="readings", to="tcp://127.0.0.1:2"), keep_token=True)
+    await edge.fleet.put(ForwardSpec(name="up", queue="readings", to="tcp://127.0.0.1:2"), keep=SECRETS)
     assert not (await edge.status()).plan.destination.has_secret
 
 

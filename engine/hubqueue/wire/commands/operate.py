@@ -40,7 +40,7 @@ class Sources(Command, tag="Sources", gc=False, kw_only=True):
 
 
 class ForwarderPut(Command, tag="ForwarderPut", kw_only=True):
-    """Make a forwarder, or let the one of this name be another. Its token is never shown again.
+    """Make a forwarder, or let the one of this name be another. Its secrets are never shown again.
 
     test: only look whether the other side answers, takes the token and lets it enqueue; nothing is changed.
     """
@@ -51,6 +51,9 @@ class ForwarderPut(Command, tag="ForwarderPut", kw_only=True):
     target: str | None = None
     token: _Text | UnsetType | None = UNSET
     ca_cert: _Text | UnsetType | None = UNSET
+    client_cert: _Text | UnsetType | None = UNSET
+    server_name: _Text | None = None
+    verify: bool = True
     durable: bool = True
     schedule: Schedule | None = None
     rate: Annotated[float, Meta(ge=0.001, le=1_000_000)] | None = None
@@ -63,9 +66,13 @@ class ForwarderPut(Command, tag="ForwarderPut", kw_only=True):
 
 
 class ForwarderDelete(Command, tag="ForwarderDelete", gc=False, kw_only=True):
-    """End and forget a forwarder; its queue keeps the jobs."""
+    """End and forget a forwarder; its queue keeps the jobs.
+
+    when_empty: only as soon as its queue holds nothing to forward.
+    """
 
     name: str = ""
+    when_empty: bool = False
 
 
 class ForwarderPause(Command, tag="ForwarderPause", gc=False, kw_only=True):

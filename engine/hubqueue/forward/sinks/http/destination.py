@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from hubqueue.client.address import Tls
 from hubqueue.forward.sink import Sink
 from hubqueue.forward.sinks.http.answer import ServerErrors
 from hubqueue.forward.sinks.http.endpoint import Endpoint
@@ -45,8 +46,8 @@ class HttpDestination:
         return self.endpoint.has_secret
 
     @property
-    def has_ca(self) -> bool:
-        return self.endpoint.has_ca
+    def tls(self) -> Tls | None:
+        return self.endpoint.tls
 
     def sink(self) -> Sink:
         from hubqueue.forward.sinks.http.sink import HttpSink  # the client library is not small

@@ -41,10 +41,6 @@ class Endpoint:
         return cls(address=address, url=shown, tls=tls, username=username, password=password)
 
     @property
-    def has_ca(self) -> bool:
-        return self.tls is not None and self.tls.ca_file is not None
-
-    @property
     def has_secret(self) -> bool:
         return self.token is not None or self.password is not None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from hubqueue.client.address import Tls
 from hubqueue.forward.sink import Sink
 from hubqueue.forward.sinks.http.endpoint import Endpoint
 from hubqueue.forward.sinks.influx.lines import Precision, Shape
@@ -38,8 +39,8 @@ class InfluxDestination:
         return self.endpoint.has_secret
 
     @property
-    def has_ca(self) -> bool:
-        return self.endpoint.has_ca
+    def tls(self) -> Tls | None:
+        return self.endpoint.tls
 
     def sink(self) -> Sink:
         from hubqueue.forward.sinks.influx.sink import InfluxSink  # the client library is not small

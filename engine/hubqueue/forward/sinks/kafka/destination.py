@@ -76,8 +76,8 @@ class KafkaDestination:
         return self.cluster.password is not None
 
     @property
-    def has_ca(self) -> bool:
-        return self.cluster.tls is not None and self.cluster.tls.ca_file is not None
+    def tls(self) -> Tls | None:
+        return self.cluster.tls
 
     def sink(self) -> Sink:
         from hubqueue.forward.sinks.kafka.sink import KafkaSink  # aiokafka is an extra

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hubqueue.broker.broker import Broker
+from hubqueue.client.address import Tls
 from hubqueue.expression import Topic
 from hubqueue.forward.sink import Sink
 from hubqueue.model.limits import WRITE_TIMEOUT_S
@@ -43,8 +44,8 @@ class MqttDestination:
         return self.broker.password is not None
 
     @property
-    def has_ca(self) -> bool:
-        return self.broker.tls is not None and self.broker.tls.ca_file is not None
+    def tls(self) -> Tls | None:
+        return self.broker.tls
 
     def sink(self) -> Sink:
         from hubqueue.forward.sinks.mqtt.sink import MqttSink  # the client library is not small

@@ -75,8 +75,8 @@ class PostgresDestination:
         return self.server.password is not None
 
     @property
-    def has_ca(self) -> bool:
-        return self.server.tls.ca_file is not None
+    def tls(self) -> Tls:
+        return self.server.tls
 
     def sink(self) -> Sink:
         from hubqueue.forward.sinks.postgres.sink import PostgresSink  # asyncpg is an extra

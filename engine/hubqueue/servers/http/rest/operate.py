@@ -1,4 +1,4 @@
-"""Routes of who operates a hub: how it is, its forwarders and rules, its configuration, backups and tokens."""
+"""Routes of who operates a hub: how it is, its pipelines and rules, its configuration, backups and tokens."""
 
 from __future__ import annotations
 
@@ -56,37 +56,6 @@ class Workers(msgspec.Struct, kw_only=True):
 
     workers: list[Loose]
     stats: Loose
-
-
-class Hours(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """When a forwarder may run, as in `22:00-06:00`."""
-
-    windows: Annotated[
-        list[Annotated[str, Meta(pattern=r"^([01][0-9]|2[0-3]):[0-5][0-9]-([01][0-9]|2[0-3]):[0-5][0-9]$")]],
-        Meta(min_length=1, max_length=50),
-    ]
-    timezone: Annotated[str, Meta(min_length=1, max_length=64)] | UnsetType = UNSET
-
-
-class NewForwarder(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """From which queue, to where, how."""
-
-    queue: QueueName
-    to: Annotated[str, Meta(min_length=1, max_length=2048)]
-    target: QueueName | UnsetType = UNSET
-    token: Annotated[str, Meta(min_length=1, max_length=4096)] | UnsetType = UNSET
-    ca_cert: Annotated[str, Meta(min_length=1, max_length=100_000)] | UnsetType = UNSET
-    durable: bool | UnsetType = UNSET
-    schedule: Hours | UnsetType = UNSET
-    rate: Annotated[float, Meta(ge=0.001, le=1_000_000)] | UnsetType = UNSET
-    batch: Annotated[int, Meta(ge=1, le=1000)] | UnsetType = UNSET
-    concurrency: Annotated[int, Meta(ge=1, le=64)] | UnsetType = UNSET
-
-
-class Forwarders(msgspec.Struct):
-    """How the forwarders are doing."""
-
-    forwarders: list[Loose]
 
 
 class Pipelines(msgspec.Struct):
@@ -200,18 +169,6 @@ async def _publish(asked: Asked) -> Any:
     return await asked.ask("Publish", channel=asked.path["channel"], data=asked.body)
 
 
-def _forwarder(deed: str, summary: str) -> Route:
-    return Route(
-        method="POST",
-        path=f"/forwarders/{{name}}/{deed}",
-        name=f"{deed}Forwarder",
-        summary=summary,
-        tag="forwarders",
-        command=f"Forwarder{deed.capitalize()}",
-        errors=(NotFound, WrongState, *EMBEDDED),
-    )
-
-
 ROUTES: Final = (
     Route(
         method="GET",
@@ -285,16 +242,6 @@ ROUTES: Final = (
     ),
     Route(
         method="GET",
-        path="/forwarders",
-        name="listForwarders",
-        summary="How the forwarders are doing",
-        tag="forwarders",
-        command="Forwarders",
-        reply=Forwarders,
-        errors=EMBEDDED,
-    ),
-    Route(
-        method="GET",
         path="/pipelines",
         name="listPipelines",
         summary="How the pipelines are doing",
@@ -303,29 +250,6 @@ ROUTES: Final = (
         reply=Pipelines,
         errors=EMBEDDED,
     ),
-    Route(
-        method="PUT",
-        path="/forwarders/{name}",
-        name="putForwarder",
-        summary="Make a forwarder, or let the one of this name be another",
-        tag="forwarders",
-        command="ForwarderPut",
-        body=NewForwarder,
-        example={"queue": "readings", "to": "tls://central.example.com:6789", "token": "hq_example"},
-        errors=(WrongState, Duplicate, *EMBEDDED),
-    ),
-    Route(
-        method="DELETE",
-        path="/forwarders/{name}",
-        name="deleteForwarder",
-        summary="End and forget a forwarder; its queue keeps the jobs",
-        tag="forwarders",
-        command="ForwarderDelete",
-        errors=(NotFound, WrongState, *EMBEDDED),
-    ),
-    _forwarder("pause", "Forward nothing until it is resumed"),
-    _forwarder("resume", "Forward again"),
-    _forwarder("drain", "Try at once what waits now or is delayed"),
     Route(
         method="GET",
         path="/rules",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from hubqueue.servers.http.rest import dead, feed, flows, jobs, leases, operate, queues, schedules, webhooks
+from hubqueue.servers.http.rest import dead, feed, flows, forwarders, jobs, leases, operate, queues, schedules, webhooks
 from hubqueue.servers.http.rest.route import Route
 
 ROUTES: Final[tuple[Route, ...]] = (
@@ -17,4 +17,5 @@ ROUTES: Final[tuple[Route, ...]] = (
     *schedules.ROUTES,
     *webhooks.ROUTES,
     *operate.ROUTES,
+    *forwarders.ROUTES,
 )
