@@ -1,26 +1,38 @@
 """The engine under test is the one beside these tests, here and in every child process; and who runs which tests.
 
 An environment may hold an editable install of another checkout; what it finds would be tested in silence.
+Whatever moves a job in a way that no table names fails the test it is found in: support/every_python.
 """
 
 from __future__ import annotations
 
 import os
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 import hubqueue
-from support.child import ENGINE
+from support.child import ENGINE, ENGINE_PATH
+from support.every_python import sitecustomize
 
-os.environ["PYTHONPATH"] = str(ENGINE)
+os.environ["PYTHONPATH"] = ENGINE_PATH
 found = Path(hubqueue.__file__).parents[1]
 assert found == ENGINE, f"hubqueue comes from {found}, not from this checkout; what imported it before the tests?"
 
 # neither of these says anything about the code when the machine is busy
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("unhurried")
+
+os.environ[sitecustomize.FOUND] = str(Path(tempfile.mkdtemp(prefix="hubqueue-moves-")) / "found")
+
+
+@pytest.fixture(autouse=True)
+def only_moves_of_the_table() -> Iterator[None]:
+    yield
+    assert sitecustomize.found() == []
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups

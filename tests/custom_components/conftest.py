@@ -23,12 +23,13 @@ from lamps import Garden
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 import custom_components  # noqa: F401  ours, before the test helper's own package of that name
+from support.child import ENGINE_PATH
 from support.hub_process import HubProcess
 from support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 PYTHON = str(ROOT / ".venv" / "bin" / "python")
-ENGINE = {"PYTHONPATH": str(ROOT / "engine")}  # this checkout's, whatever that Python has installed
+ENGINE = {"PYTHONPATH": ENGINE_PATH}  # this checkout's, whatever that Python has installed
 
 type Call = Callable[..., Awaitable[dict[str, Any]]]
 

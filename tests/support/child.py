@@ -16,12 +16,13 @@ from support.waiting import PATIENCE_S
 
 TESTS: Final = Path(__file__).parents[1]
 ENGINE: Final = TESTS.parent / "engine"
+ENGINE_PATH: Final = os.pathsep.join((str(ENGINE), str(TESTS / "support" / "every_python")))  # for PYTHONPATH
 LIMIT_BYTES: Final = 256 * 1024 * 1024  # one line
 
 
 def environment(more: Mapping[str, str] | None = None) -> dict[str, str]:
     """Ours for a child that is a module of the tests: it imports them, and this checkout's engine."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join((str(ENGINE), str(TESTS))), **(more or {})}
+    return {**os.environ, "PYTHONPATH": os.pathsep.join((ENGINE_PATH, str(TESTS))), **(more or {})}
 
 
 class Child:

@@ -16,7 +16,7 @@ from hubqueue.model import payload
 from hubqueue.model.job import NewJob
 from hubqueue.model.limits import check_queue
 from hubqueue.model.schedule import Schedule
-from hubqueue.model.state import BY_LABEL, State
+from hubqueue.model.state import BY_LABEL, Move, State
 from hubqueue.model.verbs import Counts, Event, Verbs
 
 PAGE: Final = 200  # jobs read at a time while iterating
@@ -115,8 +115,8 @@ class Queue:
         return await self._verbs.purge(self.name)
 
     async def clean(self, grace: Duration, limit: int = 1000, *, state: str = "completed") -> list[str]:
-        """Delete up to `limit` jobs in a state that are older than `grace`; their ids."""
-        return await self._verbs.clean(self.name, duration_ms("grace", grace), limit, _state(state))
+        """Delete up to `limit` jobs in a state that are older than `grace`; their ids. Errors: Invalid."""
+        return await self._verbs.clean(self.name, duration_ms("grace", grace), limit, _cleanable(state))
 
     async def upsert_schedule(
         self,
@@ -193,4 +193,12 @@ def _state(label: str) -> State:
     state = BY_LABEL.get(label)
     if state is None:
         raise Invalid(f"there is no state {label!r}", hint=f"states are {', '.join(BY_LABEL)}")
+    return state
+
+
+def _cleanable(label: str) -> State:
+    state = _state(label)
+    if state not in Move.CLEAN.sources:
+        able = ", ".join(word for word, each in BY_LABEL.items() if each in Move.CLEAN.sources)
+        raise Invalid(f"jobs that are {label} are not cleaned", hint=f"give one of {able}, or cancel single jobs")
     return state

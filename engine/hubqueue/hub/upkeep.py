@@ -16,7 +16,7 @@ from hubqueue.hub.pulse import Pulse
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import expire, hold, overflow, rows, schedule
 from hubqueue.hub.verbs.enqueue import evict
-from hubqueue.model.state import State
+from hubqueue.model.state import Move, State
 from hubqueue.store import changes, delays, groups, ids, leases, lists, retention, schedules
 from hubqueue.store.queues import NEVER, QueueRow
 from hubqueue.store.slices import SLICE
@@ -255,7 +255,7 @@ class Upkeep:
             if state is State.FAILED:
                 evict(tx, row, state, old)
             else:
-                rows.remove(tx, row, state, old)
+                rows.remove(tx, row, Move.MAKE_ROOM, state, old)
             more |= bool(old)
             if kept_ms is not None:
                 oldest_ms = lists.first_ended_ms(tx, row, state) if row.n[state] else None

@@ -50,23 +50,23 @@ def clear_flag(tx: Tx, seq: int, flag: int) -> None:
     tx.execute(CLEAR_FLAG, (flag, seq))
 
 
-RESTART: Final = """
+RESTART: Final = f"""
     UPDATE job
-    SET state = 0, ord = CASE WHEN flags & 128 THEN -seq ELSE ? END, run_at_ms = ?, attempts = 0,
+    SET state = ?, ord = CASE WHEN flags & 128 THEN -seq ELSE ? END, run_at_ms = ?, attempts = 0,
         stall_count = 0, lost_count = 0, restarts = 0, progress = 0, result = NULL, finished_at_ms = NULL,
         started_at_ms = NULL, expires_at_ms = ?, lease_no = lease_no + 1, history = ?,
-        flags = ((CASE WHEN state = 4 THEN flags & ~65536 ELSE flags END) & ~(512 | 64 | 131072)) | ?
+        flags = ((CASE WHEN state = {State.COMPLETED:d} THEN flags & ~65536 ELSE flags END) & ~(512 | 64 | 131072)) | ?
     WHERE seq = ?
 """
 
 
-def restart(tx: Tx, seq: int, history: bytes | None, keep_trying_ms: int | None) -> None:
+def restart(tx: Tx, seq: int, state: State, history: bytes | None, keep_trying_ms: int | None) -> None:
     """A finished job waits again, with all its attempts and not cancelled. Its old tokens are void.
 
     It is kept trying as long as a new one; a ttl counts no more. A completed one has had its successor.
     """
     ends_at_ms, flag = (None, 0) if keep_trying_ms is None else (tx.now_ms + keep_trying_ms, Flag.KEEP_TRYING)
-    tx.execute(RESTART, (tx.ord_ms, tx.now_ms, ends_at_ms, history, flag, seq))
+    tx.execute(RESTART, (state, tx.ord_ms, tx.now_ms, ends_at_ms, history, flag, seq))
     if ends_at_ms is not None:
         tx.due(ends_at_ms)
 

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from typing import Final
 
-from hubqueue.model.state import State
+from hubqueue.model.state import Move, State
 from hubqueue.store.queues import NEVER, PRIORITIZED, QueueRow
 from hubqueue.store.tx import Tx
 
-PROMOTE: Final = """
-    UPDATE job SET state = 0, ord = CASE WHEN flags & 128 THEN -seq ELSE run_at_ms END
-    WHERE seq IN (SELECT seq FROM job WHERE queue = ? AND state = 1 AND run_at_ms <= ? ORDER BY run_at_ms LIMIT ?)
+PROMOTE: Final = f"""
+    UPDATE job
+    SET state = {Move.PROMOTE.to(State.DELAYED, State.WAITING):d},
+        ord = CASE WHEN flags & 128 THEN -seq ELSE run_at_ms END
+    WHERE seq IN (
+        SELECT seq FROM job
+        WHERE queue = ? AND state = {State.DELAYED:d} AND run_at_ms <= ?
+        ORDER BY run_at_ms LIMIT ?)
     RETURNING priority
 """
 NEXT_DUE: Final = "SELECT min(run_at_ms) FROM job WHERE queue = ? AND state = 1"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final, NamedTuple
 
 from hubqueue.model.flow import Ended
+from hubqueue.model.state import State
 from hubqueue.store.tx import Tx, padded
 
 
@@ -103,7 +104,7 @@ def forget(tx: Tx, dependents: list[int]) -> None:
 
 
 MARK: Final = "UPDATE job SET flags = flags | ? WHERE seq = ?"
-HOLD: Final = "UPDATE job SET state = 3 WHERE seq = ?"
+HOLD: Final = "UPDATE job SET state = ? WHERE seq = ?"
 LET_GO: Final = "UPDATE job SET state = ?, ord = ? WHERE seq = ?"
 SET_OPTIONS: Final = "UPDATE job SET options = ? WHERE seq = ?"
 WAITER: Final = "SELECT seq, queue, state, flags, priority, run_at_ms, expires_at_ms FROM job WHERE seq = ?"
@@ -130,12 +131,12 @@ def mark(tx: Tx, seq: int, flag: int) -> None:
     tx.execute(MARK, (flag, seq))
 
 
-def hold(tx: Tx, seq: int) -> None:
+def hold(tx: Tx, seq: int, state: State) -> None:
     """The job waits for others."""
-    tx.execute(HOLD, (seq,))
+    tx.execute(HOLD, (state, seq))
 
 
-def let_go(tx: Tx, seq: int, state: int, ord: int) -> None:
+def let_go(tx: Tx, seq: int, state: State, ord: int) -> None:
     tx.execute(LET_GO, (state, ord, seq))
 
 

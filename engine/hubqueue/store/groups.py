@@ -14,7 +14,7 @@ import msgspec
 from hubqueue.model.job import Job
 from hubqueue.model.state import State
 from hubqueue.model.throttle import GroupLimits
-from hubqueue.store.jobs import COLUMNS, as_job
+from hubqueue.store.jobs import COLUMNS, LEASED, as_job
 from hubqueue.store.queues import QueueRow, Queues
 from hubqueue.store.schema import GROUP_TRIGGERS
 from hubqueue.store.tx import Tx
@@ -76,9 +76,12 @@ def queued_count(tx: Tx, queue: QueueRow) -> int:
 
 LEASE: Final = f"""
     UPDATE job
-    SET state = 2, lease_no = lease_no + 1, lease_ms = ?1, deadline_ms = ?2, lost = 0, owner = ?3,
+    SET state = {LEASED:d}, lease_no = lease_no + 1, lease_ms = ?1, deadline_ms = ?2, lost = 0, owner = ?3,
         started_at_ms = ?4, heartbeat_at_ms = ?4
-    WHERE seq = (SELECT seq FROM job WHERE queue = ?5 AND grp = ?6 AND state = 0 ORDER BY priority, seq LIMIT 1)
+    WHERE seq = (
+        SELECT seq FROM job
+        WHERE queue = ?5 AND grp = ?6 AND state = {State.WAITING:d}
+        ORDER BY priority, seq LIMIT 1)
     RETURNING {COLUMNS}
 """
 NEXT_TURN: Final = """
@@ -96,7 +99,7 @@ def lease_one(tx: Tx, queue: QueueRow, name: str, owner: str | None, lease_ms: i
         return None
     tx.execute(NEXT_TURN, (queue.id, name))
     job = as_job(tx, rows[0], queue.name)
-    job.state = State.ACTIVE
+    job.state = LEASED
     return job
 
 

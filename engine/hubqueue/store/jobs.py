@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NamedTuple
 
 from hubqueue.model.job import Enqueueable, Job
-from hubqueue.model.state import State
+from hubqueue.model.state import Move, State
 from hubqueue.store.queues import QueueRow
 from hubqueue.store.tx import Tx, padded
 
@@ -30,10 +30,11 @@ _PLAIN_HEAD: Final = (
 
 def _plain_insert(rows: int) -> str:
     """Parameters: ?1 queue, ?2 ord, ?3 time, ?4 first seq, then priority, max_attempts, name, data of each row."""
+    state = Move.ENQUEUE.to(None, State.WAITING)
     values = []
     for row in range(rows):
         p = 5 + 4 * row
-        values.append(f"(?4 + {row}, ?1, 0, ?{p}, ?2, ?3, ?3, ?{p + 1}, ?{p + 2}, ?{p + 3})")
+        values.append(f"(?4 + {row}, ?1, {state:d}, ?{p}, ?2, ?3, ?3, ?{p + 1}, ?{p + 2}, ?{p + 3})")
     return _PLAIN_HEAD + ", ".join(values)
 
 
@@ -89,13 +90,14 @@ def insert(tx: Tx, row: NewRow) -> None:
     tx.execute(INSERT, row)
 
 
+LEASED: Final = Move.LEASE.to(State.WAITING, State.ACTIVE)
 LEASE: Final = f"""
     UPDATE job
-    SET state = 2, lease_no = lease_no + 1, lease_ms = ?1, deadline_ms = ?2, lost = 0, owner = ?3,
+    SET state = {LEASED:d}, lease_no = lease_no + 1, lease_ms = ?1, deadline_ms = ?2, lost = 0, owner = ?3,
         started_at_ms = ?4, heartbeat_at_ms = ?4
     WHERE seq IN (
         SELECT seq FROM job
-        WHERE queue = ?5 AND state = 0 AND grp IS NULL
+        WHERE queue = ?5 AND state = {State.WAITING:d} AND grp IS NULL
         ORDER BY priority DESC, ord, seq LIMIT ?6)
     RETURNING {COLUMNS}, ord
 """
@@ -107,11 +109,11 @@ def lease(tx: Tx, queue: QueueRow, count: int, owner: str | None, lease_ms: int)
     rows = tx.execute(LEASE, (lease_ms, now + lease_ms, owner, now, queue.id, count)).fetchall()
     if len(rows) > 1:
         rows.sort(key=_place)
-    public_id, name, active = tx.identity.public_id, queue.name, State.ACTIVE
+    public_id, name = tx.identity.public_id, queue.name
     jobs = []
     for row in rows:
         job = Job(row[CUSTOM_ID] or public_id(row[0]), name, *row[:WIDTH])
-        job.state = active
+        job.state = LEASED
         jobs.append(job)
     return jobs
 
@@ -186,14 +188,14 @@ def grips(tx: Tx, seqs: Sequence[int]) -> dict[int, Grip]:
     return found
 
 
-COMPLETE: Final = """
-    UPDATE job SET state = 4, finished_at_ms = ?, deadline_ms = NULL, progress = 100, expires_at_ms = NULL, result = ?
-    WHERE seq = ?
+COMPLETE_THEM: Final = f"""
+    UPDATE job
+    SET state = {Move.COMPLETE.to(State.ACTIVE, State.COMPLETED):d},
+        finished_at_ms = ?, deadline_ms = NULL, progress = 100, expires_at_ms = NULL, result = ?
+    WHERE seq
 """
-COMPLETE_ALIKE: Final = """
-    UPDATE job SET state = 4, finished_at_ms = ?, deadline_ms = NULL, progress = 100, expires_at_ms = NULL, result = ?
-    WHERE seq IN
-"""
+COMPLETE: Final = f"{COMPLETE_THEM} = ?"
+COMPLETE_ALIKE: Final = f"{COMPLETE_THEM} IN"
 
 
 def complete(tx: Tx, seqs: Sequence[int], results: Sequence[bytes | None]) -> None:
@@ -244,21 +246,22 @@ def requeue(
 
 BURY: Final = """
     UPDATE job
-    SET state = 5, attempts = ?, stall_count = ?, lost_count = ?, history = ?, lease_no = lease_no + ?,
+    SET state = ?, attempts = ?, stall_count = ?, lost_count = ?, history = ?, lease_no = lease_no + ?,
         finished_at_ms = ?, deadline_ms = NULL, expires_at_ms = ?, lost = 0
     WHERE seq = ?
 """
 
 
-def bury(tx: Tx, job: Job, history: bytes | None, *, fence: bool, retry_at_ms: int | None = None) -> None:
+def bury(tx: Tx, job: Job, state: State, history: bytes | None, *, fence: bool, retry_at_ms: int | None = None) -> None:
     """A job becomes a dead letter; retry_at_ms: until then."""
-    values = (job.attempts, job.stall_count, job.lost_count, history, int(fence), tx.now_ms, retry_at_ms, job.seq)
-    tx.execute(BURY, values)
+    counts = job.attempts, job.stall_count, job.lost_count
+    tx.execute(BURY, (state, *counts, history, int(fence), tx.now_ms, retry_at_ms, job.seq))
 
 
-RELEASE: Final = """
-    UPDATE job SET state = 0, deadline_ms = NULL, started_at_ms = NULL, lost = 0
-    WHERE state = 2 AND seq = ? AND lease_no = ?
+RELEASE: Final = f"""
+    UPDATE job
+    SET state = {Move.RELEASE.to(State.ACTIVE, State.WAITING):d}, deadline_ms = NULL, started_at_ms = NULL, lost = 0
+    WHERE state = {State.ACTIVE:d} AND seq = ? AND lease_no = ?
 """
 
 

@@ -223,6 +223,16 @@ async def test_a_queue_is_drained_cleaned_and_obliterated(hub: Access) -> None:
     assert (await queue.counts()).waiting == 0
 
 
+@pytest.mark.parametrize("state", ["active", "waiting-children", "prioritized"])
+async def test_what_runs_or_waits_for_others_is_not_cleaned(hub: Access, state: str) -> None:
+    queue = hub.queue("mail")
+    job = await queue.add("send")
+    async with queue.take(1):
+        with pytest.raises(Invalid, match=state):
+            await queue.clean(0, state=state)
+    assert (await job.get()).state == "completed"
+
+
 async def test_an_obliterated_queue_holds_on_to_nothing(hub: Access) -> None:
     queue = hub.queue("mail")
     await queue.add("send", 1, id="order-7", unique="k")

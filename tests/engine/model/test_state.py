@@ -1,25 +1,14 @@
-"""The table of transitions, its picture in the documentation, and that the verbs keep to it."""
+"""The states: their words and numbers, and that the documentation shows the table of moves as it is."""
 
 from __future__ import annotations
 
-import re
-from pathlib import Path
-
-from hubqueue.model.state import BY_LABEL, LABELS, TRANSITIONS, State, shown
-
-DOCS = Path(__file__).parents[3] / "docs" / "states.md"
-ARROW = re.compile(r"^    (\S+) --> (\S+): (\S+)$", re.MULTILINE)
+from hubqueue.model.state import BY_LABEL, LABELS, State, shown
+from support.states_page import PAGE, renewed
 
 
-def test_the_documented_diagram_is_the_table() -> None:
-    drawn = {(verb, source, target) for source, target, verb in ARROW.findall(DOCS.read_text()) if source != "[*]"}
-    table = {
-        (verb, LABELS[source], "[*]" if target is None else LABELS[target])
-        for verb, moves in TRANSITIONS.items()
-        for source, targets in moves.items()
-        for target in targets
-    }
-    assert drawn == table
+def test_the_documented_states_are_those_of_the_table() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    assert renewed(page) == page, "run script/states"
 
 
 def test_every_state_has_one_label() -> None:

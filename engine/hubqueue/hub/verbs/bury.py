@@ -12,7 +12,7 @@ from hubqueue.hub.verbs.enqueue import evict
 from hubqueue.model.flow import Ended
 from hubqueue.model.job import Flag, History, Job, OnFailure, history_blob
 from hubqueue.model.limits import MAX_ERROR_CHARS
-from hubqueue.model.state import QUEUED, State
+from hubqueue.model.state import Move, State
 from hubqueue.store import flows, ids, jobs, lists
 from hubqueue.store.queues import QueueRow
 from hubqueue.store.slices import BATCH_BYTES
@@ -23,6 +23,7 @@ def bury(
     tx: Tx,
     job: Job,
     queue: QueueRow,
+    move: Move,
     history: History,
     reason: str,
     error: str | None,
@@ -31,7 +32,7 @@ def bury(
     remove: bool | None = None,
 ) -> None:
     """A job becomes a dead letter, and what waits for it is told; the oldest beyond the bound is dropped."""
-    _bury(tx, job, queue, history, reason, error, fence=fence, remove=remove)
+    _bury(tx, job, queue, move, history, reason, error, fence=fence, remove=remove)
     if job.flags & Flag.DEPENDED and job.options.on_failure is not None:
         tell_parents(tx, job, error)
 
@@ -55,12 +56,13 @@ def _tell_parent(tx: Tx, child: Job, edge: flows.Edge, cause: str | None) -> lis
             flow.ignore_failure(tx, edge, cause, recorded=policy is OnFailure.IGNORE)
         case OnFailure.FAIL:
             found = jobs.get(tx, edge.dependent)
-            if found is not None and found[0].state in (*QUEUED, State.WAITING_CHILDREN):
+            if found is not None and found[0].state in Move.CHILD_FAILED.sources:
                 parent, queue = found
                 error = f"Child job {child.id} failed: {cause or ''}"[:MAX_ERROR_CHARS]
                 tx.count_job(queue, parent.state, parent.priority, -1)
                 tx.emit("failed", queue.name, parent.id, error=error, data=parent.data)
-                _bury(tx, parent, queue, parent.history, "child_failed", error, fence=False, remove=None)
+                move = Move.CHILD_FAILED
+                _bury(tx, parent, queue, move, parent.history, "child_failed", error, fence=False, remove=None)
                 if parent.flags & Flag.DEPENDED and parent.options.on_failure is not None:
                     return [(parent, error)]
     return []
@@ -70,6 +72,7 @@ def _bury(
     tx: Tx,
     job: Job,
     queue: QueueRow,
+    move: Move,
     history: History,
     reason: str,
     error: str | None,
@@ -82,8 +85,8 @@ def _bury(
     if job.flags & ids.IDENTIFIED:
         ids.finished(tx, [job.seq], gone=False)
     if bool(job.flags & Flag.REMOVE_ON_FAIL) if remove is None else remove:
-        tx.count(queue, State.FAILED, 1)
-        rows.remove(tx, queue, State.FAILED, [(job.seq, job.flags, job.priority)])
+        tx.count_job(queue, job.state, job.priority, 1)  # `remove` takes it back again
+        rows.remove(tx, queue, move, job.state, [(job.seq, job.flags, job.priority)])
         return
     retry_at = None
     own = tx.queues.settings.get(queue.name)
@@ -92,7 +95,7 @@ def _bury(
         if retry_at is not None:
             tx.due(retry_at)
     final = msgspec.structs.replace(history, reason=reason, error=error, retry_at_ms=retry_at)
-    jobs.bury(tx, job, history_blob(final), fence=fence, retry_at_ms=retry_at)
+    jobs.bury(tx, job, move.to(job.state, State.FAILED), history_blob(final), fence=fence, retry_at_ms=retry_at)
     tx.count(queue, State.FAILED, 1)
     bound_dead(tx, queue)
 

@@ -14,7 +14,7 @@ from hubqueue.hub.verbs.tokens import check_token
 from hubqueue.model.flowdata import replaced
 from hubqueue.model.job import Flag, Job, history_blob
 from hubqueue.model.retry import in_time_ms
-from hubqueue.model.state import LABELS, QUEUED, State
+from hubqueue.model.state import LABELS, QUEUED, TERMINAL, Move, State, due_state
 from hubqueue.model.verbs import Retried
 from hubqueue.store import changes, ids, lists
 from hubqueue.store.queues import PRIORITIZED, QueueRow
@@ -31,31 +31,31 @@ def cancel(tx: Tx, id: str, *, active: bool = False) -> None:
     if job.state is State.ACTIVE and active:
         changes.set_flags(tx, job.seq, job.flags | Flag.CANCELLED)
         return
-    if job.state not in (*QUEUED, State.WAITING_CHILDREN):
+    if job.state not in Move.CANCEL.sources:
         raise NotFound(text)
     tx.emit("removed", queue.name, id, prev="waiting")
     _durable(tx, job)
-    rows.remove(tx, queue, job.state, [(job.seq, job.flags, job.priority)])
+    rows.remove(tx, queue, Move.CANCEL, job.state, [(job.seq, job.flags, job.priority)])
 
 
 def discard(tx: Tx, id: str, token: str | None = None) -> None:
     """Make a queued or active job a dead letter. Errors: NotFound, LockLost, LockRequired."""
     job, queue = rows.find(tx, id)
-    if job.state not in (*QUEUED, State.ACTIVE):
+    if job.state not in Move.DISCARD.sources:
         raise NotFound("Job not found")
     check_token(tx, job, token)
     _durable(tx, job)
     tx.count_job(queue, job.state, job.priority, -1)
-    bury(tx, job, queue, job.history, "discarded", None, fence=True)
+    bury(tx, job, queue, Move.DISCARD, job.history, "discarded", None, fence=True)
 
 
 def promote(tx: Tx, id: str) -> None:
     """A delayed job waits at once. Errors: NotFound."""
     text = "Job not found or not delayed"
     job, queue = rows.find(tx, id, text)
-    if job.state is not State.DELAYED:
+    if job.state not in Move.PROMOTE.sources:
         raise NotFound(text)
-    _move(tx, job, queue, tx.now_ms)
+    _move(tx, job, queue, Move.PROMOTE, tx.now_ms)
 
 
 def promote_some(tx: Tx, queue: str, limit: int, after: int) -> tuple[int, int]:
@@ -64,11 +64,12 @@ def promote_some(tx: Tx, queue: str, limit: int, after: int) -> tuple[int, int]:
     if row is None:
         return 0, after
     promoted = lists.heads(tx, row.id, State.DELAYED, limit, after=after)
+    state = Move.PROMOTE.to(State.DELAYED, State.WAITING)
     for seq, flags, priority in promoted:
         tx.count_job(row, State.DELAYED, priority, -1)
         ord = -seq if flags & Flag.LIFO else tx.ord_ms
-        changes.move(tx, seq, State.WAITING, ord, tx.now_ms, flags & ~Flag.ABSOLUTE, fence=False)
-        queued(tx, row, State.WAITING, priority, tx.now_ms, None)
+        changes.move(tx, seq, state, ord, tx.now_ms, flags & ~Flag.ABSOLUTE, fence=False)
+        queued(tx, row, state, priority, tx.now_ms, None)
     return len(promoted), promoted[-1][0] if promoted else after
 
 
@@ -76,7 +77,7 @@ def update(tx: Tx, id: str, data: bytes | None) -> None:
     """Replace the data of a job that has not finished; what it says about a flow stays. Errors: NotFound, Invalid."""
     text = "Job not found or cannot be updated"
     job, _ = rows.find(tx, id, text)
-    if job.state in (State.COMPLETED, State.FAILED):
+    if job.state in TERMINAL:
         raise NotFound(text)
     options = job.options
     if options.parent_id is not None or options.children_ids:
@@ -107,18 +108,18 @@ def change_delay(tx: Tx, id: str, delay_ms: int, token: str | None = None) -> No
     """
     text = "Job not found or cannot change delay"
     job, queue = rows.find(tx, id, text)
-    if job.state not in (*QUEUED, State.ACTIVE):
+    if job.state not in Move.DELAY.sources:
         raise NotFound(text)
     check_token(tx, job, token)
     if job.state is State.ACTIVE:
         tx.emit("delayed", queue.name, id, delay_ms=delay_ms)
-    _move(tx, job, queue, tx.now_ms + max(0, delay_ms))
+    _move(tx, job, queue, Move.DELAY, tx.now_ms + max(0, delay_ms))
 
 
 def move_to_delayed(tx: Tx, id: str, delay_ms: int, token: str | None = None) -> None:
     """change_delay with the protocol's other error texts. Errors: NotFound, WrongState, LockLost, LockRequired."""
     job, _ = rows.find(tx, id)
-    if job.state not in (*QUEUED, State.ACTIVE):
+    if job.state not in Move.DELAY.sources:
         raise WrongState(f"Job is not active (current state: {LABELS[job.state]})")
     change_delay(tx, id, delay_ms, token)
 
@@ -136,12 +137,12 @@ def move_to_wait(tx: Tx, id: str, token: str | None = None) -> Retried:
         return Retried(again=1)
     if job.state is State.FAILED:
         return _restart(tx, job, queue)
-    if job.state not in (State.DELAYED, State.ACTIVE):
+    if job.state not in Move.DELAY.sources:
         raise WrongState(f"Cannot move job from state '{LABELS[job.state]}' to waiting")
     check_token(tx, job, token)
     if job.state is State.ACTIVE:
         tx.emit("waiting", queue.name, id, prev="active")
-    _move(tx, job, queue, tx.now_ms)
+    _move(tx, job, queue, Move.DELAY, tx.now_ms)
     return Retried(again=1)
 
 
@@ -151,7 +152,7 @@ def retry(tx: Tx, id: str) -> Retried:
     Errors: NotFound, WrongState.
     """
     job, queue = rows.find(tx, id)
-    if job.state not in (State.COMPLETED, State.FAILED):
+    if job.state not in Move.RETRY.sources:
         raise WrongState(f"Job has not finished (current state: {LABELS[job.state]})")
     return _restart(tx, job, queue)
 
@@ -211,16 +212,17 @@ def _restart(tx: Tx, job: Job, queue: QueueRow) -> Retried:
     _durable(tx, job)
     tx.count_job(queue, job.state, job.priority, -1)
     history = msgspec.structs.replace(job.history, retry_at_ms=None)
-    changes.restart(tx, job.seq, history_blob(history), job.options.keep_trying_ms)
-    queued(tx, queue, State.WAITING, job.priority, tx.now_ms, None)
+    state = Move.RETRY.to(job.state, State.WAITING)
+    changes.restart(tx, job.seq, state, history_blob(history), job.options.keep_trying_ms)
+    queued(tx, queue, state, job.priority, tx.now_ms, None)
     return Retried(again=1)
 
 
-def _move(tx: Tx, job: Job, queue: QueueRow, run_at_ms: int) -> None:
+def _move(tx: Tx, job: Job, queue: QueueRow, move: Move, run_at_ms: int) -> None:
     tx.count_job(queue, job.state, job.priority, -1)
     if job.flags & Flag.KEEP_TRYING and job.expires_at_ms is not None:
         run_at_ms = in_time_ms(run_at_ms, job.expires_at_ms, tx.now_ms) or run_at_ms
-    state = State.DELAYED if run_at_ms > tx.now_ms else State.WAITING
+    state = move.to(job.state, due_state(run_at_ms, tx.now_ms))
     ord = -job.seq if job.flags & Flag.LIFO else tx.ord_ms
     fence = job.state is State.ACTIVE
     changes.move(tx, job.seq, state, ord, run_at_ms, job.flags & ~Flag.ABSOLUTE, fence=fence)

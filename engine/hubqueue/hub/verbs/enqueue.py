@@ -17,7 +17,7 @@ from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.flow import FlowJob, in_order
 from hubqueue.model.job import PLAIN, Enqueueable, Flag, Job, NewJob, Options, flags_of, lasts_ms, options_blob
 from hubqueue.model.limits import check_delay
-from hubqueue.model.state import State
+from hubqueue.model.state import UNSTARTED, Move, State, due_state
 from hubqueue.store import forwarded, groups, ids, jobs, lists
 from hubqueue.store.queues import PRIORITIZED, QueueRow
 from hubqueue.store.tx import Tally, Tx
@@ -188,7 +188,7 @@ def _enqueue_one(
         ids.claim_key(tx, row.id, options.dedup, seq)
     created = tx.now_ms if job.created_at_ms is None else job.created_at_ms
     run_at = created + job.delay_ms if job.run_at_ms is None else job.run_at_ms
-    state = State.DELAYED if run_at > tx.now_ms else State.WAITING
+    state = Move.ENQUEUE.to(None, due_state(run_at, tx.now_ms))
     flags = flags_of(options, job.custom_id) | (Flag.ABSOLUTE if job.run_at_ms is not None else 0)
     lasts = lasts_ms(options)
     expires = None if lasts is None else (begins_ms or created) + lasts
@@ -232,7 +232,7 @@ def deduplicate(tx: Tx, row: QueueRow, options: Options) -> str | None:
     if owner is None:
         return None
     if dedup.replace:
-        if owner.state in (State.WAITING, State.DELAYED, State.WAITING_CHILDREN):
+        if owner.state in UNSTARTED:
             _forget_generation(tx, owner.seq)
         return None
     if dedup.extend and dedup.ttl_ms is not None:
@@ -250,7 +250,7 @@ def _forget_generation(tx: Tx, seq: int) -> None:
     found = jobs.get(tx, seq)
     if found is not None:
         job, queue = found
-        rows.remove(tx, queue, job.state, [(seq, job.flags, job.priority)])
+        rows.remove(tx, queue, Move.REPLACE, job.state, [(seq, job.flags, job.priority)])
 
 
 def _with_room(tx: Tx, name: str, bounds: QueueBounds, wanted: int) -> QueueRow:
@@ -285,5 +285,5 @@ def evict(tx: Tx, row: QueueRow, state: State, oldest: Sequence[tuple[int, int, 
     if tx.watched(row.name):
         for id in ids.public_ids(tx, [seq for seq, _, _ in oldest]):
             tx.emit("evicted", row.name, id)
-    rows.remove(tx, row, state, oldest)
+    rows.remove(tx, row, Move.MAKE_ROOM, state, oldest)
     tx.evicted += len(oldest)

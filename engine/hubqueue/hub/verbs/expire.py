@@ -12,7 +12,7 @@ from hubqueue.hub.verbs.bury import bury
 from hubqueue.hub.verbs.change import retry_by_itself
 from hubqueue.hub.verbs.settle import timed_out
 from hubqueue.model.job import Flag, Job, last_error
-from hubqueue.model.state import State
+from hubqueue.model.state import Move, State
 from hubqueue.store import changes, jobs
 from hubqueue.store.queues import EXPIRED, QueueRow
 from hubqueue.store.tx import Tx
@@ -28,7 +28,7 @@ def expire(tx: Tx, job: Job, queue: QueueRow) -> bool:
             tx.durable = True
         tx.count_job(queue, job.state, job.priority, -1)
         tx.emit("failed", queue.name, job.id, error=error, data=job.data, terminal=True)
-        bury(tx, job, queue, job.history, "ttl_expired", error, fence=job.state is State.ACTIVE)
+        bury(tx, job, queue, Move.EXPIRE, job.history, "ttl_expired", error, fence=job.state is State.ACTIVE)
     else:
         tx.emit("removed", queue.name, job.id, prev="waiting")
         told = last_error(job.history)
@@ -63,5 +63,5 @@ def end_due(tx: Tx, limit: int) -> int:
 def _gone(tx: Tx, queue: QueueRow, state: int, seq: int, flags: int, priority: int) -> None:
     if flags & Flag.DURABLE:
         tx.durable = True
-    rows.remove(tx, queue, state, [(seq, flags, priority)])
+    rows.remove(tx, queue, Move.EXPIRE, state, [(seq, flags, priority)])
     tx.count(queue, EXPIRED, 1)

@@ -18,7 +18,7 @@ from hubqueue.model.flow import Ended
 from hubqueue.model.flowdata import claimed_queue, with_children
 from hubqueue.model.job import PENDING_PARENT, Flag, Job, Options, options_blob
 from hubqueue.model.limits import MAX_RELATIVES
-from hubqueue.model.state import QUEUED, State
+from hubqueue.model.state import QUEUED, UNSTARTED, Move, State, due_state
 from hubqueue.store import changes, flows, jobs
 from hubqueue.store.queues import QueueRow
 from hubqueue.store.tx import Tx
@@ -61,7 +61,7 @@ def join(tx: Tx, id: str) -> None:
 
 def check_adoption(tx: Tx, parent: Job, child: Job) -> None:
     """Whether a job may get one more child to wait for. Errors: Invalid, WrongState."""
-    if parent.state not in (*QUEUED, State.WAITING_CHILDREN):
+    if parent.state not in UNSTARTED:
         raise WrongState(f"Parent job {parent.id} is not linkable")
     if len(parent.options.children_ids) >= MAX_RELATIVES:
         raise Invalid(f"Parent job {parent.id} has {MAX_RELATIVES} children already")
@@ -116,7 +116,7 @@ def let_go(tx: Tx, seq: int, prev: str | None = None) -> None:
     queue = tx.queues.by_id.get(waiter.queue)
     if queue is None:
         return
-    state = State.DELAYED if waiter.run_at_ms > tx.now_ms else State.WAITING
+    state = Move.GO_ON.to(waiter.state, due_state(waiter.run_at_ms, tx.now_ms))
     ord = -seq if waiter.flags & Flag.LIFO else max(tx.ord_ms, waiter.run_at_ms)
     flows.let_go(tx, seq, state, ord)
     tx.count(queue, State.WAITING_CHILDREN, -1)
@@ -147,7 +147,7 @@ def set_options(tx: Tx, job: Job, options: Options) -> None:
 
 def _hold(tx: Tx, job: Job, queue: QueueRow) -> None:
     tx.count_job(queue, job.state, job.priority, -1)
-    flows.hold(tx, job.seq)
+    flows.hold(tx, job.seq, Move.WAIT.to(job.state, State.WAITING_CHILDREN))
     tx.count(queue, State.WAITING_CHILDREN, 1)
 
 

@@ -14,7 +14,7 @@ from hubqueue.hub.verbs.bury import bury
 from hubqueue.hub.verbs.settle import attempt_failed, put_back
 from hubqueue.model.job import Flag, Job, decode_options, history_blob
 from hubqueue.model.limits import MAX_ERROR_CHARS, MAX_LEASE_MS, MIN_LEASE_MS
-from hubqueue.model.state import LABELS, State
+from hubqueue.model.state import LABELS, Move, State
 from hubqueue.model.verbs import Renewal
 from hubqueue.store import changes, jobs, leases, logs
 from hubqueue.store.queues import QueueRow
@@ -176,10 +176,10 @@ def _expire(tx: Tx, lapsed: leases.Lapsed) -> None:
         _hub_restarted(tx, job, queue, restarts + 1)
     elif timeout_ms and (job.started_at_ms or 0) + timeout_ms <= tx.now_ms:
         # the token keeps its number: a late settlement is answered "already finalized", as the protocol says
-        attempt_failed(tx, job, queue, reason="timeout", error="Job timeout exceeded")
+        attempt_failed(tx, job, queue, Move.LAPSE, reason="timeout", error="Job timeout exceeded")
     elif not tx.bounds(queue.name).count_lost and not job.flags & Flag.CANCELLED:
         tx.count(queue, State.ACTIVE, -1)
-        put_back(tx, job, queue, 0, job.history, fence=True, keep_place=True)
+        put_back(tx, job, queue, Move.LAPSE, 0, job.history, fence=True, keep_place=True)
     elif lost == leases.Lost.CONNECTION:
         _worker_lost(tx, job, queue)
     else:
@@ -192,6 +192,7 @@ def _expire(tx: Tx, lapsed: leases.Lapsed) -> None:
             tx,
             job,
             queue,
+            Move.LAPSE,
             reason="stalled",
             error=error,
             delay_ms=0,
@@ -207,25 +208,25 @@ def _worker_lost(tx: Tx, job: Job, queue: QueueRow) -> None:
     if job.lost_count >= MAX_LOST or job.max_attempts == 1:
         error = f"The worker's connection was lost {_times(job.lost_count)}"
         tx.emit("failed", queue.name, job.id, error=error, data=job.data, terminal=True)
-        bury(tx, job, queue, job.history, "worker_lost", error, fence=True)
+        bury(tx, job, queue, Move.LAPSE, job.history, "worker_lost", error, fence=True)
     elif job.flags & Flag.CANCELLED:
-        bury(tx, job, queue, job.history, "cancelled", None, fence=True)
+        bury(tx, job, queue, Move.LAPSE, job.history, "cancelled", None, fence=True)
     else:
-        put_back(tx, job, queue, 0, job.history, fence=True, keep_place=True)
+        put_back(tx, job, queue, Move.LAPSE, 0, job.history, fence=True, keep_place=True)
 
 
 def _hub_restarted(tx: Tx, job: Job, queue: QueueRow, restarts: int) -> None:
     """The hub went down with the job: that is nobody's fault, but for a job that does it again and again."""
     tx.count(queue, State.ACTIVE, -1)
     if job.flags & Flag.CANCELLED:
-        bury(tx, job, queue, job.history, "cancelled", None, fence=True)
+        bury(tx, job, queue, Move.LAPSE, job.history, "cancelled", None, fence=True)
     elif restarts >= MAX_RESTARTS and tx.bounds(queue.name).count_lost:
         error = f"The hub went down {_times(restarts)} while this job was active"
         tx.emit("failed", queue.name, job.id, error=error, data=job.data, terminal=True)
-        bury(tx, job, queue, job.history, "hub_restarted", error, fence=True)
+        bury(tx, job, queue, Move.LAPSE, job.history, "hub_restarted", error, fence=True)
     else:
         leases.count_restart(tx, job.seq, restarts)
-        put_back(tx, job, queue, 0, job.history, fence=True, keep_place=True)
+        put_back(tx, job, queue, Move.LAPSE, 0, job.history, fence=True, keep_place=True)
 
 
 def _times(count: int) -> str:

@@ -13,7 +13,7 @@ from hubqueue.hub.verbs.tokens import check_token
 from hubqueue.model.flow import Ended
 from hubqueue.model.flowdata import with_parent
 from hubqueue.model.job import PENDING_PARENT, Flag, Job
-from hubqueue.model.state import QUEUED, State
+from hubqueue.model.state import UNSTARTED, Move, State
 from hubqueue.store import changes, flows, jobs
 from hubqueue.store.queues import QueueRow
 from hubqueue.store.tx import Tx
@@ -81,8 +81,9 @@ def move_to_waiting_children(tx: Tx, id: str, token: str | None) -> None:
     check_token(tx, job, token)
     tx.emit("waiting-children", queue.name, id, prev="active")
     tx.count(queue, State.ACTIVE, -1)
-    changes.move(tx, job.seq, State.WAITING_CHILDREN, tx.ord_ms, tx.now_ms, job.flags, fence=True)
-    tx.count(queue, State.WAITING_CHILDREN, 1)
+    state = Move.WAIT.to(job.state, State.WAITING_CHILDREN)
+    changes.move(tx, job.seq, state, tx.ord_ms, tx.now_ms, job.flags, fence=True)
+    tx.count(queue, state, 1)
     if job.expires_at_ms is not None:
         tx.due(job.expires_at_ms)
     flows.wait_again(tx, job.seq)
@@ -110,11 +111,11 @@ def remove_unprocessed_children(tx: Tx, parent_id: str) -> None:
         return
     for edge in flows.of(tx, seq):
         found = jobs.get(tx, edge.dependency) if edge.child and edge.outcome in (Ended.PENDING, Ended.DONE) else None
-        if found is not None and found[0].state in (*QUEUED, State.WAITING_CHILDREN):
+        if found is not None and found[0].state in UNSTARTED:
             child, queue = found
             flows.cut(tx, edge)
             tx.emit("removed", queue.name, child.id, prev="waiting")
-            rows.remove(tx, queue, child.state, [(child.seq, child.flags, child.priority)])
+            rows.remove(tx, queue, Move.CANCEL, child.state, [(child.seq, child.flags, child.priority)])
     flow.let_go(tx, seq)
 
 

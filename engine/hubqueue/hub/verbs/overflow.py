@@ -15,7 +15,7 @@ from hubqueue.hub.verbs import rows
 from hubqueue.hub.verbs.available import queued
 from hubqueue.hub.verbs.enqueue import deduplicate, enqueue
 from hubqueue.model.job import PLAIN, Flag, NewJob, Options, decode_options, flags_of, options_blob
-from hubqueue.model.state import State
+from hubqueue.model.state import Move, State, due_state
 from hubqueue.store import ids, jobs, overflow
 from hubqueue.store.queues import QueueRow
 from hubqueue.store.tx import Tally, Tx
@@ -99,7 +99,7 @@ def _return(tx: Tx, there: QueueRow, row: QueueRow, seq: int, options: Options) 
     assert found is not None
     job = found[0]
     if deduplicate(tx, row, options) is not None:  # another job stands for it now
-        rows.remove(tx, there, job.state, [(seq, job.flags, job.priority)])
+        rows.remove(tx, there, Move.COME_BACK, job.state, [(seq, job.flags, job.priority)])
         overflow.forget(tx, seq)
         return
     if options.dedup is not None:
@@ -108,7 +108,7 @@ def _return(tx: Tx, there: QueueRow, row: QueueRow, seq: int, options: Options) 
         options = msgspec.structs.replace(options, durable=True)
     if options.durable:
         tx.durable = True
-    state = State.DELAYED if job.run_at_ms > tx.now_ms else State.WAITING
+    state = Move.COME_BACK.to(job.state, due_state(job.run_at_ms, tx.now_ms))
     flags = (job.flags & ~flags_of(job.options, job.custom_id)) | flags_of(options, job.custom_id)
     ord = -seq if flags & Flag.LIFO else tx.ord_ms
     tx.count_job(there, job.state, job.priority, -1)

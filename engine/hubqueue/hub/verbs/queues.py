@@ -9,7 +9,7 @@ from hubqueue.errors import NotFound, WrongState
 from hubqueue.hub.verbs import rows
 from hubqueue.hub.verbs.bury import bound_dead
 from hubqueue.model.job import PLAIN, History, NewJob, flags_of, history_blob, options_blob
-from hubqueue.model.state import State
+from hubqueue.model.state import Move, State
 from hubqueue.store import jobs, lists, queue_settings
 from hubqueue.store import queues as store_queues
 from hubqueue.store.slices import SLICE
@@ -48,7 +48,7 @@ def remove_slice(tx: Tx, queue: str, state: State, limit: int = SLICE) -> int:
     if row is None:
         return 0
     oldest = lists.heads(tx, row.id, state, limit)
-    rows.remove(tx, row, state, oldest)
+    rows.remove(tx, row, Move.CLEAN, state, oldest)
     return len(oldest)
 
 
@@ -59,7 +59,7 @@ def remove_dead(tx: Tx, queue: str, id: str) -> bool:
     if found is None or found[0].state is not State.FAILED or found[1].name != queue:
         return False
     job, row = found
-    rows.remove(tx, row, State.FAILED, [(job.seq, job.flags, job.priority)])
+    rows.remove(tx, row, Move.CLEAN, State.FAILED, [(job.seq, job.flags, job.priority)])
     return True
 
 
@@ -72,7 +72,7 @@ def clean_slice(
         return [], None
     old, last = lists.all_aged(tx, row, state, before_ms, after_seq, limit)
     removed = [rows.id_of(tx, seq, flags) for seq, flags, _ in old]
-    rows.remove(tx, row, state, old)
+    rows.remove(tx, row, Move.CLEAN, state, old)
     return removed, last
 
 
@@ -108,6 +108,7 @@ def bury_new(tx: Tx, queue: str, dead: Sequence[tuple[NewJob, str, str | None]])
         raise refusal
     first = tx.seqs.take(len(dead))
     row = rows.queue_row(tx, queue)
+    state = Move.SET_ASIDE.to(None, State.FAILED)
     for seq, (job, reason, error) in enumerate(dead, first):
         options = job.options or PLAIN
         jobs.insert(
@@ -115,7 +116,7 @@ def bury_new(tx: Tx, queue: str, dead: Sequence[tuple[NewJob, str, str | None]])
             jobs.NewRow(
                 seq=seq,
                 queue=row.id,
-                state=State.FAILED,
+                state=state,
                 flags=flags_of(options, None),
                 priority=job.priority,
                 ord=tx.ord_ms,
@@ -133,7 +134,7 @@ def bury_new(tx: Tx, queue: str, dead: Sequence[tuple[NewJob, str, str | None]])
                 data=job.data,
             ),
         )
-        tx.count(row, State.FAILED, 1)
+        tx.count(row, state, 1)
         tx.emit("failed", queue, tx.identity.public_id(seq), error=error, terminal=True)
     bound_dead(tx, row)
     return [tx.identity.public_id(seq) for seq in range(first, first + len(dead))]

@@ -18,7 +18,7 @@ from hubqueue.hub.verbs.intake import Arrival, place
 from hubqueue.model.job import History, Job, NewJob, history_blob
 from hubqueue.model.limits import MAX_ERROR_CHARS
 from hubqueue.model.outcome import Output
-from hubqueue.model.state import State
+from hubqueue.model.state import Move, State
 from hubqueue.model.verbs import Retried
 from hubqueue.store import changes
 from hubqueue.store.queues import QueueRow
@@ -101,7 +101,7 @@ def _place(tx: Tx, arrivals: Sequence[Arrival]) -> None:
 
 def _remove(tx: Tx, job: Job, queue: QueueRow) -> None:
     tx.emit("removed", queue.name, job.id, prev="failed")
-    rows.remove(tx, queue, State.FAILED, [(job.seq, job.flags, job.priority)])
+    rows.remove(tx, queue, Move.REROUTE, State.FAILED, [(job.seq, job.flags, job.priority)])
 
 
 def _keep(tx: Tx, job: Job, found: Rerouted) -> None:

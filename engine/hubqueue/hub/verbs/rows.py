@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from hubqueue.errors import NotFound
 from hubqueue.model.job import Flag, Job
-from hubqueue.model.state import State
+from hubqueue.model.state import Move, State
 from hubqueue.store import flows, ids, jobs, logs
 from hubqueue.store.queues import QueueRow
 from hubqueue.store.tx import Tx
@@ -49,10 +49,11 @@ def queue_row(tx: Tx, name: str) -> QueueRow:
     return row
 
 
-def remove(tx: Tx, queue: QueueRow, state: int, rows: Sequence[tuple[int, int, int]]) -> None:
+def remove(tx: Tx, queue: QueueRow, move: Move, state: int, rows: Sequence[tuple[int, int, int]]) -> None:
     """Delete rows (seq, flags, priority) of one state, with their ids, keys, logs and counts."""
     if not rows:
         return
+    move.to(state, None)
     identified = [seq for seq, flags, _ in rows if flags & ids.IDENTIFIED]
     if identified:
         ids.finished(tx, identified, gone=True)

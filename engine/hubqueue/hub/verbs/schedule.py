@@ -17,7 +17,7 @@ from hubqueue.hub.verbs import rows
 from hubqueue.hub.verbs.enqueue import enqueue
 from hubqueue.model.job import NewJob
 from hubqueue.model.schedule import Schedule, first_run_ms, next_run_ms
-from hubqueue.model.state import QUEUED, TERMINAL
+from hubqueue.model.state import QUEUED, TERMINAL, Move
 from hubqueue.store import jobs, schedules
 from hubqueue.store.tx import Tx
 
@@ -49,7 +49,7 @@ def _withdraw(tx: Tx, seq: int) -> None:
     found = jobs.get(tx, seq)
     if found is not None and found[0].state in QUEUED:
         job, queue = found
-        rows.remove(tx, queue, job.state, [(seq, job.flags, job.priority)])
+        rows.remove(tx, queue, Move.CANCEL, job.state, [(seq, job.flags, job.priority)])
 
 
 def get(tx: Tx, key: str) -> Schedule:

@@ -20,7 +20,7 @@ from hubqueue.model import retry
 from hubqueue.model.job import Attempt, Flag, History, Job, Options, history_blob, last_error
 from hubqueue.model.limits import MAX_ERROR_CHARS, MAX_HISTORY, MAX_STACK_LINES
 from hubqueue.model.outcome import Blob, Complete, Fail, Outcome, Output, Reject, Release, Retry, Settlement
-from hubqueue.model.state import State
+from hubqueue.model.state import TERMINAL, Move, State, due_state
 from hubqueue.store import blobs as store_blobs
 from hubqueue.store import ids, jobs
 from hubqueue.store.queues import QueueRow
@@ -89,7 +89,7 @@ def _complete(tx: Tx, done: Sequence[tuple[jobs.Grip, bytes | None, bool]]) -> N
     if kept:
         jobs.complete(tx, kept, results)
     for queue_id, gone_rows in removed.items():
-        rows.remove(tx, queues[queue_id], State.ACTIVE, gone_rows)
+        rows.remove(tx, queues[queue_id], Move.COMPLETE, State.ACTIVE, gone_rows)
         tx.tally(queues[queue_id], Tally.COMPLETED, len(gone_rows))
     for instance in instances:
         if instance is not None:
@@ -154,6 +154,7 @@ def attempt_failed(
     tx: Tx,
     job: Job,
     queue: QueueRow,
+    move: Move,
     *,
     reason: str,
     error: str | None,
@@ -188,22 +189,30 @@ def attempt_failed(
             tx.emit("failed", queue.name, job.id, error=error, data=job.data, terminal=True)
         else:
             tx.emit("failed", queue.name, job.id, error=lapsed)
-        bury(tx, job, queue, history, final, error, fence=fence, remove=remove)
+        bury(tx, job, queue, move, history, final, error, fence=fence, remove=remove)
         return
     if lapsed is None:
         tx.emit("failed", queue.name, job.id, error=error, data=job.data, terminal=False)
         tx.emit("retried", queue.name, job.id, prev="failed")
-    put_back(tx, job, queue, delay_ms or 0, history, fence=fence)
+    put_back(tx, job, queue, move, delay_ms or 0, history, fence=fence)
 
 
 def put_back(
-    tx: Tx, job: Job, queue: QueueRow, delay_ms: int, history: History, *, fence: bool, keep_place: bool = False
+    tx: Tx,
+    job: Job,
+    queue: QueueRow,
+    move: Move,
+    delay_ms: int,
+    history: History,
+    *,
+    fence: bool,
+    keep_place: bool = False,
 ) -> None:
     """Queue an active job again (its ACTIVE count is already taken back): in time for a last try, if it has an end."""
     run_at = tx.now_ms + delay_ms
     if job.flags & Flag.KEEP_TRYING and job.expires_at_ms is not None:
         run_at = retry.in_time_ms(run_at, job.expires_at_ms, tx.now_ms) or run_at
-    state = State.DELAYED if run_at > tx.now_ms else State.WAITING
+    state = move.to(job.state, due_state(run_at, tx.now_ms))
     ord = None if keep_place else -job.seq if job.flags & Flag.LIFO else tx.ord_ms
     jobs.requeue(tx, job, state, ord, run_at, history_blob(history), fence=fence)
     queued(tx, queue, state, job.priority, run_at, job.expires_at_ms)
@@ -241,18 +250,26 @@ def _end(tx: Tx, grip: jobs.Grip, outcome: Outcome) -> None:
     match outcome:
         case Release() if job.flags & Flag.CANCELLED:
             tx.count(queue, State.ACTIVE, -1)
-            bury(tx, job, queue, job.history, "cancelled", None)
+            bury(tx, job, queue, Move.RELEASE, job.history, "cancelled", None)
         case Release(after_s=after_s):
             tx.count(queue, State.ACTIVE, -1)
-            put_back(tx, job, queue, _ms(after_s), job.history, fence=False)
+            put_back(tx, job, queue, Move.RELEASE, _ms(after_s), job.history, fence=False)
         case Retry(after_s=after_s, error=error):
-            attempt_failed(tx, job, queue, reason="explicit_fail", error=_cut(error), delay_ms=_ms(after_s))
+            attempt_failed(tx, job, queue, Move.FAIL, reason="explicit_fail", error=_cut(error), delay_ms=_ms(after_s))
         case Reject(reason=reason, stack=stack, remove=remove):
             attempt_failed(
-                tx, job, queue, reason="rejected", error=_cut(reason), stack=stack, final="rejected", remove=remove
+                tx,
+                job,
+                queue,
+                Move.FAIL,
+                reason="rejected",
+                error=_cut(reason),
+                stack=stack,
+                final="rejected",
+                remove=remove,
             )
         case Fail(error=error, stack=stack, reason=reason, remove=remove):
-            attempt_failed(tx, job, queue, reason=reason, error=_cut(error), stack=stack, remove=remove)
+            attempt_failed(tx, job, queue, Move.FAIL, reason=reason, error=_cut(error), stack=stack, remove=remove)
         case _:
             raise TypeError(f"not an outcome of a run: {outcome!r}")
 
@@ -282,7 +299,7 @@ def _holds(tx: Tx, id: str, token: str | None, grip: jobs.Grip) -> bool:
     lease_no = tx.identity.lease_no_of(token, grip.seq)
     if lease_no == grip.lease_no:
         return active
-    if grip.state in (State.COMPLETED, State.FAILED):
+    if grip.state in TERMINAL:
         raise LockLost(f"Job not found or not in processing state: {id}")
     raise LockLost(f"Invalid or expired lock token for job {id}")
 
