@@ -18,7 +18,7 @@ import hubqueue
 from support.child import ENGINE, ENGINE_PATH
 from support.every_python import sitecustomize
 
-os.environ["PYTHONPATH"] = ENGINE_PATH
+os.environ["PYTHONPATH"] = os.pathsep.join([ENGINE_PATH, *filter(None, [os.environ.get("PYTHONPATH")])])
 found = Path(hubqueue.__file__).parents[1]
 assert found == ENGINE, f"hubqueue comes from {found}, not from this checkout; what imported it before the tests?"
 

@@ -3,8 +3,9 @@
 It differs from aiomqtt.Client in that it reads and splits the stream itself (`packets`; paho takes four recv calls a
 packet), hands messages over at once instead of through a queue with a task per message, and lets a thread do no more
 than dial: a connection that is given up half open leaves nothing behind that touches the loop later (a socket that is
-closed while it is registered ends the process: epoll refuses it, libuv aborts). The parts of paho this leans on
-(`_create_socket`, `_packet_handle`, `_loop_rc_handle`, `_sock_close`, `_ping_t`) are pinned by the tests.
+closed while it is registered ends the process: epoll refuses it, libuv aborts). It leans on private parts of
+both (`_create_socket`, `_packet_handle`, `_loop_rc_handle`, `_sock_close`, `_ping_t`, ...): in what versions of them,
+says `libraries`.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 from hubqueue.broker.broker import Broker
 from hubqueue.broker.connection import Version
 from hubqueue.broker.failures import VersionRefused
+from hubqueue.libraries import require
 
 TRIAL_S: Final = 3.0  # how long a broker may take to answer MQTT 5 before 3.1.1 is tried
 
@@ -15,9 +16,10 @@ T = TypeVar("T")
 
 
 class Versions:
-    """Of one broker."""
+    """Of one broker. Errors: ConfigError, at construction, where the client library is not one that is known."""
 
     def __init__(self, broker: Broker) -> None:
+        require("aiomqtt", "paho-mqtt")
         self._broker = broker
         self._spoken: Version | None = None if broker.version == "auto" else broker.version
 

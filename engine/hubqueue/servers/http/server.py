@@ -12,6 +12,7 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from hubqueue.errors import ConfigError
+from hubqueue.libraries import require
 from hubqueue.servers.door import Door
 from hubqueue.servers.http.guard import LISTENER, LOGINS, RUNNING, SETTINGS, guard
 from hubqueue.servers.http.headers import security_headers
@@ -45,7 +46,8 @@ class HttpServer:
     """Serves one port from `start` to `close`."""
 
     def __init__(self, door: Door, settings: HttpSettings, mounts: Iterable[Mount] = ()) -> None:
-        """mounts: add routes to the application. Errors: ConfigError when the TLS files are no good."""
+        """mounts: add routes to the application. Errors: ConfigError when the TLS files or the library are no good."""
+        require("aiohttp")
         self._settings = settings
         context = None if settings.tls is None else server_context(settings.tls)
         self._listener = Listener(settings, context)

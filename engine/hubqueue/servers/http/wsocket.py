@@ -1,7 +1,7 @@
 """The server's side of a WebSocket as aiohttp has it, with two rules of ours that it has no setting for.
 
 A stranger may not send long messages (see `doorstep`). A silent peer is not cut while we are the one who does not read.
-They need what aiohttp keeps to itself; tests/engine/servers/http/test_ws.py says when that has changed.
+They need what aiohttp keeps to itself: in what versions of it, says `libraries`.
 """
 
 from __future__ import annotations
