@@ -1,7 +1,7 @@
 'use strict';
 /**
- * One connection to the hub, kept up for as long as it is wanted: connect, handshake, requests matched by reqId, pings
- * that notice a silent peer, a new try after a jittered back-off. Emits `up` (what the hub said of itself), `down` (the
+ * One connection to the hub, kept up for as long as it is wanted: connect, handshake, requests matched by reqId, the end
+ * when the hub hangs, a new try after a jittered back-off. Emits `up` (what the hub said of itself), `down` (the
  * error), `event` (an event of a queue). Requests fail with HQ_OFFLINE when the link breaks; who may repeat them does.
  */
 
@@ -11,10 +11,12 @@ const tls = require('node:tls');
 const { Backoff } = require('./backoff');
 const { HubqueueError, fromReply } = require('./errors');
 const { encodeFrame, FrameReader } = require('./frames');
+const { Liveness } = require('./liveness');
+const { Sender } = require('./sender');
 
 const DEFAULT_PORT = 6789;
-const PING_AFTER_MS = 15_000; // of silence
-const SILENT_MS = 10_000; // without a byte after a ping: the peer is gone
+const PING_AFTER_MS = 14_000; // of silence
+const SILENT_MS = 10_000; // without a byte after a ping: with the ticks of both a hub that hangs is noticed within 25 s
 const CANCEL_MS = 2000; // a node that closes does not wait longer
 const REFUSED_WAIT_MS = 30_000; // after a wrong token: a person has to do something
 
@@ -75,13 +77,15 @@ class Link extends EventEmitter {
     return new Promise((resolve, reject) => {
       const waiting = { resolve, reject, timer: null };
       if (timeoutMs > 0) {
-        waiting.timer = setTimeout(() => {
-          this.pending.delete(frame.reqId);
-          reject(new HubqueueError('HQ_SILENT', `the hub did not answer ${frame.cmd} within ${timeoutMs / 1000} s`));
-        }, timeoutMs);
+        const give = () => {
+          if (this.pending.delete(frame.reqId)) {
+            reject(new HubqueueError('HQ_SILENT', `the hub did not answer ${frame.cmd} within ${timeoutMs / 1000} s`));
+          }
+        };
+        waiting.timer = setTimeout(() => setImmediate(give), timeoutMs); // a blocked loop first reads what has come meanwhile
       }
       this.pending.set(frame.reqId, waiting);
-      this.socket.write(frame.bytes);
+      this.sender.write(frame.bytes);
     });
   }
 
@@ -122,6 +126,8 @@ class Link extends EventEmitter {
     const secure = this.tlsOptions !== null;
     const socket = secure ? tls.connect({ servername: net.isIP(host) ? '' : host, ...options, ...this.tlsOptions }) : net.connect(options);
     this.socket = socket;
+    this.sender = new Sender(socket);
+    this.liveness = this.watch(socket);
     this.ready = new Promise((resolve, reject) => {
       socket.once(secure ? 'secureConnect' : 'connect', resolve);
       socket.once('close', () => reject(new HubqueueError('HQ_OFFLINE', 'the hub closed the connection')));
@@ -129,7 +135,6 @@ class Link extends EventEmitter {
     this.ready.catch(() => {}); // heard by greet, if it still listens
     socket.setNoDelay(true);
     socket.setKeepAlive(true, 30_000);
-    socket.setTimeout(this.connectMs, () => this.lose(silence(this.host, this.port, this.connectMs), socket));
     socket.on('error', (error) => this.lose(error, socket));
     socket.on('close', () => this.lose(new HubqueueError('HQ_OFFLINE', 'the hub closed the connection'), socket));
     socket.on('data', (chunk) => this.receive(reader, chunk, socket));
@@ -138,6 +143,7 @@ class Link extends EventEmitter {
 
   async greet(socket) {
     await this.ready;
+    this.liveness.heard();
     this.state = 'greeting';
     const limit = { timeoutMs: this.connectMs };
     if (this.token) {
@@ -150,20 +156,19 @@ class Link extends EventEmitter {
     this.state = 'up';
     this.trouble = null;
     this.since = Date.now();
-    this.watch(socket);
+    this.liveness.opened();
     this.emit('up', hello);
   }
 
-  /** Ping after a silence; a second silence ends the link. */
   watch(socket) {
-    socket.removeAllListeners('timeout');
-    socket.setTimeout(this.pingMs);
-    socket.on('timeout', () => {
-      this.request('Ping', {}, { timeoutMs: this.silentMs }).catch((error) => this.lose(error, socket));
-    });
+    const { connectMs, pingMs, silentMs, sender } = this;
+    const ping = () => this.request('Ping').catch(() => {}); // whoever ends the link says why
+    const gone = (ms) => this.lose(new HubqueueError('HQ_SILENT', `${this.host}:${this.port} did not answer within ${ms / 1000} s`), socket);
+    return new Liveness({ connectMs, pingMs, silentMs, sender, ping, gone });
   }
 
   receive(reader, chunk, socket) {
+    this.liveness.heard();
     try {
       for (const message of reader.feed(chunk)) {
         this.take(message);
@@ -200,6 +205,7 @@ class Link extends EventEmitter {
     }
     this.socket = null;
     if (socket !== null) {
+      this.liveness.stop();
       socket.removeAllListeners('data');
       socket.destroy();
     }
@@ -221,10 +227,6 @@ class Link extends EventEmitter {
     }
     this.emit('down', error);
   }
-}
-
-function silence(host, port, ms) {
-  return new HubqueueError('HQ_OFFLINE', `${host}:${port} did not answer within ${ms / 1000} s`);
 }
 
 module.exports = { Link, DEFAULT_PORT };

@@ -80,17 +80,6 @@ test('a peer that accepts and says nothing is given up', async (t) => {
   assert.match(error.message, /did not answer/);
 });
 
-test('a peer that falls silent is noticed by a ping', async (t) => {
-  let talks = true;
-  const peer = await new Peer(() => (talks ? OK : undefined)).listen();
-  const link = linkTo(t, peer, { pingMs: 20, silentMs: 50 });
-  await once(link, 'up');
-  await until(() => peer.requests.some(({ cmd }) => cmd === 'Ping'));
-  talks = false;
-  const [error] = await once(link, 'down');
-  assert.equal(error.code, 'HQ_SILENT');
-});
-
 test('a wrong token is not tried all the time', async (t) => {
   const peer = await new Peer(() => ({ ok: false, error: 'Invalid token', code: 'not_authenticated' })).listen();
   const link = linkTo(t, peer, { token: 'wrong' });
