@@ -48,6 +48,13 @@ class Hub extends EventEmitter {
     this.renewing.unref();
   }
 
+  /** Other settings, of the same hub; what is out stays out. */
+  adjust({ maxMessages = DEFAULT_MESSAGES, maxBytes = DEFAULT_BYTES, ...where }) {
+    this.link.adjust(where);
+    Object.assign(this.outbox, { maxEntries: maxMessages, maxBytes });
+    return this;
+  }
+
   get up() {
     return this.link.up;
   }

@@ -18,7 +18,9 @@ const DEFAULT_PORT = 6789;
 const PING_AFTER_MS = 14_000; // of silence
 const SILENT_MS = 10_000; // without a byte after a ping: with the ticks of both a hub that hangs is noticed within 25 s
 const CANCEL_MS = 2000; // a node that closes does not wait longer
-const REFUSED_WAIT_MS = 30_000; // after a wrong token: a person has to do something
+const REFUSED_WAIT_MS = 30_000; // after a wrong token, or by a hub of another kind: a person has to do something
+const FOR_A_PERSON = new Set(['HQ_NOT_AUTHENTICATED', 'HQ_HUB_TOO_OLD']);
+const NEEDED = ['release', 'settle', 'renewals', 'cancel-poll', 'keep-trying', 'expired-events']; // of what a hub can do
 
 let nextId = 0; // over all links: unsent frames may move from one to the next
 
@@ -27,17 +29,24 @@ class Link extends EventEmitter {
    * hosts: an async function that gives the host names to try in turn. tlsOptions: null for plain TCP.
    * Units: connectMs is for the connection and the handshake each.
    */
-  constructor({ hosts, port = DEFAULT_PORT, tlsOptions = null, token = '', connectMs = 10_000, pingMs = PING_AFTER_MS, silentMs = SILENT_MS }) {
+  constructor({ pingMs = PING_AFTER_MS, silentMs = SILENT_MS, ...settings }) {
     super();
-    Object.assign(this, { hosts, port, tlsOptions, token, connectMs, pingMs, silentMs });
+    Object.assign(this, { pingMs, silentMs });
+    this.backoff = new Backoff();
+    this.adjust(settings);
     this.state = 'down';
     this.trouble = null; // why it is down
-    this.backoff = new Backoff();
     this.turn = 0;
     this.pending = new Map();
     this.wanted = false;
     this.socket = null;
     this.timer = null;
+  }
+
+  /** The settings, from the next connection on. */
+  adjust({ hosts, port = DEFAULT_PORT, tlsOptions = null, token = '', connectMs = 10_000, shortestWaitMs = 500, longestWaitMs = 10_000 }) {
+    Object.assign(this, { hosts, port, tlsOptions, token, connectMs });
+    this.backoff.between(shortestWaitMs, longestWaitMs);
   }
 
   get up() {
@@ -48,6 +57,15 @@ class Link extends EventEmitter {
   start() {
     if (!this.wanted) {
       this.wanted = true;
+      this.connect();
+    }
+  }
+
+  /** There is reason to believe that it works now: try again at once. */
+  hurry() {
+    if (this.wanted && this.state === 'down') {
+      clearTimeout(this.timer);
+      this.backoff.reset();
       this.connect();
     }
   }
@@ -153,6 +171,7 @@ class Link extends EventEmitter {
     if (this.socket !== socket) {
       return;
     }
+    checkHub(hello);
     this.state = 'up';
     this.trouble = null;
     this.since = Date.now();
@@ -222,10 +241,21 @@ class Link extends EventEmitter {
       waiting.reject(broken);
     }
     if (this.wanted) {
-      const wait = error.code === 'HQ_NOT_AUTHENTICATED' ? REFUSED_WAIT_MS : this.backoff.next();
-      this.timer = setTimeout(() => this.connect(), wait);
+      const wait = this.backoff.next();
+      this.timer = setTimeout(() => this.connect(), FOR_A_PERSON.has(error.code) ? Math.max(wait, REFUSED_WAIT_MS) : wait);
     }
     this.emit('down', error);
+  }
+}
+
+/** Errors: HQ_PROTOCOL for what is no hub of ours, HQ_HUB_TOO_OLD. */
+function checkHub({ server, version, capabilities }) {
+  if (server !== 'hubqueue') {
+    throw new HubqueueError('HQ_PROTOCOL', `this is no hubqueue: ${server ?? 'it does not say what it is'}`);
+  }
+  const missing = NEEDED.filter((each) => !capabilities?.includes(each));
+  if (missing.length) {
+    throw new HubqueueError('HQ_HUB_TOO_OLD', `the hub is too old, version ${version}, and lacks ${missing.join(', ')}`, { hint: 'update it' });
   }
 }
 

@@ -6,6 +6,7 @@
  */
 
 const { brief } = require('./duration');
+const { reasonOf } = require('./reasons');
 
 const SPACING_MS = 250;
 
@@ -19,10 +20,9 @@ function statuses(t) {
     unconfigured: () => ring('red', word('unconfigured')),
     wrong: (field) => ring('red', word('wrong', { field })),
     link: ({ state, trouble }) => {
-      if (trouble?.code === 'HQ_NOT_AUTHENTICATED') {
-        return ring('red', word('refused'));
-      }
-      return state === 'down' && trouble ? ring('red', word('disconnected')) : ring('yellow', word('connecting'));
+      const reason = trouble && reasonOf(trouble);
+      const lasting = reason && reason !== 'disconnected'; // said also while it is tried again
+      return lasting || (reason && state === 'down') ? ring('red', word(reason)) : ring('yellow', word('connecting'));
     },
     offline: () => ring('grey', word('notConnected')),
     buffered: (n) => ring('yellow', word('buffered', { n })),

@@ -85,7 +85,7 @@
   /** What another field of a node says: in its dialog, if that is open, else in the node. */
   function present(node, name) {
     const open = RED.editor.getEditStack().slice(-1)[0];
-    const shown = open && open.id === node.id ? $(`#node-input-${name}`).val() : undefined;
+    const shown = open && open.id === node.id ? $(`#node-input-${name}, #node-config-input-${name}`).val() : undefined;
     return shown ?? node[name];
   }
 
@@ -107,6 +107,12 @@
     };
     $(select).on('change', apply);
     apply();
+  }
+
+  function serverDialog() {
+    testButton();
+    // the longest wait is judged by the shortest one, too
+    $('#node-config-input-shortestWait').on('change', () => $('#node-config-input-longestWait').trigger('change'));
   }
 
   /** The test button of the server dialog. */
@@ -132,5 +138,5 @@
     });
   }
 
-  window.hubqueueNodes = { text, typed, expression, queueNames, checked, showWhen, testButton };
+  window.hubqueueNodes = { text, typed, expression, queueNames, checked, showWhen, serverDialog };
 })();

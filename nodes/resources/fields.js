@@ -19,13 +19,17 @@
       ...['setConcurrency', 'setRate', 'pauseWorker', 'resumeWorker'],
     ];
 
+    const shortestWait = { label: 'shortestWait', rule: duration('100ms', '1h'), standard: 500 };
+
     /** By type and field. label: its text in locales/; type: the field that holds its type, types: which of
-     * them; only: when it matters. */
+     * them; only: when it matters; least: the field below whose value it must not be, and how it is refused. */
     const FIELDS = {
       'hubqueue-server': {
         host: { label: 'host', rule: rules.host },
         port: { label: 'port', rule: whole(1, rules.MAX_PORT), standard: 6789 },
         connectTimeout: { label: 'connectTimeout', rule: duration('1ms', '1d'), standard: 10_000 },
+        shortestWait,
+        longestWait: { label: 'longestWait', rule: duration('100ms', '1h'), standard: 10_000, least: ['shortestWait', shortestWait, 'belowShortest'] },
         bufferMessages: { label: 'bufferMessages', rule: whole(1), standard: 1000 },
         bufferMegabytes: { label: 'bufferMegabytes', rule: whole(1), standard: 8 },
       },
@@ -95,7 +99,25 @@
      * field. parse: see rules.typed. variables: whether an environment variable may still stand here, as in the dialog.
      * Errors: Refusal.
      */
-    function meaning(field, value, { others, parse, variables }) {
+    function meaning(field, value, context) {
+      const found = alone(field, value, context);
+      const [name, other, refusal] = field.least || [];
+      if (name && found !== undefined && found < bound(other, context.others(name), context)) {
+        throw new Refusal(refusal);
+      }
+      return found;
+    }
+
+    /** What another field says; undefined while that is not known, or refused itself. */
+    function bound(field, value, context) {
+      try {
+        return alone(field, value, context);
+      } catch {
+        return undefined;
+      }
+    }
+
+    function alone(field, value, { others, parse, variables }) {
       const type = field.fixed || (field.type && others(field.type)) || 'str';
       const [switched, wanted] = field.only || [];
       if (type === 'none' || (switched && others(switched) !== wanted)) {
@@ -122,7 +144,7 @@
       return field.rule ? field.rule(value) : value;
     }
 
-    return { FIELDS, meaning, variableOf };
+    return { FIELDS, isBlank, meaning, variableOf };
   };
 
   place(fieldsBy);

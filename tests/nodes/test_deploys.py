@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 
 from hubqueue import Client
 from support.hub_process import HubProcess
-from support.node_red import Node, NodeRed, function, inject, node, result, server, tab, worker
+from support.node_red import Node, NodeRed, enqueue, function, inject, node, result, server, tab, worker
 from support.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.slow
@@ -115,12 +117,162 @@ async def test_without_its_server_node_the_jobs_go_back(
     assert view.attempts == 0
 
 
-async def test_a_changed_server_node_takes_the_jobs_again(hub: HubProcess, red: NodeRed, client: Client) -> None:
-    nodes = flow(hub.port)
+async def test_a_changed_server_node_keeps_the_jobs_of_its_hub(hub: HubProcess, red: NodeRed, client: Client) -> None:
+    nodes = flow(hub.port, concurrency="5")
+    red.deploy(nodes)
+    handles = await client.queue("q").add_many([(str(number), number) for number in range(8)])
+    red.wait_seen(5)
+    red.deploy(changed(nodes, "hub", bufferMessages="7"), "nodes")
+    red.deploy(changed(nodes, "hub", bufferMessages="8"), "nodes")
+    assert (await client.queue("q").counts()).active == 5
+    red.inject("open")
+    for handle in handles:
+        await handle.result(PATIENCE_S)
+    told = red.wait_seen(16)
+    assert sorted(each[1] for each in told if each[0] == "took") == list(range(8))  # each once
+    assert sorted(each[1:] for each in told if each[0] == "end") == [[number, "completed"] for number in range(8)]
+    assert red.log().count("connected host") == 1  # it is the same link
+
+
+async def test_results_reach_the_hub_while_its_server_node_is_deployed(
+    hub: HubProcess, red: NodeRed, client: Client
+) -> None:
+    nodes = flow(hub.port, concurrency="200")
+    red.deploy(nodes)
+    handles = await client.queue("q").add_many([(str(number), number) for number in range(200)])
+    red.wait_seen(200)
+    dribble = "const held = global.get('held') || []; const next = held.pop(); if (next) { next(); }"
+    nodes = [*nodes, inject("drip", "one", z="t2", repeat="0.005", once=True), function("one", dribble, z="t2")]
+    red.deploy(nodes, "nodes")
+    for number in range(5):
+        red.deploy(changed(nodes, "hub", clientName=f"name {number}"), "nodes")
+    for handle in handles:
+        await handle.result(PATIENCE_S)
+    told = red.wait_seen(400)
+    assert sorted(each[1] for each in told if each[0] == "took") == list(range(200))
+    assert [each for each in told if each[0] == "error"] == []
+
+
+async def test_a_job_timeout_goes_on_over_a_deploy_of_the_server_node(
+    hub: HubProcess, red: NodeRed, client: Client
+) -> None:
+    nodes = flow(hub.port, timeout="2s")
     red.deploy(nodes)
     handle = await client.queue("q").add("a", 1)
     red.wait_seen(1)
     red.deploy(changed(nodes, "hub", clientName="another"), "nodes")
+    assert red.wait_seen(2)[1][:3] == ["took", 1, 2]  # it has cost an attempt, as any timeout
+    red.inject("open")
+    assert await handle.result(PATIENCE_S) == 1
+
+
+async def test_a_server_node_that_points_elsewhere_gives_the_jobs_back(
+    hub: HubProcess, central: HubProcess, red: NodeRed, client: Client
+) -> None:
+    nodes = flow(hub.port, concurrency="2")
+    red.deploy(nodes)
+    handles = await client.queue("q").add_many([("a", 1), ("b", 2)])
+    red.wait_seen(2)
+    red.deploy(changed(nodes, "hub", port=str(central.port)), "nodes")
+
+    async def back() -> bool:
+        counts = await client.queue("q").counts()
+        return (counts.waiting, counts.active) == (2, 0)
+
+    await until(back)
+    red.inject("open")
+    red.wait_for(lambda: red.seen().count(["error", "HQ_LEASE_LOST"]) == 2)
+    async with Client(central.url) as other:
+        there = await other.queue("q").add("c", 3)
+        assert await there.result(PATIENCE_S) == 3
+    red.deploy(nodes, "nodes")
+    for handle in handles:
+        await handle.result(PATIENCE_S)
+        assert (await client.queue("q").get(handle.id)).attempts == 0  # given back: nothing was counted
+
+
+async def test_a_server_node_that_cannot_be_used_gives_the_jobs_back(
+    hub: HubProcess, red: NodeRed, client: Client
+) -> None:
+    nodes = flow(hub.port)
+    red.deploy(nodes)
+    handle = await client.queue("q").add("a", 1)
+    red.wait_seen(1)
+    red.deploy(changed(nodes, "hub", bufferMessages="many"), "nodes")
+
+    async def back() -> bool:
+        counts = await client.queue("q").counts()
+        return (counts.waiting, counts.active) == (1, 0)
+
+    await until(back)
+    red.deploy(nodes, "nodes")
+    red.inject("open")
+    assert await handle.result(PATIENCE_S) == 1
+    assert (await client.queue("q").get(handle.id)).attempts == 0
+
+
+async def test_a_server_node_is_deployed_while_its_hub_is_away(hub: HubProcess, red: NodeRed) -> None:
+    nodes = [*flow(hub.port, concurrency="2"), inject("in", "put", z="t2"), enqueue("put", z="t2", queue="later")]
+    red.deploy(nodes)
+    async with Client(hub.url) as client:
+        handles = await client.queue("q").add_many([("a", 1), ("b", 2)])
+    red.wait_seen(2)
+    hub.kill()
+    red.inject("in", "before")
+    red.deploy(changed(nodes, "hub", clientName="another"), "nodes")
+    red.inject("in", "after")
+    red.inject("open")  # their results wait
+    hub.start()
+    red.deploy(nodes, "nodes")  # who deploys does not wait for the next try
+    async with Client(hub.url) as client:
+        for handle in handles:
+            assert await client.queue("q").job(handle.id).result(PATIENCE_S) in (1, 2)
+
+        async def stored() -> bool:
+            return [view.data async for view in client.queue("later").jobs("waiting")] == ["before", "after"]
+
+        await until(stored)
+    assert sorted(each[1] for each in red.seen() if each[0] == "took") == [1, 2]
+
+
+@pytest.mark.parametrize("kind", ["full", "flows", "nodes"])
+async def test_a_deploy_does_not_wait_for_a_hub_that_hangs(hub: HubProcess, red: NodeRed, kind: str) -> None:
+    nodes = flow(hub.port, concurrency="2")
+    red.deploy(nodes)
+    async with Client(hub.url) as client:
+        handle = await client.queue("q").add("a", 1)
+    red.wait_seen(1)
+    hub.signal(signal.SIGSTOP)
+    try:
+        red.deploy(changed(nodes, "hub", clientName="another"), kind)
+        assert "timed out" not in red.log()  # as Node-RED says of a node that takes more than 15 s to close
+    finally:
+        hub.signal(signal.SIGCONT)
+    red.inject("open")
+    async with Client(hub.url) as client:
+        assert await client.queue("q").job(handle.id).result(PATIENCE_S) == 1
+        assert (await client.queue("q").get(handle.id)).attempts == 0
+
+
+async def test_a_changed_subflow_gives_its_jobs_back(hub: HubProcess, red: NodeRed, client: Client) -> None:
+    inside = [
+        {**worker("work", "hold"), "z": "sub"},
+        {**function("hold", HOLD, "end"), "z": "sub"},
+        {**result("end"), "z": "sub"},
+    ]
+    nodes = [
+        tab(),
+        server(hub.port),
+        {"id": "sub", "type": "subflow", "name": "sub", "in": [], "out": [], "env": []},
+        *inside,
+        node("instance", "subflow:sub"),
+        inject("open", "let"),
+        function("let", OPEN),
+    ]
+    red.deploy(nodes)
+    handle = await client.queue("q").add("a", 1)
+    red.wait_seen(1)
+    red.deploy(changed(nodes, "hub", clientName="another"), "nodes")  # all nodes of the subflow are made anew
     assert red.wait_seen(2)[1] == ["took", 1, 1, False]
     red.inject("open")
     assert await handle.result(PATIENCE_S) == 1

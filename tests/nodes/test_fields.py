@@ -35,6 +35,8 @@ WRITTEN: Final[dict[str, dict[str, Case]]] = {
         "host": Case("tcp://127.0.0.1", "127.0.0.1"),
         "port": Case("65536", PORT),
         "connectTimeout": Case("soon", "5s"),
+        "shortestWait": Case("10ms", "1s"),
+        "longestWait": Case("2h", "1m"),
         "bufferMessages": Case("-3", "500"),
         "bufferMegabytes": Case("1.5", "4"),
     },

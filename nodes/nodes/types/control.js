@@ -20,7 +20,7 @@ module.exports = function register(RED) {
     const lamp = new Lamp(node);
     const order = new InOrder(); // "purge, then list" has to stay in this order
     const ask = (cmd, fields) => hub.ask(cmd, fields);
-    const refresh = () => lamp.show(hub.up ? {} : show.offline());
+    const refresh = () => lamp.show(hub.up ? {} : show.link(hub.link));
 
     const run = async (msg) => {
       const action = set.action ?? msg.action;

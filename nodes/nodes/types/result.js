@@ -7,6 +7,7 @@ const { STATES } = require('../../lib/settlement');
 const { statuses, Lamp } = require('../../lib/statuses');
 const { toWire, wordsOf } = require('../../lib/values');
 const { plain, read, valueOf, InOrder } = require('./fields');
+const { hubOf } = require('./hubs');
 const { settings } = require('./settings');
 
 module.exports = function register(RED) {
@@ -54,12 +55,13 @@ module.exports = function register(RED) {
 
     const settle = async (msg, hub, job) => {
       const end = await order.run(() => outcome(msg));
+      if (!hub.up) {
+        lamp.show(show.link(hub.link)); // what it waits for
+      }
       const { how, refused = end.refused } = await hub.settle(job, end);
       if (how !== 'settled') {
         node.debug(`job ${job.id} was already settled (${how})`);
-        if (how === 'contradicted') {
-          lamp.show(show.settled());
-        }
+        lamp.show(how === 'contradicted' ? show.settled() : endStatus(show, end));
         return false;
       }
       const { lease, ...rest } = msg.job;
@@ -77,7 +79,7 @@ module.exports = function register(RED) {
 
     node.on('input', (msg, send, done) => {
       const work = async () => {
-        const { hub, job } = jobOf(RED, msg);
+        const { hub, job } = jobOf(msg);
         return rule === 'progress' ? progress(msg, hub, job) : settle(msg, hub, job);
       };
       work().then(
@@ -104,17 +106,17 @@ module.exports = function register(RED) {
 };
 
 /** The hub and the leased job of a message. Errors: HQ_NO_JOB, HQ_UNKNOWN_SERVER. */
-function jobOf(RED, msg) {
+function jobOf(msg) {
   const { id, lease, server } = msg.job || {};
   if (!id || !lease) {
     const hint = msg.job?.state ? `it is ${msg.job.state} already` : 'msg.job comes from a worker node and has to be kept';
     throw new HubqueueError('HQ_NO_JOB', 'the message has no job to settle', { hint });
   }
-  const node = RED.nodes.getNode(server);
-  if (!node?.hub) {
+  const hub = hubOf(server);
+  if (!hub) {
     throw new HubqueueError('HQ_UNKNOWN_SERVER', 'the server of this job is not configured any more');
   }
-  return { hub: node.hub, job: { id, token: lease } };
+  return { hub, job: { id, token: lease } };
 }
 
 function endStatus(show, { kind, delayMs }) {

@@ -6,6 +6,7 @@
 
 const { hostsOf } = require('../../lib/hosts');
 const { Hub } = require('../../lib/hub');
+const hubs = require('./hubs');
 const { settingsOf } = require('./settings');
 
 const CLOSE_MS = 3000; // for the users to close; Node-RED allows 15 s for all
@@ -25,25 +26,30 @@ module.exports = function register(RED) {
       set = settingsOf(RED, node, config);
     } catch (error) {
       node.wrong = error; // its users say so; messages that wait keep waiting until it is put right
+      hubs.finish(node.id);
       return;
     }
     const bound = Number(RED.settings.nodeMessageBufferMaxLength) || Infinity;
-    const hub = new Hub({
+    const place = placeOf(RED, node.id);
+    const options = {
       hosts: () => hostsOf(set.host),
       port: set.port,
       tlsOptions: tlsOptions(RED, config.tls),
       token: node.credentials?.token,
       connectMs: set.connectTimeout,
+      shortestWaitMs: set.shortestWait,
+      longestWaitMs: set.longestWait,
       maxMessages: Math.min(bound, set.bufferMessages),
       maxBytes: set.bufferMegabytes * MEGABYTE,
-    });
+    };
+    const hub = hubs.takeOver(node.id)?.adjust(options) || new Hub(options);
     node.hub = hub;
     node.clientName = config.clientName || '';
     hub.outbox.adopt(unsent.get(node.id) || []);
     unsent.delete(node.id);
 
-    let told = null;
-    hub.on('state', () => {
+    let told = hub.up ? 'up' : null;
+    const tell = () => {
       const trouble = hub.up ? null : hub.link.trouble;
       if (hub.up && told !== 'up') {
         node.log(`connected host=${hub.link.host} port=${hub.link.port} hub=${hub.identity.hubId}`);
@@ -52,7 +58,8 @@ module.exports = function register(RED) {
         told = trouble.message;
         node.warn(RED._('hubqueue.errors.link', { host: hub.link.host || set.host || '', port: hub.link.port, message: trouble.message }));
       }
-    });
+    };
+    hub.on('state', tell);
 
     node.register = (user) => {
       node.users[user.id] = user;
@@ -68,23 +75,27 @@ module.exports = function register(RED) {
     const started = () => {
       node.flowing = true;
       node.stopping = null;
+      hub.link.hurry(); // who deploys does not want to wait
       hub.emit('flowing');
     };
     const stopping = ({ type, diff }) => {
       node.flowing = false;
-      node.stopping = { type, gone: new Set([...(diff?.flowChanged || []), ...(diff?.removed || [])]) };
+      node.stopping = { type, gone: new Set([...(diff?.flowChanged || []), ...(diff?.removed || [])]), changed: diff?.changed || [] };
       hub.emit('flowing');
     };
     RED.events.on('flows:started', started);
     RED.events.on('flows:stopping', stopping);
 
-    /** Whether the messages of a node that closes now vanish: always, except in a deploy of modified nodes. */
-    node.flowEnds = (user) => node.stopping === null || node.stopping.type !== 'nodes' || node.stopping.gone.has(user.z);
+    /**
+     * Whether the messages of a node that closes now vanish: always, except in a deploy of modified nodes. Of a subflow
+     * (its nodes are aliases) that closes all of them.
+     */
+    node.flowEnds = (user) => node.stopping?.type !== 'nodes' || node.stopping.gone.has(user.z) || user._alias !== undefined;
 
-    node.on('close', async (removed, done) => {
-      RED.events.off('flows:started', started);
-      RED.events.off('flows:stopping', stopping);
-      await usersLeft(node, hub);
+    /** Whether the node that comes in the place of this one means the same hub. */
+    const staysTheSame = () => !node.flowEnds(node) && !node.stopping.changed.includes(config.tls) && placeOf(RED, node.id) === place;
+
+    const end = async (removed) => {
       const left = await hub.close();
       if (left.length && removed) {
         node.warn(RED._('hubqueue.errors.dropped', { n: left.length }));
@@ -92,12 +103,34 @@ module.exports = function register(RED) {
         node.log(`messages wait for the hub; a restart of Node-RED would lose them count=${left.length}`);
         unsent.set(node.id, left);
       }
+    };
+    hubs.own(node.id, hub, end);
+
+    node.on('close', async (removed, done) => {
+      RED.events.off('flows:started', started);
+      RED.events.off('flows:stopping', stopping);
+      await usersLeft(node, hub);
+      if (!removed && staysTheSame()) {
+        hub.off('state', tell);
+        hubs.handOver(node.id);
+      } else {
+        await hubs.finish(node.id, removed);
+      }
       done();
     });
   }
 
   RED.nodes.registerType('hubqueue-server', HubqueueServer, { credentials: { token: { type: 'password' } } });
 };
+
+/** What decides which hub a server node means, as it is written in the flows: when one is deployed anew, the new one's. */
+function placeOf(RED, id) {
+  let found = {};
+  RED.nodes.eachNode((each) => {
+    found = each.id === id ? each : found;
+  });
+  return JSON.stringify([found.host, found.port, found.tls, RED.nodes.getCredentials(id)?.token]);
+}
 
 /** The options of tls.connect from a core tls-config node; null for plain TCP. */
 function tlsOptions(RED, id) {

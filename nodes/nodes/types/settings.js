@@ -6,7 +6,7 @@
 
 const { HubqueueError } = require('../../lib/errors');
 const { statuses } = require('../../lib/statuses');
-const { FIELDS, meaning, variableOf } = require('../../resources/fields');
+const { FIELDS, isBlank, meaning, variableOf } = require('../../resources/fields');
 
 /** The values of the fields that have rules, by name, after Node-RED has filled in the environment. Errors: HQ_INVALID. */
 function settingsOf(RED, node, config, type = node.type) {
@@ -22,7 +22,7 @@ function settingsOf(RED, node, config, type = node.type) {
       found[name] = meaning(field, value, { others, parse });
     } catch (refusal) {
       const label = RED._(`hubqueue.label.${field.label}`);
-      const said = refusal.key === 'needed' || refusal.key === 'variable' ? '' : `: ${written(value)}`;
+      const said = isBlank(value) || refusal.key === 'variable' ? '' : `: ${written(value)}`;
       const wrong = new HubqueueError('HQ_INVALID', `${label}: ${RED._(`hubqueue.errors.${refusal.key}`, refusal.values)}${said}`, { cause: refusal });
       throw Object.assign(wrong, { field: label });
     }

@@ -33,6 +33,17 @@ test('a blank field means its standard, or is needed', () => {
   }
 });
 
+test('the longest wait is not below the shortest, as far as that is known', () => {
+  const longest = (value, shortestWait, more) => judge('server', 'longestWait', value, { config: { shortestWait }, ...more });
+  assert.equal(longest('2s', '2s'), 2000);
+  assert.equal(longest('2s', '3s'), 'belowShortest');
+  assert.equal(longest('400ms', ''), 'belowShortest'); // of half a second
+  assert.equal(longest('', '1m'), 'belowShortest');
+  assert.equal(longest('2s', 'soon'), 2000); // that field says so itself
+  assert.equal(longest('2s', '${HQ_WAIT}', { variables: true }), 2000);
+  assert.equal(longest('${HQ_WAIT}', '1m', { variables: true }), undefined);
+});
+
 test('an environment variable may stand in the dialog, alone, and not in what is deployed', () => {
   assert.equal(judge('server', 'port', '${HQ_PORT}', { variables: true }), undefined);
   assert.equal(judge('server', 'port', '${HQ_PORT}'), 'variable');

@@ -4,7 +4,7 @@ const { test } = require('node:test');
 const { once } = require('node:events');
 const { lib, Peer, OK, until } = require('./support');
 const { Link } = lib('link');
-const { Backoff, FIRST_MS, LONGEST_MS } = lib('backoff');
+const { Backoff } = lib('backoff');
 
 function linkTo(t, peer, more = {}) {
   const link = new Link({ hosts: async () => ['127.0.0.1'], port: peer.port, ...more });
@@ -106,15 +106,42 @@ test('a cancelled poll is answered with nothing, unless a job was quicker', asyn
   assert.deepEqual((await poll).jobs, []);
 });
 
-test('waits double up to half a minute, with jitter, and start anew after a healthy time', () => {
+test('waits double between their bounds, with jitter, and start anew after a healthy time', () => {
   const low = new Backoff(() => 0);
   const high = new Backoff(() => 1);
-  const waits = Array.from({ length: 10 }, () => [low.next(), high.next()]);
-  assert.deepEqual(waits[0], [FIRST_MS / 2, FIRST_MS]);
-  assert.deepEqual(waits[1], [FIRST_MS, FIRST_MS * 2]);
-  assert.deepEqual(waits.at(-1), [LONGEST_MS / 2, LONGEST_MS]);
-  low.lasted(1000);
-  assert.equal(low.next(), LONGEST_MS / 2);
-  low.lasted(30_000);
-  assert.equal(low.next(), FIRST_MS / 2);
+  low.between(400, 3000);
+  high.between(400, 3000);
+  const waits = Array.from({ length: 5 }, () => [low.next(), high.next()]);
+  assert.deepEqual(waits, [[200, 400], [400, 800], [800, 1600], [1500, 3000], [1500, 3000]]);
+  low.lasted(2999);
+  assert.equal(low.next(), 1500);
+  low.lasted(3000);
+  assert.equal(low.next(), 200);
+});
+
+test('a hub that comes back after five seconds is used within ten', async () => {
+  const backoff = new Link({ hosts: async () => [] }).backoff; // with the bounds that are standard
+  backoff.random = () => 1;
+  let triedAt = 0;
+  while (triedAt < 5000) {
+    triedAt += backoff.next();
+  }
+  assert.ok(triedAt < 10_000, `it is tried after ${triedAt} ms`);
+});
+
+test('who is in a hurry does not wait for the next try', async (t) => {
+  const peer = await new Peer(() => OK).listen();
+  const link = linkTo(t, peer);
+  await once(link, 'up');
+  link.backoff.next = () => 60_000;
+  peer.drop();
+  await once(link, 'down');
+  link.hurry();
+  link.hurry(); // one connection all the same
+  await once(link, 'up');
+  link.hurry();
+  assert.equal(peer.sockets.size, 1);
+  link.stop();
+  link.hurry();
+  assert.equal(link.state, 'down');
 });

@@ -57,7 +57,8 @@ function frame(message) {
   return Buffer.concat([header, body]);
 }
 
-const OK = { ok: true, hubId: 'peer', version: '0' };
+const ABLE = ['release', 'settle', 'renewals', 'cancel-poll', 'keep-trying', 'expired-events'];
+const OK = { ok: true, server: 'hubqueue', hubId: 'peer', version: '0', capabilities: ABLE };
 
 /** Resolves once the condition holds. */
 async function until(condition, ms = 5000) {

@@ -1,0 +1,153 @@
+"""The link between the nodes and a hub: hubs that hang, networks that swallow, what the nodes say of it."""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from hubqueue import Client
+from support import certificates
+from support.hub_process import HubProcess
+from support.node_red import Node, NodeRed, enqueue, function, inject, node, result, server, tab, worker
+from support.ports import free_port
+from support.proxy import Proxy, Uplink
+from support.waiting import until
+
+pytestmark = pytest.mark.slow
+
+NOTICED = "did not answer within 24 s"
+Trouble = Callable[[HubProcess, Proxy], AbstractAsyncContextManager[None]]
+
+
+def four_kinds_of_traffic(port: int) -> list[Node]:
+    """Each over a server node of its own: none, a long-poll, messages all the time, figures and what forward asks."""
+    return [
+        tab(),
+        *({**server(port), "id": id} for id in ("idle", "polls", "writes", "asks")),
+        node("control", "hubqueue-control", server="idle"),
+        worker("work", "end", queue="other", server="polls"),
+        result("end"),
+        inject("often", "put", repeat="0.2", once=True),
+        enqueue("put", "count", server="writes"),
+        function("count", "flow.set('stored', (flow.get('stored') || 0) + 1);"),
+        node("figures", "hubqueue-events", server="asks", mode="stats", interval="1s", queue="q", queueType="str"),
+        node("forward", "hubqueue-forward", server="asks", to=f"tcp://127.0.0.1:{free_port()}", queue="away"),
+        inject("how-many", "tell"),
+        function("tell", "seen(flow.get('stored'));"),
+    ]
+
+
+@asynccontextmanager
+async def stopped(hub: HubProcess, _proxy: Proxy) -> AsyncIterator[None]:
+    hub.signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        hub.signal(signal.SIGCONT)
+
+
+@asynccontextmanager
+async def half_open(_hub: HubProcess, proxy: Proxy) -> AsyncIterator[None]:
+    await proxy.set(Uplink.SILENT)
+    try:
+        yield
+    finally:
+        await proxy.set(Uplink.PASS)
+        proxy.cut()
+
+
+@pytest.mark.parametrize("trouble", [stopped, half_open])
+async def test_a_hub_that_hangs_is_noticed_whatever_is_sent_to_it(
+    hub: HubProcess, red: NodeRed, trouble: Trouble
+) -> None:
+    async with Proxy(hub.port) as proxy:
+        red.deploy(four_kinds_of_traffic(proxy.port))
+        await until(lambda: red.log().count("connected host") == 4)
+        async with trouble(hub, proxy):
+            for id in ("idle", "polls", "writes", "asks"):
+                await until(lambda id=id: any(f":{id}]" in line and NOTICED in line for line in red.log().splitlines()))
+        await until(lambda: red.log().count("connected host") == 8)
+        red.inject("how-many")
+        await until(lambda: red.seen() != [])
+        (stored,) = red.seen()
+        async with Client(hub.url) as client:
+            assert (await client.queue("q").counts()).waiting >= stored > 0
+
+
+class Web(BaseHTTPRequestHandler):
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+def each_kind(port: int, **fields: object) -> list[Node]:
+    kinds = ("work", "events", "figures", "control")
+    return [
+        tab(),
+        server(port, **fields),
+        worker("work", "end"),
+        result("end"),
+        node("events", "hubqueue-events", server="hub", queue="*", queueType="str"),
+        node("figures", "hubqueue-events", server="hub", queue="*", queueType="str", mode="stats"),
+        node("control", "hubqueue-control", server="hub"),
+        node("status", "status", "tell", scope=list(kinds)),
+        function("tell", "seen([msg.status.source.id, msg.status.text]);"),
+    ]
+
+
+def wait_for_word(red: NodeRed, word: str) -> None:
+    wanted = [[kind, f"hubqueue.status.{word}"] for kind in ("work", "events", "figures", "control")]
+    red.wait_for(lambda: all(each in red.seen() for each in wanted))
+
+
+async def test_every_node_says_what_a_person_has_to_put_right(tmp_path: Path, red: NodeRed) -> None:
+    files = certificates.make(tmp_path / "tls")
+    arguments = ("--tls-cert", str(files.cert), "--tls-key", str(files.key), "--auth-tokens", "right")
+    authority = {"id": "tls", "type": "tls-config", "ca": str(files.ca), "verifyservercert": True}
+    other = {**authority, "ca": str(files.other_ca)}
+    web = HTTPServer(("127.0.0.1", 0), Web)
+    thread = Thread(target=web.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        with HubProcess(tmp_path, "--tcp-port", "0", *arguments) as hub:
+            for word, config, fields in (
+                ("refused", authority, {"credentials": {"token": "wrong"}, "tls": "tls"}),
+                ("certificate", other, {"tls": "tls"}),
+                ("unknownHost", authority, {"host": "hub.invalid"}),
+                ("noHub", authority, {"port": str(web.server_port)}),
+                ("noHub", authority, {"port": str(web.server_port), "tls": "tls"}),
+                ("disconnected", authority, {"port": str(free_port())}),
+            ):
+                red.seen_file.unlink(missing_ok=True)
+                red.deploy([*each_kind(hub.port, **fields), config])
+                wait_for_word(red, word)
+    finally:
+        web.shutdown()
+        web.server_close()
+        thread.join()
+
+
+async def test_who_deploys_does_not_wait_for_the_next_try(hub: HubProcess, red: NodeRed) -> None:
+    nodes = each_kind(hub.port, shortestWait="1h", longestWait="1h")
+    red.deploy(nodes)
+    red.wait_for(lambda: red.log().count("connected host") == 1)
+    hub.kill()
+    red.wait_for(lambda: "no connection" in red.log())
+    hub.start()
+    red.deploy([*nodes, node("more", "comment")], "nodes")  # the server node is not among them
+    red.wait_for(lambda: red.log().count("connected host") == 2)
+
+
+async def test_the_waits_are_settings(hub: HubProcess, red: NodeRed) -> None:
+    red.deploy(each_kind(hub.port, shortestWait="100ms", longestWait="100ms"))
+    red.wait_for(lambda: red.log().count("connected host") == 1)
+    for times in (2, 3):
+        hub.kill()
+        red.wait_for(lambda times=times: red.log().count("no connection") == times - 1)
+        hub.start()
+        red.wait_for(lambda times=times: red.log().count("connected host") == times)
