@@ -15,7 +15,7 @@ function toMs(value, what, { bare = null } = {}) {
     return undefined;
   }
   if (typeof value === 'number' && Number.isFinite(value) && value >= 0) {
-    return bare === null ? value : value * parseDuration(1, bare);
+    return Math.round(bare === null ? value : value * parseDuration(1, bare));
   }
   const ms = typeof value === 'string' ? parseDuration(value, bare) : undefined;
   if (ms === undefined) {

@@ -71,8 +71,9 @@ class Hub extends EventEmitter {
     this.emit('state');
   }
 
-  /** Any command; its reply. Errors: HQ_OFFLINE at once, and what the hub answers. */
-  ask(cmd, fields = {}, timeoutMs = 30_000) {
+  /** Any command; its reply. Only the very first connection is waited for. Errors: HQ_OFFLINE, and what the hub answers. */
+  async ask(cmd, fields = {}, timeoutMs = 30_000) {
+    await this.link.firstTry();
     return this.link.request(cmd, fields, { timeoutMs });
   }
 

@@ -34,6 +34,7 @@ class Link extends EventEmitter {
     Object.assign(this, { pingMs, silentMs });
     this.backoff = new Backoff();
     this.adjust(settings);
+    this.tried = new Promise((resolve) => this.once('up', resolve).once('down', resolve));
     this.state = 'down';
     this.trouble = null; // why it is down
     this.turn = 0;
@@ -68,6 +69,11 @@ class Link extends EventEmitter {
       this.backoff.reset();
       this.connect();
     }
+  }
+
+  /** Resolves when the first connection is made, or is not: flows that have just started may ask at once. */
+  firstTry() {
+    return this.wanted ? this.tried : Promise.resolve();
   }
 
   /** End the connection and make no new one. What is unanswered fails with HQ_OFFLINE. */

@@ -2,6 +2,7 @@
 /** Which outcome a message stands for: what the result node is set to, or what the message itself says. */
 
 const { toMs } = require('./duration');
+const { HubqueueError } = require('./errors');
 const { wordsOf } = require('./values');
 
 const RETRYABLE = new Set([408, 425, 429]); // besides 5xx
@@ -9,9 +10,8 @@ const MAX_DELAY_MS = 365 * 86_400_000; // the hub takes no longer one, and the j
 const MAX_ERROR = 4000; // characters; the hub cuts at 4096
 
 /** The outcome (settlement.js) of a message, without the result. rule: complete, retry, dead, release or message. */
-function outcomeOf(msg, { rule, error, delay }) {
+function outcomeOf(msg, { rule, error, delayMs }) {
   const kind = rule === 'message' ? kindOf(msg) : rule;
-  const delayMs = toMs(delay, 'delay', { bare: 's' });
   switch (kind) {
     case 'complete':
       return { kind };
@@ -24,6 +24,15 @@ function outcomeOf(msg, { rule, error, delay }) {
     default:
       throw new Error(`unknown outcome ${kind}`);
   }
+}
+
+/** The wait that a result node is set to. Errors: HQ_INVALID for what is none that the hub takes. */
+function delayOf(value) {
+  const ms = toMs(value, 'delay', { bare: 's' });
+  if (ms > MAX_DELAY_MS) {
+    throw new HubqueueError('HQ_INVALID', `delay is more than 365d: ${ms} ms`);
+  }
+  return ms;
 }
 
 /** msg.error: retry. msg.statusCode: 2xx and 3xx complete; 408, 425, 429, 5xx and no number (ECONNREFUSED): retry; else dead. */
@@ -78,4 +87,4 @@ function statusText(status) {
   return status === undefined || status === null ? '' : typeof status === 'number' ? `HTTP ${status}` : wordsOf(status);
 }
 
-module.exports = { outcomeOf, kindOf, retryAfterMs, errorText };
+module.exports = { outcomeOf, delayOf, retryAfterMs, errorText };

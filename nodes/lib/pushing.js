@@ -5,11 +5,16 @@ const { randomUUID } = require('node:crypto');
 const { toMoment, toMs } = require('./duration');
 const { HubqueueError } = require('./errors');
 const { marks } = require('./jobs');
+const { nearest } = require('./nearest');
 const { isMap, toWire, wordsOf } = require('./values');
 
 const REMEMBERED = 'once:'; // the hub knows such an id for an hour after its job has ended: sent again it stays one job
 const MAX_KEY = 256; // characters
 const SHOWN = 100; // characters of a wrong value
+const OPTIONS = [
+  ...['queue', 'key', 'priority', 'delay', 'maxAttempts', 'backoff', 'keepTrying', 'ttl', 'dedupe'],
+  ...['id', 'runAt', 'headers', 'tags', 'dependsOn'],
+];
 
 /** msg.enqueue, checked and copied. Errors: HQ_INVALID, HQ_UNENCODABLE. */
 function askedOf({ enqueue }) {
@@ -21,7 +26,18 @@ function askedOf({ enqueue }) {
     const hint = "it holds options, such as {queue: 'mail', priority: 5}; delete it if there are none";
     throw new HubqueueError('HQ_INVALID', `msg.enqueue must be an object, not ${shown(enqueue)}`, { hint });
   }
-  return asked;
+  return known(asked, OPTIONS, 'msg.enqueue');
+}
+
+/** The object itself. Errors: HQ_INVALID for a name that means nothing, such as a misspelled one. */
+function known(object, names, what) {
+  const unknown = Object.keys(object).find((name) => !names.includes(name));
+  if (unknown !== undefined) {
+    const meant = nearest(unknown.slice(0, SHOWN), names);
+    const hint = meant ? `${meant} is meant?` : `there are ${names.join(', ')}`;
+    throw new HubqueueError('HQ_INVALID', `${what} has no option ${shown(unknown)}`, { hint });
+  }
+  return object;
 }
 
 /** The fields of PUSH. `set`: the node's own fields, blank ones undefined; `asked`: askedOf(msg). Errors: HQ_INVALID, HQ_NO_QUEUE. */
@@ -33,6 +49,10 @@ function pushFields({ set, asked = {}, data, topic, whole, job }) {
     throw new HubqueueError('HQ_NO_QUEUE', 'no queue is named', { hint });
   }
   const key = keyOf(pick('key'));
+  const priority = wholeNumber(pick('priority'), 'priority');
+  if (key && priority < 0) {
+    throw new HubqueueError('HQ_INVALID', `priority must not be negative for a job with a key: ${priority}`);
+  }
   const parent = set.parent && job ? job.id : undefined;
   return defined({
     queue,
@@ -41,7 +61,7 @@ function pushFields({ set, asked = {}, data, topic, whole, job }) {
     durable: true,
     ...marks({ topic: toWire(topic, 'msg.topic'), headers: headersOf(asked.headers), tags: tagsOf(asked.tags), whole }),
     groupId: key || undefined,
-    priority: wholeNumber(pick('priority'), 'priority'),
+    priority,
     delay: toMs(pick('delay'), 'delay'),
     runAt: toMoment(asked.runAt, 'msg.enqueue.runAt'),
     maxAttempts: wholeNumber(pick('maxAttempts'), 'maxAttempts'),
@@ -80,7 +100,6 @@ function text(value, what) {
 }
 
 /** Only a number or a text is read as one: Number([]) is 0. */
-
 function wholeNumber(value, what) {
   if (value === undefined || value === null || value === '') {
     return undefined;
@@ -97,12 +116,13 @@ function backoffOf(value) {
   if (value === null || typeof value !== 'object') {
     return toMs(value, 'backoff');
   }
+  known(value, ['type', 'delay', 'maxDelay', 'jitter'], 'backoff');
   return defined({ ...value, delay: toMs(value.delay, 'backoff.delay'), maxDelay: toMs(value.maxDelay, 'backoff.maxDelay') });
 }
 
 /** dedupe: 'none', 'waiting', 'replace', or { mode, key, ttl }. Without a key of its own it is the job's key. */
 function dedupeOf(value, jobKey) {
-  const rule = typeof value === 'string' ? { mode: value } : value || {};
+  const rule = typeof value === 'string' ? { mode: value } : known(value || {}, ['mode', 'key', 'ttl'], 'dedupe');
   const mode = rule.mode || (rule.key ? 'waiting' : 'none');
   if (mode === 'none') {
     return {};

@@ -19,11 +19,7 @@ function statuses(t) {
   return {
     unconfigured: () => ring('red', word('unconfigured')),
     wrong: (field) => ring('red', word('wrong', { field })),
-    link: ({ state, trouble }) => {
-      const reason = trouble && reasonOf(trouble);
-      const lasting = reason && reason !== 'disconnected'; // said also while it is tried again
-      return lasting || (reason && state === 'down') ? ring('red', word(reason)) : ring('yellow', word('connecting'));
-    },
+    link: ({ trouble }) => (trouble ? ring('red', word(reasonOf(trouble))) : ring('yellow', word('connecting'))), // also while it is tried again
     offline: () => ring('grey', word('notConnected')),
     buffered: (n) => ring('yellow', word('buffered', { n })),
     stored: (n) => dot('green', word('stored', { n })),

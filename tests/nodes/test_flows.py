@@ -249,6 +249,35 @@ async def test_fan_out_and_join(hub: HubProcess, red: NodeRed, client: Client) -
     assert red.wait_seen(1) == [12]
 
 
+async def test_a_wait_that_cannot_be_read_leaves_no_job_to_its_timeout(
+    hub: HubProcess, red: NodeRed, client: Client
+) -> None:
+    red.deploy(
+        [
+            tab(),
+            server(hub.port),
+            worker("work", "try", timeout="1h"),
+            function(
+                "try",
+                "msg.wait = msg.payload; return msg.job.attempt === 1 ? [msg, null] : [null, msg];",
+                ["later"],
+                ["end"],
+            ),
+            result("later", outcome="retry", delay="wait", delayType="msg", error="$error('no')", errorType="jsonata"),
+            result("end"),
+        ]
+    )
+    waits = ["soon", -1, {}, "400d"]
+    handles = [await client.queue("q").add("job", wait, backoff=0.01) for wait in waits]
+    for handle, wait in zip(handles, waits, strict=True):
+        assert await handle.result(PATIENCE_S) == wait
+        assert (await client.queue("q").get(handle.id)).attempts == 1
+    for handle in handles:
+        told = [line for line in red.log().splitlines() if handle.id in line]
+        assert len(told) == 2  # of the wait and of the error
+        assert all("[warn] [hubqueue-result:later]" in line for line in told)
+
+
 async def test_the_queue_can_be_steered(hub: HubProcess, red: NodeRed, client: Client) -> None:
     red.deploy(
         [

@@ -2,7 +2,7 @@
 /** hubqueue-result: settles the job of a message, like http response answers a request. It finds the server in msg.job. */
 
 const { HubqueueError } = require('../../lib/errors');
-const { outcomeOf } = require('../../lib/outcome');
+const { outcomeOf, delayOf } = require('../../lib/outcome');
 const { STATES } = require('../../lib/settlement');
 const { statuses, Lamp } = require('../../lib/statuses');
 const { toWire, wordsOf } = require('../../lib/values');
@@ -24,13 +24,23 @@ module.exports = function register(RED) {
     const rule = set.outcome;
 
     const outcome = async (msg) => {
-      const error = plain(await read(RED, node, msg, config.error, config.errorType || 'str'));
-      const delay = plain(await read(RED, node, msg, config.delay, config.delayType || 'str'));
-      const end = outcomeOf(msg, { rule, error, delay });
+      const error = await fieldOf(msg, 'error', (value) => value);
+      const delayMs = await fieldOf(msg, 'delay', delayOf);
+      const end = outcomeOf(msg, { rule, error, delayMs });
       if (end.kind === 'complete' && config.resultType !== 'none') {
         await addResult(msg, end);
       }
       return end;
+    };
+
+    /** Why it failed, or when it is tried again: with a warning as if it were blank when it cannot be had, for the job has ended. */
+    const fieldOf = async (msg, name, meaning) => {
+      try {
+        return meaning(plain(await read(RED, node, msg, config[name], config[`${name}Type`] || 'str')));
+      } catch (refused) {
+        node.warn(RED._('hubqueue.errors.ignored', { id: msg.job.id, message: wordsOf(refused) }), msg);
+        return undefined;
+      }
     };
 
     /** The work is done: a result that cannot be had, or not be stored, does not have it done again. */
@@ -46,8 +56,7 @@ module.exports = function register(RED) {
     };
 
     const progress = async (msg, hub, job) => {
-      const percent = Number(await read(RED, node, msg, config.progress || 'payload', config.progressType || 'msg'));
-      const value = Number.isFinite(percent) ? percent : 0;
+      const value = percentOf(await read(RED, node, msg, config.progress || 'payload', config.progressType || 'msg'));
       await hub.progress(job, value, typeof msg.topic === 'string' ? msg.topic.toWellFormed() : undefined);
       lamp.show(show.progress(value));
       return true;
@@ -117,6 +126,15 @@ function jobOf(msg) {
     throw new HubqueueError('HQ_UNKNOWN_SERVER', 'the server of this job is not configured any more');
   }
   return { hub, job: { id, token: lease } };
+}
+
+/** Errors: HQ_INVALID. */
+function percentOf(value) {
+  const percent = typeof value === 'number' || (typeof value === 'string' && value.trim() !== '') ? Number(value) : NaN;
+  if (!Number.isFinite(percent)) {
+    throw new HubqueueError('HQ_INVALID', `progress must be a number: ${wordsOf(value)}`);
+  }
+  return percent;
 }
 
 function endStatus(show, { kind, delayMs }) {

@@ -2,7 +2,7 @@
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
 const { lib } = require('./support');
-const { outcomeOf, retryAfterMs, errorText } = lib('outcome');
+const { outcomeOf, delayOf, retryAfterMs, errorText } = lib('outcome');
 const { askedOf, pushFields, receipt } = lib('pushing');
 const { chance } = require('./generated');
 const { marks, jobMessage } = lib('jobs');
@@ -43,7 +43,14 @@ test('retry-after counts when the message decides', () => {
   assert.equal(retryAfterMs({ headers: { 'retry-after': '1e30' } }), 365 * 86_400_000); // the hub takes no longer wait
   assert.equal(outcomeOf({ statusCode: 503, headers: { 'retry-after': '7' } }, { rule: 'message' }).delayMs, 7000);
   assert.equal(outcomeOf({ headers: { 'retry-after': '7' } }, { rule: 'retry' }).delayMs, undefined);
-  assert.equal(outcomeOf({ statusCode: 503, headers: { 'retry-after': '7' } }, { rule: 'message', delay: '2m' }).delayMs, 120_000);
+  assert.equal(outcomeOf({ statusCode: 503, headers: { 'retry-after': '7' } }, { rule: 'message', delayMs: 120_000 }).delayMs, 120_000);
+});
+
+test('the wait of a result node is one that the hub takes', () => {
+  assert.deepEqual(['2m', 7, '0.5', 0.0004, '', undefined].map(delayOf), [120_000, 7000, 500, 0, undefined, undefined]);
+  for (const wrong of ['soon', -1, NaN, {}, true, '366d', Infinity]) {
+    assert.throws(() => delayOf(wrong), { code: 'HQ_INVALID' }, String(wrong));
+  }
 });
 
 test('errors of any shape become words', () => {
@@ -89,6 +96,24 @@ test('options are checked before anything is sent', () => {
   for (const asked of wrong) {
     assert.throws(() => pushFields({ set: { queue: 'q' }, asked, data: 1 }), { code: 'HQ_INVALID' }, JSON.stringify(asked));
   }
+});
+
+test('an option that does not exist is named, with the one that may be meant', () => {
+  const refusals = [
+    [{ prioritiy: 1 }, 'msg.enqueue has no option "prioritiy" (priority is meant?)'],
+    [{ maxattempts: 1 }, 'msg.enqueue has no option "maxattempts" (maxAttempts is meant?)'],
+    [{ depends: [] }, 'msg.enqueue has no option "depends" (dependsOn is meant?)'],
+    [{ removeOnComplete: true }, /has no option "removeOnComplete" \(there are queue, key, priority, /],
+    [{ ['x'.repeat(10_000)]: 1 }, /has no option "x{99} /],
+  ];
+  for (const [enqueue, message] of refusals) {
+    assert.throws(() => askedOf({ enqueue }), { code: 'HQ_INVALID', message });
+  }
+  const of = (asked) => pushFields({ set: { queue: 'q' }, asked, data: 1 });
+  assert.throws(() => of({ backoff: { dela: 1 } }), { code: 'HQ_INVALID', message: 'backoff has no option "dela" (delay is meant?)' });
+  assert.throws(() => of({ dedupe: { keys: 'k' } }), { code: 'HQ_INVALID', message: 'dedupe has no option "keys" (key is meant?)' });
+  assert.throws(() => of({ key: 'k', priority: -1 }), { code: 'HQ_INVALID', message: /negative/ });
+  assert.deepEqual([of({ priority: -1 }).priority, of({ key: 'k', priority: 0 }).priority, of({ delay: 1500.4 }).delay], [-1, 0, 1500]);
 });
 
 test('duplicates are kept, dropped or replaced', () => {
