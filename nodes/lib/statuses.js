@@ -23,7 +23,7 @@ function statuses(t) {
     offline: () => ring('grey', word('notConnected')),
     buffered: (n) => ring('yellow', word('buffered', { n })),
     stored: (n) => dot('green', word('stored', { n })),
-    error: () => ring('red', word('error')),
+    error: (error) => ring('red', word(error?.code === 'HQ_FORBIDDEN' ? 'forbidden' : 'error')), // by the token
     idle: () => dot('green', word('idle')),
     running: (n, of) => dot('blue', `${n}/${of}`),
     paused: () => ring('yellow', word('paused')),

@@ -11,7 +11,7 @@ from support import axe
 from support.browser import DARK, DESKTOP, GERMAN
 from support.dashboard import Asker
 from support.hub_process import HubProcess
-from support.node_red import Node, NodeRed, enqueue, inject, node, result, server, tab, worker
+from support.node_red import PACKAGE, Node, NodeRed, enqueue, inject, node, result, server, tab, worker
 from support.red_editor import Editor
 
 pytestmark = pytest.mark.browser
@@ -187,3 +187,25 @@ def test_the_button_of_a_worker_pauses_it(hub: HubProcess, red: NodeRed, browser
 def test_examples_are_in_the_import_menu(red: NodeRed) -> None:
     listed = red.request("GET", "/library/examples/flows/@hubqueue/node-red-hubqueue")
     assert "01 First job" in [each.get("fn") if isinstance(each, dict) else each for each in listed]
+
+
+def test_examples_share_the_server_node_as_it_is_set(red: NodeRed, browser: Browser) -> None:
+    red.deploy([])
+    editor = Editor(browser, red, DESKTOP)
+    page = editor.page
+    servers = "RED.nodes.filterNodes({type: 'hubqueue-worker'}).map(each => RED.nodes.node(each.server))"
+    for number, path in enumerate(sorted((PACKAGE / "examples").glob("0*.json"))):
+        page.evaluate("RED.actions.invoke('core:show-import-dialog')")
+        text = page.locator("#red-ui-clipboard-dialog-import-text")
+        text.fill(path.read_text())
+        text.press("End")  # a key: the editor looks at the text when one is let go
+        page.locator("#red-ui-clipboard-dialog-ok").click()
+        if number:
+            page.get_by_role("button", name="Import copy").click()
+        page.wait_for_function(
+            "count => RED.nodes.filterNodes({type: 'hubqueue-worker'}).length === count", arg=number + 1
+        )
+        if not number:
+            page.evaluate(f"{servers}[0].host = 'mine'")
+    assert page.evaluate(f"{servers}.map(each => each.host)") == ["mine", "mine"]
+    editor.close()

@@ -14,6 +14,7 @@ import pytest
 
 from hubqueue import Client
 from support import certificates
+from support.dashboard import Asker
 from support.hub_process import HubProcess
 from support.node_red import Node, NodeRed, enqueue, function, inject, node, result, server, tab, worker
 from support.ports import free_port
@@ -131,6 +132,15 @@ async def test_every_node_says_what_a_person_has_to_put_right(tmp_path: Path, re
         web.shutdown()
         web.server_close()
         thread.join()
+
+
+async def test_a_token_that_is_good_for_other_things_is_told(tmp_path: Path, red: NodeRed) -> None:
+    with HubProcess(tmp_path, "--tcp-port", "0", "--auth-tokens", "right") as hub:
+        with Asker(hub.port, "right") as ask:
+            limited = ask("TokenAdd", name="stores", scopes=["enqueue"])["token"]
+        red.deploy(each_kind(hub.port, credentials={"token": limited}))
+        for kind in ("work", "events", "figures"):
+            red.wait_for(lambda kind=kind: [kind, "hubqueue.status.forbidden"] in red.seen())
 
 
 async def test_who_deploys_does_not_wait_for_the_next_try(hub: HubProcess, red: NodeRed) -> None:

@@ -50,7 +50,7 @@ module.exports = function register(RED) {
           done();
         },
         (error) => {
-          lamp.show(show.error());
+          lamp.show(show.error(error));
           done(error);
         },
       );

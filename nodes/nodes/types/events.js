@@ -36,7 +36,7 @@ module.exports = function register(RED) {
       }
     };
     const trouble = (error) => {
-      lamp.show(show.error());
+      lamp.show(show.error(error));
       node.error(error);
     };
     const refresh = () => {

@@ -141,6 +141,6 @@ function endStatus(show, { kind, delayMs }) {
   return { complete: show.completed, retry: () => show.retry(delayMs), dead: show.dead, release: show.released }[kind]();
 }
 
-function errorStatus(show, { code }) {
-  return { HQ_LEASE_LOST: show.leaseLost, HQ_NO_JOB: show.noJob }[code]?.() || show.error();
+function errorStatus(show, error) {
+  return { HQ_LEASE_LOST: show.leaseLost, HQ_NO_JOB: show.noJob }[error.code]?.() || show.error(error);
 }

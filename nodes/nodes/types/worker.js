@@ -33,7 +33,7 @@ module.exports = function register(RED) {
       } else if (notice) {
         lamp.show(notice);
       } else if (trouble) {
-        lamp.show(show.error());
+        lamp.show(show.error(trouble));
       } else if (!wired) {
         lamp.show(show.unwired());
       } else if (consumer.running > 0) {
