@@ -5,9 +5,7 @@ from __future__ import annotations
 import signal
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import pytest
@@ -82,16 +80,11 @@ async def test_a_hub_that_hangs_is_noticed_whatever_is_sent_to_it(
             assert (await client.queue("q").counts()).waiting >= stored > 0
 
 
-class Web(BaseHTTPRequestHandler):
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-def each_kind(port: int | str, **fields: Any) -> list[Node]:
+def each_kind(port: int, **fields: Any) -> list[Node]:
     kinds = ("work", "events", "figures", "control")
     return [
         tab(),
-        server(int(port), **fields),
+        server(port, **fields),
         worker("work", "end"),
         result("end"),
         node("events", "hubqueue-events", server="hub", queue="*", queueType="str"),
@@ -107,31 +100,28 @@ def wait_for_word(red: NodeRed, word: str) -> None:
     red.wait_for(lambda: all(each in red.seen() for each in wanted))
 
 
-async def test_every_node_says_what_a_person_has_to_put_right(tmp_path: Path, red: NodeRed) -> None:
+async def test_every_node_says_what_a_person_has_to_put_right(
+    hub: HubProcess, central: HubProcess, tmp_path: Path, red: NodeRed
+) -> None:
     files = certificates.make(tmp_path / "tls")
+    folder = tmp_path / "safe"
+    folder.mkdir()
     arguments = ("--tls-cert", str(files.cert), "--tls-key", str(files.key), "--auth-tokens", "right")
     authority = {"id": "tls", "type": "tls-config", "ca": str(files.ca), "verifyservercert": True}
     other = {**authority, "ca": str(files.other_ca)}
-    web = HTTPServer(("127.0.0.1", 0), Web)
-    thread = Thread(target=web.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        with HubProcess(tmp_path, "--tcp-port", "0", *arguments) as hub:
-            for word, config, fields in (
-                ("refused", authority, {"credentials": {"token": "wrong"}, "tls": "tls"}),
-                ("certificate", other, {"tls": "tls"}),
-                ("unknownHost", authority, {"host": "hub.invalid"}),
-                ("noHub", authority, {"port": str(web.server_port)}),
-                ("noHub", authority, {"port": str(web.server_port), "tls": "tls"}),
-                ("disconnected", authority, {"port": str(free_port())}),
-            ):
-                red.seen_file.unlink(missing_ok=True)
-                red.deploy([*each_kind(**{"port": hub.port, **fields}), config])
-                wait_for_word(red, word)
-    finally:
-        web.shutdown()
-        web.server_close()
-        thread.join()
+    central.kill()
+    with HubProcess(folder, "--tcp-port", "0", *arguments) as safe:
+        for word, config, fields in (
+            ("refused", authority, {"port": safe.port, "tls": "tls", "credentials": {"token": "wrong"}}),
+            ("certificate", other, {"port": safe.port, "tls": "tls"}),
+            ("unknownHost", authority, {"port": hub.port, "host": "hub.invalid"}),
+            ("noHub", authority, {"port": hub.http_port}),
+            ("noHub", authority, {"port": hub.port, "tls": "tls"}),
+            ("disconnected", authority, {"port": central.port}),
+        ):
+            red.seen_file.unlink(missing_ok=True)
+            red.deploy([*each_kind(**fields), config])
+            wait_for_word(red, word)
 
 
 async def test_a_token_that_is_good_for_other_things_is_told(tmp_path: Path, red: NodeRed) -> None:
