@@ -23,6 +23,7 @@ import uvloop
 from hubqueue import __version__, logs
 from hubqueue.admin import operations
 from hubqueue.admin.router import router_of
+from hubqueue.admin.running import Running
 from hubqueue.config.inherited import for_handlers, for_pipeline
 from hubqueue.config.settings import Config, Supervised
 from hubqueue.doors import Doors
@@ -40,10 +41,7 @@ from hubqueue.work.parent import HandlerParent
 from hubqueue.work.settings import HandlerSettings
 
 if TYPE_CHECKING:
-    from hubqueue.mqtt.bridge import Bridge
-    from hubqueue.pipeline.pipelines import Pipelines
     from hubqueue.servers.http.server import Mount
-    from hubqueue.sources.sources import Sources
     from hubqueue.supervisor.client import Supervisor
 
 log = logging.getLogger(__name__)
@@ -63,9 +61,7 @@ class App:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.handlers: HandlerParent | None = None
-        self.pipelines: Pipelines | None = None
-        self.bridge: Bridge | None = None
-        self.sources: Sources | None = None
+        self.running = Running()
         # how it ends: what takes work in, then what works (side by side), then what both need
         self._intake = AsyncExitStack()
         self._work: list[Callable[[], Coroutine[Any, Any, None]]] = []
@@ -130,7 +126,7 @@ class App:
     async def _open_doors(self) -> None:
         self.doors = Doors(self.hub, self.config.tcp, self.config.http, self.config.drain_s)
         self._base.push_async_callback(self.doors.close)
-        await self.doors.open(self.workers, operations(self), _mounts)
+        await self.doors.open(self.workers, operations(self.config, self.hub, self.fleet, self.running), _mounts)
         self._work.append(self.doors.close)
 
     async def _start_forwarders(self) -> None:
@@ -179,16 +175,17 @@ class App:
                 plan.name: for_pipeline(os.environ, plan.variables) for plan in plans if plan.process == "own"
             }
             setup = Setup(url=url, token=token, environments=environments, log_level=level, log_format=form)
-        self.pipelines = Pipelines(self.hub, plans, setup, grace_s=self.config.drain_s)
-        self._intake.push_async_callback(self.pipelines.stop)  # they enqueue, which a hub that drains refuses
-        self.pipelines.start()
+        pipelines = self.running.pipelines = Pipelines(self.hub, plans, setup, grace_s=self.config.drain_s)
+        self._intake.push_async_callback(pipelines.stop)  # they enqueue, which a hub that drains refuses
+        pipelines.start()
 
     async def _open_inner_door(self) -> tuple[str, str]:
         """For what the hub starts itself: loopback, a fresh token, and no certificate to check. Its URL and token."""
         token = secrets.token_urlsafe(24)
         gate = Gate({token: EVERYTHING}, asyncio.get_running_loop().time)
+        lent = operations(self.config, self.hub, self.fleet, self.running)
         door = TcpServer(
-            Door(self.hub, gate, self.workers, __version__, operations(self)),
+            Door(self.hub, gate, self.workers, __version__, lent),
             TcpSettings(host=LOOPBACK, port=0, drain_s=self.config.drain_s),
         )
         await door.start()
@@ -205,20 +202,20 @@ class App:
             from hubqueue.supervisor.broker import HandedOut
 
             where = HandedOut(self._supervisor(self.config.supervised), mqtt.broker)
-        self.bridge = Bridge(
+        bridge = self.running.bridge = Bridge(
             self.hub, mqtt.broker, mqtt.rules, version=__version__, channels=mqtt.channels, where=where
         )
-        self._intake.push_async_callback(self.bridge.close)
-        await self.bridge.start()
+        self._intake.push_async_callback(bridge.close)
+        await bridge.start()
 
     def _start_sources(self) -> None:
         if not self.config.sources:
             return
         from hubqueue.sources.sources import Sources  # a hub without sources does not carry their libraries
 
-        self.sources = Sources(self.hub, self.config.sources)
-        self._intake.push_async_callback(self.sources.close)
-        self.sources.start()
+        sources = self.running.sources = Sources(self.hub, self.config.sources)
+        self._intake.push_async_callback(sources.close)
+        sources.start()
 
     def _start_announcer(self) -> None:
         """Home Assistant hears of this hub once everything answers."""

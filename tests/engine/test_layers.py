@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -61,6 +61,9 @@ ANYTHING = {
     "logs",
 }
 
+# The process is built on top: who starts one may import it, and nothing that it is made of knows it.
+ABOVE_THE_APP = {"cli", "container", "demo"}
+
 # What layer 0 has beside the standard library: values and calendar rules, which do no I/O either.
 PURE = {"msgspec", "cronsim"}
 
@@ -94,15 +97,37 @@ def part_of(path: Path, package: Path = PACKAGE) -> str:
 
 
 def imports(source: str, module: str) -> Iterator[str]:
-    """Every module that the source of `module` (dotted, a package ends with `.__init__`) imports, as a full name."""
+    """Every name that the source of `module` (dotted, a package ends with `.__init__`) imports from a module, in full.
+
+    Wherever it stands: for types only, or in a function.
+    """
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
             base = ".".join(module.split(".")[: -node.level]) if node.level else ""
             name = ".".join(filter(None, [base, node.module]))
-            # `from hubqueue import model` names the part only after `import`
-            yield from (f"{name}.{alias.name}" if name == "hubqueue" else name for alias in node.names)
+            yield from (f"{name}.{alias.name}" for alias in node.names)
+
+
+def circles(modules: Mapping[str, str]) -> set[str]:
+    """The modules that import each other, in whatever number of steps, and those that import one of these.
+
+    modules: source by dotted name, as for `imports`.
+    """
+    names = {module.removesuffix(".__init__"): module for module in modules}
+    left = {
+        name: {_module(each, names) for each in imports(modules[module], module)} - {name}
+        for name, module in names.items()
+    }
+    while ends := {name for name, targets in left.items() if not targets & left.keys()}:
+        left = {name: targets for name, targets in left.items() if name not in ends}
+    return set(left)
+
+
+def _module(imported: str, names: Container[str]) -> str:
+    """The module that an imported name is, or is of."""
+    return imported if imported in names else imported.rpartition(".")[0]
 
 
 def forbidden(part: str, imported: str) -> str | None:
@@ -110,6 +135,8 @@ def forbidden(part: str, imported: str) -> str | None:
     root, _, rest = imported.partition(".")
     if root == "hubqueue":
         target = rest.partition(".")[0] or "__init__"
+        if target == "app" and part not in {*ABOVE_THE_APP, target}:
+            return f"{part} may not import {imported}: nobody holds the app, hand down the parts"
         allowed = MAY_IMPORT.get(part)
         if allowed is not None and target != part and target not in allowed:
             return f"{part} may not import {imported}"
@@ -129,14 +156,56 @@ def test_every_part_has_its_place_and_only_one() -> None:
 
 def test_imports_point_down_only() -> None:
     wrong = [
-        f"{path.relative_to(PACKAGE)}: {reason}"
-        for path in sorted(PACKAGE.rglob("*.py"))
-        for imported in imports(
-            path.read_text(encoding="utf-8"), ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
-        )
-        if (reason := forbidden(part_of(path), imported))
+        f"{module}: {reason}"
+        for module, source in sources().items()
+        for imported in imports(source, module)
+        if (reason := forbidden(module.split(".")[1], imported))
     ]
     assert wrong == []
+
+
+def test_no_module_imports_itself_by_way_of_others() -> None:
+    assert circles(sources()) == set()
+
+
+@pytest.mark.parametrize(
+    "back",
+    [
+        "from hubqueue.one import a",
+        "from hubqueue import one",
+        "def late():\n    from .one import a",
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import hubqueue.one",
+    ],
+)
+def test_a_circle_is_found(back: str) -> None:
+    modules = {
+        "hubqueue.__init__": "",
+        "hubqueue.one": "from hubqueue.two.three import b",
+        "hubqueue.two.__init__": "",
+        "hubqueue.two.three": "from hubqueue.four import c",
+        "hubqueue.four": back,
+    }
+    assert circles(modules) == {"hubqueue.one", "hubqueue.two.three", "hubqueue.four"}
+    assert circles({**modules, "hubqueue.four": "import json"}) == set()
+
+
+def sources() -> dict[str, str]:
+    """The source of each module of the package by its dotted name."""
+    return {
+        ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): path.read_text(encoding="utf-8")
+        for path in sorted(PACKAGE.rglob("*.py"))
+    }
+
+
+def test_only_what_builds_the_process_reads_the_environment() -> None:
+    readers = {
+        module.split(".")[1]
+        for module, source in sources().items()
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Attribute) and node.attr in ("environ", "environb", "getenv", "expandvars")
+    }
+    assert readers
+    assert readers - ANYTHING == set()
 
 
 @pytest.mark.parametrize(
@@ -151,6 +220,12 @@ def test_imports_point_down_only() -> None:
         ("servers", "hubqueue.servers.tcp", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import sqlite3"),
         ("hub", "hubqueue.hub.hub", "from hubqueue import open"),
         ("hub", "hubqueue.hub.verbs.__init__", "from ...wire import frames"),
+        (
+            "admin",
+            "hubqueue.admin.files",
+            "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from hubqueue.app import App",
+        ),
+        ("admin", "hubqueue.admin.files", "def late():\n    from hubqueue import app"),
     ],
 )
 def test_a_wrong_arrow_is_found(part: str, module: str, source: str) -> None:

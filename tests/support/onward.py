@@ -20,6 +20,7 @@ import msgspec
 from hubqueue.config.forwarders import onward
 from hubqueue.config.settings import Onward
 from hubqueue.forward.forwarder import Forwarder
+from hubqueue.forward.sinks.maker import make_sink
 from hubqueue.hub.hub import Hub
 from support.child import ready
 
@@ -33,7 +34,7 @@ def forwarder_of(hub: Hub, queue: str, keys: Mapping[str, Any], *, unknown_cap: 
     """Not yet started."""
     way = way_of(keys)
     settings = msgspec.structs.replace(way.settings, unknown_cap=unknown_cap)
-    return Forwarder(hub, queue, way.destination.sink(), settings, hub_id_of=hub.hub_id_of)
+    return Forwarder(hub, queue, make_sink(way.destination), settings, hub_id_of=hub.hub_id_of)
 
 
 async def forward(file: str, queue: str, keys: Mapping[str, Any]) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from hubqueue.forward.parcel import Parcel
 from hubqueue.forward.sink import Batch, Sink
+from hubqueue.forward.sinks.maker import make_sink
 from hubqueue.forward.verdict import Down, verdict
 from hubqueue.model.payload import encode
 from support.onward import way_of
@@ -22,7 +23,7 @@ def sink_of(server: Postgres, to: str | None = None, **section: Any) -> Sink:
     options = {"password": PASSWORD, **section}
     keys: dict[str, Any] = {key: options.pop(key) for key in ("ca_file", "write_timeout") if key in options}
     options = {key: value for key, value in options.items() if value is not None}
-    return way_of({"to": to or server.url(), "postgres": options, **keys}).destination.sink()
+    return make_sink(way_of({"to": to or server.url(), "postgres": options, **keys}).destination)
 
 
 def parcel(n: int, data: Any = None, *, at_ms: int = 1_700_000_000_000) -> Parcel:

@@ -11,6 +11,7 @@ import msgspec
 from hubqueue.forward.deliver import deliver
 from hubqueue.forward.parcel import Parcel, forward_id
 from hubqueue.forward.sink import Batch, Sink
+from hubqueue.forward.sinks.maker import make_sink
 from hubqueue.forward.verdict import Down, Rejected
 from support import onward
 
@@ -20,7 +21,7 @@ QUEUE = "readings"
 @asynccontextmanager
 async def sink_of(to: str, **keys: Any) -> AsyncIterator[Sink]:
     """The sink of a forwarder with these keys, connected."""
-    sink = onward.way_of({"to": to, **keys}).destination.sink()
+    sink = make_sink(onward.way_of({"to": to, **keys}).destination)
     await sink.connect()
     try:
         yield sink

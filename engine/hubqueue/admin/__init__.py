@@ -7,22 +7,22 @@ its live file. A client never names a path on the hub's machine. app.py hands th
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 from hubqueue.admin import configuration, files, forwarders, pipelines, rules, sources
+from hubqueue.admin.running import Running
+from hubqueue.config.settings import Config
+from hubqueue.forward.fleet import Fleet
+from hubqueue.hub.hub import Hub
 from hubqueue.servers.door import Operation
 
-if TYPE_CHECKING:
-    from hubqueue.app import App
 
-
-def operations(app: App) -> Mapping[str, Operation]:
+def operations(config: Config, hub: Hub, fleet: Fleet, running: Running) -> Mapping[str, Operation]:
     """The commands of this process by their name on the wire."""
     return {
-        **files.operations(app),
-        **forwarders.operations(app),
-        **pipelines.operations(app),
-        **rules.operations(app),
-        **sources.operations(app),
-        **configuration.operations(app),
+        **files.operations(hub, config.data_path),
+        **forwarders.operations(fleet),
+        **pipelines.operations(running),
+        **rules.operations(config.mqtt, running, hub.now_ms),
+        **sources.operations(running),
+        **configuration.operations(config),
     }

@@ -8,27 +8,25 @@ from collections.abc import Mapping
 from datetime import tzinfo
 from enum import Enum
 from pathlib import PurePath
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import msgspec
 
+from hubqueue.config.settings import Config
 from hubqueue.expression import Condition, Text, Value
 from hubqueue.servers.door import Operation
 from hubqueue.wire.commands import operate as wire
 
-if TYPE_CHECKING:
-    from hubqueue.app import App
-
 HIDDEN: Final = "********"
 
 
-def operations(app: App) -> Mapping[str, Operation]:
-    async def config(command: wire.Config) -> dict[str, Any]:
-        told = shown(app.config)
+def operations(config: Config) -> Mapping[str, Operation]:
+    async def loaded(command: wire.Config) -> dict[str, Any]:
+        told = shown(config)
         del told["origins"]
-        return {"config": told, "origins": dict(app.config.origins)}
+        return {"config": told, "origins": dict(config.origins)}
 
-    return {"Config": config}
+    return {"Config": loaded}
 
 
 def shown(value: Any) -> Any:

@@ -8,25 +8,21 @@ import time
 from collections.abc import Iterator, Mapping
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from hubqueue.hub.hub import Hub
 from hubqueue.servers.door import Operation
 from hubqueue.store.audit import audit
 
-if TYPE_CHECKING:
-    from hubqueue.app import App
-
-
 FOLDER: Final = "backups"  # beside the job file
 MAX_LISTED: Final = 1000
 
 
-def operations(app: App) -> Mapping[str, Operation]:
+def operations(hub: Hub, data_path: Path) -> Mapping[str, Operation]:
     return {
-        "Backup": lambda command: write_backup(app.hub, app.config.data_path),
-        "Backups": lambda command: list_backups(app.config.data_path),
-        "CheckFile": lambda command: check_file(app.hub, app.config.data_path),
+        "Backup": lambda command: write_backup(hub, data_path),
+        "Backups": lambda command: list_backups(data_path),
+        "CheckFile": lambda command: check_file(hub, data_path),
     }
 
 

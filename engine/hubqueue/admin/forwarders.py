@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from msgspec import UNSET
 
 from hubqueue.forward.destination import HubDestination
+from hubqueue.forward.fleet import Fleet
 from hubqueue.forward.uplink import UplinkStatus
 from hubqueue.forward.verdict import Down, Reason, Rejected, hint
 from hubqueue.model.forwarding import SECRETS, ForwardSpec
@@ -15,35 +16,32 @@ from hubqueue.model.hours import Hours
 from hubqueue.servers.door import Operation
 from hubqueue.wire.commands import operate as wire
 
-if TYPE_CHECKING:
-    from hubqueue.app import App
 
-
-def operations(app: App) -> Mapping[str, Operation]:
+def operations(fleet: Fleet) -> Mapping[str, Operation]:
     async def forwarders(command: wire.Forwarders) -> dict[str, Any]:
-        return {"forwarders": [shown(status) for status in await app.fleet.statuses()]}
+        return {"forwarders": [shown(status) for status in await fleet.statuses()]}
 
     async def put(command: wire.ForwarderPut) -> dict[str, Any]:
         keep = {name for name in SECRETS if getattr(command, name) is UNSET}
         if command.test:
-            return {"test": tried(await app.fleet.test(spec_of(command), keep=keep))}
-        await app.fleet.put(spec_of(command), keep=keep)
+            return {"test": tried(await fleet.test(spec_of(command), keep=keep))}
+        await fleet.put(spec_of(command), keep=keep)
         return {}
 
     async def delete(command: wire.ForwarderDelete) -> dict[str, Any]:
-        await app.fleet.delete(command.name, when_empty=command.when_empty)
+        await fleet.delete(command.name, when_empty=command.when_empty)
         return {}
 
     async def pause(command: wire.ForwarderPause) -> dict[str, Any]:
-        await app.fleet.pause(command.name, paused=True)
+        await fleet.pause(command.name, paused=True)
         return {}
 
     async def resume(command: wire.ForwarderResume) -> dict[str, Any]:
-        await app.fleet.pause(command.name, paused=False)
+        await fleet.pause(command.name, paused=False)
         return {}
 
     async def drain(command: wire.ForwarderDrain) -> dict[str, Any]:
-        return {"waiting": await app.fleet.drain(command.name)}
+        return {"waiting": await fleet.drain(command.name)}
 
     return {
         "Forwarders": forwarders,

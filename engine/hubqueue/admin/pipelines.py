@@ -5,18 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
+from hubqueue.admin.running import Running
 from hubqueue.servers.door import Operation
 from hubqueue.wire.commands import operate as wire
 
 if TYPE_CHECKING:
-    from hubqueue.app import App
     from hubqueue.pipeline.plan import Pipeline
     from hubqueue.pipeline.status import PipelineStatus
 
 
-def operations(app: App) -> Mapping[str, Operation]:
+def operations(running: Running) -> Mapping[str, Operation]:
     async def pipelines(command: wire.Pipelines) -> dict[str, Any]:
-        found = [] if app.pipelines is None else app.pipelines.statuses()
+        found = [] if running.pipelines is None else running.pipelines.statuses()
         return {"pipelines": [shown(plan, status) for plan, status in found]}
 
     return {"Pipelines": pipelines}

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from hubqueue.admin.running import Running
+from hubqueue.broker.broker import Broker
 from hubqueue.config.rules import read_rule, words
 from hubqueue.config.ruletext import rule_text
+from hubqueue.config.settings import Mqtt
 from hubqueue.errors import Invalid
 from hubqueue.model.job import PLAIN, NewJob
 from hubqueue.model.topic import check_topic
@@ -23,32 +26,32 @@ from hubqueue.wire.fields import value_bytes
 from hubqueue.wire.joboptions import dedup_out, options_out
 
 if TYPE_CHECKING:
-    from hubqueue.app import App
     from hubqueue.mqtt.bridge import Bridge
 
 
-def operations(app: App) -> Mapping[str, Operation]:
+def operations(mqtt: Mqtt | None, running: Running, now_ms: Callable[[], int]) -> Mapping[str, Operation]:
+    declared: Sequence[Rule] = () if mqtt is None else mqtt.rules
+
     async def rules(command: wire.Rules) -> dict[str, Any]:
-        bridge = app.bridge
+        bridge = running.bridge
         found = [
-            {"index": index, "settings": words(rule), **_counted(bridge, rule)}
-            for index, rule in enumerate(_rules(app))
+            {"index": index, "settings": words(rule), **_counted(bridge, rule)} for index, rule in enumerate(declared)
         ]
-        return {"rules": found, "broker": None if app.config.mqtt is None else _broker(app)}
+        return {"rules": found, "broker": None if mqtt is None else _broker(mqtt.broker, bridge)}
 
     async def rule_test(command: wire.RuleTest) -> dict[str, Any]:
         check_topic(command.topic)
         own = command.rule is None
         given = rule_text(command.rule) if isinstance(command.rule, str) else command.rule
-        rules = _rules(app) if own else [read_rule(given)]
+        rules = declared if own else [read_rule(given)]
         routed = try_message(
             rules,
             command.topic,
             _payload(command.payload),
-            now_ms=app.hub.now_ms(),
+            now_ms=now_ms(),
             qos=command.qos,
             retain=command.retain,
-            invoke=own and app.config.mqtt is not None,
+            invoke=own and mqtt is not None,
         )
         unroutable = any(not isinstance(each, Taken | Passed) and each.reason == "no_rule" for each in routed)
         matches = [] if unroutable else [_match(each, rules, own=own) for each in routed]
@@ -68,10 +71,6 @@ def _payload(raw: msgspec.Raw) -> bytes:
     return value
 
 
-def _rules(app: App) -> Sequence[Rule]:
-    return () if app.config.mqtt is None else app.config.mqtt.rules
-
-
 def _counted(bridge: Bridge | None, rule: Rule) -> dict[str, Any]:
     tally = RuleTally() if bridge is None else bridge.tallies.of(rule)
     return {
@@ -84,9 +83,7 @@ def _counted(bridge: Bridge | None, rule: Rule) -> dict[str, Any]:
     }
 
 
-def _broker(app: App) -> dict[str, Any]:
-    assert app.config.mqtt is not None
-    broker, bridge = app.config.mqtt.broker, app.bridge
+def _broker(broker: Broker, bridge: Bridge | None) -> dict[str, Any]:
     if bridge is None:  # the doors open before the bridge
         return {"url": broker.url, "links": [], "unacknowledged": 0, "counts": {}}
     links = [

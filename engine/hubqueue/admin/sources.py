@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from hubqueue.admin.running import Running
 from hubqueue.servers.door import Operation
 from hubqueue.wire.commands import operate as wire
 
-if TYPE_CHECKING:
-    from hubqueue.app import App
 
-
-def operations(app: App) -> Mapping[str, Operation]:
+def operations(running: Running) -> Mapping[str, Operation]:
     async def sources(command: wire.Sources) -> dict[str, Any]:
-        found = [] if app.sources is None else app.sources.statuses()
+        found = [] if running.sources is None else running.sources.statuses()
         return {"sources": [status.shown() for status in found]}
 
     return {"Sources": sources}

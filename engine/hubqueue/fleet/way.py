@@ -20,9 +20,11 @@ import msgspec
 
 from hubqueue.fleet.debt import Debt, Owed
 from hubqueue.forward.deliver import advance
+from hubqueue.forward.destination import Destination
 from hubqueue.forward.judge import Failed, Judge
 from hubqueue.forward.parcel import Parcel
 from hubqueue.forward.sink import Batch, Sink
+from hubqueue.forward.sinks.maker import make_sink
 from hubqueue.forward.verdict import Down, Reason, Rejected, verdict
 from hubqueue.forward.width import Width
 from hubqueue.pipeline.plan import ToForward
@@ -47,10 +49,12 @@ class Way:
     failures: writes and connections that failed and are tried again.
     """
 
-    def __init__(self, to: ToForward, ended: Callable[[Owed, str | None], None]) -> None:
+    def __init__(
+        self, to: ToForward, ended: Callable[[Owed, str | None], None], make: Callable[[Destination], Sink] = make_sink
+    ) -> None:
         self.to: Final = to
         self.failures = 0
-        self._sink: Final[Sink] = to.destination.sink()
+        self._sink: Final[Sink] = make(to.destination)
         self._ended: Final = ended
         self._judge: Final[Judge[Shipment]] = Judge(self._sink, to.settings)
         self._suspects: Final = self._judge.suspects

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Final
 
 import msgspec
@@ -12,7 +12,10 @@ from hubqueue.errors import ConfigError, HubqueueError
 from hubqueue.expression import ExpressionFailed, Text
 from hubqueue.fleet.debt import Debt, Owed
 from hubqueue.fleet.way import Way
+from hubqueue.forward.destination import Destination
 from hubqueue.forward.parcel import Parcel
+from hubqueue.forward.sink import Sink
+from hubqueue.forward.sinks.maker import make_sink
 from hubqueue.forward.verdict import Down
 from hubqueue.model import payload as carried
 from hubqueue.pipeline.plan import Pipeline, ToForward
@@ -23,10 +26,10 @@ class Writer:
     """All sinks of one pipeline; each is owed every record, and none waits for another with what it is owed.
 
     written: records that all sinks have. lost: what one of them never takes, and why; settled by whoever takes it.
-    Errors: ConfigError at construction: an output that needs a hub.
+    make: makes a sink. Errors: ConfigError at construction: an output that needs a hub.
     """
 
-    def __init__(self, pipeline: Pipeline) -> None:
+    def __init__(self, pipeline: Pipeline, make: Callable[[Destination], Sink] = make_sink) -> None:
         self.written = 0
         self.lost: list[tuple[Owed, str]] = []
         self._pipeline: Final = pipeline.name
@@ -36,7 +39,7 @@ class Writer:
                     f"pipeline {pipeline.name}: queues and channels are a hub's, and here is none",
                     hint="write to: {forward: {to: ...}}; another hub is one of the sinks, as in tls://hub.example",
                 )
-        self._ways: Final = [Way(each, self._ended) for each in pipeline.to if isinstance(each, ToForward)]
+        self._ways: Final = [Way(each, self._ended, make) for each in pipeline.to if isinstance(each, ToForward)]
 
     @property
     def failures(self) -> int:

@@ -1,4 +1,4 @@
-"""Where a forwarder writes to, as a value. The configuration and the job file make them; the uplink asks for a sink."""
+"""Where a forwarder writes to, as a value. Configuration and job file make them, `sinks.maker` a sink of one."""
 
 from __future__ import annotations
 
@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from hubqueue.client.address import LinkSettings, Tls
-from hubqueue.forward.sink import Sink
-from hubqueue.forward.sinks.hub import HubSink
 from hubqueue.model.limits import WRITE_TIMEOUT_S
 
 
@@ -40,10 +38,6 @@ class Destination(Protocol):
     @property
     def write_timeout_s(self) -> float: ...
 
-    def sink(self) -> Sink:
-        """A new sink, not yet connected."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class HubDestination:
@@ -73,6 +67,3 @@ class HubDestination:
     @property
     def tls(self) -> Tls | None:
         return self.link.tls
-
-    def sink(self) -> HubSink:
-        return HubSink(self.link, queue=self.queue, durable=self.durable, write_timeout_s=self.write_timeout_s)

@@ -17,6 +17,7 @@ import msgspec
 from hubqueue.errors import Draining, Duplicate, HubqueueError, NotFound, WrongState
 from hubqueue.forward.plan import Plan, plan_of
 from hubqueue.forward.sinks.hub import HubSink
+from hubqueue.forward.sinks.maker import make_sink
 from hubqueue.forward.uplink import Uplink, UplinkStatus
 from hubqueue.forward.verdict import Down, Rejected, verdict
 from hubqueue.hub import forwarders
@@ -88,7 +89,7 @@ class Fleet:
     async def test(self, spec: ForwardSpec, *, keep: Collection[str] = ()) -> Down | Rejected | None:
         """Whether a forwarder like this could write now; nothing is changed. None: it could. Errors: as of `put`."""
         plan = self._checked(self._whole(spec, keep))
-        sink = plan.destination.sink()
+        sink = make_sink(plan.destination)
         assert isinstance(sink, HubSink)  # what is made while the hub runs goes to a hub
         try:
             await sink.connect()

@@ -19,6 +19,7 @@ from hubqueue.forward.backlog import backlog
 from hubqueue.forward.breaker import LinkState
 from hubqueue.forward.forwarder import Forwarder
 from hubqueue.forward.plan import Plan
+from hubqueue.forward.sinks.maker import make_sink
 from hubqueue.forward.status import Event, Forwarded, ForwardStatus, LinkChanged, Refused, Tally
 from hubqueue.forward.verdict import Down
 from hubqueue.hub.hub import Hub
@@ -116,7 +117,7 @@ class Uplink:
         at_ms = behind.oldest_at_ms
         return ForwardStatus(
             queue=self.plan.queue,
-            target=self.plan.destination.sink().target,
+            target=make_sink(self.plan.destination).target,
             link=LinkState.IDLE,
             since_ms=self._idle_since_ms,
             reason="paused" if self.paused else "hours",
@@ -156,7 +157,7 @@ class Uplink:
             forwarder = Forwarder(
                 self._hub,
                 self.plan.queue,
-                self.plan.destination.sink(),
+                make_sink(self.plan.destination),
                 self._settings,
                 hub_id_of=self._hub.hub_id_of,
                 owner=owner,

@@ -62,8 +62,8 @@ async def bridged(tmp_path: Path) -> AsyncIterator[Bridged]:
     async with Mosquitto(tmp_path) as broker:
         (tmp_path / "hubqueue.yaml").write_text(CONFIG.format(port=broker.port))
         async with App(load(tmp_path / "hubqueue.yaml", environ={})) as app:
-            assert app.bridge is not None
-            bridge = app.bridge
+            assert app.running.bridge is not None
+            bridge = app.running.bridge
             await until(lambda: all(state.up for state in bridge.links.values()))
             client = await WireClient.open(app.tcp.port)
             yield Bridged(app, client, broker.port)
@@ -120,7 +120,7 @@ async def test_a_test_makes_exactly_what_a_message_makes(
     assert not told["unroutable"]
     assert await jobs_of(bridged.app) == []  # nothing was enqueued
     await publish(bridged.port, [(topic, payload)], qos=qos)
-    bridge = bridged.app.bridge
+    bridge = bridged.app.running.bridge
     assert bridge is not None
     wanted = [tried(match) for match in told["matches"] if match["outcome"] == "enqueued"]
     dead = [match["error"] for match in told["matches"] if match["outcome"] == "unroutable"]
@@ -272,8 +272,8 @@ async def test_a_mended_configuration_takes_what_the_broker_had_sent_before(tmp_
     async with Mosquitto(tmp_path) as broker:
         file.write_text(text.format(broker.port, "queue: readings"))
         async with App(load(file, environ={})) as app:
-            assert app.bridge is not None
-            bridge = app.bridge
+            assert app.running.bridge is not None
+            bridge = app.running.bridge
             await until(lambda: bridge.links[""].up)
             await publish(broker.port, [("s/hall", b"offline"), ("s/bath", b"\xff"), ("s/attic", b"21")])
             await until(lambda: bridge.stats.acknowledged == 3)

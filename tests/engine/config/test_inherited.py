@@ -86,7 +86,7 @@ async def test_no_child_of_a_hub_inherits_what_its_configuration_used(folder: Pa
         assert {*SECRETS, *GIVEN} & set(seen) == set()
         assert [value for value in VALUES if value in json.dumps(seen)] == []
 
-        assert app.pipelines is not None
+        assert app.running.pipelines is not None
         children = psutil.Process().children(recursive=True)
         (own,) = [child for child in children if "hubqueue.apart" in " ".join(child.cmdline())]
         await until(lambda: bool(own.environ()))

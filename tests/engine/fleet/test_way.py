@@ -48,9 +48,6 @@ class At:
 
     there: Breaking
 
-    def sink(self) -> Breaking:
-        return self.there
-
 
 def pipeline_to(*sinks: Breaking, **keys: int) -> Pipeline:
     tuning = structs.replace(ForwardSettings(backoff_s=0.001, backoff_cap_s=0.01, unknown_cap=CAP), **keys)
@@ -68,7 +65,7 @@ class Run:
     """A writer, and the letters that were written of what it lost: number and reason."""
 
     def __init__(self, *sinks: Breaking, **keys: int) -> None:
-        self.writer = Writer(pipeline_to(*sinks, **keys))
+        self.writer = Writer(pipeline_to(*sinks, **keys), make=lambda to: cast("At", to).there)
         self.letters: list[tuple[int, str]] = []
 
     def bury(self) -> None:

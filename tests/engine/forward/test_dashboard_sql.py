@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from hubqueue.forward.parcel import Parcel
+from hubqueue.forward.sinks.maker import make_sink
 from hubqueue.forward.sinks.postgres import ddl
 from hubqueue.forward.sinks.postgres.ddl import Edition
 from hubqueue.forward.sinks.postgres.destination import PostgresDestination
@@ -65,7 +66,7 @@ def timescale(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Postgres]:
 
 
 async def rows_of(server: Postgres) -> dict[str, list[dict[str, Any]]]:
-    sink = destination(server.url()).sink()
+    sink = make_sink(destination(server.url()))
     await sink.connect()
     jobs = [
         Parcel(f"fwd:e:q:{n}", "r", encode({"at": at, "site": site, "device": device, "value": value}), 0)

@@ -12,6 +12,7 @@ import pytest
 from hubqueue.forward.deliver import advance, deliver
 from hubqueue.forward.parcel import Parcel
 from hubqueue.forward.sink import Batch, Sink
+from hubqueue.forward.sinks.maker import make_sink
 from hubqueue.forward.verdict import Down, Reason, Rejected, verdict
 from hubqueue.model.payload import encode
 from support import certificates, mock_kafka
@@ -41,7 +42,7 @@ async def sinks() -> AsyncIterator[list[Sink]]:
 
 def sink_of(url: str, **keys: Any) -> Sink:
     section = {key: keys.pop(key) for key in tuple(keys) if key not in ("to", "ca_file", "write_timeout")}
-    return way_of({"to": f"kafka://{url}/readings", "kafka": section, **keys}).destination.sink()
+    return make_sink(way_of({"to": f"kafka://{url}/readings", "kafka": section, **keys}).destination)
 
 
 def parcel(n: int, data: Any = None) -> Parcel:
@@ -264,7 +265,7 @@ async def test_a_topic_of_the_data_that_is_not_to_be_had_holds_no_other_up(
 ) -> None:
     mock.deny("odd", code)
     to = {"to": f"kafka://{mock.url}", "kafka": {"topic": "{{ data.to }}"}, "write_timeout": "1s"}
-    sinks.append(sink := way_of(to).destination.sink())
+    sinks.append(sink := make_sink(way_of(to).destination))
     await sink.connect()
     jobs = batch(*(parcel(n, {"to": to, "n": n}) for n, to in enumerate(("a", "odd", "b", "odd", "a"))))
     results = (await advance(sink, jobs)).results

@@ -13,6 +13,7 @@ import pytest
 
 from hubqueue.forward.parcel import Parcel
 from hubqueue.forward.sink import Sink
+from hubqueue.forward.sinks.maker import make_sink
 from hubqueue.forward.sinks.postgres import ddl
 from hubqueue.forward.sinks.postgres.ddl import Edition
 from hubqueue.forward.sinks.postgres.destination import PostgresDestination
@@ -75,7 +76,7 @@ async def test_aggregates_give_the_same_rows_with_timescale_and_without(
 ) -> None:
     found = []
     for one in (server, timescale):
-        sinks.append(sink := destination(one, "readings").sink())
+        sinks.append(sink := make_sink(destination(one, "readings")))
         await sink.connect()
         assert await sink.write(batch(*readings(300))) == [None] * 300
         rows = await one.query("SELECT * FROM readings_1m ORDER BY bucket, device")
@@ -91,7 +92,7 @@ async def test_aggregates_give_the_same_rows_with_timescale_and_without(
 
 
 async def test_a_hypertable_is_cut_into_chunks_and_knows_what_it_has(timescale: Postgres, sinks: list[Sink]) -> None:
-    sinks.append(sink := destination(timescale, "pieces").sink())
+    sinks.append(sink := make_sink(destination(timescale, "pieces")))
     await sink.connect()
     jobs = [Parcel(f"fwd:e:q:{n}", "r", encode({"device": "d"}), AT_MS + n * HOUR_MS) for n in range(5)]
     for _ in range(2):
@@ -103,7 +104,7 @@ async def test_a_hypertable_is_cut_into_chunks_and_knows_what_it_has(timescale: 
 
 async def test_a_second_forwarder_finds_everything_made(timescale: Postgres, sinks: list[Sink]) -> None:
     for _ in range(2):
-        sinks.append(sink := destination(timescale, "shared").sink())
+        sinks.append(sink := make_sink(destination(timescale, "shared")))
         await sink.connect()
     assert await sinks[0].write(batch(*readings(2))) == [None, None]
     assert await sinks[1].write(batch(*readings(4))) == [None] * 4
@@ -117,7 +118,7 @@ async def test_a_database_without_the_extension_gets_a_plain_table(timescale: Po
         {"to": timescale.url("bare"), "postgres": {"table": "readings", "password": PASSWORD, "chunk": "1h"}}
     ).destination
     assert made.table.chunk_s == 3600
-    sinks.append(sink := bare.sink())
+    sinks.append(sink := make_sink(bare))
     await sink.connect()
     assert await sink.write(batch(*readings(3))) == [None] * 3
     assert len(await timescale.query("SELECT 1 FROM readings", database="bare")) == 3

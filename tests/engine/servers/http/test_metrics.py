@@ -69,6 +69,11 @@ def of(samples: Samples, name: str, **labels: str) -> float:
     return samples[name, tuple(sorted(labels.items()))]
 
 
+def is_bridged(app: App) -> bool:
+    bridge = app.running.bridge
+    return bridge is not None and all(link.up for link in bridge.links.values())
+
+
 async def some_work(app: App) -> None:
     await app.hub.enqueue("a", [NewJob(), NewJob(), NewJob(priority=3), NewJob(delay_ms=60_000)])
     await app.hub.enqueue("a", [NewJob(created_at_ms=1, options=Options(ttl_ms=1))])
@@ -81,7 +86,7 @@ async def some_work(app: App) -> None:
 async def test_the_figures_are_those_of_the_hub(tmp_path: Path) -> None:
     async with Mosquitto(tmp_path) as broker, App(config(tmp_path, broker.port, free_port())) as app:
         await some_work(app)
-        await until(lambda: app.bridge is not None and all(link.up for link in app.bridge.links.values()))
+        await until(lambda: is_bridged(app))
         samples = await scraped(app)
     assert of(samples, "hubqueue_jobs", queue="a", state="waiting") == 1
     assert of(samples, "hubqueue_jobs_expired_total", queue="a") == 1
@@ -136,7 +141,7 @@ async def test_a_token_of_one_queue_sees_that_queue_only(tmp_path: Path) -> None
 
 async def test_readiness_names_what_is_missing_and_strangers_hear_yes_or_no(tmp_path: Path) -> None:
     async with Mosquitto(tmp_path) as broker, App(config(tmp_path, broker.port, free_port())) as app:
-        await until(lambda: app.bridge is not None and all(link.up for link in app.bridge.links.values()))
+        await until(lambda: is_bridged(app))
         assert await ask(app, "/health", None) == (200, '{"status":"ok"}')
         status, text = await ask(app, "/ready")
         assert status == 503

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Literal
 
 from hubqueue.client.address import Tls
-from hubqueue.forward.sink import Sink
 from hubqueue.forward.sinks.http.answer import ServerErrors
 from hubqueue.forward.sinks.http.endpoint import Endpoint
 from hubqueue.model.limits import WRITE_TIMEOUT_S
@@ -48,8 +47,3 @@ class HttpDestination:
     @property
     def tls(self) -> Tls | None:
         return self.endpoint.tls
-
-    def sink(self) -> Sink:
-        from hubqueue.forward.sinks.http.sink import HttpSink  # the client library is not small
-
-        return HttpSink(self)

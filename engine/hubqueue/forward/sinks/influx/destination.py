@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from hubqueue.client.address import Tls
-from hubqueue.forward.sink import Sink
 from hubqueue.forward.sinks.http.endpoint import Endpoint
 from hubqueue.forward.sinks.influx.lines import Precision, Shape
 from hubqueue.model.limits import WRITE_TIMEOUT_S
@@ -41,11 +40,6 @@ class InfluxDestination:
     @property
     def tls(self) -> Tls | None:
         return self.endpoint.tls
-
-    def sink(self) -> Sink:
-        from hubqueue.forward.sinks.influx.sink import InfluxSink  # the client library is not small
-
-        return InfluxSink(self)
 
 
 def write_1(database: str, retention_policy: str | None, precision: Precision) -> tuple[str, str]:

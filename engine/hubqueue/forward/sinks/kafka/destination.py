@@ -6,7 +6,6 @@ from dataclasses import dataclass, field
 from typing import Final, Literal
 
 from hubqueue.client.address import Tls
-from hubqueue.forward.sink import Sink
 from hubqueue.model import moment
 from hubqueue.model.limits import WRITE_TIMEOUT_S
 from hubqueue.model.moment import TimeFormat
@@ -78,8 +77,3 @@ class KafkaDestination:
     @property
     def tls(self) -> Tls | None:
         return self.cluster.tls
-
-    def sink(self) -> Sink:
-        from hubqueue.forward.sinks.kafka.sink import KafkaSink  # aiokafka is an extra
-
-        return KafkaSink(self)

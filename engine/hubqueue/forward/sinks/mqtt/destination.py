@@ -8,7 +8,6 @@ from typing import Literal
 from hubqueue.broker.broker import Broker
 from hubqueue.client.address import Tls
 from hubqueue.expression import Topic
-from hubqueue.forward.sink import Sink
 from hubqueue.model.limits import WRITE_TIMEOUT_S
 
 
@@ -46,8 +45,3 @@ class MqttDestination:
     @property
     def tls(self) -> Tls | None:
         return self.broker.tls
-
-    def sink(self) -> Sink:
-        from hubqueue.forward.sinks.mqtt.sink import MqttSink  # the client library is not small
-
-        return MqttSink(self)

@@ -8,7 +8,6 @@ from typing import Final, Literal
 
 from hubqueue.client.address import Tls
 from hubqueue.client.tls import client_context
-from hubqueue.forward.sink import Sink
 from hubqueue.forward.sinks.postgres.table import Table
 from hubqueue.model.limits import WRITE_TIMEOUT_S
 
@@ -77,8 +76,3 @@ class PostgresDestination:
     @property
     def tls(self) -> Tls:
         return self.server.tls
-
-    def sink(self) -> Sink:
-        from hubqueue.forward.sinks.postgres.sink import PostgresSink  # asyncpg is an extra
-
-        return PostgresSink(self.server, self.table, durable=self.durable, write_timeout_s=self.write_timeout_s)
