@@ -16,9 +16,9 @@ from typing import Final, Self
 import msgspec
 
 from hubqueue.client.address import LinkSettings
-from hubqueue.client.backoff import Backoff
 from hubqueue.client.session import Peer, Session
 from hubqueue.errors import AnswerLost, HubqueueError, LinkDown, NotAuthenticated
+from hubqueue.model.backoff import ExponentialBackoff
 
 STEADY_S: Final = 5.0  # a session that lived this long ends the back-off
 
@@ -168,7 +168,7 @@ class Connection:
 
     async def _stay_connected(self, session: Session | None) -> None:
         loop = asyncio.get_running_loop()
-        backoff = Backoff(self.settings.backoff_first_s, self.settings.backoff_max_s)
+        backoff = ExponentialBackoff(self.settings.backoff_first_s, self.settings.backoff_max_s)
         while True:
             if session is None:
                 try:

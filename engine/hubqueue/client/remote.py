@@ -70,6 +70,10 @@ class RemoteHub:
     async def __aexit__(self, *_: object) -> None:
         await self.close()
 
+    def on_link_up(self, tell: Callable[[], None]) -> Callable[[], None]:
+        """Call `tell` whenever the link is up again. Returns what ends it."""
+        return self.link.watch(lambda state: tell() if state.up else None)
+
     async def enqueue(self, queue: str, jobs: Sequence[Enqueueable], *, durable: bool = False) -> list[str]:
         if not jobs:
             return []

@@ -19,7 +19,6 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Final
 
-from hubqueue.client.backoff import Backoff
 from hubqueue.errors import ConfigError, HubqueueError, LinkDown
 from hubqueue.fleet import cut as cuts
 from hubqueue.fleet.cut import Cut
@@ -29,6 +28,7 @@ from hubqueue.fleet.patience import Patience, Trouble
 from hubqueue.fleet.reading import Reading
 from hubqueue.fleet.source import From
 from hubqueue.fleet.suited import Unfit, check, check_partitions
+from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.pipeline.plan import Pipeline
 from hubqueue.sources.consumer import Consumer
 from hubqueue.sources.partition import Committed, Known, OutOfRange, Partition, message_of
@@ -64,7 +64,7 @@ class Member:
 
     async def run(self) -> None:
         """Work, and go on after every trouble. Errors: ConfigError."""
-        backoff = Backoff(FIRST_RETRY_S, MAX_RETRY_S)
+        backoff = ExponentialBackoff(FIRST_RETRY_S, MAX_RETRY_S)
         try:
             while True:
                 try:
@@ -78,7 +78,7 @@ class Member:
         finally:
             await self._outlet.close()
 
-    async def _membership(self, backoff: Backoff) -> None:
+    async def _membership(self, backoff: ExponentialBackoff) -> None:
         source = self._source
         consumer = Consumer(
             source.brokers,

@@ -13,7 +13,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hubqueue.client.backoff import Backoff
+from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.sources.consumer import Consumer
 from hubqueue.sources.partition import OutOfRange
 
@@ -42,7 +42,7 @@ class Patience:
     def __init__(self, consumer: Consumer, polled: Callable[[], Awaitable[None]]) -> None:
         self._consumer: Final = consumer
         self._polled: Final = polled
-        self._backoff: Final = Backoff(FIRST_RETRY_S, MAX_RETRY_S)
+        self._backoff: Final = ExponentialBackoff(FIRST_RETRY_S, MAX_RETRY_S)
         self._working: asyncio.Task[Trouble | None] | None = None
         self._holding = False
         self._let_go = False

@@ -19,8 +19,8 @@ from hubqueue.errors import HubqueueError
 from hubqueue.forward.backlog import backlog
 from hubqueue.forward.breaker import LinkState
 from hubqueue.forward.deliver import advance
+from hubqueue.forward.horizon import Horizon
 from hubqueue.forward.judge import Failed, Judge
-from hubqueue.forward.leases import Leases
 from hubqueue.forward.link import Link, Permit
 from hubqueue.forward.pace import Pace
 from hubqueue.forward.parcel import parcels
@@ -29,14 +29,14 @@ from hubqueue.forward.sink import Batch, Sink
 from hubqueue.forward.status import Event, Forwarded, ForwardStatus, LinkChanged, Refused, Tally
 from hubqueue.forward.turns import Turns
 from hubqueue.forward.verdict import Down, Rejected
+from hubqueue.hub.leasekeeper import LeaseKeeper
 from hubqueue.model.job import Flag, Leased
 from hubqueue.model.outcome import Complete, Fail, Reject, Settlement
-from hubqueue.model.verbs import Verbs
+from hubqueue.model.verbs import Renewal, Verbs
 
 log = logging.getLogger(__name__)
 
 RESTART_S: Final = 1.0  # before a part that failed, mostly because of the local hub, goes on
-GIVE_BACK_S: Final = 5.0  # at a stop, to a local hub that may be in trouble for good
 CANCEL_S: Final = 1.0  # then it is asked for again
 
 
@@ -63,13 +63,18 @@ class Forwarder:
         self._sink = sink
         self._hub_id_of = hub_id_of
         self._link = Link(sink, self.settings, self._link_changed)
-        self._leases = Leases(local, queue, owner or f"forward:{queue}:{sink.target}", self.settings.lease_ms)
+        owner = owner or f"forward:{queue}:{sink.target}"
+        self._keeper = LeaseKeeper(local, queue, owner, self.settings.lease_ms, self._lease_ended)
+        self._reclaimed = False
+        self._first = asyncio.Lock()
+        self._horizon = Horizon(local, queue)
         self._pace = Pace(self.settings.rate_per_s, time.monotonic())
         self._tally = tally or Tally(time.monotonic())
         self._down = False  # and told so; it may be told again with another reason
         self._listeners: list[Callable[[Event], None]] = []
-        self._keepers: list[asyncio.Task[None]] = []
+        self._linking: list[asyncio.Task[None]] = []
         self._lanes: list[asyncio.Task[None]] = []
+        self._returning: set[asyncio.Task[None]] = set()
         self._sending: set[asyncio.Task[None] | None] = set()
         self._stopping = False
         self._turns = Turns()
@@ -85,7 +90,8 @@ class Forwarder:
 
     def start(self) -> None:
         """Begin to connect and to forward. Call it in the running event loop, once."""
-        self._keepers = [asyncio.create_task(self._always(part)) for part in (self._link.keep, self._leases.renew)]
+        self._keeper.start()
+        self._linking = [asyncio.create_task(self._always(self._link.keep))]
         self._lanes = [asyncio.create_task(self._always(self._lane)) for _ in range(self.settings.concurrency)]
 
     async def stop(self) -> None:
@@ -97,14 +103,13 @@ class Forwarder:
         if self._lanes:
             _, late = await asyncio.wait(self._lanes, timeout=self.settings.stop_grace_s)
             await _cancel(late)
+        await _cancel(self._returning)
         try:
-            async with asyncio.timeout(GIVE_BACK_S):
-                await self._give_back(self._suspects.held())
-        except (TimeoutError, HubqueueError) as error:  # the next start takes them back
-            why = str(error) or "the local hub does not answer"
-            log.warning("what was set aside is not given back: %s queue=%s", why, self.queue)
+            self._count_back(self._suspects.held())
+            await self._keeper.give_back()
         finally:
-            await _cancel(self._keepers)
+            await self._keeper.close()
+            await _cancel(self._linking)
 
     def hurry(self) -> None:
         """Try a link that is down again now."""
@@ -133,7 +138,7 @@ class Forwarder:
             retry_in_s=max(0.0, breaker.retry_at_s - now_s) if breaker.state is LinkState.DOWN else None,
             waiting=behind.waiting,
             delayed=behind.delayed,
-            in_flight=self._leases.count,
+            in_flight=self._keeper.count,
             oldest_ms=None if behind.oldest_at_ms is None else max(0, now_ms() - behind.oldest_at_ms),
             forwarded=self._tally.forwarded,
             rejected=self._tally.rejected,
@@ -159,9 +164,17 @@ class Forwarder:
 
     async def _lane(self) -> None:
         """One batch after another, each when the link admits it."""
+        await self._reclaim()
         while not self._stopping:
             async with self._link.admit() as permit:
                 await self._next(permit)
+
+    async def _reclaim(self) -> None:
+        """Once: take back what a killed process held, or the jobs behind it would overtake it in the hub's grace."""
+        async with self._first:
+            if not self._reclaimed and (count := await self._keeper.reclaim()):
+                log.info("leases of an earlier run given back queue=%s count=%d", self.queue, count)
+            self._reclaimed = True
 
     async def _next(self, permit: Permit) -> None:
         suspect = self._suspects.due(time.monotonic())
@@ -172,10 +185,10 @@ class Forwarder:
         if count == 0:
             await asyncio.sleep(self._pace.wait_s())
             return
-        jobs: tuple[Leased, ...] = ()
+        jobs: Sequence[Leased] = ()
         wait_ms = 0 if permit.probe else self._suspects.wait_ms(self.settings.poll_ms, time.monotonic())
         try:
-            jobs = await self._leases.take(count, wait_ms)
+            jobs = await self._keeper.take(count, wait_ms)
         finally:
             self._pace.give_back(count - len(jobs))
         self._suspects.nobody_waits = not jobs
@@ -194,7 +207,7 @@ class Forwarder:
             self._suspects.untried(suspect.job.id)
 
     async def _in_turn(
-        self, turn: AbstractAsyncContextManager[None], jobs: tuple[Leased, ...], permit: Permit, *, aside: bool = False
+        self, turn: AbstractAsyncContextManager[None], jobs: Sequence[Leased], permit: Permit, *, aside: bool = False
     ) -> None:
         """Send them when it is their turn. What ends that, at whatever point, gives back what is still held."""
         lane = asyncio.current_task()
@@ -203,18 +216,22 @@ class Forwarder:
             async with turn:
                 await self._go(jobs, permit, aside=aside)
         except BaseException:  # the grace of a stop is over, or the local hub has trouble
-            await self._give_back([leased for leased in jobs if self._leases.holds(leased)])
+            await self._give_back([leased for leased in jobs if self._keeper.holds(leased)])
             raise
         finally:
             self._sending.discard(lane)
 
-    async def _go(self, jobs: tuple[Leased, ...], permit: Permit, *, aside: bool) -> None:
+    async def _go(self, jobs: Sequence[Leased], permit: Permit, *, aside: bool) -> None:
         """Send what was leased, if the link still is what it was and the jobs are on the disk (engine-rules 55)."""
         if aside and await self._has_ended(jobs[0]):
             return
-        await self._leases.on_disk(jobs)
+        await self._horizon.on_disk(jobs)
         if self._link.current(permit):
-            await self._send(jobs, permit)
+            ours = [leased for leased in jobs if self._keeper.standing(leased) is Renewal.RENEWED]
+            if len(ours) < len(jobs):  # some were taken from us, or cancelled, before they left
+                await self._give_back([each for each in jobs if self._keeper.standing(each) is not Renewal.RENEWED])
+            if ours:
+                await self._send(ours, permit)
         elif not aside:  # the link went down, or came back, meanwhile
             await self._give_back(jobs)
 
@@ -225,18 +242,20 @@ class Forwarder:
         """
         job, said = suspect.job, self._suspects.said(suspect.id)
         over = job.expires_at_ms is not None and job.expires_at_ms <= now_ms()
-        if not over and await self._leases.stand((suspect,)):
-            return False
+        if not over:
+            await self._keeper.renew((suspect,))
+            if self._keeper.standing(suspect) is Renewal.RENEWED:
+                return False
         if over and job.flags & Flag.KEEP_TRYING and said is not None:
-            await self._leases.settle([Settlement(suspect.id, suspect.token, Fail(said.error))])
+            await self._keeper.settle([Settlement(suspect.id, suspect.token, Fail(said.error))])
         else:
             await self._give_back((suspect,))
         self._suspects.forget(suspect.id)
         return True
 
-    async def _send(self, jobs: tuple[Leased, ...], permit: Permit) -> None:
+    async def _send(self, jobs: Sequence[Leased], permit: Permit) -> None:
         well = await self._judge.ask(jobs)
-        floor = await self._leases.floor() if self._sink.wants_floor else None
+        floor = await self._horizon.floor() if self._sink.wants_floor else None
         progress = await advance(self._sink, Batch(self.queue, parcels(self.queue, jobs, self._hub_id_of), floor))
         if progress.down is None:
             self._link.delivered(permit)
@@ -254,7 +273,7 @@ class Forwarder:
         """Complete what arrived, dead-letter what was refused, and tell both."""
         if not ended:
             return
-        await self._leases.settle([self._settlement(leased, result) for leased, result in ended])
+        await self._keeper.settle([self._settlement(leased, result) for leased, result in ended])
         arrived: list[str] = []
         for leased, result in ended:
             if result is None:
@@ -272,13 +291,26 @@ class Forwarder:
         return Settlement(leased.job.id, leased.token, outcome)
 
     async def _give_back(self, jobs: Sequence[Leased]) -> None:
-        if not jobs:
-            return
+        self._count_back(jobs)
+        await self._keeper.release(jobs)
+
+    def _count_back(self, jobs: Sequence[Leased]) -> None:
         for leased in jobs:
             self._suspects.given_back(leased.job.id)
         self._pace.give_back(len(jobs))
         self._tally.released += len(jobs)
-        await self._leases.release(jobs)
+
+    def _lease_ended(self, leased: Leased, renewal: Renewal) -> None:
+        """Of a job that waits set aside: let go of it. What is under way is settled by what becomes of it."""
+        if not self._suspects.waits(leased.id):
+            return
+        self._suspects.forget(leased.id)
+        if renewal is Renewal.LOST:
+            self._keeper.drop(leased)
+        else:
+            task = asyncio.create_task(self._give_back((leased,)))
+            self._returning.add(task)
+            task.add_done_callback(self._returning.discard)
 
     def _link_changed(self, state: LinkState, down: Down | None) -> None:
         self._tally.losses += down is not None and not self._down

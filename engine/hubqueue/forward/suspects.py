@@ -122,6 +122,10 @@ class Suspects(Generic[L]):
         """Whether this job is set aside."""
         return id in self._of and self._of[id].aside is not None
 
+    def waits(self, id: str) -> bool:
+        """Whether this job is set aside, and not under way."""
+        return id in self._of and self._of[id].aside is not None and not self._of[id].trying
+
     @property
     def exploring(self) -> bool:
         """Whether a job is looked for that passes where others do not."""

@@ -17,10 +17,10 @@ from typing import Any, Final
 
 import msgspec
 
-from hubqueue.client.backoff import Backoff
 from hubqueue.errors import HubqueueError, LinkDown, PayloadTooLarge
 from hubqueue.hub.hub import Hub
 from hubqueue.model import payload as carried
+from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.model.job import Job, Leased
 from hubqueue.model.limits import MAX_LEASE_MS, MAX_WAIT_MS
 from hubqueue.model.outcome import Complete, Outcome, Reject, Settlement
@@ -90,7 +90,7 @@ class Answers:
         self._waiting.clear()
 
     async def _fetch(self) -> None:
-        backoff = Backoff(0.2, 10.0)
+        backoff = ExponentialBackoff(0.2, 10.0)
         await self._hub.reclaim(RESPONSES, OWNER)
         while not self._hub.draining:
             if len(self._waiting) + len(self._ended) >= MAX_WAITING:
@@ -113,7 +113,7 @@ class Answers:
         self._wake_send.set()
 
     async def _send(self) -> None:
-        backoff = Backoff(0.2, 10.0)
+        backoff = ExponentialBackoff(0.2, 10.0)
         while True:
             if not self._ended:
                 self._wake_send.clear()

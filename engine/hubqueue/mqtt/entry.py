@@ -16,11 +16,11 @@ from typing import Final
 
 from hubqueue.broker.broker import Broker
 from hubqueue.broker.message import Message
-from hubqueue.client.backoff import Backoff
 from hubqueue.errors import HubqueueError
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.verbs.intake import Dead, Placed
 from hubqueue.hub.verbs.receive import receive
+from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.model.outcome import Blob
 from hubqueue.mqtt.envelope import unread_job
 from hubqueue.mqtt.inflight import Delivery, Inflight
@@ -188,7 +188,7 @@ class Entry:
 
     async def _sync(self) -> None:
         """The loop that waits for the disk, and then acknowledges."""
-        backoff = Backoff(FIRST_RETRY_S, MAX_RETRY_S)
+        backoff = ExponentialBackoff(FIRST_RETRY_S, MAX_RETRY_S)
         while True:
             if not self._wake_sync.is_set():
                 self._syncing = False
@@ -258,7 +258,7 @@ class Entry:
 
     async def _until_stored(self, batch: list[Delivery], taken: list[Taken], dead: list[Dead]) -> Placed | None:
         """Store a batch, however often it takes; None: it did not come to that before the end."""
-        backoff = Backoff(FIRST_RETRY_S, MAX_RETRY_S)
+        backoff = ExponentialBackoff(FIRST_RETRY_S, MAX_RETRY_S)
         size = sum([len(each.job.data or b"") for each in taken])
         note = _Note(self, batch)
         held = False

@@ -20,9 +20,9 @@ from hubqueue.broker.broker import Broker
 from hubqueue.broker.connection import Asked, Callbacks, Connection, Status, Version
 from hubqueue.broker.message import Message
 from hubqueue.broker.versions import Versions
-from hubqueue.client.backoff import Backoff
 from hubqueue.client.tls import client_context
 from hubqueue.errors import HubqueueError, Invalid, LinkDown, PayloadTooLarge
+from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.mqtt.tasks import watched
 
 log = logging.getLogger(__name__)
@@ -183,7 +183,7 @@ class Link:
                 self._connection.resume()
 
     async def _run(self) -> None:
-        backoff = Backoff(self._broker.backoff_first_s, self._broker.backoff_max_s)
+        backoff = ExponentialBackoff(self._broker.backoff_first_s, self._broker.backoff_max_s)
         loop = asyncio.get_running_loop()
         while True:
             started_s = loop.time()

@@ -83,6 +83,11 @@ class Pipeline:
     process: Literal["hub", "own"] = "hub"
     variables: frozenset[str] = frozenset()
 
+    @property
+    def owner(self) -> str:
+        """Of its leases, the same in every life of the hub."""
+        return f"pipeline:{self.name}"
+
     def chain(self) -> Chain:
         """Its steps, new ones."""
         return Chain([Place(step.name, step.make()) for step in self.steps])

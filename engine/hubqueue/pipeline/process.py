@@ -12,12 +12,13 @@ import logging
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import msgspec
 
-from hubqueue.pipeline.keeper import owner_of
+from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.pipeline.plan import FromQueue, Pipeline
 from hubqueue.pipeline.status import PipelineStatus
 
@@ -69,28 +70,26 @@ class OwnProcess:
 
     async def run(self) -> None:
         """Keep the process alive until `stop`."""
-        pause_s = FIRST_PAUSE_S
+        backoff = ExponentialBackoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         loop = asyncio.get_running_loop()
         while not self._stopping.is_set():
             began = loop.time()
             code: int | None = None
             try:
-                await self._hub.reclaim(self._queue, owner_of(self.pipeline.name))  # of one that was killed
+                await self._hub.reclaim(self._queue, self.pipeline.owner)  # of one that was killed
                 code = await self._live()
             except Exception as error:  # no process could be had, or the hub has trouble: tried again
                 log.warning("a pipeline's process cannot be started: %r pipeline=%s", error, self.pipeline.name)
             if self._stopping.is_set():
                 return
             if loop.time() - began > LIVED_S or self._status.taken:
-                pause_s = FIRST_PAUSE_S
+                backoff.reset()
             why = "could not be started" if code is None else f"ended with code {code}"
             self._status = PipelineStatus(trouble=f"its process {why}")
             log.warning("a pipeline's process %s, it is started again pipeline=%s", why, self.pipeline.name)
             self._restarts += 1
-            try:
-                await asyncio.wait_for(self._stopping.wait(), pause_s)
-            except TimeoutError:
-                pause_s = min(LONGEST_PAUSE_S, pause_s * 2)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stopping.wait(), backoff.next_s())
 
     def stop(self) -> None:
         """Take no more jobs; the batch in work is settled, then `run` ends."""

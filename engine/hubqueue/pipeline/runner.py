@@ -16,22 +16,25 @@ import secrets
 import time
 import traceback
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
 
 from hubqueue.errors import AnswerLost, HubqueueError, Invalid, QueueFull, StoreError, TimedOut, WrongState
+from hubqueue.hub.leasekeeper import LeaseKeeper
+from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.model.job import Leased
-from hubqueue.model.outcome import Blob, Complete, Fail, Outcome, Reject, Settlement
-from hubqueue.model.verbs import Verbs
+from hubqueue.model.outcome import Blob, Complete, Fail, Outcome, Reject, Release, Settlement
+from hubqueue.model.verbs import Renewal, Verbs
 from hubqueue.pipeline.delivery import Delivery, decoded
-from hubqueue.pipeline.keeper import Keeper, Reclaims, owner_of
 from hubqueue.pipeline.plan import FromQueue, Pipeline
 from hubqueue.pipeline.record import Record, Refused
 from hubqueue.pipeline.state import PipelineState
 from hubqueue.pipeline.status import PipelineStatus
 from hubqueue.pipeline.step import CLOSED, Shaped
 
+LEASE_MS: Final = 60_000
 TURN_S: Final = 0.002  # others in the process have their turn after so much work
 POLL_MS: Final = 10_000  # one long-poll on an empty queue
 JUMP_MS: Final = 2000
@@ -56,9 +59,9 @@ class Runner:
         self._chain: Final = pipeline.chain()
         self._states: Final = PipelineState(pipeline.name, self._chain.names)
         self._delivery: Final = Delivery(pipeline.to)
-        self._keeper: Final = Keeper(hub, self._queue, pipeline.name)
+        self._keeper: Final = LeaseKeeper(hub, self._queue, pipeline.owner, LEASE_MS)
         self._mark: Blob | None = None
-        self._pause_s = 0.0
+        self._backoff: Final = ExponentialBackoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._share = 1  # of a batch: less while a full queue has room for a part of its results only
         self._clock = (now_ms(), time.monotonic())
         self._jumped_ms = 0  # by which the steps have still to be shifted
@@ -70,7 +73,7 @@ class Runner:
 
     async def run(self) -> None:
         """Work until `stop`, whatever happens to the hub."""
-        renewing = asyncio.create_task(self._keeper.renew())
+        self._keeper.start()
         try:
             while not self._stopping.is_set():
                 try:
@@ -83,8 +86,8 @@ class Runner:
                     log.exception("a pipeline failed and goes on pipeline=%s", self.pipeline.name)
                     await self._rest(f"{type(error).__name__}: {error}", "defect")
         finally:
-            renewing.cancel()
-            await asyncio.wait({renewing})
+            await self._keeper.give_back()
+            await self._keeper.close()
             await self._chain.aclose()
 
     def stop(self) -> None:
@@ -95,8 +98,8 @@ class Runner:
 
     async def _take_over(self) -> None:
         """Know what is stored, and let no other runner of this pipeline store anything more."""
-        if isinstance(self._hub, Reclaims) and not self._keeper.count:
-            await self._hub.reclaim(self._queue, owner_of(self.pipeline.name))
+        if not self._keeper.count:
+            await self._keeper.reclaim()
         mark = Blob(self._states.namespace, MARK, secrets.token_bytes(12))
         await self._hub.settle([], blobs=[mark])
         await self._states.load(self._hub)
@@ -148,7 +151,7 @@ class Runner:
             await self._work([], self._clock[0], waiting=False)
         for late in self._chain.late:
             late.tell(self.pipeline.name, time.monotonic())
-        self._pause_s = 0.0
+        self._backoff.reset()
         self._share = 1
         self.status.trouble = None
 
@@ -169,6 +172,7 @@ class Runner:
             await self._work(jobs, now_ms, waiting=waiting)
         except Exception as error:
             if isinstance(error, HubqueueError) and not isinstance(error, Invalid):
+                self._worry(error.message, error.code)
                 await self._give_back(jobs)
                 raise
             self._undo()  # a defect of a step, or data it was never made for
@@ -195,9 +199,12 @@ class Runner:
             except Refused as refused:
                 outcomes[job.id] = Reject(str(refused))
         await self._chain.prepare(records, self._states)
+        jobs = self._still_ours(jobs, outcomes)
         turn = time.perf_counter()
         worked = 0.0
         for record in records:
+            if record.id in outcomes:
+                continue
             outcomes[record.id] = self._run(record, now_ms)
             now = time.perf_counter()
             if now - turn > TURN_S:
@@ -218,6 +225,19 @@ class Runner:
         status.busy_us += int(worked * 1e6)
         if jobs:
             status.lag_ms = max(0, self._now_ms() - jobs[-1].job.created_at_ms)
+
+    def _still_ours(self, jobs: Sequence[Leased], outcomes: dict[str, Outcome]) -> list[Leased]:
+        """Those whose leases were not lost over the look-ups; what was cancelled goes back, for the hub to end it."""
+        ours = []
+        for leased in jobs:
+            standing = self._keeper.standing(leased)
+            if standing is not Renewal.RENEWED:
+                outcomes[leased.job.id] = Release()
+            if standing is Renewal.LOST:
+                self._keeper.drop(leased)
+            else:
+                ours.append(leased)
+        return ours
 
     def _run(self, record: Record, now_ms: int) -> Outcome:
         try:
@@ -298,14 +318,14 @@ class Runner:
     async def _rest(self, why: str, code: str) -> None:
         """Wait before the next try, longer each time."""
         self._undo()
-        self._pause_s = min(LONGEST_PAUSE_S, max(FIRST_PAUSE_S, self._pause_s * 2))
+        self._worry(why, code)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._stopping.wait(), self._backoff.next_s())
+
+    def _worry(self, why: str, code: str) -> None:
         if self.status.trouble != why:
             log.warning("a pipeline waits: %s pipeline=%s code=%s", why, self.pipeline.name, code)
         self.status.trouble = why
-        try:
-            await asyncio.wait_for(self._stopping.wait(), self._pause_s)
-        except TimeoutError:
-            pass
 
     def _is_due(self) -> bool:
         """Whether time has something to close; a clock that was set meanwhile has not."""

@@ -22,10 +22,10 @@ from aio_pika.abc import AbstractIncomingMessage, AbstractQueue
 from aio_pika.exceptions import AMQPError, ChannelInvalidStateError
 from yarl import URL
 
-from hubqueue.client.backoff import Backoff
 from hubqueue.client.tls import client_context
 from hubqueue.errors import HubqueueError, LinkDown
 from hubqueue.hub.hub import Hub
+from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.sources.entry import Entry
 from hubqueue.sources.message import Message, text_of
 from hubqueue.sources.routing import Routing
@@ -70,7 +70,7 @@ class AmqpFeed:
             self._task = None
 
     async def _run(self) -> None:
-        backoff = Backoff(FIRST_RETRY_S, MAX_RETRY_S)
+        backoff = ExponentialBackoff(FIRST_RETRY_S, MAX_RETRY_S)
         loop = asyncio.get_running_loop()
         while True:
             started_s = loop.time()
@@ -157,7 +157,7 @@ class AmqpFeed:
 
     async def _acknowledge(self, last: AbstractIncomingMessage, count: int) -> None:
         """Tell the broker of everything up to this message."""
-        backoff = Backoff(FIRST_RETRY_S, MAX_RETRY_S)
+        backoff = ExponentialBackoff(FIRST_RETRY_S, MAX_RETRY_S)
         while True:
             try:
                 await self._hub.sync()

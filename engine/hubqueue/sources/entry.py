@@ -6,11 +6,11 @@ import logging
 from collections.abc import Sequence
 from typing import Final
 
-from hubqueue.client.backoff import Backoff
 from hubqueue.errors import HubqueueError, QueueFull
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.verbs.feed import feed
 from hubqueue.hub.verbs.intake import Placed
+from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.model.outcome import Blob
 from hubqueue.sources.routing import Routed
 from hubqueue.sources.status import Status
@@ -27,7 +27,7 @@ class Entry:
     def __init__(self, hub: Hub, status: Status) -> None:
         self._hub = hub
         self._status = status
-        self._backoff = Backoff(FIRST_RETRY_S, MAX_RETRY_S)
+        self._backoff = ExponentialBackoff(FIRST_RETRY_S, MAX_RETRY_S)
         self.limit = BATCH  # messages in the next batch: fewer while a full queue takes only some
         self.refusal: str | None = None  # the code with which the hub takes none now
 

@@ -17,9 +17,9 @@ from typing import Final
 
 import msgspec
 
-from hubqueue.client.backoff import Backoff
 from hubqueue.errors import HubqueueError, LinkDown
 from hubqueue.hub.hub import Hub
+from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.model.outcome import Blob
 from hubqueue.sources.consumer import Consumer
 from hubqueue.sources.entry import Entry
@@ -85,7 +85,7 @@ class KafkaFeed:
             self._task = None
 
     async def _run(self) -> None:
-        backoff = Backoff(FIRST_RETRY_S, MAX_RETRY_S)
+        backoff = ExponentialBackoff(FIRST_RETRY_S, MAX_RETRY_S)
         while True:
             source = self._source
             consumer = Consumer(

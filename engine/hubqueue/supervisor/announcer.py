@@ -9,8 +9,8 @@ import asyncio
 import logging
 from typing import Any, Final
 
-from hubqueue.client.backoff import Backoff
 from hubqueue.errors import HubqueueError
+from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.supervisor.client import Supervisor
 
 log = logging.getLogger(__name__)
@@ -37,7 +37,7 @@ class Announcer:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _run(self) -> None:
-        backoff = Backoff(FIRST_RETRY_S, MAX_RETRY_S)
+        backoff = ExponentialBackoff(FIRST_RETRY_S, MAX_RETRY_S)
         told = False
         while True:
             try:

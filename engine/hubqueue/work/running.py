@@ -13,27 +13,25 @@ from functools import cached_property
 from typing import Any
 
 from hubqueue.errors import LockLost
+from hubqueue.hub.leasekeeper import LeaseKeeper
 from hubqueue.model import payload
 from hubqueue.model.job import Leased
 from hubqueue.model.outcome import Outcome
-from hubqueue.model.verbs import Renewal, Verbs
+from hubqueue.model.verbs import Verbs
 
 
 class RunningJob:
-    """One run of one job. Made by the worker, in its event loop.
+    """One run of one job. Made by the worker, in its event loop."""
 
-    Units: lease_ms milliseconds; None is what the worker leases for.
-    """
-
-    def __init__(self, verbs: Verbs, leased: Leased, expires_at_s: float) -> None:
+    def __init__(self, verbs: Verbs, keeper: LeaseKeeper, leased: Leased) -> None:
+        self.leased = leased
         self.job = leased.job
         self.token = leased.token
-        self.lease_ms: int | None = None
-        self.expires_at_s = expires_at_s
         self.lost = False
         self.finished = False  # the handler has ended; its outcome may still have to be stored
         self.verdict: Outcome | None = None  # of a run that is cancelled although its lease is good
         self._verbs = verbs
+        self._keeper = keeper
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
 
@@ -81,15 +79,10 @@ class RunningJob:
     def extend(self, lease_ms: int) -> Awaitable[None]:
         """Lease the job for so long from now on, so that a handler that holds up everything keeps it.
 
-        Errors: LockLost when the lease is gone.
+        Units: milliseconds. Errors: LockLost when the lease is gone.
         """
-        return self._do(self._extend(lease_ms))
-
-    async def _extend(self, lease_ms: int) -> None:
-        (renewal,) = await self._verbs.extend([(self.id, self._held())], lease_ms)
-        if renewal is not Renewal.RENEWED:
-            raise LockLost
-        self.lease_ms = lease_ms
+        self._held()
+        return self._do(self._keeper.extend(self.leased, lease_ms))
 
     def _held(self) -> str:
         if self.lost:

@@ -11,7 +11,6 @@ import contextvars
 import inspect
 import logging
 import os
-import random
 import socket
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,13 +19,14 @@ from typing import Any, Final, Self
 from uuid import uuid4
 
 from hubqueue.errors import HubqueueError, Invalid
+from hubqueue.hub.leasekeeper import LeaseKeeper
+from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.model.job import Leased
 from hubqueue.model.limits import MAX_LEASE_BATCH, MAX_LEASE_MS, MAX_WAIT_MS, MIN_LEASE_MS, check_int, check_queue
 from hubqueue.model.outcome import Fail, Outcome, Release, Settlement
 from hubqueue.model.verbs import Renewal, Verbs
 from hubqueue.work import ending
 from hubqueue.work.events import Ended, Started, Taken, WorkerEvent
-from hubqueue.work.renewer import Renewer
 from hubqueue.work.running import RunningJob
 from hubqueue.work.settler import Settler
 
@@ -67,15 +67,15 @@ class Worker:
         self.queue = queue
         self.owner = owner or f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
         self._verbs = verbs
+        self._keeper = LeaseKeeper(verbs, queue, self.owner, lease_ms, self._lose)
         self._handler = handler
         self._concurrency = concurrency
-        self._lease_ms = lease_ms
         self._poll_ms = poll_ms
         self._grace_s = grace_s
         self._threads = None if _is_async(handler) else ThreadPoolExecutor(concurrency, f"hubqueue-{queue}")
         self._listeners: list[Callable[[WorkerEvent], None]] = []
         self._runs: dict[asyncio.Task[None], RunningJob] = {}
-        self._settler = Settler(verbs)
+        self._settler = Settler(self._keeper)
         self._room = asyncio.Event()
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
@@ -101,7 +101,7 @@ class Worker:
         if self._begun:
             raise Invalid("a worker runs only once", hint="make a new one")
         self._begun = True
-        renewer = asyncio.create_task(Renewer(self._verbs, self._lease_ms, self._kept, self._lose).run())
+        self._keeper.start()
         leasing = asyncio.create_task(self._lease_until_stopped())
         stopping = asyncio.create_task(self._stopping.wait())
         grace_s = 0.0  # of a run that is cancelled, or that the hub refuses
@@ -119,7 +119,7 @@ class Worker:
             try:
                 await self._wind_up(grace_s)
             finally:
-                renewer.cancel()
+                await self._keeper.close()
                 self._ended.set()
 
     async def stop(self, grace_s: float | None = None) -> None:
@@ -143,7 +143,7 @@ class Worker:
 
     async def _lease_until_stopped(self) -> None:
         loop = asyncio.get_running_loop()
-        failures = 0
+        backoff = ExponentialBackoff(FIRST_RETRY_S, LONGEST_RETRY_S)
         while True:
             free = self._concurrency - len(self._runs)
             if free <= 0:
@@ -152,22 +152,14 @@ class Worker:
                 continue
             asked_at_s = loop.time()
             try:
-                leased = await self._verbs.lease(
-                    self.queue,
-                    min(free, MAX_LEASE_BATCH),
-                    owner=self.owner,
-                    lease_ms=self._lease_ms,
-                    wait_ms=self._poll_ms,
-                )
+                leased = await self._keeper.take(min(free, MAX_LEASE_BATCH), self._poll_ms)
             except HubqueueError as error:
                 if not error.retryable:
                     raise
                 log.warning("no jobs to be had, tried again queue=%s code=%s: %s", self.queue, error.code, error)
-                wait_s = min(LONGEST_RETRY_S, FIRST_RETRY_S * 2.0**failures)
-                failures = min(failures + 1, 16)
-                await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))
+                await asyncio.sleep(backoff.next_s())
             else:
-                failures = 0
+                backoff.reset()
                 self._take(leased)
                 if not leased:  # a hub that shuts down answers at once: do not ask it all the time
                     await asyncio.sleep(asked_at_s + LEAST_POLL_S - loop.time())
@@ -176,9 +168,8 @@ class Worker:
         if not leased:
             return
         self._tell(Taken(tuple(leased)))
-        expires_at_s = asyncio.get_running_loop().time() + self._lease_ms / 1000
         for one in leased:
-            run = RunningJob(self._verbs, one, expires_at_s)
+            run = RunningJob(self._verbs, self._keeper, one)
             task = asyncio.create_task(self._run(run), name=f"job {run.id}")
             self._runs[task] = run
             task.add_done_callback(self._done)
@@ -205,7 +196,11 @@ class Worker:
         try:
             if outcome is not None:
                 stored = await self._settler.settle(Settlement(run.id, run.token, outcome))
+        except HubqueueError as error:
+            log.warning("not settled, its lease ends by itself: %s job=%s code=%s", error, run.id, error.code)
         finally:
+            if stored is None:
+                self._keeper.drop(run.leased)
             self._tell(Ended(run.job, stored))
 
     async def _call(self, run: RunningJob) -> Any:
@@ -222,24 +217,18 @@ class Worker:
             raise
         return await value if inspect.isawaitable(value) else value
 
-    def _kept(self) -> list[RunningJob]:
-        return [run for run in self._runs.values() if not run.lost]
-
-    def _lose(self, run: RunningJob, renewal: Renewal) -> None:
+    def _lose(self, leased: Leased, renewal: Renewal) -> None:
         """End a run whose lease is not ours any more; one that only waits to be settled is told by the hub then."""
-        if run.finished or run.lost or run.verdict is not None:
+        task, run = next((each for each in self._runs.items() if each[1].leased is leased), (None, None))
+        if task is None or run is None or run.finished or run.lost or run.verdict is not None:
             return
         log.warning("run ended, its lease is %s job=%s queue=%s", renewal.value, run.id, self.queue)
         if renewal is Renewal.CANCELLED:
             run.verdict = Release()  # the hub knows that it is cancelled
         else:
             run.lost = True
-        self._cancel(run)
-
-    def _cancel(self, wanted: RunningJob) -> None:
-        for task, run in self._runs.items():
-            if run is wanted:
-                task.cancel()
+            self._keeper.drop(leased)
+        task.cancel()
 
     async def _wind_up(self, grace_s: float) -> None:
         if self._runs and grace_s > 0:

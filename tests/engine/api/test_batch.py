@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
+import hubqueue
 from hubqueue.api.access import Access
-from hubqueue.errors import Invalid
+from hubqueue.errors import Invalid, LinkDown
 from hubqueue.model.outcome import Release, Settlement
 from hubqueue.model.verbs import Counts, Renewal
-from support.waiting import in_time, until
+from support.lease_owners import Heard
+from support.proxy import Proxy, Uplink
+from support.served import served
+from support.waiting import in_time, soon, until
 
 
 async def counts(hub: Access) -> Counts:
@@ -94,3 +99,46 @@ async def test_leases_are_renewed_while_the_block_runs(hub: Access, monkeypatch:
 async def test_a_batch_that_cannot_be_is_refused(hub: Access, wrong: dict[str, float]) -> None:
     with pytest.raises(Invalid):
         hub.queue("readings").take(**wrong)  # type: ignore[arg-type]
+
+
+async def test_a_batch_tells_what_was_lost_or_cancelled_and_leaves_it_out(
+    hub: Access, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ids = await fill(hub, 5)
+    heard = Heard(hub.verbs, monkeypatch)
+    seen = []
+    async with hub.queue("readings").take(lease=1) as batch:
+        for job in batch:
+            seen.append(job.id)
+            if len(seen) == 1:
+                gone = heard.leased[1]
+                await hub.verbs.settle([Settlement(gone.job.id, gone.token, Release(3600))])
+                await hub.verbs.cancel(ids[3], active=True)
+                await until(heard.said(ids[1], Renewal.LOST))
+                await until(heard.said(ids[3], Renewal.CANCELLED))
+        assert [job.id for job in batch.lost] == [ids[1], ids[3]]
+    assert seen == [ids[0], ids[2], ids[4]]
+    assert [job.id for job in batch.lost] == [ids[1], ids[3]]
+    found = await counts(hub)
+    assert (found.completed, found.delayed, found.failed) == (3, 1, 1)
+    assert (await hub.job(ids[3]).get()).reason == "cancelled"
+
+
+async def test_a_batch_whose_hub_is_gone_for_good_says_so(tmp_path: Path) -> None:
+    """And not before its leases are over: until then it is asked again."""
+    async with (
+        served(tmp_path / "hub.db") as there,
+        Proxy(there.port) as proxy,
+        hubqueue.Client(f"tcp://127.0.0.1:{proxy.port}", timeout=1) as client,
+    ):
+        await fill(client, 2)
+        batch = client.queue("readings").take(lease=2)
+
+        async def work() -> None:
+            async with batch:
+                await proxy.set(Uplink.REFUSE)
+                proxy.cut()
+
+        with pytest.raises(LinkDown):
+            await soon(work())
+        assert len(batch.lost) == 2

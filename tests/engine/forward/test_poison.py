@@ -296,13 +296,13 @@ async def test_a_stop_ends_though_the_local_hub_takes_nothing_back(monkeypatch: 
     async def broken(settlements: Sequence[Settlement]) -> None:
         raise StoreError()
 
-    monkeypatch.setattr("hubqueue.forward.forwarder.GIVE_BACK_S", 0.05)
+    monkeypatch.setattr("hubqueue.hub.leasekeeper.GIVE_BACK_S", 0.05)
     async with hub_with(0) as hub:
         run = Run(hub, sink, stop_grace_s=0)
         run.forwarder._suspects._cap = 1_000_000
         await add(hub, 0, 1)
         run.forwarder.start()
-        await until(lambda: sink.taken == [1] and run.forwarder._leases.count == 1)
+        await until(lambda: sink.taken == [1] and run.forwarder._keeper.count == 1)
         monkeypatch.setattr(hub, "settle", broken)
         async with asyncio.timeout(60):
             await run.forwarder.stop()
@@ -333,7 +333,7 @@ async def test_a_stop_gives_back_what_waits_for_its_turn() -> None:
         async with run.forwarder:
             await until(alone.is_set)
             await add(hub, *range(10, 20))
-            await until(lambda: run.forwarder._leases.count > 1)
+            await until(lambda: run.forwarder._keeper.count > 1)
         counts = await hub.counts(QUEUE)
         assert counts.active == 0
         assert counts.waiting + counts.completed == 13
