@@ -25,10 +25,7 @@ const NEEDED = ['release', 'settle', 'renewals', 'cancel-poll', 'keep-trying', '
 let nextId = 0; // over all links: unsent frames may move from one to the next
 
 class Link extends EventEmitter {
-  /**
-   * hosts: an async function that gives the host names to try in turn. tlsOptions: null for plain TCP.
-   * Units: connectMs is for the connection and the handshake each.
-   */
+  /** settings: see adjust. Units: pingMs of silence before the hub is asked for an answer, silentMs for that answer. */
   constructor({ pingMs = PING_AFTER_MS, silentMs = SILENT_MS, ...settings }) {
     super();
     Object.assign(this, { pingMs, silentMs });
@@ -44,7 +41,10 @@ class Link extends EventEmitter {
     this.timer = null;
   }
 
-  /** The settings, from the next connection on. */
+  /**
+   * The settings, from the next connection on. hosts: an async function that gives the host names to try in turn.
+   * tlsOptions: null for plain TCP. Units: connectMs is for the connection and each answer of the handshake.
+   */
   adjust({ hosts, port = DEFAULT_PORT, tlsOptions = null, token = '', connectMs = 10_000, shortestWaitMs = 500, longestWaitMs = 10_000 }) {
     Object.assign(this, { hosts, port, tlsOptions, token, connectMs });
     this.backoff.between(shortestWaitMs, longestWaitMs);

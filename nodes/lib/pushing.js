@@ -122,7 +122,11 @@ function backoffOf(value) {
 
 /** dedupe: 'none', 'waiting', 'replace', or { mode, key, ttl }. Without a key of its own it is the job's key. */
 function dedupeOf(value, jobKey) {
-  const rule = typeof value === 'string' ? { mode: value } : known(value || {}, ['mode', 'key', 'ttl'], 'dedupe');
+  const rule = typeof value === 'string' ? { mode: value } : (value ?? {});
+  if (!isMap(rule)) {
+    throw new HubqueueError('HQ_INVALID', `dedupe must be a text or an object, not ${shown(value)}`);
+  }
+  known(rule, ['mode', 'key', 'ttl'], 'dedupe');
   const mode = rule.mode || (rule.key ? 'waiting' : 'none');
   if (mode === 'none') {
     return {};

@@ -134,6 +134,25 @@ async def test_a_changed_server_node_keeps_the_jobs_of_its_hub(hub: HubProcess, 
     assert red.log().count("connected host") == 1  # it is the same link
 
 
+async def test_events_are_told_after_a_deploy_of_the_server_node(hub: HubProcess, red: NodeRed, client: Client) -> None:
+    nodes = [
+        tab(),
+        server(hub.port),
+        node("events", "hubqueue-events", "tell", server="hub", queue="q", queueType="str", kinds=["stored"]),
+        function("tell", "seen(msg.payload.kind);"),
+    ]
+    red.deploy(nodes)
+    red.wait_for(lambda: "connected host" in red.log())
+    red.deploy(changed(nodes, "hub", clientName="another"), "nodes")
+
+    async def told() -> bool:
+        await client.queue("q").add("a", 1)  # the subscription may come after the first
+        return red.seen() != []
+
+    await until(told)
+    assert set(red.seen()) == {"stored"}
+
+
 async def test_results_reach_the_hub_while_its_server_node_is_deployed(
     hub: HubProcess, red: NodeRed, client: Client
 ) -> None:

@@ -183,6 +183,23 @@ def test_a_wrong_value_is_red_a_right_one_is_not_and_a_variable_survives(
     editor.close()
 
 
+def test_the_longest_wait_turns_red_when_the_shortest_is_more(
+    the_hub: HubProcess, equipped: NodeRed, browser: Browser
+) -> None:
+    equipped.deploy(one_of_each(the_hub.port))
+    editor = Editor(browser, equipped, DESKTOP)
+    tray = editor.open_config("hubqueue-server", "hub")
+    tray.locator("details.hubqueue-more summary").click()
+    longest = tray.locator("#node-config-input-longestWait")
+    assert type_in(tray, "node-config-input", "longestWait", "10s")
+    assert type_in(tray, "node-config-input", "shortestWait", "11s")
+    assert "input-error" in (longest.get_attribute("class") or "")
+    assert type_in(tray, "node-config-input", "shortestWait", "9s")
+    assert "input-error" not in (longest.get_attribute("class") or "")
+    editor.cancel()
+    editor.close()
+
+
 def type_in(tray: Locator, prefix: str, field: str, value: str) -> bool:
     """Write it into the field as a person does; whether the field takes it."""
     input = tray.locator(f"#{prefix}-{field}")

@@ -1,7 +1,7 @@
 'use strict';
 /**
  * hubqueue-server: the config node that owns one Hub for all its users. The runtime closes it without waiting for them,
- * so it waits itself. `users` is read by the runtime: errors of this node reach the Catch nodes of its users.
+ * so it waits itself. A node that is deployed anew may take the hub of the one before over (hubs.js).
  */
 
 const { hostsOf } = require('../../lib/hosts');

@@ -145,3 +145,52 @@ test('who is in a hurry does not wait for the next try', async (t) => {
   link.hurry();
   assert.equal(link.state, 'down');
 });
+
+test('what is no hub of ours, or lacks what is needed, is not used, and not tried all the time', async (t) => {
+  const refused = [
+    [{ ...OK, capabilities: ['release'] }, 'HQ_HUB_TOO_OLD', /version 0, and lacks settle, .* \(update it\)/],
+    [{ ...OK, capabilities: undefined }, 'HQ_HUB_TOO_OLD', /lacks release, /],
+    [{ ...OK, server: 'bunqueue' }, 'HQ_PROTOCOL', /no hubqueue: bunqueue/],
+    [{ ok: true }, 'HQ_PROTOCOL', /it does not say what it is/],
+  ];
+  for (const [hello, code, words] of refused) {
+    const peer = await new Peer(() => hello).listen();
+    const link = linkTo(t, peer);
+    const [error] = await once(link, 'down');
+    assert.equal(error.code, code);
+    assert.match(error.message, words);
+    assert.equal(link.timer._idleTimeout >= 30_000, code === 'HQ_HUB_TOO_OLD');
+    link.stop();
+  }
+});
+
+test('why there is no connection is one word', () => {
+  const { reasonOf } = lib('reasons');
+  const words = {
+    refused: ['HQ_NOT_AUTHENTICATED'],
+    certificate: ['DEPTH_ZERO_SELF_SIGNED_CERT', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'CERT_HAS_EXPIRED', 'ERR_TLS_CERT_ALTNAME_INVALID', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED'],
+    unknownHost: ['ENOTFOUND', 'EAI_AGAIN'],
+    noHub: ['HQ_PROTOCOL', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG'],
+    tooOld: ['HQ_HUB_TOO_OLD'],
+    disconnected: ['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'HQ_OFFLINE', 'HQ_SILENT', 'constructor', undefined],
+  };
+  for (const [word, codes] of Object.entries(words)) {
+    assert.deepEqual(codes.map((code) => reasonOf({ code })), codes.map(() => word));
+  }
+});
+
+test('the first try is waited for, however it ends, and no later one', async (t) => {
+  const peer = await new Peer(() => OK).listen();
+  const link = linkTo(t, peer);
+  await link.firstTry();
+  assert.equal(link.up, true);
+  peer.drop();
+  await once(link, 'down');
+  await link.firstTry(); // at once
+  const closed = new Link({ hosts: async () => ['127.0.0.1'], port: 1 });
+  await closed.firstTry(); // nobody wants it
+  closed.start();
+  await closed.firstTry();
+  assert.equal(closed.state, 'down');
+  closed.stop();
+});

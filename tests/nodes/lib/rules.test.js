@@ -92,7 +92,7 @@ test('a field of the node wins, a blank one is taken from the message', () => {
 });
 
 test('options are checked before anything is sent', () => {
-  const wrong = [{ delay: 'soon' }, { priority: 1.5 }, { runAt: 'never' }, { dedupe: 'sometimes' }, { dedupe: 'waiting' }, { dependsOn: 'x' }, { id: {} }];
+  const wrong = [{ delay: 'soon' }, { priority: 1.5 }, { runAt: 'never' }, { dedupe: 'sometimes' }, { dedupe: 'waiting' }, { dedupe: 5 }, { dedupe: ['k'] }, { backoff: ['1s'] }, { dependsOn: 'x' }, { id: {} }];
   for (const asked of wrong) {
     assert.throws(() => pushFields({ set: { queue: 'q' }, asked, data: 1 }), { code: 'HQ_INVALID' }, JSON.stringify(asked));
   }
