@@ -135,7 +135,8 @@ async def test_a_parked_failure_is_judged_by_its_next_attempt(hub: HubProcess, r
 
 
 MARK = """
-Object.assign(msg, { topic: msg.payload.topic, enqueue: { ...msg.payload, key: 'k' }, payload: 1 });
+const { topic, ...options } = msg.payload;
+Object.assign(msg, { topic, enqueue: { ...options, key: 'k' }, payload: 1 });
 return msg;
 """
 LONG: dict[str, Any] = {
