@@ -133,7 +133,6 @@ class App:
         plans = [forward.plan(self.config.hub.timezone) for forward in self.config.forwarders]
         self.fleet = Fleet(self.hub, plans, grace_s=self.config.drain_s)
         self._work.append(self.fleet.stop)
-        self.hub.history.uplinks = self.fleet.queues
         await self.fleet.start()
 
     async def _start_webhooks(self) -> None:

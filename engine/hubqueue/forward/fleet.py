@@ -70,10 +70,6 @@ class Fleet:
             if self._usher is not None:
                 await asyncio.gather(self._usher, return_exceptions=True)
 
-    def queues(self) -> list[str]:
-        """The queues that have a forwarder."""
-        return [uplink.plan.queue for uplink in self._uplinks.values()]
-
     async def statuses(self) -> list[UplinkStatus]:
         """How each goes, by name."""
         return [await uplink.status() for _, uplink in sorted(self._uplinks.items())]

@@ -65,6 +65,7 @@ class Uplink:
 
     def start(self) -> None:
         """Run when it may. Call it in the running event loop, once."""
+        self._hub.history.uplinks.add(self.plan.queue)
         self._task = asyncio.create_task(self._keep(), name=f"uplink-{self.plan.name}")
 
     async def stop(self) -> None:
@@ -73,6 +74,7 @@ class Uplink:
         self._changed.set()
         if self._task is not None:
             await asyncio.shield(self._task)
+        self._hub.history.uplinks.discard(self.plan.queue)
 
     def pause(self, *, paused: bool) -> None:
         """Lease no more, or go on. A drain ends with it."""

@@ -15,6 +15,7 @@ from hubqueue.errors import Draining, HubqueueError, QueueFull
 from hubqueue.hub.access import Access
 from hubqueue.hub.cap import SizeCap
 from hubqueue.hub.channels import Channels
+from hubqueue.hub.endings import Waiting
 from hubqueue.hub.events import Events
 from hubqueue.hub.history import History
 from hubqueue.hub.holders import Holder, Holders
@@ -34,9 +35,10 @@ from hubqueue.model.job import Leased
 from hubqueue.model.state import State
 from hubqueue.model.throttle import ANY, Pull
 from hubqueue.store.commits import Commits
+from hubqueue.store.effects import Effects
 from hubqueue.store.queues import QueueRow
 from hubqueue.store.store import Store
-from hubqueue.store.tx import Tx
+from hubqueue.store.tx import Policy, Sampling, Tx
 
 R = TypeVar("R")
 
@@ -48,8 +50,29 @@ class Core:
 
     def __init__(self, path: Path, settings: HubSettings, clock: type[Clock], router: Router | None = None) -> None:
         self.settings = settings
+        self._events = Events()
+        self._tallies = Tallies(self._counted)
+        self._awaited: Waiting = {}
+        sampling = Sampling()
         self.store = Store(
             path,
+            Policy(
+                zone=settings.timezone,
+                watched=self._events.watched,
+                bounds=self.bounds,
+                refusal=self._refusal,
+                make_room=self._make_room,
+                router=router,
+                awaited=self._awaited,
+                sampling=sampling,
+            ),
+            Effects(
+                prepare=self._prepare,
+                counted=self._tallies.add,
+                publish=self._events.publish,
+                wake=self._wake,
+                schedule=self._schedule,
+            ),
             clock=clock,
             sync_interval_s=settings.sync_interval_s,
             linger_s=settings.linger_s,
@@ -58,31 +81,18 @@ class Core:
         self.draining = False
         self.over_cap = False
         self._cap = SizeCap(self.store, settings)
-        self._events = Events()
         self.recent = Recent(self._events)
         self.channels = Channels(self.now_ms)
-        self._tallies = Tallies(self._counted)
         self.summaries = Watch(self.store.queues, self.store.run, self.now_ms, self._tallies.fold)
         self._holders = Holders()
         self._metrics = Metrics()
-        self._history = History(self.store.tx, self.store.run, self.now_ms)
+        self._history = History(self.store.queues, self.store.run, self.now_ms, sampling)
         self.access = Access(self.store)
         self.webhooks = Webhooks(self.store, self._events, settings.webhook_hosts)
         self._waiters = Waiters()
-        tx = self.store.tx
-        tx.watched = self._events.watched
-        tx.bounds = self.bounds
-        tx.refusal = self._refusal
-        tx.zone = settings.timezone
-        tx.make_room = self._cap.make_room
-        tx.router = router
-        self.store.publish = self._events.publish
-        self.store.counted = self._tallies.add
-        self.store.wake = self._wake
         self.upkeep = Upkeep(
             self.store, settings, self._hold_cap, self.write_metrics, self._sample, self.served, self.settled
         )
-        self.store.schedule = self.upkeep.due_at
 
     @property
     def hub_id(self) -> str:
@@ -295,6 +305,15 @@ class Core:
         for row, jobs in ready.items():
             for parked in self._waiters.wake(row.name, jobs):
                 self._try(parked, first=True)
+
+    def _prepare(self, tx: Tx) -> None:
+        self.webhooks.prepare(tx)
+
+    def _schedule(self, at_ms: int) -> None:
+        self.upkeep.due_at(at_ms)
+
+    def _make_room(self, tx: Tx, wanted: int) -> None:
+        self._cap.make_room(tx, wanted)
 
     def _counted(self, sums: Sums) -> None:
         self._metrics.count(sums, self.now_ms())

@@ -28,12 +28,19 @@ class Group:
             member.ended(end)
 
 
+Waiting = dict[int, Group]
+"""By the seq of the job that is waited for."""
+
+
 class Awaited:
     """One who waits. `stop` gives up; the reply comes at most once."""
 
-    def __init__(self, store: Store, id: str, reply: Reply, check: Callable[[Tx], None] | None = None) -> None:
+    def __init__(
+        self, store: Store, awaited: Waiting, id: str, reply: Reply, check: Callable[[Tx], None] | None = None
+    ) -> None:
         """check: refuses in the transaction that looks the job up."""
         self._store = store
+        self._awaited = awaited
         self._id = id
         self._check = check
         self._reply: Reply | None = reply
@@ -65,9 +72,7 @@ class Awaited:
         job = query.get(tx, self._id)
         if job.state not in TERMINAL and self._reply is not None:
             self._job = job
-            group = tx.awaited.setdefault(job.seq, Group())
-            assert isinstance(group, Group)
-            group.members.append(self)
+            self._awaited.setdefault(job.seq, Group()).members.append(self)
         return job
 
     def _looked(self, result: Job | HubqueueError) -> None:
@@ -78,13 +83,12 @@ class Awaited:
     def _leave(self) -> None:
         if self._job is None:
             return
-        awaited = self._store.tx.awaited
-        group = awaited.get(self._job.seq)
-        if isinstance(group, Group):
+        group = self._awaited.get(self._job.seq)
+        if group is not None:
             if self in group.members:
                 group.members.remove(self)
             if not group.members:
-                del awaited[self._job.seq]
+                del self._awaited[self._job.seq]
 
     def _answer(self, result: Job | HubqueueError) -> None:
         reply, self._reply = self._reply, None

@@ -20,8 +20,8 @@ from hubqueue.hub.track import LEVELS, Series, Track
 from hubqueue.hub.verbs import query
 from hubqueue.model.state import State
 from hubqueue.store import history
-from hubqueue.store.queues import PRIORITIZED, QueueRow
-from hubqueue.store.tx import Tally, Tx
+from hubqueue.store.queues import PRIORITIZED, QueueRow, Queues
+from hubqueue.store.tx import Sampling, Tally, Tx
 
 SPANS: Final = ("15m", "1h", "6h", "24h")  # one for each of LEVELS
 MAX_TRACKS: Final = 200  # 2 MB
@@ -65,12 +65,12 @@ class PerMinute(NamedTuple):
 
 
 class History:
-    """One per hub. `uplinks` names the queues that forwarders empty: the age of their oldest job is the lag."""
+    """One per hub. uplinks: the queues that forwarders empty, as these say; the age of their oldest job is the lag."""
 
-    def __init__(self, tx: Tx, run: Run, now_ms: Callable[[], int]) -> None:
-        self.uplinks: Callable[[], Iterable[str]] = tuple
-        self._tx = tx
-        self._queues = tx.queues
+    def __init__(self, queues: Queues, run: Run, now_ms: Callable[[], int], sampling: Sampling) -> None:
+        self.uplinks: set[str] = set()
+        self._queues = queues
+        self._sampling = sampling
         self._run = run
         self._now_ms = now_ms
         self._hub = Track()
@@ -114,7 +114,7 @@ class History:
         rows = self._tracked()
         await self._in_steps(rows, self._look)
         self._hub.gauge(Series.WAITING, sum(row.n[State.WAITING] for row in self._queues.by_id.values()))
-        named = [self._queues.find(name) for name in self.uplinks()]
+        named = [self._queues.find(name) for name in self.uplinks]
         if named:
             self._lag.gauge(Series.OLDEST_MS, 0.0)
         await self._in_steps([row for row in named if row is not None], self._look_at_uplink)
@@ -140,7 +140,7 @@ class History:
                 track.count(tally, n)
         for tally, n in whole.items():
             self._hub.count(tally, n)
-        self._tx.timed = ONE_IN_EIGHT if whole.get(Tally.PULLED, 0) > MANY else 0
+        self._sampling.mask = ONE_IN_EIGHT if whole.get(Tally.PULLED, 0) > MANY else 0
         return new
 
     def _idle(self, now_s: int) -> list[int]:
@@ -231,10 +231,9 @@ class History:
             return [None if n is None else n / level.step_s for n in read(series, track)]
 
         oldest = read(Series.OLDEST_MS, track)
+        lag = oldest if queue in self.uplinks else unknown
         if queue is None:
             lag = read(Series.OLDEST_MS, self._lag)
-        else:
-            lag = oldest if queue in set(self.uplinks()) else unknown
         return Past(
             [slot * level.step_s for slot in range(first, last + 1)],
             rate(Series.ENQUEUED),

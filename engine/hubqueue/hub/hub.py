@@ -252,7 +252,7 @@ class Hub(LongWork):
 
         check: refuses in the transaction that looks the job up.
         """
-        return Awaited(self.store, id, reply, check).stop
+        return Awaited(self.store, self._awaited, id, reply, check).stop
 
     # single jobs
 

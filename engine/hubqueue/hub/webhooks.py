@@ -1,7 +1,7 @@
 """The webhooks of a hub: events that somebody wants by HTTP become jobs in the transaction that causes them.
 
-So a delivery is exactly as durable as what it tells of. Without webhooks nothing here is called: `store.prepare` is
-None and no event is built. `hooks.sender` works the queue off.
+So a delivery is exactly as durable as what it tells of. Without webhooks no event is built for them. `hooks.sender`
+works the queue off.
 """
 
 from __future__ import annotations
@@ -90,6 +90,8 @@ class Webhooks:
 
     def prepare(self, tx: Tx) -> None:
         """Before the commit: a delivery for each event and webhook that wants it."""
+        if not self._wanted:
+            return
         for event in tuple(tx.events):
             name = NAMES.get(event.kind)
             if name is None or event.queue == QUEUE:
@@ -131,7 +133,6 @@ class Webhooks:
             self._known[id] = webhook
             if webhook.enabled and webhook.events:
                 self._wanted[id] = self._events.subscribe(webhook.queue, _nobody)
-        self._store.prepare = self.prepare if self._wanted else None
 
 
 def _nobody(event: Event) -> None:

@@ -13,7 +13,7 @@ from hubqueue.store.file import connect, translate
 from hubqueue.store.queues import Queues
 from hubqueue.store.reserve import Reserve
 from hubqueue.store.schema import migrate
-from hubqueue.store.tx import Tx
+from hubqueue.store.tx import Policy, Tx
 from hubqueue.store.wal import Wal
 
 
@@ -29,24 +29,24 @@ class Opened(NamedTuple):
     ord_ms: int
 
 
-def open_file(path: Path, reserve: Reserve, clock: type[Clock], *, adopt: bool) -> Opened:
+def open_file(path: Path, reserve: Reserve, clock: type[Clock], policy: Policy, *, adopt: bool) -> Opened:
     """Open or create the file; on a full disk with the space that is kept back for that.
 
     Errors: NewerFile, DamagedFile, DiskFull, StoreError.
     """
     try:
-        return _open(path, clock, adopt)
+        return _open(path, clock, policy, adopt)
     except DiskFull:
         if not reserve.give_up(freeing=True):
             raise
-        return _open(path, clock, adopt)
+        return _open(path, clock, policy, adopt)
 
 
-def _open(path: Path, clock: type[Clock], adopt: bool) -> Opened:
+def _open(path: Path, clock: type[Clock], policy: Policy, adopt: bool) -> Opened:
     db = connect(path)
     try:
         migrate(db)
-        return _load(db, path, clock, adopt)
+        return _load(db, path, clock, policy, adopt)
     except BaseException as error:
         db.close()
         if isinstance(error, sqlite3.Error):
@@ -56,7 +56,7 @@ def _open(path: Path, clock: type[Clock], adopt: bool) -> Opened:
         raise
 
 
-def _load(db: sqlite3.Connection, path: Path, clock: type[Clock], adopt: bool) -> Opened:
+def _load(db: sqlite3.Connection, path: Path, clock: type[Clock], policy: Policy, adopt: bool) -> Opened:
     db.execute("BEGIN IMMEDIATE")
     first = seqs.stored_end(db)
     end = seqs.reserve(db)
@@ -73,4 +73,4 @@ def _load(db: sqlite3.Connection, path: Path, clock: type[Clock], adopt: bool) -
     limits.load(db, queues.by_id, now.now_ms())
     groups.load(db, queues)
     queue_settings.load(db, queues)
-    return Opened(db, wal, now, queues, Tx(db, queues, block, who), page_bytes, last_ord_ms)
+    return Opened(db, wal, now, queues, Tx(db, queues, block, who, policy), page_bytes, last_ord_ms)

@@ -19,36 +19,35 @@ log = logging.getLogger(__name__)
 
 
 class Recovery:
-    """`broken` is the answer to every verb meanwhile; `done` is called when the file is in use again."""
+    """`broken` is the answer to every verb meanwhile."""
 
     def __init__(self, checkpointer: Checkpointer) -> None:
         self.broken: HubqueueError | None = None
-        self.done: Callable[[], None] = lambda: None
         self._checkpointer = checkpointer
         self._loop = asyncio.get_running_loop()
         self._task: asyncio.Task[None] | None = None
 
-    def begin(self, error: OSError) -> None:
-        """A sync has failed."""
+    def begin(self, error: OSError, done: Callable[[], None]) -> None:
+        """A sync has failed. done: called when the file is in use again."""
         log.error("The log could not be synced; the file is checked before more is taken. error=%s", error)
         self.broken = not_synced(error)
-        self._task = self._loop.create_task(self._recover())
+        self._task = self._loop.create_task(self._recover(done))
 
     def stop(self) -> None:
         """The file is closed."""
         if self._task is not None:
             self._task.cancel()
 
-    async def _recover(self) -> None:
-        done = False
-        while not done:
+    async def _recover(self, done: Callable[[], None]) -> None:
+        moved = False
+        while not moved:
             try:  # the checkpoint thread does one thing at a time: a running checkpoint ends first
-                done = await asyncio.wrap_future(self._checkpointer.recover(), loop=self._loop)
+                moved = await asyncio.wrap_future(self._checkpointer.recover(), loop=self._loop)
             except (sqlite3.Error, DamagedFile) as error:
                 log.error("The job file is not usable; restart the hub when its disk is sound. error=%s", error)
                 return
         self.broken = None
-        self.done()
+        done()
         log.warning("The job file was checked and is in use again.")
 
 

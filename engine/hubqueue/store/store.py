@@ -19,19 +19,19 @@ from typing import Any, Final, TypeVar
 
 from hubqueue.clock import Clock
 from hubqueue.errors import Busy, DiskFull, Draining, HubqueueError, StoreError
-from hubqueue.model.verbs import Event
 from hubqueue.store import meta, seqs
 from hubqueue.store.checkpointer import Checkpointer
 from hubqueue.store.commits import Commits
+from hubqueue.store.effects import NONE, Effects
 from hubqueue.store.file import FileLock, translate
 from hubqueue.store.gate import Gate
 from hubqueue.store.opening import open_file
-from hubqueue.store.queues import NEVER, QueueRow
+from hubqueue.store.queues import NEVER
 from hubqueue.store.recovery import Recovery, not_synced
 from hubqueue.store.reserve import Reserve
 from hubqueue.store.space import Space
 from hubqueue.store.syncer import Syncer
-from hubqueue.store.tx import Count, Tx
+from hubqueue.store.tx import Policy, Tx
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,8 @@ class Store:
     def __init__(
         self,
         path: Path,
+        policy: Policy | None = None,
+        effects: Effects = NONE,
         *,
         clock: type[Clock] = Clock,
         sync_interval_s: float = 1.0,
@@ -65,7 +67,7 @@ class Store:
         self._lock = FileLock(path)
         try:
             self._reserve = Reserve(path)
-            opened = open_file(path, self._reserve, clock, adopt=adopt)
+            opened = open_file(path, self._reserve, clock, policy or Policy(), adopt=adopt)
             self._reserve.check(opened.wal.used_bytes())
         except BaseException:
             self._lock.release()
@@ -76,7 +78,6 @@ class Store:
         self._checkpointer = Checkpointer(path)
         self._recovery = Recovery(self._checkpointer)
         self._syncer = Syncer(self._wal, sync_interval_s, self._recovery.begin, seq=self.tx.seqs.next)
-        self._recovery.done = self._syncer.recovered
         self._gate = Gate(self._wal, self._checkpointer, self._run_gated, self._explain)
         self.space = Space(self._reserve, self._wal, self._gate)
         self._linger_s = linger_s
@@ -93,11 +94,7 @@ class Store:
         self.backlog_bytes = 0
         self.groups = 0
         self.evicted = 0
-        self.prepare: Callable[[Tx], None] | None = None
-        self.counted: Callable[[list[Count]], None] | None = None
-        self.publish: Callable[[list[Event]], None] | None = None
-        self.wake: Callable[[dict[QueueRow, int]], None] | None = None
-        self.schedule: Callable[[int], None] | None = None
+        self._effects = effects
 
     # verbs
 
@@ -271,8 +268,8 @@ class Store:
             return  # given up
         tx = self.tx
         try:
-            if tx.events and self.prepare is not None:
-                self.prepare(tx)
+            if tx.events:
+                self._effects.prepare(tx)
             tx.store_counters()
             changed = tx.db.total_changes - self._changes
             if changed and not 0 <= tx.now_ms - self._saved_ms < SAVE_TIME_MS:  # at once after a jump back
@@ -301,21 +298,22 @@ class Store:
                 action()
             except Exception:
                 log.exception("What follows a commit failed: a defect")
-        if tallies and self.counted is not None:
-            self.counted(tallies)
-        if events and self.publish is not None:
-            self.publish(events)
+        effects = self._effects
+        if tallies:
+            effects.counted(tallies)
+        if events:
+            effects.publish(events)
         synced = [each for each in replies if each[2]]
         if synced:
             self._syncer.request(lambda error: self._answer_synced(synced, error))
             replies = [each for each in replies if not each[2]]
         self._answer(replies)
-        if ready and self.wake is not None:
-            self.wake(ready)
+        if ready:
+            effects.wake(ready)
         if tx.seqs.low and not self._reserving:
             self._reserve_block()
-        if due_ms < NEVER and self.schedule is not None:
-            self.schedule(due_ms)
+        if due_ms < NEVER:
+            effects.schedule(due_ms)
         self.evicted += evicted
         self._unwatched += changed
         if self._unwatched >= WATCH_ROWS or heavy or self._reserve.full:

@@ -12,12 +12,17 @@ from concurrent.futures import ThreadPoolExecutor
 from hubqueue.store.horizon import Horizon
 from hubqueue.store.wal import Wal
 
+Failed = Callable[[OSError, Callable[[], None]], None]
+
 
 class Syncer:
     """`request(done)` calls done(None) when all that is committed now is on the disk, or done(error)."""
 
-    def __init__(self, wal: Wal, interval_s: float, failed: Callable[[OSError], None], *, seq: int) -> None:
-        """interval_s: while something is unsynced, sync at least this often; seq: jobs below are on the disk."""
+    def __init__(self, wal: Wal, interval_s: float, failed: Failed, *, seq: int) -> None:
+        """interval_s: while something is unsynced, sync at least this often; seq: jobs below are on the disk.
+
+        failed: told once of an error, and what to call when the file is in use again.
+        """
         self._wal = wal
         self._interval_s = interval_s
         self._failed = failed
@@ -95,7 +100,7 @@ class Syncer:
         error = future.exception()
         if isinstance(error, OSError):
             self._broken = error  # never just tried again: the kernel may have dropped the pages
-            self._failed(error)
+            self._failed(error, self.recovered)
             self._horizon.failed(error)
         elif error is not None:
             raise error

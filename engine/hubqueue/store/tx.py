@@ -7,8 +7,9 @@ group fails. Nothing in the journal leaves the process before COMMIT.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import Any
 
 from hubqueue.errors import HubqueueError
@@ -37,6 +38,35 @@ class Tally:
 Count = tuple[QueueRow, int, int]  # queue, Tally, how many
 
 
+class Sampling:
+    """Of which jobs times are taken: of those whose seq has none of the bits in `mask`; 0 is all of them."""
+
+    __slots__ = ("mask",)
+
+    def __init__(self) -> None:
+        self.mask = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What verbs ask whoever opened the store, given to the store when it is made.
+
+    zone: the time zone of patterns that name none, None is UTC; watched: whether somebody subscribed to a queue;
+    bounds: of a queue; refusal: why new jobs are not taken now; make_room: drops old jobs for so many new ones, where a
+    bound says so; router: what becomes of a message that is routed again (hub.verbs.reroute.Router), None: nobody
+    knows; awaited: who is to be told of the end of a job, by its seq; sampling: whose times are taken.
+    """
+
+    zone: str | None = None
+    watched: Callable[[str], bool] = lambda queue: False
+    bounds: Callable[[str], QueueBounds] = lambda queue: DEFAULT_BOUNDS
+    refusal: Callable[[], HubqueueError | None] = lambda: None
+    make_room: Callable[[Tx, int], None] = lambda tx, wanted: None
+    router: Any = None
+    awaited: Mapping[int, Callable[[State | None], None]] = field(default_factory=dict)
+    sampling: Sampling = field(default_factory=Sampling)
+
+
 class Tx:
     """One per store, reused by every group. A verb may keep no reference to it."""
 
@@ -60,16 +90,16 @@ class Tx:
         "ready",
         "refusal",
         "router",
+        "sampling",
         "seqs",
         "short_of_disk",
         "tallies",
-        "timed",
         "undo",
         "watched",
         "zone",
     )
 
-    def __init__(self, db: sqlite3.Connection, queues: Queues, seqs: Seqs, identity: Identity) -> None:
+    def __init__(self, db: sqlite3.Connection, queues: Queues, seqs: Seqs, identity: Identity, policy: Policy) -> None:
         self.db = db
         self.execute = db.execute
         self.queues = queues
@@ -86,15 +116,15 @@ class Tx:
         self.due_ms = NEVER  # the earliest time this group gave upkeep something to do
         self.evicted = 0  # jobs this group dropped because of a bound
         self.tallies: list[Count] = []  # for the statistics, in this group
-        # set by the hub:
-        self.zone: str | None = None  # the time zone of patterns that name none; None is UTC
-        self.watched: Callable[[str], bool] = lambda queue: False  # whether somebody subscribed to a queue
-        self.bounds: Callable[[str], QueueBounds] = lambda queue: DEFAULT_BOUNDS
-        self.refusal: Callable[[], HubqueueError | None] = lambda: None  # why new jobs are not taken now
-        self.make_room: Callable[[Tx, int], None] = lambda tx, wanted: None  # drops old jobs where a bound says so
-        self.router: Any = None  # who knows what becomes of a message that is routed again: hub.verbs.reroute.Router
-        self.timed = 0  # the times of jobs whose seq has none of these bits are taken: all, or one in some
-        self.awaited: dict[int, Callable[[State | None], None]] = {}  # seq -> who waits for the end of that job
+        # the policy, at hand: it is asked for every job
+        self.zone = policy.zone
+        self.watched = policy.watched
+        self.bounds = policy.bounds
+        self.refusal = policy.refusal
+        self.make_room = policy.make_room
+        self.router = policy.router
+        self.awaited = policy.awaited
+        self.sampling = policy.sampling
         self._deltas: dict[tuple[QueueRow, int], int] = {}
         self._clean_changes = 0
 

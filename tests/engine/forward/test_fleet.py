@@ -39,7 +39,9 @@ async def test_a_forwarder_is_made_while_the_hub_runs_and_removed_again(edge: Ed
     status = await edge.shows(lambda status: status.now.forwarded == 10)
     assert (status.plan.declared, status.now.link, status.now.waiting) == ("runtime", LinkState.UP, 0)
     assert await arrived(served_hub, "site-7") == list(range(10))
+    assert edge.hub.history.uplinks == {"readings"}
     await edge.fleet.delete("up")
+    assert edge.hub.history.uplinks == set()
     await edge.add(3)
     assert await edge.fleet.statuses() == []
     counts = await edge.hub.counts("readings")

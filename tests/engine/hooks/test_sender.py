@@ -125,7 +125,6 @@ async def test_only_what_was_asked_for_is_sent(hub: Hub, sender: Sender, target:
     await push(hub)
     await hub.run(lambda tx: hub.webhooks.remove(tx, webhook.id))
     assert not hub.store.tx.watched("q")
-    assert hub.store.prepare is None
     assert await waiting_count(hub) == 0
 
 

@@ -19,7 +19,7 @@ from hubqueue.model.job import NewJob
 from hubqueue.model.outcome import Complete, Fail
 from hubqueue.store import metrics as store_metrics
 from hubqueue.store.queues import QueueRow
-from hubqueue.store.tx import Tally
+from hubqueue.store.tx import Sampling, Tally
 from support.waiting import until
 
 from .conftest import Bench
@@ -136,7 +136,7 @@ async def test_a_clock_put_far_back_begins_anew(bench: Bench, told: Told) -> Non
 
 
 async def test_the_lag_is_the_oldest_age_of_forwarded_queues(bench: Bench, told: Told) -> None:
-    told.history.uplinks = lambda: ["up", "down", "never"]
+    told.history.uplinks |= {"up", "down", "never"}
     await told.beat()
     await bench.add("a", queue="up")
     await bench.add("b", queue="q")
@@ -160,7 +160,7 @@ async def test_minutes_in_the_file_are_the_history_from_before(bench: Bench) -> 
             tx, [(row.id, store_metrics.COMPLETED, minute - ago, 60) for ago in (2, 3, 400, 3000)]
         )
     )
-    history = History(bench.hub.store.tx, bench.hub.store.run, bench.hub.now_ms)
+    history = History(bench.hub.store.queues, bench.hub.store.run, bench.hub.now_ms, Sampling())
     await history.beat()
     for queue in ("q", None):
         day, quarter = history.past("24h", queue), history.past("15m", queue)
@@ -244,9 +244,9 @@ async def test_at_high_rates_the_times_of_one_job_in_eight_are_taken(
     await bench.add(*"abcdefgh")
     await bench.take(4)
     await told.beat()
-    assert bench.hub.store.tx.timed == module.ONE_IN_EIGHT
+    assert bench.hub.store.tx.sampling.mask == module.ONE_IN_EIGHT
     await told.beat()
-    assert bench.hub.store.tx.timed == 0
+    assert bench.hub.store.tx.sampling.mask == 0
 
 
 def test_a_slot_has_the_quantiles_of_its_times() -> None:

@@ -37,7 +37,7 @@ class Bench:
     def __init__(self) -> None:
         self.log = HeldLog()
         self.failures: list[OSError] = []
-        self.syncer = Syncer(cast(Any, self.log), 3600.0, self.failures.append, seq=1)
+        self.syncer = Syncer(cast(Any, self.log), 3600.0, lambda error, again: self.failures.append(error), seq=1)
         self.answers: dict[str, OSError | None] = {}
         self.seq = 1
 

@@ -1,4 +1,4 @@
-"""How long jobs waited and ran, for the history: a few of a batch, and at high rates a few of all (`tx.timed`)."""
+"""How long jobs waited and ran, for the history: a few of a batch, and at high rates a few of all (`tx.sampling`)."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ TAKEN: Final = 8  # of one batch, evenly; each stands for as many as are left ou
 
 def waited(tx: Tx, row: QueueRow, leased: Sequence[Job]) -> None:
     """From when they were due until now."""
-    every = 1 + len(leased) // TAKEN
+    every, mask = 1 + len(leased) // TAKEN, tx.sampling.mask
     for job in leased[::every]:
-        if not job.seq & tx.timed:
+        if not job.seq & mask:
             tx.tally(row, Tally.WAITED + bucket_of(tx.now_ms - job.run_at_ms), every)
 
 
 def ran(tx: Tx, completed: Sequence[tuple[Grip, object, object]]) -> None:
     """From their lease until now."""
-    every = 1 + len(completed) // TAKEN
+    every, mask = 1 + len(completed) // TAKEN, tx.sampling.mask
     for grip, _, _ in completed[::every]:
-        if not grip.seq & tx.timed and grip.started_at_ms is not None:
+        if not grip.seq & mask and grip.started_at_ms is not None:
             tx.tally(tx.queues.by_id[grip.queue], Tally.RAN + bucket_of(tx.now_ms - grip.started_at_ms), every)
