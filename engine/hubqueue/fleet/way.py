@@ -10,7 +10,6 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import random
 import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
@@ -27,6 +26,7 @@ from hubqueue.forward.sink import Batch, Sink
 from hubqueue.forward.sinks.maker import make_sink
 from hubqueue.forward.verdict import Down, Reason, Rejected, verdict
 from hubqueue.forward.width import Width
+from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.pipeline.plan import ToForward
 
 SUSPECTS_S: Final = 1.0  # of one push, for what is set aside
@@ -158,7 +158,7 @@ class Way:
                 self._width.narrow()
             if found.link.wait:
                 settings = self.to.settings
-                await asyncio.sleep(min(settings.backoff_s, settings.backoff_cap_s) * random.uniform(0.5, 1.0))
+                await asyncio.sleep(ExponentialBackoff(settings.backoff_s, settings.backoff_cap_s).first_s())
         if told.back:  # more than can be set aside
             return next(each for each in progress.results if isinstance(each, Down))
         return None

@@ -17,6 +17,7 @@ from enum import Enum
 
 from hubqueue.forward.verdict import Down
 from hubqueue.forward.width import Width
+from hubqueue.model.backoff import ExponentialBackoff
 
 
 class LinkState(Enum):
@@ -41,14 +42,11 @@ class Breaker:
         now_s: float,
         chance: Callable[[], float] = random.random,
     ) -> None:
-        self._first_s = first_s
-        self._cap_s = cap_s
+        self._backoff = ExponentialBackoff(first_s, cap_s, chance)
         self._width = Width(batch, probe)
-        self._chance = chance
         self.state = LinkState.DOWN
         self.since_s = now_s
         self.retry_at_s = now_s
-        self.failures = 0
         self.epoch = 0
         self.last: Down | None = None
 
@@ -56,6 +54,11 @@ class Breaker:
     def limit(self) -> int:
         """Jobs that the next batch may hold."""
         return self._width.limit
+
+    @property
+    def failures(self) -> int:
+        """In a row, since a batch was delivered."""
+        return self._backoff.failures
 
     @property
     def trusted(self) -> bool:
@@ -75,7 +78,7 @@ class Breaker:
     def delivered(self, epoch: int, now_s: float) -> None:
         """A batch was taken by the other side."""
         if epoch == self.epoch and self.state is not LinkState.DOWN:
-            self.failures = 0
+            self._backoff.reset()
             self._width.delivered()
             self._enter(LinkState.UP, now_s)
 
@@ -84,11 +87,9 @@ class Breaker:
         if epoch != self.epoch:
             return False
         self.epoch += 1
-        self.failures += 1
         self._width.failed(down)
         self.last = down
-        wait_s = min(self._cap_s, self._first_s * 2.0 ** min(self.failures - 1, 60)) * (0.5 + 0.5 * self._chance())
-        self.retry_at_s = now_s + max(wait_s, down.retry_after_s or 0.0)
+        self.retry_at_s = now_s + max(self._backoff.next_s(), down.retry_after_s or 0.0)
         self._enter(LinkState.DOWN, now_s)
         return True
 
@@ -103,10 +104,10 @@ class Breaker:
         self.last = down
         self.retry_at_s = now_s
         if narrow:
-            self.failures = max(1, self.failures)
+            self._backoff.failures = max(1, self.failures)
             self._width.narrow()
         if wait:
-            self.retry_at_s += min(self._cap_s, self._first_s) * (0.5 + 0.5 * self._chance())
+            self.retry_at_s += self._backoff.first_s()
         self._enter(LinkState.DOWN, now_s)
         return True
 

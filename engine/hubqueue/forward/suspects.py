@@ -24,6 +24,7 @@ from typing import Final, Generic, Protocol, TypeVar
 import msgspec
 
 from hubqueue.forward.verdict import Down, Reason, Rejected
+from hubqueue.model.backoff import doubled_s
 
 FIRST_TRIES: Final = 4  # at the head of the queue, in its order: a link that breaks so often by chance is rare
 WITNESSES: Final = 4  # others that may break off in a row before it is the link's trouble
@@ -210,8 +211,7 @@ class Suspects(Generic[L]):
             took_s = now_s - suspect.began_s
             if took_s > QUICK_S:
                 self._rest_s = now_s + took_s
-            step = min(20, max(suspect.charges - 1, suspect.retries))
-            suspect.due_s = now_s + min(self._cap_s, self._first_s * 2**step)
+            suspect.due_s = now_s + doubled_s(self._first_s, self._cap_s, max(suspect.charges - 1, suspect.retries))
             suspect.retries += 1
             return Step.ASIDE
         if beside:

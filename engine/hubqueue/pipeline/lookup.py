@@ -24,6 +24,7 @@ from hubqueue.client.tls import client_context
 from hubqueue.errors import Invalid, LinkDown
 from hubqueue.expression import ExpressionFailed, Url
 from hubqueue.model import payload
+from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.model.jsontext import read_json
 from hubqueue.pipeline.merge import Merge
 from hubqueue.pipeline.record import Record, Refused
@@ -84,7 +85,7 @@ class Lookup:
         self._kept: Final[OrderedDict[str, _Answer]] = OrderedDict()
         self._of_batch: dict[str, _Answer | _Failed] = {}
         self._http: aiohttp.ClientSession | None = None
-        self._failures = 0
+        self._backoff: Final = ExponentialBackoff(_ALONE_S, _MAX_ALONE_S)
         self._alone_until_s = 0.0
         self.requests = 0
         self.stale = 0
@@ -148,9 +149,9 @@ class Lookup:
                     return error
                 self.stale += 1
                 return kept
-        if self._failures:
-            _log.info("look-ups are answered again failures=%d", self._failures)
-            self._failures = 0
+        if self._backoff.failures:
+            _log.info("look-ups are answered again failures=%d", self._backoff.failures)
+            self._backoff.reset()
         self._kept[url] = answer
         self._kept.move_to_end(url)
         while len(self._kept) > self._settings.entries:
@@ -191,10 +192,8 @@ class Lookup:
     def _failed(self, error: _Failed) -> None:
         if error.alone or not error.whole:
             return
-        self._failures += 1
-        alone_s = min(_MAX_ALONE_S, _ALONE_S * 2.0 ** min(self._failures - 1, 10))
-        self._alone_until_s = time.monotonic() + alone_s
-        if self._failures == 1:
+        self._alone_until_s = time.monotonic() + self._backoff.next_s()
+        if self._backoff.failures == 1:
             _log.warning("a look-up got no answer, kept answers are used: %s down=%s", error, self._settings.down)
 
 

@@ -16,6 +16,7 @@ from typing import Final, NoReturn
 from hubqueue.errors import Busy, NotAuthenticated
 from hubqueue.hub.access import Access, digest_of
 from hubqueue.model.access import Grant
+from hubqueue.model.backoff import doubled_s
 
 FIRST_DELAY_S: Final = 0.1
 MAX_DELAY_S: Final = 5.0
@@ -108,8 +109,7 @@ class Gate:
         self._failures[address] = (count, now)
         if len(self._failures) > MAX_ADDRESSES:
             self._failures.popitem(last=False)
-        delay: float = min(FIRST_DELAY_S * 2.0 ** min(count - 1, 10), MAX_DELAY_S)
-        return delay
+        return doubled_s(FIRST_DELAY_S, MAX_DELAY_S, count - 1)
 
     def succeeded(self, address: str) -> None:
         """Forget the failures of an address."""

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 from hubqueue.errors import HubqueueError
+from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.model.outcome import Fail, Settlement
 from hubqueue.model.verbs import Verbs
 from hubqueue.work.loading import Problem, handler_files
@@ -53,7 +54,7 @@ class HandlerParent:
         self._suspects: dict[str, None] = {}  # a set in order of arrival
         self._skip: set[str] = set()
         self._start_at: float | None = None
-        self._deaths = 0  # in a row
+        self._deaths = ExponentialBackoff(FIRST_PAUSE_S, settings.max_pause_s)
         self._restarts = 0
         self._supervision: asyncio.Task[None] | None = None
 
@@ -108,17 +109,16 @@ class HandlerParent:
         if self._watch.changed():
             log.info("handler files changed folder=%s", self._folder)
             self._skip.clear()
-            self._deaths = 0
+            self._deaths.reset()
             self._start_at = now
         if self._start_at is not None and self._start_at <= now:
             self._start_at = None
             await self._replace()
 
     def _start_later(self, *, afresh: bool = False) -> None:
-        self._deaths = 0 if afresh else self._deaths
-        pause = min(FIRST_PAUSE_S * 2**self._deaths, self._settings.max_pause_s)
-        self._deaths = min(self._deaths + 1, 16)
-        self._start_at = asyncio.get_running_loop().time() + pause
+        if afresh:
+            self._deaths.reset()
+        self._start_at = asyncio.get_running_loop().time() + self._deaths.next_s()
 
     async def _replace(self) -> None:
         """Load what is in the folder now; if that went well, let the old process end and the new one go."""
@@ -238,7 +238,7 @@ class HandlerParent:
     def _acquit(self, id: str) -> None:
         """A job that the process settles itself did not kill it, and the process is of some use."""
         self._suspects.pop(id, None)
-        self._deaths = 0
+        self._deaths.reset()
 
 
 async def _end(child: HandlerProcess, grace_s: float) -> None:
