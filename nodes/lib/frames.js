@@ -92,6 +92,12 @@ class FrameReader {
   }
 }
 
+/** A frame of ours, as bytes, as what a link sends. Errors: HQ_PROTOCOL. */
+function readFrame(bytes) {
+  const { cmd, reqId } = decodeBody(bytes.subarray(HEADER_BYTES));
+  return { cmd, reqId, bytes };
+}
+
 /** The value of a body, as flows expect it. Errors: HQ_PROTOCOL. */
 function decodeBody(body) {
   try {
@@ -113,4 +119,4 @@ function decode(body) {
   }
 }
 
-module.exports = { encodeFrame, encodeBody, decodeBody, FrameReader, MAX_FRAME_BYTES };
+module.exports = { encodeFrame, encodeBody, decodeBody, readFrame, FrameReader, MAX_FRAME_BYTES };

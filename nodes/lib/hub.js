@@ -10,7 +10,6 @@ const { Consumer } = require('./consumer');
 const { HubqueueError } = require('./errors');
 const { LeaseTable } = require('./leases');
 const { Link } = require('./link');
-const { Outbox } = require('./outbox');
 const { commandOf } = require('./settlement');
 const { Subscriptions } = require('./subscriptions');
 
@@ -19,27 +18,24 @@ const RENEW_MS = 10_000;
 const RENEW_BATCH = 1000;
 const RELEASE_MS = 2000; // a node that closes waits so long for its jobs to be given back
 const AGAIN_MS = 1000; // after an answer that says "later"
-const DEFAULT_MESSAGES = 1000;
-const DEFAULT_BYTES = 8 * 1024 * 1024;
 
 class Hub extends EventEmitter {
-  constructor({ maxMessages = DEFAULT_MESSAGES, maxBytes = DEFAULT_BYTES, leaseMs = LEASE_MS, renewMs = RENEW_MS, ...where }) {
+  /** outbox: what messages are sent through, one of `outboxes`. where: the address as it is written in the dialog. */
+  constructor({ outbox, outboxes, where, leaseMs = LEASE_MS, renewMs = RENEW_MS, ...link }) {
     super();
     this.setMaxListeners(0); // every node of the runtime may listen
     this.leaseMs = leaseMs;
-    this.link = new Link(where);
+    this.link = new Link(link);
     this.leases = new LeaseTable();
     this.subscriptions = new Subscriptions(this.link);
     this.consumers = new Map();
     this.settling = new Set();
     this.identity = null; // what the hub said of itself
     this.closing = false;
-    this.outbox = new Outbox({
-      send: (frame) => this.link.send(frame),
-      online: () => this.link.up,
-      maxEntries: maxMessages,
-      maxBytes,
-    });
+    this.outbox = outbox;
+    this.outboxes = outboxes;
+    this.line = lineOf(this, where);
+    outbox.attach(this.line);
     this.leases.on('freed', (worker) => this.emit('freed', worker));
     this.link.on('connecting', () => this.emit('state'));
     this.link.on('down', () => this.emit('state'));
@@ -49,9 +45,8 @@ class Hub extends EventEmitter {
   }
 
   /** Other settings, of the same hub; what is out stays out. */
-  adjust({ maxMessages = DEFAULT_MESSAGES, maxBytes = DEFAULT_BYTES, ...where }) {
-    this.link.adjust(where);
-    Object.assign(this.outbox, { maxEntries: maxMessages, maxBytes });
+  adjust(settings) {
+    this.link.adjust(settings);
     return this;
   }
 
@@ -67,7 +62,7 @@ class Hub extends EventEmitter {
     this.identity = { hubId: hello.hubId, version: hello.version, server: hello.server };
     this.renew(); // first: the hub gives jobs of a broken link away after ten seconds
     this.subscriptions.renew();
-    this.outbox.flush();
+    this.outboxes.connected(this.outbox);
     this.emit('state');
   }
 
@@ -77,9 +72,14 @@ class Hub extends EventEmitter {
     return this.link.request(cmd, fields, { timeoutMs });
   }
 
-  /** Store a job, now or when the hub is back; the reply. Errors: HQ_BUFFER_FULL, HQ_UNENCODABLE, the hub's. */
+  /** Store a job, now or when the hub is back; the reply. Errors: of accept, and what the hub answers. */
   async enqueue(fields) {
-    return this.outbox.add(this.link.frame('PUSH', fields));
+    return this.accept(fields).stored;
+  }
+
+  /** Store a job; an entry of the outbox, whose `stored` is the reply. Errors: HQ_BUFFER_FULL, HQ_UNENCODABLE. */
+  accept(fields) {
+    return this.outbox.add(this.link.frame('PUSH', fields), { queue: fields.queue, id: fields.jobId });
   }
 
   /** The consumer of a worker node. Its leases are those of the worker's id, also from before it was deployed anew. */
@@ -241,26 +241,44 @@ class Hub extends EventEmitter {
   }
 
   /**
-   * The end: no new jobs, a moment for what is being settled, everything else back to its queue. Answers the messages
-   * that were not stored. Units: graceMs for the settlements, then as long again for the rest.
+   * The end: no new jobs, a moment for what is being settled, everything else back to its queue. What is unanswered is
+   * kept. Units: graceMs for the settlements, then as long again for the rest.
    */
   async close(graceMs = 2000) {
     this.closing = true;
     clearInterval(this.renewing);
+    const kept = this.outbox.keepAll(); // first: who stops us may not wait for the rest
     await Promise.race([Promise.allSettled([...this.consumers.values()].map((consumer) => consumer.close())), pause(graceMs)]);
     if (this.link.up) {
       await Promise.race([Promise.allSettled([...this.settling]), pause(graceMs)]);
       const rest = this.leases.all().map((lease) => this.giveBack(lease));
-      await Promise.race([Promise.allSettled([...rest, ...[...this.outbox.entries].map((entry) => entry.stored)]), pause(graceMs)]);
+      await Promise.race([Promise.allSettled([...rest, this.outbox.answered()]), pause(graceMs)]);
     }
-    const left = this.outbox.close();
     this.link.stop();
+    await kept;
+    await this.outbox.detach(this.line);
     this.emit('state');
     for (const lease of this.leases.all()) {
       this.leases.end(lease, 'lost');
     }
-    return left;
   }
+}
+
+/** What an outbox needs to know of a hub. */
+function lineOf(hub, where) {
+  return {
+    where,
+    send: (frame) => hub.link.send(frame),
+    get up() {
+      return hub.link.up;
+    },
+    get hub() {
+      return hub.identity?.hubId ?? null;
+    },
+    get why() {
+      return hub.link.trouble?.message;
+    },
+  };
 }
 
 function isGone(error) {

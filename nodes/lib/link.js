@@ -5,6 +5,7 @@
  * error), `event` (an event of a queue). Requests fail with HQ_OFFLINE when the link breaks; who may repeat them does.
  */
 
+const { randomInt } = require('node:crypto');
 const { EventEmitter } = require('node:events');
 const net = require('node:net');
 const tls = require('node:tls');
@@ -22,7 +23,7 @@ const REFUSED_WAIT_MS = 30_000; // after a wrong token, or by a hub of another k
 const FOR_A_PERSON = new Set(['HQ_NOT_AUTHENTICATED', 'HQ_HUB_TOO_OLD']);
 const NEEDED = ['release', 'settle', 'renewals', 'cancel-poll', 'keep-trying', 'expired-events']; // of what a hub can do
 
-let nextId = 0; // over all links: unsent frames may move from one to the next
+let nextId = randomInt(2 ** 47); // over all links and runs: unsent frames may move from one to the next
 
 class Link extends EventEmitter {
   /** settings: see adjust. Units: pingMs of silence before the hub is asked for an answer, silentMs for that answer. */

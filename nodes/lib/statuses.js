@@ -21,7 +21,17 @@ function statuses(t) {
     wrong: (field) => ring('red', word('wrong', { field })),
     link: ({ trouble }) => (trouble ? ring('red', word(reasonOf(trouble))) : ring('yellow', word('connecting'))), // also while it is tried again
     offline: () => ring('grey', word('notConnected')),
-    buffered: (n) => ring('yellow', word('buffered', { n })),
+    held: ({ outbox, link }) => {
+      const n = outbox.waiting;
+      if (outbox.full || outbox.error) {
+        return ring('red', word(outbox.full ? 'full' : 'unkept', { n }));
+      }
+      const reason = link.up || !link.trouble ? 'disconnected' : reasonOf(link.trouble);
+      if (reason === 'disconnected') {
+        return ring('yellow', word(link.up ? 'waiting' : 'heldOffline', { n }));
+      }
+      return ring('red', reason === 'refused' ? word('heldRefused', { n }) : word(reason));
+    },
     stored: (n) => dot('green', word('stored', { n })),
     error: (error) => ring('red', word(error?.code === 'HQ_FORBIDDEN' ? 'forbidden' : 'error')), // by the token
     idle: () => dot('green', word('idle')),

@@ -111,6 +111,7 @@
 
   function serverDialog() {
     testButton();
+    $('#node-config-input-keep').prop('checked', this.keep !== false); // flows may leave it out
     // the longest wait is judged by the shortest one, too
     $('#node-config-input-shortestWait').on('change', () => $('#node-config-input-longestWait').trigger('change'));
   }

@@ -30,8 +30,8 @@
         connectTimeout: { label: 'connectTimeout', rule: duration('1ms', '1d'), standard: 10_000 },
         shortestWait,
         longestWait: { label: 'longestWait', rule: duration('100ms', '1h'), standard: 10_000, least: ['shortestWait', shortestWait, 'belowShortest'] },
-        bufferMessages: { label: 'bufferMessages', rule: whole(1), standard: 1000 },
-        bufferMegabytes: { label: 'bufferMegabytes', rule: whole(1), standard: 8 },
+        bufferMessages: { label: 'bufferMessages', rule: whole(1), standard: 10_000 },
+        bufferMegabytes: { label: 'bufferMegabytes', rule: whole(1), standard: 32 },
       },
       'hubqueue-enqueue': {
         queue: { label: 'queue', type: 'queueType', rule: rules.queue },

@@ -115,14 +115,21 @@ class NodeRed:
     def seen_file(self) -> Path:
         return self.folder.parent / "seen.jsonl"
 
+    @property
+    def kept(self) -> Path:
+        """The folder of what waits for hubs."""
+        return self.folder / "hubqueue"
+
+    def outboxes(self) -> list[Path]:
+        """The files of what waits for hubs, one for each server node."""
+        return sorted(self.kept.glob("*.outbox"))
+
     def start(self) -> Self:
         """Start, and return once it answers."""
-        node = self._tools / "node_modules" / ".bin" / "node"
-        red = self._tools / "node_modules" / self.package / "red.js"
         with self._log.open("ab") as log:
             before = log.tell()
             self._process = subprocess.Popen(
-                [str(node), str(red), "--userDir", str(self.folder), "--settings", str(self.folder / "settings.js")],
+                self.command(),
                 cwd=self.folder,
                 env={**os.environ, **self.environ},
                 stdin=subprocess.DEVNULL,
@@ -131,6 +138,11 @@ class NodeRed:
             )
         self.wait_for(lambda: self._answers(before))
         return self
+
+    def command(self) -> list[str]:
+        node = self._tools / "node_modules" / ".bin" / "node"
+        red = self._tools / "node_modules" / self.package / "red.js"
+        return [str(node), str(red), "--userDir", str(self.folder), "--settings", str(self.folder / "settings.js")]
 
     def stop(self) -> int:
         """SIGTERM; its exit code."""
@@ -152,13 +164,17 @@ class NodeRed:
             raise AssertionError(f"Node-RED did not end:\n{self.log()}") from None
 
     def begin_anew(self) -> None:
-        """As if it had just been started: no flows, nothing seen, nothing logged, nothing kept in its context."""
+        """As if it had just been started: no flows, nothing seen or logged, nothing kept for a context or a hub."""
         if self.environ and self._process is not None:
             self.kill()
         self.environ = {}
         if self._process is None:
             self.start()
         self.deploy([])
+        if self.outboxes():
+            self.kill()
+            shutil.rmtree(self.kept)
+            self.start()
         for store, kept in self.request("GET", "/context/global").items():
             for key in kept.keys() - {"seen"}:
                 self.request("DELETE", f"/context/global/{key}?store={store}")

@@ -6,6 +6,7 @@ const { Lamp } = require('../../lib/statuses');
 const { messageToWire, toWire } = require('../../lib/values');
 const { read, valueOf, InOrder } = require('./fields');
 const { configured } = require('./settings');
+const { Waiting } = require('./waiting');
 
 module.exports = function register(RED) {
   function HubqueueEnqueue(config) {
@@ -18,13 +19,14 @@ module.exports = function register(RED) {
     const { hub, server, set, show } = found;
     const lamp = new Lamp(node);
     const order = new InOrder();
+    const waiting = new Waiting(RED, node);
     let stored = 0;
     let failed = false;
     let closed = false;
 
     const refresh = () => {
-      if (hub.outbox.size > 0 && !hub.up) {
-        lamp.show(show.buffered(hub.outbox.size));
+      if (hub.outbox.waiting > 0) {
+        lamp.show(show.held(hub));
       } else if (!hub.up) {
         lamp.show(hub.link.trouble?.code === 'HQ_NOT_AUTHENTICATED' ? show.link(hub.link) : show.offline());
       } else {
@@ -56,15 +58,17 @@ module.exports = function register(RED) {
     };
 
     const store = async (msg) => {
-      const fields = await order.run(() => prepare(msg));
-      const asked = hub.enqueue(fields);
-      refresh();
-      const reply = await asked;
-      return receipt(fields, reply);
+      const accept = async () => {
+        const fields = await order.run(() => prepare(msg));
+        return { fields, entry: hub.accept(fields) };
+      };
+      const { fields, entry, reply } = await waiting.of(msg, accept);
+      return receipt(fields, reply, entry.at);
     };
 
     server.register(node);
     hub.on('state', refresh);
+    hub.outbox.on('changed', refresh);
     refresh();
 
     node.on('input', (msg, send, done) => {
@@ -91,10 +95,13 @@ module.exports = function register(RED) {
       );
     });
 
-    node.on('close', (removed, done) => {
+    node.on('close', async (removed, done) => {
+      await order.rest(); // what has come is in the outbox before the hub closes
       closed = true;
+      waiting.close();
       lamp.close();
       hub.off('state', refresh);
+      hub.outbox.off('changed', refresh);
       server.deregister(node);
       done();
     });

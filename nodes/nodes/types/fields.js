@@ -1,6 +1,10 @@
 'use strict';
 /** How nodes read their typed fields: a text, a property of the message, an environment variable, an expression. */
 
+const { setTimeout: sleep } = require('node:timers/promises');
+
+const REST_MS = 1000;
+
 /** The value of a typed field; undefined when the field is blank, or what it names is an empty text. */
 async function read(RED, node, msg, value, type) {
   const { found } = await valueOf(RED, node, msg, value, type);
@@ -42,6 +46,11 @@ class InOrder {
     const turn = this.last.then(step);
     this.last = turn.catch(() => {});
     return turn;
+  }
+
+  /** Resolves when all steps are done, or after a second: one may hang. */
+  rest() {
+    return Promise.race([this.last, sleep(REST_MS, undefined, { ref: false })]);
   }
 }
 

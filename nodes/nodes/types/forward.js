@@ -37,7 +37,7 @@ module.exports = function register(RED) {
 
     const refresh = () => {
       if (!hub.up) {
-        lamp.show(hub.outbox.size > 0 ? show.buffered(hub.outbox.size) : show.link(hub.link));
+        lamp.show(hub.outbox.waiting > 0 ? show.held(hub) : show.link(hub.link));
       } else if (seen) {
         lamp.show(seen.link === 'down' ? show.targetOffline(seen.waiting) : show.waiting(seen.waiting));
       }

@@ -1,20 +1,22 @@
 'use strict';
 /**
  * hubqueue-server: the config node that owns one Hub for all its users. The runtime closes it without waiting for them,
- * so it waits itself. A node that is deployed anew may take the hub of the one before over (hubs.js).
+ * so it waits itself. A node that is deployed anew may take the hub of the one before over (hubs.js). Its
+ * outbox outlives it in any case (outboxes.js).
  */
 
 const { hostsOf } = require('../../lib/hosts');
 const { Hub } = require('../../lib/hub');
 const hubs = require('./hubs');
+const { outboxesOf, teller } = require('./outboxes');
 const { settingsOf } = require('./settings');
 
 const CLOSE_MS = 3000; // for the users to close; Node-RED allows 15 s for all
 const MEGABYTE = 1024 * 1024;
 
-const unsent = new Map(); // by config node: messages that wait for the hub while the flows are deployed anew
-
 module.exports = function register(RED) {
+  const outboxes = outboxesOf(RED);
+
   function HubqueueServer(config) {
     RED.nodes.createNode(this, config);
     const node = this;
@@ -30,6 +32,12 @@ module.exports = function register(RED) {
       return;
     }
     const bound = Number(RED.settings.nodeMessageBufferMaxLength) || Infinity;
+    const outbox = outboxes.of(node.id, teller(RED, node));
+    outbox.set({
+      maxEntries: Math.min(bound, set.bufferMessages),
+      maxBytes: set.bufferMegabytes * MEGABYTE,
+      keep: config.keep !== false,
+    });
     const place = placeOf(RED, node.id);
     const options = {
       hosts: () => hostsOf(set.host),
@@ -39,14 +47,13 @@ module.exports = function register(RED) {
       connectMs: set.connectTimeout,
       shortestWaitMs: set.shortestWait,
       longestWaitMs: set.longestWait,
-      maxMessages: Math.min(bound, set.bufferMessages),
-      maxBytes: set.bufferMegabytes * MEGABYTE,
+      where: `${set.host || ''}:${set.port}`,
+      outbox,
+      outboxes,
     };
     const hub = hubs.takeOver(node.id)?.adjust(options) || new Hub(options);
     node.hub = hub;
     node.clientName = config.clientName || '';
-    hub.outbox.adopt(unsent.get(node.id) || []);
-    unsent.delete(node.id);
 
     let told = hub.up ? 'up' : null;
     const tell = () => {
@@ -96,12 +103,11 @@ module.exports = function register(RED) {
     const staysTheSame = () => !node.flowEnds(node) && !node.stopping.changed.includes(config.tls) && placeOf(RED, node.id) === place;
 
     const end = async (removed) => {
-      const left = await hub.close();
-      if (left.length && removed) {
-        node.warn(RED._('hubqueue.errors.dropped', { n: left.length }));
-      } else if (left.length) {
-        node.log(`messages wait for the hub; a restart of Node-RED would lose them count=${left.length}`);
-        unsent.set(node.id, left);
+      await hub.close();
+      if (removed) {
+        outboxes.park(outbox);
+      } else if (outbox.waiting > 0) {
+        outbox.tell(outbox.keeps && !outbox.error ? 'held' : 'atRisk', { n: outbox.waiting, file: outbox.file });
       }
     };
     hubs.own(node.id, hub, end);

@@ -71,4 +71,22 @@ async function until(condition, ms = 5000) {
   }
 }
 
-module.exports = { lib, Peer, frame, OK, until };
+/** What an Outbox needs without a folder. */
+const FOLDERLESS = { folder: null, refusals: new (lib('refusals').Refusals)(null) };
+
+/** A line to a hub that the test plays: what is sent is in `sent`, with how to answer it. */
+function line({ up, hub, where }) {
+  const made = { up, hub, where, sent: [] };
+  made.send = (frame) => new Promise((resolve, reject) => made.sent.push({ frame, resolve, reject }));
+  return made;
+}
+
+let reqId = 0;
+
+/** What Outbox.add takes: a message with that data. */
+function push(data, { queue = 'q', id = `once:${reqId}` } = {}) {
+  reqId += 1;
+  return [{ cmd: 'PUSH', reqId, bytes: lib('frames').encodeFrame({ cmd: 'PUSH', reqId, queue, data, jobId: id }) }, { queue, id }];
+}
+
+module.exports = { lib, LIB, Peer, frame, OK, until, FOLDERLESS, line, push };

@@ -1,0 +1,53 @@
+'use strict';
+/**
+ * Messages that a hub has refused for good and no flow could be told of: one line of JSON each, to read and to mend by
+ * hand, in a file for each server node. Of what is more than the bound, the older half goes.
+ */
+
+const fs = require('node:fs');
+const path = require('node:path');
+const { decodeBody } = require('./frames');
+const { nameOf } = require('./folder');
+
+const MOST_BYTES = 16 * 1024 * 1024; // then a new file is begun; the one before it stays
+const HEADER_BYTES = 4;
+
+class Refusals {
+  constructor(folder) {
+    this.folder = folder;
+    this.last = Promise.resolve();
+  }
+
+  /** The path of the file it is in, or why it is in none. */
+  add(id, entry, error) {
+    if (this.folder === null) {
+      return Promise.resolve('-');
+    }
+    const file = path.join(this.folder.place, `${nameOf(id)}.refused`);
+    this.last = this.last.then(() => write(file, lineOf(entry, error))).then(() => file, (trouble) => trouble.message);
+    return this.last;
+  }
+}
+
+async function write(file, line) {
+  await fs.promises.mkdir(path.dirname(file), { recursive: true, mode: 0o700 });
+  const size = await fs.promises.stat(file).then((stat) => stat.size, () => 0);
+  if (size > MOST_BYTES) {
+    await fs.promises.rename(file, `${file}.old`);
+  }
+  const handle = await fs.promises.open(file, 'a', 0o600);
+  try {
+    await handle.appendFile(line);
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+function lineOf({ frame, at, queue, id }, { code, message }) {
+  const { cmd, reqId, ...job } = decodeBody(frame.bytes.subarray(HEADER_BYTES));
+  const sent = new Date(at).toISOString();
+  return `${JSON.stringify({ sent, queue, id, code, message, job }, (key, value) => (typeof value === 'bigint' ? String(value) : value))}\n`;
+}
+
+module.exports = { Refusals };

@@ -1,0 +1,295 @@
+'use strict';
+/** Outboxes on a real disk: what one run leaves, the next one has. */
+
+const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const os = require('node:os');
+const path = require('node:path');
+const { spawn } = require('node:child_process');
+const { test } = require('node:test');
+const { lib, LIB, line: makeLine, push, until } = require('./support');
+const { Folder } = lib('folder');
+const { HubqueueError } = lib('errors');
+const { Outboxes } = lib('outboxes');
+
+const BOUND = { maxEntries: 1000, maxBytes: 1e6, keep: true };
+
+/** A folder for a test. */
+function place(t) {
+  const made = fs.mkdtempSync(path.join(os.tmpdir(), 'outbox-'));
+  t.after(() => fs.rmSync(made, { recursive: true, force: true }));
+  return path.join(made, 'hubqueue');
+}
+
+let last = null;
+
+/** A run of Node-RED, as far as outboxes are concerned; its line is down. It kills the one before. */
+function run(folder, { id = 'box', hub = 'A', where = 'a:1', ...bound } = {}) {
+  if (last !== null) {
+    clearTimeout(last.ticking);
+    clearTimeout(last.keeper.timer);
+    last.keeper.due = -Infinity;
+  }
+  const told = [];
+  const tell = (what, values) => told.push({ what, ...values });
+  const outboxes = new Outboxes(folder, tell);
+  const outbox = outboxes.of(id, tell);
+  last = outbox;
+  outbox.set({ ...BOUND, ...bound });
+  const line = makeLine({ up: false, hub, where });
+  outbox.attach(line);
+  return { outboxes, outbox, line, told, words: () => told.map(({ what }) => what), file: outbox.file };
+}
+
+const connect = ({ outboxes, outbox, line }) => {
+  line.up = true;
+  outboxes.connected(outbox);
+};
+const numbers = ({ line }) => line.sent.map(({ frame }) => lib('frames').decodeBody(frame.bytes.subarray(4)).data);
+const answer = ({ line }) => line.sent.forEach(({ resolve }) => resolve('there'));
+const kept = (folder) => run(folder).outbox.size;
+
+test('what waits is in the file without anybody asking, and in the next run, in order and once', async (t) => {
+  const folder = place(t);
+  const one = run(folder);
+  [1, 2, 3].forEach((n) => one.outbox.add(...push(n)));
+  await until(() => one.outbox.keeper.kept.size === 3);
+  assert.equal(fs.statSync(folder).mode & 0o777, 0o700);
+  assert.equal(fs.statSync(one.file).mode & 0o777, 0o600);
+  const two = run(folder); // the first one was killed
+  two.outbox.add(...push(4));
+  connect(two);
+  assert.deepEqual(numbers(two), [1, 2, 3, 4]);
+  assert.deepEqual(two.words(), ['before']);
+  answer(two);
+  await until(() => !fs.existsSync(one.file));
+  assert.deepEqual(two.words(), ['before', 'beforeDone']);
+});
+
+test('a hub that answers at once costs no file', async (t) => {
+  const folder = place(t);
+  const one = run(folder);
+  connect(one);
+  for (let n = 0; n < 50; n += 1) {
+    one.outbox.add(...push(n));
+    answer(one);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  await one.outbox.detach(one.line);
+  assert.equal(fs.existsSync(folder), false);
+});
+
+test('frames come back as the same bytes, whatever is in them', async (t) => {
+  const folder = place(t);
+  const one = run(folder);
+  const data = [{ big: 2n ** 63n, buffer: Buffer.from([0, 10, 255]), date: new Date(5), text: 'ä\n\u2028 00', none: undefined, nan: NaN }, 'x'.repeat(3e5), null];
+  const sent = data.map((each) => one.outbox.add(...push(each)));
+  await one.outbox.detach(one.line);
+  const two = run(folder);
+  const back = [...two.outbox.entries];
+  assert.deepEqual(back.map(({ frame }) => frame.bytes), sent.map(({ frame }) => frame.bytes));
+  assert.deepEqual(back.map(({ frame }) => frame.reqId), sent.map(({ frame }) => frame.reqId));
+  assert.deepEqual(back.map(({ at, id, queue, hub, where }) => [at, id, queue, hub, where]), sent.map(({ at, id, queue, hub, where }) => [at, id, queue, hub, where]));
+});
+
+test('the file is written anew when most of it is over, and never grows without end', async (t) => {
+  const folder = place(t);
+  const one = run(folder);
+  one.outbox.add(...push('first', { id: 'stays' }));
+  let most = 0;
+  for (let round = 0; round < 30; round += 1) {
+    const entries = Array.from({ length: 20 }, () => one.outbox.add(...push('x'.repeat(10_000))));
+    await one.outbox.keepAll();
+    most = Math.max(most, fs.statSync(one.file).size);
+    entries.forEach((entry) => one.outbox.remove(entry));
+    await one.outbox.keepAll();
+  }
+  assert.ok(most < 3e6, `${most} bytes for 200 kB`); // 8 MB went through it
+  assert.deepEqual([...run(folder).outbox.entries].map(({ id }) => id), ['stays']);
+});
+
+test('a file that ends anywhere gives all messages that are whole in it', async (t) => {
+  const folder = place(t);
+  const one = run(folder);
+  const ends = [0];
+  for (let n = 0; n < 3; n += 1) {
+    one.outbox.add(...push(n));
+    await one.outbox.keepAll();
+    ends.push(fs.statSync(one.file).size);
+  }
+  const whole = fs.readFileSync(one.file);
+  for (const tail of [Buffer.alloc(0), Buffer.from('\u0000\n\nx y\n\u0000')]) {
+    for (let length = 0; length <= whole.length; length += 1) {
+      fs.writeFileSync(one.file, Buffer.concat([whole.subarray(0, length), tail]));
+      const two = run(folder);
+      connect(two);
+      const least = ends.findLastIndex((end) => end <= length);
+      const got = numbers(two);
+      assert.deepEqual(got, [0, 1, 2].slice(0, got.length), `length ${length}`);
+      assert.ok(got.length >= least, `length ${length}: ${got.length} of ${least}`);
+      if (length % 97 === 0) { // what is added behind such an end is there the next time
+        two.outbox.add(...push('new'));
+        await two.outbox.keepAll();
+        const three = run(folder);
+        connect(three);
+        assert.deepEqual(numbers(three), [...got, 'new'], `length ${length}`);
+      }
+    }
+  }
+});
+
+test('a changed byte costs the message it is in, and is told', async (t) => {
+  const folder = place(t);
+  const one = run(folder);
+  [1, 2].forEach((n) => one.outbox.add(...push(n)));
+  await one.outbox.keepAll();
+  const whole = fs.readFileSync(one.file);
+  for (let at = 0; at < whole.length; at += 1) {
+    const bad = Buffer.from(whole);
+    bad[at] = [whole[at] ^ 1, 10, 0][at % 3];
+    fs.writeFileSync(one.file, bad);
+    const two = run(folder);
+    const got = [...two.outbox.entries].length;
+    assert.ok(got >= 1, `byte ${at}: ${got} are left`);
+    assert.ok(got === 2 || two.words().includes('damaged') || at === whole.length - 1, `byte ${at}`);
+  }
+  fs.writeFileSync(one.file, Buffer.concat([whole.subarray(0, 300), Buffer.from('?'), whole.subarray(301)]));
+  const two = run(folder);
+  await until(() => two.outbox.keeper.journal.known !== null); // it is made whole by itself
+  assert.deepEqual(run(folder).words(), ['before']);
+  assert.equal(fs.readFileSync(`${one.file}.damaged`)[300], 63);
+});
+
+test('a file that nobody can read is set aside, and a new one is begun', async (t) => {
+  const folder = place(t);
+  const made = run(folder);
+  made.outbox.add(...push(1));
+  await made.outbox.keepAll();
+  const foreign = fs.readFileSync(made.file, 'utf8').split('\n').filter(Boolean)[0].replace(/1\]$/, '2]');
+  fs.rmSync(made.file);
+  const { createHash } = require('node:crypto');
+  const json = foreign.slice(17);
+  const later = `\n${createHash('sha256').update(json).digest('hex').slice(0, 16)} ${json}\n`;
+  for (const make of [() => fs.mkdirSync(made.file), () => fs.writeFileSync(made.file, later)]) {
+    make();
+    const one = run(folder);
+    assert.deepEqual(one.words(), ['aside']);
+    assert.ok(fs.existsSync(path.join(folder, one.told[0].aside)));
+    one.outbox.add(...push(1));
+    await one.outbox.keepAll();
+    assert.equal(one.outbox.error, null);
+    assert.equal(kept(folder), 1);
+    fs.rmSync(made.file);
+  }
+});
+
+test('a file that was taken away or changed is written anew with all that waits', async (t) => {
+  const folder = place(t);
+  const one = run(folder);
+  let n = 0;
+  for (const harm of [() => fs.rmSync(one.file), () => fs.appendFileSync(one.file, 'x'), () => fs.truncateSync(one.file, 10), () => fs.rmSync(folder, { recursive: true })]) {
+    one.outbox.add(...push((n += 1)));
+    await one.outbox.keepAll();
+    harm();
+    one.outbox.add(...push((n += 1)));
+    await one.outbox.keepAll();
+    assert.equal(kept(folder), n);
+  }
+});
+
+test('a disk that cannot be written is told once, messages wait in memory, and are kept when it can', async (t) => {
+  const folder = place(t);
+  fs.writeFileSync(folder, 'a file where the folder should be');
+  const one = run(folder);
+  [1, 2].forEach((n) => one.outbox.add(...push(n)));
+  await one.outbox.keepAll();
+  assert.equal(one.outbox.error.code, 'ENOTDIR');
+  await one.outbox.keepAll();
+  assert.deepEqual(one.words(), ['unkept']);
+  fs.rmSync(folder);
+  await one.outbox.keepAll();
+  assert.equal(one.outbox.error, null);
+  assert.deepEqual(one.words(), ['unkept', 'keptAgain']);
+  assert.equal(kept(folder), 2);
+});
+
+test('with "keep" off nothing is written, what is in the file is sent', async (t) => {
+  const folder = place(t);
+  const one = run(folder);
+  one.outbox.add(...push(1));
+  await one.outbox.keepAll();
+  const two = run(folder, { keep: false });
+  two.outbox.add(...push(2));
+  await two.outbox.detach(two.line);
+  assert.equal(kept(folder), 1);
+  const three = run(folder, { keep: false });
+  connect(three);
+  assert.deepEqual(numbers(three), [1]);
+  answer(three);
+  await until(() => !fs.existsSync(one.file));
+  const four = run(folder, { keep: false });
+  [3, 4].forEach((n) => four.outbox.add(...push(n)));
+  await four.outbox.keepAll();
+  four.outbox.set(BOUND); // switched on: what waits is kept from now on
+  await four.outbox.keepAll();
+  assert.equal(kept(folder), 2);
+});
+
+test('what a removed server has left goes with the next one that reaches its hub', async (t) => {
+  const folder = place(t);
+  const one = run(folder, { id: 'removed' });
+  one.outbox.add(...push(1));
+  await one.outbox.detach(one.line);
+  one.outboxes.park(one.outbox);
+  assert.deepEqual(one.told, [{ what: 'parked', n: 1, file: one.file }]);
+
+  const two = run(folder, { id: 'other', hub: 'B', where: 'b:1' }); // the next run
+  connect(two);
+  two.outboxes.findParked();
+  two.outboxes.findParked();
+  assert.deepEqual(two.told.map(({ what, n, file }) => [what, n, file]), [['parked', 1, one.file]]);
+  assert.equal(two.line.sent.length, 0);
+
+  const three = run(folder, { id: 'third', hub: 'A', where: 'c:1' });
+  connect(three);
+  three.outboxes.findParked();
+  assert.deepEqual(numbers(three), [1]);
+  answer(three);
+  await until(() => !fs.existsSync(one.file));
+});
+
+test('a message of before that the hub refuses is kept to read, and holds up nobody', async (t) => {
+  const folder = place(t);
+  const one = run(folder);
+  [1n, 2].forEach((n) => one.outbox.add(...push(n)));
+  await one.outbox.detach(one.line);
+  const two = run(folder);
+  connect(two);
+  two.line.sent[0].reject(new HubqueueError('HQ_INVALID', 'never'));
+  two.line.sent[1].resolve('there');
+  await until(() => two.words().includes('refused'));
+  const { file } = two.told.find(({ what }) => what === 'refused');
+  const refused = JSON.parse(fs.readFileSync(file, 'utf8'));
+  assert.deepEqual([refused.code, refused.queue, refused.job.data], ['HQ_INVALID', 'q', 1]);
+  assert.equal(fs.statSync(file).mode & 0o777, 0o600);
+  await until(() => !fs.existsSync(one.file));
+});
+
+test('of two processes with one folder only the first one uses it, until it is gone', async (t) => {
+  const folder = place(t);
+  const script = `const { Folder } = require(${JSON.stringify(path.join(LIB, 'folder'))}); new Folder(${JSON.stringify(folder)}).enter(); console.log('in'); setInterval(() => {}, 1000);`;
+  const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+  t.after(() => child.kill('SIGKILL'));
+  await new Promise((resolve) => child.stdout.once('data', resolve));
+  const one = run(folder);
+  one.outbox.add(...push(1));
+  await one.outbox.keepAll();
+  assert.equal(one.outbox.error.code, 'HQ_FOLDER_TAKEN');
+  assert.match(one.outbox.error.message, new RegExp(`process ${child.pid}\\b`));
+  child.kill('SIGKILL');
+  await new Promise((resolve) => child.once('exit', resolve));
+  await one.outbox.keepAll();
+  assert.equal(one.outbox.error, null);
+  fs.writeFileSync(path.join(folder, 'lock'), `${process.pid} 1 another-boot`); // our number, of before a power cut
+  new Folder(folder).enter();
+});
