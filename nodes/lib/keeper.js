@@ -34,6 +34,10 @@ class Keeper {
     this.writing = null;
   }
 
+  get idle() {
+    return this.writing === null && this.done.length === 0 && !this.mend && !this.unread;
+  }
+
   /** Begin with what an earlier run has left, if that can be read now. */
   open() {
     try {

@@ -79,7 +79,7 @@ class Outbox extends EventEmitter {
 
   /** maxBytes: of the messages as they are sent. keep: in the file, what is late. */
   set({ maxEntries, maxBytes, keep }) {
-    Object.assign(this, { maxEntries, maxBytes });
+    Object.assign(this, { maxEntries, maxBytes, full: false });
     const keeps = keep && this.keeper !== null;
     if (keeps && !this.keeps) {
       this.keeper.put([...this.others, ...this.entries].filter(({ late, number }) => late && number === undefined));
@@ -97,6 +97,11 @@ class Outbox extends EventEmitter {
   get waiting() {
     const held = this.keeps && !this.error ? this.keeper.kept.size : this.lateOnes;
     return Math.max(0, held - this.others.size);
+  }
+
+  /** Whether it can be forgotten: nothing waits, and nothing is to be written. */
+  get idle() {
+    return this.size + this.others.size === 0 && (this.keeper === null || this.keeper.idle);
   }
 
   /** Why the file cannot be written, or null. */
@@ -185,9 +190,7 @@ class Outbox extends EventEmitter {
   /** Everything that is unanswered is in the file when this resolves, or `error` says why not. */
   async keepAll() {
     this.tick(true);
-    if (this.keeps) {
-      await this.keeper.flush();
-    }
+    await this.keeper?.flush();
   }
 
   /** Resolves when all is answered that can be now. */

@@ -59,8 +59,13 @@ class Outboxes {
     }
   }
 
-  /** The flows have started: look for files of nodes that are not there. */
+  /** The flows have started: look for files of nodes that are not there, and forget nodes that are gone. */
   findParked() {
+    for (const [name, outbox] of this.all) {
+      if (!this.lines.has(outbox.line) && outbox.idle) {
+        this.all.delete(name);
+      }
+    }
     for (const name of this.folder?.names() ?? []) {
       if (!this.all.has(name)) {
         const outbox = this.make(name, (what, values) => this.tell(what === 'before' ? 'parked' : what, values));
