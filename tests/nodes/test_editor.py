@@ -88,6 +88,7 @@ def test_palette_and_every_dialog(hub: HubProcess, red: NodeRed, browser: Browse
     tray.locator("#hubqueue-test").click()
     editor.page.wait_for_function("$('#hubqueue-test-answer').text().includes('Hub ')")
     assert hub.hub_id in tray.locator("#hubqueue-test-answer").inner_text()
+    assert tray.locator("#node-config-input-keep").is_checked()  # as the runtime reads a flow without it
     check_dialog(editor, tray)
     editor.shot(f"{look}-server", tmp_path)
     editor.cancel()

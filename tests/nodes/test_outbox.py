@@ -255,7 +255,7 @@ async def test_messages_that_wait_go_on_in_the_flow_that_was_deployed(hub: HubPr
 
 
 async def test_a_message_of_before_that_the_hub_refuses_is_told_and_kept_to_read(hub: HubProcess, red: NodeRed) -> None:
-    refused = "node.send({payload: 'bad', enqueue: {key: 'k', priority: -1}});"  # a rule that only the hub knows
+    refused = "node.send({payload: 'bad', enqueue: {keepTrying: '1s', delay: '1h'}});"  # a rule that only the hub knows
     nodes = [*flow(hub.port), inject("worse", "make"), function("make", refused, "put")]
     red.deploy(nodes)
     connected(red)
