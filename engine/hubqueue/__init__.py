@@ -17,10 +17,10 @@ if TYPE_CHECKING:
     from hubqueue.api.forwarding import Forwarding as Forwarding
     from hubqueue.api.jobs import JobHandle as JobHandle
     from hubqueue.api.jobs import JobView as JobView
+    from hubqueue.api.newjob import dedup as dedup
     from hubqueue.api.newjob import exponential as exponential
     from hubqueue.api.newjob import fixed as fixed
     from hubqueue.api.newjob import job as job
-    from hubqueue.api.newjob import unique as unique
     from hubqueue.api.queue import Queue as Queue
     from hubqueue.errors import HubqueueError as HubqueueError
     from hubqueue.model.outcome import Complete as Complete
@@ -51,12 +51,12 @@ _HOME: Final = {
     "RunningJob": "hubqueue.work.running",
     "Worker": "hubqueue.work.worker",
     "channel": "hubqueue.work.listener",
+    "dedup": "hubqueue.api.newjob",
     "exponential": "hubqueue.api.newjob",
     "fixed": "hubqueue.api.newjob",
     "job": "hubqueue.api.newjob",
     "open": "hubqueue.api.embedded",
     "task": "hubqueue.work.registry",
-    "unique": "hubqueue.api.newjob",
 }
 
 

@@ -14,7 +14,7 @@ import voluptuous as vol
 
 from hubqueue.api.newjob import JobOptions, new_job
 from hubqueue.broker.message import Message
-from hubqueue.client.jobmap import fields_of, schedule_fields
+from hubqueue.client.jobmap import schedule_fields
 from hubqueue.config.rules import read_rule, words
 from hubqueue.config.sources import source
 from hubqueue.errors import HubqueueError
@@ -28,6 +28,7 @@ from hubqueue.sources.message import Message as Record
 from hubqueue.sources.routing import Routing
 from hubqueue.wire.commands.produce import Push
 from hubqueue.wire.jobin import JobIn, to_new_job
+from hubqueue.wire.joboptions import job_fields
 from support.rest import Rest, serving
 
 NOW_MS: Final = 1_800_000_000_000
@@ -56,7 +57,7 @@ def entry(keep_ms: int | None, attempts: int | None) -> NewJob:
 
 def across_the_wire(keep_ms: int | None, attempts: int | None) -> NewJob:
     """What a Python client sends of a job, as a hub reads it."""
-    fields = fields_of(python(keep_ms, attempts), "customId", None, durable=False)
+    fields = job_fields(python(keep_ms, attempts))
     return to_new_job(msgspec.msgpack.decode(msgspec.msgpack.encode(fields), type=JobIn), None)
 
 

@@ -23,7 +23,7 @@ from hubqueue.mqtt.trial import try_message
 from hubqueue.servers.door import Operation
 from hubqueue.wire.commands import operate as wire
 from hubqueue.wire.fields import value_bytes
-from hubqueue.wire.joboptions import dedup_out, options_out
+from hubqueue.wire.joboptions import option_fields
 
 if TYPE_CHECKING:
     from hubqueue.mqtt.bridge import Bridge
@@ -122,8 +122,7 @@ def _job(job: NewJob) -> dict[str, Any]:
         "priority": job.priority,
         "delay": job.delay_ms,
         "maxAttempts": job.max_attempts,
-        **options_out(options),
-        **dedup_out(options),
+        **option_fields(options),
     }
     if job.custom_id is not None:
         found["jobId"] = job.custom_id

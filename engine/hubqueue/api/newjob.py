@@ -2,32 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Final, TypedDict, Unpack
+from collections.abc import Callable, Iterable, Mapping
+from functools import partial
+from typing import Any, Final, Literal, TypedDict, Unpack
 
 from hubqueue.api.units import Duration, Moment, duration_ms, moment_ms
 from hubqueue.errors import Invalid
+from hubqueue.model import options as options_table
 from hubqueue.model import payload
-from hubqueue.model.job import PLAIN, Dedup, NewJob, Options, attempts_of
+from hubqueue.model.flowdata import with_parent
+from hubqueue.model.job import Dedup, NewJob
 from hubqueue.model.limits import check_new_job
+from hubqueue.model.option import Door, Kind, Option, Parent
+from hubqueue.model.options import options_at
 from hubqueue.model.retry import MAX_BACKOFF_MS, Backoff
+from hubqueue.model.schedule import Schedule
 
 HOUR_S: Final = MAX_BACKOFF_MS / 1000
+_KNOWN: Final = {option.name: option for option in options_at(Door.PYTHON)}
+_OF_SCHEDULE: Final = {name: option for name, option in _KNOWN.items() if Door.SCHEDULE not in option.left_out}
 
 
-class JobOptions(TypedDict, total=False):
-    """What may be said about a job beside its name and data. Durations: seconds or timedelta.
+class RunOptions(TypedDict, total=False):
+    """What may be said about the jobs of a schedule: the table (model.options), for checkers of types.
 
-    delay, run_at: not before; attempts: runs until it is dead; backoff: `fixed`, `exponential` or a first delay;
-    timeout: of one run; ttl: it is dropped if it has not started by then; keep_trying: it is tried again and again
-    for so long, however often it fails, and is a dead letter then; stall_timeout: silence of its worker;
-    lifo: newest first; durable: on the disk, not only in the log, before the answer; id: a custom id; unique: a
-    deduplication key or `unique(...)`.
+    Durations: seconds or timedelta. backoff: `fixed`, `exponential` or a first delay; dedup: a deduplication key or
+    `dedup(...)`.
     """
 
     priority: int
     delay: Duration
-    run_at: Moment
     attempts: int
     backoff: Backoff | Duration
     timeout: Duration
@@ -36,11 +40,26 @@ class JobOptions(TypedDict, total=False):
     stall_timeout: Duration
     lifo: bool
     durable: bool
-    id: str
-    unique: str | Dedup
-    tags: Iterable[str]
+    dedup: str | Dedup
     remove_on_complete: bool
     remove_on_fail: bool
+    tags: Iterable[str]
+    group: str
+    group_max_size: int
+    stack_trace_limit: int
+
+
+class JobOptions(RunOptions, total=False):
+    """What may be said about a job beside its name and data.
+
+    parent: queue and id of a job that has not started; the data is a dict then, which says who the parent is.
+    """
+
+    id: str
+    run_at: Moment
+    depends_on: Iterable[str]
+    parent: tuple[str, str]
+    on_failure: Literal["fail", "continue", "ignore", "remove"]
 
 
 def job(name: str, data: object = None, **options: Unpack[JobOptions]) -> NewJob:
@@ -58,7 +77,7 @@ def exponential(delay: Duration = 1.0, *, cap: Duration = HOUR_S, jitter: float 
     return Backoff("exponential", duration_ms("delay", delay), duration_ms("cap", cap), jitter)
 
 
-def unique(key: str, *, ttl: Duration | None = None, extend: bool = False, replace: bool = False) -> Dedup:
+def dedup(key: str, *, ttl: Duration | None = None, extend: bool = False, replace: bool = False) -> Dedup:
     """Deduplication: while the key is held, adding gives the job that holds it.
 
     ttl: the key is held so long even after its job has finished; extend: each such add begins the ttl anew;
@@ -69,49 +88,97 @@ def unique(key: str, *, ttl: Duration | None = None, extend: bool = False, repla
 
 def new_job(name: str, data: object, options: JobOptions) -> NewJob:
     """The model's job. Errors: Invalid names the option that cannot be."""
-    unknown = options.keys() - JobOptions.__annotations__.keys()
-    if unknown:
-        raise Invalid(f"unknown job options: {', '.join(sorted(unknown))}", hint=f"known are {', '.join(_KNOWN)}")
-    rare = Options(
-        backoff=_backoff(options.get("backoff")),
-        timeout_ms=_ms(options, "timeout"),
-        ttl_ms=_ms(options, "ttl"),
-        keep_trying_ms=_ms(options, "keep_trying"),
-        stall_timeout_ms=_ms(options, "stall_timeout"),
-        lifo=options.get("lifo", False),
-        durable=options.get("durable", False),
-        dedup=_dedup(options.get("unique")),
-        remove_on_complete=options.get("remove_on_complete", False),
-        remove_on_fail=options.get("remove_on_fail", False),
-        tags=tuple(options.get("tags", ())),
-    )
-    job = NewJob(
+    given = given_of(options)
+    made = options_table.new_job(name, _packed(data, given.get("parent")), given)
+    check_new_job(made)
+    return made
+
+
+def new_schedule(key: str, queue: str, name: str, data: object, options: RunOptions, **when: Any) -> Schedule:
+    """The model's schedule, which makes jobs with these options. when: its other fields. Errors: Invalid."""
+    job = options_table.new_job(name, None, given_of(options, _OF_SCHEDULE))
+    check_new_job(job)
+    return Schedule(
+        key=key,
+        queue=queue,
         name=name,
         data=None if data is None else payload.encode(data),
-        priority=options.get("priority", 0),
-        delay_ms=duration_ms("delay", options.get("delay", 0)),
-        max_attempts=attempts_of(options.get("attempts"), rare),
-        run_at_ms=moment_ms("run_at", options["run_at"]) if "run_at" in options else None,
-        custom_id=options.get("id"),
-        options=None if rare == PLAIN else rare,
+        priority=job.priority,
+        delay_ms=job.delay_ms,
+        max_attempts=job.max_attempts,
+        options=job.options,
+        **when,
     )
-    check_new_job(job)
-    return job
 
 
-def _ms(options: JobOptions, name: str) -> int | None:
-    value = options.get(name)
-    return None if value is None else duration_ms(name, value)  # type: ignore[arg-type]
+def _packed(data: object, parent: Parent | None) -> bytes | None:
+    if parent is None:
+        return None if data is None else payload.encode(data)
+    if not (data is None or isinstance(data, dict)):
+        raise Invalid("the data of a job with a parent must be a dict", hint="it says who the parent is")
+    return with_parent(payload.encode({} if data is None else data), parent.id, parent.queue)
 
 
-def _backoff(value: Backoff | Duration | None) -> Backoff | None:
-    if value is None or isinstance(value, Backoff):
-        return value
-    return exponential(value)
+def given_of(options: Mapping[str, Any], known: Mapping[str, Option] = _KNOWN) -> dict[str, Any]:
+    """What was said, by the names of the table and in its units. None is not said. Errors: Invalid."""
+    unknown = options.keys() - known.keys()
+    if unknown:
+        raise Invalid(f"unknown job options: {', '.join(sorted(unknown))}", hint=f"known are {', '.join(known)}")
+    return {name: _READ[name](name, said) for name, said in options.items() if said is not None}
 
 
-def _dedup(value: str | Dedup | None) -> Dedup | None:
-    return Dedup(value) if isinstance(value, str) else value
+def _reader(option: Option) -> Callable[[str, Any], Any]:
+    match option.kind:
+        case Kind.SPAN:
+            return duration_ms
+        case Kind.TIME:
+            return moment_ms
+        case Kind.FLAG:
+            return partial(_of_type, bool, "True or False")
+        case Kind.TEXT:
+            return partial(_of_type, str, "a str")
+        case Kind.TEXTS:
+            return _texts
+        case Kind.CHOICE:
+            return partial(_choice, tuple(option.choices))
+        case Kind.MAP:
+            return _MAPS[option.name]
+    return lambda name, said: said  # a number, which is checked with the whole job
 
 
-_KNOWN: Final = tuple(JobOptions.__annotations__)
+def _of_type(kind: type, words: str, name: str, said: Any) -> Any:
+    if not isinstance(said, kind):
+        raise Invalid(f"{name} must be {words}, not {said!r}")
+    return said
+
+
+def _texts(name: str, said: Any) -> tuple[str, ...]:
+    texts = tuple(said) if isinstance(said, Iterable) and not isinstance(said, str) else (said, None)
+    if not all(isinstance(text, str) for text in texts):
+        raise Invalid(f"{name} must be a list of str, not {said!r}")
+    return texts
+
+
+def _choice(choices: tuple[str, ...], name: str, said: Any) -> Any:
+    if said not in choices:
+        raise Invalid(f"{name} must be one of {', '.join(choices)}, not {said!r}")
+    return said
+
+
+def _backoff(name: str, said: Any) -> Backoff:
+    return said if isinstance(said, Backoff) else exponential(said)
+
+
+def _dedup(name: str, said: Any) -> Dedup:
+    return said if isinstance(said, Dedup) else Dedup(_of_type(str, "a key or dedup(...)", name, said))
+
+
+def _parent(name: str, said: Any) -> Parent:
+    match said:
+        case (str(queue), str(id)):
+            return Parent(queue, id)
+    raise Invalid(f"{name} must be a pair of queue and id, not {said!r}")
+
+
+_MAPS: Final[Mapping[str, Callable[[str, Any], Any]]] = {"backoff": _backoff, "dedup": _dedup, "parent": _parent}
+_READ: Final = {name: _reader(option) for name, option in _KNOWN.items()}

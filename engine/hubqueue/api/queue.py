@@ -8,14 +8,12 @@ from typing import Any, Final, Unpack
 from hubqueue.api.batch import Batch
 from hubqueue.api.forwarding import Forwarding, HubIdOf, Target, url_of
 from hubqueue.api.jobs import JobHandle, JobView
-from hubqueue.api.newjob import JobOptions, new_job
+from hubqueue.api.newjob import JobOptions, RunOptions, new_job, new_schedule
 from hubqueue.api.units import Duration, duration_ms
 from hubqueue.errors import Invalid
 from hubqueue.forward.settings import ForwardSettings
-from hubqueue.model import payload
 from hubqueue.model.job import NewJob
 from hubqueue.model.limits import check_queue
-from hubqueue.model.schedule import Schedule
 from hubqueue.model.state import BY_LABEL, Move, State
 from hubqueue.model.verbs import Counts, Event, Verbs
 
@@ -127,31 +125,21 @@ class Queue:
         timezone: str | None = None,
         name: str = "default",
         data: object = None,
-        priority: int = 0,
         limit: int | None = None,
+        **options: Unpack[RunOptions],
     ) -> None:
         """Add a job again and again: `every` so long, or at the times of a cron pattern. Replaces the key's old one.
 
-        limit: so many runs and no more. Errors: Invalid unless exactly one of every and cron is given.
+        limit: so many runs and no more. options: of each job.
+        Errors: Invalid, also unless exactly one of every and cron is given.
         """
         if (every is None) == (cron is None):
             raise Invalid("a schedule needs exactly one of every and cron")
         every_ms = None if every is None else duration_ms("every", every)
         if every_ms is not None and every_ms < 1:
             raise Invalid("every must be at least a millisecond")
-        await self._verbs.upsert_schedule(
-            Schedule(
-                key=key,
-                queue=self.name,
-                name=name,
-                data=None if data is None else payload.encode(data),
-                priority=priority,
-                every_ms=every_ms,
-                cron=cron,
-                timezone=timezone,
-                limit=limit,
-            )
-        )
+        when = {"every_ms": every_ms, "cron": cron, "timezone": timezone, "limit": limit}
+        await self._verbs.upsert_schedule(new_schedule(key, self.name, name, data, options, **when))
 
     async def delete_schedule(self, key: str) -> None:
         """End a schedule; jobs it has added stay. Errors: NotFound."""

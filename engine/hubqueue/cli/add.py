@@ -16,22 +16,24 @@ if TYPE_CHECKING:
     from hubqueue.model.job import NewJob
 
 
-@click.command()
+class _Add(click.Command):
+    """Its flags are those of the table of job options too, which the help of all commands does without."""
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        from hubqueue.cli.joboptions import job_options
+
+        own = super().get_params(ctx)
+        at = next(place for place, param in enumerate(own) if param.name == "wait")
+        return [*own[:at], *job_options(), *own[at:]]
+
+
+@click.command(cls=_Add)
 @click.argument("queue")
 @click.argument("data", required=False)
 @click.option("--name", default="default", show_default=True, help="Name of the job: which handler it is for.")
 @click.option("--from-file", type=click.File("rb"), metavar="FILE", help="One job for each line of JSON; - is stdin.")
 @click.option("--from-line", type=click.IntRange(1), default=1, help="Begin with this line of the file.")
 @click.option("--run", metavar="ID", help="Go on with a run over a file that was cut off; no line is added twice.")
-@click.option("--priority", type=int, default=0, help="Higher goes first.")
-@click.option("--delay", metavar="TIME", help="Run it in this time: 500ms, 10s, 5m, 2h, 7d.")
-@click.option("--attempts", type=int, help="How often it may be tried: 3 times, or as long as --keep-trying says.")
-@click.option(
-    "--keep-trying", metavar="TIME", help="Try it so long, as in 1d, however often it fails; then it is dead."
-)
-@click.option("--ttl", metavar="TIME", help="Remove it when it has waited so long, without a word.")
-@click.option("--id", "custom_id", help="An id of your own; a second job with it is not made while the first lives.")
-@click.option("--durable", is_flag=True, help="Answer only when the job survives a power cut.")
 @click.option("--wait", metavar="TIME", help="Wait for its result so long, as in 30s, and print it.")
 @json_option
 @hub_options
@@ -43,15 +45,9 @@ def add(
     from_file: BinaryIO | None,
     from_line: int,
     run: str | None,
-    priority: int,
-    delay: str | None,
-    attempts: int | None,
-    keep_trying: str | None,
-    ttl: str | None,
-    custom_id: str | None,
-    durable: bool,
     wait: str | None,
     as_json: bool,
+    **flags: Any,
 ) -> None:
     """Add a job to QUEUE. DATA is JSON; what is not JSON is taken as text.
 
@@ -60,38 +56,36 @@ def add(
       hubqueue add lights '{"room": "kitchen", "on": true}'
       hubqueue add mail "hello" --delay 10m --attempts 5
       hubqueue add mail "hello" --keep-trying 1d
+      hubqueue add lights '{"on": true}' --group kitchen --dedup kitchen-on --dedup-ttl 10s
       hubqueue add render '{"file": "a.stl"}' --wait 60s
       hubqueue add readings --from-file readings.jsonl
 
+    TIME is 500ms, 10s, 5m, 2h or 7d. WHEN is the local time unless it names a zone.
+
     A file is checked before: while a line is wrong, nothing is added. Of a pipe what stands before the wrong line is.
     """
-    from hubqueue.config.checks import duration_ms
-    from hubqueue.model.job import PLAIN, NewJob, Options, attempts_of
+    from hubqueue.cli.joboptions import duration_ms, flag, given
+    from hubqueue.model.flowdata import with_parent
     from hubqueue.model.limits import check_new_job
+    from hubqueue.model.options import check_needs, new_job
 
-    if from_file is not None and (data is not None or custom_id is not None or wait is not None):
-        raise Invalid("--from-file goes with no DATA, --id or --wait")
-    delay_ms = _time("--delay", delay, duration_ms()) if delay else 0
-    options = Options(
-        ttl_ms=_time("--ttl", ttl, duration_ms(1)) if ttl else None,
-        keep_trying_ms=_time("--keep-trying", keep_trying, duration_ms(1)) if keep_trying else None,
-        durable=durable,
-    )
-    wait_ms = _time("--wait", wait, duration_ms(0, 86_400_000)) if wait else None
-
+    options = given(flags)
+    check_needs(options, lambda option: flag(option.name))
+    own = next((name for name in ("id", "dedup") if name in options), None)
+    if from_file is not None and (data is not None or own is not None or wait is not None):
+        raise Invalid("--from-file goes with no DATA, --id, --dedup or --wait")
+    wait_ms = duration_ms("--wait", wait, 0, 86_400_000) if wait else None
     if from_file is None and (run is not None or from_line > 1):
         raise Invalid("--from-line and --run go with --from-file only")
+    durable, parent = bool(options.get("durable")), options.get("parent")
 
     def job(value: object, id: str | None) -> NewJob:
-        made = NewJob(
-            name=name,
-            data=_encode(value),
-            priority=priority,
-            delay_ms=delay_ms,
-            max_attempts=attempts_of(attempts, options),
-            custom_id=id,
-            options=None if options == PLAIN else options,
-        )
+        if parent is not None and not isinstance(value, dict):
+            raise Invalid("the data of a job with a parent must be a JSON object", hint="it says who the parent is")
+        packed = _encode(value)
+        if parent is not None:
+            packed = with_parent(packed, parent.id, parent.queue) or packed
+        made = new_job(name, packed, options | ({} if id is None else {"id": id}))
         check_new_job(made)
         return made
 
@@ -107,7 +101,7 @@ def add(
         if not as_json:
             click.echo(f"Added {jobs(adding.count)} to {queue}.")
         return
-    one = job(_value(data) if data is not None else None, custom_id)
+    one = job(_value(data) if data is not None else None, None)
     hub.ask(lambda remote: _add_one(remote, queue, one, durable, wait_ms, as_json))
 
 
@@ -145,13 +139,3 @@ def _encode(value: Any) -> bytes:
     from hubqueue.model.payload import encode
 
     return encode(value)
-
-
-def _time(flag: str, text: str, check: Any) -> int:
-    from hubqueue.config.mistakes import Wrong
-
-    try:
-        milliseconds: int = check(text)
-    except Wrong as error:
-        raise Invalid(f"{flag} {error.error_message}", hint=error.hint) from error
-    return milliseconds

@@ -11,17 +11,15 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from hubqueue.client.relatives import policy_of, relative_fields
 from hubqueue.model.job import (
     DEFAULT_ATTEMPTS,
     PLAIN,
     Attempt,
     Dedup,
-    Enqueueable,
     History,
     Job,
+    OnFailure,
     Options,
-    attempts_of,
     flags_of,
     history_blob,
     options_blob,
@@ -30,38 +28,16 @@ from hubqueue.model.retry import Backoff
 from hubqueue.model.schedule import Schedule
 from hubqueue.model.state import BY_LABEL, LABELS, State
 from hubqueue.wire.fields import number
-from hubqueue.wire.joboptions import attempts_out
+from hubqueue.wire.joboptions import POLICIES, attempts_out, option_fields
 
 UNDEFINED: Final = b"\xd4\x00\x00"  # ext 0: how the peer writes "absent"
 
 
-def fields_of(
-    job: Enqueueable, id_field: Literal["jobId", "customId"], custom_id: str | None, durable: bool
-) -> dict[str, Any]:
-    """The fields of one entry of PUSH (jobId) or PUSHB (customId)."""
-    fields: dict[str, Any] = {"name": job.name, "priority": job.priority}
-    if custom_id is not None:
-        fields[id_field] = custom_id
-    if job.data is not None:
-        fields["data"] = job.data if isinstance(job.data, msgspec.Raw) else msgspec.Raw(job.data)
-    if job.delay_ms:
-        fields["delay"] = number(job.delay_ms)
-    if job.max_attempts != attempts_of(None, job.options):
-        fields["maxAttempts"] = job.max_attempts
-    if job.run_at_ms is not None:
-        fields["runAt"] = number(job.run_at_ms)
-    if job.created_at_ms is not None:
-        fields["timestamp"] = number(job.created_at_ms)
-    if job.options is not None:
-        fields |= _option_fields(job.options)
-    if durable:
-        fields["durable"] = True
-    return fields
-
-
 def schedule_fields(schedule: Schedule) -> dict[str, Any]:
     """The fields of Cron."""
-    fields = {
+    options = option_fields(schedule.options or PLAIN)
+    dedup: dict[str, Any] = {name: options.pop(name) for name in ("uniqueKey", "dedup") if name in options}
+    fields: dict[str, Any] = {
         "name": schedule.key,
         "queue": schedule.queue,
         "jobName": schedule.name,
@@ -72,14 +48,15 @@ def schedule_fields(schedule: Schedule) -> dict[str, Any]:
         "timezone": schedule.timezone,
         "maxLimit": schedule.limit,
         "immediately": schedule.immediately,
-        "preventOverlap": not schedule.overlap,
+        "preventOverlap": False if schedule.overlap else None,  # True would withdraw the job of the last run
         "skipMissedOnRestart": schedule.skip_missed,
         "skipIfNoWorker": schedule.worker_only,
         "jobOptions": {
             **attempts_out(schedule.max_attempts),
             "delay": number(schedule.delay_ms),
-            **_option_fields(schedule.options or PLAIN),
+            **options,
         },
+        **dedup,
     }
     return {name: value for name, value in fields.items() if value is not None}
 
@@ -93,42 +70,6 @@ def present(value: msgspec.Raw) -> bytes | None:
     """The bytes of a field; None if it was missing, or sent as undefined."""
     data = bytes(value)
     return None if not data or data == UNDEFINED else data
-
-
-def _option_fields(options: Options) -> dict[str, Any]:
-    fields: dict[str, Any] = {}
-    for name, value in (
-        ("timeout", options.timeout_ms),
-        ("ttl", options.ttl_ms),
-        ("keepTrying", options.keep_trying_ms),
-        ("stallTimeout", options.stall_timeout_ms),
-    ):
-        if value is not None:
-            fields[name] = number(value)
-    for name, flag in (
-        ("lifo", options.lifo),
-        ("durable", options.durable),
-        ("removeOnComplete", options.remove_on_complete),
-        ("removeOnFail", options.remove_on_fail),
-    ):
-        if flag:
-            fields[name] = True
-    if options.tags:
-        fields["tags"] = options.tags
-    if options.stack_trace_limit != Options().stack_trace_limit:
-        fields["stackTraceLimit"] = options.stack_trace_limit
-    if options.backoff is not None:
-        backoff = options.backoff
-        fields["backoff"] = {"type": backoff.kind, "delay": backoff.delay_ms, "maxDelay": backoff.max_ms}
-        if backoff.jitter != Backoff().jitter:
-            fields["backoff"]["jitter"] = backoff.jitter
-    if options.dedup is not None:
-        fields["uniqueKey"] = options.dedup.key
-        rules = {"extend": options.dedup.extend, "replace": options.dedup.replace}
-        fields["dedup"] = {name: True for name, wanted in rules.items() if wanted}
-        if options.dedup.ttl_ms is not None:
-            fields["dedup"]["ttl"] = number(options.dedup.ttl_ms)
-    return fields | relative_fields(options)
 
 
 class WireBackoff(msgspec.Struct, rename="camel"):
@@ -258,13 +199,18 @@ def _options_of(wire: WireJob) -> Options:
         depends_on=wire.depends_on,
         children_ids=wire.children_ids,
         parent_id=wire.parent_id,
-        on_failure=policy_of(
-            wire.fail_parent_on_failure,
-            wire.continue_parent_on_failure,
-            wire.ignore_dependency_on_failure,
-            wire.remove_dependency_on_failure,
-        ),
+        on_failure=_policy_of(wire),
     )
+
+
+def _policy_of(wire: WireJob) -> OnFailure | None:
+    flags = (
+        wire.fail_parent_on_failure,
+        wire.continue_parent_on_failure,
+        wire.ignore_dependency_on_failure,
+        wire.remove_dependency_on_failure,
+    )
+    return next((policy for policy, flag in zip(POLICIES, flags, strict=True) if flag), None)
 
 
 def _history_of(wire: WireJob) -> History:

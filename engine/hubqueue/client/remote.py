@@ -17,7 +17,7 @@ import msgspec
 from hubqueue.client import replies
 from hubqueue.client.address import LinkSettings
 from hubqueue.client.connection import Connection
-from hubqueue.client.jobmap import fields_of, job_of, raw, schedule_fields
+from hubqueue.client.jobmap import job_of, raw, schedule_fields
 from hubqueue.client.polls import Polls
 from hubqueue.client.replies import R, event_of, message_of, read
 from hubqueue.client.settling import settle_fields
@@ -29,6 +29,7 @@ from hubqueue.model.schedule import Schedule
 from hubqueue.model.state import LABELS, TERMINAL, State
 from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal, Retried
 from hubqueue.wire.fields import number
+from hubqueue.wire.joboptions import job_fields
 
 ONCE: Final = "once:"  # custom ids made here; a hub keeps them idempotent for an hour after the job has finished
 EVERY_QUEUE: Final = "*"
@@ -77,10 +78,11 @@ class RemoteHub:
     async def enqueue(self, queue: str, jobs: Sequence[Enqueueable], *, durable: bool = False) -> list[str]:
         if not jobs:
             return []
+        synced = {"durable": True} if durable else {}
         if len(jobs) == 1:
-            fields = fields_of(jobs[0], "jobId", jobs[0].custom_id or once_id(), durable)
+            fields = job_fields(jobs[0], "jobId", jobs[0].custom_id or once_id()) | synced
             return [(await self._ask("PUSH", replies.IdReply, queue=queue, **fields)).id]
-        entries = [fields_of(job, "customId", job.custom_id or once_id(), durable) for job in jobs]
+        entries = [job_fields(job, custom_id=job.custom_id or once_id()) | synced for job in jobs]
         ids = (await self._ask("PUSHB", replies.IdsReply, queue=queue, jobs=entries)).ids
         if len(ids) != len(jobs):
             raise ProtocolError(f"{len(jobs)} jobs were sent and {len(ids)} named")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from hubqueue.client.jobmap import fields_of, raw
+from hubqueue.client.jobmap import raw
 from hubqueue.model.outcome import Blob, Complete, Fail, Outcome, Output, Reject, Release, Retry, Settlement
 from hubqueue.wire.fields import number
+from hubqueue.wire.joboptions import job_fields
 
 
 def settle_fields(
@@ -21,7 +22,7 @@ def settle_fields(
     fields: dict[str, Any] = {"settlements": [_settlement(one) for one in settlements]}
     if outputs:
         fields["outputs"] = [
-            {"queue": output.queue, "jobs": [fields_of(output.job, "customId", custom_id, durable=False)]}
+            {"queue": output.queue, "jobs": [job_fields(output.job, custom_id=custom_id)]}
             for output, custom_id in outputs
         ]
     if blobs:

@@ -11,13 +11,14 @@ from urllib.parse import quote, unquote, urlsplit
 from hubqueue.client.address import Tls
 from hubqueue.config import checks
 from hubqueue.config.checks import Check
+from hubqueue.config.joboptions import made, option_keys, valid
 from hubqueue.config.mistakes import Wrong
-from hubqueue.config.rules import PayloadCheck, backoff
+from hubqueue.config.rules import PayloadCheck
 from hubqueue.errors import Invalid
 from hubqueue.expression import Condition, Text
 from hubqueue.model import limits
 from hubqueue.model.forwarding import check_forwarder_name
-from hubqueue.model.job import Dedup, Options, attempts_of
+from hubqueue.model.option import Door
 from hubqueue.sources.address import check_amqp, check_instance, kafka_address
 from hubqueue.sources.message import NAMES
 from hubqueue.sources.routing import Into, Routing
@@ -25,21 +26,7 @@ from hubqueue.sources.settings import AmqpSource, KafkaSource, Source
 
 _SCHEMES: Final = {"kafka": False, "kafkas": True, "amqp": False, "amqps": True}
 _TLS: Final = ("ca_file", "cert_file", "key_file")
-_OPTIONS: Final = {
-    "backoff": "backoff",
-    "timeout": "timeout_ms",
-    "ttl": "ttl_ms",
-    "keep_trying": "keep_trying_ms",
-    "durable": "durable",
-    "dedup": "dedup",
-    "remove_on_complete": "remove_on_complete",
-    "remove_on_fail": "remove_on_fail",
-    "tags": "tags",
-}
-_INTO: Final = {"queue": "queue", "job_name": "name", "payload": "payload", "shape": "shape", "where": "where"} | {
-    "on_full": "on_full",
-    "priority": "priority",
-}
+_INTO: Final = ("queue", "payload", "shape", "where", "on_full", "priority", "delay_ms", "max_attempts", "options")
 _LIBRARIES: Final = {"kafka": "aiokafka", "amqp": "aio_pika"}
 
 
@@ -73,19 +60,9 @@ def source(base: Path) -> Check:
             "job_name": checks.text,
             "payload": PayloadCheck(),
             "shape": checks.choice("payload", "message"),
-            "where": _valid(lambda text: Condition(text, NAMES)),
+            "where": valid(lambda text: Condition(text, NAMES)),
             "on_full": checks.choice("wait", "overflow", "drop"),
-            "priority": checks.integer(-limits.MAX_PRIORITY, limits.MAX_PRIORITY),
-            "attempts": checks.integer(1, limits.MAX_ATTEMPTS),
-            "backoff": backoff(),
-            "timeout": checks.duration_ms(0, limits.MAX_TIMEOUT_MS),
-            "ttl": checks.duration_ms(0, limits.MAX_DELAY_MS),
-            "keep_trying": checks.duration_ms(1, limits.MAX_DELAY_MS),
-            "durable": checks.boolean,
-            "dedup": dedup(),
-            "remove_on_complete": checks.boolean,
-            "remove_on_fail": checks.boolean,
-            "tags": checks.Each(checks.text),
+            **option_keys(Door.SOURCE, lambda text: Text(text, NAMES)),
         },
         required=("name", "from", "queue"),
         build=_source,
@@ -117,19 +94,6 @@ def amqp(base: Path) -> Check:
             "remember": checks.duration_ms(1000, limits.MAX_DELAY_MS),
         },
         required=("queue",),
-    )
-
-
-def dedup() -> Check:
-    return checks.Section(
-        {
-            "key": _valid(lambda text: Text(text, NAMES)),
-            "ttl": checks.duration_ms(0, limits.MAX_DELAY_MS),
-            "extend": checks.boolean,
-            "replace": checks.boolean,
-        },
-        required=("key",),
-        build=lambda clean: Dedup(**{"ttl_ms" if key == "ttl" else key: value for key, value in clean.items()}),
     )
 
 
@@ -201,9 +165,8 @@ def _signed_in(address: str, username: str | None, password: str | None) -> str:
 
 
 def _into(clean: dict[str, Any]) -> Into:
-    options = Options(**{target: clean[key] for key, target in _OPTIONS.items() if key in clean})
-    settings = {target: clean[key] for key, target in _INTO.items() if key in clean}
-    return Into(**settings, max_attempts=attempts_of(clean.get("attempts"), options), options=options)
+    settings = {key: value for key, value in made(clean, Door.SOURCE).items() if key in _INTO}
+    return Into(**settings, **({"name": clean["job_name"]} if "job_name" in clean else {}))
 
 
 def _tls(clean: dict[str, Any], scheme: str) -> Tls | None:
@@ -233,13 +196,3 @@ def _address(value: Any) -> str:
     except Invalid as error:
         raise Wrong(error.message, value, hint=error.hint) from error
     return text
-
-
-def _valid(parse: Any) -> Check:
-    """Text that the engine's own parser accepts; the text itself is kept."""
-
-    def check(value: Any) -> str:
-        checks.from_engine(parse)(checks.text(value))
-        return str(value)
-
-    return check

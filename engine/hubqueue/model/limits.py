@@ -28,10 +28,12 @@ MAX_CUSTOM_ID_CHARS: Final = 1024
 MAX_ERROR_CHARS: Final = 4096  # an error text is truncated at the door
 MAX_STACK_LINES: Final = 100
 MAX_HISTORY: Final = 20  # attempts remembered per job
+MAX_STACK_LIMIT: Final = 10_000  # what a job may ask for; MAX_STACK_LINES are kept
 MAX_TAGS: Final = 100
 MAX_RELATIVES: Final = 10_000  # jobs one job may wait for
 MAX_GROUP_PRIORITY: Final = 2_097_151
 WRITE_TIMEOUT_S: Final = 20  # of a forwarder: a silent job costs it twice, and nobody waits 60 s for another
+MAX_COUNT: Final = 2**53 - 1  # the largest integer that every client can hold
 MAX_TIME_MS: Final = 253_402_300_799_999  # the last millisecond of the year 9999
 
 _QUEUE = re.compile(r"[A-Za-z0-9_.:-]{1,256}\Z")
@@ -104,25 +106,27 @@ def check_options(options: Options) -> None:
         check_number("backoff.maxDelay", options.backoff.max_ms, 0, MAX_BACKOFF_DELAY_MS)
         check_number("backoff.jitter", options.backoff.jitter, 0, 1)
     if options.timeout_ms is not None:
-        check_int("timeout", options.timeout_ms, 0, MAX_TIMEOUT_MS)
+        check_int("timeout", options.timeout_ms, 1, MAX_TIMEOUT_MS)
     if options.ttl_ms is not None:
-        check_int("ttl", options.ttl_ms, 0, MAX_DELAY_MS)
+        check_int("ttl", options.ttl_ms, 1, MAX_DELAY_MS)
     if options.keep_trying_ms is not None:
         check_int("keepTrying", options.keep_trying_ms, 1, MAX_DELAY_MS)
     if options.stall_timeout_ms is not None:
-        check_int("stallTimeout", options.stall_timeout_ms, 0, MAX_TIMEOUT_MS)
-    check_int("stackTraceLimit", options.stack_trace_limit, 0, 10_000)
+        check_int("stallTimeout", options.stall_timeout_ms, 1, MAX_TIMEOUT_MS)
+    check_int("stackTraceLimit", options.stack_trace_limit, 0, MAX_STACK_LIMIT)
     if len(options.tags) > MAX_TAGS or any(len(tag) > MAX_NAME_CHARS or not _well_formed(tag) for tag in options.tags):
         raise Invalid("tags must be at most 100 strings of at most 256 characters")
     if options.group is not None:
         check_group(options.group)
+    if options.group_max_size is not None:
+        check_int("group.maxSize", options.group_max_size, 1, MAX_COUNT)
     if len(options.depends_on) > MAX_RELATIVES or len(options.children_ids) > MAX_RELATIVES:
         raise Invalid(f"dependsOn and childrenIds must hold at most {MAX_RELATIVES} ids")
     if options.dedup is not None:
         if not options.dedup.key or len(options.dedup.key) > MAX_CUSTOM_ID_CHARS or not _well_formed(options.dedup.key):
             raise Invalid("uniqueKey must be a non-empty string of at most 1024 well-formed characters")
         if options.dedup.ttl_ms is not None:
-            check_int("dedup.ttl", options.dedup.ttl_ms, 0, MAX_DELAY_MS)
+            check_int("dedup.ttl", options.dedup.ttl_ms, 1, MAX_DELAY_MS)
 
 
 def check_delay(delay_ms: int, options: Options) -> None:

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import Annotated, Final
+from typing import TYPE_CHECKING, Final
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import UNSET, UnsetType
 
 from hubqueue.broker.message import Message
 from hubqueue.errors import Invalid, Undecodable
-from hubqueue.model.job import PLAIN, NewJob, Options, attempts_of
+from hubqueue.model.job import NewJob, Options
 from hubqueue.model.jsontext import read_json
 from hubqueue.model.limits import check_new_job, check_queue
+from hubqueue.model.option import Door
+from hubqueue.model.options import check_needs, new_job
 from hubqueue.model.outcome import Output
 from hubqueue.model.topic import TopicFilter, check_topic
 from hubqueue.mqtt.envelope import encoded
+from hubqueue.wire.optiontypes import given_of, table_fields
 from hubqueue.wire.texts import field_text
 from hubqueue.wire.whole import converted
 
@@ -33,19 +36,19 @@ _HEAD, _TAIL = "hubqueue/", "/invoke"
 _FORM: Final = 'send {"method": "name", "data": ...}'
 
 
-class Invoke(msgspec.Struct, frozen=True, forbid_unknown_fields=True, rename="camel"):
+if TYPE_CHECKING:  # its fields come from the table of job options
+    from msgspec import Struct as _Options
+else:
+    _Options = msgspec.defstruct(
+        "Options", table_fields(Door.INVOKE), rename="camel", kw_only=True, frozen=True, module=__name__
+    )
+
+
+class Invoke(_Options, frozen=True, forbid_unknown_fields=True, rename="camel", kw_only=True):
     """The payload. Units: milliseconds. id: a custom id, under which the same invoke runs once."""
 
     method: str
     data: object | UnsetType = UNSET
-    id: str | None = None
-    priority: int = 0
-    delay: int = 0
-    attempts: Annotated[int, Meta(ge=1)] | None = None
-    timeout: int | None = None
-    ttl: int | None = None
-    keep_trying: int | None = None
-    durable: bool = False
     response_topic: str | None = None
 
 
@@ -81,23 +84,11 @@ def read_invoke(message: Message, queue: str) -> tuple[NewJob, Callable[[str], O
         raise Invalid(f"not a valid invoke: {error.message}", hint=_FORM) from error
     except msgspec.ValidationError as error:
         raise Invalid(f"not a valid invoke: {field_text(str(error))}", hint=_FORM) from error
-    if invoke.id is not None and invoke.id.startswith("fwd:"):
+    given = given_of(invoke, Door.INVOKE)
+    if given.get("id", "").startswith("fwd:"):
         raise Invalid("ids that start with fwd: are those of forwarders", hint="choose another id")
-    options = Options(
-        timeout_ms=invoke.timeout,
-        ttl_ms=invoke.ttl,
-        keep_trying_ms=invoke.keep_trying or None,
-        durable=invoke.durable,
-    )
-    job = NewJob(
-        name=invoke.method,
-        data=None if invoke.data is UNSET else encoded(invoke.data),
-        priority=invoke.priority,
-        delay_ms=invoke.delay,
-        max_attempts=attempts_of(invoke.attempts, options),
-        custom_id=invoke.id,
-        options=None if options == PLAIN else options,
-    )
+    check_needs(given, lambda option: option.json)
+    job = new_job(invoke.method, None if invoke.data is UNSET else encoded(invoke.data), given)
     check_new_job(job)
     topic = message.extras.response_topic or invoke.response_topic
     if topic is None:

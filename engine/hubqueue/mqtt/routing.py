@@ -22,7 +22,7 @@ from hubqueue.model.outcome import Output
 from hubqueue.model.topic import TopicFilter, widest
 from hubqueue.mqtt.envelope import Unread, encoded, envelope, message_of, unread_job
 from hubqueue.mqtt.invoke import INVOKE, invoked, read_invoke
-from hubqueue.mqtt.rules import MAIN_LANE, VALUES, Rule, check_rule, name_of, queue_of
+from hubqueue.mqtt.rules import MAIN_LANE, VALUES, Rule, as_template, check_rule, name_of, queue_of
 from hubqueue.mqtt.subscriptions import Through, owners
 
 _REMEMBERED: Final = 10_000  # topics; a few hundred bytes each
@@ -69,7 +69,7 @@ class _Way(msgspec.Struct, frozen=True, gc=False):
 
 
 class _Compiled:
-    __slots__ = ("condition", "decode", "dedup_key", "filter", "key", "needs_values", "options", "rule")
+    __slots__ = ("condition", "decode", "dedup_key", "filter", "group", "key", "needs_values", "options", "rule")
 
     def __init__(self, rule: Rule, key: str) -> None:
         self.rule = rule
@@ -79,10 +79,12 @@ class _Compiled:
         self.decode = rule.payload.decoder()
         names = VALUES.union(self.filter.names)
         self.condition = None if rule.where is None else Condition(rule.where, names)
-        dedup = rule.options.dedup
-        self.dedup_key = None if dedup is None else Text(dedup.key, names)
+        dedup, group = rule.options.dedup, rule.options.group
+        self.dedup_key = None if dedup is None else Text(as_template(dedup.key, self.filter), names)
+        self.group = None if group is None else Text(as_template(group, self.filter), names)
         self.options: Options | None = None if rule.options == Options() else rule.options
-        self.needs_values = self.condition is not None or self.dedup_key is not None
+        templates = (self.condition, self.dedup_key, self.group)
+        self.needs_values = any(template is not None for template in templates)
 
     def way(self, topic: str, others: tuple[str, ...] = ()) -> _Way | None:
         parts = self.filter.match(topic)
@@ -95,17 +97,24 @@ class _Compiled:
             return _Way(self.filter.subscription, self, parts, "", "", str(error), others)
 
     def options_for(self, values: dict[str, object]) -> Options | None:
-        """The job's options, with its deduplication key worked out."""
-        if self.dedup_key is None or self.options is None or self.options.dedup is None:
-            return self.options
-        try:
-            key = self.dedup_key.render(values)
-        except ExpressionFailed as error:
-            raise ExpressionFailed(f"no dedup key: {error}") from error
-        dedup = msgspec.structs.replace(self.options.dedup, key=key)
-        options = msgspec.structs.replace(self.options, dedup=dedup)
+        """The job's options, with its deduplication key and its group worked out."""
+        options = self.options
+        if options is None or (self.dedup_key is None and self.group is None):
+            return options
+        if self.dedup_key is not None and options.dedup is not None:
+            dedup = msgspec.structs.replace(options.dedup, key=_rendered("dedup key", self.dedup_key, values))
+            options = msgspec.structs.replace(options, dedup=dedup)
+        if self.group is not None:
+            options = msgspec.structs.replace(options, group=_rendered("group", self.group, values))
         check_options(options)
         return options
+
+
+def _rendered(what: str, template: Text, values: dict[str, object]) -> str:
+    try:
+        return template.render(values)
+    except ExpressionFailed as error:
+        raise ExpressionFailed(f"no {what}: {error}") from error
 
 
 class Routing:

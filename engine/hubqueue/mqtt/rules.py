@@ -20,6 +20,7 @@ from hubqueue.model.topic import TopicFilter
 MAIN_LANE: Final = ""
 
 _PART = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
+_LONE_PART = re.compile(r"(?<!\{)\{([A-Za-z_][A-Za-z0-9_]*)\}(?!\})")
 _LANE = re.compile(r"[A-Za-z0-9_-]{0,32}\Z")
 VALUES: Final = frozenset({"topic", "payload", "qos", "retain", "parts", "properties"})  # what expressions may name
 
@@ -28,10 +29,10 @@ VALUES: Final = frozenset({"topic", "payload", "qos", "retain", "parts", "proper
 class Rule:
     """What becomes of messages on a topic.
 
-    queue and name may use named parts of the topic, as in "{kind}". `where` is a Jinja2 expression and
-    `options.dedup.key` a Jinja2 template, over topic, payload, qos, retain, properties and the parts. A rule with a
-    lane of its own has its own connection. on_full says what happens when the queue is full; qos is what the
-    broker is asked for: 0, or 1 for at-least-once, which is also the way QoS 2 messages come.
+    queue and name may use named parts of the topic, as in "{kind}". `where` is a Jinja2 expression, options.dedup.key
+    and options.group are Jinja2 templates that may use parts so as well, over topic, payload, qos, retain, properties
+    and the parts. A rule with a lane of its own has its own connection. on_full says what happens when the queue is
+    full; qos is what the broker is asked for: 0, or 1 for at-least-once, which is also the way QoS 2 messages come.
     Units: delay_ms milliseconds.
     """
 
@@ -71,6 +72,17 @@ def check_rule(rule: Rule, taken: TopicFilter) -> None:
         priority=rule.priority, delay_ms=rule.delay_ms, max_attempts=rule.max_attempts, options=rule.options
     )
     check_new_job(sample)
+
+
+def as_template(text: str, taken: TopicFilter) -> str:
+    """A template in which named parts stand as in a queue: "{room}" is "{{ room }}". Errors: Invalid."""
+
+    def part(found: re.Match[str]) -> str:
+        if found.group(1) not in taken.names:
+            raise Invalid(f"{found.group()} is not a named part of {taken.text!r}", hint=_known(taken))
+        return f"{{{{ {found.group(1)} }}}}"
+
+    return _LONE_PART.sub(part, text)
 
 
 def queue_of(rule: Rule, parts: dict[str, str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from hubqueue.errors import Invalid
 from hubqueue.hub.verbs import change, hold, query
 from hubqueue.model.limits import check_size
 from hubqueue.servers.door import OK, Call, Handlers
@@ -26,6 +27,8 @@ def update(call: Call, command: wire.Update) -> None:
 
 
 def change_priority(call: Call, command: wire.ChangePriority) -> None:
+    if command.priority is None and command.lifo is None:
+        raise Invalid("priority is required")
     call.run(lambda tx: change.change_priority(tx, command.id, command.priority, command.lifo))
 
 

@@ -14,7 +14,7 @@ from hubqueue.servers.door import Call, Handlers
 from hubqueue.wire.commands import schedules as wire
 from hubqueue.wire.fields import number, value_bytes
 from hubqueue.wire.jobin import JobFields, options_of, take_name
-from hubqueue.wire.joboptions import attempts_out, dedup_out, options_out
+from hubqueue.wire.joboptions import attempts_out, option_fields
 
 
 def cron(call: Call, command: wire.Cron) -> None:
@@ -92,9 +92,9 @@ def shown_schedule(found: Schedule) -> dict[str, Any]:
 
 def _whole(found: Schedule) -> dict[str, Any]:
     """A schedule with everything that would be needed to put it again."""
-    options = found.options or PLAIN
-    jobs = options_out(options) | attempts_out(found.max_attempts) | {"delay": number(found.delay_ms)}
-    shown = shown_schedule(found) | {"jobOptions": jobs} | dedup_out(options)
+    jobs = option_fields(found.options or PLAIN) | attempts_out(found.max_attempts) | {"delay": number(found.delay_ms)}
+    dedup = {name: jobs.pop(name) for name in ("uniqueKey", "dedup") if name in jobs}
+    shown = shown_schedule(found) | {"jobOptions": jobs} | dedup
     return shown if found.data is None else {**shown, "data": Raw(found.data)}
 
 

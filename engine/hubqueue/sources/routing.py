@@ -15,7 +15,7 @@ from hubqueue.hub.verbs.intake import Dead
 from hubqueue.model.dataname import escaped, queue_from_data
 from hubqueue.model.decode import SKIPPED, Payload
 from hubqueue.model.job import DEFAULT_ATTEMPTS, PLAIN, Dedup, NewJob, Options
-from hubqueue.model.limits import check_int, check_name, check_new_job, check_options, check_queue, check_size
+from hubqueue.model.limits import check_group, check_name, check_new_job, check_options, check_queue, check_size
 from hubqueue.model.outcome import Output
 from hubqueue.sources.message import NAMES, Message, encoded, envelope, unread_job, values
 
@@ -28,8 +28,9 @@ OnFull = Literal["wait", "overflow", "drop"]
 class Into:
     """Which jobs messages become.
 
-    queue, name and options.dedup.key are Jinja2 templates, `where` is an expression, over message.NAMES. on_full:
-    wait holds the source back, overflow and drop are those of MQTT rules.
+    queue, name, options.dedup.key and options.group are Jinja2 templates, `where` is an expression, over
+    message.NAMES. on_full: wait holds the source back, overflow and drop are those of MQTT rules.
+    Units: delay_ms milliseconds.
     """
 
     queue: str
@@ -39,6 +40,7 @@ class Into:
     where: str | None = None
     on_full: OnFull = "wait"
     priority: int = 0
+    delay_ms: int = 0
     max_attempts: int = DEFAULT_ATTEMPTS
     options: Options = PLAIN
 
@@ -72,8 +74,16 @@ class Routing:
         self._name = _Template("name", into.name, check_name)
         dedup = into.options.dedup
         self._dedup = None if dedup is None else _Template("dedup key", dedup.key)
-        check_int("priority", into.priority, -1_000_000, 1_000_000)
-        check_new_job(NewJob(max_attempts=into.max_attempts, options=into.options))
+        group = into.options.group
+        self._group = None if group is None else _Template("group", group, check_group)
+        check_new_job(
+            NewJob(
+                priority=into.priority,
+                delay_ms=into.delay_ms,
+                max_attempts=into.max_attempts,
+                options=into.options,
+            )
+        )
 
     def route(self, messages: Sequence[Message], now_ms: int, remember: Dedup | None = None) -> Routed:
         """Jobs of the messages, in order. remember: tells a message with an id that came again from a new one."""
@@ -111,6 +121,7 @@ class Routing:
             name=self._name.of(known),
             data=data,
             priority=self._into.priority,
+            delay_ms=self._into.delay_ms,
             max_attempts=self._into.max_attempts,
             created_at_ms=None if at_ms is None or at_ms < 0 else min(at_ms, now_ms),
             options=self._options(message, known, remember),
@@ -119,6 +130,8 @@ class Routing:
 
     def _options(self, message: Message, known: dict[str, object], remember: Dedup | None) -> Options | None:
         options = self._into.options
+        if self._group is not None:
+            options = msgspec.structs.replace(options, group=self._group.of(known))
         if options.dedup is not None and self._dedup is not None:
             dedup = msgspec.structs.replace(options.dedup, key=self._dedup.of(known))
         elif remember is not None and message.id:

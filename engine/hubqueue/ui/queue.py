@@ -9,13 +9,15 @@ from aiohttp import web
 from hubqueue.errors import Forbidden, Invalid, NotFound
 from hubqueue.model.access import Scope
 from hubqueue.model.limits import check_queue
-from hubqueue.ui import inputs
+from hubqueue.model.options import new_job
+from hubqueue.ui import inputs, joboptions
 from hubqueue.ui.alerts import UNROUTABLE
 from hubqueue.ui.deeds import DEEDS, MAX_TOUCHED, STATES, Deed, Done, by_id, do
 from hubqueue.ui.payloads import packed_text
 from hubqueue.ui.render import confirm, done, page
 from hubqueue.ui.searching import PAGE, Search, count, find, search_of, whole_command
 from hubqueue.ui.visitor import Session, may, session_of, swaps, url
+from hubqueue.wire.joboptions import job_fields
 
 SWEEPS: Final = {"drain": "Drain", "clear": "Clean", "obliterate": "Obliterate"}
 MAX_CLEANED: Final = 100_000  # what one Clean deletes at most
@@ -69,26 +71,16 @@ def _queue(request: web.Request) -> str:
 
 
 async def enqueue_form(request: web.Request) -> web.Response:
-    return page(request, "enqueue.html", queue=_queue(request))
+    return page(request, "enqueue.html", queue=_queue(request), fields=joboptions.fields({}))
 
 
 async def enqueue(request: web.Request) -> web.Response:
     """One job, from the form."""
     queue, form = _queue(request), await request.post()
     data = packed_text(inputs.text(form, "data"))
-    given: dict[str, Any] = {
-        "name": inputs.text(form, "name") or "default",
-        "data": data,
-        "delay": inputs.duration_ms(form, "delay"),
-        "priority": inputs.whole(form, "priority"),
-        "maxAttempts": inputs.whole(form, "attempts"),
-        "keepTrying": inputs.duration_ms(form, "keep"),
-        "jobId": inputs.text(form, "id") or None,
-        "durable": True if inputs.flag(form, "durable") else None,
-    }
-    reply = await session_of(request).ask(
-        "PUSH", queue=queue, **{name: value for name, value in given.items() if value is not None}
-    )
+    job = new_job(inputs.text(form, "name") or "default", None, joboptions.read(form))
+    fields = job_fields(job, "jobId") | ({} if data is None else {"data": data})
+    reply = await session_of(request).ask("PUSH", queue=queue, **fields)
     return done(request, "done.enqueued", id=reply["id"])
 
 

@@ -10,14 +10,19 @@ import msgspec
 from aiohttp import web
 
 from hubqueue.errors import HubqueueError, Invalid
+from hubqueue.model.flatoptions import flat
+from hubqueue.model.option import Door
+from hubqueue.model.options import new_job, said
 from hubqueue.model.schedule import zone
-from hubqueue.ui import inputs
+from hubqueue.ui import inputs, joboptions
 from hubqueue.ui.fires import Fire, cron_fires, every_fires
 from hubqueue.ui.payloads import packed_text, payload
 from hubqueue.ui.render import confirm, done, page
 from hubqueue.ui.visitor import session_of, swaps, url
+from hubqueue.wire.jobin import JobFields, options_of
+from hubqueue.wire.joboptions import job_fields
 
-KINDS: Final = ("cron", "every")
+DEDUP: Final = ("uniqueKey", "dedup")  # a schedule has them beside the other options of its jobs
 BLANK: Final[dict[str, Any]] = {
     "queue": "",
     "jobName": "default",
@@ -69,7 +74,6 @@ async def form(request: web.Request) -> web.Response:
     key = request.query.get("name", "")
     found = (await session_of(request).ask("CronGet", name=key))["cron"] if key else BLANK
     every, pattern = found["repeatEvery"], found["schedule"] or EXAMPLES[0]
-    options = found.get("jobOptions", {})
     zone = found["timezone"] or found["zone"] or await _hub_zone(request)
     return page(
         request,
@@ -78,8 +82,7 @@ async def form(request: web.Request) -> web.Response:
         found=found,
         kind="every" if every is not None else "cron",
         every=inputs.split_ms(every) if every is not None else ("5", "min"),
-        attempts=options.get("maxAttempts", ""),
-        keep=inputs.split_ms(options["keepTrying"]) if "keepTrying" in options else ("", "h"),
+        fields=joboptions.fields(_given(found), schedule=True),
         data=payload(found.get("data")),
         examples=EXAMPLES,
         pattern=pattern,
@@ -131,14 +134,12 @@ async def put(request: web.Request) -> web.Response:
         "queue": inputs.text(given, "queue"),
         "jobName": inputs.text(given, "job") or "default",
         "data": old.get("data") if inputs.flag(given, "keep_data") else packed_text(inputs.text(given, "data")),
-        "priority": inputs.whole(given, "priority", 0),
         "maxLimit": inputs.whole(given, "limit"),
         "timezone": timezone,
         "preventOverlap": None if inputs.flag(given, "no_overlap") else False,
         "skipMissedOnRestart": not inputs.flag(given, "make_up"),
         "skipIfNoWorker": inputs.flag(given, "workers_only"),
-        "jobOptions": _job_options(old.get("jobOptions", {}), given),
-        **{name: old[name] for name in ("uniqueKey", "dedup") if name in old},
+        **_options(old.get("jobOptions", {}), joboptions.read(given, schedule=True)),
     }
     if inputs.text(given, "kind") == "every":
         fields["repeatEvery"] = inputs.duration_ms(given, "every")
@@ -148,11 +149,22 @@ async def put(request: web.Request) -> web.Response:
     return done(request, "done.schedule.put", name=key)
 
 
-def _job_options(old: dict[str, Any], given: Mapping[str, object]) -> dict[str, Any]:
+def _given(found: Mapping[str, Any]) -> dict[str, Any]:
+    """The options of a schedule as it is shown, by the names of the table."""
+    fields = {name: found[name] for name in ("priority", *DEDUP) if name in found} | found.get("jobOptions", {})
+    job = msgspec.convert(fields, JobFields)
+    plain = {"priority": job.priority, "delay": job.delay or None, "attempts": job.max_attempts}
+    return {name: value for name, value in plain.items() if value is not None} | said(options_of(job))
+
+
+def _options(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Those that the form shows anew, the others as they were; what is left empty is as the hub has it."""
-    shown = {"maxAttempts": inputs.whole(given, "attempts"), "keepTrying": inputs.duration_ms(given, "keep")}
+    job = new_job("default", None, given)
+    fields = job_fields(job)
+    named: dict[str, Any] = {name: fields.pop(name) for name in ("priority", *DEDUP) if name in fields}
+    shown = {each.option.wire for each in flat(Door.FORM)}
     kept = {name: value for name, value in old.items() if name not in shown}
-    return kept | {name: value for name, value in shown.items() if value is not None}
+    return {**named, "jobOptions": kept | {name: value for name, value in fields.items() if name != "name"}}
 
 
 async def _refuse_known(request: web.Request, key: str) -> None:

@@ -15,6 +15,7 @@ from hubqueue.model.limits import (
     MAX_ATTEMPTS,
     MAX_BACKOFF_DELAY_MS,
     MAX_BLOBS,
+    MAX_COUNT,
     MAX_CUSTOM_ID_CHARS,
     MAX_DELAY_MS,
     MAX_LEASE_BATCH,
@@ -25,7 +26,6 @@ from hubqueue.model.limits import (
 )
 
 WHOLE: Final = {"whole": True}
-MAX_COUNT: Final = 2**53 - 1  # the largest integer that every client can hold
 MAX_WAIT_JOB_MS: Final = 600_000
 
 Priority = Annotated[int, Meta(ge=-MAX_PRIORITY, le=MAX_PRIORITY, extra=WHOLE)]

@@ -164,7 +164,7 @@ def options_of(job: JobFields) -> Options:
         timeout_ms=job.timeout or None,
         ttl_ms=job.ttl or None,
         keep_trying_ms=job.keep_trying or None,
-        stall_timeout_ms=job.stall_timeout,
+        stall_timeout_ms=job.stall_timeout or None,
         lifo=bool(job.lifo),
         durable=bool(job.durable),
         dedup=_dedup(job),

@@ -1,36 +1,58 @@
-"""The options of jobs to come as the protocol takes them: the way back from `wire.jobin`.
+"""Jobs to come and their options as the protocol takes them: the way back from `wire.jobin`.
 
-For readers who change a schedule and must not lose what they do not know: they send these back as they are.
+For clients that enqueue, and for readers who change a schedule and must not lose what they do not know: they send these
+back as they are. Only what differs from the default is said.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Literal
 
-from hubqueue.model.job import ENDLESS, Options
-from hubqueue.model.retry import Backoff
+import msgspec
+
+from hubqueue.model.job import ENDLESS, Dedup, Enqueueable, OnFailure, Options, attempts_of
+from hubqueue.model.options import BY_NAME, OPTIONS
+from hubqueue.model.retry import DEFAULT_BACKOFF, Backoff
+from hubqueue.wire.fields import number
+
+POLICIES: Final = {policy: BY_NAME["on_failure"].choices[policy.value] for policy in OnFailure}
 
 
-def options_out(options: Options) -> dict[str, Any]:
-    """Only what differs from the default, under the names of a job's options."""
-    given = {
-        "backoff": None if options.backoff is None else _backoff(options.backoff),
-        "timeout": options.timeout_ms,
-        "ttl": options.ttl_ms,
-        "keepTrying": options.keep_trying_ms,
-        "stallTimeout": options.stall_timeout_ms,
-        "lifo": options.lifo,
-        "durable": options.durable,
-        "removeOnComplete": options.remove_on_complete,
-        "removeOnFail": options.remove_on_fail,
-        "tags": list(options.tags),
-        "groupId": options.group,
-        "groupMaxSize": options.group_max_size,
-    }
-    found = {name: value for name, value in given.items() if value or (value == 0 and value is not False)}
-    if options.stack_trace_limit != Options().stack_trace_limit:
-        found["stackTraceLimit"] = options.stack_trace_limit
-    return found
+def job_fields(
+    job: Enqueueable, id_field: Literal["jobId", "customId"] = "customId", custom_id: str | None = None
+) -> dict[str, Any]:
+    """The fields of one entry of PUSH (jobId) or PUSHB (customId). custom_id: if not the job's own."""
+    fields: dict[str, Any] = {"name": job.name, "priority": job.priority}
+    id = job.custom_id if custom_id is None else custom_id
+    if id is not None:
+        fields[id_field] = id
+    if job.data is not None:
+        fields["data"] = job.data if isinstance(job.data, msgspec.Raw) else msgspec.Raw(job.data)
+    if job.delay_ms:
+        fields["delay"] = number(job.delay_ms)
+    if job.max_attempts != attempts_of(None, job.options):
+        fields["maxAttempts"] = job.max_attempts
+    if job.run_at_ms is not None:
+        fields["runAt"] = number(job.run_at_ms)
+    if job.created_at_ms is not None:
+        fields["timestamp"] = number(job.created_at_ms)
+    if job.options is not None:
+        fields |= option_fields(job.options)
+    return fields
+
+
+def option_fields(options: Options) -> dict[str, Any]:
+    """The rare options under the names of a job's fields."""
+    fields: dict[str, Any] = {}
+    for field, default, wire, told in _RARE:
+        value = getattr(options, field)
+        if value != default:
+            if told is None:
+                fields[wire] = value
+            else:
+                fields |= told(wire, value)
+    return fields
 
 
 def attempts_out(max_attempts: int) -> dict[str, int]:
@@ -38,19 +60,35 @@ def attempts_out(max_attempts: int) -> dict[str, int]:
     return {} if max_attempts == ENDLESS else {"maxAttempts": max_attempts}
 
 
-def dedup_out(options: Options) -> dict[str, Any]:
-    """`uniqueKey` and `dedup`, if it has a key."""
-    rule = options.dedup
-    if rule is None:
-        return {}
-    given = {"ttl": rule.ttl_ms, "extend": rule.extend, "replace": rule.replace}
-    return {"uniqueKey": rule.key, "dedup": {name: value for name, value in given.items() if value}}
+def _number(wire: str, value: int) -> dict[str, Any]:
+    return {wire: number(value)}
 
 
-def _backoff(backoff: Backoff) -> dict[str, Any]:
-    return {
-        "type": backoff.kind,
-        "delay": backoff.delay_ms,
-        "maxDelay": backoff.max_ms,
-        "jitter": backoff.jitter,
-    }
+def _backoff(wire: str, backoff: Backoff) -> dict[str, Any]:
+    fields = {"type": backoff.kind, "delay": backoff.delay_ms, "maxDelay": backoff.max_ms}
+    jitter = {} if backoff.jitter == DEFAULT_BACKOFF.jitter else {"jitter": backoff.jitter}
+    return {wire: fields | jitter}
+
+
+def _dedup(wire: str, dedup: Dedup) -> dict[str, Any]:
+    ttl = None if dedup.ttl_ms is None else number(dedup.ttl_ms)
+    rules = {"ttl": ttl, "extend": dedup.extend, "replace": dedup.replace}
+    return {wire: dedup.key, "dedup": {name: value for name, value in rules.items() if value}}
+
+
+def _on_failure(wire: str, policy: OnFailure) -> dict[str, Any]:
+    return {POLICIES[policy]: True}
+
+
+_Told = Callable[[str, Any], Mapping[str, Any]]
+_TOLD: Final[dict[str, _Told]] = {"backoff": _backoff, "dedup": _dedup, "on_failure": _on_failure}
+
+
+def _row(name: str) -> tuple[str, Any, str, _Told | None]:
+    option = BY_NAME[name]
+    is_number = option.kind.value in ("integer", "duration", "time")
+    return option.field, option.default, option.wire, _TOLD.get(name, _number if is_number else None)
+
+
+# a repeated job has its chain in the hub that it is in: nobody passes it on
+_RARE: Final = [_row(option.name) for option in OPTIONS if option.is_rare and option.name != "repeat"]

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 
 from hubqueue.errors import Invalid
+from hubqueue.model.limits import MAX_COUNT
 from hubqueue.model.throttle import ANY, Pull, Rate
-
-MAX_SAFE: Final = 2**53 - 1  # the largest integer that every client can hold
 
 
 def given(value: Any) -> Any:
@@ -27,14 +26,14 @@ def finite(field: str, value: Any) -> float:
             value = None
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise Invalid(f"{field} must be a finite number")
-    return min(max(float(value), -MAX_SAFE), MAX_SAFE)
+    return min(max(float(value), -MAX_COUNT), MAX_COUNT)
 
 
 def positive(field: str, value: Any) -> int:
     """A whole number above 0. Errors: Invalid."""
     if isinstance(value, float) and value.is_integer():
         value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= MAX_SAFE:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= MAX_COUNT:
         raise Invalid(f"{field} must be a positive safe integer")
     return value
 

@@ -250,7 +250,7 @@ def test_the_words_of_a_rule_are_read_back_as_the_rule() -> None:
         {"topic": "s", "queue": "q", "delay": "90s", "ttl": "1h", "timeout": "1500ms", "attempts": 9, "priority": -4},
         {"topic": "s", "queue": "q", "keep_trying": "1d"},
         {"topic": "s", "queue": "q", "keep_trying": "1d", "attempts": 3},
-        {"topic": "s", "queue": "q", "backoff": {"kind": "fixed", "delay": "2s", "max": "10m", "jitter": 0.25}},
+        {"topic": "s", "queue": "q", "backoff": {"type": "fixed", "delay": "2s", "max": "10m", "jitter": 0.25}},
         {"topic": "s", "queue": "q", "dedup": {"key": "{{ topic }}", "ttl": "1d", "replace": True}, "lane": "slow"},
         {"topic": "s", "queue": "q", "lifo": True, "durable": True, "remove_on_fail": True, "tags": ["x", "y"]},
         {"topic": "s", "queue": "q", "qos": 0, "on_full": "drop", "where": "payload > 3", "remove_on_complete": True},

@@ -60,7 +60,7 @@ async def test_all_the_rare_options_are_kept(hub: Access) -> None:
         stall_timeout=20,
         lifo=True,
         durable=True,
-        unique=hubqueue.unique("key", ttl=50, extend=True),
+        dedup=hubqueue.dedup("key", ttl=50, extend=True),
         remove_on_complete=True,
         remove_on_fail=True,
     )
@@ -84,8 +84,8 @@ async def test_a_custom_id_is_the_id_and_added_once(hub: Access) -> None:
 
 async def test_a_unique_job_is_added_once(hub: Access) -> None:
     queue = hub.queue("mail")
-    first = await queue.add("send", 1, unique="k")
-    assert (await queue.add("send", 2, unique="k")).id == first.id
+    first = await queue.add("send", 1, dedup="k")
+    assert (await queue.add("send", 2, dedup="k")).id == first.id
 
 
 async def test_many_are_added_in_order(hub: Access) -> None:
@@ -235,11 +235,11 @@ async def test_what_runs_or_waits_for_others_is_not_cleaned(hub: Access, state: 
 
 async def test_an_obliterated_queue_holds_on_to_nothing(hub: Access) -> None:
     queue = hub.queue("mail")
-    await queue.add("send", 1, id="order-7", unique="k")
+    await queue.add("send", 1, id="order-7", dedup="k")
     await queue.obliterate()
     with pytest.raises(NotFound):
         await queue.get("order-7")
-    again = await queue.add("send", 2, id="order-7", unique="k")
+    again = await queue.add("send", 2, id="order-7", dedup="k")
     assert (await again.get()).data == 2
     assert (await queue.counts()).waiting == 1
 

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from hubqueue.api.newjob import exponential, fixed, unique
+from hubqueue.api.newjob import dedup, exponential, fixed
 from hubqueue.api.units import duration_ms, moment, moment_ms
 from hubqueue.errors import Invalid
 
@@ -40,4 +40,4 @@ def test_nothing_else_is_a_moment(value: object) -> None:
 def test_back_off_and_deduplication_are_said_in_durations() -> None:
     assert (fixed(2).kind, fixed(2).delay_ms) == ("fixed", 2000)
     assert (exponential().delay_ms, exponential(1, cap=timedelta(minutes=1)).max_ms) == (1000, 60_000)
-    assert (unique("k").ttl_ms, unique("k", ttl=1.5, replace=True).ttl_ms) == (None, 1500)
+    assert (dedup("k").ttl_ms, dedup("k", ttl=1.5, replace=True).ttl_ms) == (None, 1500)

@@ -31,7 +31,7 @@ mqtt:
       where: payload > 3
       delay: 5s
       attempts: 7
-      backoff: {kind: fixed, delay: 2s, max: 1m}
+      backoff: {type: fixed, delay: 2s, max: 1m}
       ttl: 1h
       durable: true
       dedup: {key: "{{ room }}", ttl: 10s}

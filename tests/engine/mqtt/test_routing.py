@@ -204,3 +204,31 @@ def test_a_rule_that_cannot_be_is_refused(rule: Rule, reason: str) -> None:
 def test_a_message_can_be_tried_without_a_broker() -> None:
     rules = [Rule(topic="s/{x}", queue="q", where="payload > 5"), Rule(topic="s/#", queue="all")]
     assert [type(r) for r in try_message(rules, "s/a", b"1", now_ms=NOW)] == [Passed, Taken]
+
+
+@pytest.mark.parametrize("group", ["{room}", "{{ room }}", "{{ parts.room }}"])
+def test_a_group_is_made_of_the_topic(group: str) -> None:
+    rule = Rule(topic="s/{kind}/{room}", queue="q", options=Options(group=group, durable=True))
+    taken = only(rule, "s/climate/hall", b"1")
+    assert isinstance(taken, Taken)
+    assert taken.job.options == Options(group="hall", durable=True)
+
+
+def test_a_group_and_a_key_are_made_of_the_payload() -> None:
+    options = Options(group="{{ payload.id }}", dedup=Dedup("{kind}/{{ payload.id }}"))
+    taken = only(Rule(topic="s/{kind}", queue="q", options=options), "s/climate", b'{"id": "d7"}')
+    assert isinstance(taken, Taken)
+    assert taken.job.options == Options(group="d7", dedup=Dedup("climate/d7"))
+
+
+@pytest.mark.parametrize("payload", [b'{"id": null}', b"{}", b'{"id": ""}', b'{"id": "%s"}' % (b"x" * 257)])
+def test_a_message_whose_group_cannot_be_made_is_kept(payload: bytes) -> None:
+    refused = only(Rule(topic="s", queue="q", options=Options(group="{{ payload.id }}")), "s", payload)
+    assert isinstance(refused, Refused)
+    assert (refused.reason, "group" in refused.error) == ("bad_message", True)
+
+
+@pytest.mark.parametrize("options", [Options(group="{room}"), Options(dedup=Dedup("{room}"))])
+def test_a_part_that_the_topic_does_not_have_is_refused(options: Options) -> None:
+    with pytest.raises(Invalid, match=r"\{room\} is not a named part of 's/\{kind\}'"):
+        Routing([Rule(topic="s/{kind}", queue="q", options=options)])

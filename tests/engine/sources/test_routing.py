@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from hubqueue.model.decode import Decode, Payload
+from hubqueue.model.job import Dedup, Options
 from hubqueue.sources.message import Message
 from hubqueue.sources.routing import Into, Routing
 
@@ -26,3 +27,22 @@ def test_a_defect_that_one_message_finds_keeps_that_message(caplog: pytest.LogCa
     assert [msgspec.msgpack.decode(each.job.data or b"") for each in routed.taken] == [1, 1]
     ((_, reason, error),) = routed.dead
     assert (reason, "ZeroDivisionError" in error) == ("failed", True)
+
+
+def test_a_group_is_made_of_each_record_beside_a_key_of_its_own() -> None:
+    options = Options(group="{{ key }}", dedup=Dedup("{{ id }}"))
+    routing = Routing("plant", Into(queue="in", delay_ms=5000, options=options))
+    taken = routing.route([Message("t", b"1", key="d7", id="a"), Message("t", b"1", key="d8", id="b")], 0).taken
+    assert [(each.job.options, each.job.delay_ms) for each in taken] == [
+        (Options(group="d7", dedup=Dedup("a")), 5000),
+        (Options(group="d8", dedup=Dedup("b")), 5000),
+    ]
+
+
+def test_a_group_and_what_amqp_remembers_go_together() -> None:
+    routing = Routing("plant", Into(queue="in", options=Options(group="{{ key }}")))
+    routed = routing.route([Message("t", b"1", key="d7", id="a"), Message("t", b"1")], 0, Dedup("amqp:t", ttl_ms=9))
+    (taken,) = routed.taken
+    assert taken.job.options == Options(group="d7", dedup=Dedup("amqp:t:a", ttl_ms=9))
+    ((_, reason, error),) = routed.dead  # a record without a key has no group
+    assert (reason, "group" in error) == ("bad_message", True)

@@ -209,7 +209,7 @@ async def test_data_of_a_schedule_that_json_cannot_say_survives_a_change(pages: 
 
 
 async def test_how_long_a_job_is_tried_is_shown_and_why_it_ended(pages: Pages, hub: Hub) -> None:
-    form = {"name": "say", "data": '"hi"', "keep": "2", "keep_unit": "h", "attempts": "", "priority": "0"}
+    form = {"name": "say", "data": '"hi"', "keep_trying": "2", "keep_trying_unit": "h", "attempts": "", "priority": "0"}
     status, _, told = await post(pages, "/queues/q/enqueue", **form)
     assert status == 204, told
     (kept,) = (await hub.list_jobs("q")).jobs
@@ -233,12 +233,20 @@ async def test_how_long_a_job_is_tried_is_shown_and_why_it_ended(pages: Pages, h
 
 
 async def test_a_schedule_that_is_kept_trying_keeps_that_in_its_form(pages: Pages, hub: Hub) -> None:
-    form = {"key": "s", "queue": "q", "kind": "every", "every": "1", "every_unit": "h", "keep": "90", "keep_unit": "s"}
+    form = {
+        "key": "s",
+        "queue": "q",
+        "kind": "every",
+        "every": "1",
+        "every_unit": "h",
+        "keep_trying": "90",
+        "keep_trying_unit": "s",
+    }
     status, _, told = await post(pages, "/schedules/put", **form, priority="0", attempts="", data="")
     assert status == 204, told
     shown = await pages.html("/schedules/form?name=s")
     assert str(ENDLESS) not in shown
-    assert 'name="keep" inputmode="decimal" value="90"' in shown
+    assert 'name="keep_trying" inputmode="decimal" value="90"' in shown
     status, _, told = await post(pages, "/schedules/put", **form, known="1", priority="5", attempts="", data="")
     assert status == 204, told
     (stored,) = await hub.schedules()

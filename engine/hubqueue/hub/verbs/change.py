@@ -86,13 +86,14 @@ def update(tx: Tx, id: str, data: bytes | None) -> None:
     changes.set_data(tx, job.seq, data)
 
 
-def change_priority(tx: Tx, id: str, priority: int, lifo: bool | None = None) -> None:
-    """Sort a queued job anew. lifo None keeps its flag. Errors: NotFound."""
+def change_priority(tx: Tx, id: str, priority: int | None, lifo: bool | None = None) -> None:
+    """Sort a queued job anew; None keeps what it has. Errors: NotFound."""
     text = "Job not found or not in queue"
     job, queue = rows.find(tx, id, text)
     if job.state not in QUEUED:
         raise NotFound(text)
     flags, ord = job.flags, changes.ord_of(tx, job.seq)
+    priority = job.priority if priority is None else priority
     if lifo is not None and lifo != bool(flags & Flag.LIFO):
         flags ^= Flag.LIFO
         ord = -job.seq if lifo else max(job.run_at_ms, job.created_at_ms)

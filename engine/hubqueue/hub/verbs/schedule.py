@@ -15,7 +15,7 @@ import msgspec
 from hubqueue.errors import HubqueueError, NotFound, WrongState
 from hubqueue.hub.verbs import rows
 from hubqueue.hub.verbs.enqueue import enqueue
-from hubqueue.model.job import NewJob
+from hubqueue.model.job import PLAIN, NewJob
 from hubqueue.model.schedule import Schedule, first_run_ms, next_run_ms
 from hubqueue.model.state import QUEUED, TERMINAL, Move
 from hubqueue.store import jobs, schedules
@@ -30,12 +30,14 @@ SMALL_JUMP_MS: Final = 3 * 3_600_000  # a clock set back by less fires no time o
 def upsert(tx: Tx, schedule: Schedule, *, afresh: bool = False) -> Schedule:
     """Put a checked schedule; the runs of an older one with this key go on. The schedule as it is now.
 
-    afresh: the job that the older one has queued is removed.
+    One that is put as it is goes on in its phase. afresh: the job that the older one has queued is removed.
     """
     old = schedules.get(tx, schedule.key)
     if old is not None:
         if afresh and old.last_seq is not None:
             _withdraw(tx, old.last_seq)
+        if _bare(schedule) == _bare(old.schedule):
+            return old.schedule
         schedule = msgspec.structs.replace(schedule, immediately=False, runs=old.schedule.runs)
     due = first_run_ms(schedule, tx.now_ms)
     schedule = msgspec.structs.replace(schedule, next_run_at_ms=due)
@@ -43,6 +45,12 @@ def upsert(tx: Tx, schedule: Schedule, *, afresh: bool = False) -> Schedule:
     if due is not None:
         tx.due(due)
     return schedule
+
+
+def _bare(schedule: Schedule) -> Schedule:
+    """What is put, without what has become of it: the first run of an older one is over."""
+    options = None if schedule.options == PLAIN else schedule.options
+    return msgspec.structs.replace(schedule, options=options, immediately=False, next_run_at_ms=None, runs=0)
 
 
 def _withdraw(tx: Tx, seq: int) -> None:

@@ -30,10 +30,10 @@ class Update(Command, tag="Update", gc=False, kw_only=True):
 
 
 class ChangePriority(Command, tag="ChangePriority", gc=False, kw_only=True):
-    """Give a queued job another priority, and another side of the line with `lifo`."""
+    """Give a queued job another priority, or another side of the line with `lifo` (ours without a priority)."""
 
     id: str
-    priority: Priority
+    priority: Priority | None = None
     lifo: bool | None = None
 
 

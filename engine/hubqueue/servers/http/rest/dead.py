@@ -7,6 +7,7 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
+from hubqueue.errors import Invalid
 from hubqueue.servers.http.rest.fields import Many, QueueName, Ref
 from hubqueue.servers.http.rest.jobs import Job
 from hubqueue.servers.http.rest.queues import Changed
@@ -99,7 +100,7 @@ class Group(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_def
 
 
 class Again(Group, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """Which dead letters: these, or of a group, or the oldest so many, or all."""
+    """Which dead letters: these, or of a group, or all; the oldest so many of them."""
 
     ids: Annotated[list[Ref], Meta(min_length=1, max_length=1000)] | UnsetType = UNSET
     count: Many | UnsetType = UNSET
@@ -113,10 +114,14 @@ async def _list(asked: Asked) -> Any:
 async def _retry(asked: Asked) -> Any:
     queue, again = asked.path["queue"], asked.body or Again()
     if again.ids is not UNSET:
+        if len(sent(again)) > 1:
+            raise Invalid("ids go with no count, reason or error", hint="they name the dead letters already")
         replies = [await asked.ask("RetryDlq", queue=queue, jobId=id) for id in again.ids]
     else:
-        count = {} if again.count is UNSET else {"count": again.count}
-        replies = [await asked.ask("RetryDlq", queue=queue, **count, **_group(again))]
+        fields = _group(again)
+        if again.count is not UNSET:
+            fields = {"filter": fields["filter"] | {"limit": again.count}} if fields else {"count": again.count}
+        replies = [await asked.ask("RetryDlq", queue=queue, **fields)]
     numbers = {name: sum(reply.get(name, 0) for reply in replies) for name in ("count", "passed", "kept")}
     return {**numbers, "why": next((reply["why"] for reply in replies if "why" in reply), None)}
 

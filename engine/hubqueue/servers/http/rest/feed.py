@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Final, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Final, Literal
 
 import msgspec
 from aiohttp import web
@@ -13,14 +13,18 @@ from hubqueue.errors import Forbidden, Invalid, NotFound, UnsupportedMedia
 from hubqueue.model.access import Scope
 from hubqueue.model.decode import TEXTS, Payload
 from hubqueue.model.encoding import UTF_8
+from hubqueue.model.flatoptions import flat, gathered
 from hubqueue.model.limits import MAX_BATCH
+from hubqueue.model.option import Door
+from hubqueue.model.options import check_needs, new_job
 from hubqueue.servers.http.reach import session_of
-from hubqueue.servers.http.rest.fields import Name, Ref
+from hubqueue.servers.http.rest.fields import Name
 from hubqueue.servers.http.rest.formats import BYTES, LINES, MEDIA, Layout, charset_of, kind_of, values_of
 from hubqueue.servers.http.rest.jobs import ENQUEUE_ERRORS, Ending, JobIds, ending
 from hubqueue.servers.http.rest.reading import body_of, once_of, read_texts
-from hubqueue.servers.http.rest.route import Answered, Asked, Fields, Route, sent
-from hubqueue.wire.fields import Attempts, DelayMs, Priority, TimeoutMs
+from hubqueue.servers.http.rest.route import Answered, Asked, Route
+from hubqueue.wire.joboptions import job_fields
+from hubqueue.wire.optiontypes import given_of, leaf_type, table_fields
 
 NAME: Final = "feed"
 HEADER: Final = "x-hubqueue-"
@@ -34,26 +38,38 @@ Wait = Annotated[str, Meta(pattern=WAIT_PATTERN, description="Longest wait, as i
 Cell = Annotated[str, Meta(min_length=1, max_length=64)]
 
 
-class FeedOptions(msgspec.Struct, kw_only=True):
+def _flat_name(name: str) -> str:
+    return name.replace("_", "")
+
+
+_FLAT: Final = {_flat_name(field.name): field for field in flat(Door.FEED)}
+
+if TYPE_CHECKING:  # their fields come from the table
+    from msgspec import Struct as _FeedOptions
+    from msgspec import Struct as _InvokeOptions
+else:
+    _FeedOptions = msgspec.defstruct(
+        "Options",
+        [(name, leaf_type(field.leaf) | UnsetType, UNSET) for name, field in _FLAT.items()],
+        kw_only=True,
+        module=__name__,
+    )
+    _InvokeOptions = msgspec.defstruct(
+        "Options", table_fields(Door.INVOKE), rename="camel", kw_only=True, module=__name__
+    )
+
+
+class FeedOptions(_FeedOptions, kw_only=True):
     """Options of the jobs, in the query or as X-Hubqueue-* headers; the query goes first. Times in milliseconds.
 
-    keeptrying: so long, however often it fails. dedup: a deduplication key, kept for dedupttl. explode: a JSON list, or
-    the lines of a text, are a job each.
+    dedup: the key, beside dedupttl, dedupextend and dedupreplace; backoff: the first delay, beside what begins so.
+    explode: a JSON list, or the lines of a text, are a job each.
     kind: what the body is, before its content type. columns: of CSV without a header row, as in `temperature,id:text`.
     otherwise, nan, empty, encoding: how tolerant the reading is, as in a rule of MQTT; timezone, timeunit, times: how
     times are written, as there.
     """
 
     name: Name = NAME
-    priority: Priority | UnsetType = UNSET
-    delay: DelayMs | UnsetType = UNSET
-    attempts: Attempts | UnsetType = UNSET
-    ttl: DelayMs | UnsetType = UNSET
-    keeptrying: DelayMs | UnsetType = UNSET
-    durable: bool | UnsetType = UNSET
-    id: Ref | UnsetType = UNSET
-    dedup: Ref | UnsetType = UNSET
-    dedupttl: DelayMs | UnsetType = UNSET
     explode: bool = False
     columns: Annotated[list[Cell], Meta(max_length=100)] | UnsetType = UNSET
     delimiter: Annotated[str, Meta(pattern=r"^[,;|\t ]$")] = ","
@@ -67,18 +83,10 @@ class FeedOptions(msgspec.Struct, kw_only=True):
     times: Annotated[list[Cell], Meta(max_length=100)] | UnsetType = UNSET
 
 
-class Invocation(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+class Invocation(_InvokeOptions, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """What a handler gets, and how. Times in milliseconds. id: under which the same invocation runs once at a time."""
 
     data: Any = UNSET
-    id: Ref | UnsetType = UNSET
-    priority: Priority | UnsetType = UNSET
-    delay: DelayMs | UnsetType = UNSET
-    attempts: Attempts | UnsetType = UNSET
-    timeout: TimeoutMs | UnsetType = UNSET
-    ttl: DelayMs | UnsetType = UNSET
-    keep_trying: DelayMs | UnsetType = UNSET
-    durable: bool | UnsetType = UNSET
 
 
 class Patience(msgspec.Struct, kw_only=True):
@@ -105,9 +113,10 @@ async def _feed(asked: Asked) -> Any:
     values = values_of(content, _layout(request, options))
     if len(values) > MAX_BATCH:
         raise Invalid(f"This makes more than {MAX_BATCH} jobs", hint="send it in several requests")
-    if len(values) != 1 and (options.id is not UNSET or options.dedup is not UNSET):
+    given = _given(options)
+    if len(values) != 1 and given.keys() & {"id", "dedup"}:
         raise Invalid("id and dedup are for a single job", hint="leave them out, or do not explode")
-    shared = _shared(options)
+    shared = job_fields(new_job(options.name, None, given))
     return await asked.ask_once("PUSHB", queue=asked.path["queue"], jobs=[shared | {"data": each} for each in values])
 
 
@@ -139,21 +148,12 @@ def _encoding(request: web.Request, options: FeedOptions, kind: str) -> str:
     return charset_of(request.charset) if textual else UTF_8
 
 
-def _shared(options: FeedOptions) -> Fields:
-    wanted: Fields = {
-        "name": options.name,
-        "priority": options.priority,
-        "delay": options.delay,
-        "maxAttempts": options.attempts,
-        "ttl": options.ttl,
-        "keepTrying": options.keeptrying,
-        "durable": options.durable,
-        "customId": options.id,
-        "uniqueKey": options.dedup,
-    }
-    if options.dedup is not UNSET and options.dedupttl is not UNSET:
-        wanted["dedup"] = {"ttl": options.dedupttl}
-    return {name: value for name, value in wanted.items() if value is not UNSET}
+def _given(options: FeedOptions) -> dict[str, Any]:
+    """What was said of the jobs, by the names of the table. Errors: Invalid."""
+    found = {field.name: value for name, field in _FLAT.items() if (value := getattr(options, name)) is not UNSET}
+    given = gathered(Door.FEED, found, _flat_name)
+    check_needs(given, lambda option: _flat_name(option.name))
+    return given
 
 
 async def _invoke(asked: Asked) -> Any:
@@ -163,11 +163,12 @@ async def _invoke(asked: Asked) -> Any:
     wait_ms = _wait_ms(asked.query.wait)
     if wait_ms is not None:
         _check_may_wait(asked)
-    job = sent(asked.body)
-    for name, wire in (("id", "jobId"), ("attempts", "maxAttempts")):
-        if name in job:
-            job[wire] = job.pop(name)
-    reply = await asked.ask_once("PUSH", queue=queue, **({"data": None} | job), name=asked.path["method"])
+    body = Invocation() if asked.body is None else asked.body
+    given = given_of(body, Door.INVOKE)
+    check_needs(given, lambda option: option.json)
+    job = job_fields(new_job(asked.path["method"], None, given), "jobId")
+    data = None if body.data is UNSET else body.data
+    reply = await asked.ask_once("PUSH", queue=queue, **job, data=data)
     if wait_ms is None:
         return Answered({"id": reply["id"], "state": "waiting"}, 202)
     found = await ending(asked, reply["id"], wait_ms)

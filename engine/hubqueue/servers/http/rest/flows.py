@@ -8,10 +8,11 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from hubqueue.errors import Invalid, NotFound
-from hubqueue.servers.http.rest.fields import Name, QueueName
+from hubqueue.errors import NotFound
+from hubqueue.model.flowdata import CHILDREN_IDS
+from hubqueue.servers.http.rest.fields import QueueName
 from hubqueue.servers.http.rest.jobs import ENQUEUE_ERRORS, Job, JobIds
-from hubqueue.servers.http.rest.newjob import Options
+from hubqueue.servers.http.rest.newjob import FlowOptions, check_said, with_parent
 from hubqueue.servers.http.rest.route import Asked, Fields, Route, sent
 
 MAX_SHOWN: Final = 1000  # jobs of a tree that one answer shows
@@ -19,17 +20,12 @@ MAX_DEPTH: Final = 50
 PLANNED_ID: Final = r"^[^:]*$"
 
 
-class FlowJob(Options, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+class FlowJob(FlowOptions, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """A job of a flow, with the jobs it waits for. A failure policy belongs to a child and speaks of its parent."""
 
     queue: QueueName
     data: dict[str, Any] | UnsetType = UNSET
     custom_id: Annotated[str, Meta(min_length=1, max_length=1024, pattern=PLANNED_ID)] | UnsetType = UNSET
-    group_id: Name | UnsetType = UNSET
-    fail_parent_on_failure: bool | UnsetType = UNSET
-    continue_parent_on_failure: bool | UnsetType = UNSET
-    ignore_dependency_on_failure: bool | UnsetType = UNSET
-    remove_dependency_on_failure: bool | UnsetType = UNSET
     children: Annotated[list[FlowJob], Meta(max_length=1000)] | UnsetType = UNSET
 
 
@@ -71,16 +67,15 @@ def _input(job: FlowJob, children: list[str], parent: Entry | None) -> Fields:
     fields = sent(job)
     for name in ("queue", "children", "customId"):
         fields.pop(name, None)
-    data = dict(fields.get("data", {}))
-    taken = [name for name in data if name.startswith("__")]
-    if taken:
-        raise Invalid(f"data may not have {taken[0][:100]!r}", hint="names that begin with __ tie the jobs of a flow")
-    if parent is not None:
-        data |= {"__parentId": parent.id, "__parentQueue": parent.queue}
+    if parent is None:
+        data = dict(with_parent(fields, None))
+    else:
+        data = with_parent(fields, parent.id, parent.queue)
         fields["parentId"] = parent.id
     if children:
-        data["__childrenIds"] = children
+        data[CHILDREN_IDS] = children
         fields |= {"dependsOn": children, "childrenIds": children}
+    check_said(fields)
     return fields | {"data": data}
 
 

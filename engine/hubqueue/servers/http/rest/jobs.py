@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from hubqueue.errors import DiskFull, Draining, KeyReused, NotFound, PayloadTooLarge, QueueFull, WrongState
 from hubqueue.model.limits import MAX_BATCH
 from hubqueue.servers.http.rest.fields import Limit, Name, QueueName, Text
-from hubqueue.servers.http.rest.newjob import NewJob
+from hubqueue.servers.http.rest.newjob import NewJob, entry, push_fields
 from hubqueue.servers.http.rest.route import Answered, Asked, Fields, Route, sent
 from hubqueue.wire.fields import MAX_WAIT_JOB_MS, AnyDelayMs, Priority
 from hubqueue.wire.jobmap import JobMap
@@ -157,19 +157,19 @@ async def _change(asked: Asked) -> None:
     id, change = asked.path["id"], asked.body
     if change.delay is not UNSET:
         await asked.ask("ChangeDelay", id=id, delay=change.delay)
-    if change.priority is not UNSET:
-        lifo = {} if change.lifo is UNSET else {"lifo": change.lifo}
-        await asked.ask("ChangePriority", id=id, priority=change.priority, **lifo)
+    place = {name: value for name, value in sent(change).items() if name in ("priority", "lifo")}
+    if place:
+        await asked.ask("ChangePriority", id=id, **place)
     if change.data is not UNSET:
         await asked.ask("Update", id=id, data=change.data)
 
 
 async def _batch(asked: Asked) -> Any:
-    return await asked.ask_once("PUSHB", queue=asked.path["queue"], jobs=asked.body.jobs)
+    return await asked.ask_once("PUSHB", queue=asked.path["queue"], jobs=[entry(job) for job in asked.body.jobs])
 
 
 async def _one(asked: Asked) -> Any:
-    job = sent(asked.body)
+    job = push_fields(asked.body)
     if "customId" in job:
         job["jobId"] = job.pop("customId")
     return await asked.ask_once("PUSH", queue=asked.path["queue"], **job)
@@ -241,7 +241,7 @@ ROUTES: Final = (
         method="PATCH",
         path="/jobs/{id}",
         name="changeJob",
-        summary="Change the delay, the priority, the data of a job, in this order until one is refused",
+        summary="Change the delay, the place in the line, the data of a job, in this order until one is refused",
         tag="jobs",
         command="Update",
         body=Change,

@@ -13,13 +13,13 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
-from hubqueue.errors import Draining, LockLost, LockRequired, NotFound, PayloadTooLarge, WrongState
+from hubqueue.errors import Draining, Invalid, LockLost, LockRequired, NotFound, PayloadTooLarge, WrongState
 from hubqueue.model.limits import MAX_LEASE_BATCH
 from hubqueue.servers.http.reach import session_of
 from hubqueue.servers.http.rest.answers import answered
 from hubqueue.servers.http.rest.fields import LeaseMs, Name, QueueName, Ref, Refs, Text, Token, WaitMs
 from hubqueue.servers.http.rest.jobs import ENQUEUE_ERRORS, Job, JobIds
-from hubqueue.servers.http.rest.newjob import NewJob
+from hubqueue.servers.http.rest.newjob import NewJob, entry
 from hubqueue.servers.http.rest.route import Asked, Fields, Route, sent
 from hubqueue.wire.fields import DelayMs
 
@@ -127,7 +127,11 @@ class RenewedMany(msgspec.Struct):
 
 
 class Settlement(Held, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """A leased job and how it ended. delay (ms) belongs to retry and release."""
+    """A leased job and how it ended.
+
+    delay (ms) belongs to retry and release, result to complete, error to fail, retry and reject, reason to fail, remove
+    to what ends the job.
+    """
 
     id: Ref
     outcome: Literal["complete", "fail", "retry", "reject", "release"]
@@ -136,6 +140,15 @@ class Settlement(Held, rename="camel", forbid_unknown_fields=True, omit_defaults
     reason: Name | UnsetType = UNSET
     delay: DelayMs | UnsetType = UNSET
     remove: bool | UnsetType = UNSET
+
+
+_SAYS: Final = {  # what is of use with an outcome
+    "complete": {"result", "remove"},
+    "fail": {"error", "reason", "remove"},
+    "retry": {"error", "delay"},
+    "reject": {"error", "remove"},
+    "release": {"delay"},
+}
 
 
 class Output(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -168,6 +181,19 @@ async def _lease(asked: Asked) -> web.StreamResponse:
         raise
     hub.settled([job.id for job in reply["jobs"]])
     return response
+
+
+async def _settle(asked: Asked) -> Any:
+    settle = asked.body
+    for index, settlement in enumerate(settle.settlements):
+        idle = sent(settlement).keys() - _SAYS[settlement.outcome] - {"id", "token", "outcome"}
+        if idle:
+            raise Invalid(f"settlements[{index}]: {min(idle)} says nothing with the outcome {settlement.outcome}")
+    fields = sent(settle)
+    if settle.outputs is not UNSET:
+        outputs = [{"queue": each.queue, "jobs": [entry(job) for job in each.jobs]} for each in settle.outputs]
+        fields["outputs"] = outputs
+    return await asked.ask_once("Settle", **fields)
 
 
 def _has_hung_up(request: web.Request) -> bool:
@@ -312,5 +338,6 @@ ROUTES: Final = (
         },
         reply=JobIds,
         errors=(*LEASE_ERRORS, *ENQUEUE_ERRORS),
+        run=_settle,
     ),
 )

@@ -35,6 +35,7 @@ ENCODINGS: Final = ("", "identity", "gzip", "deflate")
 
 _AT: Final = re.compile(r" - at `\$\.(\w+)")  # the parameter that is wrong
 _INTEGER: Final = re.compile(r"(-?[0-9]{1,18})(?:\.0*)?\Z")  # 1500.0 is as good as 1500
+_NUMBER: Final = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?\Z")
 _ANSWERS: Final = ("*/*", "application/*", JSON, "application/problem+json", "application/problem+*")
 
 
@@ -198,6 +199,8 @@ def _reader(kind: inspect.Type) -> Callable[[str, list[str]], Any]:
             return lambda name, given: [item for text in given for item in text.split(",")]
         if isinstance(part, inspect.IntType):
             return _integer
+        if isinstance(part, inspect.FloatType):
+            return _number
         if isinstance(part, inspect.BoolType):
             return _truth
     return _single
@@ -214,6 +217,13 @@ def _integer(name: str, given: list[str]) -> int:
     if found is None:
         raise Invalid(f"{name} must be an integer")
     return int(found[1])
+
+
+def _number(name: str, given: list[str]) -> float:
+    text = _single(name, given)
+    if _NUMBER.match(text) is None:
+        raise Invalid(f"{name} must be a number")
+    return float(text)
 
 
 def _truth(name: str, given: list[str]) -> bool:

@@ -7,59 +7,59 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from hubqueue.errors import DiskFull, Draining, KeyReused, NotFound, QueueFull, WrongState
+from hubqueue.errors import DiskFull, Draining, Invalid, KeyReused, NotFound, QueueFull, WrongState
+from hubqueue.model.job import DEFAULT_ATTEMPTS
 from hubqueue.servers.http.rest.fields import Name, QueueName
 from hubqueue.servers.http.rest.jobs import JobId
-from hubqueue.servers.http.rest.newjob import BackoffOption
+from hubqueue.servers.http.rest.newjob import NamedOptions, ScheduleOptions, check_said
 from hubqueue.servers.http.rest.route import Asked, Route, sent
-from hubqueue.wire.fields import Attempts, BackoffMs, DelayMs, Priority, RepeatMs, TimeoutMs
+from hubqueue.wire.fields import Count, RepeatMs, TimeMs
+from hubqueue.wire.optiontypes import snake
 
 Pattern = Annotated[str, Meta(min_length=1, max_length=256, description="A cron pattern, with seconds if it has six")]
 
 
-class RunOptions(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """Options of each job. Times in milliseconds."""
-
-    max_attempts: Attempts | UnsetType = UNSET
-    backoff: BackoffMs | BackoffOption | UnsetType = UNSET
-    timeout: TimeoutMs | UnsetType = UNSET
-    ttl: DelayMs | UnsetType = UNSET
-    keep_trying: DelayMs | UnsetType = UNSET
-    durable: bool | UnsetType = UNSET
+SHOWN: Final = ("next_run", "executions", "zone", "max_attempts")  # of what is read, nothing that can be put
 
 
-class NewSchedule(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """A recurring job: either a cron pattern (`schedule`) or every so many milliseconds (`repeatEvery`)."""
+READ_ONLY: Final = {"readOnly": True}
+NextRun = Annotated[TimeMs | None, Meta(description="When it fires next, Unix ms", extra_json_schema=READ_ONLY)]
+
+
+class ScheduleFields(NamedOptions, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """What a schedule is when it is read, and when it is put."""
 
     queue: QueueName
     job_name: Name
     data: Any = UNSET
-    schedule: Pattern | UnsetType = UNSET
-    repeat_every: RepeatMs | UnsetType = UNSET
-    timezone: Annotated[str, Meta(max_length=64)] | UnsetType = UNSET
-    priority: Priority | UnsetType = UNSET
-    max_limit: Annotated[int, Meta(ge=1, le=1_000_000_000)] | UnsetType = UNSET
-    immediately: bool | UnsetType = UNSET
-    prevent_overlap: bool | UnsetType = UNSET
-    skip_missed_on_restart: bool | UnsetType = UNSET
-    skip_if_no_worker: bool | UnsetType = UNSET
-    job_options: RunOptions | UnsetType = UNSET
+    schedule: Pattern | None = None
+    repeat_every: RepeatMs | None = None
+    timezone: Annotated[str, Meta(max_length=64)] | None = None
+    max_limit: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
+    prevent_overlap: bool = True
+    skip_missed_on_restart: bool = True
+    skip_if_no_worker: bool = False
+    job_options: ScheduleOptions | UnsetType = UNSET
+    next_run: NextRun = None
+    executions: Annotated[Count, Meta(description="How often it has fired", extra_json_schema=READ_ONLY)] = 0
+    zone: Annotated[str | None, Meta(description="What the pattern is read in", extra_json_schema=READ_ONLY)] = None
+    max_attempts: Annotated[int, Meta(description="Those of its jobs", extra_json_schema=READ_ONLY)] = DEFAULT_ATTEMPTS
 
 
-class Schedule(msgspec.Struct, rename="camel", kw_only=True):
-    """A schedule, and when it fires next (Unix milliseconds)."""
+class NewSchedule(ScheduleFields, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+    """A recurring job: either a cron pattern (`schedule`) or every so many milliseconds (`repeatEvery`).
+
+    What was read can be put back as it is.
+    """
+
+    name: Name | UnsetType = UNSET
+    immediately: bool = False
+
+
+class Schedule(ScheduleFields, rename="camel", kw_only=True):
+    """A schedule, and when it fires next (Unix milliseconds). data and jobOptions stand where it is read alone."""
 
     name: str
-    job_name: str
-    queue: str
-    schedule: str | None
-    repeat_every: int | None
-    next_run: int | None
-    executions: int
-    max_limit: int | None
-    timezone: str | None
-    priority: int
-    data: Any = UNSET
 
 
 class Schedules(msgspec.Struct):
@@ -69,7 +69,19 @@ class Schedules(msgspec.Struct):
 
 
 async def _put(asked: Asked) -> Any:
-    return (await asked.ask("Cron", name=asked.path["name"], **sent(asked.body)))["cron"]
+    name, body = asked.path["name"], asked.body
+    if body.name not in (UNSET, name):
+        raise Invalid(f"name is {body.name[:100]!r}, and the path says {name[:100]!r}", hint="leave it out")
+    if (body.schedule is None) == (body.repeat_every is None):
+        raise Invalid("a schedule has either a pattern (schedule) or an interval (repeatEvery)")
+    said = {name: value for name, value in sent(body).items() if snake(name) not in SHOWN}
+    fields = {name: value for name, value in said.items() if value is not None or name == "data"}
+    options = sent(fields.pop("jobOptions", None))
+    dedup = {name: fields[name] for name in ("uniqueKey", "dedup") if name in fields}
+    check_said(options | dedup)
+    if body.prevent_overlap:  # as it is; to say so would withdraw the job of the last run
+        del fields["preventOverlap"]
+    return (await asked.ask("Cron", **fields | {"name": name, "jobOptions": options}))["cron"]
 
 
 ROUTES: Final = (

@@ -1,0 +1,124 @@
+"""What is read of a schedule can be put back, whole: every option of its jobs, whichever door had put it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from hubqueue.model.job import DEFAULT_ATTEMPTS, ENDLESS, OnFailure, Options
+from hubqueue.model.option import Door
+from hubqueue.model.options import new_job, options_at, rare_options
+from hubqueue.model.schedule import Schedule
+from support.job_options import SAMPLES, as_json, with_needs
+from support.rest import Rest
+
+OPTIONS = {option.name: option for option in options_at(Door.SCHEDULE)}
+ALL = {name: SAMPLES[name] for name in OPTIONS}
+PATH = "/schedules/s"
+
+
+def scheduled(given: dict[str, Any], **fields: Any) -> Schedule:
+    job = new_job("n", None, given)
+    return Schedule(
+        key="s",
+        queue="q",
+        name="n",
+        priority=job.priority,
+        delay_ms=job.delay_ms,
+        max_attempts=job.max_attempts,
+        options=job.options or Options(),
+        **{"cron": "0 6 * * *"} | fields,
+    )
+
+
+async def stored(rest: Rest) -> Schedule:
+    (found,) = await rest.hub.schedules()
+    return found
+
+
+async def put_back(rest: Rest) -> None:
+    """Read it and put it as it was read: nothing may change."""
+    before, read = await stored(rest), await rest.get(PATH)
+    answer = await rest.ask("PUT", PATH, read)
+    assert answer.status == 200, (answer.body, read)
+    assert await stored(rest) == before
+    assert await rest.get(PATH) == read
+
+
+@pytest.mark.parametrize("name", [*OPTIONS, "all"])
+async def test_every_option_of_a_schedule_can_be_put_back(rest: Rest, name: str) -> None:
+    await rest.hub.upsert_schedule(scheduled(ALL if name == "all" else with_needs(name)))
+    await put_back(rest)
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"cron": None, "every_ms": 90_000},
+        {"timezone": "Europe/Berlin", "limit": 7},
+        {"overlap": True, "skip_missed": False, "worker_only": True},
+        {"data": msgspec.msgpack.encode({"a": [1, None, "x"]})},
+        {"data": b"\xc0"},
+    ],
+    ids=lambda fields: " ".join(fields),
+)
+async def test_everything_else_of_it_can_be_put_back(rest: Rest, fields: dict[str, Any]) -> None:
+    await rest.hub.upsert_schedule(scheduled({}, **fields))
+    await put_back(rest)
+
+
+async def test_one_that_is_put_as_it_is_keeps_its_phase_and_its_queued_job(rest: Rest) -> None:
+    wanted = {"queue": "q", "jobName": "n", "repeatEvery": 3_600_000}
+    assert (await rest.ask("PUT", PATH, wanted)).status == 200
+    made = await rest.post(f"{PATH}/run")
+    before = await rest.get(PATH)
+    assert (await rest.ask("PUT", PATH, wanted | {"preventOverlap": True})).status == 200
+    assert await rest.get(PATH) == before
+    assert (await rest.get(f"/jobs/{made['id']}"))["state"] == "waiting"
+    changed = await rest.ask("PUT", PATH, wanted | {"repeatEvery": 7_200_000})
+    assert changed.body["nextRun"] > before["nextRun"]
+
+
+@pytest.mark.parametrize("name", OPTIONS)
+async def test_every_option_of_a_schedule_can_be_put(rest: Rest, name: str) -> None:
+    given = with_needs(name)
+    said: dict[str, Any] = {}
+    for each, value in given.items():
+        said |= as_json(OPTIONS[each], value, protocol=True)
+    named = {field: said.pop(field) for field in ("priority", "uniqueKey", "dedup") if field in said}
+    body = {"queue": "q", "jobName": "n", "schedule": "0 6 * * *", "jobOptions": said, **named}
+    answer = await rest.ask("PUT", PATH, body)
+    assert answer.status == 200, answer.body
+    found, wanted = await stored(rest), scheduled(given)
+    assert (found.options, found.priority, found.delay_ms) == (wanted.options, wanted.priority, wanted.delay_ms)
+    assert found.max_attempts == {"attempts": 9, "keep_trying": ENDLESS}.get(name, DEFAULT_ATTEMPTS)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        ({"schedule": "* * * * *", "repeatEvery": 1000}, "either"),
+        ({}, "either"),
+        ({"schedule": None, "repeatEvery": None}, "either"),
+        ({"schedule": "* * * * *", "name": "another"}, "another"),
+        ({"schedule": "* * * * *", "dedup": {"ttl": 5}}, "uniqueKey"),
+        ({"schedule": "* * * * *", "jobOptions": {"groupMaxSize": 5}}, "groupId"),
+        ({"schedule": "* * * * *", "jobOptions": {"runAt": 5}}, "runAt"),
+        ({"schedule": "* * * * *", "jobOptions": {"customId": "x"}}, "customId"),
+    ],
+)
+async def test_what_would_be_without_effect_is_refused(rest: Rest, wrong: dict[str, Any], words: str) -> None:
+    answer = await rest.ask("PUT", PATH, {"queue": "q", "jobName": "n"} | wrong)
+    assert answer.status == 422
+    assert words in answer.body["detail"]
+    assert await rest.hub.schedules() == []
+
+
+def test_the_samples_are_no_defaults() -> None:
+    assert rare_options({name: SAMPLES[name] for name in ("parent", "on_failure")}) == Options(
+        parent_id="above", on_failure=OnFailure.IGNORE
+    )
+    for name in options_at(Door.PYTHON):
+        assert name.name in SAMPLES
