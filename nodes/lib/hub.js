@@ -72,12 +72,7 @@ class Hub extends EventEmitter {
     return this.link.request(cmd, fields, { timeoutMs });
   }
 
-  /** Store a job, now or when the hub is back; the reply. Errors: of accept, and what the hub answers. */
-  async enqueue(fields) {
-    return this.accept(fields).stored;
-  }
-
-  /** Store a job; an entry of the outbox, whose `stored` is the reply. Errors: HQ_BUFFER_FULL, HQ_UNENCODABLE. */
+  /** Store a job, now or when the hub is back; an entry of the outbox, whose `stored` is the reply. Errors: HQ_BUFFER_FULL, HQ_UNENCODABLE. */
   accept(fields) {
     return this.outbox.add(this.link.frame('PUSH', fields), { queue: fields.queue, id: fields.jobId });
   }

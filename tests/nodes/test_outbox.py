@@ -254,6 +254,21 @@ async def test_messages_that_wait_go_on_in_the_flow_that_was_deployed(hub: HubPr
     assert (told(red, "stored"), told(red, "complete")) == ([1, 2, 3], [1, 2, 3])
 
 
+async def test_what_a_forward_node_holds_goes_on_after_a_deploy(hub: HubProcess, red: NodeRed) -> None:
+    out = {"server": "hub", "to": f"tcp://127.0.0.1:{free_port()}", "queue": "out", "key": "", "keyType": "str"}
+    put = node("put", "hubqueue-forward", ["stored"], [], **out)
+    nodes = [put if each["id"] == "put" else each for each in flow(hub.port)]
+    red.deploy(nodes)
+    connected(red)
+    hub.kill()
+    red.inject("in", [1, 2])
+    wait_shown(red, "offline 2")
+    red.deploy(nodes, "full")
+    hub.start()
+    red.wait_for(lambda: len(told(red, "complete")) == 2 and not red.outboxes())
+    assert (told(red, "stored"), told(red, "complete")) == ([1, 2], [1, 2])
+
+
 async def test_a_message_of_before_that_the_hub_refuses_is_told_and_kept_to_read(hub: HubProcess, red: NodeRed) -> None:
     refused = "node.send({payload: 'bad', enqueue: {keepTrying: '1s', delay: '1h'}});"  # a rule that only the hub knows
     nodes = [*flow(hub.port), inject("worse", "make"), function("make", refused, "put")]

@@ -11,6 +11,7 @@ const { endOf, forwarderOf, isLike } = require('../../lib/uplink');
 const { messageToWire, toWire } = require('../../lib/values');
 const { read, InOrder } = require('./fields');
 const { configured } = require('./settings');
+const { Waiting } = require('./waiting');
 
 const LOOK_MS = 5000; // how often the hub is asked how the link is
 const REMEMBERED = 10_000; // messages whose headers and time are known when their outcome comes
@@ -26,6 +27,7 @@ module.exports = function register(RED) {
     const { hub, server, set, show } = found;
     const lamp = new Lamp(node);
     const order = new InOrder();
+    const waiting = new Waiting(RED, node);
     const { limit } = set;
     const queue = set.queue || `forward-${node.id}`;
     const wanted = forwarderOf({ queue, to: set.to, target: set.target, token: node.credentials?.token, rate: set.rate });
@@ -36,8 +38,10 @@ module.exports = function register(RED) {
     let closed = false;
 
     const refresh = () => {
-      if (!hub.up) {
-        lamp.show(hub.outbox.waiting > 0 ? show.held(hub) : show.link(hub.link));
+      if (hub.outbox.waiting > 0) {
+        lamp.show(show.held(hub));
+      } else if (!hub.up) {
+        lamp.show(show.link(hub.link));
       } else if (seen) {
         lamp.show(seen.link === 'down' ? show.targetOffline(seen.waiting) : show.waiting(seen.waiting));
       }
@@ -100,12 +104,12 @@ module.exports = function register(RED) {
     };
 
     const store = async (msg) => {
-      const { fields, reply } = await order.run(async () => {
+      const { fields, reply } = await waiting.of(msg, () => order.run(async () => {
         const made = await prepare(msg);
         await makeRoom();
         remember(made.jobId, { at: Date.now(), headers: msg.enqueue?.headers });
-        return { fields: made, reply: hub.enqueue(made) };
-      }).then(async (step) => ({ fields: step.fields, reply: await step.reply }));
+        return { fields: made, entry: hub.accept(made) };
+      }));
       return receipt(fields, reply);
     };
 
@@ -141,6 +145,7 @@ module.exports = function register(RED) {
     timer.unref();
     hub.on('state', look);
     hub.on('flowing', look);
+    hub.outbox.on('changed', refresh);
     look();
 
     node.on('input', (msg, send, done) => {
@@ -163,11 +168,14 @@ module.exports = function register(RED) {
     });
 
     node.on('close', async (removed, done) => {
+      await order.rest(); // what has come is in the outbox before the hub closes
       closed = true;
+      waiting.close();
       clearInterval(timer);
       unsubscribe();
       hub.off('state', look);
       hub.off('flowing', look);
+      hub.outbox.off('changed', refresh);
       lamp.close();
       if (removed && hub.up) {
         await retire(hub, wanted, node);
