@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from collections.abc import Awaitable
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from hubqueue import store
 from hubqueue.errors import StoreError
 from hubqueue.hub.hub import Hub
 from hubqueue.model.job import NewJob
@@ -93,3 +95,12 @@ def test_a_verb_that_leaves_the_table_is_told_so() -> None:
         Move.LEASE.to(State.COMPLETED, State.ACTIVE)
     with pytest.raises(WrongMove, match="cancel leads no job from active to nothing"):
         Move.CANCEL.to(State.ACTIVE, None)
+
+
+def test_no_statement_sets_a_state_by_its_number() -> None:
+    by_number = re.compile(r"\bSET\b[^'\"]*?\bstate\s*=\s*\d")
+    sources = {path.name: path.read_text(encoding="utf-8") for path in Path(store.__path__[0]).glob("*.py")}
+    statements = {name: re.findall(r"UPDATE job\b.*?WHERE", source, re.DOTALL) for name, source in sources.items()}
+    assert sum(map(len, statements.values())) > 10
+    assert {name for name, found in statements.items() if any(map(by_number.search, found))} == set()
+    assert by_number.search("UPDATE job SET ord = ?, state = 0 WHERE")
