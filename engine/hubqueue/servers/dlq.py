@@ -186,7 +186,7 @@ async def retry_dlq(call: Call, command: wire.RetryDlq) -> dict[str, Any]:
     queue = command.queue
     if command.filter is not None:
         act = lambda tx, job: change.retry(tx, job.id)  # noqa: E731
-        return retried(await _do(call, queue, command.filter, None, act, Retried()))
+        return retried(await _do(call, queue, command.filter, command.count, act, Retried()))
     if command.job_id is not None:
         return retried(await retry_one(call, queue, command.job_id, State.FAILED))
     limit = None if command.count is None else max(0, command.count)

@@ -78,7 +78,7 @@ class GetDlqStats(Command, tag="GetDlqStats", gc=False, kw_only=True):
 
 
 class RetryDlq(Command, tag="RetryDlq", gc=False, kw_only=True):
-    """Run dead letters again: one, the oldest `count`, those of a filter, or all."""
+    """Run dead letters again: one, those of a filter, or all; the oldest `count` of them."""
 
     queue: str
     job_id: str | None = None

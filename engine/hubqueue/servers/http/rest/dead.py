@@ -118,10 +118,8 @@ async def _retry(asked: Asked) -> Any:
             raise Invalid("ids go with no count, reason or error", hint="they name the dead letters already")
         replies = [await asked.ask("RetryDlq", queue=queue, jobId=id) for id in again.ids]
     else:
-        fields = _group(again)
-        if again.count is not UNSET:
-            fields = {"filter": fields["filter"] | {"limit": again.count}} if fields else {"count": again.count}
-        replies = [await asked.ask("RetryDlq", queue=queue, **fields)]
+        count = {} if again.count is UNSET else {"count": again.count}
+        replies = [await asked.ask("RetryDlq", queue=queue, **count, **_group(again))]
     numbers = {name: sum(reply.get(name, 0) for reply in replies) for name in ("count", "passed", "kept")}
     return {**numbers, "why": next((reply["why"] for reply in replies if "why" in reply), None)}
 
