@@ -59,6 +59,7 @@ class Outbox extends EventEmitter {
     this.setMaxListeners(0); // every node of the runtime may listen
     Object.assign(this, { id, lines, refusals, tell });
     this.line = null; // of the hub that new messages are for
+    this.toldOf = null; // the line for which it was told what is for another hub
     this.entries = new Set();
     this.others = new Set(); // those for another hub than that of `line`
     this.bytes = 0;
@@ -147,14 +148,15 @@ class Outbox extends EventEmitter {
   /** The hub of our line is there (again): tell what is for another one, and send everything that can be. */
   connected() {
     const { line } = this;
-    const all = [...this.others, ...this.entries].sort((a, b) => a.at - b.at);
+    const all = [...this.others, ...this.entries]; // oldest first: the others came before the address was changed
     this.others.clear();
     this.entries.clear();
     this.bytes = 0;
     let moved = 0;
     for (const entry of all) {
       if (entry.hub === null || entry.isFor(line)) {
-        moved += entry.hub === line.hub || (entry.hub === null && entry.where === line.where) ? 0 : 1;
+        moved += entry.hub !== line.hub && (entry.hub !== null || entry.where !== line.where) ? 1 : 0;
+        entry.hub = line.hub;
         this.take(entry);
       } else {
         this.others.add(entry);
@@ -163,7 +165,8 @@ class Outbox extends EventEmitter {
     if (moved > 0) {
       this.tell('moved', { n: moved, hub: line.hub, where: line.where });
     }
-    if (this.others.size > 0) {
+    if (this.others.size > 0 && line !== this.toldOf) {
+      this.toldOf = line;
       const [{ hub, where }] = this.others;
       this.tell('others', { n: this.others.size, hub, where, file: this.keeps ? this.file : '-' });
     }

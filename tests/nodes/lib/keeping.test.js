@@ -66,6 +66,22 @@ test('what waits is in the file without anybody asking, and in the next run, in 
   assert.deepEqual(two.words(), ['before', 'beforeDone']);
 });
 
+test('what waited before comes first, whatever the clock says', async (t) => {
+  const folder = place(t);
+  const one = run(folder);
+  t.mock.method(Date, 'now', () => 4e12);
+  [1, 2].forEach((n) => one.outbox.add(...push(n)));
+  await one.outbox.keepAll();
+  t.mock.restoreAll();
+  const two = run(folder);
+  two.outbox.add(...push(3));
+  await two.outbox.keepAll();
+  const three = run(folder);
+  three.outbox.add(...push(4));
+  connect(three);
+  assert.deepEqual(numbers(three), [1, 2, 3, 4]);
+});
+
 test('a hub that answers at once costs no file', async (t) => {
   const folder = place(t);
   const one = run(folder);
@@ -112,7 +128,7 @@ test('a file that ends anywhere gives all messages that are whole in it', async 
   const folder = place(t);
   const one = run(folder);
   const ends = [0];
-  for (let n = 0; n < 3; n += 1) {
+  for (let n = 0; n < 2; n += 1) {
     one.outbox.add(...push(n));
     await one.outbox.keepAll();
     ends.push(fs.statSync(one.file).size);
@@ -125,7 +141,7 @@ test('a file that ends anywhere gives all messages that are whole in it', async 
       connect(two);
       const least = ends.findLastIndex((end) => end <= length);
       const got = numbers(two);
-      assert.deepEqual(got, [0, 1, 2].slice(0, got.length), `length ${length}`);
+      assert.deepEqual(got, [0, 1].slice(0, got.length), `length ${length}`);
       assert.ok(got.length >= least, `length ${length}: ${got.length} of ${least}`);
       if (length % 97 === 0) { // what is added behind such an end is there the next time
         two.outbox.add(...push('new'));

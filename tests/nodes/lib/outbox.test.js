@@ -164,6 +164,7 @@ test('a message goes to the hub it was accepted for, by its id or its address', 
     line.outbox.attach(next);
     line.outbox.connected();
     assert.deepEqual(numbers(next), sent ? [1] : [], `${hub} ${where}`);
+    line.outbox.connected(); // the link was down for a moment
     assert.deepEqual(line.told.map(({ what }) => what), told);
   }
 });
