@@ -298,9 +298,8 @@ def test_help_loads_little(lonely: Shell) -> None:
         "sys.argv = ['hubqueue', '--help']\n"
         "runpy.run_module('hubqueue', run_name='__main__', alter_sys=True)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program], env=lonely.environ, capture_output=True, text=True, check=True
-    )
+    engine_alone = {**lonely.environ, "PYTHONPATH": str(Path(hubqueue.__file__).parents[1])}
+    done = subprocess.run([sys.executable, "-c", program], env=engine_alone, capture_output=True, text=True, check=True)
     assert "Usage: hubqueue" in done.stdout
     loaded = done.stderr.split()
     packages = {name.partition(".")[0] for name in loaded if not name.startswith("_")} - sys.stdlib_module_names
