@@ -132,7 +132,7 @@ class Keeper {
   }
 
   goOn() {
-    if (this.fresh.size > 0 || this.done.length > 0 || this.unread) {
+    if (this.fresh.size > 0 || this.done.length > 0 || this.unread || this.mend) {
       this.schedule(this.error !== null ? AGAIN_MS : this.fresh.size > 0 ? 0 : NOTED_MS);
     }
   }

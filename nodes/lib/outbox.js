@@ -83,7 +83,7 @@ class Outbox extends EventEmitter {
     Object.assign(this, { maxEntries, maxBytes, full: false });
     const keeps = keep && this.keeper !== null;
     if (keeps && !this.keeps) {
-      this.keeper.put([...this.others, ...this.entries].filter(({ late, number }) => late && number === undefined));
+      this.keeper.put([...this.others, ...this.entries].filter((entry) => entry.late && !this.keeper.kept.has(entry)));
     } else if (!keeps) {
       this.keeper?.forgetFresh();
     }

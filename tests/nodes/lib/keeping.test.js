@@ -222,6 +222,8 @@ test('a disk that cannot be written is told once, messages wait in memory, and a
   assert.equal(one.outbox.error.code, 'ENOTDIR');
   await one.outbox.keepAll();
   assert.deepEqual(one.words(), ['unkept']);
+  one.outbox.set({ ...BOUND, keep: false });
+  one.outbox.set(BOUND); // switched off and on again: they are still to be written
   fs.rmSync(folder);
   await one.outbox.keepAll();
   assert.equal(one.outbox.error, null);
