@@ -254,6 +254,20 @@ async def test_messages_that_wait_go_on_in_the_flow_that_was_deployed(hub: HubPr
     assert (told(red, "stored"), told(red, "complete")) == ([1, 2, 3], [1, 2, 3])
 
 
+async def test_a_message_that_went_on_after_a_deploy_can_be_stored_again(hub: HubProcess, red: NodeRed) -> None:
+    again = "seen(['stored', msg.payload]); if (msg.payload < 10) { msg.payload += 10; return msg; }"
+    loop = function("stored", again, "put")
+    nodes = [loop if each["id"] == "stored" else each for each in flow(hub.port)]
+    red.deploy(nodes)
+    connected(red)
+    hub.kill()
+    red.inject("in", [1])
+    wait_shown(red, "offline 1")
+    red.deploy(nodes, "full")
+    hub.start()
+    await until_stored(hub, red, [1, 11])
+
+
 async def test_what_a_forward_node_holds_goes_on_after_a_deploy(hub: HubProcess, red: NodeRed) -> None:
     out = {"server": "hub", "to": f"tcp://127.0.0.1:{free_port()}", "queue": "out", "key": "", "keyType": "str"}
     put = node("put", "hubqueue-forward", ["stored"], [], **out)

@@ -7,7 +7,7 @@ const { Outboxes } = require('../../lib/outboxes');
 const byPlace = new Map();
 
 /** What is good to know; all else is a warning. */
-const GOOD = new Set(['before', 'beforeDone', 'keptAgain', 'held', 'moved']);
+const GOOD = new Set(['before', 'beforeDone', 'keptAgain', 'held']);
 
 function outboxesOf(RED) {
   const { userDir } = RED.settings;

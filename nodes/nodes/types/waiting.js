@@ -22,7 +22,9 @@ class Waiting {
    * is deployed meanwhile. Errors: of accept, and what the hub answers.
    */
   async of(msg, accept) {
-    const item = this.known.get(msg) ?? { msg, ...(await accept()) };
+    const taken = this.known.get(msg);
+    this.known.delete(msg); // a flow may send the same object once more: that is another message
+    const item = taken ?? { msg, ...(await accept()) };
     this.mine.add(item);
     if (this.closed) {
       item.entry.abandon(); // it was not accepted yet when the node had to go
