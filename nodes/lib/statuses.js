@@ -10,6 +10,16 @@ const { reasonOf } = require('./reasons');
 
 const SPACING_MS = 250;
 
+const ERRORS = { HQ_FORBIDDEN: 'forbidden', HQ_DUPLICATE: 'taken' }; // by the token; the buffer of a forward node
+const TARGETS = {
+  HQ_TARGET_TLS: 'targetTls',
+  HQ_TARGET_AUTH: 'targetRefused',
+  HQ_TARGET_PROTOCOL: 'targetNoHub',
+  HQ_TARGET_FULL: 'targetFull',
+  HQ_TARGET_BUSY: 'targetBusy',
+  HQ_TARGET_OFFLINE: 'targetOffline',
+};
+
 const ring = (fill, text) => ({ fill, shape: 'ring', text });
 const dot = (fill, text) => ({ fill, shape: 'dot', text });
 
@@ -33,7 +43,7 @@ function statuses(t) {
       return ring('red', reason === 'refused' ? word('heldRefused', { n }) : word(reason));
     },
     stored: (n) => dot('green', word('stored', { n })),
-    error: (error) => ring('red', word(error?.code === 'HQ_FORBIDDEN' ? 'forbidden' : 'error')), // by the token
+    error: (error) => ring('red', word(ERRORS[error?.code] || 'error')),
     idle: () => dot('green', word('idle')),
     running: (n, of) => dot('blue', `${n}/${of}`),
     paused: () => ring('yellow', word('paused')),
@@ -50,7 +60,7 @@ function statuses(t) {
     leaseLost: () => ring('red', word('leaseLost')),
     noJob: () => ring('red', word('noJob')),
     waiting: (n) => (n > 0 ? ring('yellow', word('waiting', { n })) : dot('green', word('waiting', { n }))),
-    targetOffline: (n) => ring('red', word('targetOffline', { n })),
+    target: (code, n) => ring('red', word(TARGETS[code] || 'targetError', { n })),
     done: (action) => dot('green', action),
     listening: (n) => dot('green', word('events', { n })),
     counts: ({ ready, active, dead }) => (dead > 0 ? ring('red', `${ready}/${active}/${dead}`) : dot('green', `${ready}/${active}/${dead}`)),

@@ -62,6 +62,7 @@
       },
       'hubqueue-forward': {
         to: { label: 'to', rule: rules.address, needed: true },
+        tls: { label: 'tls', rule: rules.encrypted },
         target: { label: 'target', rule: rules.queue },
         queue: { label: 'buffer', rule: rules.queue },
         store: { label: 'store', rule: choice('payload', 'message'), standard: 'payload' },
@@ -141,7 +142,7 @@
       if (type !== 'str') {
         return rules.typed(type, value, parse);
       }
-      return field.rule ? field.rule(value) : value;
+      return field.rule ? field.rule(value, others) : value;
     }
 
     return { FIELDS, isBlank, meaning, variableOf };

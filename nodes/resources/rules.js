@@ -104,6 +104,17 @@
     return found;
   }
 
+  /** A TLS configuration: not with an address that says it is unencrypted. */
+  function encrypted(value, others) {
+    if (value === '_ADD_') {
+      return undefined; // what the editor has for none
+    }
+    if (/^\s*tcp:/i.test(others('to'))) {
+      throw new Refusal('plain');
+    }
+    return value;
+  }
+
   /** What typed fields of these types hold. `parse` reads what only Node-RED can read, and throws: jsonata, property. */
   const TYPED = {
     num: (value) => {
@@ -132,7 +143,7 @@
     return value;
   }
 
-  place({ Refusal, parseDuration, duration, whole, number, choice, choices, queue, pattern, patterns, host, address, typed, MAX_PORT });
+  place({ Refusal, parseDuration, duration, whole, number, choice, choices, queue, pattern, patterns, host, address, encrypted, typed, MAX_PORT });
 })((rules) => {
   if (typeof module === 'object') {
     module.exports = rules;

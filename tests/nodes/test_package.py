@@ -175,5 +175,6 @@ def test_examples_deploy_without_an_error(hub: HubProcess, red: NodeRed) -> None
     red.inject(button)
     flows = red.request("GET", "/flows/state")
     assert flows["state"] == "start"
-    assert "[error]" not in red.log()
+    errors = [line for line in red.log().splitlines() if "[error]" in line]
+    assert [line for line in errors if "127.0.0.1:6790 cannot be reached" not in line] == []  # the other hub
     assert "Waiting for missing types" not in red.log()

@@ -54,4 +54,26 @@ class InOrder {
   }
 }
 
-module.exports = { read, valueOf, plain, InOrder };
+/** An async step, one run at a time: however often it is asked for during a run, one more follows. It must not fail. */
+class Repeated {
+  constructor(step) {
+    Object.assign(this, { step, wanted: false, running: null });
+  }
+
+  /** Answers when all that is wanted has been done. */
+  run() {
+    this.wanted = true;
+    this.running ??= this.rounds();
+    return this.running;
+  }
+
+  async rounds() {
+    while (this.wanted) {
+      this.wanted = false;
+      await this.step();
+    }
+    this.running = null;
+  }
+}
+
+module.exports = { read, valueOf, plain, InOrder, Repeated };

@@ -1,19 +1,23 @@
 'use strict';
 /**
  * hubqueue-forward: stores a message in a queue of its own, from which the hub's forwarder brings it to another hub.
- * Output 1: it is stored. Output 2, later and as a new message: what became of it.
+ * Output 1: it is stored. Output 2, as new messages: what became of it later, and how the link to that hub is.
  */
 
 const { HubqueueError } = require('../../lib/errors');
 const { askedOf, pushFields, receipt, defined } = require('../../lib/pushing');
 const { Lamp } = require('../../lib/statuses');
-const { endOf, forwarderOf, isLike } = require('../../lib/uplink');
+const { endOf, forwarderOf, troubleOf, Uplink } = require('../../lib/uplink');
 const { messageToWire, toWire } = require('../../lib/values');
-const { read, InOrder } = require('./fields');
-const { configured } = require('./settings');
+const { read, InOrder, Repeated } = require('./fields');
+const { hubOf } = require('./hubs');
+const { arrive, forget, part, settle } = require('./partings');
+const { configured, refuse } = require('./settings');
 const { Waiting } = require('./waiting');
 
 const LOOK_MS = 5000; // how often the hub is asked how the link is
+const FIRST_MS = 2000; // so long the first messages wait to hear whether their queue is free
+const COUNT_MS = 250; // between two counts of what is left
 const REMEMBERED = 10_000; // messages whose headers and time are known when their outcome comes
 
 module.exports = function register(RED) {
@@ -21,20 +25,23 @@ module.exports = function register(RED) {
     RED.nodes.createNode(this, config);
     const node = this;
     const found = configured(RED, node, config);
-    if (!found) {
+    const wanted = found && wantedOf(RED, node, config, found);
+    if (!wanted) {
       return;
     }
     const { hub, server, set, show } = found;
+    const { queue, target } = wanted;
     const lamp = new Lamp(node);
     const order = new InOrder();
     const waiting = new Waiting(RED, node);
     const { limit } = set;
-    const queue = set.queue || `forward-${node.id}`;
-    const wanted = forwarderOf({ queue, to: set.to, target: set.target, token: node.credentials?.token, rate: set.rate });
+    const uplink = new Uplink((...asked) => hub.ask(...asked), node.id, wanted);
     const sent = new Map(); // by id: { at, headers }
     const dropped = new Set();
-    let seen = null; // the forwarder as the hub last showed it
-    let ready = false; // the forwarder was put, or found as it should be
+    let first = null; // the look that the first messages wait for
+    let left = 0; // messages that have not arrived
+    let wrong = null; // why the forwarder is not as it should be
+    let trouble = null; // of the target, as it was told last
     let closed = false;
 
     const refresh = () => {
@@ -42,37 +49,64 @@ module.exports = function register(RED) {
         lamp.show(show.held(hub));
       } else if (!hub.up) {
         lamp.show(show.link(hub.link));
-      } else if (seen) {
-        lamp.show(seen.link === 'down' ? show.targetOffline(seen.waiting) : show.waiting(seen.waiting));
+      } else if (wrong) {
+        lamp.show(show.error(wrong));
+      } else if (uplink.shown?.paused) {
+        lamp.show(show.paused());
+      } else if (uplink.shown) {
+        lamp.show(trouble ? show.target(trouble.code, left) : show.waiting(left));
       }
     };
 
-    const look = async () => {
+    const looks = new Repeated(async () => {
       if (!hub.up) {
-        return refresh();
+        refresh();
+        return;
       }
       try {
-        const { forwarders } = await hub.ask('Forwarders');
-        seen = forwarders.find(({ name }) => name === wanted.name) || null;
-        if (!closed && (!ready || seen === null) && server.flowing) {
-          await put();
+        await uplink.look(!closed && server.flowing);
+        wrong = null;
+        tell(uplink.shown);
+        if (!closed) {
+          await settle(server.id, hub, node);
         }
-        refresh();
       } catch (error) {
-        if (error.code !== 'HQ_OFFLINE') {
-          lamp.show(show.error());
+        blame(error);
+      }
+      counts.run();
+    });
+    const look = () => looks.run();
+
+    const blame = (error) => {
+      if (!closed && error.code !== 'HQ_OFFLINE' && error.code !== 'HQ_SILENT') {
+        if (error.message !== wrong?.message) {
           node.error(error);
         }
+        wrong = error;
       }
-      return undefined;
     };
 
-    const put = async () => {
-      if (seen === null || !isLike(seen, wanted) || wanted.token) {
-        await hub.ask('ForwarderPut', wanted);
+    /** Once for each change: down, for which reason, and up again. */
+    const tell = (shown) => {
+      const now = shown ? troubleOf(shown) : undefined;
+      if (closed || !server.flowing || !uplink.put || now === undefined || now?.code === trouble?.code) {
+        return;
       }
-      ready = true;
+      trouble = now;
+      const payload = defined({ state: 'link', link: now ? 'down' : 'up', reason: now ? shown.reason : undefined, message: now?.message });
+      node.send([null, { topic: target, payload }]);
+      if (now) {
+        node.error(now, { topic: target, payload: { ...payload } });
+      }
     };
+
+    const counts = new Repeated(async () => {
+      if (hub.up && !closed) {
+        left = await hub.ask('GetJobCounts', { queue }).then((reply) => leftOf(reply.counts), () => left); // the next look tells why not
+        refresh();
+        await pause(COUNT_MS);
+      }
+    });
 
     const prepare = async (msg) => {
       const asked = askedOf(msg);
@@ -105,6 +139,13 @@ module.exports = function register(RED) {
 
     const store = async (msg) => {
       const { fields, reply } = await waiting.of(msg, () => order.run(async () => {
+        if (!uplink.put && hub.up) {
+          first ??= Promise.race([look(), pause(FIRST_MS)]);
+          await first;
+        }
+        if (wrong?.code === 'HQ_DUPLICATE') {
+          throw wrong; // it would go where the other forwarder of this queue goes
+        }
         const made = await prepare(msg);
         await makeRoom();
         remember(made.jobId, { at: Date.now(), headers: msg.enqueue?.headers });
@@ -125,6 +166,7 @@ module.exports = function register(RED) {
         look();
         return;
       }
+      counts.run();
       const end = dropped.delete(event.jobId) ? 'dropped' : endOf(event);
       if (end === undefined || closed || !server.flowing) {
         return;
@@ -132,7 +174,7 @@ module.exports = function register(RED) {
       const { at, headers } = sent.get(event.jobId) || {};
       sent.delete(event.jobId);
       const ms = at === undefined ? undefined : Date.now() - at;
-      const outcome = { topic: wanted.target, payload: defined({ id: event.jobId, state: end, error: event.error, ms }) };
+      const outcome = { topic: target, payload: defined({ id: event.jobId, state: end, error: event.error, ms }) };
       if (headers) {
         outcome.forward = { headers };
       }
@@ -140,6 +182,10 @@ module.exports = function register(RED) {
     };
 
     server.register(node);
+    const before = arrive(node, server.id, uplink);
+    if (before) {
+      part(node, before.server, hubOf(before.server), before.uplink);
+    }
     const unsubscribe = hub.subscriptions.add(queue, hear, (error) => node.error(error));
     const timer = setInterval(look, LOOK_MS);
     timer.unref();
@@ -160,7 +206,7 @@ module.exports = function register(RED) {
         },
         (error) => {
           if (!closed) {
-            lamp.show(show.error());
+            lamp.show(show.error(error));
             done(error);
           }
         },
@@ -177,8 +223,9 @@ module.exports = function register(RED) {
       hub.off('flowing', look);
       hub.outbox.off('changed', refresh);
       lamp.close();
-      if (removed && hub.up) {
-        await retire(hub, wanted, node);
+      if (removed) {
+        forget(node);
+        await part(node, server.id, hub, uplink);
       }
       server.deregister(node);
       done();
@@ -188,17 +235,33 @@ module.exports = function register(RED) {
   RED.nodes.registerType('hubqueue-forward', HubqueueForward, { credentials: { token: { type: 'password' } } });
 };
 
-/** The node is gone: so is its forwarder, unless messages still wait for it. */
-async function retire(hub, { name, queue }, node) {
+/** The forwarder that the hub is to have, or null: the node has said what is wrong then. */
+function wantedOf(RED, node, config, { set, show }) {
+  const label = RED._('hubqueue.label.tls');
   try {
-    const { forwarders } = await hub.ask('Forwarders', {}, 2000);
-    const left = forwarders.find((each) => each.name === name);
-    if (left && left.waiting + left.delayed + left.inFlight === 0) {
-      await hub.ask('ForwarderDelete', { name }, 2000);
-    } else if (left) {
-      node.log(`the forwarder stays until it is deleted on the hub, ${left.waiting} messages wait queue=${queue}`);
-    }
+    return forwarderOf({ ...set, queue: set.queue || `forward-${node.id}`, token: node.credentials?.token, tls: tlsOf(RED, set.tls) });
   } catch (error) {
-    node.log(`the forwarder of ${queue} was left on the hub: ${error.message}`);
+    error.message = `${label}: ${error.message}`;
+    return refuse(node, show.wrong(label), error);
   }
+}
+
+/** The options of tls.connect; null without a TLS configuration. Without the one that is chosen nothing may go out. */
+function tlsOf(RED, id) {
+  const tls = id && RED.nodes.getNode(id);
+  if (id && !tls?.valid) {
+    throw new HubqueueError('HQ_INVALID', RED._('hubqueue.errors.noTls'));
+  }
+  return tls ? tls.addTLSOptions({}) : null;
+}
+
+/** Messages that have not arrived, however they wait. */
+function leftOf({ waiting, prioritized, paused, delayed, active }) {
+  return waiting + prioritized + paused + delayed + active;
+}
+
+function pause(ms) {
+  return new Promise((resolve) => {
+    setTimeout(resolve, ms).unref();
+  });
 }

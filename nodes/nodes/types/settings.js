@@ -86,4 +86,4 @@ function anyFlow(RED) {
   return flow;
 }
 
-module.exports = { configured, settings, settingsOf, filledIn };
+module.exports = { configured, refuse, settings, settingsOf, filledIn };

@@ -64,3 +64,14 @@ test('hosts and addresses are taken in every form that the hub knows, and in no 
     assert.equal(forwarderOf({ queue: 'q', to: judge('forward', 'to', to) }).to, full);
   }
 });
+
+test('a TLS configuration goes with every address but an unencrypted one', () => {
+  for (const to of ['hub', 'tls://hub', '', undefined, '${HQ_TO}']) {
+    assert.equal(judge('forward', 'tls', 'id', { config: { to } }), 'id');
+  }
+  for (const to of ['tcp://hub', ' TCP://hub']) {
+    assert.equal(judge('forward', 'tls', 'id', { config: { to } }), 'plain');
+    assert.equal(judge('forward', 'tls', '', { config: { to } }), undefined);
+    assert.equal(judge('forward', 'tls', '_ADD_', { config: { to } }), undefined);
+  }
+});

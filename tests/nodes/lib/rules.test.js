@@ -10,7 +10,7 @@ const { toMs, brief } = lib('duration');
 const { commandOf } = lib('settlement');
 const { act, ACTIONS } = lib('actions');
 const { kindOf, crossings, eventMessage } = lib('kinds');
-const { endOf, forwarderOf, isLike } = lib('uplink');
+const { endOf } = lib('uplink');
 const { patternOf } = lib('consumer');
 const { hostsOf } = lib('hosts');
 const http = require('node:http');
@@ -311,15 +311,6 @@ test('a queue that empties or crosses the threshold is told once', () => {
   assert.deepEqual(kinds(at(1), at(0, 1)), []);
   assert.deepEqual(kinds(at(0, 1), at(0)), ['empty']);
   assert.deepEqual(kinds(at(0), at(0)), []);
-});
-
-test('a forwarder is put again only when it is another one', () => {
-  const wanted = forwarderOf({ queue: 'out', to: 'tls://central.example', target: '', token: '', rate: 5 });
-  assert.deepEqual([wanted.name, wanted.to, wanted.target], ['node-red:out', 'tls://central.example:6789', 'out']);
-  const listed = { queue: 'out', to: 'tls://central.example:6789', target: 'out', rate: 5 };
-  assert.ok(isLike(listed, wanted));
-  assert.ok(!isLike({ ...listed, rate: null }, wanted));
-  assert.ok(!isLike({ ...listed, to: 'tcp://other:6789' }, wanted));
 });
 
 test('queue patterns match whole names', () => {
