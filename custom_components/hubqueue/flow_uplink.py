@@ -52,7 +52,13 @@ EXAMPLE: Final = "tls://central.example.org:6789"  # translations hold no addres
 # code of the hub: text of the dialog
 TOLD: Final = {"duplicate": "has_forwarder", "wrong_state": "declared", "link_down": "cannot_connect"}
 # why the other side is not ready: text of the dialog
-TRIED: Final = {"auth": "other_refuses", "tls": "not_trusted", "unreachable": "no_answer", "timeout": "no_answer"}
+TRIED: Final = {
+    "auth": "other_refuses",
+    "tls": "not_trusted",
+    "unreachable": "no_answer",
+    "timeout": "no_answer",
+    "protocol": "no_hub",
+}
 
 
 class UplinkFlow(ConfigSubentryFlow):

@@ -105,7 +105,7 @@ async def test_the_other_hub_is_tried_before_anything_is_kept(
     tried = {"queue": "up", "schedule": {}, "more": {}}
     for to, token, error in (
         (f"tcp://127.0.0.1:{free_port()}", "boss", "no_answer"),
-        (url_of(guarded).replace("http", "tcp"), "boss", "no_answer"),
+        (url_of(guarded).replace("http", "tcp"), "boss", "no_hub"),
         (guarded.url, "wrong", "other_refuses"),
         (guarded.url, reader, "other_refuses"),
     ):
