@@ -23,6 +23,7 @@ class Client:
         self.five = False
         self.subscribed: dict[str, int] = {}
         self.acknowledged: list[int] = []
+        self.asked = asyncio.Event()  # to be subscribed, and it is
         self.ended = asyncio.Event()
         self._writer = writer
         self._named = named
@@ -76,6 +77,7 @@ class Client:
             at = end
         found = self._filters(body[at:], 1)
         self.subscribed |= dict.fromkeys(found, id)
+        self.asked.set()
         self._send(0x90, body[:2] + (b"\x00" if self.five else b"") + b"\x01" * len(found))
 
     def _filters(self, rest: bytes, options: int) -> list[str]:

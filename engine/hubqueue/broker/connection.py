@@ -7,8 +7,9 @@ with the PUBREC that paho sends by itself the broker forgets the message.
 from __future__ import annotations
 
 import asyncio
+import math
 import ssl
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain, groupby
 from typing import Any, Final, Literal, TypeVar
@@ -26,7 +27,7 @@ from hubqueue.broker.failures import LOST, UNANSWERED, translated
 from hubqueue.broker.message import Message
 from hubqueue.broker.packets import pubacks
 from hubqueue.broker.stream import Stream
-from hubqueue.errors import HubqueueError, LinkDown, PayloadTooLarge
+from hubqueue.errors import HubqueueError, PayloadTooLarge
 
 Version = Literal["5", "3.1.1"]
 T = TypeVar("T")
@@ -159,7 +160,9 @@ class Connection(Stream):
             properties.SubscriptionIdentifier = id
         topics = [(each.topic, _options(each) if self._five else each.qos) for each in asked]
         try:
-            answers = await self._unless_ended(self.subscribe(topics, properties=properties))  # type: ignore[arg-type]
+            answers = await self._answer(
+                self.subscribe(topics, properties=properties, timeout=math.inf)  # type: ignore[arg-type]
+            )
         except aiomqtt.MqttError as error:
             raise self._translated(error) from error
         codes = [answer.value if isinstance(answer, ReasonCode) else answer for answer in answers]
@@ -168,7 +171,7 @@ class Connection(Stream):
     async def unsubscribe_all(self, filters: list[str]) -> None:
         """Unsubscribe. Errors: LinkDown."""
         try:
-            await self._unless_ended(self.unsubscribe(filters))
+            await self._answer(self.unsubscribe(filters, timeout=math.inf))
         except aiomqtt.MqttError as error:
             raise self._translated(error) from error
 
@@ -189,10 +192,9 @@ class Connection(Stream):
                 f"a message of {size} bytes, and MQTT broker {self._broker.url} takes {self.max_bytes}"
             )
         try:
-            async with asyncio.timeout(self.timeout):
-                return await self._put(topic, payload, qos, retain, properties)
-        except TimeoutError:
-            raise self._translated(aiomqtt.MqttError("Operation timed out")) from None
+            return await self._answer(self._put(topic, payload, qos, retain, properties))
+        except aiomqtt.MqttError as error:
+            raise self._translated(error) from None
 
     def _put(
         self, topic: str, payload: bytes, qos: int, retain: bool, properties: Properties | None
@@ -211,8 +213,13 @@ class Connection(Stream):
             self._asked[sent.mid] = answer
         return answer
 
-    def _gone(self) -> LinkDown:
-        return LinkDown(f"MQTT broker {self._broker.url}: {LOST}")
+    def _gone(self) -> HubqueueError:
+        return self._translated(self._cause())
+
+    def _cause(self) -> aiomqtt.MqttError:
+        """Why the connection has ended."""
+        cause = self._disconnected.exception() if self.ended else None
+        return cause if isinstance(cause, aiomqtt.MqttError) else aiomqtt.MqttError(LOST)
 
     def _forget(self, _: asyncio.Future[None]) -> None:
         """The connection has ended: nobody will answer any more."""
@@ -232,14 +239,22 @@ class Connection(Stream):
             self._client._packet_queue(paho.PUBACK, pubacks(mids), 0, 0)
             self._writable()  # a hub that is killed before the loop's next turn has them sent
 
-    async def _unless_ended(self, call: Coroutine[Any, Any, T]) -> T:
-        """The answer to a call; aiomqtt would wait for it until its time-out though the connection is gone."""
+    async def _answer(self, call: Awaitable[T]) -> T:
+        """What the broker says, in time, which counts while we read, and before the connection ends.
+
+        Errors: MqttError.
+        """
         task = asyncio.ensure_future(call)
         try:
             waited: set[asyncio.Future[Any]] = {task, self._disconnected}
-            await asyncio.wait(waited, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                raise aiomqtt.MqttError(LOST)
+            asked_at_s = self._loop.time()
+            while not task.done():
+                left_s = self.timeout - self.unanswered_s(asked_at_s)
+                if self.ended:
+                    raise self._cause()
+                if left_s <= 0:
+                    raise aiomqtt.MqttError("Operation timed out")
+                await asyncio.wait(waited, timeout=left_s, return_when=asyncio.FIRST_COMPLETED)
             return task.result()
         finally:
             task.cancel()

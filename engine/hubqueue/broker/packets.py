@@ -16,7 +16,8 @@ from hubqueue.errors import ProtocolError
 
 PUBLISH: Final = 0x30
 PUBACK: Final = 0x40
-QOS_2: Final = 0x04  # the bit in a PUBLISH header
+QOS_1: Final = 0x02  # the bits in a PUBLISH header
+QOS_2: Final = 0x04
 
 _MAX_LENGTH_BYTES: Final = 4
 _FIXED: Final = {1: 1, 2: 4, 35: 2}  # property to its width in bytes: format indicator, expiry, topic alias

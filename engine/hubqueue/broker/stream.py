@@ -24,7 +24,7 @@ import paho.mqtt.client as paho
 
 from hubqueue.broker.broker import Broker
 from hubqueue.broker.message import Message
-from hubqueue.broker.packets import PUBACK, PUBLISH, QOS_2, Packet, Splitter, read_publish
+from hubqueue.broker.packets import PUBACK, PUBLISH, QOS_1, QOS_2, Packet, Splitter, read_publish
 from hubqueue.errors import ProtocolError
 
 log = logging.getLogger(__name__)
@@ -51,7 +51,9 @@ class Stream(aiomqtt.Client):
         self._context = context
         self._five = five
         self._paused = False
+        self._sifting = False
         self._was_paused = False  # since the last look at the pings
+        self._resumed_at_s = 0.0
         self._splitter = Splitter(broker.max_packet_bytes)
         self._codes: dict[int, int] = {}  # reason codes of PUBACKs, by packet id: paho is not shown them
         self._split: deque[Packet] = deque()  # read and not taken: what stood behind the packet that made us pause
@@ -74,11 +76,17 @@ class Stream(aiomqtt.Client):
             self._paused = self._was_paused = True
             self._loop.remove_reader(sock.fileno())
 
+    def sift(self) -> None:
+        """Take no more messages that want an acknowledgement: answers are read as long as none stands before them."""
+        self._sifting = True
+
     def resume(self) -> None:
         """Read on."""
+        self._sifting = False
         sock: Any = self._client.socket()
         if sock is not None and self._paused:
             self._paused = False
+            self._resumed_at_s = self._loop.time()
             self._loop.add_reader(sock.fileno(), self._readable)
             self._loop.call_soon(self._readable)  # for what was read already, here or by TLS
 
@@ -146,7 +154,10 @@ class Stream(aiomqtt.Client):
         if self._client.socket() is None:
             return None
         while self._split and not self._paused:
-            self._take(self._split.popleft())
+            if self._sifting and self._split[0].header & (0xF0 | QOS_1) == PUBLISH | QOS_1:
+                self.pause()
+            else:
+                self._take(self._split.popleft())
         return None if self._paused else self._client.socket()
 
     def _take(self, packet: Packet) -> None:
@@ -172,6 +183,10 @@ class Stream(aiomqtt.Client):
             self._client._loop_rc_handle(code)
         if self._client.socket() is None:
             self._split.clear()  # what came behind the end
+
+    def unanswered_s(self, asked_at_s: float) -> float:
+        """How long the broker owes an answer: while messages before it are not taken, it may be there."""
+        return 0.0 if self._paused else self._loop.time() - max(asked_at_s, self._resumed_at_s)
 
     def _end(self, error: Exception) -> None:
         """The stream cannot be understood any further."""

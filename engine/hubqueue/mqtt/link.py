@@ -136,11 +136,12 @@ class Link:
 
     @property
     def connected(self) -> bool:
-        """Whether an acknowledgement may leave. False while connecting: old packet ids would hit new messages.
+        """Whether an acknowledgement may leave. False until the broker has answered: old ids would hit new messages.
 
-        And until everything is subscribed: what an acknowledgement makes the broker send could not be held back yet.
+        And until everything is subscribed, for it makes the broker send messages, and the answer would come behind
+        them; unless it does already.
         """
-        return self.state.up and self._connection is not None and self._connection.carries
+        return (self.state.up or self._paused) and self._connection is not None and self._connection.carries
 
     def acknowledge(self, mids: list[int]) -> None:
         """Acknowledge messages of the present connection."""
@@ -171,10 +172,13 @@ class Link:
 
     def pause(self) -> None:
         """Read no more messages until `resume`, over reconnects too."""
-        if not self._paused:
-            self._paused = True
-            if self._connection is not None and self.state.up:
-                self._connection.pause()
+        self._paused = True
+        if self._connection is None:
+            return
+        if self.state.up:
+            self._connection.pause()
+        else:  # what it answers must be read for the link to come up
+            self._connection.sift()
 
     def resume(self) -> None:
         if self._paused:

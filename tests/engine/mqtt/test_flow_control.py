@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hubqueue.broker.broker import Broker
+from hubqueue.mqtt.bridge import Bridge
 from hubqueue.mqtt.entry import Entry
 from hubqueue.mqtt.inflight import Delivery, Inflight
 from hubqueue.mqtt.kept import OpenIds
@@ -36,14 +39,16 @@ def most_open(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return found
 
 
+@pytest.mark.parametrize("first", ["the answer to SUBSCRIBE", "the messages"])
 @pytest.mark.parametrize("maximum", [1, 20])
 async def test_a_broker_that_sends_everything_at_once_is_held_back(
-    tmp_path: Path, most_open: list[int], maximum: int
+    tmp_path: Path, most_open: list[int], maximum: int, first: str
 ) -> None:
     count = 100 * maximum
 
     async def flood(client: Client) -> None:
-        await until(lambda: "s/+" in client.subscribed)
+        if first != "the messages":
+            await client.asked.wait()  # and no longer: whatever else the hub asks for is answered behind them
         for number in range(count):
             client.publish(number % 65_535 + 1, "s/a", b"%d" % number)
 
@@ -95,11 +100,37 @@ async def test_a_hub_that_takes_no_jobs_is_held_back_and_stays_connected(tmp_pat
         assert max(most_open) == 20
 
 
+async def test_a_hub_that_takes_no_jobs_is_held_back_from_the_first_message_on(
+    tmp_path: Path, most_open: list[int]
+) -> None:
+    """And the broker is given the time that this takes: its answers lie behind what it sent."""
+
+    async def flood(client: Client) -> None:
+        for number in range(100):
+            client.publish(number + 1, "s/a", b"%d" % number)
+
+    async with ScriptedBroker(flood) as broker, opened(tmp_path) as hub:
+        hub.over_cap = True
+        settings = Broker(port=broker.port, version="5", receive_maximum=20, timeout_s=0.5)
+        bridge = Bridge(hub, settings, [READINGS], version="1.2.3")
+        await bridge.start()
+        await until(lambda: bridge.unacknowledged == 20)
+        await asyncio.sleep(1.5)
+        hub.over_cap = False
+        await until(lambda: len(broker.clients[0].acknowledged) == 100)
+        await until(lambda: bridge.links[""].up)
+        await bridge.close()
+        assert len(broker.clients) == 1
+        assert max(most_open) == 20
+        assert [data(job)["payload"] for job in await jobs(hub, "readings")] == list(range(100))
+
+
+@pytest.mark.parametrize("early", [False, True])
 async def test_a_packet_id_that_is_used_twice_at_once_costs_the_connection_and_nothing_else(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, early: bool
 ) -> None:
     async def confused(client: Client) -> None:
-        await until(lambda: "s/+" in client.subscribed)
+        await until(lambda: early or "s/+" in client.subscribed)
         if len(broker.clients) == 1:
             client.publish(7, "s/a", b"1")
             client.publish(7, "s/a", b"2")
