@@ -6,9 +6,11 @@ What its owners make of it is in test_lease_owners.py.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -231,6 +233,30 @@ async def test_a_lease_that_its_owner_makes_shorter_is_renewed_in_time(
     await keeper.close()
     assert set(heard.renewals[leased.id]) == {Renewal.RENEWED}
     assert (await hub.get(leased.id)).stall_count == 0
+
+
+async def test_one_that_is_renewed_often_leaves_the_others_their_time(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A hub that takes longer to answer than there is between two renewals of the shortest lease."""
+    ids = [*await add(hub, 1, stall_timeout_ms=900), *await add(hub, 1)]
+    told = Told()
+    keeper = keeper_of(hub, 3000, told)
+    extend = hub.extend
+
+    async def slow(*args: Any) -> list[Renewal]:
+        renewals = await extend(*args)
+        await asyncio.sleep(0.4)
+        return renewals
+
+    monkeypatch.setattr(hub, "extend", slow)
+    keeper.start()
+    _, other = await keeper.take(2, 0)
+    over_at_s = time.monotonic() + 3.5
+    await until(lambda: time.monotonic() > over_at_s)
+    assert (ids[1], Renewal.LOST) not in told.heard
+    assert keeper.standing(other) is Renewal.RENEWED
+    await keeper.close()
 
 
 async def test_a_lease_that_is_gone_cannot_be_extended(hub: Hub) -> None:
