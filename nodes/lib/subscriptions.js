@@ -8,6 +8,7 @@ class Subscriptions {
     this.link = link;
     this.listeners = new Set();
     this.current = null;
+    this.answer = Promise.resolve(); // to what was asked last
     link.on('event', (event) => this.tell(event));
     link.on('down', () => {
       this.current = null;
@@ -18,29 +19,34 @@ class Subscriptions {
   add(queue, receive, refused) {
     const listener = { queue, receive, refused };
     this.listeners.add(listener);
-    this.renew();
+    if (!this.renew()) {
+      this.answer.catch((error) => this.listeners.has(listener) && this.refuse(error, [listener])); // as the others were
+    }
     return () => {
       this.listeners.delete(listener);
       this.renew();
     };
   }
 
-  /** Ask for what is wanted now. */
+  /** Ask for what is wanted now. Whether it has to be asked. */
   renew() {
     const queues = new Set([...this.listeners].map((listener) => listener.queue));
     const wanted = queues.size === 0 ? null : queues.size === 1 ? [...queues][0] : '*';
     if (!this.link.up || wanted === this.current) {
-      return;
+      return false;
     }
     this.current = wanted;
-    const asked = wanted === null ? this.link.request('UnsubscribeEvents') : this.link.request('SubscribeEvents', { queue: wanted, kinds: EVERY_KIND });
-    asked.catch((error) => {
-      for (const { refused } of this.listeners) {
-        if (error.code !== 'HQ_OFFLINE') {
-          refused(error);
-        }
+    this.answer = wanted === null ? this.link.request('UnsubscribeEvents') : this.link.request('SubscribeEvents', { queue: wanted, kinds: EVERY_KIND });
+    this.answer.catch((error) => this.refuse(error, this.listeners));
+    return true;
+  }
+
+  refuse(error, listeners) {
+    for (const { refused } of listeners) {
+      if (error.code !== 'HQ_OFFLINE') {
+        refused(error);
       }
-    });
+    }
   }
 
   tell(event) {

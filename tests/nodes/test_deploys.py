@@ -134,6 +134,19 @@ async def test_a_changed_server_node_keeps_the_jobs_of_its_hub(hub: HubProcess, 
     assert red.log().count("connected host") == 1  # it is the same link
 
 
+async def test_a_node_that_closes_slowly_costs_no_jobs(hub: HubProcess, red: NodeRed, client: Client) -> None:
+    slow = function("slow", "return msg;", initialize="node.on('close', (removed, done) => { setTimeout(done, 12000); });")
+    nodes = [*flow(hub.port), slow]
+    red.deploy(nodes)
+    handle = await client.queue("q").add("a", 1)
+    red.wait_seen(1)
+    red.deploy(changed(changed(nodes, "hub", clientName="another"), "slow", name="another"), "nodes")
+    red.inject("open")
+    assert await handle.result(PATIENCE_S) == 1
+    assert [told[0] for told in red.wait_seen(2)] == ["took", "end"]
+    assert red.log().count("connected host") == 1
+
+
 async def test_events_are_told_after_a_deploy_of_the_server_node(hub: HubProcess, red: NodeRed, client: Client) -> None:
     nodes = [
         tab(),
@@ -228,6 +241,23 @@ async def test_a_server_node_that_cannot_be_used_gives_the_jobs_back(
     red.inject("open")
     assert await handle.result(PATIENCE_S) == 1
     assert (await client.queue("q").get(handle.id)).attempts == 0
+
+
+async def test_a_server_node_is_put_right_before_its_link_has_ended(
+    hub: HubProcess, red: NodeRed, client: Client
+) -> None:
+    nodes = flow(hub.port)
+    red.deploy(nodes)
+    handle = await client.queue("q").add("a", 1)
+    red.wait_seen(1)
+    hub.signal(signal.SIGSTOP)  # so that giving the job back takes as long as it may
+    try:
+        red.deploy(changed(nodes, "hub", bufferMessages="many"), "nodes")
+        red.deploy(nodes, "nodes")
+    finally:
+        hub.signal(signal.SIGCONT)
+    red.inject("open")
+    assert await handle.result(PATIENCE_S) == 1
 
 
 async def test_a_server_node_is_deployed_while_its_hub_is_away(hub: HubProcess, red: NodeRed) -> None:

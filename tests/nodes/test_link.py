@@ -124,6 +124,22 @@ async def test_every_node_says_what_a_person_has_to_put_right(
             wait_for_word(red, word)
 
 
+@pytest.mark.parametrize(
+    "config",
+    [[], [{"id": "tls", "type": "tls-config", "d": True}], [{"id": "tls", "type": "tls-config", "ca": "/nowhere.pem"}]],
+    ids=["missing", "disabled", "unreadable"],
+)
+async def test_nothing_goes_out_unencrypted_for_want_of_the_tls_configuration(
+    hub: HubProcess, red: NodeRed, config: list[Node]
+) -> None:
+    red.deploy([*each_kind(hub.port, tls="tls"), *config])
+    for kind in ("work", "events", "figures", "control"):
+        red.wait_for(lambda kind=kind: [kind, "wrong: TLS"] in red.seen())
+    tried = red.request("POST", "/hubqueue/test", {"host": "127.0.0.1", "port": hub.port, "tls": "tls"})
+    assert (tried["ok"], tried["code"]) == (False, "HQ_INVALID")
+    assert "connected host" not in red.log()
+
+
 async def test_a_token_that_is_good_for_other_things_is_told(tmp_path: Path, red: NodeRed) -> None:
     with HubProcess(tmp_path, "--tcp-port", "0", "--auth-tokens", "right") as hub:
         with Asker(hub.port, "right") as ask:

@@ -3,8 +3,7 @@
 
 const { hostsOf } = require('../../lib/hosts');
 const { Link } = require('../../lib/link');
-const { tlsOptions } = require('./server');
-const { filledIn, settingsOf } = require('./settings');
+const { filledIn, settingsOf, tlsOf } = require('./settings');
 
 const UNCHANGED = '__PWRD__'; // what the editor shows of a stored password
 const TEST_MS = 8000;
@@ -22,7 +21,7 @@ module.exports = function register(RED) {
       const link = new Link({
         hosts: () => hostsOf(host),
         port,
-        tlsOptions: tlsOptions(RED, tls),
+        tlsOptions: tlsOf(RED, tls),
         token: filledIn(RED, id, token === UNCHANGED ? known.token : token),
         connectMs: Math.min(TEST_MS, connectTimeout),
       });

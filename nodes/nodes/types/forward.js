@@ -12,7 +12,7 @@ const { messageToWire, toWire } = require('../../lib/values');
 const { read, InOrder, Repeated } = require('./fields');
 const { hubOf } = require('./hubs');
 const { arrive, forget, part, settle } = require('./partings');
-const { configured, refuse } = require('./settings');
+const { configured, refuse, tlsOf, wrongField } = require('./settings');
 const { Waiting } = require('./waiting');
 
 const LOOK_MS = 5000; // how often the hub is asked how the link is
@@ -237,22 +237,12 @@ module.exports = function register(RED) {
 
 /** The forwarder that the hub is to have, or null: the node has said what is wrong then. */
 function wantedOf(RED, node, config, { set, show }) {
-  const label = RED._('hubqueue.label.tls');
   try {
     return forwarderOf({ ...set, queue: set.queue || `forward-${node.id}`, token: node.credentials?.token, tls: tlsOf(RED, set.tls) });
   } catch (error) {
-    error.message = `${label}: ${error.message}`;
-    return refuse(node, show.wrong(label), error);
+    const wrong = error.field ? error : wrongField(RED, 'tls', error.message, error);
+    return refuse(node, show.wrong(wrong.field), wrong);
   }
-}
-
-/** The options of tls.connect; null without a TLS configuration. Without the one that is chosen nothing may go out. */
-function tlsOf(RED, id) {
-  const tls = id && RED.nodes.getNode(id);
-  if (id && !tls?.valid) {
-    throw new HubqueueError('HQ_INVALID', RED._('hubqueue.errors.noTls'));
-  }
-  return tls ? tls.addTLSOptions({}) : null;
 }
 
 /** Messages that have not arrived, however they wait. */

@@ -4,7 +4,7 @@
  * means the same hub, the Hub stays, with its link and all jobs that are out, and the new node takes it over here.
  */
 
-const NOBODY_MS = 10_000; // without an owner: flows that do not start, as a type is missing, keep no jobs for ever
+const NOBODY_MS = 10_000; // without an owner, once all nodes are closed: flows that do not start, as a type is missing, keep no jobs for ever
 
 const entries = new Map(); // { hub, end, timer }: the timer runs while no node owns the hub
 
@@ -18,9 +18,9 @@ function own(id, hub, end) {
   entries.set(id, { hub, end, timer: null });
 }
 
-/** The node goes, its hub waits for the next one. */
-function handOver(id) {
-  entries.get(id).timer = setTimeout(() => finish(id), NOBODY_MS).unref();
+/** The node goes, its hub waits for the next one. closeMs: how long other nodes may take to close before that is made. */
+function handOver(id, closeMs) {
+  entries.get(id).timer = setTimeout(() => finish(id), closeMs + NOBODY_MS).unref();
 }
 
 /** The hub that the node of before has handed over, for the new one to own; undefined without one. */
@@ -33,8 +33,12 @@ function takeOver(id) {
 /** Close the hub. */
 async function finish(id, removed) {
   const entry = entries.get(id);
-  clearTimeout(entry?.timer);
-  await entry?.end(removed);
+  if (!entry) {
+    return;
+  }
+  clearTimeout(entry.timer);
+  entry.timer = null; // it is too late to take it over
+  await entry.end(removed);
   if (entries.get(id) === entry) {
     entries.delete(id);
   }

@@ -9,9 +9,10 @@ const { hostsOf } = require('../../lib/hosts');
 const { Hub } = require('../../lib/hub');
 const hubs = require('./hubs');
 const { outboxesOf, teller } = require('./outboxes');
-const { settingsOf } = require('./settings');
+const { settingsOf, tlsOf } = require('./settings');
 
-const CLOSE_MS = 3000; // for the users to close; Node-RED allows 15 s for all
+const CLOSE_MS = 3000; // for the users to close
+const CLOSE_ALL_MS = 15_000; // which Node-RED allows each node, unless its settings say otherwise
 const MEGABYTE = 1024 * 1024;
 
 module.exports = function register(RED) {
@@ -24,8 +25,10 @@ module.exports = function register(RED) {
     node.flowing = false; // messages to nodes that do not exist yet would vanish
     node.stopping = null; // the deploy that is under way
     let set;
+    let tlsOptions;
     try {
       set = settingsOf(RED, node, config);
+      tlsOptions = tlsOf(RED, config.tls);
     } catch (error) {
       node.wrong = error; // its users say so; messages that wait keep waiting until it is put right
       hubs.finish(node.id);
@@ -42,7 +45,7 @@ module.exports = function register(RED) {
     const options = {
       hosts: () => hostsOf(set.host),
       port: set.port,
-      tlsOptions: tlsOptions(RED, config.tls),
+      tlsOptions,
       token: node.credentials?.token,
       connectMs: set.connectTimeout,
       shortestWaitMs: set.shortestWait,
@@ -118,7 +121,7 @@ module.exports = function register(RED) {
       await usersLeft(node, hub);
       if (!removed && staysTheSame()) {
         hub.off('state', tell);
-        hubs.handOver(node.id);
+        hubs.handOver(node.id, RED.settings.nodeCloseTimeout || CLOSE_ALL_MS);
       } else {
         await hubs.finish(node.id, removed);
       }
@@ -138,12 +141,6 @@ function placeOf(RED, id) {
   return JSON.stringify([found.host, found.port, found.tls, RED.nodes.getCredentials(id)?.token]);
 }
 
-/** The options of tls.connect from a core tls-config node; null for plain TCP. */
-function tlsOptions(RED, id) {
-  const tlsNode = id && RED.nodes.getNode(id);
-  return tlsNode ? tlsNode.addTLSOptions({}) : null;
-}
-
 function usersLeft(node, hub) {
   const empty = () => Object.keys(node.users).length === 0;
   return new Promise((resolve) => {
@@ -158,5 +155,3 @@ function usersLeft(node, hub) {
     look();
   });
 }
-
-module.exports.tlsOptions = tlsOptions;

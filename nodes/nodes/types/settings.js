@@ -8,6 +8,8 @@ const { HubqueueError } = require('../../lib/errors');
 const { statuses } = require('../../lib/statuses');
 const { FIELDS, isBlank, meaning, variableOf } = require('../../resources/fields');
 
+const NO_NODE = '_ADD_'; // what the dialogs have while none is chosen
+
 /** The values of the fields that have rules, by name, after Node-RED has filled in the environment. Errors: HQ_INVALID. */
 function settingsOf(RED, node, config, type = node.type) {
   const parse = {
@@ -21,13 +23,32 @@ function settingsOf(RED, node, config, type = node.type) {
     try {
       found[name] = meaning(field, value, { others, parse });
     } catch (refusal) {
-      const label = RED._(`hubqueue.label.${field.label}`);
       const said = isBlank(value) || refusal.key === 'variable' ? '' : `: ${written(value)}`;
-      const wrong = new HubqueueError('HQ_INVALID', `${label}: ${RED._(`hubqueue.errors.${refusal.key}`, refusal.values)}${said}`, { cause: refusal });
-      throw Object.assign(wrong, { field: label });
+      throw wrongField(RED, field.label, `${RED._(`hubqueue.errors.${refusal.key}`, refusal.values)}${said}`, refusal);
     }
   }
   return found;
+}
+
+/** The error of a node one of whose fields is wrong; `field` is its label. */
+function wrongField(RED, label, message, cause) {
+  const field = RED._(`hubqueue.label.${label}`);
+  return Object.assign(new HubqueueError('HQ_INVALID', `${field}: ${message}`, { cause }), { field });
+}
+
+/**
+ * The options of tls.connect that a TLS configuration stands for; null for plain TCP. Errors: HQ_INVALID when the chosen
+ * one is not there: a token must not go out unencrypted for that.
+ */
+function tlsOf(RED, id) {
+  if (!id || id === NO_NODE) {
+    return null;
+  }
+  const tls = RED.nodes.getNode(id);
+  if (!tls?.valid) {
+    throw wrongField(RED, 'tls', RED._('hubqueue.errors.noTls'));
+  }
+  return tls.addTLSOptions({});
 }
 
 /** { hub, server, set, show } of a node that uses a hub, or null: it has said what is wrong then. */
@@ -86,4 +107,4 @@ function anyFlow(RED) {
   return flow;
 }
 
-module.exports = { configured, refuse, settings, settingsOf, filledIn };
+module.exports = { configured, refuse, settings, settingsOf, tlsOf, wrongField, filledIn };

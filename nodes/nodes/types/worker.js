@@ -10,6 +10,7 @@ const { quietTime } = require('./quiet');
 const { configured } = require('./settings');
 
 const TIMEOUT_SHOWN_MS = 5000;
+const AGAIN_MS = 1000; // until a job that could not be sent on may be taken again
 
 module.exports = function register(RED) {
   function HubqueueWorker(config) {
@@ -58,11 +59,18 @@ module.exports = function register(RED) {
       noticeFor(show.timeout());
     };
 
-    const emit = async (job, token) => {
-      const held = { id: job.id, token, queue: job.queue, worker: node.id, timeoutMs, expire };
-      const lease = hub.leases.add(held);
+    const deliver = (job, token) => {
+      const lease = hub.leases.add({ id: job.id, token, queue: job.queue, worker: node.id, timeoutMs, expire });
       refresh();
-      const msg = jobMessage(job, token, { server: server.id, timeoutMs });
+      emit(job, lease).catch((error) => {
+        node.warn(error.message);
+        const away = error.code === 'HQ_OFFLINE' || error.code === 'HQ_SILENT';
+        const end = away ? { kind: 'release', delayMs: AGAIN_MS } : { kind: 'retry', error: `Node-RED: ${error.message}` };
+        hub.settle(lease, end).catch(() => {}); // no flow has it that could
+      });
+    };
+    const emit = async (job, lease) => {
+      const msg = jobMessage(job, lease.token, { server: server.id, timeoutMs });
       if (job.childrenIds?.length) {
         msg.children = (await hub.ask('GetChildrenValues', { id: job.id })).data.values;
       }
@@ -81,7 +89,7 @@ module.exports = function register(RED) {
       queues: set.queue,
       concurrency,
       perKey,
-      deliver: (job, token) => emit(job, token).catch((error) => node.warn(error.message)),
+      deliver,
       trouble: (error) => {
         if (error && error.message !== trouble?.message) {
           node.error(error);

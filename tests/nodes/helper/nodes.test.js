@@ -333,3 +333,24 @@ for (const type of ['full', 'nodes']) {
     assert.deepEqual(Object.keys(helper.getNode('hub').users), ['work']);
   });
 }
+
+test('a job whose message cannot be made, as the link breaks, comes again', async () => {
+  await load([worker('work', ['end']), result('end', ['done']), sink('done')]);
+  await connected();
+  const { hub } = helper.getNode('hub');
+  let broken = false;
+  hub.ask = function breakOnce(...asked) {
+    if (asked[0] === 'GetChildrenValues' && !broken) {
+      broken = true;
+      hub.link.socket.destroy();
+    }
+    return Object.getPrototypeOf(hub).ask.apply(hub, asked);
+  };
+  const done = next('done');
+  await hub.ask('PUSH', { queue: `${queue}-parts`, data: 1, jobId: `${queue}-part` });
+  await hub.ask('PUSH', { queue, data: 2, dependsOn: [`${queue}-part`], childrenIds: [`${queue}-part`] });
+  const { job, token } = await hub.ask('PULL', { queue: `${queue}-parts` });
+  await hub.ask('ACK', { id: job.id, token, result: 'r' });
+  const msg = await done;
+  assert.deepEqual([broken, msg.payload, Object.values(msg.children), msg.job.attempt], [true, 2, ['r'], 1]);
+});
