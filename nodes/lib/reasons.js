@@ -3,7 +3,7 @@
 
 const REASONS = { HQ_NOT_AUTHENTICATED: 'refused', HQ_HUB_TOO_OLD: 'tooOld', HQ_PROTOCOL: 'noHub', ENOTFOUND: 'unknownHost', EAI_AGAIN: 'unknownHost' };
 const NO_TLS = /^ERR_SSL_(WRONG_VERSION_NUMBER|PACKET_LENGTH_TOO_LONG)$/; // the other side speaks, but not TLS
-const CERTIFICATE = /CERT|SIGNATURE|_CRL|HOSTNAME_MISMATCH|INVALID_(CA|PURPOSE)|PATH_LENGTH|ERR_TLS|ERR_SSL/; // of either side, as OpenSSL calls it
+const CERTIFICATE = /CERT|SIGNATURE|_CRL|HOSTNAME_MISMATCH|INVALID_(CA|PURPOSE)|PATH_LENGTH|ERR_TLS|ERR_SSL|ERR_OSSL/; // of either side, as OpenSSL calls it
 
 /** refused, certificate, unknownHost, noHub, tooOld or disconnected. */
 function reasonOf({ code = '' }) {

@@ -68,10 +68,10 @@ class Uplink {
     this.shown = null; // as the hub last showed it
   }
 
-  /** See how it is. Puts it first if it is not known to be as it should be. Errors: the hub's. */
-  async look(mayPut) {
+  /** See how it is. Puts it first, if it is not known to be as it should be and that is still wanted then. Errors: the hub's. */
+  async look(isWanted) {
     let { forwarders } = await this.ask('Forwarders');
-    if (mayPut && !(this.put && this.find(forwarders))) {
+    if (isWanted() && !(this.put && this.find(forwarders))) {
       await this.settle(forwarders);
       ({ forwarders } = await this.ask('Forwarders'));
     }
@@ -93,9 +93,9 @@ class Uplink {
     for (const { name } of others.filter((each) => each.retiring && each.to === to && each.target === target)) {
       await this.ask('ForwarderDelete', { name }); // of a node that is gone, and goes the same way: this one goes on with it
     }
+    await this.retire(own.filter((each) => each.queue !== queue)); // first: another node may wait for that queue, and this one for its
     await this.ask('ForwarderPut', { ...this.wanted, name: this.find(own)?.name || this.freeName(own) });
     this.put = true;
-    await this.retire(own.filter((each) => each.queue !== queue));
   }
 
   freeName(own) {

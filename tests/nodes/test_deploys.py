@@ -135,7 +135,9 @@ async def test_a_changed_server_node_keeps_the_jobs_of_its_hub(hub: HubProcess, 
 
 
 async def test_a_node_that_closes_slowly_costs_no_jobs(hub: HubProcess, red: NodeRed, client: Client) -> None:
-    slow = function("slow", "return msg;", initialize="node.on('close', (removed, done) => { setTimeout(done, 12000); });")
+    slow = function(
+        "slow", "return msg;", initialize="node.on('close', (removed, done) => { setTimeout(done, 12000); });"
+    )
     nodes = [*flow(hub.port), slow]
     red.deploy(nodes)
     handle = await client.queue("q").add("a", 1)

@@ -109,11 +109,13 @@ async def test_every_node_says_what_a_person_has_to_put_right(
     arguments = ("--tls-cert", str(files.cert), "--tls-key", str(files.key), "--auth-tokens", "right")
     authority = {"id": "tls", "type": "tls-config", "ca": str(files.ca), "verifyservercert": True}
     other = {**authority, "ca": str(files.other_ca)}
+    mixed = {**authority, "cert": str(files.client), "key": str(files.key)}
     central.kill()
     with HubProcess(folder, "--tcp-port", "0", *arguments) as safe:
         for word, config, fields in (
             ("refused", authority, {"port": safe.port, "tls": "tls", "credentials": {"token": "wrong"}}),
             ("certificate", other, {"port": safe.port, "tls": "tls"}),
+            ("certificate", mixed, {"port": safe.port, "tls": "tls"}),
             ("unknownHost", authority, {"port": hub.port, "host": "hub.invalid"}),
             ("noHub", authority, {"port": hub.http_port}),
             ("noHub", authority, {"port": hub.port, "tls": "tls"}),
@@ -133,8 +135,7 @@ async def test_nothing_goes_out_unencrypted_for_want_of_the_tls_configuration(
     hub: HubProcess, red: NodeRed, config: list[Node]
 ) -> None:
     red.deploy([*each_kind(hub.port, tls="tls"), *config])
-    for kind in ("work", "events", "figures", "control"):
-        red.wait_for(lambda kind=kind: [kind, "wrong: TLS"] in red.seen())
+    red.wait_for(lambda: red.log().count("its hub cannot be used: TLS: the TLS configuration is missing") == 4)
     tried = red.request("POST", "/hubqueue/test", {"host": "127.0.0.1", "port": hub.port, "tls": "tls"})
     assert (tried["ok"], tried["code"]) == (False, "HQ_INVALID")
     assert "connected host" not in red.log()

@@ -64,7 +64,7 @@ module.exports = function register(RED) {
         return;
       }
       try {
-        await uplink.look(!closed && server.flowing);
+        await uplink.look(() => !closed && server.flowing);
         wrong = null;
         tell(uplink.shown);
         if (!closed) {
@@ -225,6 +225,7 @@ module.exports = function register(RED) {
       lamp.close();
       if (removed) {
         forget(node);
+        await Promise.race([looks.running, pause(FIRST_MS)]); // it may be putting the forwarder just now
         await part(node, server.id, hub, uplink);
       }
       server.deregister(node);
