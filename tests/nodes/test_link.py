@@ -109,13 +109,11 @@ async def test_every_node_says_what_a_person_has_to_put_right(
     arguments = ("--tls-cert", str(files.cert), "--tls-key", str(files.key), "--auth-tokens", "right")
     authority = {"id": "tls", "type": "tls-config", "ca": str(files.ca), "verifyservercert": True}
     other = {**authority, "ca": str(files.other_ca)}
-    mixed = {**authority, "cert": str(files.client), "key": str(files.key)}
     central.kill()
     with HubProcess(folder, "--tcp-port", "0", *arguments) as safe:
         for word, config, fields in (
             ("refused", authority, {"port": safe.port, "tls": "tls", "credentials": {"token": "wrong"}}),
             ("certificate", other, {"port": safe.port, "tls": "tls"}),
-            ("certificate", mixed, {"port": safe.port, "tls": "tls"}),
             ("unknownHost", authority, {"port": hub.port, "host": "hub.invalid"}),
             ("noHub", authority, {"port": hub.http_port}),
             ("noHub", authority, {"port": hub.port, "tls": "tls"}),

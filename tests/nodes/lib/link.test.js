@@ -1,10 +1,12 @@
 'use strict';
 const assert = require('node:assert/strict');
 const { test } = require('node:test');
+const { generateKeyPairSync } = require('node:crypto');
 const { once } = require('node:events');
 const { lib, Peer, OK, until } = require('./support');
 const { Link } = lib('link');
 const { Backoff } = lib('backoff');
+const { reasonOf } = lib('reasons');
 
 function linkTo(t, peer, more = {}) {
   const link = new Link({ hosts: async () => ['127.0.0.1'], port: peer.port, ...more });
@@ -193,4 +195,16 @@ test('the first try is waited for, however it ends, and no later one', async (t)
   await closed.firstTry();
   assert.equal(closed.state, 'down');
   closed.stop();
+});
+
+test('a private key that cannot be read is a matter of certificates', async (t) => {
+  const peer = await new Peer(() => OK).listen();
+  const locked = { type: 'pkcs8', format: 'pem', cipher: 'aes-256-cbc', passphrase: 'hush' };
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256', publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: locked });
+  for (const tlsOptions of [{ key: privateKey, passphrase: 'wrong' }, { key: privateKey }, { ca: 'no PEM', key: 'no PEM' }]) {
+    const link = linkTo(t, peer, { tlsOptions });
+    const [error] = await once(link, 'down');
+    link.stop();
+    assert.equal(reasonOf(error), 'certificate', error.code);
+  }
 });
