@@ -22,7 +22,7 @@ async function part(node, server, hub, uplink) {
   partings.set(server, [...of(server), uplink]);
   await settle(server, hub, node);
   if (of(server).includes(uplink)) {
-    node.warn(`the hub is away and keeps its forwarder. If it does not go by itself: hubqueue forward remove ${uplink.base} --when-empty`);
+    node.warn(`the hub keeps its forwarder for now. If it does not go by itself: hubqueue forward remove ${uplink.base} --when-empty`);
   }
 }
 
@@ -36,7 +36,10 @@ async function settle(server, hub, node) {
       }
       partings.set(server, of(server).filter((each) => each !== uplink));
     } catch (error) {
-      node.log(`the hub still has a forwarder that is wanted no more name=${uplink.base} error=${error.message}`);
+      if (uplink.told !== error.message) {
+        uplink.told = error.message; // once, it is tried again every few seconds
+        node.log(`the hub still has a forwarder that is wanted no more name=${uplink.base} error=${error.message}`);
+      }
     }
   }
 }
