@@ -32,7 +32,8 @@ class Folder {
 
   /** The names of all outboxes. Errors: those of fs. */
   names() {
-    return fs.existsSync(this.place) ? fs.readdirSync(this.place).filter((name) => name.endsWith(ENDING)).map((name) => name.slice(0, -ENDING.length)) : [];
+    const all = fs.existsSync(this.place) ? fs.readdirSync(this.place) : [];
+    return all.filter((name) => name.endsWith(ENDING)).map((name) => name.slice(0, -ENDING.length));
   }
 
   /** Make it, and take it for this process, if it is not ours already. Errors: HQ_FOLDER_TAKEN, and those of fs. */
@@ -106,8 +107,12 @@ function write(lock) {
 }
 
 function unlock(lock) {
-  if (holderOf(lock) === SELF) {
-    fs.rmSync(lock, { force: true });
+  try {
+    if (holderOf(lock) === SELF) {
+      fs.rmSync(lock, { force: true });
+    }
+  } catch {
+    // we end: the next one finds that we are gone
   }
 }
 

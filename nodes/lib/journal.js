@@ -20,6 +20,7 @@ const { readFrame } = require('./frames');
 const VERSION = 1;
 const NEWLINE = 10;
 const CHUNK_BYTES = 1024 * 1024; // written at once: the event loop is not kept for longer
+const NEVER = new Set(['EISDIR', 'ERR_FS_FILE_TOO_LARGE']); // what no other time, and no permission, makes readable
 const NO_FOLLOW = fs.constants.O_NOFOLLOW ?? 0; // Windows has none
 const APPEND = fs.constants.O_WRONLY | fs.constants.O_APPEND | NO_FOLLOW;
 
@@ -29,13 +30,9 @@ class Journal {
     this.known = null; // { ino, size } as we have left it; null: nothing is there, or it has to be written anew
   }
 
-  get size() {
-    return this.known ? this.known.size : 0;
-  }
-
   /**
    * What is there, in order: { entries, damaged: how many lines, copy: the name of a copy made of them, aside: the name
-   * that a file which cannot be read at all has now }. Errors: those of fs, when it can neither be read nor set aside.
+   * that a file which will never be readable has now }. Errors: those of fs, when it may be readable later.
    */
   load() {
     fs.rmSync(this.unfinished, { force: true }); // a kill has left it: the old file counts
@@ -46,9 +43,12 @@ class Journal {
       if (error.code === 'ENOENT') {
         return { entries: [], damaged: 0 };
       }
-      return { entries: [], damaged: 0, aside: this.setAside() };
+      if (NEVER.has(error.code)) {
+        return { entries: [], damaged: 0, aside: this.setAside() };
+      }
+      throw error;
     }
-    const found = { puts: new Map(), damaged: 0, version: VERSION };
+    const found = { puts: new Map(), damaged: 0, torn: false, version: VERSION };
     readLines(content, found);
     if (found.version !== VERSION) {
       return { entries: [], damaged: 0, aside: this.setAside() };
@@ -57,8 +57,10 @@ class Journal {
     if (found.damaged > 0) {
       return { entries, damaged: found.damaged, copy: this.copied() }; // the next write makes it whole
     }
-    const { ino, size } = fs.statSync(this.file);
-    this.known = { ino, size };
+    if (!found.torn) { // else what is appended would stand behind a damaged line
+      const { ino, size } = fs.statSync(this.file);
+      this.known = { ino, size };
+    }
     return { entries, damaged: 0 };
   }
 
@@ -194,19 +196,28 @@ function readLines(content, found) {
   for (let start = 0, end; start < content.length; start = end + 1) {
     const newline = content.indexOf(NEWLINE, start);
     end = newline === -1 ? content.length : newline;
-    if (end > start && !take(content.toString('utf8', start, end), found) && newline !== -1) {
-      found.damaged += 1; // and not just torn at the end
+    if (end > start && !take(content.toString('utf8', start, end), found)) {
+      found.torn = newline === -1;
+      found.damaged += found.torn ? 0 : 1;
     }
   }
 }
 
-/** Apply a line; whether it is as it was written. */
+/** Apply a line; whether it is as it was written, and can be understood. */
 function take(line, found) {
   const json = line.slice(17);
   if (line[16] !== ' ' || line.slice(0, 16) !== checksum(json)) {
     return false;
   }
-  const [kind, what, entry] = JSON.parse(json);
+  try {
+    apply(JSON.parse(json), found);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function apply([kind, what, entry], found) {
   if (kind === 'outbox') {
     found.version = what;
   } else if (kind === 'put') {
@@ -214,7 +225,6 @@ function take(line, found) {
   } else if (kind === 'done') {
     what.forEach((number) => found.puts.delete(number));
   }
-  return true;
 }
 
 async function syncFolder(folder) {

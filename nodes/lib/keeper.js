@@ -75,7 +75,9 @@ class Keeper {
   async flush() {
     clearTimeout(this.timer);
     this.due = -Infinity; // nothing is scheduled meanwhile
-    await this.writing;
+    while (this.writing !== null) { // another flush may be the first to go on
+      await this.writing;
+    }
     await this.run();
     this.due = Infinity;
     this.goOn();
@@ -161,7 +163,7 @@ class Keeper {
 
   async add(fresh, done) {
     for (const entry of fresh) {
-      entry.number ??= this.number += 1;
+      entry.number = this.number += 1; // a new one each time: its old one may be about to be noted as answered
     }
     const before = [...this.kept];
     const most = SLACK_BYTES + 2 * this.bytes;

@@ -47,6 +47,11 @@ class Entry {
   isFor({ hub, where }) {
     return this.hub === hub || this.where === where;
   }
+
+  /** Whether that is another hub, or another address while the hub is not known. */
+  movesTo({ hub, where }) {
+    return this.hub === null ? this.where !== where : this.hub !== hub;
+  }
 }
 
 class Outbox extends EventEmitter {
@@ -66,13 +71,14 @@ class Outbox extends EventEmitter {
     this.full = false; // a message was refused, and nothing was answered since
     this.lateOnes = 0;
     this.young = new Set();
+    this.changing = null;
     this.ticking = null;
     this.waits = new Map(); // by queue: its timer, while the hub says "later"
     this.retryMs = new Map();
     this.keeps = false;
     this.restored = 0; // so many an earlier run has left
     this.restoredLeft = 0; // and of those are unanswered
-    this.keeper = folder && new Keeper(folder, id, { restore: (left) => this.restore(left), tell: (...said) => this.tell(...said), changed: () => this.emit('changed') });
+    this.keeper = folder && new Keeper(folder, id, { restore: (left) => this.restore(left), tell: (...said) => this.tell(...said), changed: () => this.changed() });
     if (folder?.has(id)) {
       this.keeper.open();
     }
@@ -152,18 +158,12 @@ class Outbox extends EventEmitter {
     this.others.clear();
     this.entries.clear();
     this.bytes = 0;
-    let moved = 0;
     for (const entry of all) {
       if (entry.hub === null || entry.isFor(line)) {
-        moved += entry.hub !== line.hub && (entry.hub !== null || entry.where !== line.where) ? 1 : 0;
-        entry.hub = line.hub;
         this.take(entry);
       } else {
         this.others.add(entry);
       }
-    }
-    if (moved > 0) {
-      this.tell('moved', { n: moved, hub: line.hub, where: line.where });
     }
     if (this.others.size > 0 && line !== this.toldOf) {
       this.toldOf = line;
@@ -173,13 +173,21 @@ class Outbox extends EventEmitter {
     this.flush();
   }
 
-  /** Send what waits and can be sent. */
+  /** Send what waits and can be sent; tell what goes to another hub than it was accepted for. */
   flush() {
+    const moved = new Map(); // by line: how many
     for (const entry of [...this.others, ...this.entries]) {
       const line = entry.underway || this.waits.has(entry.queue) ? undefined : this.lineFor(entry);
       if (line) {
+        if (entry.movesTo(line)) {
+          moved.set(line, (moved.get(line) ?? 0) + 1);
+        }
+        entry.hub = line.hub;
         this.transmit(entry, line);
       }
+    }
+    for (const [{ hub, where }, n] of moved) {
+      this.tell('moved', { n, hub, where });
     }
   }
 
@@ -207,12 +215,11 @@ class Outbox extends EventEmitter {
     await this.keepAll();
   }
 
-  /** Forget all: nobody wants it kept. */
+  /** What is to be in memory only is forgotten; how many these are. */
   drop() {
-    clearTimeout(this.ticking);
-    this.waits.forEach(clearTimeout);
-    this.entries.clear();
-    this.young.clear();
+    const lost = this.keeps ? [] : [...this.others, ...this.entries].filter((entry) => !this.keeper?.kept.has(entry));
+    lost.forEach((entry) => this.remove(entry));
+    return lost.length;
   }
 
   /** What an earlier run has left; it comes before what this one has. */
@@ -227,7 +234,7 @@ class Outbox extends EventEmitter {
       this.restored = entries.length;
       this.restoredLeft = entries.length;
       this.tell('before', { n: entries.length, at: new Date(entries[0].at).toISOString(), file: this.file });
-      setImmediate(() => this.line?.up && this.connected());
+      setImmediate(() => (this.line?.up ? this.connected() : this.flush()));
     }
     return entries;
   }
@@ -238,16 +245,17 @@ class Outbox extends EventEmitter {
   }
 
   remove(entry) {
-    this.full = false;
     if (this.entries.delete(entry)) {
       this.bytes -= entry.frame.bytes.length;
+    } else if (!this.others.delete(entry)) {
+      return; // it was dropped while it was under way
     }
-    this.others.delete(entry);
+    this.full = false;
     this.young.delete(entry);
     this.keeper?.answered(entry);
     if (entry.late) {
       this.lateOnes -= 1;
-      this.emit('changed');
+      this.changed();
     }
     if (entry.restored && (this.restoredLeft -= 1) === 0) {
       this.tell('beforeDone', { n: this.restored });
@@ -274,20 +282,29 @@ class Outbox extends EventEmitter {
       this.retryLater(entry.queue);
     } else if (entry.settle === null && CURABLE.has(error.code)) {
       this.cureLater(entry, error);
-    } else {
+    } else if (entry.settle !== null) {
       this.remove(entry);
+      entry.settle.reject(error);
+    } else {
       this.refused(entry, error);
     }
   }
 
-  refused(entry, error) {
-    if (entry.settle !== null) {
-      entry.settle.reject(error);
+  /** Nobody can be told but the log: what is kept in a file goes from one file to the other. */
+  async refused(entry, error) {
+    const { id, queue } = entry;
+    if (!this.keeps && !this.keeper?.kept.has(entry)) {
+      this.remove(entry);
+      this.tell('refusedUnkept', { id, queue, message: error.message });
       return;
     }
-    this.refusals.add(this.id, entry, error).then((file) => {
-      this.tell('refused', { id: entry.id, queue: entry.queue, message: error.message, file });
-    });
+    try {
+      const file = await this.refusals.add(this.id, entry, error);
+      this.remove(entry);
+      this.tell('refused', { id, queue, message: error.message, file });
+    } catch (trouble) {
+      this.cureLater(entry, { code: trouble.code, message: `${error.message}; ${trouble.message}` });
+    }
   }
 
   /** The hub said "later": what is for this queue waits, in order. */
@@ -348,7 +365,15 @@ class Outbox extends EventEmitter {
   markLate(entry) {
     entry.late = true;
     this.lateOnes += 1;
-    this.emit('changed');
+    this.changed();
+  }
+
+  /** Told once for all that happens now: every node of the hub listens. */
+  changed() {
+    this.changing ??= setImmediate(() => {
+      this.changing = null;
+      this.emit('changed');
+    });
   }
 }
 

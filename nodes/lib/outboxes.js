@@ -44,18 +44,16 @@ class Outboxes {
     }
   }
 
-  /** Its node was removed: what is in the file waits there, what is only in memory is dropped. */
+  /** Its node was removed: what is in the file waits there, what is to be in memory only is dropped. */
   park(outbox) {
-    const n = outbox.size + outbox.others.size;
-    if (outbox.keeps) {
-      outbox.line = null;
-      outbox.tell = this.tell;
-    } else {
-      outbox.drop();
-      this.all.delete(nameOf(outbox.id));
+    const dropped = outbox.drop();
+    const parked = outbox.size + outbox.others.size;
+    Object.assign(outbox, { line: null, tell: this.tell });
+    if (dropped > 0) {
+      this.tell('dropped', { n: dropped });
     }
-    if (n > 0) {
-      this.tell(outbox.keeps ? 'parked' : 'dropped', { n, file: outbox.file });
+    if (parked > 0) {
+      this.tell('parked', { n: parked, file: outbox.file });
     }
   }
 
@@ -66,12 +64,20 @@ class Outboxes {
         this.all.delete(name);
       }
     }
-    for (const name of this.folder?.names() ?? []) {
+    for (const name of this.names()) {
       if (!this.all.has(name)) {
         const outbox = this.make(name, (what, values) => this.tell(what === 'before' ? 'parked' : what, values));
         outbox.set({ maxEntries: Infinity, maxBytes: Infinity, keep: true });
-        outbox.flush();
       }
+    }
+  }
+
+  names() {
+    try {
+      return this.folder?.names() ?? [];
+    } catch (error) {
+      this.tell('unkept', { file: this.folder.place, message: error.message });
+      return [];
     }
   }
 }

@@ -18,14 +18,13 @@ class Refusals {
     this.last = Promise.resolve();
   }
 
-  /** The path of the file it is in, or why it is in none. */
-  add(id, entry, error) {
-    if (this.folder === null) {
-      return Promise.resolve('-');
-    }
+  /** On the disk when this resolves: the path of the file it is in. Errors: those of fs. */
+  async add(id, entry, error) {
     const file = path.join(this.folder.place, `${nameOf(id)}.refused`);
-    this.last = this.last.then(() => write(file, lineOf(entry, error))).then(() => file, (trouble) => trouble.message);
-    return this.last;
+    const turn = this.last.then(() => write(file, lineOf(entry, error)));
+    this.last = turn.catch(() => {});
+    await turn;
+    return file;
   }
 }
 

@@ -192,6 +192,23 @@ async def test_a_full_disk_is_told_and_what_waits_is_kept_when_there_is_room(
     await until_stored(hub, red, [0, 1, "x" * 10_000])
 
 
+async def test_a_file_in_the_place_of_the_folder_keeps_nothing_else_from_working(hub: HubProcess, red: NodeRed) -> None:
+    red.kill()
+    shutil.rmtree(red.kept, ignore_errors=True)
+    red.kept.write_text("no folder")
+    try:
+        red.start()
+        red.deploy(flow(hub.port))
+        red.inject("in", [1])
+        red.wait_for(lambda: told(red, "stored") == [1])
+        hub.kill()
+        red.inject("in", [2])
+        wait_shown(red, "not on disk 1")
+    finally:
+        red.kept.unlink()
+    wait_shown(red, "offline 1")
+
+
 async def test_with_keep_off_a_stop_loses_what_waits_and_says_so(hub: HubProcess, red: NodeRed) -> None:
     red.deploy(flow(hub.port, keep=False))
     connected(red)

@@ -98,6 +98,7 @@ def test_texts_that_are_used_exist(language: str) -> None:
         text = path.read_text()
         used |= set(re.findall(r"RED\._\('(hubqueue\.[\w.]+)'", text))
         used |= {f"hubqueue.status.{key}" for key in re.findall(r"word\('(\w+)'", text)}
+        used |= {f"hubqueue.outbox.{key}" for key in re.findall(r"tell\('(\w+)'", text)}
         used |= {f"hubqueue.{key}" for key in re.findall(r"\btext\('([\w.]+)'", text)}
     assert len(used) > 100
     assert used - known == set()

@@ -2,6 +2,7 @@
 /** Outboxes on a real disk: what one run leaves, the next one has. */
 
 const assert = require('node:assert/strict');
+const { createHash } = require('node:crypto');
 const fs = require('node:fs');
 const os = require('node:os');
 const path = require('node:path');
@@ -149,6 +150,7 @@ test('a file that ends anywhere gives all messages that are whole in it', async 
         const three = run(folder);
         connect(three);
         assert.deepEqual(numbers(three), [...got, 'new'], `length ${length}`);
+        assert.ok(tail.length > 0 || !three.words().includes('damaged'), `length ${length}: ${three.words()}`); // torn is not damaged
       }
     }
   }
@@ -176,16 +178,50 @@ test('a changed byte costs the message it is in, and is told', async (t) => {
   assert.equal(fs.readFileSync(`${one.file}.damaged`)[300], 63);
 });
 
-test('a file that nobody can read is set aside, and a new one is begun', async (t) => {
+/** A line as it is in the file. */
+const lineOf = (said) => {
+  const json = JSON.stringify(said);
+  return `\n${createHash('sha256').update(json).digest('hex').slice(0, 16)} ${json}\n`;
+};
+
+test('a message that cannot be understood holds up no others', async (t) => {
+  const folder = place(t);
+  const one = run(folder);
+  one.outbox.add(...push(1));
+  await one.outbox.keepAll();
+  const whole = fs.readFileSync(one.file);
+  for (const said of [['put', 7, { frame: Buffer.from('\0\0\0\x01\xc1', 'latin1').toString('base64') }], ['put', 7, {}], ['put', 7], ['done', 7], 1, null]) {
+    fs.writeFileSync(one.file, Buffer.concat([Buffer.from(lineOf(said)), whole]));
+    const two = run(folder);
+    assert.deepEqual([two.outbox.size, two.words()], [1, ['damaged', 'before']], JSON.stringify(said));
+  }
+});
+
+test('a file that may be readable later is left where it is', async (t) => {
+  const folder = place(t);
+  const one = run(folder);
+  one.outbox.add(...push(1));
+  await one.outbox.keepAll();
+  fs.renameSync(one.file, `${one.file}.away`);
+  fs.symlinkSync(one.file, one.file); // ELOOP, as EACCES and EMFILE for others than root
+  const two = run(folder);
+  two.outbox.add(...push(2));
+  await two.outbox.keepAll();
+  assert.deepEqual(two.words(), ['unkept']);
+  fs.renameSync(`${one.file}.away`, one.file);
+  await two.outbox.keepAll();
+  assert.deepEqual(two.words(), ['unkept', 'before', 'keptAgain']);
+  connect(two);
+  assert.deepEqual(numbers(two), [1, 2]);
+});
+
+test('a file that will never be readable is set aside, and a new one is begun', async (t) => {
   const folder = place(t);
   const made = run(folder);
   made.outbox.add(...push(1));
   await made.outbox.keepAll();
-  const foreign = fs.readFileSync(made.file, 'utf8').split('\n').filter(Boolean)[0].replace(/1\]$/, '2]');
   fs.rmSync(made.file);
-  const { createHash } = require('node:crypto');
-  const json = foreign.slice(17);
-  const later = `\n${createHash('sha256').update(json).digest('hex').slice(0, 16)} ${json}\n`;
+  const later = lineOf(['outbox', 2]);
   for (const make of [() => fs.mkdirSync(made.file), () => fs.writeFileSync(made.file, later)]) {
     make();
     const one = run(folder);
@@ -271,6 +307,7 @@ test('what a removed server has left goes with the next one that reaches its hub
   const three = run(folder, { id: 'third', hub: 'A', where: 'c:1' });
   connect(three);
   three.outboxes.findParked();
+  await until(() => three.line.sent.length > 0);
   assert.deepEqual(numbers(three), [1]);
   answer(three);
   await until(() => !fs.existsSync(one.file));
@@ -291,6 +328,123 @@ test('a message of before that the hub refuses is kept to read, and holds up nob
   assert.deepEqual([refused.code, refused.queue, refused.job.data], ['HQ_INVALID', 'q', 1]);
   assert.equal(fs.statSync(file).mode & 0o777, 0o600);
   await until(() => !fs.existsSync(one.file));
+});
+
+test('a refused message stays where it is until it is in the file of those', async (t) => {
+  const folder = place(t);
+  const one = run(folder);
+  one.outbox.add(...push('bad'));
+  await one.outbox.keepAll();
+  const refused = path.join(folder, 'box.refused');
+  fs.mkdirSync(refused); // it cannot be written
+  const refuse = async (word) => {
+    const next = run(folder);
+    connect(next);
+    next.line.sent[0].reject(new HubqueueError('HQ_INVALID', 'never'));
+    await until(() => next.words().includes(word));
+    await next.outbox.keepAll();
+    return next.told.find(({ what }) => what === word);
+  };
+  const { message } = await refuse('curable');
+  assert.match(message, /^never; EISDIR/);
+  fs.rmdirSync(refused);
+  assert.equal((await refuse('refused')).file, refused);
+  assert.equal(JSON.parse(fs.readFileSync(refused, 'utf8')).job.data, 'bad');
+  assert.equal(kept(folder), 0);
+});
+
+test('with "keep" off a refused message is not written either', async (t) => {
+  const folder = place(t);
+  const one = run(folder, { keep: false });
+  one.outbox.add(...push('secret')).abandon();
+  connect(one);
+  one.line.sent[0].reject(new HubqueueError('HQ_INVALID', 'never'));
+  await until(() => one.words().includes('refusedUnkept'));
+  await one.outbox.keepAll();
+  assert.equal(fs.existsSync(folder), false);
+});
+
+test('a server node that is removed with "keep" off leaves what is in the file, and says so', async (t) => {
+  const folder = place(t);
+  const one = run(folder);
+  one.outbox.add(...push(1));
+  await one.outbox.keepAll();
+  const two = run(folder, { keep: false });
+  [2, 3].forEach((n) => two.outbox.add(...push(n)));
+  await two.outbox.detach(two.line);
+  two.outboxes.park(two.outbox);
+  two.outboxes.findParked();
+  assert.deepEqual(two.told.map(({ what, n }) => [what, n]), [['before', 1], ['dropped', 2], ['parked', 1]]);
+  assert.deepEqual([...two.outboxes.all.values()], [two.outbox]); // one for the file
+  assert.equal(kept(folder), 1);
+});
+
+test('what goes to another hub than it was accepted for is told, whichever line it goes over', async (t) => {
+  const folder = place(t);
+  const one = run(folder, { id: 'removed' });
+  one.outbox.add(...push(1));
+  await one.outbox.detach(one.line);
+  const two = run(folder, { id: 'other', hub: 'B', where: 'a:1' }); // another hub took its place
+  two.outboxes.findParked();
+  connect(two);
+  assert.deepEqual(numbers(two), [1]);
+  assert.deepEqual(two.told.at(-1), { what: 'moved', n: 1, hub: 'B', where: 'a:1' });
+});
+
+test('who waits twice for the file gets one write after the other', async (t) => {
+  const folder = place(t);
+  const one = run(folder);
+  one.outbox.add(...push(0));
+  await one.outbox.keepAll();
+  for (let n = 1; n < 20; n += 1) {
+    one.outbox.add(...push(n));
+    const first = one.outbox.keepAll();
+    one.outbox.add(...push(n));
+    await Promise.all([first, one.outbox.keepAll(), one.outbox.keepAll()]);
+  }
+  assert.deepEqual(one.words(), []);
+  assert.equal(fs.readFileSync(one.file, 'utf8').match(/"outbox"/g).length, 1);
+  assert.equal(fs.readFileSync(one.file, 'utf8').match(/"put"/g).length, 39); // and none is written twice
+});
+
+test('"keep" that is switched off and on while a message is written keeps it', async (t) => {
+  const folder = place(t);
+  const one = run(folder);
+  one.outbox.add(...push(1));
+  await one.outbox.keepAll();
+  one.outbox.add(...push(2));
+  const written = one.outbox.keepAll();
+  one.outbox.set({ ...BOUND, keep: false });
+  await written;
+  one.outbox.set(BOUND);
+  await one.outbox.keepAll();
+  assert.equal(kept(folder), 2);
+});
+
+test('a folder that cannot be listed is told, and is no error of the flows', (t) => {
+  const folder = place(t);
+  fs.writeFileSync(folder, 'a file where the folder should be');
+  const one = run(folder);
+  one.outboxes.findParked();
+  assert.deepEqual(one.told.map(({ what, file }) => [what, file]), [['unkept', folder]]);
+});
+
+test('what a removed server has left goes once its file can be read', async (t) => {
+  const folder = place(t);
+  const one = run(folder, { id: 'removed' });
+  one.outbox.add(...push(1));
+  await one.outbox.detach(one.line);
+  const lock = path.join(folder, 'lock');
+  fs.rmSync(lock);
+  fs.mkdirSync(lock); // the folder cannot be entered
+  const two = run(folder, { id: 'other' });
+  connect(two);
+  two.outboxes.findParked();
+  assert.deepEqual(two.words(), ['unkept']);
+  fs.rmdirSync(lock);
+  await two.outboxes.all.get('removed').keepAll();
+  await until(() => two.line.sent.length > 0);
+  assert.deepEqual(numbers(two), [1]);
 });
 
 test('of two processes with one folder only the first one uses it, until it is gone', async (t) => {

@@ -88,7 +88,26 @@ test('what is answered at once is never said to wait', async () => {
   await turn();
   line.add(2);
   await until(() => line.outbox.waiting === 1); // and this is not
+  await turn();
   assert.equal(changes, 1);
+});
+
+test('many changes at once are told once', async () => {
+  const line = box({ up: false, maxEntries: 1000 });
+  let changes = 0;
+  line.outbox.on('changed', () => (changes += 1));
+  for (let n = 0; n < 1000; n += 1) {
+    line.add(n, { size: 0 });
+  }
+  await line.outbox.keepAll();
+  await turn();
+  assert.equal(changes, 1);
+  line.up = true;
+  line.outbox.connected();
+  line.sent.forEach((each) => each.resolve('there'));
+  await turn();
+  await turn();
+  assert.equal(changes, 2);
 });
 
 test('"later" holds its queue in order and no other one, a refusal goes to the flow', async (t) => {
@@ -112,7 +131,7 @@ test('a refusal that no flow can be told of is told in the log', async () => {
   line.add(1, { queue: 'mail' }).abandon();
   line.sent[0].reject(never);
   await until(() => line.told.length > 0);
-  assert.deepEqual(line.told, [{ what: 'refused', id: 'once:1', queue: 'mail', message: 'never', file: '-' }]);
+  assert.deepEqual(line.told, [{ what: 'refusedUnkept', id: 'once:1', queue: 'mail', message: 'never' }]);
   assert.equal(line.outbox.size, 0);
 });
 
