@@ -16,10 +16,11 @@ from hubqueue.model.limits import check_new_job
 from hubqueue.model.option import Door, Kind, Option, Parent
 from hubqueue.model.options import options_at
 from hubqueue.model.retry import MAX_BACKOFF_MS, Backoff
-from hubqueue.model.schedule import Schedule
+from hubqueue.model.schedule import Schedule, check_schedule
 
 HOUR_S: Final = MAX_BACKOFF_MS / 1000
 _KNOWN: Final = {option.name: option for option in options_at(Door.PYTHON)}
+_RULES: Final = ("immediately", "overlap", "skip_missed", "worker_only")  # of schedules, True or False
 _OF_SCHEDULE: Final = {name: option for name, option in _KNOWN.items() if Door.SCHEDULE not in option.left_out}
 
 
@@ -94,11 +95,12 @@ def new_job(name: str, data: object, options: JobOptions) -> NewJob:
     return made
 
 
-def new_schedule(key: str, queue: str, name: str, data: object, options: RunOptions, **when: Any) -> Schedule:
-    """The model's schedule, which makes jobs with these options. when: its other fields. Errors: Invalid."""
+def new_schedule(key: str, queue: str, name: str, data: object, options: RunOptions, **rules: Any) -> Schedule:
+    """The model's schedule, which makes jobs with these options. rules: its other fields. Errors: Invalid."""
     job = options_table.new_job(name, None, given_of(options, _OF_SCHEDULE))
-    check_new_job(job)
-    return Schedule(
+    for flag in _RULES:
+        _of_type(bool, "True or False", flag, rules[flag])
+    made = Schedule(
         key=key,
         queue=queue,
         name=name,
@@ -107,8 +109,10 @@ def new_schedule(key: str, queue: str, name: str, data: object, options: RunOpti
         delay_ms=job.delay_ms,
         max_attempts=job.max_attempts,
         options=job.options,
-        **when,
+        **rules,
     )
+    check_schedule(made)
+    return made
 
 
 def _packed(data: object, parent: Parent | None) -> bytes | None:

@@ -126,11 +126,17 @@ class Queue:
         name: str = "default",
         data: object = None,
         limit: int | None = None,
+        immediately: bool = False,
+        overlap: bool = False,
+        skip_missed: bool = True,
+        worker_only: bool = False,
         **options: Unpack[RunOptions],
     ) -> None:
         """Add a job again and again: `every` so long, or at the times of a cron pattern. Replaces the key's old one.
 
-        limit: so many runs and no more. options: of each job.
+        limit: so many runs and no more. immediately: a new one runs at once for the first time. overlap: it adds a job
+        although that of the last run has not ended. skip_missed False: what was missed while the hub was down is made
+        up for, by one job. worker_only: it adds a job only while a worker serves the queue. options: of each job.
         Errors: Invalid, also unless exactly one of every and cron is given.
         """
         if (every is None) == (cron is None):
@@ -138,8 +144,17 @@ class Queue:
         every_ms = None if every is None else duration_ms("every", every)
         if every_ms is not None and every_ms < 1:
             raise Invalid("every must be at least a millisecond")
-        when = {"every_ms": every_ms, "cron": cron, "timezone": timezone, "limit": limit}
-        await self._verbs.upsert_schedule(new_schedule(key, self.name, name, data, options, **when))
+        rules = {
+            "every_ms": every_ms,
+            "cron": cron,
+            "timezone": timezone,
+            "limit": limit,
+            "immediately": immediately,
+            "overlap": overlap,
+            "skip_missed": skip_missed,
+            "worker_only": worker_only,
+        }
+        await self._verbs.upsert_schedule(new_schedule(key, self.name, name, data, options, **rules))
 
     async def delete_schedule(self, key: str) -> None:
         """End a schedule; jobs it has added stay. Errors: NotFound."""

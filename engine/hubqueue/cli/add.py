@@ -64,13 +64,13 @@ def add(
 
     A file is checked before: while a line is wrong, nothing is added. Of a pipe what stands before the wrong line is.
     """
-    from hubqueue.cli.joboptions import duration_ms, flag, given
+    from hubqueue.cli.joboptions import duration_ms, first_flag, given
     from hubqueue.model.flowdata import with_parent
     from hubqueue.model.limits import check_new_job
     from hubqueue.model.options import check_needs, new_job
 
     options = given(flags)
-    check_needs(options, lambda option: flag(option.name))
+    check_needs(options, first_flag)
     own = next((name for name in ("id", "dedup") if name in options), None)
     if from_file is not None and (data is not None or own is not None or wait is not None):
         raise Invalid("--from-file goes with no DATA, --id, --dedup or --wait")

@@ -27,6 +27,11 @@ def flag(name: str) -> str:
     return "--tag" if name == "tags" else f"--{name.replace('_', '-')}"
 
 
+def first_flag(option: Option) -> str:
+    """The flag of an option; of a map that of its first part."""
+    return flag(next(field.name for field in FIELDS if field.option is option))
+
+
 def given(flags: Mapping[str, Any]) -> dict[str, Any]:
     """What was said, by the names of the table. Errors: Invalid names the flag that cannot be."""
     values = {field.name: _value(field.name, field.leaf, flags[field.name]) for field in FIELDS}
@@ -82,7 +87,6 @@ def _value(name: str, option: Option, said: Any) -> Any:
 
 def _time_ms(name: str, text: str) -> int:
     try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+        return round(datetime.fromisoformat(text).timestamp() * 1000)
+    except (ValueError, OverflowError):  # the local time has no year 0
         raise Invalid(f"{name} {text!r} is no time", hint="as in 2026-01-31T18:00 or 2026-01-31T18:00+01:00") from None
-    return round(moment.timestamp() * 1000)

@@ -15,6 +15,7 @@ from msgspec import Raw
 
 from hubqueue.errors import Invalid
 from hubqueue.model.flow import FlowJob
+from hubqueue.model.limits import MAX_CUSTOM_ID_CHARS, check_queue, check_text
 
 PARENT_ID: Final = "__parentId"
 PARENT_QUEUE: Final = "__parentQueue"
@@ -35,7 +36,9 @@ def claimed_queue(parent_id: str, data: bytes | None) -> str | None:
 
 
 def with_parent(data: bytes | None, parent_id: str, queue: str) -> bytes | None:
-    """The data of a child, with its parent in it. Data that is no map stays as it is."""
+    """The data of a child, with its parent in it. Data that is no map stays as it is. Errors: Invalid."""
+    check_queue(queue)
+    check_text("the id of the parent", parent_id, MAX_CUSTOM_ID_CHARS)
     return _changed(data, {PARENT_ID: parent_id, PARENT_QUEUE: queue})
 
 

@@ -7,7 +7,7 @@ import re
 from typing import Final
 
 from hubqueue.errors import Invalid, PayloadTooLarge
-from hubqueue.model.job import ENDLESS, Enqueueable, Options
+from hubqueue.model.job import ENDLESS, Dedup, Enqueueable, Options
 
 MAX_NAME_CHARS: Final = 256
 MAX_DATA_BYTES: Final = 10 * 1024 * 1024
@@ -102,6 +102,8 @@ def check_group(name: str) -> None:
 def check_options(options: Options) -> None:
     """Bounds of the rare options."""
     if options.backoff is not None:
+        if options.backoff.kind not in ("exponential", "fixed"):
+            raise Invalid("backoff.type must be 'fixed' or 'exponential'")
         check_number("backoff.delay", options.backoff.delay_ms, 0, MAX_BACKOFF_DELAY_MS)
         check_number("backoff.maxDelay", options.backoff.max_ms, 0, MAX_BACKOFF_DELAY_MS)
         check_number("backoff.jitter", options.backoff.jitter, 0, 1)
@@ -122,11 +124,21 @@ def check_options(options: Options) -> None:
         check_int("group.maxSize", options.group_max_size, 1, MAX_COUNT)
     if len(options.depends_on) > MAX_RELATIVES or len(options.children_ids) > MAX_RELATIVES:
         raise Invalid(f"dependsOn and childrenIds must hold at most {MAX_RELATIVES} ids")
+    if not all(map(_well_formed, (*options.depends_on, *options.children_ids, options.parent_id or ""))):
+        raise Invalid("the ids of other jobs must be well-formed text")
     if options.dedup is not None:
-        if not options.dedup.key or len(options.dedup.key) > MAX_CUSTOM_ID_CHARS or not _well_formed(options.dedup.key):
-            raise Invalid("uniqueKey must be a non-empty string of at most 1024 well-formed characters")
-        if options.dedup.ttl_ms is not None:
-            check_int("dedup.ttl", options.dedup.ttl_ms, 1, MAX_DELAY_MS)
+        _check_dedup(options.dedup)
+
+
+def _check_dedup(dedup: Dedup) -> None:
+    key = dedup.key
+    if not isinstance(key, str) or not 1 <= len(key) <= MAX_CUSTOM_ID_CHARS or not _well_formed(key):
+        raise Invalid("uniqueKey must be a non-empty string of at most 1024 well-formed characters")
+    if dedup.ttl_ms is not None:
+        check_int("dedup.ttl", dedup.ttl_ms, 1, MAX_DELAY_MS)
+    for name, flag in (("extend", dedup.extend), ("replace", dedup.replace)):
+        if not isinstance(flag, bool):
+            raise Invalid(f"dedup.{name} must be a boolean")
 
 
 def check_delay(delay_ms: int, options: Options) -> None:
@@ -143,6 +155,12 @@ def check_int(field: str, value: object, low: int, high: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int):
         raise Invalid(f"{field} must be an integer" if isinstance(value, float) else f"{field} must be a number")
     _check_range(field, value, low, high)
+
+
+def check_text(field: str, value: object, chars: int) -> None:
+    """Well-formed text of 1 to so many characters."""
+    if not isinstance(value, str) or not 1 <= len(value) <= chars or not _well_formed(value):
+        raise Invalid(f"{field} must be a non-empty string of at most {chars} characters")
 
 
 def check_number(field: str, value: object, low: float, high: float) -> None:

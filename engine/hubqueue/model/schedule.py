@@ -14,20 +14,21 @@ import msgspec
 from cronsim import CronSim, CronSimError
 
 from hubqueue.errors import Invalid
-from hubqueue.model.job import DEFAULT_ATTEMPTS, Options
+from hubqueue.model.job import DEFAULT_ATTEMPTS, NewJob, Options
 from hubqueue.model.limits import (
+    MAX_COUNT,
     MAX_DELAY_MS,
     MAX_TIME_MS,
-    check_delay,
     check_int,
-    check_name,
-    check_options,
+    check_new_job,
     check_queue,
-    check_size,
+    check_text,
 )
 from hubqueue.model.zone import zone_of
 
 MAX_KEY_CHARS: Final = 256
+MAX_PATTERN_CHARS: Final = 1024  # every minute, hour and day by its number takes some 350
+MAX_ZONE_CHARS: Final = 64
 SHORTCUTS: Final = {
     "@yearly": "0 0 1 1 *",
     "@annually": "0 0 1 1 *",
@@ -68,23 +69,36 @@ class Schedule(msgspec.Struct, frozen=True, gc=False, kw_only=True, omit_default
     limit: int | None = None
 
 
+def job_of(schedule: Schedule) -> NewJob:
+    """The job that each run makes."""
+    return NewJob(
+        name=schedule.name,
+        data=schedule.data,
+        priority=schedule.priority,
+        max_attempts=schedule.max_attempts,
+        delay_ms=schedule.delay_ms,
+        options=schedule.options,
+    )
+
+
 def check_schedule(schedule: Schedule) -> None:
     """Errors: Invalid, with what is wrong and where."""
     check_queue(schedule.queue)
-    check_name(schedule.name)
-    check_size(schedule.data)
-    if not schedule.key or len(schedule.key) > MAX_KEY_CHARS:
-        raise Invalid("A schedule's key must be a non-empty string of at most 256 characters")
-    if schedule.options is not None:
-        check_options(schedule.options)
-        check_delay(schedule.delay_ms, schedule.options)
+    check_text("A schedule's key", schedule.key, MAX_KEY_CHARS)
+    check_new_job(job_of(schedule))
     if schedule.cron is None and schedule.every_ms is None:
         raise Invalid("Cron job must have either schedule or repeatEvery")
     if schedule.every_ms is not None:
         check_int("repeatEvery", schedule.every_ms, 1, MAX_DELAY_MS)
+    if schedule.limit is not None:
+        check_int("maxLimit", schedule.limit, 1, MAX_COUNT)
+    if schedule.timezone is not None:
+        check_text("timezone", schedule.timezone, MAX_ZONE_CHARS)
     zone(schedule.zone)
-    if schedule.cron is not None and next_match_ms(schedule.cron, schedule.zone, 0) is None:
-        raise Invalid("Invalid cron expression: Cron expression has no future occurrences")
+    if schedule.cron is not None:
+        check_text("schedule", schedule.cron, MAX_PATTERN_CHARS)
+        if next_match_ms(schedule.cron, schedule.zone, 0) is None:
+            raise Invalid("Invalid cron expression: Cron expression has no future occurrences")
 
 
 def first_run_ms(schedule: Schedule, now_ms: int) -> int | None:

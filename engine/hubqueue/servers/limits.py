@@ -49,7 +49,7 @@ def get_queue_limits(call: Call, command: wire.GetQueueLimits) -> None:
     def verb(tx: Any) -> dict[str, Any]:
         limits = throttle.queue_limits(tx, command.queue)
         return {
-            "rateLimit": rate_map(limits.rate),
+            "rateLimit": _rate_now(limits.rate, tx.now_ms),
             "rateLimitTtl": number(throttle.rate_wait_ms(tx, command.queue, command.max_jobs)),
             "concurrencyLimit": None if limits.concurrency is None else number(limits.concurrency),
             "maxed": throttle.is_maxed(tx, command.queue),
@@ -61,6 +61,14 @@ def get_queue_limits(call: Call, command: wire.GetQueueLimits) -> None:
 def rate_map(rate: Rate | None) -> dict[str, Any] | None:
     """A rate as the protocol shows it."""
     return None if rate is None else {"max": number(rate.max), "duration": number(rate.duration_ms)}
+
+
+def _rate_now(rate: Rate | None, now_ms: int) -> dict[str, Any] | None:
+    """With what is left of its ttl, if it has one."""
+    shown = rate_map(rate)
+    if shown is None or rate is None or rate.until_ms is None:
+        return shown
+    return shown | {"ttl": number(rate.until_ms - now_ms)}
 
 
 HANDLERS: Final[Handlers] = {

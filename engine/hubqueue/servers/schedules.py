@@ -34,7 +34,7 @@ def cron(call: Call, command: wire.Cron) -> None:
             priority=command.priority,
             every_ms=command.repeat_every if command.schedule is None else None,
             cron=command.schedule,
-            timezone=command.timezone,
+            timezone=command.timezone or None,
             limit=command.max_limit if command.max_limit is not None and command.max_limit > 0 else None,
             immediately=bool(command.immediately),
             overlap=command.prevent_overlap is False,

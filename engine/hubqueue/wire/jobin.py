@@ -174,8 +174,16 @@ def options_of(job: JobFields) -> Options:
         stack_trace_limit=job.stack_trace_limit,
         repeat=to_repeat(job.repeat),
         group=job.group_id,
-        group_max_size=None if job.group_max_size is None else positive("group.maxSize", job.group_max_size),
+        group_max_size=_group_max_size(job),
     )
+
+
+def _group_max_size(job: JobFields) -> int | None:
+    """Kept only beside a group, without which it says nothing."""
+    if job.group_max_size is None:
+        return None
+    size = positive("group.maxSize", job.group_max_size)
+    return None if job.group_id is None else size
 
 
 def _backoff(value: float | BackoffIn | None) -> Backoff | None:

@@ -50,9 +50,10 @@ def test_what_would_be_without_effect_is_refused_by_its_flag(shell: Shell) -> No
     for flags, words in (
         (("--dedup-ttl", "5s"), "--dedup-ttl needs --dedup too"),
         (("--group-max-size", "5"), "--group-max-size needs --group too"),
-        (("--on-failure", "fail"), "--on-failure needs --parent too"),
+        (("--on-failure", "fail"), "--on-failure needs --parent-queue too"),
         (("--parent-id", "x"), "--parent-id needs --parent-queue too"),
         (("--run-at", "soon"), "--run-at 'soon' is no time"),
+        (("--run-at", "0001-01-01T00:00"), "is no time"),
         (("--ttl", "0s"), "--ttl must be from"),
     ):
         assert words in shell("add", "q", "{}", *flags, code=1).stderr

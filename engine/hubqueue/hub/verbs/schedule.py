@@ -15,8 +15,8 @@ import msgspec
 from hubqueue.errors import HubqueueError, NotFound, WrongState
 from hubqueue.hub.verbs import rows
 from hubqueue.hub.verbs.enqueue import enqueue
-from hubqueue.model.job import PLAIN, NewJob
-from hubqueue.model.schedule import Schedule, first_run_ms, next_run_ms
+from hubqueue.model.job import PLAIN
+from hubqueue.model.schedule import Schedule, first_run_ms, job_of, next_run_ms
 from hubqueue.model.state import QUEUED, TERMINAL, Move
 from hubqueue.store import jobs, schedules
 from hubqueue.store.tx import Tx
@@ -87,7 +87,7 @@ def run_now(tx: Tx, key: str) -> str:
     schedule = stored.schedule
     if _is_held(tx, stored):
         raise WrongState("The job of the last run has not ended", hint="let it end, or allow overlap")
-    (id,) = enqueue(tx, schedule.queue, [_job(schedule)])
+    (id,) = enqueue(tx, schedule.queue, [job_of(schedule)])
     schedules.fired(tx, key, schedule.next_run_at_ms, schedule.runs, tx.identity.seq_of(id))
     return id
 
@@ -135,7 +135,7 @@ def _run(tx: Tx, stored: schedules.Stored) -> int | None:
     if _is_held(tx, stored):
         return last
     try:
-        (id,) = enqueue(tx, schedule.queue, [_job(schedule)])
+        (id,) = enqueue(tx, schedule.queue, [job_of(schedule)])
     except HubqueueError as error:  # full queue, full disk: the next fire comes by itself
         log.warning("A schedule could not enqueue. key=%s queue=%s code=%s", schedule.key, schedule.queue, error.code)
         return last
@@ -148,14 +148,3 @@ def _is_held(tx: Tx, stored: schedules.Stored) -> bool:
         return False
     grip = jobs.grips(tx, [stored.last_seq]).get(stored.last_seq)
     return grip is not None and grip.state not in TERMINAL
-
-
-def _job(schedule: Schedule) -> NewJob:
-    return NewJob(
-        name=schedule.name,
-        data=schedule.data,
-        priority=schedule.priority,
-        max_attempts=schedule.max_attempts,
-        delay_ms=schedule.delay_ms,
-        options=schedule.options,
-    )

@@ -8,12 +8,13 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from hubqueue.errors import Invalid
-from hubqueue.model.limits import MAX_DELAY_MS
+from hubqueue.model.limits import MAX_COUNT, MAX_DELAY_MS
 from hubqueue.servers.http.rest.fields import Many, QueueName
-from hubqueue.servers.http.rest.route import Asked, Route
+from hubqueue.servers.http.rest.route import Asked, Fields, Route
 from hubqueue.wire.fields import Count
 
 Cleanable = Literal["waiting", "delayed", "prioritized", "paused", "completed", "failed"]
+Bound = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 Duration = Annotated[int, Meta(ge=1, le=MAX_DELAY_MS)]
 
 
@@ -78,11 +79,12 @@ class Promotion(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, 
     count: Many | UnsetType = UNSET
 
 
-class Rate(msgspec.Struct, kw_only=True):
-    """So many jobs per duration (ms)."""
+class Rate(msgspec.Struct, omit_defaults=True, kw_only=True):
+    """So many jobs per duration (ms); ttl: how much longer (ms), of one that ends by itself. It can be put as it is."""
 
-    max: int
+    limit: int
     duration: int
+    ttl: int | UnsetType = UNSET
 
 
 class Limits(msgspec.Struct, rename="camel", kw_only=True):
@@ -95,17 +97,17 @@ class Limits(msgspec.Struct, rename="camel", kw_only=True):
 
 
 class NewRate(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """Hand out at most `limit` jobs per `duration` (ms); with `ttl` (ms) the limit ends by itself."""
+    """Hand out at most `limit` jobs per `duration` (ms), 0: none; with `ttl` (ms) the limit ends by itself."""
 
-    limit: Many
+    limit: Bound
     duration: Duration = 1000
     ttl: Duration | UnsetType = UNSET
 
 
 class NewConcurrency(msgspec.Struct, forbid_unknown_fields=True):
-    """Let at most so many jobs be active at a time."""
+    """Let at most so many jobs be active at a time; 0: none."""
 
-    limit: Many
+    limit: Bound
 
 
 class StallSettings(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -131,6 +133,15 @@ class ManyLimited(msgspec.Struct, rename="camel", kw_only=True):
     """For a rate that workers bring along: jobs per duration that it allows."""
 
     max_jobs: Count | UnsetType = UNSET
+
+
+def _limits(reply: Fields) -> Fields:
+    """As they are put, too."""
+    limits: Fields = reply["data"]["limits"]
+    rate = limits["rateLimit"]
+    if rate is None:
+        return limits
+    return limits | {"rateLimit": {"limit" if name == "max" else name: value for name, value in rate.items()}}
 
 
 async def _obliterate(asked: Asked) -> None:
@@ -258,7 +269,7 @@ ROUTES: Final = (
         command="GetQueueLimits",
         query=ManyLimited,
         reply=Limits,
-        pick=lambda reply: reply["data"]["limits"],
+        pick=_limits,
     ),
     Route(
         method="PUT",

@@ -7,17 +7,21 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from hubqueue.errors import DiskFull, Draining, Invalid, KeyReused, NotFound, QueueFull, WrongState
+from hubqueue.errors import DiskFull, Draining, Forbidden, Invalid, KeyReused, NotFound, QueueFull, WrongState
 from hubqueue.model.job import DEFAULT_ATTEMPTS
+from hubqueue.model.limits import MAX_COUNT
+from hubqueue.model.schedule import MAX_PATTERN_CHARS, MAX_ZONE_CHARS
 from hubqueue.servers.http.rest.fields import Name, QueueName
 from hubqueue.servers.http.rest.jobs import JobId
 from hubqueue.servers.http.rest.newjob import NamedOptions, ScheduleOptions, check_said
 from hubqueue.servers.http.rest.route import Asked, Route, sent
 from hubqueue.wire.fields import Count, RepeatMs, TimeMs
+from hubqueue.wire.jsondata import plain
 from hubqueue.wire.optiontypes import snake
 
-Pattern = Annotated[str, Meta(min_length=1, max_length=256, description="A cron pattern, with seconds if it has six")]
-
+Pattern = Annotated[
+    str, Meta(min_length=1, max_length=MAX_PATTERN_CHARS, description="A cron pattern, with seconds if it has six")
+]
 
 SHOWN: Final = ("next_run", "executions", "zone", "max_attempts")  # of what is read, nothing that can be put
 
@@ -34,8 +38,8 @@ class ScheduleFields(NamedOptions, rename="camel", forbid_unknown_fields=True, o
     data: Any = UNSET
     schedule: Pattern | None = None
     repeat_every: RepeatMs | None = None
-    timezone: Annotated[str, Meta(max_length=64)] | None = None
-    max_limit: Annotated[int, Meta(ge=1, le=1_000_000_000)] | None = None
+    timezone: Annotated[str, Meta(max_length=MAX_ZONE_CHARS)] | None = None
+    max_limit: Annotated[int, Meta(ge=1, le=MAX_COUNT)] | None = None
     prevent_overlap: bool = True
     skip_missed_on_restart: bool = True
     skip_if_no_worker: bool = False
@@ -68,6 +72,19 @@ class Schedules(msgspec.Struct):
     schedules: list[Schedule]
 
 
+async def _stored(asked: Asked, name: str, data: Any) -> Any:
+    """The data as the schedule has it, if this is how it was read: JSON cannot say bytes, NaN and the like."""
+    try:
+        old = (await asked.ask("CronGet", name=name))["cron"].get("data", UNSET)
+    except (NotFound, Forbidden):
+        return data
+    return old if old is not UNSET and _text(plain(old)) == _text(data) else data
+
+
+def _text(value: Any) -> bytes:
+    return msgspec.json.encode(value, order="deterministic")
+
+
 async def _put(asked: Asked) -> Any:
     name, body = asked.path["name"], asked.body
     if body.name not in (UNSET, name):
@@ -79,6 +96,8 @@ async def _put(asked: Asked) -> Any:
     options = sent(fields.pop("jobOptions", None))
     dedup = {name: fields[name] for name in ("uniqueKey", "dedup") if name in fields}
     check_said(options | dedup)
+    if body.data is not UNSET:
+        fields["data"] = await _stored(asked, name, body.data)
     if body.prevent_overlap:  # as it is; to say so would withdraw the job of the last run
         del fields["preventOverlap"]
     return (await asked.ask("Cron", **fields | {"name": name, "jobOptions": options}))["cron"]

@@ -62,7 +62,7 @@ async def test_limits_and_settings_come_back_as_they_were_set(rest: Rest) -> Non
     await rest.ask("PUT", "/queues/q/limits/rate", {"limit": 5, "duration": 60_000})
     await rest.ask("PUT", "/queues/q/limits/concurrency", {"limit": 2})
     limits = await rest.get("/queues/q/limits")
-    assert (limits["rateLimit"], limits["concurrencyLimit"]) == ({"max": 5, "duration": 60_000}, 2)
+    assert (limits["rateLimit"], limits["concurrencyLimit"]) == ({"limit": 5, "duration": 60_000}, 2)
     await rest.ask("DELETE", "/queues/q/limits/rate")
     await rest.ask("DELETE", "/queues/q/limits/concurrency")
     limits = await rest.get("/queues/q/limits")
