@@ -1,10 +1,20 @@
-"""How a run of a job ends, as values: a handler returns or raises one, `settle` stores it."""
+"""How a run of a job ends, as values: a handler returns or raises one, `settle` stores it.
+
+What cannot be stored is refused, or put right, when the value is made: at a settle it would hold up others.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Iterable
+from math import inf
+from typing import Final
 
 import msgspec
 
 from hubqueue.model.job import Enqueueable
+from hubqueue.model.limits import MAX_DELAY_MS, check_number
+
+LONGEST_S: Final = MAX_DELAY_MS / 1000
 
 
 class Outcome(Exception):
@@ -36,8 +46,8 @@ class Fail(Outcome):
         reason: str = "explicit_fail",
     ) -> None:
         super().__init__(error or "failed")
-        self.error = error
-        self.stack = stack
+        self.error = None if error is None else _text(error)
+        self.stack = _lines(stack)
         self.remove = remove
         self.reason = reason
 
@@ -45,13 +55,14 @@ class Fail(Outcome):
 class Retry(Outcome):
     """The run failed and is to be tried again after a given time, while the job has attempts left.
 
-    Units: after_s seconds.
+    Units: after_s seconds. Errors: Invalid for a time that is none, or is over a year.
     """
 
     def __init__(self, after_s: float = 0.0, error: str | None = None) -> None:
+        check_number("after_s", after_s, -inf, LONGEST_S)
         super().__init__(error or f"retry after {after_s:g} s")
         self.after_s = after_s
-        self.error = error
+        self.error = None if error is None else _text(error)
 
 
 class Reject(Outcome):
@@ -59,18 +70,19 @@ class Reject(Outcome):
 
     def __init__(self, reason: str, *, stack: tuple[str, ...] = (), remove: bool | None = None) -> None:
         super().__init__(reason)
-        self.reason = reason
-        self.stack = stack
+        self.reason = _text(reason)
+        self.stack = _lines(stack)
         self.remove = remove
 
 
 class Release(Outcome):
     """Not done and not the job's fault: it goes back, nothing is counted.
 
-    Units: after_s seconds until it may be leased again; 0 keeps its place in the queue.
+    Units: after_s seconds until it may be leased again; 0 keeps its place in the queue. Errors: as `Retry`.
     """
 
     def __init__(self, after_s: float = 0.0) -> None:
+        check_number("after_s", after_s, -inf, LONGEST_S)
         super().__init__("released")
         self.after_s = after_s
 
@@ -96,3 +108,13 @@ class Blob(msgspec.Struct, frozen=True, gc=False):
     namespace: str
     key: str
     value: bytes | None
+
+
+def _lines(stack: Iterable[object]) -> tuple[str, ...]:
+    return tuple([_text(line) for line in stack])
+
+
+def _text(value: object) -> str:
+    """As it can be stored: the name of a file, and with it the error of whoever opens it, may be no Unicode."""
+    text = str(value)
+    return text if text.isascii() else text.encode(errors="backslashreplace").decode()

@@ -21,6 +21,9 @@ from hubqueue.model.outcome import Complete, Fail, Outcome, Reject
 def of_value(value: object) -> Outcome:
     """The outcome of a handler that returned."""
     if isinstance(value, Outcome):
+        encoded: object = value.result if isinstance(value, Complete) else None
+        if not isinstance(encoded, bytes | None):
+            return Reject(f"the result of the handler cannot be stored: {type(encoded).__name__} is not bytes")
         return value
     if value is None:
         return Complete()
@@ -35,9 +38,12 @@ def of_value(value: object) -> Outcome:
 def of_error(error: BaseException, stack_lines: int = MAX_STACK_LINES) -> Outcome:
     """The outcome of a handler that raised. stack_lines: how many lines of its traceback, the last ones, are kept."""
     if isinstance(error, Outcome):
-        return error
-    text = str(error)
+        return of_value(error)
     name = type(error).__name__
+    try:
+        text = str(error)
+    except Exception:  # of a class that cannot say what is wrong
+        text = ""
     lines = "".join(traceback.format_exception(error.with_traceback(_own_part(error.__traceback__)))).splitlines()
     kept = tuple(lines[-stack_lines:]) if stack_lines > 0 else ()
     return Fail((f"{name}: {text}" if text else name)[:MAX_ERROR_CHARS], stack=kept)

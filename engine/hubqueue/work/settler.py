@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 
-from hubqueue.errors import HubqueueError
 from hubqueue.hub.leasekeeper import LeaseKeeper
 from hubqueue.model.limits import MAX_LEASE_BATCH
 from hubqueue.model.outcome import Outcome, Settlement
@@ -39,7 +38,7 @@ class Settler:
                 del self._collected[:MAX_LEASE_BATCH]
                 try:
                     stored = await self._keeper.settle([settlement for settlement, _ in batch])
-                except HubqueueError as error:
+                except Exception as error:  # a defect, too, is told: nobody is to wait for ever
                     for _, told in batch:
                         if not told.done():
                             told.set_exception(error)

@@ -175,9 +175,10 @@ class Worker:
             task.add_done_callback(self._done)
 
     def _done(self, task: asyncio.Task[None]) -> None:
-        del self._runs[task]
+        run = self._runs.pop(task)
         self._room.set()
         if not task.cancelled() and (error := task.exception()) is not None:
+            self._keeper.drop(run.leased)  # else it would be kept for ever
             log.error("a run ended unexpectedly queue=%s", self.queue, exc_info=error)
 
     async def _run(self, run: RunningJob) -> None:
