@@ -131,6 +131,7 @@ class Outbox extends EventEmitter {
     const { length } = frame.bytes;
     if (this.entries.size > 0 && (this.entries.size >= this.maxEntries || this.bytes + length > this.maxBytes)) {
       this.full = true;
+      this.changed();
       throw this.noRoom();
     }
     const { hub = null, where = '' } = this.line || {};

@@ -353,6 +353,23 @@ test('a refused message stays where it is until it is in the file of those', asy
   assert.equal(kept(folder), 0);
 });
 
+test('of refused messages that are more than the bound the older ones go', async (t) => {
+  const folder = place(t);
+  fs.mkdirSync(folder);
+  const refused = path.join(folder, 'box.refused');
+  const one = run(folder);
+  connect(one);
+  for (const [n, before] of ['first', 'second'].entries()) {
+    fs.writeFileSync(refused, before);
+    fs.truncateSync(refused, 16 * 1024 * 1024 + 1);
+    one.outbox.add(...push(n)).abandon();
+    one.line.sent.at(-1).reject(new HubqueueError('HQ_INVALID', 'never'));
+    await until(() => one.words().filter((word) => word === 'refused').length === n + 1);
+    assert.equal(JSON.parse(fs.readFileSync(refused, 'utf8')).job.data, n);
+    assert.ok(fs.readFileSync(`${refused}.old`, 'utf8').startsWith(before));
+  }
+});
+
 test('with "keep" off a refused message is not written either', async (t) => {
   const folder = place(t);
   const one = run(folder, { keep: false });
@@ -414,6 +431,9 @@ test('"keep" that is switched off and on while a message is written keeps it', a
   await one.outbox.keepAll();
   one.outbox.add(...push(2));
   const written = one.outbox.keepAll();
+  while (one.outbox.keeper.writing === null) {
+    await null;
+  }
   one.outbox.set({ ...BOUND, keep: false });
   await written;
   one.outbox.set(BOUND);

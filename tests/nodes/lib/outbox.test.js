@@ -60,6 +60,10 @@ test('all that is unanswered is bounded, by number and bytes, also while the lin
     [1, 2, 3].forEach((n) => line.add(n));
     assert.throws(() => line.add(4), { code: 'HQ_BUFFER_FULL', message: up ? /3 of 3 messages.*the hub does not answer/ : /3 of 3 messages.*not connected/ });
     assert.equal(line.outbox.full, true);
+    let changes = 0;
+    line.outbox.on('changed', () => (changes += 1));
+    await turn();
+    assert.ok(changes > 0); // the other nodes of the hub show it
     line.up = true;
     line.outbox.connected();
     line.sent[0].resolve('there');
