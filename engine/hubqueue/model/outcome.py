@@ -13,6 +13,7 @@ import msgspec
 
 from hubqueue.model.job import Enqueueable
 from hubqueue.model.limits import MAX_DELAY_MS, check_number
+from hubqueue.model.text import storable
 
 LONGEST_S: Final = MAX_DELAY_MS / 1000
 
@@ -46,7 +47,7 @@ class Fail(Outcome):
         reason: str = "explicit_fail",
     ) -> None:
         super().__init__(error or "failed")
-        self.error = None if error is None else _text(error)
+        self.error = None if error is None else storable(error)
         self.stack = _lines(stack)
         self.remove = remove
         self.reason = reason
@@ -62,7 +63,7 @@ class Retry(Outcome):
         check_number("after_s", after_s, -inf, LONGEST_S)
         super().__init__(error or f"retry after {after_s:g} s")
         self.after_s = after_s
-        self.error = None if error is None else _text(error)
+        self.error = None if error is None else storable(error)
 
 
 class Reject(Outcome):
@@ -70,7 +71,7 @@ class Reject(Outcome):
 
     def __init__(self, reason: str, *, stack: tuple[str, ...] = (), remove: bool | None = None) -> None:
         super().__init__(reason)
-        self.reason = _text(reason)
+        self.reason = storable(reason)
         self.stack = _lines(stack)
         self.remove = remove
 
@@ -111,10 +112,4 @@ class Blob(msgspec.Struct, frozen=True, gc=False):
 
 
 def _lines(stack: Iterable[object]) -> tuple[str, ...]:
-    return tuple([_text(line) for line in stack])
-
-
-def _text(value: object) -> str:
-    """As it can be stored: the name of a file, and with it the error of whoever opens it, may be no Unicode."""
-    text = str(value)
-    return text if text.isascii() else text.encode(errors="backslashreplace").decode()
+    return tuple([storable(line) for line in stack])

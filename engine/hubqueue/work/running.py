@@ -17,6 +17,7 @@ from hubqueue.hub.leasekeeper import LeaseKeeper
 from hubqueue.model import payload
 from hubqueue.model.job import Leased
 from hubqueue.model.outcome import Outcome
+from hubqueue.model.text import storable
 from hubqueue.model.verbs import Verbs
 
 
@@ -63,11 +64,12 @@ class RunningJob:
 
     def progress(self, value: float, message: str | None = None) -> Awaitable[None]:
         """Tell how far the job is, 0 to 100."""
-        return self._do(self._verbs.progress(self.id, self._held(), value, message))
+        told = None if message is None else storable(message)
+        return self._do(self._verbs.progress(self.id, self._held(), value, told))
 
     def log(self, text: str, level: str = "info") -> Awaitable[None]:
         """Add a line to the job's log."""
-        return self._do(self._verbs.log(self.id, text, level))
+        return self._do(self._verbs.log(self.id, storable(text), level))
 
     def publish(self, channel: str, data: Any = None) -> Awaitable[None]:
         """Tell everybody who listens to a channel now. Not part of the job's outcome: a run that fails has said it."""

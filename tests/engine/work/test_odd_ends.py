@@ -13,7 +13,7 @@ from hubqueue.client.remote import RemoteHub
 from hubqueue.hub.hub import Hub
 from hubqueue.model.job import NewJob
 from hubqueue.model.outcome import Complete, Fail, Outcome, Reject, Release, Retry, Settlement
-from hubqueue.model.state import State
+from hubqueue.model.state import TERMINAL, State
 from hubqueue.model.verbs import Verbs
 from hubqueue.work.running import RunningJob
 from hubqueue.work.settler import Settler
@@ -82,6 +82,24 @@ async def test_a_job_that_ends_oddly_ends_and_so_do_those_beside_it(hubs: tuple[
     job = await hub.get(first)
     assert job.state is State.FAILED
     assert told in str(job.history.attempts[-1].error)
+
+
+async def test_what_a_handler_tells_need_not_be_unicode(hubs: tuple[Hub, Verbs]) -> None:
+    hub, verbs = hubs
+
+    async def handler(job: RunningJob) -> None:
+        await job.progress(50, "\udce9")
+        await job.log("caf\udce9")
+
+    (id,) = await hub.enqueue("q", [NewJob(max_attempts=1)])
+
+    async def is_over() -> bool:
+        return (await hub.get(id)).state in TERMINAL
+
+    async with Worker(verbs, "q", handler):
+        await until(is_over)
+    assert (await hub.get(id)).state is State.COMPLETED
+    assert [line.message for line in await hub.logs(id)] == ["caf\\udce9"]
 
 
 async def test_a_defect_at_a_settle_is_told_to_whoever_waits_for_it() -> None:
