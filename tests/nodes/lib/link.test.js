@@ -208,3 +208,14 @@ test('a private key that cannot be read is a matter of certificates', async (t) 
     assert.equal(reasonOf(error), 'certificate', error.code);
   }
 });
+
+test('an answer that has come while the event loop was blocked is not too late', async (t) => {
+  const peer = await new Peer(({ cmd }) => {
+    const end = Date.now() + (cmd === 'A' ? 200 : 0);
+    while (Date.now() < end);
+    return OK;
+  }).listen();
+  const link = linkTo(t, peer);
+  await once(link, 'up');
+  assert.equal((await link.request('A', {}, { timeoutMs: 100 })).hubId, 'peer');
+});
