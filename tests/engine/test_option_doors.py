@@ -188,6 +188,17 @@ def test_what_a_door_leaves_out_it_refuses(make: Callable[[Given], NewJob], name
     assert re.search(name.replace("_", "_?"), str(refused.value), re.IGNORECASE)
 
 
+@pytest.mark.parametrize(("name", "bare", "parts"), [("dedup", "k", {"key": "k"}), ("backoff", "5s", {"delay": "5s"})])
+def test_a_section_may_hold_the_short_part_of_a_map_alone(name: str, bare: str, parts: dict[str, str]) -> None:
+    said = {"topic": "a", "queue": "q"}
+    assert read_rule(said | {name: bare}) == read_rule(said | {name: parts})
+    of_source = {"name": "s", "from": "kafka://h/t", "queue": "q"}
+    assert source(Path())(of_source | {name: bare}).into == source(Path())(of_source | {name: parts}).into
+    for wrong in ("", 5, ["k"], True):
+        with pytest.raises(HubqueueError):
+            read_rule(said | {name: wrong})
+
+
 BOUNDED: Final = [
     pytest.param(make, option.name, bound, id=f"{name}-{option.name}-{bound}")
     for name, (door, make) in DOORS.items()

@@ -211,13 +211,20 @@ class Named:
 class Section:
     """A mapping with known keys. All wrong keys are reported; `build` sees the clean values only when all are right.
 
+    short: the key that text, or a number, in its place stands for.
     Errors: what `build` raises as Wrong (which may name a path below) or as HubqueueError is reported as well.
     """
 
     def __init__(
-        self, keys: Mapping[str, Check], *, required: Collection[str] = (), build: Check | None = None
+        self,
+        keys: Mapping[str, Check],
+        *,
+        required: Collection[str] = (),
+        build: Check | None = None,
+        short: str = "",
     ) -> None:
         self.keys = keys
+        self._short = short
         self._build = build
         marked = {(vol.Required if key in required else vol.Optional)(key): check for key, check in keys.items()}
         self._schema = vol.Schema(marked)
@@ -226,6 +233,8 @@ class Section:
         known = f"known keys: {', '.join(self.keys)}"
         if value is None:
             value = {}
+        if self._short and isinstance(value, str | int | float):
+            value = {self._short: value}
         if not isinstance(value, Mapping):
             raise Wrong("must hold keys and values", value, hint=known)
         errors: list[vol.Invalid] = [

@@ -66,7 +66,10 @@ def _check(option: Option, template: Any) -> Check:
             return checks.choice(*option.choices)
     assert option.kind is Kind.MAP, f"the configuration has no {option.kind} yet"
     return checks.Section(
-        {part.name: _check(part, template) for part in option.parts}, required=option.required, build=option.made
+        {part.name: _check(part, template) for part in option.parts},
+        required=option.required,
+        build=option.made,
+        short=option.short,
     )
 
 
