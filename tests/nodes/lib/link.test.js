@@ -82,6 +82,15 @@ test('a peer that accepts and says nothing is given up', async (t) => {
   assert.match(error.message, /did not answer/);
 });
 
+test('a peer that says nothing in the TLS handshake is given up', async (t) => {
+  const peer = new Peer(() => undefined);
+  peer.serve = (socket) => peer.sockets.add(socket.on('error', () => {}));
+  await peer.listen();
+  const link = linkTo(t, peer, { tlsOptions: {}, connectMs: 100 });
+  const [error] = await once(link, 'down');
+  assert.equal(error.code, 'HQ_SILENT');
+});
+
 test('a wrong token is not tried all the time', async (t) => {
   const peer = await new Peer(() => ({ ok: false, error: 'Invalid token', code: 'not_authenticated' })).listen();
   const link = linkTo(t, peer, { token: 'wrong' });
