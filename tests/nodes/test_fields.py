@@ -87,7 +87,7 @@ CHOSEN: Final = {
     "control": {"action"},
     "events": {"mode", "kinds"},
 }
-ANYTHING: Final = {"name", "server", "tls", "clientName", "parent", "paused", "confirm", "onChange"}
+ANYTHING: Final = {"name", "server", "tls", "clientName", "keep", "parent", "paused", "confirm", "onChange"}
 TYPES_OF_FIELDS: Final[dict[str, Any]] = {
     "enqueue": {"keyType": "jsonata", "key": ""},
     "result": {"resultType": "msg", "errorType": "msg", "delayType": "str", "progressType": "num", "progress": "1"},
