@@ -5,7 +5,7 @@
  */
 
 const os = require('node:os');
-const { setTimeout: sleep } = require('node:timers/promises');
+const { pause } = require('./pause');
 
 const POLL_MS = 20_000;
 const TURN_MS = 250; // of a poll that keeps other queues waiting
@@ -145,7 +145,7 @@ class Consumer {
       }
     }
     if (wait > 0 && this.open) {
-      await sleep(wait, undefined, { ref: false });
+      await pause(wait);
     }
     this.polls.delete(queue);
     this.pump();

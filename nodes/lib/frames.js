@@ -92,10 +92,9 @@ class FrameReader {
   }
 }
 
-/** A frame of ours, as bytes, as what a link sends. Errors: HQ_PROTOCOL. */
+/** What a whole frame of ours says. Errors: HQ_PROTOCOL. */
 function readFrame(bytes) {
-  const { cmd, reqId } = decodeBody(bytes.subarray(HEADER_BYTES));
-  return { cmd, reqId, bytes };
+  return decodeBody(bytes.subarray(HEADER_BYTES));
 }
 
 /** The value of a body, as flows expect it. Errors: HQ_PROTOCOL. */

@@ -10,6 +10,7 @@ const { Consumer } = require('./consumer');
 const { HubqueueError } = require('./errors');
 const { LeaseTable } = require('./leases');
 const { Link } = require('./link');
+const { pause } = require('./pause');
 const { commandOf } = require('./settlement');
 const { Subscriptions } = require('./subscriptions');
 
@@ -283,12 +284,6 @@ function isGone(error) {
 function leaseLost(id, cause) {
   const hint = 'it took longer than its timeout, or somebody else settled it; it may run again';
   return new HubqueueError('HQ_LEASE_LOST', `job ${id} is not ours any more`, { hint, cause });
-}
-
-function pause(ms) {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms).unref();
-  });
 }
 
 module.exports = { Hub, LEASE_MS };

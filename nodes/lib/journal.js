@@ -221,7 +221,9 @@ function apply([kind, what, entry], found) {
   if (kind === 'outbox') {
     found.version = what;
   } else if (kind === 'put') {
-    found.puts.set(what, { ...entry, number: what, frame: readFrame(Buffer.from(entry.frame, 'base64')) });
+    const bytes = Buffer.from(entry.frame, 'base64');
+    const { cmd, reqId } = readFrame(bytes);
+    found.puts.set(what, { ...entry, number: what, frame: { cmd, reqId, bytes } });
   } else if (kind === 'done') {
     what.forEach((number) => found.puts.delete(number));
   }

@@ -78,7 +78,7 @@ class Outbox extends EventEmitter {
     this.keeps = false;
     this.restored = 0; // so many an earlier run has left
     this.restoredLeft = 0; // and of those are unanswered
-    this.keeper = folder && new Keeper(folder, id, { restore: (left) => this.restore(left), tell: (...said) => this.tell(...said), changed: () => this.changed() });
+    this.keeper = folder && new Keeper(folder, id, this);
     if (folder?.has(id)) {
       this.keeper.open();
     }

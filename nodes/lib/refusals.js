@@ -6,24 +6,22 @@
 
 const fs = require('node:fs');
 const path = require('node:path');
-const { decodeBody } = require('./frames');
 const { nameOf } = require('./folder');
+const { readFrame } = require('./frames');
+const { InOrder } = require('./order');
 
 const MOST_BYTES = 16 * 1024 * 1024; // then a new file is begun; the one before it stays
-const HEADER_BYTES = 4;
 
 class Refusals {
   constructor(folder) {
     this.folder = folder;
-    this.last = Promise.resolve();
+    this.order = new InOrder();
   }
 
   /** On the disk when this resolves: the path of the file it is in. Errors: those of fs. */
   async add(id, entry, error) {
     const file = path.join(this.folder.place, `${nameOf(id)}.refused`);
-    const turn = this.last.then(() => write(file, lineOf(entry, error)));
-    this.last = turn.catch(() => {});
-    await turn;
+    await this.order.run(() => write(file, lineOf(entry, error)));
     return file;
   }
 }
@@ -44,7 +42,7 @@ async function write(file, line) {
 }
 
 function lineOf({ frame, at, queue, id }, { code, message }) {
-  const { cmd, reqId, ...job } = decodeBody(frame.bytes.subarray(HEADER_BYTES));
+  const { cmd, reqId, ...job } = readFrame(frame.bytes);
   const sent = new Date(at).toISOString();
   return `${JSON.stringify({ sent, queue, id, code, message, job }, (key, value) => (typeof value === 'bigint' ? String(value) : value))}\n`;
 }

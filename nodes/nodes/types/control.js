@@ -2,10 +2,11 @@
 /** hubqueue-control: asks about queues and jobs, and steers them. The answer is in msg.payload. */
 
 const { act } = require('../../lib/actions');
+const { InOrder } = require('../../lib/order');
 const { askedOf } = require('../../lib/pushing');
 const { Lamp } = require('../../lib/statuses');
 const { isMap, toWire } = require('../../lib/values');
-const { read, InOrder } = require('./fields');
+const { read } = require('./fields');
 const { configured } = require('./settings');
 
 module.exports = function register(RED) {

@@ -1,10 +1,11 @@
 'use strict';
 /** hubqueue-enqueue: stores a message as a job. It is done when the hub has the job on its disk. */
 
+const { InOrder } = require('../../lib/order');
 const { askedOf, pushFields, receipt } = require('../../lib/pushing');
 const { Lamp } = require('../../lib/statuses');
 const { messageToWire, toWire } = require('../../lib/values');
-const { read, valueOf, InOrder } = require('./fields');
+const { read, valueOf } = require('./fields');
 const { configured } = require('./settings');
 const { Waiting } = require('./waiting');
 

@@ -1,10 +1,6 @@
 'use strict';
 /** How nodes read their typed fields: a text, a property of the message, an environment variable, an expression. */
 
-const { setTimeout: sleep } = require('node:timers/promises');
-
-const REST_MS = 1000;
-
 /** The value of a typed field; undefined when the field is blank, or what it names is an empty text. */
 async function read(RED, node, msg, value, type) {
   const { found } = await valueOf(RED, node, msg, value, type);
@@ -36,44 +32,4 @@ function plain(value) {
   return value === undefined || value === null || value === '' ? undefined : value;
 }
 
-/** Runs async steps of one node one after another, so that messages keep their order. */
-class InOrder {
-  constructor() {
-    this.last = Promise.resolve();
-  }
-
-  run(step) {
-    const turn = this.last.then(step);
-    this.last = turn.catch(() => {});
-    return turn;
-  }
-
-  /** Resolves when all steps are done, or after a second: one may hang. */
-  rest() {
-    return Promise.race([this.last, sleep(REST_MS, undefined, { ref: false })]);
-  }
-}
-
-/** An async step, one run at a time: however often it is asked for during a run, one more follows. It must not fail. */
-class Repeated {
-  constructor(step) {
-    Object.assign(this, { step, wanted: false, running: null });
-  }
-
-  /** Answers when all that is wanted has been done. */
-  run() {
-    this.wanted = true;
-    this.running ??= this.rounds();
-    return this.running;
-  }
-
-  async rounds() {
-    while (this.wanted) {
-      this.wanted = false;
-      await this.step();
-    }
-    this.running = null;
-  }
-}
-
-module.exports = { read, valueOf, plain, InOrder, Repeated };
+module.exports = { read, valueOf, plain };

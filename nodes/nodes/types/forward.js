@@ -5,11 +5,13 @@
  */
 
 const { HubqueueError } = require('../../lib/errors');
+const { InOrder, Repeated } = require('../../lib/order');
+const { pause } = require('../../lib/pause');
 const { askedOf, pushFields, receipt, defined } = require('../../lib/pushing');
 const { Lamp } = require('../../lib/statuses');
 const { endOf, forwarderOf, troubleOf, Uplink } = require('../../lib/uplink');
 const { messageToWire, toWire } = require('../../lib/values');
-const { read, InOrder, Repeated } = require('./fields');
+const { read } = require('./fields');
 const { hubOf } = require('./hubs');
 const { arrive, forget, part, settle } = require('./partings');
 const { configured, refuse, tlsOf, wrongField } = require('./settings');
@@ -249,10 +251,4 @@ function wantedOf(RED, node, config, { set, show }) {
 /** Messages that have not arrived, however they wait. */
 function leftOf({ waiting, prioritized, paused, delayed, active }) {
   return waiting + prioritized + paused + delayed + active;
-}
-
-function pause(ms) {
-  return new Promise((resolve) => {
-    setTimeout(resolve, ms).unref();
-  });
 }

@@ -2,11 +2,12 @@
 /** hubqueue-result: settles the job of a message, like http response answers a request. It finds the server in msg.job. */
 
 const { HubqueueError } = require('../../lib/errors');
+const { InOrder } = require('../../lib/order');
 const { outcomeOf, delayOf } = require('../../lib/outcome');
 const { STATES } = require('../../lib/settlement');
 const { statuses, Lamp } = require('../../lib/statuses');
 const { toWire, wordsOf } = require('../../lib/values');
-const { plain, read, valueOf, InOrder } = require('./fields');
+const { plain, read, valueOf } = require('./fields');
 const { hubOf } = require('./hubs');
 const { settings } = require('./settings');
 

@@ -46,7 +46,7 @@ const connect = ({ outboxes, outbox, line }) => {
   line.up = true;
   outboxes.connected(outbox);
 };
-const numbers = ({ line }) => line.sent.map(({ frame }) => lib('frames').decodeBody(frame.bytes.subarray(4)).data);
+const numbers = ({ line }) => line.sent.map(({ frame }) => lib('frames').readFrame(frame.bytes).data);
 const answer = ({ line }) => line.sent.forEach(({ resolve }) => resolve('there'));
 const kept = (folder) => run(folder).outbox.size;
 
