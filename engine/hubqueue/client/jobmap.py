@@ -13,7 +13,6 @@ import msgspec
 
 from hubqueue.model.job import (
     DEFAULT_ATTEMPTS,
-    PLAIN,
     Attempt,
     Dedup,
     History,
@@ -28,16 +27,14 @@ from hubqueue.model.retry import Backoff
 from hubqueue.model.schedule import Schedule
 from hubqueue.model.state import BY_LABEL, LABELS, State
 from hubqueue.wire.fields import number
-from hubqueue.wire.joboptions import POLICIES, attempts_out, option_fields
+from hubqueue.wire.joboptions import POLICIES, run_options
 
 UNDEFINED: Final = b"\xd4\x00\x00"  # ext 0: how the peer writes "absent"
 
 
 def schedule_fields(schedule: Schedule) -> dict[str, Any]:
     """The fields of Cron."""
-    options = option_fields(schedule.options or PLAIN)
-    dedup: dict[str, Any] = {name: options.pop(name) for name in ("uniqueKey", "dedup") if name in options}
-    fields: dict[str, Any] = {
+    fields = {
         "name": schedule.key,
         "queue": schedule.queue,
         "jobName": schedule.name,
@@ -51,12 +48,7 @@ def schedule_fields(schedule: Schedule) -> dict[str, Any]:
         "preventOverlap": False if schedule.overlap else None,  # True would withdraw the job of the last run
         "skipMissedOnRestart": schedule.skip_missed,
         "skipIfNoWorker": schedule.worker_only,
-        "jobOptions": {
-            **attempts_out(schedule.max_attempts),
-            "delay": number(schedule.delay_ms),
-            **options,
-        },
-        **dedup,
+        **run_options(schedule),
     }
     return {name: value for name, value in fields.items() if value is not None}
 

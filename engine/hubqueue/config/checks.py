@@ -280,6 +280,17 @@ def from_engine_text(make: Callable[[str], Any]) -> Check:
     return made
 
 
+def valid(parse: Callable[[str], Any]) -> Check:
+    """Text that the engine's own parser accepts; the text itself is kept."""
+    parsed = from_engine_text(parse)
+
+    def check(value: Any) -> str:
+        parsed(value)
+        return str(value)
+
+    return check
+
+
 def _raise_all(errors: Iterable[vol.Invalid]) -> None:
     flat: list[vol.Invalid] = []
     for error in errors:

@@ -11,8 +11,6 @@ from typing import Any, Final
 
 from hubqueue.config import checks
 from hubqueue.config.checks import Check
-from hubqueue.config.mistakes import Wrong
-from hubqueue.errors import HubqueueError
 from hubqueue.model.job import ENDLESS, Options, attempts_of
 from hubqueue.model.option import Door, Kind, Option
 from hubqueue.model.options import BY_NAME, options_at, rare_options, said
@@ -59,7 +57,7 @@ def _check(option: Option, template: Any) -> Check:
         case Kind.FLAG:
             return checks.boolean
         case Kind.TEXT:
-            return valid(template)
+            return checks.valid(template)
         case Kind.TEXTS:
             return checks.Each(checks.text)
         case Kind.CHOICE:
@@ -83,16 +81,3 @@ def _words(option: Option, value: Any) -> Any:
             parts: Mapping[str, Any] = {part.name: getattr(value, part.field) for part in option.parts}
             return {part.name: _words(part, parts[part.name]) for part in option.parts if parts[part.name] is not None}
     return value
-
-
-def valid(parse: Any) -> Check:
-    """Text that the engine's own parser accepts; the text itself is kept."""
-
-    def check(value: Any) -> str:
-        try:
-            parse(checks.text(value))
-        except HubqueueError as error:
-            raise Wrong(error.message, value, hint=error.hint) from error
-        return str(value)
-
-    return check

@@ -8,7 +8,7 @@ import voluptuous as vol
 
 from hubqueue.config import checks
 from hubqueue.config.checks import Check
-from hubqueue.config.joboptions import made, option_keys, option_words, valid
+from hubqueue.config.joboptions import made, option_keys, option_words
 from hubqueue.config.mistakes import Wrong, flatten
 from hubqueue.config.path import dotted
 from hubqueue.config.timeformat import TIME_KEYS
@@ -29,12 +29,12 @@ _PAYLOAD = ("columns", "delimiter", "otherwise", "nan", "empty", "encoding", "ti
 def rule() -> Check:
     return checks.Section(
         {
-            "topic": valid(TopicFilter),
+            "topic": checks.valid(TopicFilter),
             "queue": checks.text,
             "name": checks.text,
             "payload": PayloadCheck(),
             "shape": checks.choice("message", "payload"),
-            "where": valid(Condition),
+            "where": checks.valid(Condition),
             "retained": checks.choice("take", "skip"),
             "qos": checks.integer(0, 2),
             "lane": checks.text,
@@ -89,7 +89,7 @@ class PayloadCheck:
                 "otherwise": checks.choice(*OTHERWISE),
                 "nan": _or_null(checks.choice(*NAN)),
                 "empty": _or_null(checks.choice(*EMPTY)),
-                "encoding": valid(codec_of),
+                "encoding": checks.valid(codec_of),
                 **TIME_KEYS,
                 "times": checks.Each(checks.text),
             },

@@ -11,7 +11,7 @@ from urllib.parse import quote, unquote, urlsplit
 from hubqueue.client.address import Tls
 from hubqueue.config import checks
 from hubqueue.config.checks import Check
-from hubqueue.config.joboptions import made, option_keys, valid
+from hubqueue.config.joboptions import made, option_keys
 from hubqueue.config.mistakes import Wrong
 from hubqueue.config.rules import PayloadCheck
 from hubqueue.errors import Invalid
@@ -60,7 +60,7 @@ def source(base: Path) -> Check:
             "job_name": checks.text,
             "payload": PayloadCheck(),
             "shape": checks.choice("payload", "message"),
-            "where": valid(lambda text: Condition(text, NAMES)),
+            "where": checks.valid(lambda text: Condition(text, NAMES)),
             "on_full": checks.choice("wait", "overflow", "drop"),
             **option_keys(Door.SOURCE, lambda text: Text(text, NAMES)),
         },

@@ -91,6 +91,11 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
         """Whether it lives in Options; else in the job itself."""
         return self.field in Options.__struct_fields__
 
+    @property
+    def short_part(self) -> Option:
+        """The part that a bare value stands for."""
+        return next(part for part in self.parts if part.name == self.short)
+
     def made(self, parts: Mapping[str, Any]) -> Any:
         """The value of a map from its parts."""
         assert self.make is not None

@@ -8,13 +8,13 @@ import msgspec
 from msgspec import Raw
 
 from hubqueue.hub.verbs import schedule
-from hubqueue.model.job import PLAIN, attempts_of
+from hubqueue.model.job import attempts_of
 from hubqueue.model.schedule import Schedule
 from hubqueue.servers.door import Call, Handlers
 from hubqueue.wire.commands import schedules as wire
 from hubqueue.wire.fields import number, value_bytes
 from hubqueue.wire.jobin import JobFields, options_of, take_name
-from hubqueue.wire.joboptions import attempts_out, option_fields
+from hubqueue.wire.joboptions import run_options
 
 
 def cron(call: Call, command: wire.Cron) -> None:
@@ -92,9 +92,7 @@ def shown_schedule(found: Schedule) -> dict[str, Any]:
 
 def _whole(found: Schedule) -> dict[str, Any]:
     """A schedule with everything that would be needed to put it again."""
-    jobs = option_fields(found.options or PLAIN) | attempts_out(found.max_attempts) | {"delay": number(found.delay_ms)}
-    dedup = {name: jobs.pop(name) for name in ("uniqueKey", "dedup") if name in jobs}
-    shown = shown_schedule(found) | {"jobOptions": jobs} | dedup
+    shown = shown_schedule(found) | run_options(found)
     return shown if found.data is None else {**shown, "data": Raw(found.data)}
 
 

@@ -20,9 +20,8 @@ from hubqueue.ui.payloads import packed_text, payload
 from hubqueue.ui.render import confirm, done, page
 from hubqueue.ui.visitor import session_of, swaps, url
 from hubqueue.wire.jobin import JobFields, options_of
-from hubqueue.wire.joboptions import job_fields
+from hubqueue.wire.joboptions import BESIDE, job_fields
 
-DEDUP: Final = ("uniqueKey", "dedup")  # a schedule has them beside the other options of its jobs
 BLANK: Final[dict[str, Any]] = {
     "queue": "",
     "jobName": "default",
@@ -151,7 +150,7 @@ async def put(request: web.Request) -> web.Response:
 
 def _given(found: Mapping[str, Any]) -> dict[str, Any]:
     """The options of a schedule as it is shown, by the names of the table."""
-    fields = {name: found[name] for name in ("priority", *DEDUP) if name in found} | found.get("jobOptions", {})
+    fields = {name: found[name] for name in ("priority", *BESIDE) if name in found} | found.get("jobOptions", {})
     job = msgspec.convert(fields, JobFields)
     plain = {"priority": job.priority, "delay": job.delay or None, "attempts": job.max_attempts}
     return {name: value for name, value in plain.items() if value is not None} | said(options_of(job))
@@ -161,7 +160,7 @@ def _options(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]
     """Those that the form shows anew, the others as they were; what is left empty is as the hub has it."""
     job = new_job("default", None, given)
     fields = job_fields(job)
-    named: dict[str, Any] = {name: fields.pop(name) for name in ("priority", *DEDUP) if name in fields}
+    named: dict[str, Any] = {name: fields.pop(name) for name in ("priority", *BESIDE) if name in fields}
     shown = {each.option.wire for each in flat(Door.FORM)}
     kept = {name: value for name, value in old.items() if name not in shown}
     return {**named, "jobOptions": kept | {name: value for name, value in fields.items() if name != "name"}}

@@ -11,11 +11,14 @@ from typing import Any, Final, Literal
 
 import msgspec
 
-from hubqueue.model.job import ENDLESS, Dedup, Enqueueable, OnFailure, Options, attempts_of
+from hubqueue.model.job import ENDLESS, PLAIN, Dedup, Enqueueable, OnFailure, Options, attempts_of
+from hubqueue.model.option import Kind
 from hubqueue.model.options import BY_NAME, OPTIONS
 from hubqueue.model.retry import DEFAULT_BACKOFF, Backoff
+from hubqueue.model.schedule import Schedule
 from hubqueue.wire.fields import number
 
+BESIDE: Final = ("uniqueKey", "dedup")  # a schedule has them beside the other options of its jobs
 POLICIES: Final = {policy: BY_NAME["on_failure"].choices[policy.value] for policy in OnFailure}
 
 
@@ -55,6 +58,14 @@ def option_fields(options: Options) -> dict[str, Any]:
     return fields
 
 
+def run_options(schedule: Schedule) -> dict[str, Any]:
+    """What a schedule says of its jobs: `jobOptions`, and what stands beside them."""
+    options = option_fields(schedule.options or PLAIN)
+    beside: dict[str, Any] = {name: options.pop(name) for name in BESIDE if name in options}
+    own = attempts_out(schedule.max_attempts) | {"delay": number(schedule.delay_ms)}
+    return {"jobOptions": own | options, **beside}
+
+
 def attempts_out(max_attempts: int) -> dict[str, int]:
     """`maxAttempts`, of jobs that are not kept trying instead."""
     return {} if max_attempts == ENDLESS else {"maxAttempts": max_attempts}
@@ -86,7 +97,7 @@ _TOLD: Final[dict[str, _Told]] = {"backoff": _backoff, "dedup": _dedup, "on_fail
 
 def _row(name: str) -> tuple[str, Any, str, _Told | None]:
     option = BY_NAME[name]
-    is_number = option.kind.value in ("integer", "duration", "time")
+    is_number = option.kind in (Kind.WHOLE, Kind.SPAN, Kind.TIME)
     return option.field, option.default, option.wire, _TOLD.get(name, _number if is_number else None)
 
 

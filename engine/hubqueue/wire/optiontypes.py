@@ -47,7 +47,7 @@ def protocol_fields(door: Door) -> list[Field]:
             case "backoff":
                 found.append(_field("backoff", _BACKOFF_MS | _PROTOCOL_BACKOFF))
             case "dedup":
-                found += [_field("unique_key", leaf_type(option.parts[0])), _field("dedup", _PROTOCOL_DEDUP)]
+                found += [_field("unique_key", leaf_type(option.short_part)), _field("dedup", _PROTOCOL_DEDUP)]
             case "on_failure":
                 flags = option.choices.values()
                 found += [_field(snake(wire), Annotated[bool, Meta(description=option.help)]) for wire in flags]
@@ -82,8 +82,7 @@ def _type(option: Option) -> Any:
         return leaf_type(option)
     if not option.short:
         return _map(option)
-    (short,) = (part for part in option.parts if part.name == option.short)
-    return leaf_type(short, _number(option, short)) | _map(option)
+    return leaf_type(option.short_part, _number(option, option.short_part)) | _map(option)
 
 
 def _map(option: Option) -> Any:
@@ -125,7 +124,7 @@ def snake(name: str) -> str:
 _BACKOFF: Final = BY_NAME["backoff"]
 _DEDUP: Final = BY_NAME["dedup"]
 _MAPS: Final = {option.name: _table_map(option) for option in (_BACKOFF, _DEDUP, BY_NAME["parent"])}
-_BACKOFF_MS: Final = leaf_type(next(part for part in _BACKOFF.parts if part.name == _BACKOFF.short), float)
+_BACKOFF_MS: Final = leaf_type(_BACKOFF.short_part, float)
 _PROTOCOL_BACKOFF: Final = _struct(
     _BACKOFF,
     "BackoffOption",
@@ -136,5 +135,5 @@ _PROTOCOL_BACKOFF: Final = _struct(
     ],
 )
 _PROTOCOL_DEDUP: Final = _struct(
-    _DEDUP, "DedupOption", [_field(part.name, leaf_type(part)) for part in _DEDUP.parts if part.name != "key"]
+    _DEDUP, "DedupOption", [_field(part.name, leaf_type(part)) for part in _DEDUP.parts if part.name != _DEDUP.short]
 )

@@ -16,6 +16,7 @@ from hubqueue.servers.http.rest.jobs import JobId
 from hubqueue.servers.http.rest.newjob import NamedOptions, ScheduleOptions, check_said
 from hubqueue.servers.http.rest.route import Asked, Route, sent
 from hubqueue.wire.fields import Count, RepeatMs, TimeMs
+from hubqueue.wire.joboptions import BESIDE
 from hubqueue.wire.jsondata import plain
 from hubqueue.wire.optiontypes import snake
 
@@ -24,8 +25,6 @@ Pattern = Annotated[
 ]
 
 SHOWN: Final = ("next_run", "executions", "zone", "max_attempts")  # of what is read, nothing that can be put
-
-
 READ_ONLY: Final = {"readOnly": True}
 NextRun = Annotated[TimeMs | None, Meta(description="When it fires next, Unix ms", extra_json_schema=READ_ONLY)]
 
@@ -94,8 +93,7 @@ async def _put(asked: Asked) -> Any:
     said = {name: value for name, value in sent(body).items() if snake(name) not in SHOWN}
     fields = {name: value for name, value in said.items() if value is not None or name == "data"}
     options = sent(fields.pop("jobOptions", None))
-    dedup = {name: fields[name] for name in ("uniqueKey", "dedup") if name in fields}
-    check_said(options | dedup)
+    check_said(options | {name: fields[name] for name in BESIDE if name in fields})
     if body.data is not UNSET:
         fields["data"] = await _stored(asked, name, body.data)
     if body.prevent_overlap:  # as it is; to say so would withdraw the job of the last run
