@@ -8,14 +8,23 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self, TypeVar
 
 import msgspec
 
 from support.hub_process import HubProcess
 from support.waiting import PATIENCE_S
+
+T = TypeVar("T")
+
+
+class Serve(Protocol):
+    """`serve(Dashboard(folder))`: entered now, left after the pages that look at it are closed."""
+
+    def __call__(self, server: AbstractContextManager[T], /) -> T: ...
 
 
 class Asker:

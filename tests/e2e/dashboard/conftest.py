@@ -7,6 +7,7 @@ is how a broken script or a refused inline style shows.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 from support.browser import ACTION_MS, ARGUMENTS, CHROMIUM, DESKTOP, Visit
-from support.dashboard import Dashboard, seed
+from support.dashboard import Dashboard, Serve, seed
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -34,15 +35,22 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def dashboard(tmp_path: Path) -> Iterator[Dashboard]:
-    """A hub with something of everything in it."""
-    with Dashboard(tmp_path) as dashboard:
-        seed(dashboard.ask)
-        yield dashboard
+def serve() -> Iterator[Serve]:
+    """`serve(Dashboard(tmp_path))`: started now, ended after the pages that look at it."""
+    with ExitStack() as stack:
+        yield stack.enter_context
 
 
 @pytest.fixture
-def visit(browser: Browser) -> Iterator[Visit]:
+def dashboard(tmp_path: Path, serve: Serve) -> Dashboard:
+    """A hub with something of everything in it."""
+    dashboard = serve(Dashboard(tmp_path))
+    seed(dashboard.ask)
+    return dashboard
+
+
+@pytest.fixture
+def visit(browser: Browser, serve: Serve) -> Iterator[Visit]:
     """`visit(url, **DARK)`: a page in a browser of its own. allow: words of console errors that are expected."""
     contexts, errors, allowed = [], [], []
 

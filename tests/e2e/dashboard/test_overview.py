@@ -10,7 +10,7 @@ from playwright.sync_api import Page, expect
 
 from support.axe import serious
 from support.browser import DARK, DESKTOP, GERMAN, LOOKS, PHONE, Visit
-from support.dashboard import Dashboard, die, push
+from support.dashboard import Dashboard, Serve, die, push
 
 OFFLINE = ("ERR_INTERNET_DISCONNECTED", "htmx:")  # what the browser and htmx write into the console
 
@@ -156,30 +156,30 @@ def test_on_a_phone_navigation_folds_and_nothing_is_cut_off(dashboard: Dashboard
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_a_hub_without_jobs_says_what_to_expect(tmp_path: Path, visit: Visit) -> None:
-    with Dashboard(tmp_path) as dashboard:
-        page = visit(dashboard.url)
-        expect(page.get_by_text("All is well.")).to_be_visible()
-        expect(page.get_by_text("No queues yet")).to_be_visible()
-        die(dashboard.ask, "mail", 1, "no")
-        expect(page.get_by_text("1 dead letter in mail.")).to_be_visible()
-        expect(page).to_have_title("(1) Overview · hubqueue")
+def test_a_hub_without_jobs_says_what_to_expect(tmp_path: Path, serve: Serve, visit: Visit) -> None:
+    dashboard = serve(Dashboard(tmp_path))
+    page = visit(dashboard.url)
+    expect(page.get_by_text("All is well.")).to_be_visible()
+    expect(page.get_by_text("No queues yet")).to_be_visible()
+    die(dashboard.ask, "mail", 1, "no")
+    expect(page.get_by_text("1 dead letter in mail.")).to_be_visible()
+    expect(page).to_have_title("(1) Overview · hubqueue")
 
 
-def test_a_lost_uplink_says_since_when_by_the_visitors_clock(tmp_path: Path, visit: Visit) -> None:
+def test_a_lost_uplink_says_since_when_by_the_visitors_clock(tmp_path: Path, serve: Serve, visit: Visit) -> None:
     config = "forwarders: [{name: central, queue: readings, to: 'tcp://127.0.0.1:1'}]"  # nobody listens there
-    with Dashboard(tmp_path, config=config) as dashboard:
-        push(dashboard.ask, "readings", [{"name": "reading", "data": 1}] * 1204)
-        page = visit(dashboard.url, timezone_id="Pacific/Auckland", locale="de-DE")
-        alert = page.locator(".alert.bad")
-        expect(alert).to_contain_text("1.204 Aufträge warten, nichts ist verloren.")
-        at = alert.locator("time")
-        here = "moment => new Date(moment).toLocaleTimeString('de-DE', {hour: '2-digit', minute: '2-digit'})"
-        assert at.inner_text() == page.evaluate(here, at.get_attribute("datetime"))
-        page.evaluate("document.querySelector('.alert time').marked = true")
-        push(dashboard.ask, "readings", [{"name": "reading", "data": 1}])
-        expect(alert).to_contain_text("1.205 Aufträge")
-        assert at.evaluate("time => time.marked && !time.textContent.includes('UTC')")
+    dashboard = serve(Dashboard(tmp_path, config=config))
+    push(dashboard.ask, "readings", [{"name": "reading", "data": 1}] * 1204)
+    page = visit(dashboard.url, timezone_id="Pacific/Auckland", locale="de-DE")
+    alert = page.locator(".alert.bad")
+    expect(alert).to_contain_text("1.204 Aufträge warten, nichts ist verloren.")
+    at = alert.locator("time")
+    here = "moment => new Date(moment).toLocaleTimeString('de-DE', {hour: '2-digit', minute: '2-digit'})"
+    assert at.inner_text() == page.evaluate(here, at.get_attribute("datetime"))
+    page.evaluate("document.querySelector('.alert time').marked = true")
+    push(dashboard.ask, "readings", [{"name": "reading", "data": 1}])
+    expect(alert).to_contain_text("1.205 Aufträge")
+    assert at.evaluate("time => time.marked && !time.textContent.includes('UTC')")
 
 
 def test_an_unknown_page_has_the_same_dress(dashboard: Dashboard, visit: Visit) -> None:

@@ -46,6 +46,13 @@
   let lost = null;
   const isLive = (event) => event.detail.elt.hasAttribute?.("data-live");
 
+  let asked = 0; // requests under way but those of live parts
+  body.addEventListener("htmx:beforeSend", (event) => {
+    if (isLive(event)) return;
+    asked += 1;
+    event.detail.xhr.addEventListener("loadend", () => void (asked -= 1));
+  });
+
   function failed(event) {
     if (isLive(event)) {
       lost ??= tell(body.dataset.lost, "bad");
@@ -98,7 +105,9 @@
 
   // What a visitor has opened, checked or typed stays as it is when its part is brought up to date.
   // Only what one types into: Idiomorph leaves out all that stands in such an element, and a button would keep its word.
-  body.addEventListener("htmx:beforeSwap", () => {
+  // Nor does it change while an answer is awaited: where the button that asked is gone, nobody would be told.
+  body.addEventListener("htmx:beforeSwap", (event) => {
+    if (asked && event.detail.requestConfig.elt.hasAttribute("data-live")) event.detail.shouldSwap = false;
     Idiomorph.defaults.ignoreActiveValue = document.activeElement.matches("input, textarea, select");
   });
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => {
