@@ -26,11 +26,11 @@ from hubqueue.admin.router import router_of
 from hubqueue.admin.running import Running
 from hubqueue.config.inherited import for_handlers, for_pipeline
 from hubqueue.config.settings import Config, Supervised
-from hubqueue.doors import Doors
 from hubqueue.errors import ConfigError
-from hubqueue.forward.fleet import Fleet
+from hubqueue.forward.forwarders import Forwarders
 from hubqueue.hooks.sender import Sender
 from hubqueue.hub.hub import Hub
+from hubqueue.listeners import Listeners
 from hubqueue.model.access import EVERYTHING
 from hubqueue.servers.auth import Gate
 from hubqueue.servers.door import Door
@@ -42,7 +42,7 @@ from hubqueue.work.settings import HandlerSettings
 
 if TYPE_CHECKING:
     from hubqueue.servers.http.server import Mount
-    from hubqueue.supervisor.client import Supervisor
+    from hubqueue.supervisor import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +54,8 @@ class App:
     """The parts of one hub process, from `start` to `stop`. Also usable as `async with App(config) as app`."""
 
     hub: Hub
-    fleet: Fleet
-    doors: Doors
+    fleet: Forwarders
+    doors: Listeners
     workers: Workers
 
     def __init__(self, config: Config) -> None:
@@ -124,14 +124,14 @@ class App:
         self._intake.callback(self.hub.drain_off)
 
     async def _open_doors(self) -> None:
-        self.doors = Doors(self.hub, self.config.tcp, self.config.http, self.config.drain_s)
+        self.doors = Listeners(self.hub, self.config.tcp, self.config.http, self.config.drain_s)
         self._base.push_async_callback(self.doors.close)
         await self.doors.open(self.workers, operations(self.config, self.hub, self.fleet, self.running), _mounts)
         self._work.append(self.doors.close)
 
     async def _start_forwarders(self) -> None:
         plans = [forward.plan(self.config.hub.timezone) for forward in self.config.forwarders]
-        self.fleet = Fleet(self.hub, plans, grace_s=self.config.drain_s)
+        self.fleet = Forwarders(self.hub, plans, grace_s=self.config.drain_s)
         self._work.append(self.fleet.stop)
         await self.fleet.start()
 
@@ -198,7 +198,7 @@ class App:
 
         mqtt, where = self.config.mqtt, None
         if self.config.supervised is not None and self.config.supervised.mqtt:
-            from hubqueue.supervisor.broker import HandedOut
+            from hubqueue.supervisor import HandedOut
 
             where = HandedOut(self._supervisor(self.config.supervised), mqtt.broker)
         bridge = self.running.bridge = Bridge(
@@ -221,7 +221,7 @@ class App:
         told = self.config.supervised
         if told is None or self.doors.internal is None:
             return
-        from hubqueue.supervisor.announcer import Announcer
+        from hubqueue.supervisor import Announcer
 
         found = {
             "host": told.host,
@@ -250,7 +250,7 @@ class App:
         announcement.start()
 
     def _supervisor(self, told: Supervised) -> Supervisor:
-        from hubqueue.supervisor.client import Supervisor
+        from hubqueue.supervisor import Supervisor
 
         return Supervisor(told.url, told.token)
 

@@ -17,7 +17,7 @@ from hubqueue.config import schema
 from hubqueue.config.checks import Section
 from hubqueue.container.layout import Layout
 from hubqueue.container.options import FORWARDER, OPTIONS
-from hubqueue.supervisor.client import SERVICE
+from hubqueue.supervisor import SERVICE
 
 ROOT: Final = Path(__file__).parents[2]
 ADDON: Final = ROOT / "addon"

@@ -13,7 +13,6 @@ import pytest
 import voluptuous as vol
 
 from hubqueue.api.newjob import JobOptions, new_job
-from hubqueue.broker.message import Message
 from hubqueue.client.jobmap import schedule_fields
 from hubqueue.config.rules import read_rule, words
 from hubqueue.config.sources import source
@@ -24,6 +23,7 @@ from hubqueue.model.schedule import Schedule
 from hubqueue.mqtt.invoke import read_invoke
 from hubqueue.mqtt.routing import Taken
 from hubqueue.mqtt.trial import try_message
+from hubqueue.mqttclient.message import Message
 from hubqueue.sources.message import Message as Record
 from hubqueue.sources.routing import Routing
 from hubqueue.wire.commands.produce import Push

@@ -31,16 +31,16 @@ MAY_IMPORT = {
     # 2: the verbs, and the way to somebody else's
     "hub": BASE | {"store"},
     "client": BASE | {"wire"},
-    "broker": BASE | {"client"},  # an MQTT broker
+    "mqttclient": BASE | {"client"},  # an MQTT broker
     # 3: doors, bridges and workers, which do not know each other and never the store
     "servers": OUTER,
-    "mqtt": OUTER | {"broker", "expression"},
+    "mqtt": OUTER | {"mqttclient", "expression"},
     "sources": OUTER | {"expression"},
-    "forward": OUTER | {"broker", "expression"},
+    "forward": OUTER | {"mqttclient", "expression"},
     "pipeline": OUTER | {"expression", "forward"},  # of forward the sink protocol
-    "fleet": OUTER | {"expression", "forward", "pipeline", "sources"},  # pipelines on topics, without a hub
+    "kafkagroup": OUTER | {"expression", "forward", "pipeline", "sources"},  # pipelines on topics, without a hub
     "hooks": OUTER,
-    "supervisor": OUTER | {"broker"},  # says where the broker is
+    "supervisor": OUTER | {"mqttclient"},  # says where the broker is
     "work": OUTER,
     "ui": OUTER,
     "announce": set(),
@@ -51,13 +51,13 @@ ANYTHING = {
     "__main__",
     "admin",
     "api",
-    "apart",
+    "pipelineworker",
     "app",
     "cli",
     "config",
     "container",
     "demo",
-    "doors",
+    "listeners",
     "logs",
 }
 
@@ -73,19 +73,19 @@ HOMES = {
     "pint": {"pipeline"},
     "sqlite3": {"store"},
     "asyncpg": {"forward"},
-    "aiohttp": {"fleet", "forward", "hooks", "pipeline", "servers", "supervisor", "ui"},
+    "aiohttp": {"kafkagroup", "forward", "hooks", "pipeline", "servers", "supervisor", "ui"},
     "jinja2": {"expression", "ui"},
     "aio_pika": {"sources"},
-    "aiokafka": {"fleet", "forward", "sources"},
-    "aiomqtt": {"broker"},
-    "prometheus_client": {"fleet", "servers"},
-    "paho": {"broker"},
+    "aiokafka": {"kafkagroup", "forward", "sources"},
+    "aiomqtt": {"mqttclient"},
+    "prometheus_client": {"kafkagroup", "servers"},
+    "paho": {"mqttclient"},
     "amqtt": {"demo"},
     "click": {"cli"},
     "cronsim": {"model"},
     "voluptuous": {"config"},
     "yaml": {"config", "pipeline"},
-    "uvloop": {"apart", "app", "cli"},
+    "uvloop": {"pipelineworker", "app", "cli"},
     "ifaddr": {"announce"},
     "zeroconf": {"announce"},
 }

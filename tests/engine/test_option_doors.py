@@ -16,7 +16,6 @@ import voluptuous as vol
 from msgspec import inspect
 
 from hubqueue.api.newjob import JobOptions, RunOptions, new_job
-from hubqueue.broker.message import Message
 from hubqueue.cli import joboptions as flags
 from hubqueue.cli.add import add
 from hubqueue.config.checks import duration_text
@@ -33,6 +32,7 @@ from hubqueue.model.optionsjson import FILE, text
 from hubqueue.mqtt.invoke import read_invoke
 from hubqueue.mqtt.routing import Taken
 from hubqueue.mqtt.trial import try_message
+from hubqueue.mqttclient.message import Message
 from hubqueue.sources.message import Message as Record
 from hubqueue.sources.routing import Routing
 from hubqueue.ui import joboptions as forms

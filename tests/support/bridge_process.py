@@ -14,13 +14,13 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
-from hubqueue.broker.broker import Broker
 from hubqueue.hub.hub import Hub
 from hubqueue.mqtt import entry
 from hubqueue.mqtt.bridge import Bridge
 from hubqueue.mqtt.inflight import Inflight
 from hubqueue.mqtt.link import Link
 from hubqueue.mqtt.rules import Rule
+from hubqueue.mqttclient.broker import Broker
 
 
 def kill(*_: object) -> None:

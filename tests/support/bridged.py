@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 
-from hubqueue.broker.broker import Broker
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.model.job import Job
 from hubqueue.model.state import State
 from hubqueue.mqtt.bridge import Bridge
 from hubqueue.mqtt.rules import Rule
+from hubqueue.mqttclient.broker import Broker
 from support.waiting import until
 
 

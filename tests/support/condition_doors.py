@@ -7,9 +7,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hubqueue.broker.message import Message
 from hubqueue.mqtt import routing as mqtt
 from hubqueue.mqtt.rules import Rule
+from hubqueue.mqttclient.message import Message
 from hubqueue.sources import message as sources
 from hubqueue.sources import routing as sourcing
 from support.expressions import No, unfit

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from hubqueue.errors import Invalid
 from hubqueue.expression import ExpressionFailed
 from hubqueue.forward.content import Unfit
-from hubqueue.forward.parcel import Parcel
+from hubqueue.forward.outbound import OutboundJob
 from hubqueue.model.payload import encode
 from hubqueue.pipeline.record import Record, Refused
 from support.pipelines import NOW_MS
@@ -45,8 +45,8 @@ class No(Exception):
     """The door refuses, and says why."""
 
 
-def parcel(data: Any) -> Parcel:
-    return Parcel("fwd:e:q:1", "n", encode(data), NOW_MS)
+def parcel(data: Any) -> OutboundJob:
+    return OutboundJob("fwd:e:q:1", "n", encode(data), NOW_MS)
 
 
 def record(data: Any) -> Record:

@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from hubqueue.forward.fleet import Fleet
-from hubqueue.forward.uplink import UplinkStatus
+from hubqueue.forward.forwarders import Forwarders
+from hubqueue.forward.managed import ForwarderStatus
 from hubqueue.hub.hub import Hub
 from hubqueue.model.forwarding import ForwardSpec
 from hubqueue.model.job import NewJob
@@ -22,7 +22,7 @@ encode, decode = msgspec.msgpack.encode, msgspec.msgpack.decode
 class Edge:
     """The hub that forwards."""
 
-    def __init__(self, hub: Hub, fleet: Fleet) -> None:
+    def __init__(self, hub: Hub, fleet: Forwarders) -> None:
         self.hub = hub
         self.fleet = fleet
 
@@ -33,10 +33,10 @@ class Edge:
         quick = {"queue": "readings", "backoff_ms": 20, "backoff_cap_ms": 200}
         await self.fleet.put(ForwardSpec(name=name, to=to, **{**quick, **fields}))
 
-    async def status(self, name: str = "up") -> UplinkStatus:
+    async def status(self, name: str = "up") -> ForwarderStatus:
         return next(status for status in await self.fleet.statuses() if status.plan.name == name)
 
-    async def shows(self, condition: Callable[[UplinkStatus], bool], name: str = "up") -> UplinkStatus:
+    async def shows(self, condition: Callable[[ForwarderStatus], bool], name: str = "up") -> ForwarderStatus:
         async def held() -> bool:
             return condition(await self.status(name))
 

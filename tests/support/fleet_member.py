@@ -12,9 +12,9 @@ from typing import Any
 from aiohttp import web
 
 from hubqueue.config.pipelines import read_pipeline
-from hubqueue.fleet.figures import Figures
-from hubqueue.fleet.member import Member
-from hubqueue.fleet.source import From
+from hubqueue.kafkagroup.member import Member
+from hubqueue.kafkagroup.metrics import MemberMetrics
+from hubqueue.kafkagroup.source import From
 from hubqueue.sources.settings import KafkaBrokers
 from support.http_server import serving
 
@@ -61,9 +61,9 @@ def pipeline_file(folder: Path, shelf: Shelf, steps: str = "[]") -> Path:
 
 
 @asynccontextmanager
-async def member(file: Path, url: str, topic: str, **options: Any) -> AsyncIterator[Figures]:
+async def member(file: Path, url: str, topic: str, **options: Any) -> AsyncIterator[MemberMetrics]:
     """Runs until the end of the block, which it must live to see; then it leaves its group."""
-    figures = Figures("p")
+    figures = MemberMetrics("p")
     settings = {"session_s": 6.0, "group": "g", **options}
     source = From(brokers=KafkaBrokers((url,)), topics=(topic,), **settings)
     task = asyncio.create_task(Member(read_pipeline(file), source, figures).run())

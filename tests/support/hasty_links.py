@@ -12,8 +12,8 @@ import sys
 
 import uvloop
 
-from hubqueue.broker.broker import Broker
 from hubqueue.mqtt.link import Link, nothing
+from hubqueue.mqttclient.broker import Broker
 
 
 async def hasty(url: str) -> None:

@@ -13,11 +13,10 @@ from typing import Final
 
 import msgspec
 
-from hubqueue.broker.message import Message
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs.feed import feed
-from hubqueue.hub.verbs.intake import UNROUTABLE
+from hubqueue.hub.verbs.ingest import UNROUTABLE
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.decode import Payload
 from hubqueue.model.job import NewJob
@@ -26,6 +25,7 @@ from hubqueue.mqtt.envelope import unread_job
 from hubqueue.mqtt.reroute import RulesAgain
 from hubqueue.mqtt.routing import Taken
 from hubqueue.mqtt.rules import Rule
+from hubqueue.mqttclient.message import Message
 
 QUEUE: Final = "small"
 SETTINGS: Final = HubSettings(queues={QUEUE: QueueBounds(max_jobs=5)})

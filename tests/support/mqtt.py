@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 
 import aiomqtt
 
-from hubqueue.broker.broker import Broker
-from hubqueue.broker.connection import Asked, Status
-from hubqueue.broker.message import Message
 from hubqueue.mqtt.link import Link, LinkState
+from hubqueue.mqttclient.broker import Broker
+from hubqueue.mqttclient.connection import Asked, Status
+from hubqueue.mqttclient.message import Message
 from support.waiting import until
 
 

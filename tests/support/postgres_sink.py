@@ -7,7 +7,7 @@ from typing import Any, Final
 
 import pytest
 
-from hubqueue.forward.parcel import Parcel
+from hubqueue.forward.outbound import OutboundJob
 from hubqueue.forward.sink import Batch, Sink
 from hubqueue.forward.sinks.maker import make_sink
 from hubqueue.forward.verdict import Down, verdict
@@ -26,11 +26,11 @@ def sink_of(server: Postgres, to: str | None = None, **section: Any) -> Sink:
     return make_sink(way_of({"to": to or server.url(), "postgres": options, **keys}).destination)
 
 
-def parcel(n: int, data: Any = None, *, at_ms: int = 1_700_000_000_000) -> Parcel:
-    return Parcel(f"fwd:edge:readings:{n}", "reading", encode({"n": n} if data is None else data), at_ms)
+def parcel(n: int, data: Any = None, *, at_ms: int = 1_700_000_000_000) -> OutboundJob:
+    return OutboundJob(f"fwd:edge:readings:{n}", "reading", encode({"n": n} if data is None else data), at_ms)
 
 
-def batch(*parcels: Parcel) -> Batch:
+def batch(*parcels: OutboundJob) -> Batch:
     return Batch("readings", parcels)
 
 

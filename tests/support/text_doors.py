@@ -12,11 +12,8 @@ from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
-from hubqueue.broker.broker import Broker
-from hubqueue.broker.message import Message
 from hubqueue.errors import LinkDown
 from hubqueue.expression import Text, Topic, Url, Value
-from hubqueue.fleet.writer import Writer
 from hubqueue.forward.content import NAMES
 from hubqueue.forward.sinks.influx.lines import Shape
 from hubqueue.forward.sinks.kafka.destination import Form
@@ -26,9 +23,12 @@ from hubqueue.forward.sinks.mqtt.sink import MqttSink
 from hubqueue.forward.sinks.postgres.rows import Rows
 from hubqueue.forward.sinks.postgres.table import Column
 from hubqueue.forward.verdict import Rejected
+from hubqueue.kafkagroup.writer import Writer
 from hubqueue.model.job import Dedup, Options
 from hubqueue.mqtt import routing as mqtt
 from hubqueue.mqtt.rules import Rule
+from hubqueue.mqttclient.broker import Broker
+from hubqueue.mqttclient.message import Message
 from hubqueue.pipeline.delivery import Delivery
 from hubqueue.pipeline.lookup import Lookup, LookupSettings
 from hubqueue.pipeline.merge import Merge

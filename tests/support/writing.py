@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from hubqueue.forward.deliver import deliver
-from hubqueue.forward.parcel import Parcel, forward_id
+from hubqueue.forward.outbound import OutboundJob, forward_id
 from hubqueue.forward.sink import Batch, Sink
 from hubqueue.forward.sinks.maker import make_sink
 from hubqueue.forward.verdict import Down, Rejected
@@ -29,8 +29,8 @@ async def sink_of(to: str, **keys: Any) -> AsyncIterator[Sink]:
         await sink.close()
 
 
-def parcel(seq: int, data: Any = None, *, name: str = "reading", at_ms: int = 0) -> Parcel:
-    return Parcel(forward_id("edge", QUEUE, seq), name, msgspec.msgpack.encode(data), at_ms)
+def parcel(seq: int, data: Any = None, *, name: str = "reading", at_ms: int = 0) -> OutboundJob:
+    return OutboundJob(forward_id("edge", QUEUE, seq), name, msgspec.msgpack.encode(data), at_ms)
 
 
 def batch(*data: Any) -> Batch:

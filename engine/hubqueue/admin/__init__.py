@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from hubqueue.admin import configuration, files, forwarders, pipelines, rules, sources
 from hubqueue.admin.running import Running
 from hubqueue.config.settings import Config
-from hubqueue.forward.fleet import Fleet
+from hubqueue.forward.forwarders import Forwarders
 from hubqueue.hub.hub import Hub
 from hubqueue.servers.door import Operation
 
 
-def operations(config: Config, hub: Hub, fleet: Fleet, running: Running) -> Mapping[str, Operation]:
+def operations(config: Config, hub: Hub, fleet: Forwarders, running: Running) -> Mapping[str, Operation]:
     """The commands of this process by their name on the wire."""
     return {
         **files.operations(hub, config.data_path),

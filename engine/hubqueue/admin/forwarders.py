@@ -8,8 +8,8 @@ from typing import Any
 from msgspec import UNSET
 
 from hubqueue.forward.destination import HubDestination
-from hubqueue.forward.fleet import Fleet
-from hubqueue.forward.uplink import UplinkStatus
+from hubqueue.forward.forwarders import Forwarders
+from hubqueue.forward.managed import ForwarderStatus
 from hubqueue.forward.verdict import Down, Reason, Rejected, hint
 from hubqueue.model.forwarding import SECRETS, ForwardSpec
 from hubqueue.model.hours import Hours
@@ -17,7 +17,7 @@ from hubqueue.servers.door import Operation
 from hubqueue.wire.commands import operate as wire
 
 
-def operations(fleet: Fleet) -> Mapping[str, Operation]:
+def operations(fleet: Forwarders) -> Mapping[str, Operation]:
     async def forwarders(command: wire.Forwarders) -> dict[str, Any]:
         return {"forwarders": [shown(status) for status in await fleet.statuses()]}
 
@@ -88,7 +88,7 @@ def tried(found: Down | Rejected | None) -> dict[str, Any] | None:
     return None
 
 
-def shown(status: UplinkStatus) -> dict[str, Any]:
+def shown(status: ForwarderStatus) -> dict[str, Any]:
     """A forwarder as `Forwarders` answers it: never its token. Units: milliseconds."""
     plan, now, span, trouble = status.plan, status.now, status.hours, status.trouble
     destination, tls = plan.destination, plan.destination.tls

@@ -9,17 +9,17 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hubqueue.admin.running import Running
-from hubqueue.broker.broker import Broker
 from hubqueue.config.rules import read_rule, words
 from hubqueue.config.ruletext import rule_text
 from hubqueue.config.settings import Mqtt
 from hubqueue.errors import Invalid
 from hubqueue.model.job import PLAIN, NewJob
 from hubqueue.model.topic import check_topic
+from hubqueue.mqtt.counters import RuleCounters
 from hubqueue.mqtt.routing import Passed, Routed, Taken
 from hubqueue.mqtt.rules import Rule
-from hubqueue.mqtt.tallies import RuleTally
 from hubqueue.mqtt.trial import try_message
+from hubqueue.mqttclient.broker import Broker
 from hubqueue.servers.door import Operation
 from hubqueue.wire.commands import operate as wire
 from hubqueue.wire.fields import value_bytes
@@ -72,7 +72,7 @@ def _payload(raw: msgspec.Raw) -> bytes:
 
 
 def _counted(bridge: Bridge | None, rule: Rule) -> dict[str, Any]:
-    tally = RuleTally() if bridge is None else bridge.tallies.of(rule)
+    tally = RuleCounters() if bridge is None else bridge.tallies.of(rule)
     return {
         "matched": tally.matched,
         "passed": tally.passed,

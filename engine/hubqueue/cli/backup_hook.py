@@ -16,7 +16,7 @@ from hubqueue.cli.connect import Hub, hub_options
 def backup_hook(hub: Hub, moment: str, data: Path) -> None:
     """Put a consistent copy of the jobs where the Supervisor's backup takes it (pre), or delete it (post)."""
     from hubqueue.cli.backup import LONGEST_S, ask_backup
-    from hubqueue.container.keeping import drop_copy, put_copy
+    from hubqueue.container.backuphooks import drop_copy, put_copy
     from hubqueue.container.layout import Layout
 
     layout = Layout(data=data)

@@ -98,8 +98,8 @@ def run(
     from hubqueue.sources.settings import Mechanism
 
     try:
-        from hubqueue.fleet.run import main
-        from hubqueue.fleet.source import From
+        from hubqueue.kafkagroup.run import main
+        from hubqueue.kafkagroup.source import From
     except ImportError as error:
         raise ConfigError("the Kafka library is missing", hint="pip install 'hubqueue[kafka]'") from error
 

@@ -74,8 +74,8 @@ def try_(file: Path, sample: Any, as_json: bool) -> None:
 
 def _read(file: Path) -> Pipeline:
     """The pipeline; where it writes to the hub's broker, any will do."""
-    from hubqueue.broker.broker import Broker
     from hubqueue.config.pipelines import read_pipeline
+    from hubqueue.mqttclient.broker import Broker
 
     return read_pipeline(file, broker=Broker.from_url("mqtt://127.0.0.1"))
 

@@ -17,8 +17,8 @@ import msgspec
 
 from hubqueue.client.address import LinkSettings
 from hubqueue.client.failures import error_of
+from hubqueue.client.sendbuffer import unsent_bytes
 from hubqueue.client.tls import client_context
-from hubqueue.client.unsent import unsent_bytes
 from hubqueue.errors import (
     AnswerLost,
     HubqueueError,

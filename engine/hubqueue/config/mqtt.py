@@ -6,13 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hubqueue.broker.broker import Broker
 from hubqueue.client.address import Tls
 from hubqueue.config import checks
 from hubqueue.config.checks import Check
 from hubqueue.config.mistakes import Wrong
 from hubqueue.config.rules import rule
 from hubqueue.config.settings import Mqtt
+from hubqueue.mqttclient.broker import Broker
 
 
 def mqtt(base: Path) -> Check:

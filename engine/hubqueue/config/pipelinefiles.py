@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from hubqueue.broker.broker import Broker
 from hubqueue.config.mistakes import ConfigMistakes, Mistake
 from hubqueue.config.pipelines import read_pipeline
 from hubqueue.config.settings import Forward
+from hubqueue.mqttclient.broker import Broker
 from hubqueue.pipeline.plan import FromQueue, Pipeline, ToForward
 
 

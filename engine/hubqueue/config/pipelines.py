@@ -14,7 +14,6 @@ from typing import Any, Final
 
 import voluptuous as vol
 
-from hubqueue.broker.broker import Broker
 from hubqueue.config import checks
 from hubqueue.config.checks import Check
 from hubqueue.config.forwarders import onward
@@ -29,6 +28,7 @@ from hubqueue.forward.content import NAMES as TOPIC_NAMES
 from hubqueue.forward.destination import HubDestination
 from hubqueue.forward.sinks.mqtt.destination import MqttDestination
 from hubqueue.model.channel import check_channel
+from hubqueue.mqttclient.broker import Broker
 from hubqueue.pipeline.plan import FromQueue, Output, Pipeline, ToChannel, ToForward, ToQueue
 
 MAX_BATCH: Final = 1000

@@ -12,7 +12,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
-from hubqueue.broker.broker import Broker
 from hubqueue.client.address import DEFAULT_PORT
 from hubqueue.forward.destination import Destination
 from hubqueue.forward.plan import Plan
@@ -21,6 +20,7 @@ from hubqueue.hub.settings import HubSettings
 from hubqueue.model.access import Grant
 from hubqueue.model.hours import Hours
 from hubqueue.mqtt.rules import Rule
+from hubqueue.mqttclient.broker import Broker
 from hubqueue.sources.settings import Source
 
 if TYPE_CHECKING:

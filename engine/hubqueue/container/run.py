@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from hubqueue import app, logs
+from hubqueue.container.backuphooks import lay_to_rest, wake
 from hubqueue.container.configuration import configure
-from hubqueue.container.keeping import lay_to_rest, wake
 from hubqueue.container.layout import Layout
 from hubqueue.container.owner import become_user, is_root
 

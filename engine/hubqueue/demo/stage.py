@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Final
 
 from hubqueue.app import App
-from hubqueue.broker.broker import Broker
 from hubqueue.client.address import LinkSettings
 from hubqueue.client.remote import RemoteHub
 from hubqueue.config.settings import Config, Forward, HttpDoor, Mqtt, TcpDoor
@@ -31,6 +30,7 @@ from hubqueue.model.retry import Backoff
 from hubqueue.model.verbs import Event
 from hubqueue.mqtt.link import Link, nothing
 from hubqueue.mqtt.rules import Rule
+from hubqueue.mqttclient.broker import Broker
 from hubqueue.work.worker import Worker
 
 UPLINK: Final = "uplink"

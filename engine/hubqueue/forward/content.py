@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from hubqueue.errors import HubqueueError, ProtocolError
 from hubqueue.expression import SHARED, UNITS, ExpressionFailed
-from hubqueue.forward.parcel import Parcel
+from hubqueue.forward.outbound import OutboundJob
 from hubqueue.forward.verdict import Rejected
 from hubqueue.model.payload import decode
 
@@ -27,7 +27,7 @@ class Unfit(Exception):
         self.rejected = Rejected(code, reason)
 
 
-def data_of(parcel: Parcel) -> Any:
+def data_of(parcel: OutboundJob) -> Any:
     """The decoded data, None where there is none. Errors: Unfit."""
     try:
         return decode(parcel.data)
@@ -35,7 +35,7 @@ def data_of(parcel: Parcel) -> Any:
         raise Unfit(error.message) from error
 
 
-def names_of(parcel: Parcel, queue: str, data: Any) -> dict[str, Any]:
+def names_of(parcel: OutboundJob, queue: str, data: Any) -> dict[str, Any]:
     """The values of NAMES."""
     return {"data": data, "name": parcel.name, "queue": queue, "id": parcel.id, "at_ms": parcel.at_ms, SHARED: [UNITS]}
 

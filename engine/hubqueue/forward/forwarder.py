@@ -20,14 +20,14 @@ from hubqueue.forward.backlog import backlog
 from hubqueue.forward.breaker import LinkState
 from hubqueue.forward.deliver import advance
 from hubqueue.forward.horizon import Horizon
+from hubqueue.forward.isolation import Isolation
 from hubqueue.forward.judge import Failed, Judge
 from hubqueue.forward.link import Link, Permit
-from hubqueue.forward.pace import Pace
-from hubqueue.forward.parcel import parcels
+from hubqueue.forward.outbound import outbound_jobs
+from hubqueue.forward.ratelimiter import RateLimiter
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.forward.sink import Batch, Sink
 from hubqueue.forward.status import Event, Forwarded, ForwardStatus, LinkChanged, Refused, Tally
-from hubqueue.forward.turns import Turns
 from hubqueue.forward.verdict import Down, Rejected
 from hubqueue.hub.leasekeeper import LeaseKeeper
 from hubqueue.model.job import Flag, Leased
@@ -68,7 +68,7 @@ class Forwarder:
         self._reclaimed = False
         self._first = asyncio.Lock()
         self._horizon = Horizon(local, queue)
-        self._pace = Pace(self.settings.rate_per_s, time.monotonic())
+        self._pace = RateLimiter(self.settings.rate_per_s, time.monotonic())
         self._tally = tally or Tally(time.monotonic())
         self._down = False  # and told so; it may be told again with another reason
         self._listeners: list[Callable[[Event], None]] = []
@@ -77,7 +77,7 @@ class Forwarder:
         self._returning: set[asyncio.Task[None]] = set()
         self._sending: set[asyncio.Task[None] | None] = set()
         self._stopping = False
-        self._turns = Turns()
+        self._turns = Isolation()
         self._judge: Judge[Leased] = Judge(sink, self.settings)
         self._suspects = self._judge.suspects
 
@@ -256,7 +256,7 @@ class Forwarder:
     async def _send(self, jobs: Sequence[Leased], permit: Permit) -> None:
         well = await self._judge.ask(jobs)
         floor = await self._horizon.floor() if self._sink.wants_floor else None
-        progress = await advance(self._sink, Batch(self.queue, parcels(self.queue, jobs, self._hub_id_of), floor))
+        progress = await advance(self._sink, Batch(self.queue, outbound_jobs(self.queue, jobs, self._hub_id_of), floor))
         if progress.down is None:
             self._link.delivered(permit)
         told = self._judge.sort(jobs, progress.results)

@@ -11,7 +11,7 @@ from typing import Protocol, runtime_checkable
 
 import msgspec
 
-from hubqueue.forward.parcel import Parcel
+from hubqueue.forward.outbound import OutboundJob
 from hubqueue.forward.verdict import Down, Rejected
 
 
@@ -22,7 +22,7 @@ class Batch(msgspec.Struct, frozen=True):
     """
 
     queue: str
-    parcels: tuple[Parcel, ...]
+    parcels: tuple[OutboundJob, ...]
     floor: int | None = None
 
 

@@ -13,19 +13,19 @@ from typing import Final, TypeVar
 from hubqueue.clock import Clock
 from hubqueue.errors import Draining, HubqueueError, QueueFull
 from hubqueue.hub.access import Access
-from hubqueue.hub.cap import SizeCap
 from hubqueue.hub.channels import Channels
-from hubqueue.hub.endings import Waiting
+from hubqueue.hub.completions import Waiting
+from hubqueue.hub.counters import Counters, Sums
 from hubqueue.hub.events import Events
 from hubqueue.hub.history import History
-from hubqueue.hub.holders import Holder, Holders
+from hubqueue.hub.leaseowners import LeaseOwner, LeaseOwners
+from hubqueue.hub.maintenance import Maintenance
 from hubqueue.hub.metrics import Metrics
-from hubqueue.hub.recent import Recent
+from hubqueue.hub.quota import SizeQuota
+from hubqueue.hub.replay import ReplayBuffer
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.summaries import Watch
-from hubqueue.hub.tallies import Sums, Tallies
-from hubqueue.hub.upkeep import Upkeep
-from hubqueue.hub.verbs import hold
+from hubqueue.hub.verbs import lapse
 from hubqueue.hub.verbs.lease import lease
 from hubqueue.hub.verbs.reroute import Router
 from hubqueue.hub.waiters import Parked, Reply, Waiters
@@ -51,7 +51,7 @@ class Core:
     def __init__(self, path: Path, settings: HubSettings, clock: type[Clock], router: Router | None = None) -> None:
         self.settings = settings
         self._events = Events()
-        self._tallies = Tallies(self._counted)
+        self._tallies = Counters(self._counted)
         self._awaited: Waiting = {}
         sampling = Sampling()
         self.store = Store(
@@ -80,17 +80,17 @@ class Core:
         )
         self.draining = False
         self.over_cap = False
-        self._cap = SizeCap(self.store, settings)
-        self.recent = Recent(self._events)
+        self._cap = SizeQuota(self.store, settings)
+        self.recent = ReplayBuffer(self._events)
         self.channels = Channels(self.now_ms)
         self.summaries = Watch(self.store.queues, self.store.run, self.now_ms, self._tallies.fold)
-        self._holders = Holders()
+        self._holders = LeaseOwners()
         self._metrics = Metrics()
         self._history = History(self.store.queues, self.store.run, self.now_ms, sampling)
         self.access = Access(self.store)
         self.webhooks = Webhooks(self.store, self._events, settings.webhook_hosts)
         self._waiters = Waiters()
-        self.upkeep = Upkeep(
+        self.upkeep = Maintenance(
             self.store, settings, self._hold_cap, self.write_metrics, self._sample, self.served, self.settled
         )
 
@@ -187,34 +187,34 @@ class Core:
         own = self.store.queues.settings
         return own[queue].within(bounds) if own and queue in own else bounds
 
-    def holder(self) -> Holder:
+    def holder(self) -> LeaseOwner:
         """For each connection that leases: pass it to `lease_or_park`, and `lose` or `give_back` at its end."""
-        return Holder()
+        return LeaseOwner()
 
     @property
     def held_count(self) -> int:
         """Leases that connections hold, as far as the hub has heard."""
         return len(self._holders)
 
-    def lose(self, holder: Holder) -> None:
+    def lose(self, holder: LeaseOwner) -> None:
         """The connection broke: its leases last for the grace, then its jobs are given back and counted as lost."""
         held = self._holders.close(holder)
         if held:
             grace_ms = int(self.settings.grace_s * 1000)
             by_hub = self.draining
-            self.submit(lambda tx: hold.lose(tx, hold.by_seq(tx, held), grace_ms, by_hub=by_hub), _ignore)
+            self.submit(lambda tx: lapse.lose(tx, lapse.by_seq(tx, held), grace_ms, by_hub=by_hub), _ignore)
 
-    def give_back(self, holder: Holder) -> None:
+    def give_back(self, holder: LeaseOwner) -> None:
         """The connection ended cleanly: its jobs are released at once, nothing is counted."""
         held = self._holders.close(holder)
         if held:
-            self.submit(lambda tx: hold.give_back(tx, hold.by_seq(tx, held)), _ignore)
+            self.submit(lambda tx: lapse.give_back(tx, lapse.by_seq(tx, held)), _ignore)
 
     def settled(self, ids: Iterable[str]) -> None:
         """These jobs were settled: their holders need not give them back."""
         self._holders.settled(ids)
 
-    def resumed(self, holder: Holder, held: Iterable[tuple[str, str]]) -> None:
+    def resumed(self, holder: LeaseOwner, held: Iterable[tuple[str, str]]) -> None:
         """The holder has just renewed these (id, token): it holds them now, whoever did before."""
         number_in = self.store.tx.identity.number_in
         self._holders.resumed(holder, [(id, number_in(token)) for id, token in held])
@@ -226,7 +226,7 @@ class Core:
         owner: str | None,
         lease_ms: int,
         wait_ms: int,
-        holder: Holder | None,
+        holder: LeaseOwner | None,
         reply: Reply,
         pull: Pull = ANY,
     ) -> Parked | None:
@@ -280,7 +280,7 @@ class Core:
 
         self.submit(verb, answered)
 
-    def _hand(self, got: list[Leased] | HubqueueError, holder: Holder | None, reply: Reply) -> None:
+    def _hand(self, got: list[Leased] | HubqueueError, holder: LeaseOwner | None, reply: Reply) -> None:
         if holder is not None and not isinstance(got, HubqueueError):
             if holder.closed:
                 self._return(got)
@@ -290,7 +290,7 @@ class Core:
 
     def _return(self, leased: list[Leased]) -> None:
         held = [(each.job.seq, each.job.lease_no) for each in leased]
-        self.submit(lambda tx: hold.give_back(tx, held), _ignore)
+        self.submit(lambda tx: lapse.give_back(tx, held), _ignore)
 
     def _may_have(self, queue: str) -> bool:
         row = self.store.queues.find(queue)

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from hubqueue.hub.metrics import MINUTE_MS
-from hubqueue.hub.track import LEVELS, Series, Track
+from hubqueue.hub.timeseries import LEVELS, Series, TimeSeries
 from hubqueue.hub.verbs import query
 from hubqueue.model.state import State
 from hubqueue.store import history
@@ -73,9 +73,9 @@ class History:
         self._sampling = sampling
         self._run = run
         self._now_ms = now_ms
-        self._hub = Track()
-        self._lag = Track()  # of all uplinks, as an oldest age
-        self._tracks: dict[int, Track] = {}  # by queue id
+        self._hub = TimeSeries()
+        self._lag = TimeSeries()  # of all uplinks, as an oldest age
+        self._tracks: dict[int, TimeSeries] = {}  # by queue id
         self._counts: Counts = {}
         self._slots: list[int] = []  # the open slot of each level
 
@@ -104,7 +104,7 @@ class History:
         self._slots = [now_s // level.step_s for level in LEVELS]
         largest = nlargest(MAX_TRACKS, self._queues.by_id.values(), key=_jobs)
         for row in largest:
-            self._tracks[row.id] = Track()
+            self._tracks[row.id] = TimeSeries()
         await self._in_steps(largest, lambda tx, row: self._remember(tx, row, (self._tracks[row.id], self._hub)))
 
     async def _sample(self) -> None:
@@ -133,7 +133,7 @@ class History:
             if track is None and len(self._tracks) >= MAX_TRACKS:
                 self._tracks.pop(next(given_up, -1), None)
             if track is None and len(self._tracks) < MAX_TRACKS:
-                track = self._tracks[row.id] = Track()
+                track = self._tracks[row.id] = TimeSeries()
                 new.append(row)
             if track is not None:
                 track.used_s = now_s
@@ -181,7 +181,7 @@ class History:
                     track.clear(at, each)
             self._slots[at] = now
 
-    def _remember(self, tx: Tx, row: QueueRow, tracks: Collection[Track]) -> None:
+    def _remember(self, tx: Tx, row: QueueRow, tracks: Collection[TimeSeries]) -> None:
         """Put what the file knows of the last day into closed slots."""
         now = tx.now_ms // MINUTE_MS
         first = now - DAY_S // 60
@@ -224,7 +224,7 @@ class History:
         track = self._hub if queue is None else self._tracks.get(-1 if row is None else row.id)
         unknown: list[float | None] = [None] * (last - first + 1)
 
-        def read(series: int, source: Track | None) -> list[float | None]:
+        def read(series: int, source: TimeSeries | None) -> list[float | None]:
             return unknown if source is None else source.recall(at, series, first, last)
 
         def rate(series: int) -> list[float | None]:

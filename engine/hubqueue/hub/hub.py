@@ -15,11 +15,11 @@ import msgspec
 
 from hubqueue.clock import Clock
 from hubqueue.errors import HubqueueError
-from hubqueue.hub.endings import Awaited
+from hubqueue.hub.completions import CompletionWaiters
 from hubqueue.hub.longwork import LongWork
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import blobs as state_blobs
-from hubqueue.hub.verbs import change, hold, query, queues, schedule
+from hubqueue.hub.verbs import change, lapse, leased, query, queues, schedule
 from hubqueue.hub.verbs.enqueue import enqueue
 from hubqueue.hub.verbs.reroute import Router
 from hubqueue.hub.verbs.settle import settle
@@ -69,7 +69,7 @@ class Hub(LongWork):
         """
         hub = cls(Path(path), settings or HubSettings(), clock, router)
         try:
-            await hub.store.run_freeing(hold.orphan)
+            await hub.store.run_freeing(lapse.orphan)
             if reachable:
                 await hub.begin_grace()
         except BaseException:
@@ -81,7 +81,7 @@ class Hub(LongWork):
     async def begin_grace(self) -> None:
         """Workers can reach the hub: leases from before it went down end after the grace, if nobody comes back."""
         grace_ms = int(self.settings.grace_s * 1000)
-        await self.store.run_freeing(lambda tx: hold.grace(tx, grace_ms))
+        await self.store.run_freeing(lambda tx: lapse.grace(tx, grace_ms))
         self.upkeep.end_leases()
 
     async def close(self) -> None:
@@ -125,7 +125,7 @@ class Hub(LongWork):
     # jobs out
 
     async def lease(
-        self, queue: str, count: int = 1, *, owner: str, lease_ms: int = hold.DEFAULT_LEASE_MS, wait_ms: int = 0
+        self, queue: str, count: int = 1, *, owner: str, lease_ms: int = leased.DEFAULT_LEASE_MS, wait_ms: int = 0
     ) -> list[Leased]:
         check_queue(queue)
         check_int("count", count, 1, MAX_LEASE_BATCH)
@@ -141,7 +141,7 @@ class Hub(LongWork):
             else:
                 future.set_result(result)
 
-        lease_ms = hold.clamp_lease_ms(lease_ms)
+        lease_ms = leased.clamp_lease_ms(lease_ms)
         parked = self.lease_or_park(queue, count, owner, lease_ms, wait_ms, None, reply)
         try:
             return await future
@@ -171,8 +171,8 @@ class Hub(LongWork):
         return await self.run(verb, durable=durable)
 
     async def extend(self, leases: Sequence[tuple[str, str | None]], lease_ms: int | None = None) -> list[Renewal]:
-        length = None if lease_ms is None else hold.clamp_lease_ms(lease_ms)
-        return await self.run(lambda tx: hold.extend(tx, leases, length))
+        length = None if lease_ms is None else leased.clamp_lease_ms(lease_ms)
+        return await self.run(lambda tx: leased.extend(tx, leases, length))
 
     async def reclaim(self, queue: str, owner: str, *, blames: bool = False) -> int:
         """Release the leases an owner in this process had in an earlier life; nothing is counted. How many.
@@ -180,15 +180,15 @@ class Hub(LongWork):
         blames: but that the hub went down with these jobs, which one of them may have done.
         """
         done = 0
-        while some := await self.run(lambda tx: hold.reclaim(tx, queue, owner, blames=blames)):
+        while some := await self.run(lambda tx: lapse.reclaim(tx, queue, owner, blames=blames)):
             done += len(some)
         return done
 
     async def progress(self, id: str, token: str | None, value: float, message: str | None = None) -> None:
-        await self.run(lambda tx: hold.progress(tx, id, token, value, message))
+        await self.run(lambda tx: leased.progress(tx, id, token, value, message))
 
     async def log(self, id: str, text: str, level: str = "info") -> None:
-        await self.run(lambda tx: hold.add_log(tx, id, text, level))
+        await self.run(lambda tx: leased.add_log(tx, id, text, level))
 
     # reading
 
@@ -219,7 +219,7 @@ class Hub(LongWork):
 
     async def logs(self, id: str) -> list[LogLine]:
         """The lines workers logged for a job, oldest first."""
-        return await self.run(lambda tx: hold.read_logs(tx, id))
+        return await self.run(lambda tx: leased.read_logs(tx, id))
 
     async def blobs(self, namespace: str, *, after: str = "", limit: int = 1000) -> list[tuple[str, bytes]]:
         return await self.run(lambda tx: state_blobs.page(tx, namespace, after, limit))
@@ -252,7 +252,7 @@ class Hub(LongWork):
 
         check: refuses in the transaction that looks the job up.
         """
-        return Awaited(self.store, self._awaited, id, reply, check).stop
+        return CompletionWaiters(self.store, self._awaited, id, reply, check).stop
 
     # single jobs
 

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable
 
 from hubqueue.errors import HubqueueError
-from hubqueue.hub.holders import Holder
+from hubqueue.hub.leaseowners import LeaseOwner
 from hubqueue.model.job import Leased
 from hubqueue.model.throttle import ANY, Pull
 
@@ -29,7 +29,7 @@ class Parked:
         count: int,
         owner: str | None,
         lease_ms: int,
-        holder: Holder | None,
+        holder: LeaseOwner | None,
         reply: Reply,
         wait_s: float,
         pull: Pull = ANY,

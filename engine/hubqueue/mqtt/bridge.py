@@ -11,16 +11,16 @@ from typing import Final
 
 import msgspec
 
-from hubqueue.broker.broker import Broker
-from hubqueue.broker.connection import Status
 from hubqueue.hub.hub import Hub
 from hubqueue.mqtt.answers import Answers
 from hubqueue.mqtt.channels import ChannelBridge
+from hubqueue.mqtt.counters import Counters
 from hubqueue.mqtt.lanes import Lanes
 from hubqueue.mqtt.link import LinkState, Where
 from hubqueue.mqtt.rules import MAIN_LANE, Rule
 from hubqueue.mqtt.stats import Stats
-from hubqueue.mqtt.tallies import Tallies
+from hubqueue.mqttclient.broker import Broker
+from hubqueue.mqttclient.connection import Status
 
 STATUS_TOPIC: Final = "hubqueue/{hub_id}/status"
 
@@ -45,7 +45,7 @@ class Bridge:
     ) -> None:
         """where: asked before every attempt to connect, where the broker is not known for good."""
         self.stats = Stats()
-        self.tallies = Tallies(rules)
+        self.tallies = Counters(rules)
         self._channels = ChannelBridge(hub.channels, self._say, lambda: self.links[MAIN_LANE]) if channels else None
         self._lanes = Lanes(
             hub,

@@ -15,7 +15,6 @@ from typing import Final
 
 import msgspec
 
-from hubqueue.broker.message import Message
 from hubqueue.errors import HubqueueError, LinkDown, PayloadTooLarge
 from hubqueue.hub.channels import Channels
 from hubqueue.model import payload as carried
@@ -25,6 +24,7 @@ from hubqueue.model.jsontext import read_json
 from hubqueue.model.topic import TopicFilter
 from hubqueue.mqtt.link import LinkState
 from hubqueue.mqtt.tasks import watched
+from hubqueue.mqttclient.message import Message
 from hubqueue.wire.jsondata import plain
 
 log = logging.getLogger(__name__)

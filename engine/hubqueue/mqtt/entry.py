@@ -14,11 +14,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Final
 
-from hubqueue.broker.broker import Broker
-from hubqueue.broker.message import Message
 from hubqueue.errors import HubqueueError
 from hubqueue.hub.hub import Hub
-from hubqueue.hub.verbs.intake import Dead, Placed
+from hubqueue.hub.verbs.ingest import Dead, Placed
 from hubqueue.hub.verbs.receive import receive
 from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.model.outcome import Blob
@@ -30,6 +28,8 @@ from hubqueue.mqtt.routing import Passed, Refused, Routed, Routing, Taken
 from hubqueue.mqtt.stats import Stats
 from hubqueue.mqtt.subscriptions import Paths, Through
 from hubqueue.mqtt.tasks import watched
+from hubqueue.mqttclient.broker import Broker
+from hubqueue.mqttclient.message import Message
 
 log = logging.getLogger(__name__)
 

@@ -6,11 +6,11 @@ from typing import Final
 
 import msgspec
 
-from hubqueue.broker.message import Extras, Message
 from hubqueue.errors import Invalid, Undecodable
 from hubqueue.model import payload as carried
 from hubqueue.model.job import Job, NewJob
 from hubqueue.model.limits import MAX_KEPT_BYTES
+from hubqueue.mqttclient.message import Extras, Message
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):

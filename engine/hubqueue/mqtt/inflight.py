@@ -18,9 +18,9 @@ from struct import Struct
 from typing import Final
 from zlib import crc32
 
-from hubqueue.broker.message import Message
 from hubqueue.errors import ProtocolError
 from hubqueue.mqtt.subscriptions import Through
+from hubqueue.mqttclient.message import Message
 
 _OVERHEAD: Final = 400  # bytes that one held message costs beside its payload
 _ENTRY: Final = Struct(">HII")  # of one packet id in the file: the id, a checksum and the length of what was said

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from hubqueue.broker.message import Message
 from hubqueue.errors import Invalid, Undecodable
 from hubqueue.model.job import NewJob, Options
 from hubqueue.model.jsontext import read_json
@@ -24,6 +23,7 @@ from hubqueue.model.options import check_needs, new_job
 from hubqueue.model.outcome import Output
 from hubqueue.model.topic import TopicFilter, check_topic
 from hubqueue.mqtt.envelope import encoded
+from hubqueue.mqttclient.message import Message
 from hubqueue.wire.optiontypes import given_of, table_fields
 from hubqueue.wire.texts import field_text
 from hubqueue.wire.whole import converted

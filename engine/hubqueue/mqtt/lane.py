@@ -9,9 +9,6 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from hubqueue.broker.broker import Broker
-from hubqueue.broker.connection import Asked, Status
-from hubqueue.broker.message import Message
 from hubqueue.errors import LinkDown
 from hubqueue.hub.hub import Hub
 from hubqueue.model.topic import TopicFilter
@@ -21,6 +18,9 @@ from hubqueue.mqtt.link import Link, LinkState, Where
 from hubqueue.mqtt.routing import Routed, Routing
 from hubqueue.mqtt.stats import Stats
 from hubqueue.mqtt.subscriptions import Paths
+from hubqueue.mqttclient.broker import Broker
+from hubqueue.mqttclient.connection import Asked, Status
+from hubqueue.mqttclient.message import Message
 
 
 class Aside(Protocol):

@@ -14,8 +14,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
-from hubqueue.broker.broker import Broker
-from hubqueue.broker.connection import Status
 from hubqueue.errors import HubqueueError
 from hubqueue.hub.hub import Hub
 from hubqueue.model.topic import TopicFilter
@@ -27,6 +25,8 @@ from hubqueue.mqtt.rules import MAIN_LANE, Rule
 from hubqueue.mqtt.stats import Stats
 from hubqueue.mqtt.subscriptions import apart
 from hubqueue.mqtt.tasks import watched
+from hubqueue.mqttclient.broker import Broker
+from hubqueue.mqttclient.connection import Status
 
 log = logging.getLogger(__name__)
 

@@ -15,15 +15,15 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
-from hubqueue.broker.answer import FAILED_FROM, TOO_LARGE
-from hubqueue.broker.broker import Broker
-from hubqueue.broker.connection import Asked, Callbacks, Connection, Status, Version
-from hubqueue.broker.message import Message
-from hubqueue.broker.versions import Versions
 from hubqueue.client.tls import client_context
 from hubqueue.errors import HubqueueError, Invalid, LinkDown, PayloadTooLarge
 from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.mqtt.tasks import watched
+from hubqueue.mqttclient.answer import FAILED_FROM, TOO_LARGE
+from hubqueue.mqttclient.broker import Broker
+from hubqueue.mqttclient.connection import Asked, Callbacks, Connection, Status, Version
+from hubqueue.mqttclient.message import Message
+from hubqueue.mqttclient.versions import Versions
 
 log = logging.getLogger(__name__)
 

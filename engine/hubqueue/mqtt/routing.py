@@ -12,7 +12,6 @@ from typing import Final, Literal
 
 import msgspec
 
-from hubqueue.broker.message import Message
 from hubqueue.errors import Invalid, Undecodable
 from hubqueue.expression import SHARED, UNITS, Condition, ExpressionFailed, Text
 from hubqueue.model.decode import SKIPPED
@@ -24,6 +23,7 @@ from hubqueue.mqtt.envelope import Unread, encoded, envelope, message_of, unread
 from hubqueue.mqtt.invoke import INVOKE, invoked, read_invoke
 from hubqueue.mqtt.rules import MAIN_LANE, VALUES, Rule, as_template, check_rule, name_of, queue_of
 from hubqueue.mqtt.subscriptions import Through, owners
+from hubqueue.mqttclient.message import Message
 
 _REMEMBERED: Final = 10_000  # topics; a few hundred bytes each
 

@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
-from hubqueue.broker.message import Message
 from hubqueue.model.topic import TopicFilter, widest
+from hubqueue.mqttclient.message import Message
 
 _REMEMBERED: Final = 10_000  # topics; a few hundred bytes each
 

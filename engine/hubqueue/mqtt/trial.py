@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hubqueue.broker.message import Message
 from hubqueue.model.topic import TopicFilter
 from hubqueue.mqtt.envelope import unread_job
 from hubqueue.mqtt.routing import Refused, Routed, lanes_of
 from hubqueue.mqtt.rules import Rule
+from hubqueue.mqttclient.message import Message
 
 
 def try_message(

@@ -1,8 +1,8 @@
 """A pipeline in a process of its own, as the hub's side sees it: started, started again when it dies, and stopped.
 
-The process (hubqueue.apart) is a TCP client of the hub and runs the same runner; what it settles, it settles in one
-transaction of the hub. Its setup, with the token, goes through standard input, and it ends when that is closed: so it
-never outlives the hub. It tells its status on standard output, a line each time.
+The process (hubqueue.pipelineworker) is a TCP client of the hub and runs the same runner; what it settles, it settles
+in one transaction of the hub. Its setup, with the token, goes through standard input, and it ends when that is
+closed: so it never outlives the hub. It tells its status on standard output, a line each time.
 """
 
 from __future__ import annotations
@@ -103,7 +103,7 @@ class OwnProcess:
         """One life of the process; its exit code."""
         setup = self._setup
         process = await asyncio.create_subprocess_exec(
-            sys.executable, "-P", "-m", "hubqueue.apart",
+            sys.executable, "-P", "-m", "hubqueue.pipelineworker",
             stdin=PIPE, stdout=PIPE, limit=LINE_BYTES, env=dict(setup.environments[self.pipeline.name]),
             start_new_session=True,
         )  # fmt: skip

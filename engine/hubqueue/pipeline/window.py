@@ -23,7 +23,7 @@ from hubqueue.model.kinds import kind_of
 from hubqueue.pipeline.aggregate import NOTHING, Kept, Measure
 from hubqueue.pipeline.fields import Field
 from hubqueue.pipeline.late import Late
-from hubqueue.pipeline.opened import Group, Opened, Span
+from hubqueue.pipeline.openwindows import Group, OpenWindows, Span
 from hubqueue.pipeline.period import Period
 from hubqueue.pipeline.record import Record, Refused
 from hubqueue.pipeline.samples import Samples
@@ -114,7 +114,7 @@ class Window:
 
     def __init__(self, settings: WindowSettings) -> None:
         self._settings: Final = settings
-        self._opened: Final = Opened(settings.lateness_ms)
+        self._opened: Final = OpenWindows(settings.lateness_ms)
         self._group_names: Final = tuple(each.text.replace(".", "_") for each in settings.by)
         self.shape: Final = settings.shape
         self.grouped: Final = bool(settings.by)

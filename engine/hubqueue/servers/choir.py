@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from hubqueue.hub.recent import Recent
+from hubqueue.hub.replay import ReplayBuffer
 from hubqueue.model.verbs import Event, wants
 from hubqueue.servers.told import Teller
 
@@ -56,7 +56,7 @@ class Member(Protocol):
 class Choir:
     """Everybody who listens to just these parts."""
 
-    def __init__(self, parts: Parts, recent: Recent) -> None:
+    def __init__(self, parts: Parts, recent: ReplayBuffer) -> None:
         self.parts = parts
         self.members: dict[Member, None] = {}  # a set in order of arrival
         self._loop = asyncio.get_running_loop()
@@ -110,7 +110,7 @@ class Choir:
 class Choirs:
     """All choirs of the doors of a hub."""
 
-    def __init__(self, recent: Recent) -> None:
+    def __init__(self, recent: ReplayBuffer) -> None:
         self._recent = recent
         self._choirs: dict[Parts, Choir] = {}
 

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from hubqueue.errors import HubqueueError, Invalid, LockLost
 from hubqueue.hub.verbs.blobs import page
-from hubqueue.hub.verbs.hold import clamp_lease_ms, extend, progress
+from hubqueue.hub.verbs.leased import clamp_lease_ms, extend, progress
 from hubqueue.hub.verbs.settle import complete, fail, settle
 from hubqueue.model.job import Leased
 from hubqueue.model.limits import MAX_LEASE_BATCH, check_queue, check_size

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from hubqueue.errors import Invalid
-from hubqueue.hub.verbs import change, hold, query
+from hubqueue.hub.verbs import change, leased, query
 from hubqueue.model.limits import check_size
 from hubqueue.servers.door import OK, Call, Handlers
 from hubqueue.wire.commands import control as wire
@@ -66,12 +66,12 @@ def remove_job_deduplication_key(call: Call, command: wire.RemoveJobDeduplicatio
 
 def add_log(call: Call, command: wire.AddLog) -> None:
     call.run(
-        lambda tx: hold.add_log(tx, command.id, command.message, command.level), lambda _: {"data": {"added": True}}
+        lambda tx: leased.add_log(tx, command.id, command.message, command.level), lambda _: {"data": {"added": True}}
     )
 
 
 def clear_logs(call: Call, command: wire.ClearLogs) -> None:
-    call.run(lambda tx: hold.trim_logs(tx, command.id, command.keep_logs or 0))
+    call.run(lambda tx: leased.trim_logs(tx, command.id, command.keep_logs or 0))
 
 
 HANDLERS: Final[Handlers] = {

@@ -8,7 +8,7 @@ from typing import Any, Final
 from msgspec import Raw
 
 from hubqueue.errors import Invalid, PayloadTooLarge
-from hubqueue.hub.verbs import kinship
+from hubqueue.hub.verbs import flowedits
 from hubqueue.hub.verbs.enqueue import enqueue_flow
 from hubqueue.model.flow import check_flow
 from hubqueue.model.flowdata import check_metadata
@@ -46,19 +46,19 @@ def move_to_waiting_children(call: Call, command: wire.MoveToWaitingChildren) ->
         call.session.door.hub.settled([command.id])
         return {"data": {"moved": True}}
 
-    call.run(lambda tx: kinship.move_to_waiting_children(tx, command.id, command.token), shape)
+    call.run(lambda tx: flowedits.move_to_waiting_children(tx, command.id, command.token), shape)
 
 
 def get_children_values(call: Call, command: wire.GetChildrenValues) -> None:
-    _values(call, lambda tx: kinship.children_values(tx, command.id), lambda values: {"data": values})
+    _values(call, lambda tx: flowedits.children_values(tx, command.id), lambda values: {"data": values})
 
 
 def get_failed_children_values(call: Call, command: wire.GetFailedChildrenValues) -> None:
-    _values(call, lambda tx: kinship.failed_children(tx, command.id), lambda values: values)
+    _values(call, lambda tx: flowedits.failed_children(tx, command.id), lambda values: values)
 
 
 def get_ignored_children_failures(call: Call, command: wire.GetIgnoredChildrenFailures) -> None:
-    _values(call, lambda tx: kinship.ignored_failures(tx, command.id), lambda values: values)
+    _values(call, lambda tx: flowedits.ignored_failures(tx, command.id), lambda values: values)
 
 
 def _values(
@@ -68,15 +68,15 @@ def _values(
 
 
 def update_parent(call: Call, command: wire.UpdateParent) -> None:
-    call.run(lambda tx: kinship.update_parent(tx, command.child_id, command.parent_id))
+    call.run(lambda tx: flowedits.update_parent(tx, command.child_id, command.parent_id))
 
 
 def remove_child_dependency(call: Call, command: wire.RemoveChildDependency) -> None:
-    call.run(lambda tx: kinship.remove_child_dependency(tx, command.id), lambda removed: {"removed": removed})
+    call.run(lambda tx: flowedits.remove_child_dependency(tx, command.id), lambda removed: {"removed": removed})
 
 
 def remove_unprocessed_children(call: Call, command: wire.RemoveUnprocessedChildren) -> None:
-    call.run(lambda tx: kinship.remove_unprocessed_children(tx, command.id))
+    call.run(lambda tx: flowedits.remove_unprocessed_children(tx, command.id))
 
 
 HANDLERS: Final[Handlers] = {

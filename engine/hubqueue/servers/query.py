@@ -8,7 +8,7 @@ from msgspec import UNSET, Raw
 
 from hubqueue.errors import NotFound, WrongState
 from hubqueue.hub.hub import Hub
-from hubqueue.hub.verbs import hold, priorities, query
+from hubqueue.hub.verbs import leased, priorities, query
 from hubqueue.model.job import Job
 from hubqueue.model.state import LABELS, TERMINAL, State, shown
 from hubqueue.model.verbs import Counts
@@ -141,7 +141,7 @@ def get_logs(call: Call, command: wire.GetLogs) -> None:
         ]
         return {"data": {"logs": shown_lines, "count": len(lines)}}
 
-    call.run(lambda tx: hold.read_logs(tx, command.id), shape)
+    call.run(lambda tx: leased.read_logs(tx, command.id), shape)
 
 
 def get_deduplication_job_id(call: Call, command: wire.GetDeduplicationJobId) -> None:

@@ -12,7 +12,7 @@ from functools import partial
 from typing import Any, Final, NamedTuple
 
 from hubqueue.errors import Forbidden, NotAuthenticated
-from hubqueue.hub.verbs import reach
+from hubqueue.hub.verbs import authorization
 from hubqueue.hub.verbs.sources import claim_sources, forwarded_among
 from hubqueue.model.access import Grant, Scope
 from hubqueue.servers.door import Call
@@ -342,7 +342,9 @@ def _look_up(call: Call, touched: Touched, grant: Grant) -> Callable[[Any], None
     def check(tx: Any) -> None:
         if before is not None:
             before(tx)
-        found = reach.queues_of_jobs(tx, touched.jobs) | reach.queues_of_schedules(tx, touched.schedules)
+        found = authorization.queues_of_jobs(tx, touched.jobs) | authorization.queues_of_schedules(
+            tx, touched.schedules
+        )
         known = [hooks.find(id) for id in touched.webhooks]
         if not found <= allowed or any(hook is not None and hook.queue not in allowed for hook in known):
             raise Forbidden(f"{_who(grant)} may not touch what belongs to other queues")

@@ -9,7 +9,7 @@ from typing import Final
 from hubqueue.errors import HubqueueError, QueueFull
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.verbs.feed import feed
-from hubqueue.hub.verbs.intake import Placed
+from hubqueue.hub.verbs.ingest import Placed
 from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.model.outcome import Blob
 from hubqueue.sources.routing import Routed

@@ -11,7 +11,7 @@ import msgspec
 
 from hubqueue.errors import Invalid, Undecodable
 from hubqueue.expression import Condition, ExpressionFailed, Text
-from hubqueue.hub.verbs.intake import Dead
+from hubqueue.hub.verbs.ingest import Dead
 from hubqueue.model.dataname import escaped, queue_from_data
 from hubqueue.model.decode import SKIPPED, Payload
 from hubqueue.model.job import DEFAULT_ATTEMPTS, PLAIN, Dedup, NewJob, Options

@@ -161,7 +161,7 @@ def get(tx: Tx, seq: int) -> tuple[Job, QueueRow] | None:
     return None if queue is None else (as_job(tx, row[:WIDTH], queue.name), queue)
 
 
-class Grip(NamedTuple):
+class LeaseRow(NamedTuple):
     """What settling needs to know of a job."""
 
     seq: int
@@ -177,14 +177,14 @@ class Grip(NamedTuple):
 GRIPS: Final = "SELECT seq, queue, state, flags, lease_no, owner, priority, started_at_ms FROM job WHERE seq IN "
 
 
-def grips(tx: Tx, seqs: Sequence[int]) -> dict[int, Grip]:
-    """Grip by seq, for those that exist; jobs of an obliterated queue do not, their rows only wait to be deleted."""
-    found: dict[int, Grip] = {}
+def lease_rows(tx: Tx, seqs: Sequence[int]) -> dict[int, LeaseRow]:
+    """By seq, for those that exist; jobs of an obliterated queue do not, their rows only wait to be deleted."""
+    found: dict[int, LeaseRow] = {}
     queues = tx.queues.by_id
     for marks, values in padded(seqs):
         for row in tx.execute(f"{GRIPS} ({marks})", values).fetchall():
             if row[1] in queues:
-                found[row[0]] = Grip._make(row)
+                found[row[0]] = LeaseRow._make(row)
     return found
 
 

@@ -7,7 +7,7 @@ asks the reserve itself, for each verb; upkeep calls `check` every second, and g
 from __future__ import annotations
 
 from hubqueue.errors import DiskFull
-from hubqueue.store.gate import Gate
+from hubqueue.store.barrier import CheckpointBarrier
 from hubqueue.store.reserve import Reserve
 from hubqueue.store.wal import Wal
 
@@ -15,7 +15,7 @@ from hubqueue.store.wal import Wal
 class Space:
     """Of one open store."""
 
-    def __init__(self, reserve: Reserve, wal: Wal, gate: Gate) -> None:
+    def __init__(self, reserve: Reserve, wal: Wal, gate: CheckpointBarrier) -> None:
         self._reserve = reserve
         self._wal = wal
         self._gate = gate

@@ -20,11 +20,11 @@ from typing import Any, Final, TypeVar
 from hubqueue.clock import Clock
 from hubqueue.errors import Busy, DiskFull, Draining, HubqueueError, StoreError
 from hubqueue.store import meta, seqs
+from hubqueue.store.barrier import CheckpointBarrier
 from hubqueue.store.checkpointer import Checkpointer
 from hubqueue.store.commits import Commits
 from hubqueue.store.effects import NONE, Effects
 from hubqueue.store.file import FileLock, translate
-from hubqueue.store.gate import Gate
 from hubqueue.store.opening import open_file
 from hubqueue.store.queues import NEVER
 from hubqueue.store.recovery import Recovery, not_synced
@@ -78,7 +78,7 @@ class Store:
         self._checkpointer = Checkpointer(path)
         self._recovery = Recovery(self._checkpointer)
         self._syncer = Syncer(self._wal, sync_interval_s, self._recovery.begin, seq=self.tx.seqs.next)
-        self._gate = Gate(self._wal, self._checkpointer, self._run_gated, self._explain)
+        self._gate = CheckpointBarrier(self._wal, self._checkpointer, self._run_gated, self._explain)
         self.space = Space(self._reserve, self._wal, self._gate)
         self._linger_s = linger_s
         self._replies: list[tuple[Reply[Any], Any, bool, int]] = []

@@ -12,11 +12,11 @@ from hubqueue.errors import Forbidden, HubqueueError, Invalid, NotFound
 from hubqueue.model.errortext import pattern
 from hubqueue.model.limits import check_queue
 from hubqueue.ui import inputs
-from hubqueue.ui.deeds import DEEDS, Deed, Done, by_id, do
+from hubqueue.ui.bulkactions import BULK_ACTIONS, BulkAction, BulkResult, by_id, do
 from hubqueue.ui.queue import told
 from hubqueue.ui.render import confirm, page
+from hubqueue.ui.requestcontext import Session, may, session_of, swaps, url
 from hubqueue.ui.searching import PAGE, find
-from hubqueue.ui.visitor import Session, may, session_of, swaps, url
 from hubqueue.wire.jobmap import JobMap
 from hubqueue.wire.jsondata import plain
 
@@ -80,7 +80,7 @@ async def show_group(request: web.Request) -> web.Response:
         jobs=jobs[:PAGE],
         more=len(jobs) > PAGE,
         count=await _count(session_of(request), group),
-        deeds=[DEEDS[name] for name in WHOLE if may(request, DEEDS[name].scope)],
+        deeds=[BULK_ACTIONS[name] for name in WHOLE if may(request, BULK_ACTIONS[name].scope)],
     )
 
 
@@ -137,12 +137,12 @@ async def act(request: web.Request) -> web.Response:
     else:
         queues = [group.queue] if group.queue else await _queues(session)
         filter = {"filter": _filter(group, form)} if group.is_one else {}
-        result = Done()
+        result = BulkResult()
         for queue in queues:
             try:
-                result += Done.of(await session.ask(WHOLE[deed.name], queue=queue, **filter))
+                result += BulkResult.of(await session.ask(WHOLE[deed.name], queue=queue, **filter))
             except HubqueueError as error:  # of one queue: the others have theirs
-                result += Done(error=error)
+                result += BulkResult(error=error)
     return told(request, deed, result, group.queue)
 
 
@@ -158,13 +158,13 @@ async def _queues(session: Session) -> list[str]:
     return sorted({each["queue"] for each in found["reasons"]})
 
 
-def _deed(request: web.Request) -> Deed:
+def _deed(request: web.Request) -> BulkAction:
     name = request.match_info["deed"]
     if name not in WHOLE:
         raise NotFound("There is no such action")
-    if not may(request, DEEDS[name].scope):
-        raise Forbidden(f"This token lacks the scope '{DEEDS[name].scope}'")
-    return DEEDS[name]
+    if not may(request, BULK_ACTIONS[name].scope):
+        raise Forbidden(f"This token lacks the scope '{BULK_ACTIONS[name].scope}'")
+    return BULK_ACTIONS[name]
 
 
 async def export(request: web.Request) -> web.StreamResponse:

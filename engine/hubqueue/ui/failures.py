@@ -10,7 +10,7 @@ from typing import Any, Final
 from aiohttp import web
 
 from hubqueue.errors import HubqueueError, NotAuthenticated, StoreError
-from hubqueue.ui import visitor
+from hubqueue.ui import requestcontext
 from hubqueue.ui.render import environment, page, texts_of
 
 log = logging.getLogger(__name__)
@@ -50,8 +50,8 @@ async def failures(request: web.Request, handler: Any) -> web.StreamResponse:
 
 def failed(request: web.Request, error: HubqueueError) -> web.Response:
     """The answer that tells of this error."""
-    if isinstance(error, NotAuthenticated) and visitor.swaps(request):
-        return web.Response(status=error.status, headers={"HX-Redirect": visitor.url(request, "/login")})
+    if isinstance(error, NotAuthenticated) and requestcontext.swaps(request):
+        return web.Response(status=error.status, headers={"HX-Redirect": requestcontext.url(request, "/login")})
     return _shown(request, error.status, error.code, error.message, error.hint)
 
 
@@ -59,7 +59,7 @@ def _shown(request: web.Request, status: int, code: str, message: str, hint: str
     """code: chooses the words, `error.<code>` of the texts."""
     t = texts_of(request)
     key = next((key for key in (f"error.{code}", f"error.{status}") if key in t), "error.500")
-    if visitor.swaps(request):
+    if requestcontext.swaps(request):
         detail = f" ({message})" if message else ""
         return web.Response(text=f"{t(key)}{detail}", status=status)
     return page(request, "error.html", status=status, headline=t(key), message=message, hint=hint, code=status)

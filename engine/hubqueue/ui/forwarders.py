@@ -9,7 +9,7 @@ from aiohttp import web
 from hubqueue.errors import Invalid, NotFound
 from hubqueue.ui import inputs
 from hubqueue.ui.render import confirm, done, page
-from hubqueue.ui.visitor import session_of, swaps, url
+from hubqueue.ui.requestcontext import session_of, swaps, url
 
 BLANK: Final[dict[str, Any]] = {
     "name": "",

@@ -11,11 +11,11 @@ from aiohttp import web
 from hubqueue.errors import HubqueueError, Invalid, NotFound
 from hubqueue.model.access import Scope
 from hubqueue.ui import inputs
-from hubqueue.ui.deeds import DEEDS, QUEUED, Deed, do
+from hubqueue.ui.bulkactions import BULK_ACTIONS, QUEUED, BulkAction, do
 from hubqueue.ui.payloads import packed_text, payload
 from hubqueue.ui.queue import deed_of, told
 from hubqueue.ui.render import confirm, done, page
-from hubqueue.ui.visitor import Session, may, session_of, swaps, url
+from hubqueue.ui.requestcontext import Session, may, session_of, swaps, url
 from hubqueue.wire.jobmap import JobMap
 
 MAX_SHOWN: Final = 50  # relatives that are looked up for a page
@@ -45,7 +45,7 @@ async def show(request: web.Request) -> web.Response:
         parents=await _relatives(session, parents),
         children=await _relatives(session, list(children)[:MAX_SHOWN]),
         more_children=max(0, len(children) - MAX_SHOWN),
-        deeds=[deed for deed in DEEDS.values() if deed.fits(job) and may(request, deed.scope)],
+        deeds=[deed for deed in BULK_ACTIONS.values() if deed.fits(job) and may(request, deed.scope)],
         changes=[
             name
             for name, (states, scope) in CHANGES.items()
@@ -101,7 +101,7 @@ async def act(request: web.Request) -> web.Response:
     return told(request, deed, result, job.queue, to=f"/queues/{job.queue}" if gone else None)
 
 
-def _removes(deed: Deed) -> bool:
+def _removes(deed: BulkAction) -> bool:
     return deed.name in ("cancel", "remove")
 
 

@@ -6,14 +6,14 @@ from typing import Final
 
 from aiohttp import web
 
-from hubqueue.ui import visitor
+from hubqueue.ui import requestcontext
 from hubqueue.ui.render import page
 
 
 async def show(request: web.Request) -> web.Response:
     """The form; who needs none is led on."""
-    if visitor.session_of(request).grant is not None:
-        return web.Response(status=303, headers={"Location": visitor.url(request, "/")})
+    if requestcontext.session_of(request).grant is not None:
+        return web.Response(status=303, headers={"Location": requestcontext.url(request, "/")})
     failed = "failed" in request.query
     return page(
         request, "login.html", status=401 if failed else 200, next=request.query.get("next", "/"), failed=failed

@@ -12,8 +12,8 @@ from aiohttp import web
 from hubqueue.ui.alerts import alerts
 from hubqueue.ui.formats import duration, size
 from hubqueue.ui.render import page, texts_of
+from hubqueue.ui.requestcontext import session_of, swaps
 from hubqueue.ui.text import Texts
-from hubqueue.ui.visitor import session_of, swaps
 
 SPANS: Final = ("15m", "1h", "6h", "24h")
 STATES: Final = ("waiting", "prioritized", "delayed", "active", "waiting-children", "completed", "failed")

@@ -6,12 +6,24 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from hubqueue.ui import assets, dead, forwarders, job, login, overview, queue, rules, schedules, settings, visitor
+from hubqueue.ui import (
+    assets,
+    dead,
+    forwarders,
+    job,
+    login,
+    overview,
+    queue,
+    requestcontext,
+    rules,
+    schedules,
+    settings,
+)
 from hubqueue.ui.failures import failures, for_people
 from hubqueue.ui.text import LANGUAGES
 
 A_YEAR_S: Final = 365 * 24 * 3600
-CHOICES: Final = {"lang": (visitor.LANGUAGE, LANGUAGES), "theme": (visitor.THEME, visitor.THEMES)}
+CHOICES: Final = {"lang": (requestcontext.LANGUAGE, LANGUAGES), "theme": (requestcontext.THEME, requestcontext.THEMES)}
 OPEN: Final = ("/login", "/static/")  # what a stranger may see
 
 ROUTES: Final = (
@@ -42,23 +54,23 @@ async def visit(request: web.Request, handler: Any) -> web.StreamResponse:
         return await handler(request)  # type: ignore[no-any-return]
     if request.method == "GET" and not CHOICES.keys().isdisjoint(request.query):
         return _chosen(request)
-    if visitor.session_of(request).grant is None and not request.path.startswith(OPEN):
+    if requestcontext.session_of(request).grant is None and not request.path.startswith(OPEN):
         return _to_login(request)
     return await handler(request)  # type: ignore[no-any-return]
 
 
 def _chosen(request: web.Request) -> web.Response:
     rest = {name: value for name, value in request.query.items() if name not in CHOICES}
-    answer = web.Response(status=303, headers={"Location": visitor.url(request, request.path, rest)})
+    answer = web.Response(status=303, headers={"Location": requestcontext.url(request, request.path, rest)})
     for name, (cookie, known) in CHOICES.items():
         if request.query.get(name) in known:
-            visitor.remember(request, answer, cookie, request.query[name], max_age_s=A_YEAR_S)
+            requestcontext.remember(request, answer, cookie, request.query[name], max_age_s=A_YEAR_S)
     return answer
 
 
 def _to_login(request: web.Request) -> web.Response:
     came_for = None if request.path_qs == "/" or request.method != "GET" else request.path_qs
-    login = visitor.url(request, "/login", {"next": came_for})
-    if visitor.swaps(request):
+    login = requestcontext.url(request, "/login", {"next": came_for})
+    if requestcontext.swaps(request):
         return web.Response(status=401, headers={"HX-Redirect": login})
     return web.Response(status=303, headers={"Location": login})

@@ -12,11 +12,11 @@ from hubqueue.model.limits import check_queue
 from hubqueue.model.options import new_job
 from hubqueue.ui import inputs, joboptions
 from hubqueue.ui.alerts import UNROUTABLE
-from hubqueue.ui.deeds import DEEDS, MAX_TOUCHED, STATES, Deed, Done, by_id, do
+from hubqueue.ui.bulkactions import BULK_ACTIONS, MAX_TOUCHED, STATES, BulkAction, BulkResult, by_id, do
 from hubqueue.ui.payloads import packed_text
 from hubqueue.ui.render import confirm, done, page
+from hubqueue.ui.requestcontext import Session, may, session_of, swaps, url
 from hubqueue.ui.searching import PAGE, Search, count, find, search_of, whole_command
-from hubqueue.ui.visitor import Session, may, session_of, swaps, url
 from hubqueue.wire.joboptions import job_fields
 
 SWEEPS: Final = {"drain": "Drain", "clear": "Clean", "obliterate": "Obliterate"}
@@ -47,7 +47,7 @@ async def show(request: web.Request) -> web.Response:
         older=found["cursor"],
         scanned=found["scanned"],
         cursor=cursor,
-        deeds=[deed for deed in map(DEEDS.__getitem__, BULK) if _offered(request, search, deed)],
+        deeds=[deed for deed in map(BULK_ACTIONS.__getitem__, BULK) if _offered(request, search, deed)],
         max_touched=MAX_TOUCHED,
     )
 
@@ -58,7 +58,7 @@ def _tiles(counts: dict[str, int]) -> list[tuple[str, int]]:
     return [(state, counts[state]) for state in (*ready, *STATES[2:])]
 
 
-def _offered(request: web.Request, search: Search, deed: Deed) -> bool:
+def _offered(request: web.Request, search: Search, deed: BulkAction) -> bool:
     return may(request, deed.scope) and (not search.states or bool(search.states & deed.states))
 
 
@@ -152,15 +152,15 @@ async def act(request: web.Request) -> web.Response:
     if form.get("of") != "all":
         result = await do(session, deed, await by_id(session, [str(id) for id in form.getall("id", ())]))
     elif command is not None:
-        result = Done.of(await session.ask(command, queue=queue))
+        result = BulkResult.of(await session.ask(command, queue=queue))
     else:
         result = await _sweep(session, search, deed)
     return told(request, deed, result, queue)
 
 
-async def _sweep(session: Session, search: Search, deed: Deed) -> Done:
+async def _sweep(session: Session, search: Search, deed: BulkAction) -> BulkResult:
     """The deed on all that the search finds, MAX_TOUCHED at most, in portions."""
-    result, portion, seen = Done(), [], 0
+    result, portion, seen = BulkResult(), [], 0
     async for job in find(session, search.narrowed(deed)):
         portion.append(job)
         seen += 1
@@ -174,7 +174,9 @@ async def _sweep(session: Session, search: Search, deed: Deed) -> Done:
 WHY_CHARS: Final = 200  # of a message, which may travel in a cookie
 
 
-def told(request: web.Request, deed: Deed, result: Done, queue: str, *, to: str | None = None) -> web.Response:
+def told(
+    request: web.Request, deed: BulkAction, result: BulkResult, queue: str, *, to: str | None = None
+) -> web.Response:
     """What came of a deed, as a message. Errors: the one that stopped it before anything was done."""
     if result.error is not None and not result.done:
         raise result.error
@@ -230,9 +232,9 @@ async def sweep(request: web.Request) -> web.Response:
     return done(request, f"done.queue.{sweep}", count=reply["count"], queue=queue)
 
 
-def deed_of(request: web.Request) -> Deed:
+def deed_of(request: web.Request) -> BulkAction:
     """The deed that the address names. Errors: NotFound, Forbidden."""
-    deed = DEEDS.get(request.match_info["deed"])
+    deed = BULK_ACTIONS.get(request.match_info["deed"])
     if deed is None:
         raise NotFound("There is no such action")
     if not may(request, deed.scope):

@@ -23,7 +23,7 @@ from aiohttp import web
 from markupsafe import Markup, escape
 
 from hubqueue.model.job import ENDLESS
-from hubqueue.ui import formats, visitor
+from hubqueue.ui import formats, requestcontext
 from hubqueue.ui.assets import asset_path
 from hubqueue.ui.text import Texts, language_of, texts
 
@@ -114,18 +114,18 @@ def _element(t: Texts, value: object) -> str | Markup:
 
 def texts_of(request: web.Request) -> Texts:
     """The texts in this visitor's language."""
-    return texts(language_of(request.cookies.get(visitor.LANGUAGE), request.headers.get("Accept-Language", "")))
+    return texts(language_of(request.cookies.get(requestcontext.LANGUAGE), request.headers.get("Accept-Language", "")))
 
 
 def page(request: web.Request, template: str, *, status: int = 200, **values: Any) -> web.Response:
     """Render a template. Its values are those given, and what every page has (see templates/base.html)."""
-    flash = None if visitor.swaps(request) else _flash(request)
+    flash = None if requestcontext.swaps(request) else _flash(request)
     text = environment().get_template(template).render(**_shared(request), flash=flash, **values)
     answer = web.Response(text=text, status=status, content_type="text/html")
     answer.headers.setdefault("Cache-Control", "no-store")
     answer.headers["Vary"] = "HX-Request, Accept-Language, Cookie"
     if flash is not None:
-        answer.del_cookie(FLASH, path=visitor.base_of(request) + "/")
+        answer.del_cookie(FLASH, path=requestcontext.base_of(request) + "/")
     return answer
 
 
@@ -134,17 +134,17 @@ def _shared(request: web.Request) -> dict[str, Any]:
     return {
         "t": t,
         "lang": t.language,
-        "theme": visitor.theme_of(request),
-        "themes": visitor.THEMES,
-        "url": partial(visitor.url, request),
-        "asset": lambda name: visitor.base_of(request) + asset_path(name),
-        "may": partial(visitor.may, request),
+        "theme": requestcontext.theme_of(request),
+        "themes": requestcontext.THEMES,
+        "url": partial(requestcontext.url, request),
+        "asset": lambda name: requestcontext.base_of(request) + asset_path(name),
+        "may": partial(requestcontext.may, request),
         "pages": PAGES,
         "path": request.path,
         "here": partial(_here, request),
         "csrf": request.get("csrf", ""),
-        "ingress": visitor.base_of(request) != "",
-        "swaps": visitor.swaps(request),
+        "ingress": requestcontext.base_of(request) != "",
+        "swaps": requestcontext.swaps(request),
         "now_ms": time.time() * 1000,
         "version": VERSION,
     }
@@ -152,7 +152,7 @@ def _shared(request: web.Request) -> dict[str, Any]:
 
 def _here(request: web.Request, **changed: Any) -> str:
     """This page with another choice in its query."""
-    return visitor.url(request, request.path, {**request.query, **changed})
+    return requestcontext.url(request, request.path, {**request.query, **changed})
 
 
 def _flash(request: web.Request) -> Flash | None:
@@ -174,16 +174,20 @@ def done(
     to: the page to go to; None stays on the page that htmx shows, which is brought up to date. A browser without
     scripts goes to `to` or back to where it came from.
     """
-    if visitor.swaps(request) and to is None:
+    if requestcontext.swaps(request) and to is None:
         told = {"hubqueue:message": {"text": texts_of(request)(key, **values), "kind": kind}, "hubqueue:changed": ""}
         return web.Response(status=HTTPStatus.NO_CONTENT, headers={"HX-Trigger": json.dumps(told)})
-    target = visitor.url(request, to) if to is not None else request.headers.get("Referer", visitor.url(request, "/"))
-    if visitor.swaps(request):
+    target = (
+        requestcontext.url(request, to)
+        if to is not None
+        else request.headers.get("Referer", requestcontext.url(request, "/"))
+    )
+    if requestcontext.swaps(request):
         answer = web.Response(status=HTTPStatus.NO_CONTENT, headers={"HX-Redirect": target})
     else:
         answer = web.Response(status=HTTPStatus.SEE_OTHER, headers={"Location": target})
     flash = base64.urlsafe_b64encode(msgspec.json.encode(Flash(key, values, kind))).decode()
-    visitor.remember(request, answer, FLASH, flash, max_age_s=FLASH_S)
+    requestcontext.remember(request, answer, FLASH, flash, max_age_s=FLASH_S)
     return answer
 
 

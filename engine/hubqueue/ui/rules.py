@@ -13,7 +13,7 @@ from hubqueue.errors import Invalid
 from hubqueue.ui import inputs
 from hubqueue.ui.payloads import Payload, payload
 from hubqueue.ui.render import page
-from hubqueue.ui.visitor import session_of, swaps
+from hubqueue.ui.requestcontext import session_of, swaps
 from hubqueue.wire.jsondata import plain
 
 MAIN: Final = ("topic", "queue", "name")  # shown as columns; the rest of a rule's settings as a list beneath

@@ -15,10 +15,10 @@ from hubqueue.model.option import Door
 from hubqueue.model.options import new_job, said
 from hubqueue.model.schedule import zone
 from hubqueue.ui import inputs, joboptions
-from hubqueue.ui.fires import Fire, cron_fires, every_fires
+from hubqueue.ui.nextruns import NextRun, cron_fires, every_fires
 from hubqueue.ui.payloads import packed_text, payload
 from hubqueue.ui.render import confirm, done, page
-from hubqueue.ui.visitor import session_of, swaps, url
+from hubqueue.ui.requestcontext import session_of, swaps, url
 from hubqueue.wire.jobin import JobFields, options_of
 from hubqueue.wire.joboptions import BESIDE, job_fields
 
@@ -42,7 +42,7 @@ class Row(msgspec.Struct, frozen=True):
     """One schedule of the list, with its next fires."""
 
     found: dict[str, Any]
-    fires: list[Fire]
+    fires: list[NextRun]
 
 
 async def show(request: web.Request) -> web.Response:
@@ -55,7 +55,7 @@ async def show(request: web.Request) -> web.Response:
     )
 
 
-def _fires(found: dict[str, Any]) -> list[Fire]:
+def _fires(found: dict[str, Any]) -> list[NextRun]:
     """The hub knows the first one; those after it follow from the rule."""
     first, every = found["nextRun"], found["repeatEvery"]
     if first is None:

@@ -9,9 +9,9 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from hubqueue.ui.deeds import MAX_TOUCHED, QUEUED, STATES, Deed
+from hubqueue.ui.bulkactions import MAX_TOUCHED, QUEUED, STATES, BulkAction
 from hubqueue.ui.inputs import text
-from hubqueue.ui.visitor import Session
+from hubqueue.ui.requestcontext import Session
 from hubqueue.wire.jobmap import JobMap
 
 PAGE: Final = 50
@@ -52,11 +52,11 @@ class Search:
             found["states"] = sorted(self.states)
         return found | {name: value for name, value in self.query().items() if name != "state"}
 
-    def narrowed(self, deed: Deed) -> dict[str, Any]:
+    def narrowed(self, deed: BulkAction) -> dict[str, Any]:
         """As FindJobs takes it, without jobs that the deed is not for."""
         return self.fields() | {"states": sorted(self.meant_by(deed))}
 
-    def meant_by(self, deed: Deed) -> frozenset[str]:
+    def meant_by(self, deed: BulkAction) -> frozenset[str]:
         """The states that are meant and that the deed is for."""
         return self.states & deed.states if self.states else deed.states
 
@@ -85,7 +85,7 @@ async def find(session: Session, fields: Mapping[str, Any]) -> AsyncIterator[Job
             return
 
 
-async def count(session: Session, search: Search, deed: Deed) -> int:
+async def count(session: Session, search: Search, deed: BulkAction) -> int:
     """How many jobs a deed would touch now, MAX_TOUCHED at most unless a single command does it."""
     if search.by_state_only:
         counts: dict[str, int] = (await session.ask("GetJobCounts", queue=search.queue))["counts"]
@@ -99,7 +99,7 @@ async def count(session: Session, search: Search, deed: Deed) -> int:
     return found
 
 
-def whole_command(search: Search, deed: Deed) -> str | None:
+def whole_command(search: Search, deed: BulkAction) -> str | None:
     """The command that does it to all of a state at once, if that is what is asked for."""
     if not search.by_state_only:
         return None

@@ -10,7 +10,7 @@ from hubqueue.errors import Forbidden, Invalid, UnknownCommand
 from hubqueue.model.access import Scope
 from hubqueue.ui import inputs
 from hubqueue.ui.render import confirm, done, page
-from hubqueue.ui.visitor import Session, session_of, swaps, url
+from hubqueue.ui.requestcontext import Session, session_of, swaps, url
 
 SCOPES: Final = tuple(Scope)
 DOCS_AT: Final = "https://github.com/hubqueue/hubqueue/blob/main/docs"

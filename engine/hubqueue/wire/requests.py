@@ -21,8 +21,8 @@ from hubqueue.wire.commands import BY_NAME, FULL_FORM, PLAIN_FORM, SINGLE_FORM, 
 from hubqueue.wire.commands.flows import PushF
 from hubqueue.wire.fields import ABSENT, NULL, UNDEFINED
 from hubqueue.wire.flowtexts import flow_error, flow_text
-from hubqueue.wire.lenient import canonical
 from hubqueue.wire.texts import protocol_text
+from hubqueue.wire.tolerant import canonical
 
 _union: Any = functools.partial(functools.reduce, operator.or_)
 _plain: Final = msgspec.msgpack.Decoder(_union((*PLAIN_FORM, *SINGLE_FORM))).decode

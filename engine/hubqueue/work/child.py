@@ -23,8 +23,8 @@ from typing import Final, NoReturn, cast
 from hubqueue.client.address import LinkSettings
 from hubqueue.client.remote import RemoteHub
 from hubqueue.work import events, messages
+from hubqueue.work.channelhandlers import ChannelHandlers
 from hubqueue.work.execution import Execution, job_id
-from hubqueue.work.hearing import Hearings
 from hubqueue.work.listener import AnyListener
 from hubqueue.work.loading import Loaded, load
 from hubqueue.work.messages import (
@@ -83,7 +83,7 @@ class Child:
         ]
         for worker in workers:
             worker.listen(self._tell)
-        hearings = Hearings(hub, loaded.listeners)
+        hearings = ChannelHandlers(hub, loaded.listeners)
         hearings.start()
         runs = {asyncio.create_task(worker.run()) for worker in workers}
         beat = asyncio.create_task(self._beat(execution))

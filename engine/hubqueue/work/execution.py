@@ -14,10 +14,10 @@ from collections.abc import Callable, Collection
 from typing import Any, Final
 
 from hubqueue.model.outcome import Fail, Release
+from hubqueue.work.isolation import Isolation
 from hubqueue.work.messages import FromChild, Started, Stopped, Stuck
 from hubqueue.work.registry import AnyTask, Registry
 from hubqueue.work.running import RunningJob
-from hubqueue.work.turns import Turns
 
 UNKNOWN_PAUSE_S: Final = 10.0  # a job without a task may belong to a file that is being mended
 
@@ -44,7 +44,7 @@ class Execution:
         self._suspects = suspects
         self._incomplete = incomplete
         self._stop_s = stop_s
-        self._turns = Turns()
+        self._turns = Isolation()
         self._places = {id(task): asyncio.Semaphore(task.concurrency) for task in registry}
         self._watches: set[asyncio.Task[None]] = set()
         self.running = 0

@@ -17,12 +17,12 @@ from hubqueue.errors import HubqueueError
 from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.model.outcome import Fail, Settlement
 from hubqueue.model.verbs import Verbs
+from hubqueue.work.filewatcher import FileWatcher
 from hubqueue.work.loading import Problem, handler_files
 from hubqueue.work.messages import Ready, Setup
 from hubqueue.work.process import HandlerProcess
 from hubqueue.work.settings import HandlerSettings, HandlerStatus
 from hubqueue.work.verdict import judge
-from hubqueue.work.watching import Watch
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class HandlerParent:
         self._hub = hub
         self._settings = settings
         self._folder = settings.folder.absolute()  # the process works inside it
-        self._watch = Watch(self._folder)
+        self._watch = FileWatcher(self._folder)
         self._child: HandlerProcess | None = None
         self._burials: dict[HandlerProcess, asyncio.Task[None]] = {}
         self._served = NOTHING

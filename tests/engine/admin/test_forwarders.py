@@ -15,9 +15,9 @@ from hubqueue.client.address import LinkSettings
 from hubqueue.config.settings import Config, Forward, HttpDoor, TcpDoor
 from hubqueue.forward.breaker import LinkState
 from hubqueue.forward.destination import HubDestination
+from hubqueue.forward.managed import ForwarderStatus
 from hubqueue.forward.plan import plan_of
 from hubqueue.forward.status import ForwardStatus
-from hubqueue.forward.uplink import UplinkStatus
 from hubqueue.model.hours import Hours
 from hubqueue.wire.requests import decode_request
 from support.served import Served, served
@@ -127,7 +127,7 @@ def test_every_key_that_is_answered_is_documented() -> None:
     now = ForwardStatus(queue="q", target="t", link=LinkState.UP, since_ms=0)
     plan = plan_of(spec_of(command), zone=None)
     flags = {"paused": False, "draining": False, "retiring": False}
-    keys = shown(UplinkStatus(plan=plan, **flags, hours=None, now=now, trouble=None))
+    keys = shown(ForwarderStatus(plan=plan, **flags, hours=None, now=now, trouble=None))
     text = (Path(__file__).parents[3] / "docs" / "protocol.md").read_text()
     section = text.split("### Forwarders\n")[1].split("\n### ")[0]
     assert [key for key in keys if key not in section.replace(",", " ").split()] == []

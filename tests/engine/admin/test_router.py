@@ -11,12 +11,11 @@ import msgspec
 import pytest
 
 from hubqueue.admin.router import router_of
-from hubqueue.broker.message import Extras, Message
 from hubqueue.config.load import load
 from hubqueue.errors import WrongState
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
-from hubqueue.hub.verbs.intake import UNROUTABLE, intake
+from hubqueue.hub.verbs.ingest import UNROUTABLE, intake
 from hubqueue.hub.verbs.overflow import OVERFLOW
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import Job
@@ -24,6 +23,7 @@ from hubqueue.model.limits import MAX_KEPT_BYTES
 from hubqueue.model.state import State
 from hubqueue.model.verbs import Retried
 from hubqueue.mqtt.routing import Refused, Taken, lanes_of
+from hubqueue.mqttclient.message import Extras, Message
 from hubqueue.sources.message import Message as SourceMessage
 from hubqueue.sources.routing import Into
 from hubqueue.sources.routing import Routing as SourceRouting

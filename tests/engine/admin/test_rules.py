@@ -14,7 +14,7 @@ from hubqueue.app import App
 from hubqueue.config.load import load
 from hubqueue.config.rules import read_rule, words
 from hubqueue.errors import Invalid
-from hubqueue.hub.verbs.intake import UNROUTABLE
+from hubqueue.hub.verbs.ingest import UNROUTABLE
 from hubqueue.model.job import Job
 from hubqueue.model.state import State
 from support.mosquitto import Mosquitto

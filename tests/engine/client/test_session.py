@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from hubqueue.client.address import LinkSettings
+from hubqueue.client.sendbuffer import unsent_bytes
 from hubqueue.client.session import Session
-from hubqueue.client.unsent import unsent_bytes
 from hubqueue.errors import (
     AnswerLost,
     HubqueueError,

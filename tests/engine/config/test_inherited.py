@@ -88,7 +88,7 @@ async def test_no_child_of_a_hub_inherits_what_its_configuration_used(folder: Pa
 
         assert app.running.pipelines is not None
         children = psutil.Process().children(recursive=True)
-        (own,) = [child for child in children if "hubqueue.apart" in " ".join(child.cmdline())]
+        (own,) = [child for child in children if "hubqueue.pipelineworker" in " ".join(child.cmdline())]
         await until(lambda: bool(own.environ()))
         inherited = own.environ()
         assert (inherited["PIPELINE_KEY"], "MINE" in inherited) == ("pipeline_key-value", False)

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from hubqueue.broker.broker import Broker
 from hubqueue.config.load import load
 from hubqueue.config.mistakes import ConfigMistakes
 from hubqueue.config.path import dotted
 from hubqueue.config.pipelines import read_pipeline
 from hubqueue.config.settings import Config
 from hubqueue.forward.sinks.mqtt.destination import MqttDestination
+from hubqueue.mqttclient.broker import Broker
 from hubqueue.pipeline.plan import FromQueue, Pipeline, ToChannel, ToForward, ToQueue
 
 BROKER = Broker.from_url("mqtt://127.0.0.1:1883")

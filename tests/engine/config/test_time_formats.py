@@ -12,7 +12,7 @@ import pytest
 from hubqueue.config.load import load
 from hubqueue.config.mistakes import ConfigMistakes
 from hubqueue.forward.content import Unfit
-from hubqueue.forward.parcel import Parcel
+from hubqueue.forward.outbound import OutboundJob
 from hubqueue.forward.sinks.influx.destination import InfluxDestination
 from hubqueue.forward.sinks.kafka.destination import KafkaDestination
 from hubqueue.forward.sinks.kafka.records import Records
@@ -39,8 +39,8 @@ def destination(folder: Path, to: str, section: str) -> Any:
     return load(file, environ={}).forwarders[0].destination
 
 
-def parcel(value: Any) -> Parcel:
-    return Parcel("i", "n", encode({"t": value, "v": 1.0}), 1_796_072_512_000)
+def parcel(value: Any) -> OutboundJob:
+    return OutboundJob("i", "n", encode({"t": value, "v": 1.0}), 1_796_072_512_000)
 
 
 def refused(error: Exception) -> None:
@@ -159,7 +159,7 @@ def test_a_column_has_a_format_of_its_own_and_the_hubs_time_needs_none(tmp_path:
     columns = there.table.columns
     data = {"seen": 188_000_000, "due": "2026-11-30"}
     row = Rows(columns, ["text", "timestamptz", "timestamptz", "date", "timestamptz"]).of(
-        "q", Parcel("i", "n", encode(data), MS)
+        "q", OutboundJob("i", "n", encode(data), MS)
     )
     assert not isinstance(row, Rejected), row
     assert [column.name for column in columns] == ["id", "time", "seen", "due", "made"]

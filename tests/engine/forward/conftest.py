@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from hubqueue.forward.fleet import Fleet
+from hubqueue.forward.forwarders import Forwarders
 from hubqueue.forward.sink import Sink
 from hubqueue.hub.hub import Hub
 from support.fleet import Edge
@@ -22,7 +22,7 @@ _numbers = count()
 @pytest.fixture
 async def edge(tmp_path: Path) -> AsyncIterator[Edge]:
     async with await Hub.open(tmp_path / "edge.db") as hub:
-        fleet = Fleet(hub, (), grace_s=2.0)
+        fleet = Forwarders(hub, (), grace_s=2.0)
         await fleet.start()
         yield Edge(hub, fleet)
         await fleet.stop()

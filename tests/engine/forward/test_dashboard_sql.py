@@ -12,7 +12,7 @@ from typing import Any, Final, cast
 import pytest
 import yaml
 
-from hubqueue.forward.parcel import Parcel
+from hubqueue.forward.outbound import OutboundJob
 from hubqueue.forward.sinks.maker import make_sink
 from hubqueue.forward.sinks.postgres import ddl
 from hubqueue.forward.sinks.postgres.ddl import Edition
@@ -69,7 +69,7 @@ async def rows_of(server: Postgres) -> dict[str, list[dict[str, Any]]]:
     sink = make_sink(destination(server.url()))
     await sink.connect()
     jobs = [
-        Parcel(f"fwd:e:q:{n}", "r", encode({"at": at, "site": site, "device": device, "value": value}), 0)
+        OutboundJob(f"fwd:e:q:{n}", "r", encode({"at": at, "site": site, "device": device, "value": value}), 0)
         for n, (at, site, device, value) in enumerate(readings())
     ]
     assert await sink.write(batch(*jobs)) == [None] * len(jobs)

@@ -13,7 +13,7 @@ import pytest
 
 from hubqueue.client.address import LinkSettings, Tls
 from hubqueue.errors import HubqueueError, LinkDown
-from hubqueue.forward.parcel import Parcel, forward_id, sortable
+from hubqueue.forward.outbound import OutboundJob, forward_id, sortable
 from hubqueue.forward.sink import Batch
 from hubqueue.forward.sinks.hub import HubSink
 from hubqueue.forward.verdict import Down, Reason, Rejected, verdict
@@ -23,11 +23,13 @@ from support.waiting import soon
 encode = msgspec.msgpack.encode
 
 
-def parcel(seq: int, data: bytes | None = None, *, priority: int = 0, name: str = "reading") -> Parcel:
-    return Parcel(forward_id("edge", "readings", seq), name, encode({"n": seq}) if data is None else data, 0, priority)
+def parcel(seq: int, data: bytes | None = None, *, priority: int = 0, name: str = "reading") -> OutboundJob:
+    return OutboundJob(
+        forward_id("edge", "readings", seq), name, encode({"n": seq}) if data is None else data, 0, priority
+    )
 
 
-def batch(*parcels: Parcel) -> Batch:
+def batch(*parcels: OutboundJob) -> Batch:
     return Batch("readings", parcels)
 
 

@@ -10,7 +10,7 @@ import msgspec
 import pytest
 
 from hubqueue.forward.deliver import advance, deliver
-from hubqueue.forward.parcel import Parcel
+from hubqueue.forward.outbound import OutboundJob
 from hubqueue.forward.sink import Batch, Sink
 from hubqueue.forward.sinks.maker import make_sink
 from hubqueue.forward.verdict import Down, Reason, Rejected, verdict
@@ -45,13 +45,13 @@ def sink_of(url: str, **keys: Any) -> Sink:
     return make_sink(way_of({"to": f"kafka://{url}/readings", "kafka": section, **keys}).destination)
 
 
-def parcel(n: int, data: Any = None) -> Parcel:
-    return Parcel(
+def parcel(n: int, data: Any = None) -> OutboundJob:
+    return OutboundJob(
         f"fwd:edge:readings:{n}", "reading", encode({"n": n, "device": f"d{n % 3}"} if data is None else data), AT_MS
     )
 
 
-def batch(*parcels: Parcel) -> Batch:
+def batch(*parcels: OutboundJob) -> Batch:
     return Batch("readings", parcels)
 
 
@@ -107,7 +107,7 @@ async def test_data_goes_as_it_is_or_as_json(mock: MockKafka, sinks: list[Sink],
         to = f"kafka://{mock.url}"
         sinks.append(sink := sink_of(mock.url, to=to, topic=topic, value=value, compression=compression))
         await sink.connect()
-        none = Parcel("fwd:edge:readings:2", "none", None, AT_MS)
+        none = OutboundJob("fwd:edge:readings:2", "none", None, AT_MS)
         assert await sink.write(batch(parcel(1, odd), none)) == [None, None]
     assert {record.value for record in await mock.records("raw")} == {encode(odd), b"\xc0"}
     as_json = b'{"b":{"$bytes":"AP8="},"nan":"NaN","t":"\xc3\xa4"}'

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hubqueue.forward.deliver import deliver
-from hubqueue.forward.parcel import Parcel
+from hubqueue.forward.outbound import OutboundJob
 from hubqueue.forward.sink import Sink
 from hubqueue.forward.verdict import Rejected
 from support.postgres import Postgres
@@ -19,8 +19,8 @@ async def test_without_columns_the_whole_job_is_kept_as_json(server: Postgres, t
     sinks.append(sink := sink_of(server, table=table))
     await sink.connect()
     odd = {"text": "a\0b", "nan": float("nan"), "huge": 2**63, "bytes": b"\x00\xff", "list": [1, None, True], "ä": "ö"}
-    raw = Parcel("fwd:edge:readings:3", "raw", b"\xc1", 1_700_000_000_123)
-    none = Parcel("fwd:edge:readings:4", "none", None, 1_700_000_000_123)
+    raw = OutboundJob("fwd:edge:readings:3", "raw", b"\xc1", 1_700_000_000_123)
+    none = OutboundJob("fwd:edge:readings:4", "none", None, 1_700_000_000_123)
     assert await sink.write(batch(parcel(1), parcel(2, odd), raw, none)) == [None] * 4
     rows = await server.query(f"SELECT id, time, queue, name, data #>> '{{}}' AS data FROM {table} ORDER BY id")
     assert [row["id"] for row in rows] == [f"fwd:edge:readings:{n}" for n in (1, 2, 3, 4)]

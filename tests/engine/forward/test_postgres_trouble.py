@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from hubqueue.forward.deliver import deliver
-from hubqueue.forward.parcel import Parcel
+from hubqueue.forward.outbound import OutboundJob
 from hubqueue.forward.sink import Sink
 from hubqueue.forward.verdict import Down, Reason, Rejected, verdict
 from support import certificates
@@ -132,7 +132,7 @@ async def test_two_that_update_the_same_rows_do_not_block_each_other(
     await asyncio.gather(*(sink.connect() for sink in sinks))
     rows = [parcel(n, {"n": n, "device": f"d{n}"}) for n in range(200)]
 
-    async def write(sink: Sink, *parcels: Parcel) -> list[list[Rejected | None]]:
+    async def write(sink: Sink, *parcels: OutboundJob) -> list[list[Rejected | None]]:
         return [await sink.write(batch(*parcels)) for _ in range(3)]
 
     results = await asyncio.gather(write(sinks[0], *rows), write(sinks[1], *reversed(rows)))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from hubqueue.errors import NotFound, WrongState
-from hubqueue.forward.fleet import Fleet
+from hubqueue.forward.forwarders import Forwarders
 from hubqueue.hub import forwarders
 from hubqueue.hub.hub import Hub
 from support.fleet import Edge, arrived
@@ -33,7 +33,7 @@ async def test_one_that_is_done_goes_at_once(edge: Edge, served_hub: Served) -> 
 async def test_one_with_messages_goes_when_they_have_arrived_over_restarts_too(tmp_path: Path, restart: bool) -> None:
     port = free_port()
     async with await Hub.open(tmp_path / "edge.db") as hub:
-        edge = Edge(hub, Fleet(hub, (), grace_s=1.0))
+        edge = Edge(hub, Forwarders(hub, (), grace_s=1.0))
         await edge.fleet.start()
         await edge.add(3)
         await edge.put(f"tcp://127.0.0.1:{port}")
@@ -41,7 +41,7 @@ async def test_one_with_messages_goes_when_they_have_arrived_over_restarts_too(t
         assert (await edge.status()).retiring
         if restart:
             await edge.fleet.stop()
-            edge = Edge(hub, Fleet(hub, (), grace_s=1.0))
+            edge = Edge(hub, Forwarders(hub, (), grace_s=1.0))
             await edge.fleet.start()
             assert (await edge.status()).retiring
         async with served(tmp_path / "central.db", port=port) as there:
@@ -84,7 +84,7 @@ async def test_only_what_is_there_and_made_at_run_time_retires(edge: Edge, serve
     await edge.put(served_hub.url)
     plan = edge.fleet._uplinks["up"].plan
     async with await Hub.open(tmp_path / "declared.db") as hub:
-        fleet = Fleet(hub, [plan], grace_s=0.1)
+        fleet = Forwarders(hub, [plan], grace_s=0.1)
         await fleet.start()
         with pytest.raises(WrongState):
             await fleet.delete("up", when_empty=True)

@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubqueue.forward.content import Unfit
-from hubqueue.forward.parcel import Parcel
+from hubqueue.forward.outbound import OutboundJob
 from hubqueue.forward.sinks.kafka.destination import Form
 from hubqueue.forward.sinks.kafka.records import Records
 from hubqueue.forward.sinks.postgres.rows import READERS, TIME_READERS, Rows
@@ -40,8 +40,8 @@ DATA = st.recursive(
 )
 
 
-def parcel(data: Any) -> Parcel:
-    return Parcel("fwd:e:q:1", "n", encode(data), 0)
+def parcel(data: Any) -> OutboundJob:
+    return OutboundJob("fwd:e:q:1", "n", encode(data), 0)
 
 
 def cell(kind: str, value: Any, times: TimeFormat = DEFAULT) -> Any:
@@ -145,7 +145,7 @@ def test_a_record_has_a_value_whatever_the_job_carries(data: Any) -> None:
 
 
 def test_bytes_that_are_no_messagepack_go_as_they_are_unless_they_must_be_read() -> None:
-    odd = Parcel("fwd:e:q:1", "n", b"\xc1", 0)
+    odd = OutboundJob("fwd:e:q:1", "n", b"\xc1", 0)
     assert Records(Form(topic="t", value="msgpack")).of("q", odd).value == b"\xc1"
     assert json.loads(Records(Form(topic="t")).of("q", odd).value) == {"$bytes": "wQ=="}
     with pytest.raises(Unfit):

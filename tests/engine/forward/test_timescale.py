@@ -11,7 +11,7 @@ from typing import Any, Final, cast
 
 import pytest
 
-from hubqueue.forward.parcel import Parcel
+from hubqueue.forward.outbound import OutboundJob
 from hubqueue.forward.sink import Sink
 from hubqueue.forward.sinks.maker import make_sink
 from hubqueue.forward.sinks.postgres import ddl
@@ -64,10 +64,11 @@ def destination(server: Postgres | None, table: str, **more: Any) -> PostgresDes
     return cast("PostgresDestination", way_of({"to": to, "postgres": section}).destination)
 
 
-def readings(count: int) -> list[Parcel]:
+def readings(count: int) -> list[OutboundJob]:
     """One each second, of two devices in turn."""
     return [
-        Parcel(f"fwd:e:q:{n}", "r", encode({"device": f"d{n % 2}", "value": n}), AT_MS + n * 1000) for n in range(count)
+        OutboundJob(f"fwd:e:q:{n}", "r", encode({"device": f"d{n % 2}", "value": n}), AT_MS + n * 1000)
+        for n in range(count)
     ]
 
 
@@ -94,7 +95,7 @@ async def test_aggregates_give_the_same_rows_with_timescale_and_without(
 async def test_a_hypertable_is_cut_into_chunks_and_knows_what_it_has(timescale: Postgres, sinks: list[Sink]) -> None:
     sinks.append(sink := make_sink(destination(timescale, "pieces")))
     await sink.connect()
-    jobs = [Parcel(f"fwd:e:q:{n}", "r", encode({"device": "d"}), AT_MS + n * HOUR_MS) for n in range(5)]
+    jobs = [OutboundJob(f"fwd:e:q:{n}", "r", encode({"device": "d"}), AT_MS + n * HOUR_MS) for n in range(5)]
     for _ in range(2):
         assert await sink.write(batch(*jobs)) == [None] * 5
     chunks = await timescale.query("SELECT 1 FROM timescaledb_information.chunks WHERE hypertable_name = 'pieces'")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from hubqueue.errors import NotFound, QueueFull
-from hubqueue.hub import upkeep
+from hubqueue.hub import maintenance
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs.lease import lease
@@ -24,9 +24,9 @@ from support.waiting import until
 
 
 @pytest.fixture(autouse=True)
-def _quick_upkeep(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "RETENTION_BEATS", 1)
-    monkeypatch.setattr(upkeep, "BEAT_S", 0.05)
+def _quick_maintenance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maintenance, "RETENTION_BEATS", 1)
+    monkeypatch.setattr(maintenance, "BEAT_S", 0.05)
 
 
 def _bounded(**bounds: object) -> HubSettings:
@@ -42,7 +42,7 @@ def _jobs(*numbers: int) -> list[NewJob]:
 
 
 async def _beats(hub: Hub, count: int = 3) -> None:
-    """Let upkeep look at everything."""
+    """Let maintenance look at everything."""
     for _ in range(count):
         before = hub.store.groups
         await until(lambda: hub.store.groups > before)  # noqa: B023
@@ -151,7 +151,7 @@ async def test_the_log_of_a_job_is_bounded_and_goes_with_it(tmp_path: Path) -> N
 
 
 async def test_an_obliterated_queue_is_cleared_at_once_and_keeps_nobody_busy(tmp_path: Path) -> None:
-    """Its rows, with expired leases and times to live, must not make upkeep look at them again and again."""
+    """Its rows, with expired leases and times to live, must not make maintenance look at them again and again."""
     mortal = NewJob(options=Options(ttl_ms=50))
     async with await Hub.open(tmp_path / "hub.db") as hub:
         await hub.enqueue("q", [NewJob()] * 1500)
@@ -163,7 +163,7 @@ async def test_an_obliterated_queue_is_cleared_at_once_and_keeps_nobody_busy(tmp
         await until(lambda: _expired(hub, kept))  # a live lease is found all the same
         await until(lambda: _rows_are(hub, 1))
         # its timer is not set to now again: nothing seems to be due
-        await until(lambda: not hub.upkeep._busy and hub.upkeep._timer_ms > hub.now_ms() + 1000)
+        await until(lambda: not hub.maintenance._busy and hub.maintenance._timer_ms > hub.now_ms() + 1000)
 
 
 async def _expired(hub: Hub, id: str) -> bool:

@@ -10,7 +10,7 @@ from typing import ClassVar
 import pytest
 
 from hubqueue.clock import Clock
-from hubqueue.hub import upkeep
+from hubqueue.hub import maintenance
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.model.bounds import DAY_MS, QueueBounds
@@ -41,8 +41,8 @@ SETTINGS = HubSettings(bounds=QueueBounds(keep_completed_ms=HOUR_MS), grace_s=36
 @pytest.fixture(autouse=True)
 def _right_at_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Jumpy, "wrong_ms", 0)
-    monkeypatch.setattr(upkeep, "RETENTION_BEATS", 1)
-    monkeypatch.setattr(upkeep, "BEAT_S", 0.05)
+    monkeypatch.setattr(maintenance, "RETENTION_BEATS", 1)
+    monkeypatch.setattr(maintenance, "BEAT_S", 0.05)
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
 
 
 async def _jump(hub: Hub, by_ms: int) -> None:
-    """Set the system clock, and wait until the hub has followed and done a beat of upkeep more."""
+    """Set the system clock, and wait until the hub has followed and done a beat of maintenance more."""
     Jumpy.wrong_ms += by_ms
     await until(lambda: abs(hub.store.clock.jump_ms()) == 0)
     before = hub.store.groups

@@ -11,7 +11,7 @@ import pytest
 
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.pulse import BEAT_S, MISSED_S, Pulse
-from hubqueue.hub.verbs.hold import MAX_LOST, MAX_RESTARTS
+from hubqueue.hub.verbs.lapse import MAX_LOST, MAX_RESTARTS
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import Leased, Options
 from hubqueue.model.outcome import Complete

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from hubqueue.errors import HubqueueError, Invalid, NotFound, PayloadTooLarge, WrongState
-from hubqueue.hub.verbs import flow, kinship, rows
+from hubqueue.hub.verbs import flow, flowedits, rows
 from hubqueue.hub.verbs.enqueue import enqueue_flow
 from hubqueue.model.flow import FlowJob, check_flow
 from hubqueue.model.job import Job, NewJob, OnFailure, Options
@@ -123,10 +123,10 @@ async def test_p9_a_flow_comes_in_whole_across_queues_and_the_parent_reads_its_c
         (leased,) = await bench.take(queue=queue)
         await bench.end(leased, Complete(result))
     (root,) = await bench.take(queue="roots")
-    values = await bench.hub.run(lambda tx: kinship.children_values(tx, "root"))
+    values = await bench.hub.run(lambda tx: flowedits.children_values(tx, "root"))
     assert values == {"a:left": b"\x01", "b:right": b"\x02"}
     assert root.job.options.children_ids == ("left", "right")
-    assert await bench.hub.run(lambda tx: kinship.children_values(tx, "nowhere")) == {}
+    assert await bench.hub.run(lambda tx: flowedits.children_values(tx, "nowhere")) == {}
 
 
 async def test_a_waiting_flow_survives_a_restart(bench: Bench) -> None:
@@ -160,7 +160,7 @@ async def test_a_flow_a_thousand_children_wide_lets_the_parent_go_at_the_last(be
     assert await bench.take() == []
     await bench.hub.run(lambda tx: complete(tx, done[-1:]))
     assert await bench.take_names() == ["root"]
-    assert len(await bench.hub.run(lambda tx: kinship.children_values(tx, "root"))) == 1000
+    assert len(await bench.hub.run(lambda tx: flowedits.children_values(tx, "root"))) == 1000
 
 
 async def test_without_a_policy_a_failed_child_holds_its_parent_until_it_is_retried(bench: Bench) -> None:
@@ -222,7 +222,9 @@ async def test_a_policy_lets_the_parent_go_on_without_the_child(
     assert (await state(bench, "root") is State.WAITING) == runs_at_once
     await bench.end(good, Complete())
     assert await bench.take_names() == ["root"]
-    values = await bench.hub.run(lambda tx: (kinship.failed_children(tx, "root"), kinship.ignored_failures(tx, "root")))
+    values = await bench.hub.run(
+        lambda tx: (flowedits.failed_children(tx, "root"), flowedits.ignored_failures(tx, "root"))
+    )
     assert [len(each) for each in values] == [failed, ignored]
     for each in values:
         assert all(msgspec.msgpack.decode(value) == "broken" for value in each.values())
@@ -260,22 +262,22 @@ async def test_a_flow_whose_id_is_known_is_refused_whole(bench: Bench) -> None:
 
 async def test_a_child_can_be_tied_to_its_parent_afterwards(bench: Bench) -> None:
     (parent, child) = await bench.add("parent", "child")
-    await bench.hub.run(lambda tx: kinship.update_parent(tx, child, parent))
+    await bench.hub.run(lambda tx: flowedits.update_parent(tx, child, parent))
     assert await bench.take_names() == ["child"]
     assert (await bench.get(child)).options.parent_id == parent
     assert (await bench.get(parent)).options.children_ids == (child,)
     for wrong, kind in (((child, child), Invalid), ((child, "x"), NotFound), (("x", parent), NotFound)):
         with pytest.raises(kind):
-            await bench.hub.run(lambda tx, wrong=wrong: kinship.update_parent(tx, *wrong))
+            await bench.hub.run(lambda tx, wrong=wrong: flowedits.update_parent(tx, *wrong))
     with pytest.raises((Invalid, WrongState)):
-        await bench.hub.run(lambda tx: kinship.update_parent(tx, parent, child))
+        await bench.hub.run(lambda tx: flowedits.update_parent(tx, parent, child))
 
 
 async def test_a_tie_that_closes_a_circle_is_refused(bench: Bench) -> None:
     (a,) = await bench.add("a")
     (b,) = await bench.add("b", options=Options(depends_on=(a,)))
     with pytest.raises(Invalid, match="cycle"):
-        await bench.hub.run(lambda tx: kinship.update_parent(tx, b, a))
+        await bench.hub.run(lambda tx: flowedits.update_parent(tx, b, a))
     await finish(bench, "a")
 
 
@@ -285,11 +287,11 @@ async def test_an_active_parent_can_wait_for_its_children(bench: Bench) -> None:
     await bench.end(leaf, Complete())
     (root,) = await bench.take()
     (late,) = await bench.add("late")
-    await bench.hub.run(lambda tx: kinship.move_to_waiting_children(tx, "root", root.token))
+    await bench.hub.run(lambda tx: flowedits.move_to_waiting_children(tx, "root", root.token))
     assert await state(bench, "root") is State.WAITING  # nothing pending: it goes on
     (root, *_) = [each for each in await bench.take(5) if each.job.id == "root"]
     with pytest.raises(HubqueueError):
-        await bench.hub.run(lambda tx: kinship.move_to_waiting_children(tx, late, "1.x"))
+        await bench.hub.run(lambda tx: flowedits.move_to_waiting_children(tx, late, "1.x"))
 
 
 async def test_a_child_can_be_cut_off_or_its_siblings_removed(bench: Bench) -> None:
@@ -300,15 +302,15 @@ async def test_a_child_can_be_cut_off_or_its_siblings_removed(bench: Bench) -> N
         node("b", parent="root"),
         node("c", parent="root"),
     )
-    assert await bench.hub.run(lambda tx: kinship.remove_child_dependency(tx, "a"))
-    assert not await bench.hub.run(lambda tx: kinship.remove_child_dependency(tx, "a"))
-    await bench.hub.run(lambda tx: kinship.remove_unprocessed_children(tx, "root"))
+    assert await bench.hub.run(lambda tx: flowedits.remove_child_dependency(tx, "a"))
+    assert not await bench.hub.run(lambda tx: flowedits.remove_child_dependency(tx, "a"))
+    await bench.hub.run(lambda tx: flowedits.remove_unprocessed_children(tx, "root"))
     for gone in ("b", "c"):
         with pytest.raises(NotFound):
             await bench.get(gone)
     assert sorted(await bench.take_names()) == ["a", "root"]
     with pytest.raises(Invalid, match="has no parent"):
-        await bench.hub.run(lambda tx: kinship.remove_child_dependency(tx, "root"))
+        await bench.hub.run(lambda tx: flowedits.remove_child_dependency(tx, "root"))
 
 
 async def test_a_removed_dependent_leaves_nothing_behind(bench: Bench) -> None:
@@ -328,7 +330,7 @@ async def test_no_parent_takes_children_without_bound(bench: Bench) -> None:
 
     await bench.hub.run(crowd)
     with pytest.raises(Invalid, match="has 10000 children already"):
-        await bench.hub.run(lambda tx: kinship.update_parent(tx, child, parent))
+        await bench.hub.run(lambda tx: flowedits.update_parent(tx, child, parent))
 
 
 async def test_values_of_children_that_fit_into_no_reply_are_refused(bench: Bench) -> None:
@@ -336,7 +338,7 @@ async def test_values_of_children_that_fit_into_no_reply_are_refused(bench: Benc
     await push_flow(bench, node("root", *ids), *[node(id, parent="root") for id in ids])
     await finish(bench, *ids, result=b"\xc6" + (9 * 2**20).to_bytes(4, "big") + bytes(9 * 2**20))
     with pytest.raises(PayloadTooLarge):
-        await bench.hub.run(lambda tx: kinship.children_values(tx, "root"))
+        await bench.hub.run(lambda tx: flowedits.children_values(tx, "root"))
 
 
 async def test_a_child_that_is_gone_but_ended_may_still_be_given_to_the_parent_that_names_it(bench: Bench) -> None:
@@ -345,5 +347,5 @@ async def test_a_child_that_is_gone_but_ended_may_still_be_given_to_the_parent_t
     await finish(bench, "kid", result=b"\x05")
     with pytest.raises(NotFound):
         await bench.get("kid")
-    await bench.hub.run(lambda tx: kinship.update_parent(tx, "kid", "root"))
-    assert await bench.hub.run(lambda tx: kinship.children_values(tx, "root")) == {"q:kid": b"\x05"}
+    await bench.hub.run(lambda tx: flowedits.update_parent(tx, "kid", "root"))
+    assert await bench.hub.run(lambda tx: flowedits.children_values(tx, "root")) == {"q:kid": b"\x05"}

@@ -13,7 +13,7 @@ from hubqueue.hub.history import MAX_TRACKS, SPANS, History
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.metrics import MINUTE_MS
 from hubqueue.hub.settings import HubSettings
-from hubqueue.hub.track import LEVELS, Series, Track
+from hubqueue.hub.timeseries import LEVELS, Series, TimeSeries
 from hubqueue.model.histogram import BUCKETS
 from hubqueue.model.job import NewJob
 from hubqueue.model.outcome import Complete, Fail
@@ -211,7 +211,7 @@ async def test_memory_is_bounded_and_busy_queues_keep_their_tracks(bench: Bench,
     assert told.history.past("15m", "q50").waiting[-1] == 1
 
 
-def size_of(track: Track) -> int:
+def size_of(track: TimeSeries) -> int:
     return track.__sizeof__() + sum(part.__sizeof__() for part in (track._ring, track._open, track._times))
 
 
@@ -250,7 +250,7 @@ async def test_at_high_rates_the_times_of_one_job_in_eight_are_taken(
 
 
 def test_a_slot_has_the_quantiles_of_its_times() -> None:
-    track = Track()
+    track = TimeSeries()
     for ms, n in ((1, 90), (1000, 10)):
         track.count(Tally.WAITED + ms.bit_length(), n)
         track.count(Tally.RAN + ms.bit_length(), n)

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from hubqueue.hub.hub import Hub
-from hubqueue.hub.verbs.intake import UNROUTABLE
+from hubqueue.hub.verbs.ingest import UNROUTABLE
 from hubqueue.hub.verbs.overflow import OVERFLOW
 from hubqueue.model.state import State
 from support.child import Child

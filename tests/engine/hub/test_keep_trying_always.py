@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from hubqueue.errors import LockLost, NotFound, WrongState
+from hubqueue.hub.maintenance import ENDED
 from hubqueue.hub.settings import HubSettings
-from hubqueue.hub.upkeep import ENDED
 from hubqueue.hub.verbs import query
 from hubqueue.hub.verbs.configure import set_dlq_config
 from hubqueue.hub.verbs.enqueue import enqueue_flow

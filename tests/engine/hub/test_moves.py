@@ -11,7 +11,7 @@ import pytest
 
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
-from hubqueue.hub.verbs import change, configure, expire, kinship, overflow, rows
+from hubqueue.hub.verbs import change, configure, expire, flowedits, overflow, rows
 from hubqueue.hub.verbs.reroute import Rerouted
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import Dedup, Job, Leased, NewJob, OnFailure, Options
@@ -118,10 +118,10 @@ async def wait_for_others(yard: Yard) -> None:
     for state in (W, D):
         child = await yard.job(W)
         parent = await yard.job(state)
-        await yard.do(kinship.update_parent, child.id, parent.id)
-        await yard.do(kinship.remove_unprocessed_children, parent.id)
+        await yard.do(flowedits.update_parent, child.id, parent.id)
+        await yard.do(flowedits.remove_unprocessed_children, parent.id)
     leased = await yard.leased()
-    await yard.do(kinship.move_to_waiting_children, leased.job.id, leased.token)
+    await yard.do(flowedits.move_to_waiting_children, leased.job.id, leased.token)
 
 
 async def end_runs(yard: Yard) -> None:
@@ -176,7 +176,7 @@ async def lose_children(yard: Yard) -> None:
 async def _parent(yard: Yard, remove: bool) -> tuple[str, str]:
     child = await yard.job(W, on_failure=OnFailure.FAIL)
     parent = await yard.job(W, remove_on_fail=remove)
-    await yard.do(kinship.update_parent, child.id, parent.id)
+    await yard.do(flowedits.update_parent, child.id, parent.id)
     return parent.id, child.queue
 
 

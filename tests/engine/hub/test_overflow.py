@@ -16,7 +16,7 @@ from hubqueue.errors import QueueFull
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import overflow
-from hubqueue.hub.verbs.intake import Placed, intake
+from hubqueue.hub.verbs.ingest import Placed, intake
 from hubqueue.hub.verbs.overflow import OVERFLOW
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import Dedup, Job, NewJob, Options

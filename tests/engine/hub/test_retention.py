@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hubqueue.hub import upkeep
+from hubqueue.hub import maintenance
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import configure
@@ -17,9 +17,9 @@ from support.waiting import until
 
 
 @pytest.fixture(autouse=True)
-def _quick_upkeep(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(upkeep, "RETENTION_BEATS", 1)
-    monkeypatch.setattr(upkeep, "BEAT_S", 0.02)
+def _quick_maintenance(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(maintenance, "RETENTION_BEATS", 1)
+    monkeypatch.setattr(maintenance, "BEAT_S", 0.02)
 
 
 async def _end(hub: Hub, outcome: Outcome, queue: str = "q") -> None:
@@ -70,8 +70,8 @@ async def test_a_queue_with_nothing_to_delete_costs_no_transaction(tmp_path: Pat
         begun = hub.store.groups
         await until(lambda: hub.store.groups > begun + 100)  # every queue has been looked at once
         looked = []
-        slice_of = hub.upkeep._retain_slice
-        hub.upkeep._retain_slice = lambda tx, row, ageing: looked.append(row) or slice_of(tx, row, ageing)  # type: ignore[method-assign,func-returns-value]
+        slice_of = hub.maintenance._retain_slice
+        hub.maintenance._retain_slice = lambda tx, row, ageing: looked.append(row) or slice_of(tx, row, ageing)  # type: ignore[method-assign,func-returns-value]
         begun = hub.store.groups
         await until(lambda: hub.store.groups > begun + 20)
         assert looked == []

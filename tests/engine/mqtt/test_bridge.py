@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from hubqueue.hub.settings import HubSettings
-from hubqueue.hub.verbs.intake import UNROUTABLE
+from hubqueue.hub.verbs.ingest import UNROUTABLE
 from hubqueue.hub.verbs.overflow import MAX_OVERFLOW, OVERFLOW
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.decode import Decode, Payload

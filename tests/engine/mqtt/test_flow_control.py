@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from hubqueue.broker.broker import Broker
 from hubqueue.mqtt.bridge import Bridge
 from hubqueue.mqtt.entry import Entry
 from hubqueue.mqtt.inflight import Delivery, Inflight
 from hubqueue.mqtt.kept import OpenIds
 from hubqueue.mqtt.rules import Rule
+from hubqueue.mqttclient.broker import Broker
 from support.bridged import bridged, data, jobs, opened
 from support.mosquitto import VERSIONS, Mosquitto
 from support.mqtt import publish

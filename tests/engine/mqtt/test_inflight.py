@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hubqueue.broker.message import Message
 from hubqueue.errors import ProtocolError
 from hubqueue.mqtt.inflight import ENTRY_BYTES, Delivery, Inflight
+from hubqueue.mqttclient.message import Message
 from support.calls import Calls
 
 

@@ -11,7 +11,7 @@ import pytest
 from hubqueue.errors import QueueFull
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
-from hubqueue.hub.verbs.intake import UNROUTABLE, Placed, intake
+from hubqueue.hub.verbs.ingest import UNROUTABLE, Placed, intake
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import NewJob
 from hubqueue.model.outcome import Output

@@ -11,16 +11,16 @@ import pytest
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from hubqueue.broker.broker import Broker
-from hubqueue.broker.message import Extras, Message
 from hubqueue.errors import Invalid
 from hubqueue.hub.hub import Hub
-from hubqueue.hub.verbs.intake import UNROUTABLE
+from hubqueue.hub.verbs.ingest import UNROUTABLE
 from hubqueue.model.outcome import Complete, Outcome, Reject, Settlement
 from hubqueue.model.state import State
 from hubqueue.mqtt.answers import MAX_BREAKS
 from hubqueue.mqtt.bridge import Bridge
 from hubqueue.mqtt.invoke import RESPONSES, invoked, read_invoke
+from hubqueue.mqttclient.broker import Broker
+from hubqueue.mqttclient.message import Extras, Message
 from support.mosquitto import Mosquitto
 from support.mqtt import client, publish
 from support.proxy import Proxy, Uplink

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hubqueue.broker.connection import Status
 from hubqueue.errors import LinkDown
 from hubqueue.mqtt.link import GOODBYE_S
+from hubqueue.mqttclient.connection import Status
 from support import hasty_links
 from support.hub_process import clean_environment
 from support.mosquitto import Mosquitto

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from hubqueue.hub.hub import Hub
-from hubqueue.hub.verbs.intake import UNROUTABLE
+from hubqueue.hub.verbs.ingest import UNROUTABLE
 from hubqueue.model.state import State
 from hubqueue.mqtt import kept, lanes
 from hubqueue.mqtt.bridge import Bridge

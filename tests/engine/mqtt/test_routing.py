@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from hubqueue.broker.message import Extras, Message
 from hubqueue.errors import Invalid
 from hubqueue.model.decode import Payload
 from hubqueue.model.job import Dedup, Options
@@ -15,6 +14,7 @@ from hubqueue.model.limits import MAX_DATA_BYTES, MAX_KEPT_BYTES
 from hubqueue.mqtt.routing import Passed, Refused, Routed, Routing, Taken
 from hubqueue.mqtt.rules import Rule
 from hubqueue.mqtt.trial import try_message
+from hubqueue.mqttclient.message import Extras, Message
 
 NOW = 1_700_000_000_000
 

@@ -7,11 +7,11 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubqueue.broker.message import Message
 from hubqueue.model.topic import TopicFilter
 from hubqueue.mqtt.routing import Routing, Taken
 from hubqueue.mqtt.rules import Rule
 from hubqueue.mqtt.subscriptions import Paths, apart, owners
+from hubqueue.mqttclient.message import Message
 
 LEVELS = st.sampled_from(["a", "b", "", "$c"])
 TOPICS = st.lists(LEVELS, min_size=1, max_size=4).map("/".join).filter(bool)

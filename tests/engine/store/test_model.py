@@ -19,7 +19,7 @@ import pytest
 
 from hubqueue.clock import Clock
 from hubqueue.errors import HubqueueError, LockLost, NotFound
-from hubqueue.hub.verbs import change, hold, queues
+from hubqueue.hub.verbs import change, lapse, leased, queues
 from hubqueue.hub.verbs.enqueue import enqueue
 from hubqueue.hub.verbs.lease import lease
 from hubqueue.hub.verbs.query import counts, list_jobs
@@ -223,17 +223,17 @@ class Walk:
             self.do(lambda tx: settle(tx, [Settlement(id, token, Reject("never"))]))
         except (LockLost, NotFound):
             pass  # or it is answered as done already, if this very lease had ended the job; nothing changes: see below
-        assert self.do(lambda tx: hold.extend(tx, [(id, token)])) == [Renewal.LOST]
+        assert self.do(lambda tx: leased.extend(tx, [(id, token)])) == [Renewal.LOST]
 
     def extend(self) -> None:
         job = self.pick(State.ACTIVE)
         if job is not None:
-            assert self.do(lambda tx: hold.extend(tx, [(job.id, job.token)])) == [Renewal.RENEWED]
+            assert self.do(lambda tx: leased.extend(tx, [(job.id, job.token)])) == [Renewal.RENEWED]
             job.deadline_ms = self.now_ms + job.lease_ms
 
     def time_goes_on(self) -> None:
         Hands.at_ms += self.chance.choice((1, 60, 300, 300, 1500))
-        self.do(lambda tx: hold.sweep(tx, 500))
+        self.do(lambda tx: lapse.sweep(tx, 500))
         for job in sorted(self.of(State.ACTIVE), key=lambda job: job.deadline_ms):
             if job.deadline_ms <= self.now_ms:
                 self.unlease(job)

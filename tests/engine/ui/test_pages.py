@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from hubqueue.broker.message import Message
 from hubqueue.hub.hub import Hub
 from hubqueue.model.decode import Payload
 from hubqueue.model.job import ENDLESS, NewJob, Options
@@ -18,9 +17,10 @@ from hubqueue.model.state import State
 from hubqueue.mqtt.envelope import unread_job
 from hubqueue.mqtt.reroute import RulesAgain
 from hubqueue.mqtt.rules import Rule
+from hubqueue.mqttclient.message import Message
 from hubqueue.servers.scopes import ROWS
 from hubqueue.store.queues import EXPIRED
-from hubqueue.ui.deeds import DEEDS
+from hubqueue.ui.bulkactions import BULK_ACTIONS
 from hubqueue.ui.job import CHANGES
 from hubqueue.wire.commands import BY_NAME
 from hubqueue.wire.jobmap import JobMap
@@ -263,7 +263,7 @@ async def test_a_new_schedule_never_replaces_one(pages: Pages) -> None:
 
 
 async def test_pages_say_which_scope_the_table_of_commands_wants() -> None:
-    for deed in DEEDS.values():
+    for deed in BULK_ACTIONS.values():
         for state in deed.states:
             command, _ = deed.command(_job(state))
             assert ROWS[BY_NAME[command]].needs == (deed.scope,), (deed.name, command)

@@ -12,7 +12,7 @@ from msgspec import Raw
 from hubqueue.errors import Invalid
 from hubqueue.model.payload import encode
 from hubqueue.ui import inputs
-from hubqueue.ui.fires import cron_fires, every_fires
+from hubqueue.ui.nextruns import cron_fires, every_fires
 from hubqueue.ui.payloads import MAX_CHARS, packed_text, payload
 from hubqueue.ui.settings import rows_of
 from support.furniture import BROKEN, ODD

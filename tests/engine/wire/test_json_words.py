@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubqueue.fleet.deadletters import of_record
+from hubqueue.kafkagroup.deadletters import of_record
 from hubqueue.pipeline.record import Record
 from hubqueue.wire.jsondata import plain
 from support.expressions import words_of_python

@@ -7,7 +7,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
-from hubqueue.broker.broker import Broker
 from hubqueue.config import checks
 from hubqueue.config.checks import Check
 from hubqueue.config.destinations.kind import Given, Kind, one_secret
@@ -15,6 +14,7 @@ from hubqueue.config.mistakes import Wrong
 from hubqueue.expression import Topic
 from hubqueue.forward.content import NAMES
 from hubqueue.forward.sinks.mqtt.destination import MqttDestination
+from hubqueue.mqttclient.broker import Broker
 
 SECTION: Final = "mqtt"
 

@@ -16,7 +16,7 @@ import msgspec
 from hubqueue.client.address import LinkSettings
 from hubqueue.client.session import Session
 from hubqueue.errors import HubqueueError, LinkDown, ProtocolError
-from hubqueue.forward.parcel import Parcel, sortable
+from hubqueue.forward.outbound import OutboundJob, sortable
 from hubqueue.forward.sink import Batch
 from hubqueue.forward.verdict import Rejected, verdict
 from hubqueue.model.limits import MAX_GROUP_PRIORITY, MAX_NAME_CHARS, MAX_TAGS, WRITE_TIMEOUT_S, check_queue
@@ -105,7 +105,7 @@ class HubSink:
             results += await self._push(session, batch, part)
         return results
 
-    async def _push(self, session: Session, batch: Batch, parcels: list[Parcel]) -> list[Rejected | None]:
+    async def _push(self, session: Session, batch: Batch, parcels: list[OutboundJob]) -> list[Rejected | None]:
         """One PUSHB; an entry that is refused by its index is left out and the rest is pushed again."""
         results: list[Rejected | None] = [None] * len(parcels)
         left = list(range(len(parcels)))
@@ -121,7 +121,7 @@ class HubSink:
                 break
         return results
 
-    async def _request(self, session: Session, batch: Batch, parcels: list[Parcel]) -> None:
+    async def _request(self, session: Session, batch: Batch, parcels: list[OutboundJob]) -> None:
         queue = batch.queue if self._queue is None else self._queue
         ours = session.peer.server == OURS
         fields: dict[str, object] = {"queue": queue, "jobs": [self._entry(parcel, ours) for parcel in parcels]}
@@ -137,7 +137,7 @@ class HubSink:
         if len(ids) != len(parcels):
             raise ProtocolError(f"{self._link.url} was sent {len(parcels)} jobs and names {len(ids)}")
 
-    def _entry(self, parcel: Parcel, ours: bool) -> Entry:
+    def _entry(self, parcel: OutboundJob, ours: bool) -> Entry:
         return Entry(
             name=parcel.name,
             priority=parcel.priority,
@@ -154,21 +154,21 @@ class HubSink:
         return self._session
 
 
-def _tags(parcel: Parcel) -> tuple[str, ...]:
+def _tags(parcel: OutboundJob) -> tuple[str, ...]:
     """What the other side takes: a job must not be lost for a tag that this hub added to it."""
     return tuple(tag for tag in parcel.tags if len(tag) <= MAX_NAME_CHARS)[:MAX_TAGS]
 
 
-def _key(parcel: Parcel) -> str | msgspec.UnsetType:
+def _key(parcel: OutboundJob) -> str | msgspec.UnsetType:
     """Not with a priority that was given to the job later and that no new job with a key may have."""
     if parcel.key is None or not 0 <= parcel.priority <= MAX_GROUP_PRIORITY:
         return msgspec.UNSET
     return parcel.key
 
 
-def _frames(parcels: tuple[Parcel, ...]) -> list[list[Parcel]]:
+def _frames(parcels: tuple[OutboundJob, ...]) -> list[list[OutboundJob]]:
     """The jobs in order, cut so that no frame holds much more than FRAME_BYTES of data."""
-    frames: list[list[Parcel]] = []
+    frames: list[list[OutboundJob]] = []
     room = 0
     for parcel in parcels:
         size = len(parcel.data or b"")

@@ -8,7 +8,7 @@ from hubqueue.errors import HubqueueError, NotFound, WrongState
 from hubqueue.hub.verbs import rows
 from hubqueue.hub.verbs.available import queued
 from hubqueue.hub.verbs.bury import bury
-from hubqueue.hub.verbs.intake import UNROUTABLE
+from hubqueue.hub.verbs.ingest import UNROUTABLE
 from hubqueue.hub.verbs.reroute import reroute
 from hubqueue.hub.verbs.tokens import check_token
 from hubqueue.model.flowdata import replaced

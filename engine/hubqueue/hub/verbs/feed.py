@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from hubqueue.hub.verbs.intake import Arrival, Dead, Placed, intake
+from hubqueue.hub.verbs.ingest import Arrival, Dead, Placed, intake
 from hubqueue.model.outcome import Blob
 from hubqueue.store import blobs
 from hubqueue.store.tx import Tx

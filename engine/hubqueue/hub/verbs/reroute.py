@@ -14,7 +14,7 @@ import msgspec
 
 from hubqueue.errors import Invalid, QueueFull, WrongState
 from hubqueue.hub.verbs import rows
-from hubqueue.hub.verbs.intake import Arrival, place
+from hubqueue.hub.verbs.ingest import Arrival, place
 from hubqueue.model.job import History, Job, NewJob, history_blob
 from hubqueue.model.limits import MAX_ERROR_CHARS
 from hubqueue.model.outcome import Output

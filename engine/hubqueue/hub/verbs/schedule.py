@@ -146,5 +146,5 @@ def _is_held(tx: Tx, stored: schedules.Stored) -> bool:
     """Whether its last job has not ended and it allows no second one beside it."""
     if stored.schedule.overlap or stored.last_seq is None:
         return False
-    grip = jobs.grips(tx, [stored.last_seq]).get(stored.last_seq)
-    return grip is not None and grip.state not in TERMINAL
+    lease_row = jobs.lease_rows(tx, [stored.last_seq]).get(stored.last_seq)
+    return lease_row is not None and lease_row.state not in TERMINAL

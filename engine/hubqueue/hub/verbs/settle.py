@@ -36,19 +36,19 @@ def complete(tx: Tx, done: Sequence[Completion]) -> list[int]:
     Errors: NotFound, LockLost, LockRequired: for the first bad one, before anything is changed.
     """
     found = _grips(tx, [id for id, _, _, _ in done])
-    applied: dict[int, tuple[jobs.Grip, bytes | None, bool]] = {}
+    applied: dict[int, tuple[jobs.LeaseRow, bytes | None, bool]] = {}
     ignored = []
-    for index, ((id, token, result, remove), grip) in enumerate(zip(done, found, strict=True)):
-        if not _holds(tx, id, token, grip) or grip.seq in applied:
+    for index, ((id, token, result, remove), row) in enumerate(zip(done, found, strict=True)):
+        if not _holds(tx, id, token, row) or row.seq in applied:
             ignored.append(index)
         else:
-            gone = bool(grip.flags & Flag.REMOVE_ON_COMPLETE) if remove is None else remove
-            applied[grip.seq] = (grip, result, gone)
+            gone = bool(row.flags & Flag.REMOVE_ON_COMPLETE) if remove is None else remove
+            applied[row.seq] = (row, result, gone)
     _complete(tx, list(applied.values()))
     return ignored
 
 
-def _complete(tx: Tx, done: Sequence[tuple[jobs.Grip, bytes | None, bool]]) -> None:
+def _complete(tx: Tx, done: Sequence[tuple[jobs.LeaseRow, bytes | None, bool]]) -> None:
     identified = []
     kept: list[int] = []
     results: list[bytes | None] = []
@@ -56,28 +56,28 @@ def _complete(tx: Tx, done: Sequence[tuple[jobs.Grip, bytes | None, bool]]) -> N
     repeated = []
     removed: dict[int, list[tuple[int, int, int]]] = {}
     queues = tx.queues.by_id
-    for grip, result, gone in done:
-        flags = grip.flags
+    for row, result, gone in done:
+        flags = row.flags
         if flags:
             if flags & Flag.DURABLE:
                 tx.durable = True
             if flags & ids.IDENTIFIED:
-                identified.append(grip.seq)
+                identified.append(row.seq)
             if flags & Flag.DEPENDED:
-                flow.completed(tx, grip.seq, result)
+                flow.completed(tx, row.seq, result)
             if flags & Flag.REPEAT:
-                repeated.append(grip.seq)
+                repeated.append(row.seq)
         if gone and not flags & Flag.ORPHAN:
-            removed.setdefault(grip.queue, []).append((grip.seq, flags, grip.priority))
+            removed.setdefault(row.queue, []).append((row.seq, flags, row.priority))
         else:
-            kept.append(grip.seq)
+            kept.append(row.seq)
             results.append(result)
-            completed[grip.queue] = completed.get(grip.queue, 0) + 1
+            completed[row.queue] = completed.get(row.queue, 0) + 1
         if tx.awaited:
-            rows.notify(tx, grip.seq, State.COMPLETED)
-        name = queues[grip.queue].name
+            rows.notify(tx, row.seq, State.COMPLETED)
+        name = queues[row.queue].name
         if tx.watched(name):
-            tx.emit("completed", name, rows.id_of(tx, grip.seq, flags), data=result)
+            tx.emit("completed", name, rows.id_of(tx, row.seq, flags), data=result)
     for queue_id, count in completed.items():
         tx.count(queues[queue_id], State.ACTIVE, -count)
         tx.count(queues[queue_id], State.COMPLETED, count)
@@ -101,10 +101,10 @@ def fail(tx: Tx, id: str, token: str | None, outcome: Outcome) -> bool:
 
     Errors: NotFound, LockLost, LockRequired.
     """
-    (grip,) = _grips(tx, [id])
-    if not _holds(tx, id, token, grip):
+    (row,) = _grips(tx, [id])
+    if not _holds(tx, id, token, row):
         return False
-    _end(tx, grip, outcome)
+    _end(tx, row, outcome)
     return True
 
 
@@ -124,7 +124,7 @@ def settle(
     if len({each.id for each in settlements}) < len(settlements):
         raise Invalid("A job is settled twice in one settle", hint="name each job once")
     found = _grips(tx, [each.id for each in settlements])
-    held = [_holds(tx, each.id, each.token, grip) for each, grip in zip(settlements, found, strict=True)]
+    held = [_holds(tx, each.id, each.token, row) for each, row in zip(settlements, found, strict=True)]
     if held and not any(held):
         return []
     for blob in expects:
@@ -132,15 +132,15 @@ def settle(
             raise WrongState(f"Blob is not as expected: {blob.namespace} {blob.key}")
     with tx.savepoint():
         completed = []
-        for each, grip, current in zip(settlements, found, held, strict=True):
+        for each, row, current in zip(settlements, found, held, strict=True):
             if not current:
                 raise LockLost(f"Job was settled before: {each.id}")
             if isinstance(each.outcome, Complete):
                 remove = each.outcome.remove
-                gone = bool(grip.flags & Flag.REMOVE_ON_COMPLETE) if remove is None else remove
-                completed.append((grip, each.outcome.result, gone))
+                gone = bool(row.flags & Flag.REMOVE_ON_COMPLETE) if remove is None else remove
+                completed.append((row, each.outcome.result, gone))
             else:
-                _end(tx, grip, each.outcome)
+                _end(tx, row, each.outcome)
         _complete(tx, completed)
         made = []
         for output in outputs:
@@ -237,14 +237,14 @@ def _backoff(options: Options) -> retry.Backoff:
     return retry.DEFAULT_BACKOFF if options.keep_trying_ms is None else retry.PATIENT_BACKOFF
 
 
-def _end(tx: Tx, grip: jobs.Grip, outcome: Outcome) -> None:
-    queue = tx.queues.by_id[grip.queue]
-    if isinstance(outcome, Release) and outcome.after_s <= 0 and not grip.flags & Flag.CANCELLED:
-        jobs.release(tx.db, grip.seq, grip.lease_no)
+def _end(tx: Tx, row: jobs.LeaseRow, outcome: Outcome) -> None:
+    queue = tx.queues.by_id[row.queue]
+    if isinstance(outcome, Release) and outcome.after_s <= 0 and not row.flags & Flag.CANCELLED:
+        jobs.release(tx.db, row.seq, row.lease_no)
         tx.count(queue, State.ACTIVE, -1)
-        queued(tx, queue, State.WAITING, grip.priority, tx.now_ms, tx.now_ms if grip.flags & Flag.ENDS else None)
+        queued(tx, queue, State.WAITING, row.priority, tx.now_ms, tx.now_ms if row.flags & Flag.ENDS else None)
         return
-    found = jobs.get(tx, grip.seq)
+    found = jobs.get(tx, row.seq)
     assert found is not None
     job, _ = found
     match outcome:
@@ -274,32 +274,32 @@ def _end(tx: Tx, grip: jobs.Grip, outcome: Outcome) -> None:
             raise TypeError(f"not an outcome of a run: {outcome!r}")
 
 
-def _grips(tx: Tx, wanted: Sequence[str]) -> list[jobs.Grip]:
-    """The grips of these ids, in order. Errors: NotFound."""
+def _grips(tx: Tx, wanted: Sequence[str]) -> list[jobs.LeaseRow]:
+    """The lease_rows of these ids, in order. Errors: NotFound."""
     seqs = [rows.seq_of(tx, id) for id in wanted]
-    by_seq = jobs.grips(tx, [seq for seq in seqs if seq is not None])
+    by_seq = jobs.lease_rows(tx, [seq for seq in seqs if seq is not None])
     found = []
     for id, seq in zip(wanted, seqs, strict=True):
-        grip = None if seq is None else by_seq.get(seq)
-        if grip is None:
+        row = None if seq is None else by_seq.get(seq)
+        if row is None:
             raise NotFound(f"Job not found or not in processing state: {id}")
-        found.append(grip)
+        found.append(row)
     return found
 
 
-def _holds(tx: Tx, id: str, token: str | None, grip: jobs.Grip) -> bool:
+def _holds(tx: Tx, id: str, token: str | None, row: jobs.LeaseRow) -> bool:
     """Whether the lease is current. False: this very lease has settled the job already. Errors: otherwise."""
-    active = grip.state == State.ACTIVE
+    active = row.state == State.ACTIVE
     if not token:
         if not active:
             raise NotFound(f"Job not found or not in processing state: {id}")
-        if grip.owner is not None:
+        if row.owner is not None:
             raise LockRequired(f"Lock token required for job {id}")
         return True
-    lease_no = tx.identity.lease_no_of(token, grip.seq)
-    if lease_no == grip.lease_no:
+    lease_no = tx.identity.lease_no_of(token, row.seq)
+    if lease_no == row.lease_no:
         return active
-    if grip.state in TERMINAL:
+    if row.state in TERMINAL:
         raise LockLost(f"Job not found or not in processing state: {id}")
     raise LockLost(f"Invalid or expired lock token for job {id}")
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from hubqueue.model.histogram import bucket_of
 from hubqueue.model.job import Job
-from hubqueue.store.jobs import Grip
+from hubqueue.store.jobs import LeaseRow
 from hubqueue.store.queues import QueueRow
 from hubqueue.store.tx import Tally, Tx
 
@@ -22,9 +22,9 @@ def waited(tx: Tx, row: QueueRow, leased: Sequence[Job]) -> None:
             tx.tally(row, Tally.WAITED + bucket_of(tx.now_ms - job.run_at_ms), every)
 
 
-def ran(tx: Tx, completed: Sequence[tuple[Grip, object, object]]) -> None:
+def ran(tx: Tx, completed: Sequence[tuple[LeaseRow, object, object]]) -> None:
     """From their lease until now."""
     every, mask = 1 + len(completed) // TAKEN, tx.sampling.mask
-    for grip, _, _ in completed[::every]:
-        if not grip.seq & mask and grip.started_at_ms is not None:
-            tx.tally(tx.queues.by_id[grip.queue], Tally.RAN + bucket_of(tx.now_ms - grip.started_at_ms), every)
+    for row, _, _ in completed[::every]:
+        if not row.seq & mask and row.started_at_ms is not None:
+            tx.tally(tx.queues.by_id[row.queue], Tally.RAN + bucket_of(tx.now_ms - row.started_at_ms), every)

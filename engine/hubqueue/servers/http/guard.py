@@ -18,7 +18,7 @@ from hubqueue.servers.door import LAST_WORDS_S
 from hubqueue.servers.http.listener import Listener
 from hubqueue.servers.http.logins import Login, Logins
 from hubqueue.servers.http.origin import changes, check_host, check_site
-from hubqueue.servers.http.reach import BASE, CSRF, DOOR, SESSION, is_api, is_open
+from hubqueue.servers.http.requestcontext import BASE, CSRF, DOOR, SESSION, is_api, is_open
 from hubqueue.servers.http.running import Running
 from hubqueue.servers.http.session import HttpSession
 from hubqueue.servers.http.settings import HttpSettings

@@ -10,7 +10,7 @@ from aiohttp import web
 
 from hubqueue.model.access import Scope
 from hubqueue.servers.health import health
-from hubqueue.servers.http.reach import DOOR, session_of
+from hubqueue.servers.http.requestcontext import DOOR, session_of
 
 _json = msgspec.json.Encoder().encode
 

@@ -11,7 +11,7 @@ from aiohttp import web
 from hubqueue.errors import NotAuthenticated, PayloadTooLarge, TimedOut
 from hubqueue.servers.http.guard import LOGINS, admit_token
 from hubqueue.servers.http.logins import MAX_AGE_S
-from hubqueue.servers.http.reach import BASE, DOOR, session_of
+from hubqueue.servers.http.requestcontext import BASE, DOOR, session_of
 
 MAX_FORM_BYTES: Final = 16 * 1024  # a stranger sends it
 FORM_S: Final = 30.0

@@ -15,7 +15,7 @@ from aiohttp import web
 
 from hubqueue.errors import UnknownCommand
 from hubqueue.hub.hub import Hub
-from hubqueue.servers.http.reach import DOOR, session_of
+from hubqueue.servers.http.requestcontext import DOOR, session_of
 from hubqueue.servers.http.session import HttpSession
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import msgspec
 from aiohttp import web
 
 from hubqueue.errors import HubqueueError, LinkDown, StoreError
-from hubqueue.servers.http.reach import is_api
+from hubqueue.servers.http.requestcontext import is_api
 
 log = logging.getLogger(__name__)
 

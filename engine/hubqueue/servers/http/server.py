@@ -19,7 +19,7 @@ from hubqueue.servers.http.headers import security_headers
 from hubqueue.servers.http.listener import Listener
 from hubqueue.servers.http.logins import Logins
 from hubqueue.servers.http.problem import problems
-from hubqueue.servers.http.reach import DOOR
+from hubqueue.servers.http.requestcontext import DOOR
 from hubqueue.servers.http.running import Running
 from hubqueue.servers.http.settings import HttpSettings
 from hubqueue.servers.tls import server_context

@@ -16,7 +16,7 @@ from hubqueue.model.access import Grant
 from hubqueue.model.payload import encode
 from hubqueue.servers.commands import WEIGHTS, dispatch, finish
 from hubqueue.servers.door import CALL_BYTES, Call, Door, Reply, Session
-from hubqueue.servers.http.once import Once, OnceCall
+from hubqueue.servers.http.idempotency import Idempotency, IdempotentCall
 from hubqueue.servers.told import Told
 from hubqueue.wire.commands import Request
 from hubqueue.wire.fields import ABSENT
@@ -41,7 +41,7 @@ class HttpSession(Session):
         """
         return await self.ask_once(None, name, **fields)
 
-    async def ask_once(self, once: Once | None, name: str, /, **fields: Any) -> dict[str, Any]:
+    async def ask_once(self, once: Idempotency | None, name: str, /, **fields: Any) -> dict[str, Any]:
         """As `ask`, but what was done before under the same key is only answered again; `once` says whether it was.
 
         Errors: KeyReused, and those of the command.
@@ -53,10 +53,10 @@ class HttpSession(Session):
             raise bad.error from None
         return await self.run(command, len(body), once)
 
-    async def run(self, command: Request, size: int = 0, once: Once | None = None) -> dict[str, Any]:
+    async def run(self, command: Request, size: int = 0, once: Idempotency | None = None) -> dict[str, Any]:
         """Run a command; a caller that is cancelled cancels its long-poll too. size: bytes that it brought."""
         cost = CALL_BYTES + size + WEIGHTS.get(type(command), 0)
-        call = Call(self, ABSENT, cost) if once is None else OnceCall(self, cost, once)
+        call = Call(self, ABSENT, cost) if once is None else IdempotentCall(self, cost, once)
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._answers[call] = answer
         try:

@@ -16,7 +16,7 @@ from aiohttp import web
 
 from hubqueue.model.verbs import Event
 from hubqueue.servers.http.guard import SETTINGS
-from hubqueue.servers.http.reach import session_of
+from hubqueue.servers.http.requestcontext import session_of
 from hubqueue.servers.http.session import HttpSession
 from hubqueue.servers.http.settings import HttpSettings
 from hubqueue.servers.told import Gap, Told, event_map, told_map

@@ -21,7 +21,7 @@ from hubqueue.servers.connected import PAUSE_UNSENT_BYTES, UNSENT, Connected
 from hubqueue.servers.door import Door, Reply
 from hubqueue.servers.http.frames import binary_reply, binary_told, text_reply, text_told
 from hubqueue.servers.http.guard import SETTINGS
-from hubqueue.servers.http.reach import DOOR, WEBSOCKET, session_of
+from hubqueue.servers.http.requestcontext import DOOR, WEBSOCKET, session_of
 from hubqueue.servers.http.settings import HttpSettings
 from hubqueue.servers.http.wsocket import Socket
 from hubqueue.servers.told import Teller

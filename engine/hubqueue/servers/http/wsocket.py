@@ -10,7 +10,7 @@ from typing import Any
 
 from aiohttp import WSMessage, WSMsgType, web
 
-from hubqueue.servers.http.doorstep import Doorstep
+from hubqueue.servers.http.preauth import PreAuthLimit
 
 
 class Socket(web.WebSocketResponse):
@@ -19,7 +19,7 @@ class Socket(web.WebSocketResponse):
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
         self.refused = False
-        self._doorstep: Doorstep | None = None
+        self._doorstep: PreAuthLimit | None = None
 
     def admit(self) -> None:
         """The client has shown a token: nothing stands between it and aiohttp any more."""
@@ -35,7 +35,7 @@ class Socket(web.WebSocketResponse):
         handler = request.protocol
         early = handler._message_tail  # came with the handshake; aiohttp bounds it
         super()._post_start(request, protocol, writer)
-        self._doorstep = Doorstep(handler._payload_parser, self._refuse)
+        self._doorstep = PreAuthLimit(handler._payload_parser, self._refuse)
         self._doorstep.note(early)
         handler._payload_parser = self._doorstep
 

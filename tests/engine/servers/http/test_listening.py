@@ -12,13 +12,13 @@ import aiohttp
 import msgspec
 import pytest
 
-from hubqueue.hub import recent
+from hubqueue.hub import replay
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.model.access import Scope
 from hubqueue.model.job import NewJob
 from hubqueue.servers.connected import MAX_UNTOLD_BYTES
-from hubqueue.servers.http.reach import DOOR
+from hubqueue.servers.http.requestcontext import DOOR
 from hubqueue.servers.http.server import HttpServer
 from hubqueue.servers.http.settings import HttpSettings
 from hubqueue.servers.http.sse import streams
@@ -140,7 +140,7 @@ async def test_another_epoch_is_a_gap_and_what_follows_is_told(connect: Connect,
 async def test_more_than_is_kept_is_a_gap_before_what_is_left(
     connect: Connect, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recent, "MAX_EVENTS", 10)
+    monkeypatch.setattr(replay, "MAX_EVENTS", 10)
     client = await connect()
     epoch = (await client.good("SubscribeEvents", queue="q"))["epoch"]
     client.abort()
@@ -154,7 +154,7 @@ async def test_more_than_is_kept_is_a_gap_before_what_is_left(
 async def test_nothing_is_kept_once_nobody_followed_for_a_while(
     connect: Connect, hub: Hub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recent, "KEPT_S", 0.05)
+    monkeypatch.setattr(replay, "KEPT_S", 0.05)
     client = await connect()
     epoch = (await client.good("SubscribeEvents", queue="q"))["epoch"]
     await push(hub, 3)

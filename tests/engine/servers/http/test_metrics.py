@@ -9,7 +9,6 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 from hubqueue.app import App
-from hubqueue.broker.broker import Broker
 from hubqueue.client.address import LinkSettings
 from hubqueue.config.pipelines import read_pipeline
 from hubqueue.config.settings import Config, Forward, GivenToken, HttpDoor, Mqtt, TcpDoor
@@ -19,6 +18,7 @@ from hubqueue.model.access import Grant, Scope
 from hubqueue.model.job import NewJob, Options
 from hubqueue.model.outcome import Complete, Reject, Settlement
 from hubqueue.mqtt.rules import Rule
+from hubqueue.mqttclient.broker import Broker
 from hubqueue.sources.routing import Into
 from hubqueue.sources.settings import KafkaBrokers, KafkaSource
 from support.mosquitto import Mosquitto

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hubqueue.hub.hub import Hub
-from hubqueue.servers.http.doorstep import Meter
+from hubqueue.servers.http.preauth import Meter
 from hubqueue.servers.http.server import HttpServer
 from hubqueue.servers.http.settings import HttpSettings
 from hubqueue.servers.http.ws import NOT_AUTHENTICATED, websocket

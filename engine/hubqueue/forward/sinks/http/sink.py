@@ -15,7 +15,7 @@ from urllib.parse import quote
 import msgspec
 
 from hubqueue.forward.content import data_of, own_fault
-from hubqueue.forward.parcel import Parcel
+from hubqueue.forward.outbound import OutboundJob
 from hubqueue.forward.sink import Batch, Partly
 from hubqueue.forward.sinks.http.answer import Reply, failure
 from hubqueue.forward.sinks.http.destination import HttpDestination
@@ -72,7 +72,7 @@ class HttpSink(Posting):
                 results.append(meaning)
         return results
 
-    async def _alone(self, parcel: Parcel, queue: str) -> Rejected | None:
+    async def _alone(self, parcel: OutboundJob, queue: str) -> Rejected | None:
         try:
             content = self._content(parcel, queue)
             raw = isinstance(content, bytes)
@@ -113,7 +113,7 @@ class HttpSink(Posting):
             raise error
         return reply
 
-    def _content(self, parcel: Parcel, queue: str) -> Any:
+    def _content(self, parcel: OutboundJob, queue: str) -> Any:
         data = data_of(parcel)
         if self._to.body == "data":
             return data

@@ -14,7 +14,7 @@ from typing import Any, Final, Literal
 
 from hubqueue.expression import MISSING, ExpressionFailed, Text, Value, as_text
 from hubqueue.forward.content import Unfit, data_of, names_of
-from hubqueue.forward.parcel import Parcel
+from hubqueue.forward.outbound import OutboundJob
 from hubqueue.model import moment
 from hubqueue.model.moment import NoTime, TimeFormat
 from hubqueue.wire.jsondata import plain
@@ -46,7 +46,7 @@ class Shape:
     precision: Precision = "ms"
     integers: bool = False
 
-    def line(self, parcel: Parcel, queue: str) -> bytes:
+    def line(self, parcel: OutboundJob, queue: str) -> bytes:
         """The point of this job, without a line break. Errors: Unfit."""
         data = data_of(parcel)
         names = names_of(parcel, queue, data)
@@ -73,7 +73,7 @@ class Shape:
             found = {"value": data}
         return {key: value for key, value in found.items() if value is not None}
 
-    def _time(self, parcel: Parcel, names: dict[str, Any]) -> int:
+    def _time(self, parcel: OutboundJob, names: dict[str, Any]) -> int:
         per_s = PER_SECOND[self.precision]
         if self.time is None:
             count = parcel.at_ms * per_s // 1000

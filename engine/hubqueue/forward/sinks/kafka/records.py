@@ -10,7 +10,7 @@ import msgspec
 
 from hubqueue.expression import MISSING, ExpressionFailed, Text, Value
 from hubqueue.forward.content import NAMES, Unfit, data_of, names_of
-from hubqueue.forward.parcel import Parcel
+from hubqueue.forward.outbound import OutboundJob
 from hubqueue.forward.sinks.kafka.destination import Form
 from hubqueue.model.moment import NoTime, TimeFormat
 from hubqueue.model.payload import NULL
@@ -43,7 +43,7 @@ class Records:
         self.names_topic: Final = "{" in form.topic
         self._decodes = "{" in form.topic or form.key is not None or form.time is not None
 
-    def of(self, queue: str, parcel: Parcel) -> Record:
+    def of(self, queue: str, parcel: OutboundJob) -> Record:
         """Errors: Unfit."""
         values = names_of(parcel, queue, data_of(parcel) if self._decodes else None)
         try:

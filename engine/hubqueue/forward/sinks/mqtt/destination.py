@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from hubqueue.broker.broker import Broker
 from hubqueue.client.address import Tls
 from hubqueue.expression import Topic
 from hubqueue.model.limits import WRITE_TIMEOUT_S
+from hubqueue.mqttclient.broker import Broker
 
 
 @dataclass(frozen=True, slots=True)

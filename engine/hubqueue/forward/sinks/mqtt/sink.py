@@ -13,18 +13,18 @@ from typing import Any, Final
 
 import msgspec
 
-from hubqueue.broker.answer import FAILED_FROM, TOO_LARGE, Answer
-from hubqueue.broker.publisher import Outgoing, Publisher
-from hubqueue.broker.versions import Versions
 from hubqueue.client.tls import client_context
 from hubqueue.errors import Invalid, LinkDown
 from hubqueue.expression import ExpressionFailed
 from hubqueue.forward.content import Unfit, data_of, names_of, own_fault
-from hubqueue.forward.parcel import Parcel
+from hubqueue.forward.outbound import OutboundJob
 from hubqueue.forward.sink import Batch, Partly, Result
 from hubqueue.forward.sinks.mqtt.destination import MqttDestination
 from hubqueue.forward.verdict import Down, Reason, Rejected, SinkDown, said
 from hubqueue.model.topic import check_topic
+from hubqueue.mqttclient.answer import FAILED_FROM, TOO_LARGE, Answer
+from hubqueue.mqttclient.publisher import Outgoing, Publisher
+from hubqueue.mqttclient.versions import Versions
 from hubqueue.wire.jsondata import plain
 
 ID_PROPERTY: Final = "hubqueue-id"
@@ -107,7 +107,7 @@ class MqttSink:
             results[place] = found
         return results
 
-    def _message(self, publisher: Publisher, parcel: Parcel, queue: str) -> Outgoing:
+    def _message(self, publisher: Publisher, parcel: OutboundJob, queue: str) -> Outgoing:
         data = data_of(parcel)
         topic = self._topic(names_of(parcel, queue, data))
         if self._to.payload == "envelope":

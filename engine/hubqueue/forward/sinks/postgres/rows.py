@@ -17,7 +17,7 @@ import msgspec
 from hubqueue.errors import ProtocolError
 from hubqueue.expression import MISSING, Value, as_text
 from hubqueue.forward.content import NAMES, Unfit, names_of, own_fault
-from hubqueue.forward.parcel import Parcel
+from hubqueue.forward.outbound import OutboundJob
 from hubqueue.forward.sinks.postgres.table import Column
 from hubqueue.forward.verdict import Rejected
 from hubqueue.model.cells import read_number
@@ -44,7 +44,7 @@ class Rows:
             (place, column.name) for place, (column, _, read) in enumerate(self._cells) if read is _as_it_is
         ]
 
-    def of(self, queue: str, parcel: Parcel) -> tuple[Any, ...] | Rejected:
+    def of(self, queue: str, parcel: OutboundJob) -> tuple[Any, ...] | Rejected:
         """The row, in the order of the columns, or why there is none."""
         try:
             data = decode(parcel.data)

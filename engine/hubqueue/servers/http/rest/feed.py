@@ -17,7 +17,7 @@ from hubqueue.model.flatoptions import flat, gathered
 from hubqueue.model.limits import MAX_BATCH
 from hubqueue.model.option import Door
 from hubqueue.model.options import check_needs, new_job
-from hubqueue.servers.http.reach import session_of
+from hubqueue.servers.http.requestcontext import session_of
 from hubqueue.servers.http.rest.fields import Name
 from hubqueue.servers.http.rest.formats import BYTES, LINES, MEDIA, Layout, charset_of, kind_of, values_of
 from hubqueue.servers.http.rest.jobs import ENQUEUE_ERRORS, Ending, JobIds, ending

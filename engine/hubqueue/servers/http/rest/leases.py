@@ -15,7 +15,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from hubqueue.errors import Draining, Invalid, LockLost, LockRequired, NotFound, PayloadTooLarge, WrongState
 from hubqueue.model.limits import MAX_LEASE_BATCH
-from hubqueue.servers.http.reach import session_of
+from hubqueue.servers.http.requestcontext import session_of
 from hubqueue.servers.http.rest.answers import answered
 from hubqueue.servers.http.rest.fields import LeaseMs, Name, QueueName, Ref, Refs, Text, Token, WaitMs
 from hubqueue.servers.http.rest.jobs import ENQUEUE_ERRORS, Job, JobIds

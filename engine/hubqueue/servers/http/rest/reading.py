@@ -21,8 +21,8 @@ from hubqueue.errors import Invalid, Malformed, NotAcceptable, PayloadTooLarge, 
 from hubqueue.model.encoding import UTF_8_MARK
 from hubqueue.model.jsontext import read_json
 from hubqueue.model.limits import check_queue
-from hubqueue.servers.http.once import Once
-from hubqueue.servers.http.reach import session_of
+from hubqueue.servers.http.idempotency import Idempotency
+from hubqueue.servers.http.requestcontext import session_of
 from hubqueue.servers.http.rest.fields import IN_PATH, IdempotencyKey
 from hubqueue.servers.http.rest.route import Asked, Route
 from hubqueue.wire.texts import field_text, protocol_text
@@ -60,7 +60,7 @@ def _in_path(name: str, value: str) -> Any:
     return check_queue(value) if name == "queue" else convert(value, IN_PATH[name], name)
 
 
-def once_of(asked: Asked, content: bytes) -> Once | None:
+def once_of(asked: Asked, content: bytes) -> Idempotency | None:
     """What the idempotency key of a request stands for: for this token and path only. Errors: Invalid."""
     request = asked.request
     shown = request.headers.get(KEY)
@@ -72,7 +72,7 @@ def once_of(asked: Asked, content: bytes) -> Once | None:
     own = {name: value for name, value in sorted(request.headers.items()) if name.lower().startswith("x-hubqueue-")}
     place = msgspec.msgpack.encode((name, request.method, request.path, key))
     whole = msgspec.msgpack.encode((request.query_string, request.content_type, own, sha256(content).digest()))
-    return Once(sha256(place).digest(), sha256(whole).digest())
+    return Idempotency(sha256(place).digest(), sha256(whole).digest())
 
 
 async def body_of(request: web.Request) -> bytes:

@@ -14,8 +14,8 @@ import msgspec
 from aiohttp import web
 
 from hubqueue.errors import HubqueueError
-from hubqueue.servers.http.once import Once
-from hubqueue.servers.http.reach import session_of
+from hubqueue.servers.http.idempotency import Idempotency
+from hubqueue.servers.http.requestcontext import session_of
 
 PREFIX: Final = "/api/v1"
 _NAMES: Final = re.compile(r"{(\w+)}")
@@ -32,7 +32,7 @@ class Asked:
     path: Mapping[str, str]
     query: Any = None  # of the type of the route, as `body`
     body: Any = None
-    once: Once | None = None
+    once: Idempotency | None = None
 
     async def ask(self, command: str, /, **fields: Any) -> Fields:
         """The reply of a command."""

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from hubqueue.servers.http.reach import DOOR
+from hubqueue.servers.http.requestcontext import DOOR
 from hubqueue.servers.http.rest.answers import answered
 from hubqueue.servers.http.rest.openapi import document
 from hubqueue.servers.http.rest.reading import JSON, read

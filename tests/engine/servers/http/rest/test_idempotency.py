@@ -10,8 +10,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from hubqueue.hub.verbs.once import KEPT_MS, once
-from hubqueue.store import answers
+from hubqueue.hub.verbs.idempotency import KEPT_MS, once
+from hubqueue.store import idempotency
 from support.hub_process import HubProcess
 from support.rest import Answer, Rest, client_of, serving
 
@@ -118,7 +118,7 @@ async def test_answers_are_forgotten_after_their_time_and_beyond_their_bound(
 
     await rest.hub.run(age)
     assert await rest.hub.run(put(b"1")) == (b"reply1", False)
-    monkeypatch.setattr(answers, "MOST_BYTES", 10 * (answers.ROW_BYTES + 6))
+    monkeypatch.setattr(idempotency, "MOST_BYTES", 10 * (idempotency.ROW_BYTES + 6))
     for n in range(100):
         await rest.hub.run(put(b"n%d" % n))
     (kept,) = await rest.hub.run(lambda tx: tx.execute("SELECT count(*) FROM answer").fetchone())
@@ -131,11 +131,11 @@ async def test_large_answers_take_the_room_of_many_small_ones(rest: Rest, monkey
 
     for n in range(400):
         await rest.hub.run(put(b"small%d" % n, b""))
-    monkeypatch.setattr(answers, "MOST_BYTES", 400 * answers.ROW_BYTES)
+    monkeypatch.setattr(idempotency, "MOST_BYTES", 400 * idempotency.ROW_BYTES)
     for n in range(10):
-        await rest.hub.run(put(b"large%d" % n, bytes(40 * answers.ROW_BYTES)))
+        await rest.hub.run(put(b"large%d" % n, bytes(40 * idempotency.ROW_BYTES)))
     rows = await rest.hub.run(lambda tx: tx.execute("SELECT length(reply) FROM answer").fetchall())
-    assert sum(answers.ROW_BYTES + size for (size,) in rows) <= (400 + 2 * 41) * answers.ROW_BYTES
+    assert sum(idempotency.ROW_BYTES + size for (size,) in rows) <= (400 + 2 * 41) * idempotency.ROW_BYTES
 
 
 @pytest.mark.slow
