@@ -1,7 +1,7 @@
 """Hub time: wall clock at start plus monotonic time, so that a step of the system clock never moves it unseen.
 
 The hub asks `now_ms` everywhere; `jump_ms` says by how much the wall clock has left hub time, and `rebase`
-follows it. Only upkeep may call `rebase`, in the transaction that shifts deadlines and relative delays.
+follows it. Only maintenance may call `rebase`, in the transaction that shifts deadlines and relative delays.
 """
 
 from __future__ import annotations

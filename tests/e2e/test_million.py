@@ -63,7 +63,7 @@ def million(tmp_path_factory: pytest.TempPathFactory) -> Path:
         async with await Hub.open(path, SETTINGS) as hub:
             for name in QUEUES:
                 await hub.enqueue(name, [NewJob()])
-            await hub.upkeep.stop()
+            await hub.maintenance.stop()
             await hub.run(lambda tx: fill(tx, hub.now_ms()))
             await hub.sync()
 

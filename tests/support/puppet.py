@@ -91,7 +91,7 @@ class Puppet:
 
     async def full(self) -> bool:
         """Whether new jobs are refused for want of disk, when all that can be given back has been."""
-        await self._hub.upkeep.make_room()
+        await self._hub.maintenance.make_room()
         return self._hub.disk_full
 
     async def miscounted(self) -> list[str]:

@@ -90,7 +90,7 @@ class Core:
         self.access = Access(self.store)
         self.webhooks = Webhooks(self.store, self._events, settings.webhook_hosts)
         self._waiters = Waiters()
-        self.upkeep = Maintenance(
+        self.maintenance = Maintenance(
             self.store, settings, self._hold_cap, self.write_metrics, self._sample, self.served, self.settled
         )
 
@@ -310,7 +310,7 @@ class Core:
         self.webhooks.prepare(tx)
 
     def _schedule(self, at_ms: int) -> None:
-        self.upkeep.due_at(at_ms)
+        self.maintenance.due_at(at_ms)
 
     def _make_room(self, tx: Tx, wanted: int) -> None:
         self._cap.make_room(tx, wanted)

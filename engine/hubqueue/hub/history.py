@@ -1,6 +1,6 @@
 """How the hub and its queues have done in the last day: a sample every ten seconds, kept in memory.
 
-Fed by what commits count (`count`, through hub/tallies), sampled by upkeep (`beat`). Bounded: the hub and at most
+Fed by what commits count (`count`, through hub/tallies), sampled by maintenance (`beat`). Bounded: the hub and at most
 MAX_TRACKS queues have a track of 10 kB; when they are all in use, queues that are empty and have been idle longest give
 theirs up, and what goes through queues without one is in the history of the hub only. The jobs that ended before this
 process come from the minutes in the file (hub/metrics.py).

@@ -61,7 +61,7 @@ class Hub(LongWork):
         reachable: bool = True,
         router: Router | None = None,
     ) -> Hub:
-        """Open or create the job file and start upkeep. router: knows what messages of `_unroutable` become.
+        """Open or create the job file and start maintenance. router: knows what messages of `_unroutable` become.
 
         reachable: workers that held leases can come back for them at once; else from `begin_grace` on.
 
@@ -75,20 +75,20 @@ class Hub(LongWork):
         except BaseException:
             await hub.store.close()
             raise
-        hub.upkeep.start()
+        hub.maintenance.start()
         return hub
 
     async def begin_grace(self) -> None:
         """Workers can reach the hub: leases from before it went down end after the grace, if nobody comes back."""
         grace_ms = int(self.settings.grace_s * 1000)
         await self.store.run_freeing(lambda tx: lapse.grace(tx, grace_ms))
-        self.upkeep.end_leases()
+        self.maintenance.end_leases()
 
     async def close(self) -> None:
         """Answer who waits, finish what was accepted, close the file. Safe to call twice."""
         self.drain_off()
         self.summaries.stop()
-        await self.upkeep.stop()
+        await self.maintenance.stop()
         try:
             await self.write_metrics()
         except HubqueueError as error:

@@ -1,6 +1,6 @@
 """What went through a hub: totals and rates since it was opened, ended jobs per queue and minute for two weeks.
 
-Counted in memory (hub/tallies); upkeep writes the minutes down every ten seconds, so a kill loses at most those.
+Counted in memory (hub/tallies); maintenance writes the minutes down every ten seconds, so a kill loses at most those.
 """
 
 from __future__ import annotations

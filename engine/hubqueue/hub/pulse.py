@@ -1,7 +1,7 @@
 """Notices that the process did not run: it was stopped, frozen with its container, or the machine had no time for it.
 
 What clients sent meanwhile is still in the sockets, so that no lease may end for the time that was missed. (A machine
-that sleeps does not count that as time: then the system clock jumps, see hub/upkeep.)
+that sleeps does not count that as time: then the system clock jumps, see hub/maintenance.)
 """
 
 from __future__ import annotations

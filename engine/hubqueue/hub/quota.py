@@ -1,7 +1,7 @@
 """The configured size of the database: beyond it new jobs are refused, or the oldest jobs dropped to make room.
 
-What counts are pages in use plus the log, looked at once per group that takes new jobs, and by upkeep. Finished jobs
-go first; active ones are never dropped. Whatever is dropped is counted and evented as evicted.
+What counts are pages in use plus the log, looked at once per group that takes new jobs, and by maintenance. Finished
+jobs go first; active ones are never dropped. Whatever is dropped is counted and evented as evicted.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class SizeQuota:
             self._drop(tx, ANY, max(LEAST, 2 * wanted), BATCH_BYTES)
 
     async def hold(self) -> bool:
-        """Upkeep: drop until the file is small enough or nothing may go; whether it is still too large."""
+        """Maintenance: drop until the file is small enough or nothing may go; whether it is still too large."""
         states = ANY if self._dropping else FINISHED
         dropped = 1
         while dropped and self.over():

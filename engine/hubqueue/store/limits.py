@@ -69,7 +69,7 @@ def took(tx: Tx, row: QueueRow, count: int) -> None:
 
 
 def refill(tx: Tx, row: QueueRow) -> None:
-    """Let upkeep look at the queue when it has its next token, or when its rate ends by itself."""
+    """Let maintenance look at the queue when it has its next token, or when its rate ends by itself."""
     rate = None if row.limits is None else row.limits.rate
     if row.bucket is None or rate is None:
         return

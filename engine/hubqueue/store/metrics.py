@@ -1,4 +1,4 @@
-"""Ended jobs per queue, kind and minute. Written by upkeep from counts in memory, never by the verbs themselves."""
+"""Ended jobs per queue, kind and minute. Written by maintenance from counts in memory, never by verbs."""
 
 from __future__ import annotations
 

@@ -24,8 +24,8 @@ class QueueRow:
     `n` holds the number of jobs by State, at PRIORITIZED those of the waiting ones with a priority above 0, and at
     EXPIRED those that are gone because their time to live was over.
     `next_due_ms` is a lower bound of the delayed jobs' times. `asked_ms`: when a worker last asked for a job.
-    `limits` is None for an unlimited queue; `bucket` holds the tokens of its rate, and `refill_ms` when upkeep shall
-    look for a token. `grouped`: it has, or has had, jobs in groups; `windows` are those of its groups' rates.
+    `limits` is None for an unlimited queue; `bucket` holds the tokens of its rate, and `refill_ms` when maintenance
+    shall look for a token. `grouped`: it has, or has had, jobs in groups; `windows` are those of its groups' rates.
     """
 
     __slots__ = (

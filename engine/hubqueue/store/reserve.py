@@ -51,7 +51,7 @@ class Reserve:
         return beyond >= (2 * size if size >= LOOK_BYTES else 0)
 
     def check(self, log_bytes: int) -> None:
-        """Called by upkeep every second: hold the reserve again, take new jobs again."""
+        """Called by maintenance every second: hold the reserve again, take new jobs again."""
         if self._held_bytes < RESERVE_BYTES and self._free_bytes() + self._held_bytes >= 2 * RESERVE_BYTES:
             self._make()
         free = self._free_bytes()

@@ -276,7 +276,7 @@ _FIRST: Final = (
         PRIMARY KEY (queue, kind, minute)
     ) STRICT, WITHOUT ROWID
     """,
-    # queues whose name was obliterated: upkeep deletes their rows in slices
+    # queues whose name was obliterated: maintenance deletes their rows in slices
     "CREATE TABLE doomed (queue INTEGER PRIMARY KEY) STRICT",
 )
 

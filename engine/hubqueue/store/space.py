@@ -1,7 +1,7 @@
 """The space that the job file has on its disk: when new jobs are refused, and how a full disk heals.
 
 The reserve says when it is full (store/reserve), the gate keeps the log short then and cuts it (store/gate). The store
-asks the reserve itself, for each verb; upkeep calls `check` every second, and gives pages back.
+asks the reserve itself, for each verb; maintenance calls `check` every second, and gives pages back.
 """
 
 from __future__ import annotations

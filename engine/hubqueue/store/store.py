@@ -374,7 +374,7 @@ class Store:
             else:
                 self._run(entry)
 
-    # upkeep of the file
+    # maintenance of the file
 
     def _reserve_block(self) -> None:
         """Commit and sync the next block of sequence numbers, long before this one is used up."""

@@ -113,7 +113,7 @@ class Tx:
         self.events: list[Event] = []
         self.after: list[Callable[[], Any]] = []  # run once the group is committed
         self.undo: list[Callable[[], Any]] = []  # run, newest first, if it is not
-        self.due_ms = NEVER  # the earliest time this group gave upkeep something to do
+        self.due_ms = NEVER  # the earliest time this group gave maintenance something to do
         self.evicted = 0  # jobs this group dropped because of a bound
         self.tallies: list[Count] = []  # for the statistics, in this group
         # the policy, at hand: it is asked for every job
@@ -151,7 +151,7 @@ class Tx:
         self.ready[queue] = self.ready.get(queue, 0) + jobs
 
     def due(self, at_ms: int) -> None:
-        """Upkeep has something to do at this time."""
+        """Maintenance has something to do at this time."""
         self.due_ms = min(self.due_ms, at_ms)
 
     def emit(

@@ -38,10 +38,10 @@ class Bench:
         return self.hub.now_ms()
 
     async def later(self, ms: int) -> None:
-        """So much later: upkeep is about to do what is due by then, and nothing is left of the time before."""
-        await until(lambda: not self.hub.store._open and not self.hub.upkeep._busy)
+        """So much later: maintenance is about to do what is due by then, and nothing is left of the time before."""
+        await until(lambda: not self.hub.store._open and not self.hub.maintenance._busy)
         self.clock.at_ms += ms
-        self.hub.upkeep.due_at(0)
+        self.hub.maintenance.due_at(0)
 
     async def reopen(self) -> Hub:
         await self.hub.close()

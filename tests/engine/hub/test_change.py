@@ -1,4 +1,4 @@
-"""Changes from outside a run, whole queues, lists and upkeep."""
+"""Changes from outside a run, whole queues, lists and maintenance."""
 
 from __future__ import annotations
 
@@ -196,8 +196,8 @@ async def test_obliterate_frees_the_name_at_once_and_the_rows_soon(bench: Bench)
     assert await bench.hub.queues() == []
     await bench.add("fresh", custom_id="mine", options=Options(dedup=Dedup("k")))
     assert await bench.take_names() == ["fresh"]
-    bench.hub.upkeep._beats.cancel()  # type: ignore[union-attr]
-    await bench.hub.upkeep._retain()
+    bench.hub.maintenance._beats.cancel()  # type: ignore[union-attr]
+    await bench.hub.maintenance._retain()
     assert sum(n for n, _ in (await bench.hub.run(lists.recount)).values()) == 1
 
 
@@ -232,7 +232,7 @@ async def test_a_list_of_several_states_is_merged_in_order(bench: Bench) -> None
 
 
 async def test_a_due_job_is_shown_as_waiting_before_it_is_promoted(bench: Bench) -> None:
-    await bench.hub.upkeep.stop()
+    await bench.hub.maintenance.stop()
     (id,) = await bench.add("a", delay_ms=5)
     await bench.later(4)
     assert (await bench.get(id)).state is State.DELAYED
@@ -297,7 +297,7 @@ async def test_retention_keeps_the_newest_completed_and_dead(bench: Bench) -> No
     for each in await bench.take(8):
         await bench.end(each, Reject("x"))
     assert (await bench.hub.counts("q")).failed == 5  # at once
-    await bench.hub.upkeep._retain()
+    await bench.hub.maintenance._retain()
     assert (await bench.hub.counts("q")).completed == 10
     page = await bench.hub.list_jobs("q", [State.FAILED])
     assert [job.id for job in page.jobs] == dead[3:]
@@ -311,7 +311,7 @@ async def test_retention_deletes_what_is_too_old(bench: Bench) -> None:
     await bench.end(first, Complete())
     await bench.end(second, Reject("x"))
     await bench.later(40)
-    await bench.hub.upkeep._retain()
+    await bench.hub.maintenance._retain()
     counts = await bench.hub.counts("q")
     assert (counts.completed, counts.failed) == (0, 0)
 

@@ -59,7 +59,7 @@ async def test_a_queue_that_is_made_anew_begins_at_nothing(bench: Bench) -> None
 
 async def test_one_that_a_lease_finds_is_counted_too(bench: Bench) -> None:
     await bench.add("a", options=TTL)
-    bench.clock.at_ms += 1000  # the loop does not turn: the lease finds it before upkeep
+    bench.clock.at_ms += 1000  # the loop does not turn: the lease finds it before maintenance
     assert await bench.take_names() == []
     assert await expired(bench.hub) == 1
 
@@ -81,7 +81,7 @@ async def test_a_group_that_fails_counts_nothing(bench: Bench) -> None:
 
 @pytest.mark.parametrize("outcome", [Fail("no answer"), Release()], ids=["failed", "released"])
 async def test_one_that_comes_back_too_late_is_removed_at_once(bench: Bench, outcome: Fail | Release) -> None:
-    """Upkeep had nothing to do when its time came: it was running."""
+    """Maintenance had nothing to do when its time came: it was running."""
     await bench.add("a", options=TTL)
     (leased,) = await bench.take(lease_ms=60_000)
     await bench.later(1000)

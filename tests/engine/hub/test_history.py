@@ -33,7 +33,7 @@ def known(value: float | None) -> float:
 
 
 class Told:
-    """The history of a hub whose upkeep rests, and whose clock the test turns."""
+    """The history of a hub whose maintenance rests, and whose clock the test turns."""
 
     def __init__(self, hub: Hub) -> None:
         self.hub = hub
@@ -53,7 +53,7 @@ class Told:
 
 @pytest.fixture
 async def told(bench: Bench) -> Told:
-    await bench.hub.upkeep.stop()
+    await bench.hub.maintenance.stop()
     return Told(bench.hub)
 
 

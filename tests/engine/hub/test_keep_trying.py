@@ -252,7 +252,7 @@ async def test_a_job_whose_time_is_over_is_not_handed_out(bench: Bench) -> None:
     old = await kept(bench, "old")
     await kept(bench, "grouped", group="g")
     (young,) = await bench.add("young")
-    bench.clock.at_ms += MINUTE_MS  # the loop does not turn: upkeep has done nothing yet
+    bench.clock.at_ms += MINUTE_MS  # the loop does not turn: maintenance has done nothing yet
     assert await bench.take_names() == ["young"]
     assert (await bench.get(old)).history.reason == "ttl_expired"
     assert (await bench.hub.counts("q")).failed == 2

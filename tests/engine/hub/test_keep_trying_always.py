@@ -163,9 +163,9 @@ class TestMany:
 
 
 def _steps(bench: Bench) -> list[int]:
-    """How many jobs each step of upkeep ends from now on."""
+    """How many jobs each step of maintenance ends from now on."""
     steps: list[int] = []
-    before = bench.hub.upkeep._due_slice
+    before = bench.hub.maintenance._due_slice
 
     def counted(tx: Any) -> int:
         row = tx.queues.find("q")
@@ -174,13 +174,13 @@ def _steps(bench: Bench) -> list[int]:
         steps.append(there - row.n[State.WAITING])
         return more
 
-    bench.hub.upkeep._due_slice = counted  # type: ignore[method-assign]
+    bench.hub.maintenance._due_slice = counted  # type: ignore[method-assign]
     return steps
 
 
 async def test_a_slice_costs_the_same_however_many_are_due(bench: Bench) -> None:
     """Of jobs to remove, to bury and to retry: none is looked for among the others."""
-    await bench.hub.upkeep.stop()
+    await bench.hub.maintenance.stop()
     await bench.hub.run(lambda tx: set_dlq_config(tx, "q", {"autoRetry": True, "autoRetryInterval": 1000}))
 
     async def due(count: int) -> int:

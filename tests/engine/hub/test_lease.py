@@ -55,7 +55,7 @@ async def test_a_delayed_job_waits_for_its_time_and_does_not_block_others(bench:
 
 
 async def test_a_job_that_became_due_earlier_goes_before_one_enqueued_later(bench: Bench) -> None:
-    await bench.hub.upkeep.stop()
+    await bench.hub.maintenance.stop()
     await bench.add("late", delay_ms=30)
     await bench.later(31)
     await bench.add("fresh")
@@ -118,7 +118,7 @@ async def test_a_guessed_token_is_refused(bench: Bench) -> None:
 
 async def test_an_expired_lease_that_nobody_took_still_settles(bench: Bench) -> None:
     (id,) = await bench.add("a")
-    await bench.hub.upkeep.stop()
+    await bench.hub.maintenance.stop()
     (leased,) = await bench.take(lease_ms=1)
     await bench.later(1000)
     await bench.end(leased, Complete())
@@ -279,7 +279,7 @@ def _settlement(id: str, token: str | None):  # type: ignore[no-untyped-def]
 async def test_a_job_delayed_in_the_group_that_promotes_another_comes_when_it_is_due(bench: Bench) -> None:
     hub = bench.hub
     await bench.add("due", delay_ms=2)
-    await bench.later(2)  # the loop does not turn: the lease promotes it, not upkeep
+    await bench.later(2)  # the loop does not turn: the lease promotes it, not maintenance
     taken = hub.run(lambda tx: lease(tx, "q", 1, "w", 30_000))
     made = hub.run(lambda tx: enqueue(tx, "q", [NewJob(name="later", delay_ms=30)]))
     assert [each.job.name for each in await taken] == ["due"]
@@ -310,7 +310,7 @@ async def test_one_lease_removes_a_bounded_number_of_outlived_jobs_and_a_waiting
     monkeypatch.setattr(lease_verb, "OUTLIVED", 3)
     mortal = [NewJob(name=name, options=Options(ttl_ms=1)) for name in "abcdefghij"]
     await bench.hub.enqueue("q", [*mortal, NewJob(name="alive")])
-    await bench.later(1)  # the loop does not turn: upkeep removes none of them
+    await bench.later(1)  # the loop does not turn: maintenance removes none of them
     waits = asyncio.create_task(bench.hub.lease("q", owner="w", wait_ms=10_000))
     polled = bench.hub.run(lambda tx: lease(tx, "q", 1, "v", 30_000))
     assert await polled == []
@@ -337,20 +337,20 @@ async def test_upkeep_goes_on_when_its_plan_was_taken_back_with_a_group(bench: B
     def broken(tx: Tx) -> None:
         raise ZeroDivisionError
 
-    hub, upkeep = bench.hub, bench.hub.upkeep
+    hub, maintenance = bench.hub, bench.hub.maintenance
     (id,) = await bench.add("a")
     await bench.take(lease_ms=200)
-    assert upkeep._timer is not None
-    upkeep._timer.cancel()
-    upkeep._due()  # as the timer would: now, while nothing is due
+    assert maintenance._timer is not None
+    maintenance._timer.cancel()
+    maintenance._due()  # as the timer would: now, while nothing is due
     await hub.store.run(lambda tx: None)
-    upkeep._due_done(NEVER)
+    maintenance._due_done(NEVER)
     replies: list[object] = []
     hub.submit(broken, replies.append)
     assert len(replies) == 1
-    if upkeep._timer is not None:
-        assert upkeep._timer_ms < hub.now_ms() + 2000
-    bench.clock.at_ms += 200  # not `later`: upkeep must come by itself
+    if maintenance._timer is not None:
+        assert maintenance._timer_ms < hub.now_ms() + 2000
+    bench.clock.at_ms += 200  # not `later`: maintenance must come by itself
     await bench.until(lambda: _stalled(bench, id))
 
 
@@ -369,7 +369,7 @@ async def test_a_delayed_job_that_outlives_its_ttl_is_gone_before_it_is_due(benc
 
 
 async def test_a_job_that_outlived_its_ttl_while_it_was_delayed_is_not_handed_out(bench: Bench) -> None:
-    await bench.hub.upkeep.stop()  # the lease finds out by itself
+    await bench.hub.maintenance.stop()  # the lease finds out by itself
     await bench.add("a", delay_ms=40, options=Options(ttl_ms=50))
     await bench.add("b", delay_ms=40, options=Options(ttl_ms=500))
     await bench.later(50)
@@ -378,11 +378,11 @@ async def test_a_job_that_outlived_its_ttl_while_it_was_delayed_is_not_handed_ou
     assert (counts.waiting, counts.delayed, counts.active) == (0, 0, 1)
 
 
-@pytest.mark.parametrize("by_upkeep", [True, False], ids=["by upkeep", "by the lease"])
+@pytest.mark.parametrize("by_upkeep", [True, False], ids=["by maintenance", "by the lease"])
 async def test_many_due_jobs_leave_in_the_order_they_became_due(bench: Bench, *, by_upkeep: bool) -> None:
     """More than one slice of them, accepted in the opposite order."""
     if not by_upkeep:
-        await bench.hub.upkeep.stop()
+        await bench.hub.maintenance.stop()
     count = 750
     jobs = [NewJob(name=str(number), delay_ms=10 + number) for number in reversed(range(count))]
     await bench.hub.enqueue("q", jobs)

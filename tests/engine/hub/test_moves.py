@@ -231,7 +231,7 @@ async def make_way(yard: Yard) -> None:
         await yard.add("n", queue="small")
         (leased,) = await yard.take(queue="small")
         await yard.end(leased, outcome)
-    await yard.hub.upkeep._retain()
+    await yard.hub.maintenance._retain()
 
 
 async def come_back(yard: Yard) -> None:

@@ -155,10 +155,10 @@ async def test_a_clock_that_jumps_neither_stalls_nor_doubles_a_schedule(bench: B
     await bench.hub.upsert_schedule(Schedule(key="i", queue="i", every_ms=20 * 60_000))
     await bench.hub.upsert_schedule(Schedule(key="c", queue="c", cron="*/30 * * * *"))
     before = {each.key: each.next_run_at_ms or 0 for each in await bench.hub.schedules()}
-    await bench.hub.upkeep.stop()  # its beat would follow the clock too
+    await bench.hub.maintenance.stop()  # its beat would follow the clock too
     SteppedClock.step_ms = step_ms
     jump_ms = bench.hub.store.clock.jump_ms()
-    await bench.hub.upkeep._follow_clock()
+    await bench.hub.maintenance._follow_clock()
     now = bench.hub.store.clock.now_ms()
     after = {each.key: each.next_run_at_ms or 0 for each in await bench.hub.schedules()}
     assert after["i"] == before["i"] + jump_ms

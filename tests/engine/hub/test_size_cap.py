@@ -54,7 +54,7 @@ async def test_beyond_its_size_a_hub_told_so_drops_the_oldest_and_counts_them(tm
                 else:
                     taken += 100
                 largest_bytes = max(largest_bytes, hub.store.used_bytes())
-        await until(lambda: hub.store.used_bytes() <= CAP)  # upkeep does the last of it
+        await until(lambda: hub.store.used_bytes() <= CAP)  # maintenance does the last of it
         oldest, waiting, dropped = await hub.run(lambda tx: _moment(tx, hub))
         evicted = [event.job_id for event in events if event.kind == "evicted"]
         assert evicted[0] == first
@@ -66,6 +66,6 @@ async def test_beyond_its_size_a_hub_told_so_drops_the_oldest_and_counts_them(tm
 
 
 def _moment(tx: Tx, hub: Hub) -> tuple[int, int, int]:
-    """(oldest seq, jobs waiting, jobs dropped so far), while upkeep may still be dropping."""
+    """(oldest seq, jobs waiting, jobs dropped so far), while maintenance may still be dropping."""
     (oldest,) = tx.execute("SELECT min(seq) FROM job").fetchone()
     return oldest, hub.store.queues.by_name["q"].n[State.WAITING], hub.store.evicted + tx.evicted

@@ -65,7 +65,7 @@ def test_every_reason_in_the_code_is_in_the_guide() -> None:
         for path in (
             source / "mqtt" / "routing.py",
             source / "mqtt" / "entry.py",
-            source / "hub" / "verbs" / "intake.py",
+            source / "hub" / "verbs" / "ingest.py",
             source / "hub" / "verbs" / "reroute.py",
             source / "sources" / "reroute.py",
         )

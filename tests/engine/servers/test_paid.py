@@ -19,7 +19,7 @@ from support.calls import Calls
 
 WINDOW = 50
 BATCH = 500
-ROUNDS = 3  # the least counts: a beat of upkeep may come between
+ROUNDS = 3  # the least counts: a beat of maintenance may come between
 
 Ask = Callable[[list[bytes]], Awaitable[bytes]]
 

@@ -67,7 +67,7 @@ async def test_a_full_disk_at_any_place_of_a_group_takes_back_the_whole_group(ro
         assert await hub.run(miscounted) == []
         assert sorted(event.job_id for event in events if event.kind == "pushed") == sorted(id for (id,) in ok)
         if room == 10_000:
-            assert groups == {before + 1}  # all of them were in the next one, whatever upkeep commits afterwards
+            assert groups == {before + 1}  # all of them were in the next one, whatever maintenance commits afterwards
             assert not refused
         else:
             assert refused

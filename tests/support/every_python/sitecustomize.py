@@ -3,7 +3,7 @@
 tests/conftest.py puts this folder on the path of all processes, where Python finds the file by its name, and imports
 it itself. The trigger is made on the connection that writes, when the file is open: nothing of it is in the file. A
 move that `model.state.Move` does not name fails its statement, and a line of it makes the test fail that it is found
-in: what upkeep does, and a hub that is a process of its own, answer to no test.
+in: what maintenance does, and a hub that is a process of its own, answer to no test.
 """
 
 from __future__ import annotations

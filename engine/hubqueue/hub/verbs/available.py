@@ -10,7 +10,7 @@ from hubqueue.store.tx import Tx
 def queued(tx: Tx, row: QueueRow, state: State, priority: int, run_at_ms: int, ends_at_ms: int | None) -> None:
     """Count a job that is waiting or delayed now, and see to it that a worker gets it in time.
 
-    ends_at_ms: when its time is over, which may be in the past; None: it has no end, or upkeep knows of it.
+    ends_at_ms: when its time is over, which may be in the past; None: it has no end, or maintenance knows of it.
     """
     if ends_at_ms is not None:
         tx.due(ends_at_ms)

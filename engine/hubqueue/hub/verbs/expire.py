@@ -1,8 +1,8 @@
 """expire: the time of a job is over. Its `ttl` removes it; its `keep_trying` makes a dead letter of it.
 
 Rules: a run under way is let finish, and only its failure is final then (`settle`). What was removed is counted, for
-as long as its queue is there. Whoever finds such a job ends it: upkeep when the time comes, a lease that would hand it
-out.
+as long as its queue is there. Whoever finds such a job ends it: maintenance when the time comes, a lease that would
+hand it out.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from hubqueue.store.queues import PRIORITIZED, QueueRow
 from hubqueue.store.slices import SLICE_BYTES
 from hubqueue.store.tx import Tally, Tx
 
-PROMOTED: Final = 200  # due jobs that one lease moves to waiting; upkeep moves the rest
+PROMOTED: Final = 200  # due jobs that one lease moves to waiting; maintenance moves the rest
 OUTLIVED: Final = 100  # jobs whose time is over that one lease ends; it tries again for the rest
 LINE: Final = 100  # groups looked at in one query
 FEW: Final = 4  # so many fit into a reply however large they are

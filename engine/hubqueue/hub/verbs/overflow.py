@@ -49,7 +49,7 @@ def waits(tx: Tx, queue: str) -> bool:
 
 
 def freed(tx: Tx, row: QueueRow) -> None:
-    """There may be room in this queue again: upkeep looks, if jobs of it may wait here."""
+    """There may be room in this queue again: maintenance looks, if jobs of it may wait here."""
     if _there(tx) is not None and tx.bounds(row.name).max_jobs is not None:
         tx.due(tx.now_ms)
 

@@ -77,7 +77,7 @@ def clean_slice(
 
 
 def obliterate(tx: Tx, queue: str, *, force: bool = True) -> None:
-    """Drop a queue with all its jobs at once: its name is free, upkeep deletes the rows in slices.
+    """Drop a queue with all its jobs at once: its name is free, maintenance deletes the rows in slices.
 
     force False: only one that holds no job but completed ones. Errors then: NotFound, WrongState.
     """
