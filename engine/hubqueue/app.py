@@ -24,6 +24,9 @@ from hubqueue import __version__, logs
 from hubqueue.admin import operations
 from hubqueue.admin.router import router_of
 from hubqueue.admin.running import Running
+from hubqueue.commands.auth import Authenticator
+from hubqueue.commands.call import CallContext
+from hubqueue.commands.workers import Workers
 from hubqueue.config.inherited import for_handlers, for_pipeline
 from hubqueue.config.settings import Config, Supervised
 from hubqueue.errors import ConfigError
@@ -32,11 +35,8 @@ from hubqueue.hooks.sender import Sender
 from hubqueue.hub.hub import Hub
 from hubqueue.listeners import Listeners
 from hubqueue.model.access import EVERYTHING
-from hubqueue.servers.auth import Gate
-from hubqueue.servers.door import Door
 from hubqueue.servers.settings import TcpSettings
 from hubqueue.servers.tcp import TcpServer
-from hubqueue.servers.workers import Workers
 from hubqueue.work.parent import HandlerParent
 from hubqueue.work.settings import HandlerSettings
 
@@ -181,15 +181,15 @@ class App:
     async def _open_inner_door(self) -> tuple[str, str]:
         """For what the hub starts itself: loopback, a fresh token, and no certificate to check. Its URL and token."""
         token = secrets.token_urlsafe(24)
-        gate = Gate({token: EVERYTHING}, asyncio.get_running_loop().time)
+        authenticator = Authenticator({token: EVERYTHING}, asyncio.get_running_loop().time)
         lent = operations(self.config, self.hub, self.fleet, self.running)
-        door = TcpServer(
-            Door(self.hub, gate, self.workers, __version__, lent),
+        listener = TcpServer(
+            CallContext(self.hub, authenticator, self.workers, __version__, lent),
             TcpSettings(host=LOOPBACK, port=0, drain_s=self.config.drain_s),
         )
-        await door.start()
-        self._base.push_async_callback(door.close)
-        return f"tcp://{LOOPBACK}:{door.port}", token
+        await listener.start()
+        self._base.push_async_callback(listener.close)
+        return f"tcp://{LOOPBACK}:{listener.port}", token
 
     async def _start_bridge(self) -> None:
         if self.config.mqtt is None:

@@ -1,4 +1,4 @@
-"""The doors of a hub process, as the configuration has them: one gate, TCP, HTTP, and two for Home Assistant.
+"""The listeners of a hub process, as configured: one authenticator, TCP, HTTP, and two for Home Assistant.
 
 Built by app.py. A hub without HTTP does not carry its libraries. Rule: a hub that others can reach has a token; where
 there is none, one is made at the first start and shown that once.
@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from hubqueue import __version__
+from hubqueue.commands.auth import Authenticator
+from hubqueue.commands.call import CallContext, Operation
+from hubqueue.commands.workers import Workers
 from hubqueue.config.settings import HttpDoor, Ingress, Internal, TcpDoor, is_loopback
 from hubqueue.hub.hub import Hub
 from hubqueue.model.access import EVERYTHING, Grant, Scope
-from hubqueue.servers.auth import Gate
-from hubqueue.servers.door import Door, Operation
 from hubqueue.servers.settings import TcpSettings, TlsFiles
 from hubqueue.servers.tcp import TcpServer
-from hubqueue.servers.workers import Workers
 
 if TYPE_CHECKING:
     from hubqueue.servers.http.server import HttpServer, Mount
@@ -49,11 +49,11 @@ class Listeners:
     async def open(
         self, workers: Workers, operations: Mapping[str, Operation], mounts: Callable[[], list[Mount]]
     ) -> None:
-        """Listen everywhere. mounts: what the HTTP doors serve, asked for when there are any. Errors: ConfigError."""
-        door = Door(self._hub, await self._gate(), workers, __version__, operations)
+        """Listen everywhere. mounts: what HTTP serves, asked for when there is any. Errors: ConfigError."""
+        context = CallContext(self._hub, await self._authenticator(), workers, __version__, operations)
         tcp, http = self._tcp, self._http
         self.tcp = TcpServer(
-            door,
+            context,
             TcpSettings(
                 host=tcp.host,
                 port=tcp.port,
@@ -64,11 +64,11 @@ class Listeners:
         )
         await self.tcp.start()
         if http.enabled:
-            self.http = await self._open_http(door, mounts())
+            self.http = await self._open_http(context, mounts())
         if http.ingress is not None:
-            self.ingress = await self._open_ingress(door, http.ingress, mounts())
+            self.ingress = await self._open_ingress(context, http.ingress, mounts())
         if http.internal is not None:
-            self.internal = await self._open_internal(door, http.internal, mounts())
+            self.internal = await self._open_internal(context, http.internal, mounts())
 
     @property
     def dashboard(self) -> str | None:
@@ -84,7 +84,7 @@ class Listeners:
         servers = [getattr(self, name, None) for name in ("tcp", "http", "ingress", "internal")]
         await asyncio.gather(*(server.close() for server in servers if server is not None))
 
-    async def _gate(self) -> Gate:
+    async def _authenticator(self) -> Authenticator:
         given = dict(_given(token) for token in self._tcp.tokens)
         http = self._http
         hosts = [
@@ -95,9 +95,9 @@ class Listeners:
         reachable = not all(map(is_loopback, hosts))
         if reachable and not given and self._hub.access.empty:
             await _make_first_token(self._hub)
-        return Gate(given, asyncio.get_running_loop().time, self._hub.access, locked=reachable)
+        return Authenticator(given, asyncio.get_running_loop().time, self._hub.access, locked=reachable)
 
-    async def _open_http(self, door: Door, mounts: list[Mount]) -> HttpServer:
+    async def _open_http(self, context: CallContext, mounts: list[Mount]) -> HttpServer:
         from hubqueue.servers.http.settings import HttpSettings
 
         http = self._http
@@ -112,30 +112,30 @@ class Listeners:
             max_connections=http.max_connections,
             drain_s=self._drain_s,
         )
-        return await _serve(door, settings, mounts)
+        return await _serve(context, settings, mounts)
 
-    async def _open_ingress(self, door: Door, ingress: Ingress, mounts: list[Mount]) -> HttpServer:
+    async def _open_ingress(self, context: CallContext, ingress: Ingress, mounts: list[Mount]) -> HttpServer:
         from hubqueue.servers.http.settings import HttpSettings
 
         settings = HttpSettings(
             host=ingress.host, port=ingress.port, trusted_proxy=ingress.trusted, drain_s=self._drain_s
         )
-        return await _serve(door, settings, mounts)
+        return await _serve(context, settings, mounts)
 
-    async def _open_internal(self, door: Door, internal: Internal, mounts: list[Mount]) -> HttpServer:
+    async def _open_internal(self, context: CallContext, internal: Internal, mounts: list[Mount]) -> HttpServer:
         from hubqueue.servers.http.settings import HttpSettings
 
         names, most = frozenset(self._http.names), self._http.max_connections
         settings = HttpSettings(
             host=internal.host, port=internal.port, names=names, max_connections=most, drain_s=self._drain_s
         )
-        return await _serve(door, settings, mounts)
+        return await _serve(context, settings, mounts)
 
 
-async def _serve(door: Door, settings: HttpSettings, mounts: list[Mount]) -> HttpServer:
+async def _serve(context: CallContext, settings: HttpSettings, mounts: list[Mount]) -> HttpServer:
     from hubqueue.servers.http.server import HttpServer
 
-    server = HttpServer(door, settings, mounts)
+    server = HttpServer(context, settings, mounts)
     await server.start()
     return server
 

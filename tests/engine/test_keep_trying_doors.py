@@ -14,6 +14,7 @@ import voluptuous as vol
 
 from hubqueue.api.newjob import JobOptions, new_job
 from hubqueue.client.jobmap import schedule_fields
+from hubqueue.commands.enqueue import Push
 from hubqueue.config.rules import read_rule, words
 from hubqueue.config.sources import source
 from hubqueue.errors import HubqueueError
@@ -26,7 +27,6 @@ from hubqueue.mqtt.trial import try_message
 from hubqueue.mqttclient.message import Message
 from hubqueue.sources.message import Message as Record
 from hubqueue.sources.routing import Routing
-from hubqueue.wire.commands.produce import Push
 from hubqueue.wire.jobin import JobIn, to_new_job
 from hubqueue.wire.joboptions import job_fields
 from support.rest import Rest, serving

@@ -32,8 +32,10 @@ MAY_IMPORT = {
     "hub": BASE | {"store"},
     "client": BASE | {"wire"},
     "mqttclient": BASE | {"client"},  # an MQTT broker
-    # 3: doors, bridges and workers, which do not know each other and never the store
-    "servers": OUTER,
+    # 3: the command table
+    "commands": BASE | {"wire", "hub"},
+    # 4: transports, bridges and workers, which do not know each other and never the store
+    "servers": OUTER | {"commands"},
     "mqtt": OUTER | {"mqttclient", "expression"},
     "sources": OUTER | {"expression"},
     "forward": OUTER | {"mqttclient", "expression"},
@@ -45,7 +47,7 @@ MAY_IMPORT = {
     "ui": OUTER,
     "announce": set(),
 }
-# 4: builds the process from the parts, or is what users see of it
+# 5: builds the process from the parts, or is what users see of it
 ANYTHING = {
     "__init__",
     "__main__",
@@ -78,7 +80,7 @@ HOMES = {
     "aio_pika": {"sources"},
     "aiokafka": {"kafkagroup", "forward", "sources"},
     "aiomqtt": {"mqttclient"},
-    "prometheus_client": {"kafkagroup", "servers"},
+    "prometheus_client": {"commands", "kafkagroup", "servers"},
     "paho": {"mqttclient"},
     "amqtt": {"demo"},
     "click": {"cli"},

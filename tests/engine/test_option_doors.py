@@ -18,6 +18,8 @@ from msgspec import inspect
 from hubqueue.api.newjob import JobOptions, RunOptions, new_job
 from hubqueue.cli import joboptions as flags
 from hubqueue.cli.add import add
+from hubqueue.commands.decode import decode_request
+from hubqueue.commands.enqueue import PlainPush, Push
 from hubqueue.config.checks import duration_text
 from hubqueue.config.rules import read_rule, words
 from hubqueue.config.sources import source
@@ -37,10 +39,8 @@ from hubqueue.sources.message import Message as Record
 from hubqueue.sources.routing import Routing
 from hubqueue.ui import joboptions as forms
 from hubqueue.ui.text import LANGUAGES, texts
-from hubqueue.wire.commands.produce import PlainPush, Push
 from hubqueue.wire.jobin import JobIn, to_new_job
 from hubqueue.wire.joboptions import job_fields
-from hubqueue.wire.requests import decode_request
 from support.job_options import SAMPLES, as_json, with_needs
 from support.rest import Rest, serving
 

@@ -16,7 +16,7 @@ from hubqueue.servers.settings import TcpSettings, TlsFiles
 from hubqueue.servers.tcp import TcpServer
 from support.bunqueue import Bunqueue
 from support.certificates import Certificates
-from support.doors import door_of
+from support.context import context_of
 
 Kind = Literal["hubqueue", "bunqueue"]
 
@@ -35,7 +35,7 @@ async def serve(
     certificate = None if files is None else TlsFiles(cert=files.cert, key=files.key)
     settings = TcpSettings(port=0, tls=certificate, drain_s=1.0)
     async with await Hub.open(folder / "central.db") as hub:
-        server = TcpServer(door_of(hub, () if token is None else (token,)), settings)
+        server = TcpServer(context_of(hub, () if token is None else (token,)), settings)
         await server.start()
         try:
             yield LinkSettings("127.0.0.1", server.port, token, tls)

@@ -16,7 +16,7 @@ from hubqueue.servers.settings import TcpSettings
 from hubqueue.servers.tcp import TcpServer
 from hubqueue.work.parent import HandlerParent
 from hubqueue.work.settings import HandlerSettings
-from support.doors import door_of
+from support.context import context_of
 from support.waiting import in_time, until
 
 TOKEN = "handlers-only"
@@ -88,7 +88,7 @@ async def stand(path: Path, tasks: str | None = None, **options: Any) -> AsyncIt
     """A stand whose folder holds these tasks, served already if there are any."""
     (path / "flags").mkdir()
     async with await Hub.open(path / "jobs.db") as hub:
-        server = TcpServer(door_of(hub, (TOKEN,)), TcpSettings(host="127.0.0.1", port=0))
+        server = TcpServer(context_of(hub, (TOKEN,)), TcpSettings(host="127.0.0.1", port=0))
         await server.start()
         settings: dict[str, Any] = {
             "token": TOKEN,

@@ -13,7 +13,7 @@ from hubqueue.servers.http.login import login_routes
 from hubqueue.servers.http.server import HttpServer
 from hubqueue.servers.http.settings import HttpSettings
 from hubqueue.ui.pages import routes
-from support.doors import door_of
+from support.context import context_of
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class Pages:
 async def pages_of(hub: Hub, *, tokens: tuple[str, ...] = (), trusted_proxy: str | None = None) -> AsyncIterator[Pages]:
     """Serve the dashboard of this hub on a free port."""
     settings = HttpSettings(port=0, drain_s=0.5, trusted_proxy=trusted_proxy)
-    server = HttpServer(door_of(hub, tokens), settings, [login_routes, routes])
+    server = HttpServer(context_of(hub, tokens), settings, [login_routes, routes])
     await server.start()
     try:
         async with aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True)) as client:

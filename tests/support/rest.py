@@ -11,14 +11,14 @@ from typing import Any
 
 from aiohttp import ClientSession
 
+from hubqueue.commands.call import Operation
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
-from hubqueue.servers.door import Operation
 from hubqueue.servers.http.rest.route import PREFIX
 from hubqueue.servers.http.rest.serve import rest
 from hubqueue.servers.http.server import HttpServer
 from hubqueue.servers.http.settings import HttpSettings
-from support.doors import door_of
+from support.context import context_of
 
 
 @dataclass(frozen=True)
@@ -86,8 +86,8 @@ async def serving(
 ) -> AsyncIterator[Rest]:
     """Open the hub and its door on a free port; close both at the end."""
     async with await Hub.open(path, settings) as hub:
-        door = door_of(hub, tokens, operations=operations)
-        server = HttpServer(door, HttpSettings(port=0, drain_s=0.5), [rest])
+        context = context_of(hub, tokens, operations=operations)
+        server = HttpServer(context, HttpSettings(port=0, drain_s=0.5), [rest])
         await server.start()
         try:
             async with client_of(server.port, next(iter(tokens), None)) as client:

@@ -12,7 +12,7 @@ from hubqueue.hub.settings import HubSettings
 from hubqueue.servers.settings import TcpSettings, TlsFiles
 from hubqueue.servers.tcp import TcpServer
 from support.certificates import Certificates
-from support.doors import door_of
+from support.context import context_of
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,12 @@ class Served:
     """The hub, its door and where it is."""
 
     hub: Hub
-    door: TcpServer
+    context: TcpServer
     url: str
 
     @property
     def port(self) -> int:
-        return self.door.port
+        return self.context.port
 
 
 @asynccontextmanager
@@ -44,9 +44,9 @@ async def served(
         client_ca = certificates.ca if mutual else None
         tls = TlsFiles(cert=certificates.cert, key=certificates.key, client_ca=client_ca)
     async with await Hub.open(path, settings) as hub:
-        door = TcpServer(door_of(hub, tokens), TcpSettings(port=port, tls=tls, drain_s=0.5))
-        await door.start()
+        server = TcpServer(context_of(hub, tokens), TcpSettings(port=port, tls=tls, drain_s=0.5))
+        await server.start()
         try:
-            yield Served(hub, door, f"{'tls' if tls else 'tcp'}://127.0.0.1:{door.port}")
+            yield Served(hub, server, f"{'tls' if tls else 'tcp'}://127.0.0.1:{server.port}")
         finally:
-            await door.close()
+            await server.close()

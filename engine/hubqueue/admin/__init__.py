@@ -10,10 +10,10 @@ from collections.abc import Mapping
 
 from hubqueue.admin import configuration, files, forwarders, pipelines, rules, sources
 from hubqueue.admin.running import Running
+from hubqueue.commands.call import Operation
 from hubqueue.config.settings import Config
 from hubqueue.forward.forwarders import Forwarders
 from hubqueue.hub.hub import Hub
-from hubqueue.servers.door import Operation
 
 
 def operations(config: Config, hub: Hub, fleet: Forwarders, running: Running) -> Mapping[str, Operation]:

@@ -12,16 +12,16 @@ from typing import Any, Final
 
 import msgspec
 
+from hubqueue.commands import operator as commands
+from hubqueue.commands.call import Operation
 from hubqueue.config.settings import Config
 from hubqueue.expression import Condition, Text, Value
-from hubqueue.servers.door import Operation
-from hubqueue.wire.commands import operate as wire
 
 HIDDEN: Final = "********"
 
 
 def operations(config: Config) -> Mapping[str, Operation]:
-    async def loaded(command: wire.Config) -> dict[str, Any]:
+    async def loaded(command: commands.Config) -> dict[str, Any]:
         told = shown(config)
         del told["origins"]
         return {"config": told, "origins": dict(config.origins)}

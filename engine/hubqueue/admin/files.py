@@ -10,8 +10,8 @@ from itertools import count
 from pathlib import Path
 from typing import Any, Final
 
+from hubqueue.commands.call import Operation
 from hubqueue.hub.hub import Hub
-from hubqueue.servers.door import Operation
 from hubqueue.store.audit import audit
 
 FOLDER: Final = "backups"  # beside the job file

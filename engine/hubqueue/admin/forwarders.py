@@ -7,40 +7,40 @@ from typing import Any
 
 from msgspec import UNSET
 
+from hubqueue.commands import operator as commands
+from hubqueue.commands.call import Operation
 from hubqueue.forward.destination import HubDestination
 from hubqueue.forward.forwarders import Forwarders
 from hubqueue.forward.managed import ForwarderStatus
 from hubqueue.forward.verdict import Down, Reason, Rejected, hint
 from hubqueue.model.forwarding import SECRETS, ForwardSpec
 from hubqueue.model.hours import Hours
-from hubqueue.servers.door import Operation
-from hubqueue.wire.commands import operate as wire
 
 
 def operations(fleet: Forwarders) -> Mapping[str, Operation]:
-    async def forwarders(command: wire.Forwarders) -> dict[str, Any]:
+    async def forwarders(command: commands.Forwarders) -> dict[str, Any]:
         return {"forwarders": [shown(status) for status in await fleet.statuses()]}
 
-    async def put(command: wire.ForwarderPut) -> dict[str, Any]:
+    async def put(command: commands.ForwarderPut) -> dict[str, Any]:
         keep = {name for name in SECRETS if getattr(command, name) is UNSET}
         if command.test:
             return {"test": tried(await fleet.test(spec_of(command), keep=keep))}
         await fleet.put(spec_of(command), keep=keep)
         return {}
 
-    async def delete(command: wire.ForwarderDelete) -> dict[str, Any]:
+    async def delete(command: commands.ForwarderDelete) -> dict[str, Any]:
         await fleet.delete(command.name, when_empty=command.when_empty)
         return {}
 
-    async def pause(command: wire.ForwarderPause) -> dict[str, Any]:
+    async def pause(command: commands.ForwarderPause) -> dict[str, Any]:
         await fleet.pause(command.name, paused=True)
         return {}
 
-    async def resume(command: wire.ForwarderResume) -> dict[str, Any]:
+    async def resume(command: commands.ForwarderResume) -> dict[str, Any]:
         await fleet.pause(command.name, paused=False)
         return {}
 
-    async def drain(command: wire.ForwarderDrain) -> dict[str, Any]:
+    async def drain(command: commands.ForwarderDrain) -> dict[str, Any]:
         return {"waiting": await fleet.drain(command.name)}
 
     return {
@@ -53,7 +53,7 @@ def operations(fleet: Forwarders) -> Mapping[str, Operation]:
     }
 
 
-def spec_of(command: wire.ForwarderPut) -> ForwardSpec:
+def spec_of(command: commands.ForwarderPut) -> ForwardSpec:
     """What is to be kept; secrets that were not given are the fleet's to find."""
     schedule = command.schedule
     secrets: dict[str, Any] = {

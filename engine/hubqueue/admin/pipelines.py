@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from hubqueue.admin.running import Running
-from hubqueue.servers.door import Operation
-from hubqueue.wire.commands import operate as wire
+from hubqueue.commands import operator as commands
+from hubqueue.commands.call import Operation
 
 if TYPE_CHECKING:
     from hubqueue.pipeline.plan import Pipeline
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def operations(running: Running) -> Mapping[str, Operation]:
-    async def pipelines(command: wire.Pipelines) -> dict[str, Any]:
+    async def pipelines(command: commands.Pipelines) -> dict[str, Any]:
         found = [] if running.pipelines is None else running.pipelines.statuses()
         return {"pipelines": [shown(plan, status) for plan, status in found]}
 

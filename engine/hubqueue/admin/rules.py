@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from hubqueue.admin.running import Running
+from hubqueue.commands import operator as commands
+from hubqueue.commands.call import Operation
 from hubqueue.config.rules import read_rule, words
 from hubqueue.config.ruletext import rule_text
 from hubqueue.config.settings import Mqtt
@@ -20,8 +22,6 @@ from hubqueue.mqtt.routing import Passed, Routed, Taken
 from hubqueue.mqtt.rules import Rule
 from hubqueue.mqtt.trial import try_message
 from hubqueue.mqttclient.broker import Broker
-from hubqueue.servers.door import Operation
-from hubqueue.wire.commands import operate as wire
 from hubqueue.wire.fields import value_bytes
 from hubqueue.wire.joboptions import option_fields
 
@@ -32,14 +32,14 @@ if TYPE_CHECKING:
 def operations(mqtt: Mqtt | None, running: Running, now_ms: Callable[[], int]) -> Mapping[str, Operation]:
     declared: Sequence[Rule] = () if mqtt is None else mqtt.rules
 
-    async def rules(command: wire.Rules) -> dict[str, Any]:
+    async def rules(command: commands.Rules) -> dict[str, Any]:
         bridge = running.bridge
         found = [
             {"index": index, "settings": words(rule), **_counted(bridge, rule)} for index, rule in enumerate(declared)
         ]
         return {"rules": found, "broker": None if mqtt is None else _broker(mqtt.broker, bridge)}
 
-    async def rule_test(command: wire.RuleTest) -> dict[str, Any]:
+    async def rule_test(command: commands.RuleTest) -> dict[str, Any]:
         check_topic(command.topic)
         own = command.rule is None
         given = rule_text(command.rule) if isinstance(command.rule, str) else command.rule

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from hubqueue.admin.running import Running
-from hubqueue.servers.door import Operation
-from hubqueue.wire.commands import operate as wire
+from hubqueue.commands import operator as commands
+from hubqueue.commands.call import Operation
 
 
 def operations(running: Running) -> Mapping[str, Operation]:
-    async def sources(command: wire.Sources) -> dict[str, Any]:
+    async def sources(command: commands.Sources) -> dict[str, Any]:
         found = [] if running.sources is None else running.sources.statuses()
         return {"sources": [status.shown() for status in found]}
 

@@ -1,7 +1,7 @@
 """Who may do what: scopes, and the grant that a token stands for.
 
-Pure values. Every door turns what its client shows into a grant (servers/auth); the command table says which scope
-a command needs (servers/scopes).
+Pure values. Every door turns what its client shows into a grant (commands/auth); the command table says which scope
+a command needs (commands/scopes).
 """
 
 from __future__ import annotations

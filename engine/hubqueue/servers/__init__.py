@@ -1,1 +1,1 @@
-"""The doors of a hub. A door turns bytes into commands and replies into bytes; commands call the hub's verbs."""
+"""Transports: they turn bytes into commands (`commands`), and replies and notifications into bytes."""

@@ -16,21 +16,21 @@ from typing import Any, Final
 
 import msgspec
 
+from hubqueue.commands.broadcast import EventBatch
+from hubqueue.commands.call import CALL_BYTES, LAST_WORDS_S, Call, CallContext, Reply, Session, Work
+from hubqueue.commands.decode import BadRequest
+from hubqueue.commands.dispatch import dispatch, finish
+from hubqueue.commands.notifications import Gap, Notification, NotificationEncoder
+from hubqueue.commands.table import Request
 from hubqueue.errors import Busy, NotAuthenticated
 from hubqueue.hub.summaries import Summaries
-from hubqueue.servers.choir import Burst
-from hubqueue.servers.commands import WEIGHTS, dispatch, finish
-from hubqueue.servers.door import CALL_BYTES, LAST_WORDS_S, Call, Door, Reply, Session, Work
-from hubqueue.servers.told import Gap, Teller, Told
-from hubqueue.wire.commands import Request
-from hubqueue.wire.requests import BadRequest
 
 MAX_OPEN_BYTES: Final = 4 * 1024 * 1024  # of requests without a reply; then reading pauses
 MAX_PARKED: Final = 1000  # long-polls waiting at a time
 MAX_UNSENT_BYTES: Final = 64 * 1024 * 1024  # replies and events the client does not take; then it is cut
-MAX_UNTOLD_BYTES: Final = 4 * 1024 * 1024  # events and replies it has not taken; further events are left out
-MAX_UNSUMMED_BYTES: Final = 64 * 1024  # the same for summaries: what they would say is told later
-LINGER_S: Final = 0.005  # what is told waits so long for more, unless a reply leaves: one write for a burst
+MAX_UNSENT_EVENT_BYTES: Final = 4 * 1024 * 1024  # events and replies it has not taken; further events are left out
+MAX_UNSENT_SUMMARY_BYTES: Final = 64 * 1024  # the same for summaries: what they would say is told later
+LINGER_S: Final = 0.005  # notifications wait so long for more, unless a reply leaves: one write for a burst
 PAUSE_UNSENT_BYTES: Final = 1024 * 1024  # from here on no more of its requests are read
 
 # what holds a client's next command back
@@ -49,8 +49,8 @@ class Connected(Session):
     _decode: Callable[[Any], Request]
     _write: Callable[[bytearray, Reply, msgspec.Raw], None]
 
-    def __init__(self, door: Door, address: str) -> None:
-        super().__init__(door, address)
+    def __init__(self, context: CallContext, address: str) -> None:
+        super().__init__(context, address)
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._bodies: deque[Any] = deque()
@@ -61,7 +61,7 @@ class Connected(Session):
         self._out = bytearray()
         self._flushing = False
         self._lingering = False
-        self._missed = 0  # what was not told, since it does not take what it has
+        self._missed = 0  # notifications that were left out, since it does not take what it has
         self._ending = False  # no more commands; the last replies still leave
         self.stopping = False
         self.since = self._loop.time()
@@ -70,8 +70,8 @@ class Connected(Session):
 
     @property
     @abstractmethod
-    def _teller(self) -> Teller:
-        """Frames of what is told."""
+    def _encoder(self) -> NotificationEncoder:
+        """Frames of notifications."""
 
     @abstractmethod
     def _balance(self) -> None:
@@ -85,42 +85,42 @@ class Connected(Session):
             if LOADED in self._holds and self._open_bytes < MAX_OPEN_BYTES // 2:
                 self._release(LOADED)
         if self._transport is not None:
-            if self.choir is not None:
-                self.choir.flush()
+            if self.broadcast is not None:
+                self.broadcast.flush()
             self._write(self._out, reply, call.req_id)
             self._flush_soon()
 
-    def tell(self, told: Told) -> bool:
+    def notify(self, notification: Notification) -> bool:
         if self._transport is None:
             return False
         unsent = len(self._out) + self._transport.get_write_buffer_size()
-        if isinstance(told, Summaries):
-            if unsent > MAX_UNSUMMED_BYTES:
+        if isinstance(notification, Summaries):
+            if unsent > MAX_UNSENT_SUMMARY_BYTES:
                 return False
-        elif unsent > MAX_UNTOLD_BYTES:
+        elif unsent > MAX_UNSENT_EVENT_BYTES:
             self._missed += 1
             return False
         elif self._missed:
-            queue = getattr(told, "queue", "")
-            self._out += self._teller.once(Gap(queue, told.at_ms, self._missed))
+            queue = getattr(notification, "queue", "")
+            self._out += self._encoder.once(Gap(queue, notification.at_ms, self._missed))
             self._missed = 0
-        self._out += self._teller.frame(told)
+        self._out += self._encoder.frame(notification)
         if not self._lingering and not self._flushing:
             self._lingering = True
-            self._loop.call_later(LINGER_S, self._flush_told)
+            self._loop.call_later(LINGER_S, self._flush_notifications)
         return True
 
-    def tell_burst(self, burst: Burst) -> None:
+    def notify_batch(self, batch: EventBatch) -> None:
         if self._transport is None:
             return
-        if len(self._out) + self._transport.get_write_buffer_size() > MAX_UNTOLD_BYTES:
-            self._missed += len(burst.events)
+        if len(self._out) + self._transport.get_write_buffer_size() > MAX_UNSENT_EVENT_BYTES:
+            self._missed += len(batch.events)
             return
         if self._missed:
-            first = burst.events[0]
-            self._out += self._teller.once(Gap(first.queue, first.at_ms, self._missed))
+            first = batch.events[0]
+            self._out += self._encoder.once(Gap(first.queue, first.at_ms, self._missed))
             self._missed = 0
-        self._out += burst.frames(self._teller)
+        self._out += batch.frames(self._encoder)
         self._flush_soon()
 
     def check_room(self) -> None:
@@ -140,8 +140,8 @@ class Connected(Session):
                 return True
         return False
 
-    def expel(self) -> None:
-        super().expel()
+    def revoked(self) -> None:
+        super().revoked()
         for cancel in tuple(self._parked.values()):
             cancel()
         self._parked.clear()
@@ -152,7 +152,7 @@ class Connected(Session):
     @property
     def idle(self) -> bool:
         """Whether nothing of this client is under way: no request, no leased job."""
-        return not (self._bodies or self._tasks or self._open_bytes or self.holder.leases)
+        return not (self._bodies or self._tasks or self._open_bytes or self.lease_owner.leases)
 
     def cut(self, reason: str) -> None:
         """End the connection now, whatever is under way."""
@@ -181,9 +181,9 @@ class Connected(Session):
             self._command(bodies.popleft())
             if self._open_bytes >= MAX_OPEN_BYTES:
                 self._hold(LOADED)
-            if self.door.hub.congested:
+            if self.context.hub.congested:
                 self._hold(CONGESTED)
-                self.door.hub.relieved(lambda: self._release(CONGESTED))
+                self.context.hub.relieved(lambda: self._release(CONGESTED))
         self._balance()
 
     def _command(self, body: Any) -> None:
@@ -194,7 +194,7 @@ class Connected(Session):
             self._open_bytes += size
             self.answer(Call(self, bad.req_id, size), bad.error if self.grant is not None else NotAuthenticated())
             return
-        size += WEIGHTS.get(type(command), 0)
+        size += command.row.weight
         call = Call(self, command.req_id, size)
         self._open_bytes += size
         work = dispatch(call, command)
@@ -223,7 +223,7 @@ class Connected(Session):
             self._flushing = True
             self._loop.call_soon(self._flush)
 
-    def _flush_told(self) -> None:
+    def _flush_notifications(self) -> None:
         self._lingering = False
         if not self._flushing:
             self._flush()

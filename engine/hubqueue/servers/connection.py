@@ -6,35 +6,35 @@ import asyncio
 from collections.abc import Callable
 from typing import Final, cast
 
+from hubqueue.commands.call import CallContext
+from hubqueue.commands.decode import decode_request
+from hubqueue.commands.notifications import NotificationEncoder
 from hubqueue.errors import Busy, HubqueueError, Invalid, NotAuthenticated
 from hubqueue.model.access import Grant
 from hubqueue.model.limits import MAX_FRAME_BYTES
 from hubqueue.servers.connected import PAUSE_UNSENT_BYTES, UNSENT, Connected
-from hubqueue.servers.door import Door
 from hubqueue.servers.replies import write_reply
-from hubqueue.servers.told import Teller
 from hubqueue.wire.fields import ABSENT
 from hubqueue.wire.frames import FrameReader
-from hubqueue.wire.requests import decode_request
 
 MAX_STRANGER_BYTES: Final = 64 * 1024  # a frame of somebody who has not shown a token
 
 
 class Connection(asyncio.Protocol, Connected):
-    """A client of the TCP door. `opened` says whether there is room for it, `closed` is called once it is gone."""
+    """A client of the TCP listener. `opened` says whether there is room for it, `closed` is called once it is gone."""
 
     _decode = staticmethod(decode_request)
     _write = staticmethod(write_reply)
 
     def __init__(
         self,
-        door: Door,
-        teller: Teller,
+        context: CallContext,
+        encoder: NotificationEncoder,
         opened: Callable[[Connection], bool],
         closed: Callable[[Connection], None],
     ) -> None:
-        Connected.__init__(self, door, "")
-        self._told_by = teller
+        Connected.__init__(self, context, "")
+        self._notification_encoder = encoder
         self._opened = opened
         self._closed = closed
         self._reader = FrameReader(MAX_FRAME_BYTES if self.grant is not None else MAX_STRANGER_BYTES)
@@ -78,8 +78,8 @@ class Connection(asyncio.Protocol, Connected):
 
     # what commands and the server call
 
-    def welcome(self, grant: Grant) -> None:
-        super().welcome(grant)
+    def authenticated(self, grant: Grant) -> None:
+        super().authenticated(grant)
         self._reader.limit = MAX_FRAME_BYTES
 
     def close(self) -> None:
@@ -90,8 +90,8 @@ class Connection(asyncio.Protocol, Connected):
             self._transport.close()
 
     @property
-    def _teller(self) -> Teller:
-        return self._told_by
+    def _encoder(self) -> NotificationEncoder:
+        return self._notification_encoder
 
     def _balance(self) -> None:
         bodies, oversized = self._bodies, self._reader.oversized

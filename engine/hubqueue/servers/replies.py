@@ -1,4 +1,4 @@
-"""Replies, and what clients are told, as frames. A reply is `{ok, ...}` with the request's `reqId` exactly as it came.
+"""Replies and notifications as frames. A reply is `{ok, ...}` with the request's `reqId` exactly as it came.
 
 The map is encoded once, straight into the connection's buffer; `reqId` is added behind it as the bytes it is.
 """
@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
+from hubqueue.commands.call import Reply
 from hubqueue.errors import HubqueueError, PayloadTooLarge
 from hubqueue.model.limits import MAX_FRAME_BYTES
-from hubqueue.servers.door import Reply
 from hubqueue.wire.fields import ABSENT
 
 _encoder: Final = msgspec.msgpack.Encoder()
@@ -46,7 +46,7 @@ def failure(error: HubqueueError) -> dict[str, Any]:
     return fields
 
 
-def told_frame(told: dict[str, Any]) -> bytes:
-    """The frame of what a client is told."""
-    body = _encoder.encode(told)
+def notification_frame(notification: dict[str, Any]) -> bytes:
+    """The frame of a notification."""
+    body = _encoder.encode(notification)
     return len(body).to_bytes(4, "big") + body

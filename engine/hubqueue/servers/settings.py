@@ -1,4 +1,4 @@
-"""Settings of the TCP door, decided at start."""
+"""Settings of the TCP listener, decided at start."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class TlsFiles:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TcpSettings:
-    """Where the TCP door listens, and what its clients may cost.
+    """Where the TCP listener listens, and what its clients may cost.
 
     Units: *_s seconds.
     """

@@ -1,4 +1,4 @@
-"""The TCP door: listens, keeps the connections, and lets them go when the hub stops.
+"""The TCP listener: listens, keeps the connections, and lets them go when the hub stops.
 
 Built by app.py and by embedded hubs that want to be reached; serves any number of clients on one event loop.
 """
@@ -9,13 +9,13 @@ import asyncio
 import logging
 from typing import Final
 
+from hubqueue.commands.call import CallContext
+from hubqueue.commands.notifications import NotificationEncoder
 from hubqueue.errors import ConfigError
 from hubqueue.servers.connection import Connection
-from hubqueue.servers.door import Door
-from hubqueue.servers.replies import told_frame
+from hubqueue.servers.replies import notification_frame
 from hubqueue.servers.settings import TcpSettings
 from hubqueue.servers.tls import server_context
-from hubqueue.servers.told import Teller
 
 SWEEP_S: Final = 1.0  # how often connections are looked at for frames that never end
 FLUSH_S: Final = 1.0  # at the end the last replies get this long to leave
@@ -28,13 +28,13 @@ log = logging.getLogger(__name__)
 class TcpServer:
     """One listening port."""
 
-    def __init__(self, door: Door, settings: TcpSettings) -> None:
+    def __init__(self, context: CallContext, settings: TcpSettings) -> None:
         """Errors: ConfigError when the TLS files are no good."""
         self._settings = settings
-        self._context = None if settings.tls is None else server_context(settings.tls)
+        self._tls = None if settings.tls is None else server_context(settings.tls)
         self._loop = asyncio.get_running_loop()
-        self._door = door
-        self._teller = Teller(told_frame)
+        self._context = context
+        self._encoder = NotificationEncoder(notification_frame)
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
@@ -57,18 +57,20 @@ class TcpServer:
         where = f"{self._settings.host}:{self._settings.port}"
         try:
             self._server = await self._loop.create_server(
-                lambda: Connection(self._door, self._teller, self._opened, self._closed),
+                lambda: Connection(self._context, self._encoder, self._opened, self._closed),
                 self._settings.host,
                 self._settings.port,
-                ssl=self._context,
+                ssl=self._tls,
                 backlog=BACKLOG,
-                ssl_handshake_timeout=None if self._context is None else HANDSHAKE_S,
+                ssl_handshake_timeout=None if self._tls is None else HANDSHAKE_S,
             )
         except OSError as error:
             hint = "stop the other program, or choose another port (0 takes a free one)"
             raise ConfigError(f"Cannot listen on {where}: {error.strerror or error}", hint=hint) from error
         self._sweeper = self._loop.call_later(SWEEP_S, self._sweep)
-        log.info("TCP door open port=%d tls=%s open=%s", self.port, bool(self._context), self._door.gate.open)
+        log.info(
+            "TCP listener open port=%d tls=%s open=%s", self.port, bool(self._tls), self._context.authenticator.open
+        )
 
     async def close(self) -> None:
         """Take no more clients, let running work end within the settings' drain_s, then end every connection.
@@ -84,7 +86,7 @@ class TcpServer:
                 while not all(connection.idle for connection in self._connections):
                     await self._moved()
         except TimeoutError:
-            log.warning("TCP door closes with work under way connections=%d", len(self._connections))
+            log.warning("TCP listener closes with work under way connections=%d", len(self._connections))
         for connection in tuple(self._connections):
             connection.stopping = True
             connection.close()
@@ -97,7 +99,7 @@ class TcpServer:
                 connection.cut("the hub stops")
         if self._sweeper is not None:
             self._sweeper.cancel()
-        log.info("TCP door closed")
+        log.info("TCP listener closed")
 
     async def _moved(self) -> None:
         """A connection ended, or a little time has passed in which one may have become idle."""

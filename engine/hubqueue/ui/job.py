@@ -21,7 +21,7 @@ from hubqueue.wire.jobmap import JobMap
 MAX_SHOWN: Final = 50  # relatives that are looked up for a page
 MAX_LINES: Final = 100  # of the log: what the hub keeps
 
-# what can be changed: in which states, and with which scope (servers/scopes has the last word)
+# what can be changed: in which states, and with which scope (commands/scopes has the last word)
 CHANGES: Final = {
     "data": (QUEUED | {"active", "waiting-children"}, Scope.WORK),
     "priority": (QUEUED, Scope.ADMIN),

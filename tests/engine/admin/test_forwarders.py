@@ -12,6 +12,7 @@ import pytest
 from hubqueue.admin.forwarders import shown, spec_of
 from hubqueue.app import App
 from hubqueue.client.address import LinkSettings
+from hubqueue.commands.decode import decode_request
 from hubqueue.config.settings import Config, Forward, HttpDoor, TcpDoor
 from hubqueue.forward.breaker import LinkState
 from hubqueue.forward.destination import HubDestination
@@ -19,7 +20,6 @@ from hubqueue.forward.managed import ForwarderStatus
 from hubqueue.forward.plan import plan_of
 from hubqueue.forward.status import ForwardStatus
 from hubqueue.model.hours import Hours
-from hubqueue.wire.requests import decode_request
 from support.served import Served, served
 from support.waiting import until
 from support.wire import WireClient

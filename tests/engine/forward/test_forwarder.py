@@ -27,7 +27,7 @@ from hubqueue.model.verbs import Verbs
 from hubqueue.servers.settings import TcpSettings
 from hubqueue.servers.tcp import TcpServer
 from support import central
-from support.doors import door_of
+from support.context import context_of
 from support.proxy import Proxy, Uplink
 from support.waiting import in_time
 
@@ -225,7 +225,7 @@ async def test_p6_a_job_that_finished_there_before_its_answer_was_heard_runs_onc
 
 
 async def test_the_queue_of_a_hub_far_away_is_forwarded_too_although_its_link_breaks(hub: Hub, tmp_path: Path) -> None:
-    near = TcpServer(door_of(hub), TcpSettings(port=0, drain_s=0.5))
+    near = TcpServer(context_of(hub), TcpSettings(port=0, drain_s=0.5))
     await near.start()
     async with central.serve("hubqueue", tmp_path) as there, Proxy(near.port) as wire:
         await add(hub, 300)

@@ -10,14 +10,13 @@ import msgspec
 import pytest
 
 from hubqueue.hub.hub import Hub
-from hubqueue.servers.connected import MAX_UNTOLD_BYTES
+from hubqueue.servers.connected import MAX_UNSENT_EVENT_BYTES
 from hubqueue.servers.settings import TcpSettings
 from hubqueue.servers.tcp import TcpServer
-from support.doors import door_of
+from support.context import context_of
+from support.tcp import Connect
 from support.waiting import until
 from support.wire import WireClient, frame
-
-from .conftest import Connect
 
 BAD_FORMAT = {"ok": False, "error": "Invalid command format", "code": "invalid", "retryable": False}
 
@@ -25,7 +24,7 @@ BAD_FORMAT = {"ok": False, "error": "Invalid command format", "code": "invalid",
 @pytest.fixture
 async def hurried(hub: Hub) -> AsyncIterator[TcpServer]:
     """A server that waits for nobody, with room for two."""
-    server = TcpServer(door_of(hub), TcpSettings(port=0, partial_frame_s=0.2, max_connections=2, drain_s=0.1))
+    server = TcpServer(context_of(hub), TcpSettings(port=0, partial_frame_s=0.2, max_connections=2, drain_s=0.1))
     await server.start()
     yield server
     await server.close()
@@ -257,10 +256,10 @@ async def test_a_subscriber_that_does_not_listen_misses_events_and_hurts_nobody(
     pulled = await worker.good("PULLB", queue="q", owner="w", count=100)
     for job, token in zip(pulled["jobs"], pulled["tokens"], strict=True):
         await worker.good("ACK", id=job["id"], token=token, result=b"x" * 1_000_000)
-    (subscriber,) = [each for each in server._connections if each.listening]
+    (subscriber,) = [each for each in server._connections if each.subscriptions]
     assert subscriber._transport is not None
     held = subscriber._transport.get_write_buffer_size() + len(subscriber._out)
-    assert held < MAX_UNTOLD_BYTES + 2_000_000
+    assert held < MAX_UNSENT_EVENT_BYTES + 2_000_000
     assert (await worker.good("GetJobCounts", queue="q"))["counts"]["completed"] == 100
     deaf.close()
     await until(lambda: server.connections == 1)

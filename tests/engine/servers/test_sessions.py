@@ -8,20 +8,18 @@ from typing import Any
 import msgspec
 import pytest
 
+from hubqueue.commands.call import Call
+from hubqueue.commands.command import Command
+from hubqueue.commands.queues import Drain
+from hubqueue.commands.sessions import Ping
 from hubqueue.errors import ConfigError
 from hubqueue.hub.hub import Hub
-from hubqueue.servers.commands import COMMANDS
-from hubqueue.servers.door import Call
 from hubqueue.servers.settings import TcpSettings
 from hubqueue.servers.tcp import TcpServer
-from hubqueue.wire.commands.base import Command
-from hubqueue.wire.commands.queues import Drain
-from hubqueue.wire.commands.session import Ping
-from support.doors import door_of
+from support.context import context_of
+from support.tcp import Connect
 from support.waiting import until
 from support.wire import WireClient, frame
-
-from .conftest import Connect
 
 
 def frames(*messages: dict[str, Any]) -> bytes:
@@ -250,7 +248,7 @@ async def test_work_that_does_not_end_in_time_is_given_back_uncounted(
 
 
 async def test_a_port_in_use_is_named(server: TcpServer, hub: Hub) -> None:
-    second = TcpServer(door_of(hub), TcpSettings(port=server.port))
+    second = TcpServer(context_of(hub), TcpSettings(port=server.port))
     with pytest.raises(ConfigError, match=f"127.0.0.1:{server.port}"):
         await second.start()
 
@@ -259,17 +257,16 @@ async def test_a_port_in_use_is_named(server: TcpServer, hub: Hub) -> None:
 async def test_a_defect_is_an_answer_and_a_line_in_the_log(
     client: WireClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, command: type[Command]
 ) -> None:
-    handler: Any = broken_at_once if command is Ping else broken_later
-    monkeypatch.setitem(COMMANDS, command, handler)
+    monkeypatch.setattr(command, "handle", broken_at_once if command is Ping else broken_later)
     reply = await client.call(str(command.__struct_config__.tag), queue="q")
     assert (reply["error"], reply["code"]) == ("Internal error", "store_error")
     assert "a defect" in caplog.text
     await client.good("ListQueues")
 
 
-def broken_at_once(call: Call, command: object) -> None:
+def broken_at_once(command: Command, call: Call) -> None:
     raise KeyError("broken")
 
 
-async def broken_later(call: Call, command: object) -> dict[str, Any]:
+async def broken_later(command: Command, call: Call) -> dict[str, Any]:
     raise KeyError("broken")

@@ -15,7 +15,7 @@ from hubqueue.servers.settings import TcpSettings, TlsFiles
 from hubqueue.servers.tcp import TcpServer
 from support import certificates
 from support.certificates import Certificates
-from support.doors import door_of
+from support.context import context_of
 from support.wire import WireClient, frame
 
 
@@ -68,7 +68,7 @@ async def test_client_certificates_are_asked_for_where_a_ca_is_given(hub: Hub, t
     server_cert.cert_chain_pems[0].write_to_path(str(tmp_path / "cert.pem"))
     server_cert.private_key_pem.write_to_path(str(tmp_path / "key.pem"))
     tls = TlsFiles(cert=tmp_path / "cert.pem", key=tmp_path / "key.pem", client_ca=tmp_path / "ca.pem")
-    server = TcpServer(door_of(hub), TcpSettings(port=0, tls=tls, drain_s=0.1))
+    server = TcpServer(context_of(hub), TcpSettings(port=0, tls=tls, drain_s=0.1))
     await server.start()
     context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
     stranger = await WireClient.open(server.port, context=context)
@@ -97,6 +97,6 @@ def broken(files: Certificates, tmp_path: Path) -> dict[str, TlsFiles]:
 async def test_files_that_are_no_good_are_named(hub: Hub, files: Certificates, tmp_path: Path, what: str) -> None:
     tls = broken(files, tmp_path)[what]
     with pytest.raises(ConfigError) as raised:
-        TcpServer(door_of(hub), TcpSettings(port=0, tls=tls))
+        TcpServer(context_of(hub), TcpSettings(port=0, tls=tls))
     assert ".pem" in raised.value.message
     assert raised.value.hint

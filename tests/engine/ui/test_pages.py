@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from hubqueue.commands.table import BY_NAME
 from hubqueue.hub.hub import Hub
 from hubqueue.model.decode import Payload
 from hubqueue.model.job import ENDLESS, NewJob, Options
@@ -18,11 +19,9 @@ from hubqueue.mqtt.envelope import unread_job
 from hubqueue.mqtt.reroute import RulesAgain
 from hubqueue.mqtt.rules import Rule
 from hubqueue.mqttclient.message import Message
-from hubqueue.servers.scopes import ROWS
 from hubqueue.store.queues import EXPIRED
 from hubqueue.ui.bulkactions import BULK_ACTIONS
 from hubqueue.ui.job import CHANGES
-from hubqueue.wire.commands import BY_NAME
 from hubqueue.wire.jobmap import JobMap
 from support.furniture import BROKEN, ODD, ODD_ID
 from support.pages import Pages, pages_of
@@ -266,12 +265,12 @@ async def test_pages_say_which_scope_the_table_of_commands_wants() -> None:
     for deed in BULK_ACTIONS.values():
         for state in deed.states:
             command, _ = deed.command(_job(state))
-            assert ROWS[BY_NAME[command]].needs == (deed.scope,), (deed.name, command)
+            assert BY_NAME[command].row.needs == (deed.scope,), (deed.name, command)
         for command in deed.whole.values():
-            assert ROWS[BY_NAME[command]].needs == (deed.scope,), (deed.name, command)
+            assert BY_NAME[command].row.needs == (deed.scope,), (deed.name, command)
     named = {"data": "Update", "priority": "ChangePriority", "delay": "ChangeDelay"}
     assert {name: (scope,) for name, (_, scope) in CHANGES.items()} == {
-        name: ROWS[BY_NAME[command]].needs for name, command in named.items()
+        name: BY_NAME[command].row.needs for name, command in named.items()
     }
 
 

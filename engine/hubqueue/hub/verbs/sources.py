@@ -1,6 +1,6 @@
 """Whose forwarded jobs are whose: the ids of one hub's queue belong to the token that first sends them.
 
-Asked by servers/scopes for every token that may not do everything. Without it one sender could take the ids of
+Asked by commands/scopes for every token that may not do everything. Without it one sender could take the ids of
 another, and that one's jobs would be dropped as known.
 """
 

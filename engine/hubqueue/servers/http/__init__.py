@@ -1,1 +1,1 @@
-"""The HTTP door: REST, WebSocket, server-sent events, metrics, and what serves the dashboard's pages."""
+"""The HTTP listener: REST, WebSocket, server-sent events, metrics, and what serves the dashboard's pages."""

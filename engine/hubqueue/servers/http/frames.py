@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import msgspec
 
+from hubqueue.commands.call import Reply
 from hubqueue.errors import HubqueueError, PayloadTooLarge
 from hubqueue.model.limits import MAX_FRAME_BYTES
-from hubqueue.servers.door import Reply
 from hubqueue.servers.replies import failure, write_reply
 from hubqueue.wire.fields import ABSENT
 from hubqueue.wire.jsondata import plain
@@ -53,11 +53,11 @@ def binary_reply(reply: Reply, req_id: msgspec.Raw) -> bytes:
     return frame(BINARY, out[4:])
 
 
-def text_told(told: dict[str, Any]) -> bytes:
-    """What a client is told, as JSON."""
-    return frame(TEXT, _json(plain(told)))
+def text_notification(notification: dict[str, Any]) -> bytes:
+    """A notification as JSON."""
+    return frame(TEXT, _json(plain(notification)))
 
 
-def binary_told(told: dict[str, Any]) -> bytes:
-    """What a client is told, as MessagePack."""
-    return frame(BINARY, _pack(told))
+def binary_notification(notification: dict[str, Any]) -> bytes:
+    """A notification as MessagePack."""
+    return frame(BINARY, _pack(notification))

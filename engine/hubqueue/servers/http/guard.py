@@ -12,13 +12,13 @@ from typing import Any, Final, NamedTuple
 
 from aiohttp import hdrs, web
 
+from hubqueue.commands.call import LAST_WORDS_S
 from hubqueue.errors import Forbidden, Invalid, NotAuthenticated
 from hubqueue.model.access import EVERYTHING, Grant
-from hubqueue.servers.door import LAST_WORDS_S
 from hubqueue.servers.http.listener import Listener
 from hubqueue.servers.http.logins import Login, Logins
 from hubqueue.servers.http.origin import changes, check_host, check_site
-from hubqueue.servers.http.requestcontext import BASE, CSRF, DOOR, SESSION, is_api, is_open
+from hubqueue.servers.http.requestcontext import BASE, CONTEXT, CSRF, SESSION, is_api, is_open
 from hubqueue.servers.http.running import Running
 from hubqueue.servers.http.session import HttpSession
 from hubqueue.servers.http.settings import HttpSettings
@@ -53,13 +53,13 @@ STRANGER: Final = Visitor(None)
 @web.middleware
 async def guard(request: web.Request, handler: Any) -> web.StreamResponse:
     """Give the request its session. Errors: NotAuthenticated, Forbidden, Busy, Invalid."""
-    door = request.app[DOOR]
+    context = request.app[CONTEXT]
     request.app[LISTENER].heard(request)
     address = _plain(request.remote or "local")
     request[BASE] = ""
     visitor = await _visitor(request, address)
     request[CSRF] = visitor.csrf
-    session = request[SESSION] = HttpSession(door, address, visitor.grant, visitor.user)
+    session = request[SESSION] = HttpSession(context, address, visitor.grant, visitor.user)
     if visitor.grant is None and is_api(request) and not is_open(request):
         raise NotAuthenticated
     with request.app[RUNNING].one(session), _while_good(session, visitor.grant):
@@ -77,10 +77,10 @@ def _while_good(session: HttpSession, grant: Grant | None) -> Iterator[None]:
     ends: list[asyncio.TimerHandle] = []
 
     def revoked() -> None:
-        session.expel()
+        session.revoked()
         ends.append(loop.call_later(LAST_WORDS_S, task.cancel))
 
-    unwatch = session.door.gate.watch(grant, revoked)
+    unwatch = session.context.authenticator.watch(grant, revoked)
     try:
         yield
     finally:
@@ -90,10 +90,10 @@ def _while_good(session: HttpSession, grant: Grant | None) -> Iterator[None]:
 
 
 async def _visitor(request: web.Request, address: str) -> Visitor:
-    settings, gate = request.app[SETTINGS], request.app[DOOR].gate
+    settings, authenticator = request.app[SETTINGS], request.app[CONTEXT].authenticator
     if settings.trusted_proxy is not None:
         return _by_ingress(request, address, settings.trusted_proxy)
-    if gate.open:
+    if authenticator.open:
         check_host(request, settings.names)
         if changes(request):
             check_site(request, settings.names)
@@ -111,12 +111,12 @@ async def _visitor(request: web.Request, address: str) -> Visitor:
 
 async def admit_token(request: web.Request, address: str, token: str) -> Grant:
     """What the token is good for. Errors: NotAuthenticated after a while, Busy."""
-    gate = request.app[DOOR].gate
-    gate.check_room(address)
-    grant = gate.grant(token)
+    authenticator = request.app[CONTEXT].authenticator
+    authenticator.check_room(address)
+    grant = authenticator.grant(token)
     if grant is None:
-        await gate.refuse(address, "HTTP")
-    gate.succeeded(address)
+        await authenticator.refuse(address, "HTTP")
+    authenticator.succeeded(address)
     return grant
 
 

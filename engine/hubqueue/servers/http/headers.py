@@ -1,4 +1,4 @@
-"""What every answer of the HTTP door says about itself: pages, REST, static files and errors alike.
+"""What every answer of the HTTP listener says about itself: pages, REST, static files and errors alike.
 
 Scripts and styles come from our own files only, so no inline code of anybody else ever runs. Handlers may set their
 own Cache-Control; nothing else here is theirs.

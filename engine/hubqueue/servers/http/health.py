@@ -8,9 +8,9 @@ from __future__ import annotations
 import msgspec
 from aiohttp import web
 
+from hubqueue.commands.health import health
 from hubqueue.model.access import Scope
-from hubqueue.servers.health import health
-from hubqueue.servers.http.requestcontext import DOOR, session_of
+from hubqueue.servers.http.requestcontext import CONTEXT, session_of
 
 _json = msgspec.json.Encoder().encode
 
@@ -27,7 +27,7 @@ async def alive(request: web.Request) -> web.Response:
 
 async def ready(request: web.Request) -> web.Response:
     """`?links=no` leaves the links out: an uplink that is down is no reason to send producers elsewhere."""
-    found = await health(request.app[DOOR], links=request.query.get("links", "yes") != "no")
+    found = await health(request.app[CONTEXT], links=request.query.get("links", "yes") != "no")
     grant = session_of(request).grant
     if grant is None or not grant.allows(Scope.READ) or grant.queues is not None:
         del found["checks"]

@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from hubqueue.commands.call import Call, Reply, Session
 from hubqueue.hub.verbs.idempotency import once
-from hubqueue.servers.door import Call, Reply, Session
 from hubqueue.wire.fields import ABSENT
 
 R = TypeVar("R")
@@ -53,11 +53,11 @@ class IdempotentCall(Call):
 
             return once(tx, self._once.key, self._once.request, run)
 
-        def told(found: tuple[bytes, bool]) -> Fields:
+        def shape_again(found: tuple[bytes, bool]) -> Fields:
             reply, self._once.replayed = found
             return _decode(reply)
 
-        super().run(remembered, told, durable=durable)
+        super().run(remembered, shape_again, durable=durable)
 
 
 def _short(reply: Fields) -> Fields:

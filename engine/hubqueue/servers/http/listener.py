@@ -1,4 +1,4 @@
-"""The listening socket of the HTTP door: bounds its connections, and cuts those that never send a whole request.
+"""The listening socket of the HTTP listener: bounds its connections, and cuts those that never send a whole request.
 
 aiohttp has neither bound. Every connection counts until it is gone; a request that has arrived is heard (`heard`).
 """

@@ -11,7 +11,7 @@ from aiohttp import web
 from hubqueue.errors import NotAuthenticated, PayloadTooLarge, TimedOut
 from hubqueue.servers.http.guard import LOGINS, admit_token
 from hubqueue.servers.http.logins import MAX_AGE_S
-from hubqueue.servers.http.requestcontext import BASE, DOOR, session_of
+from hubqueue.servers.http.requestcontext import BASE, CONTEXT, session_of
 
 MAX_FORM_BYTES: Final = 16 * 1024  # a stranger sends it
 FORM_S: Final = 30.0
@@ -27,7 +27,7 @@ async def log_in(request: web.Request) -> web.Response:
     """Errors: Forbidden, Busy, PayloadTooLarge. A wrong token leads back to the form."""
     form = await _small_form(request)
     wanted = _inside(form.get("next", ""))
-    if request.app[DOOR].gate.open:
+    if request.app[CONTEXT].authenticator.open:
         return _see(request, wanted)
     try:
         grant = await admit_token(request, session_of(request).address, form.get("token", "").strip())

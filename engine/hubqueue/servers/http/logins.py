@@ -13,8 +13,8 @@ from typing import Final
 
 from aiohttp import web
 
+from hubqueue.commands.auth import Authenticator
 from hubqueue.model.access import Grant
-from hubqueue.servers.auth import Gate
 
 IDLE_S: Final = 12 * 3600.0  # a browser that asked for nothing so long is logged out
 MAX_AGE_S: Final = 7 * 24 * 3600.0
@@ -37,10 +37,10 @@ class Login:
 class Logins:
     """All of them by id, the one that was idle longest first."""
 
-    def __init__(self, gate: Gate, clock: Callable[[], float], name: str) -> None:
+    def __init__(self, authenticator: Authenticator, clock: Callable[[], float], name: str) -> None:
         """name: of the cookie. Hubs on other ports of this host get the same cookies, so each has its own name."""
         self.cookie = name
-        self._gate = gate
+        self._gate = authenticator
         self._clock = clock
         self._known: OrderedDict[str, Login] = OrderedDict()
 

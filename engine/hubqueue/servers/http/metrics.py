@@ -15,7 +15,7 @@ from aiohttp import web
 
 from hubqueue.errors import UnknownCommand
 from hubqueue.hub.hub import Hub
-from hubqueue.servers.http.requestcontext import DOOR, session_of
+from hubqueue.servers.http.requestcontext import CONTEXT, session_of
 from hubqueue.servers.http.session import HttpSession
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ PIPELINES: Final = {
 
 
 async def scrape(request: web.Request) -> web.Response:
-    session, hub = session_of(request), request.app[DOOR].hub
+    session, hub = session_of(request), request.app[CONTEXT].hub
     overview = await session.ask("Overview", limit=MAX_QUEUES)
     whole = overview["rates"] is not None
     rules = await _ask(session, "Rules") if whole else {}
@@ -150,7 +150,7 @@ class _Figures:
             [((about["version"], about["hubId"]), 1)],
         )
         yield _gauge("hubqueue_queues", "How many queues there are", (), [((), overview["queueCount"])])
-        yield _gauge("hubqueue_uptime_seconds", "Since the doors were opened", (), [((), about["uptimeMs"] / 1000)])
+        yield _gauge("hubqueue_uptime_seconds", "Since the listeners were opened", (), [((), about["uptimeMs"] / 1000)])
         yield _histogram("hubqueue_job_wait_seconds", "From when jobs were due until their lease", hub.metrics.waited)
         yield _histogram("hubqueue_job_run_seconds", "From the lease of jobs until they completed", hub.metrics.ran)
         yield from self._commits()

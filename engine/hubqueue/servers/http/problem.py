@@ -1,4 +1,4 @@
-"""Errors as RFC 9457 problem documents, with the stable codes that every door uses."""
+"""Errors as RFC 9457 problem documents, with the stable codes that every transport uses."""
 
 from __future__ import annotations
 

@@ -7,12 +7,12 @@ from typing import Final, cast
 
 from aiohttp import web
 
-from hubqueue.servers.door import Door
+from hubqueue.commands.call import CallContext
 from hubqueue.servers.http.session import HttpSession
 
 API: Final = "/api/"
 WEBSOCKET: Final = "/api/v1/ws"  # open to strangers: their first message shows the token
-DOOR: Final = web.AppKey("door", Door)
+CONTEXT: Final = web.AppKey("context", CallContext)
 SESSION: Final = "session"
 BASE: Final = "base"  # what every link starts with: "" or the ingress path
 CSRF: Final = "csrf"  # what forms send along, "" where nothing is needed

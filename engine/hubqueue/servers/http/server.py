@@ -1,4 +1,4 @@
-"""The HTTP door: one listening port. REST and WebSocket below /api/v1; what is mounted serves pages for people."""
+"""The HTTP listener: one listening port. REST and WebSocket below /api/v1; what is mounted serves pages for people."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from typing import Final
 from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
+from hubqueue.commands.call import CallContext
 from hubqueue.errors import ConfigError
 from hubqueue.libraries import require
-from hubqueue.servers.door import Door
 from hubqueue.servers.http.guard import LISTENER, LOGINS, RUNNING, SETTINGS, guard
 from hubqueue.servers.http.headers import security_headers
 from hubqueue.servers.http.listener import Listener
 from hubqueue.servers.http.logins import Logins
 from hubqueue.servers.http.problem import problems
-from hubqueue.servers.http.requestcontext import DOOR
+from hubqueue.servers.http.requestcontext import CONTEXT
 from hubqueue.servers.http.running import Running
 from hubqueue.servers.http.settings import HttpSettings
 from hubqueue.servers.tls import server_context
@@ -45,17 +45,17 @@ Mount = Callable[[web.Application], None]
 class HttpServer:
     """Serves one port from `start` to `close`."""
 
-    def __init__(self, door: Door, settings: HttpSettings, mounts: Iterable[Mount] = ()) -> None:
+    def __init__(self, context: CallContext, settings: HttpSettings, mounts: Iterable[Mount] = ()) -> None:
         """mounts: add routes to the application. Errors: ConfigError when the TLS files or the library are no good."""
         require("aiohttp")
         self._settings = settings
-        context = None if settings.tls is None else server_context(settings.tls)
-        self._listener = Listener(settings, context)
+        tls = None if settings.tls is None else server_context(settings.tls)
+        self._listener = Listener(settings, tls)
         self.app = web.Application(middlewares=[problems, guard], client_max_size=settings.max_body_bytes)
-        self.app[DOOR] = door
+        self.app[CONTEXT] = context
         self.app[SETTINGS] = settings
         self.app[LISTENER] = self._listener
-        self.app[LOGINS] = Logins(door.gate, time.monotonic, f"hubqueue_{door.hub.hub_id}")
+        self.app[LOGINS] = Logins(context.authenticator, time.monotonic, f"hubqueue_{context.hub.hub_id}")
         self.app.on_response_prepare.append(security_headers(framed=settings.trusted_proxy is not None))
         self._running = self.app[RUNNING] = Running()
         for mount in mounts:
@@ -104,7 +104,7 @@ class HttpServer:
             where = f"{settings.host}:{settings.port}"
             raise ConfigError(f"Cannot listen on {where}: {error.strerror or error}", hint=hint) from error
         self._runner = runner
-        log.info("HTTP door open port=%d tls=%s ingress=%s", self.port, bool(settings.tls), settings.trusted_proxy)
+        log.info("HTTP listener open port=%d tls=%s ingress=%s", self.port, bool(settings.tls), settings.trusted_proxy)
 
     async def close(self) -> None:
         """Take no more requests, let running ones end within the settings' drain_s; long-polls are answered at once.
@@ -117,9 +117,9 @@ class HttpServer:
             self._listener.close()
             self._running.close()
             await runner.cleanup()
-            log.info("HTTP door closed")
+            log.info("HTTP listener closed")
 
     async def _drain(self, app: web.Application) -> None:
         """Beside the streams and WebSockets, which end themselves."""
         if not await self._running.ended(self._end_s):
-            log.warning("HTTP door closes with requests under way connections=%d", self.connections)
+            log.warning("HTTP listener closes with requests under way connections=%d", self.connections)

@@ -11,23 +11,23 @@ from typing import Any
 
 import msgspec
 
+from hubqueue.commands.call import CALL_BYTES, Call, CallContext, Reply, Session
+from hubqueue.commands.decode import BadRequest, decode_request
+from hubqueue.commands.dispatch import dispatch, finish
+from hubqueue.commands.notifications import Notification
+from hubqueue.commands.table import Request
 from hubqueue.errors import Draining, HubqueueError, Invalid
 from hubqueue.model.access import Grant
 from hubqueue.model.payload import encode
-from hubqueue.servers.commands import WEIGHTS, dispatch, finish
-from hubqueue.servers.door import CALL_BYTES, Call, Door, Reply, Session
 from hubqueue.servers.http.idempotency import Idempotency, IdempotentCall
-from hubqueue.servers.told import Told
-from hubqueue.wire.commands import Request
 from hubqueue.wire.fields import ABSENT
-from hubqueue.wire.requests import BadRequest, decode_request
 
 
 class HttpSession(Session):
     """Asks commands for one request, with the grant of who sent it. user: a name for it that people know."""
 
-    def __init__(self, door: Door, address: str, grant: Grant | None, user: str | None = None) -> None:
-        super().__init__(door, address)
+    def __init__(self, context: CallContext, address: str, grant: Grant | None, user: str | None = None) -> None:
+        super().__init__(context, address)
         self.grant = grant
         self.user = user
         self._answers: dict[Call, asyncio.Future[dict[str, Any]]] = {}
@@ -55,7 +55,7 @@ class HttpSession(Session):
 
     async def run(self, command: Request, size: int = 0, once: Idempotency | None = None) -> dict[str, Any]:
         """Run a command; a caller that is cancelled cancels its long-poll too. size: bytes that it brought."""
-        cost = CALL_BYTES + size + WEIGHTS.get(type(command), 0)
+        cost = CALL_BYTES + size + command.row.weight
         call = Call(self, ABSENT, cost) if once is None else IdempotentCall(self, cost, once)
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
         self._answers[call] = answer
@@ -98,5 +98,5 @@ class HttpSession(Session):
     def check_room(self) -> None:
         """One request is one call; the server bounds the requests."""
 
-    def tell(self, told: Told) -> bool:
+    def notify(self, notification: Notification) -> bool:
         raise Invalid("This needs a connection that stays", hint="use /api/v1/ws or /api/v1/events")

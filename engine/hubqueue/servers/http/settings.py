@@ -1,4 +1,4 @@
-"""Settings of the HTTP door, decided at start."""
+"""Settings of the HTTP listener, decided at start."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from hubqueue.servers.settings import TlsFiles
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSettings:
-    """Where the HTTP door listens, and what its clients may cost.
+    """Where the HTTP listener listens, and what its clients may cost.
 
     Units: *_s seconds, *_bytes bytes.
     """

@@ -14,12 +14,12 @@ from typing import Final
 import msgspec
 from aiohttp import web
 
+from hubqueue.commands.notifications import Gap, Notification, event_map, notification_map
 from hubqueue.model.verbs import Event
 from hubqueue.servers.http.guard import SETTINGS
 from hubqueue.servers.http.requestcontext import session_of
 from hubqueue.servers.http.session import HttpSession
 from hubqueue.servers.http.settings import HttpSettings
-from hubqueue.servers.told import Gap, Told, event_map, told_map
 from hubqueue.wire.jsondata import plain
 
 HEARTBEAT: Final = b": still here\n\n"
@@ -44,21 +44,21 @@ class Stream(HttpSession):
     """One client that listens."""
 
     def __init__(self, shown: HttpSession) -> None:
-        super().__init__(shown.door, shown.address, shown.grant)
+        super().__init__(shown.context, shown.address, shown.grant)
         self.ended = False
         self._out = bytearray(RETRY)
         self._missed = 0
         self._ready = asyncio.Event()
         self._ready.set()
 
-    def tell(self, told: Told) -> bool:
+    def notify(self, notification: Notification) -> bool:
         if len(self._out) > MAX_UNSENT_BYTES:
             self._missed += 1
             return False
         if self._missed:
-            self._out += _lines(Gap(getattr(told, "queue", ""), told.at_ms, self._missed), "")
+            self._out += _lines(Gap(getattr(notification, "queue", ""), notification.at_ms, self._missed), "")
             self._missed = 0
-        self._out += _lines(told, self.door.hub.recent.epoch)
+        self._out += _lines(notification, self.context.hub.recent.epoch)
         self._ready.set()
         return True
 
@@ -128,15 +128,15 @@ class Streams:
             stream.end(clean=True)
 
 
-def _lines(told: Told, epoch: str) -> bytes:
+def _lines(notification: Notification, epoch: str) -> bytes:
     """A message of the stream. Job events carry where the client can go on, and their type as name."""
-    match told:
+    match notification:
         case Event():
-            head, fields = f"id: {epoch}:{told.seq}\nevent: {told.kind}\n", event_map(told)
+            head, fields = f"id: {epoch}:{notification.seq}\nevent: {notification.kind}\n", event_map(notification)
         case Gap():
-            head, fields = "event: gap\n", told_map(told)["event"]
+            head, fields = "event: gap\n", notification_map(notification)["event"]
         case _:
-            head, fields = "", told_map(told)
+            head, fields = "", notification_map(notification)
             del fields["type"]
     return b"".join((head.encode(), b"data: ", _json(plain(fields)), b"\n\n"))
 

@@ -1,4 +1,4 @@
-"""The WebSocket `/api/v1/ws`: the commands and events of the TCP door, as one JSON object a message.
+"""The WebSocket `/api/v1/ws`: the commands and events of the TCP listener, as one JSON object a message.
 
 aiohttp does the handshake, reads, and notices dead peers; what leaves is written straight to the transport, since
 one encoded frame is shared by all who are told the same. Binary messages are MessagePack; replies and events come in
@@ -14,20 +14,20 @@ from typing import Final
 import msgspec
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from hubqueue.commands.call import CallContext, Reply
+from hubqueue.commands.decode import BadRequest, decode_request
+from hubqueue.commands.notifications import NotificationEncoder
+from hubqueue.commands.table import Request
 from hubqueue.errors import Invalid, PayloadTooLarge
 from hubqueue.model.access import Grant
 from hubqueue.model.limits import MAX_FRAME_BYTES
 from hubqueue.servers.connected import PAUSE_UNSENT_BYTES, UNSENT, Connected
-from hubqueue.servers.door import Door, Reply
-from hubqueue.servers.http.frames import binary_reply, binary_told, text_reply, text_told
+from hubqueue.servers.http.frames import binary_notification, binary_reply, text_notification, text_reply
 from hubqueue.servers.http.guard import SETTINGS
-from hubqueue.servers.http.requestcontext import DOOR, WEBSOCKET, session_of
+from hubqueue.servers.http.requestcontext import CONTEXT, WEBSOCKET, session_of
 from hubqueue.servers.http.settings import HttpSettings
 from hubqueue.servers.http.wsocket import Socket
-from hubqueue.servers.told import Teller
-from hubqueue.wire.commands import Request
 from hubqueue.wire.jsondata import packed
-from hubqueue.wire.requests import BadRequest, decode_request
 
 MAX_MESSAGE_BYTES: Final = 16 * 1024 * 1024  # a larger one is refused; beyond a frame of TCP the connection ends
 CLOSE_S: Final = 1.0  # how long a client may take to answer a close
@@ -43,7 +43,7 @@ log = logging.getLogger(__name__)
 
 def websocket(app: web.Application) -> None:
     """Mount the WebSocket."""
-    clients = Clients(app[DOOR], app[SETTINGS])
+    clients = Clients(app[CONTEXT], app[SETTINGS])
     app.router.add_get(WEBSOCKET, clients.serve)
     app.on_shutdown.append(clients.close)
 
@@ -53,25 +53,25 @@ class Client(Connected):
 
     def __init__(
         self,
-        door: Door,
+        context: CallContext,
         address: str,
         grant: Grant | None,
         socket: Socket,
         transport: asyncio.Transport,
-        tellers: tuple[Teller, Teller],
+        encoders: tuple[NotificationEncoder, NotificationEncoder],
     ) -> None:
-        super().__init__(door, address)
+        super().__init__(context, address)
         self._socket = socket
         self.grant = None
         if grant is not None:
-            self.welcome(grant)
+            self.authenticated(grant)
         self.binary = False
         self._transport = transport
-        self._tellers = tellers
+        self._encoders = encoders
         self._room = asyncio.Event()
 
-    def welcome(self, grant: Grant) -> None:
-        super().welcome(grant)
+    def authenticated(self, grant: Grant) -> None:
+        super().authenticated(grant)
         self._socket.admit()
 
     async def take(self, body: str | bytes) -> None:
@@ -96,8 +96,8 @@ class Client(Connected):
         out += (binary_reply if self.binary else text_reply)(reply, req_id)
 
     @property
-    def _teller(self) -> Teller:
-        return self._tellers[self.binary]
+    def _encoder(self) -> NotificationEncoder:
+        return self._encoders[self.binary]
 
     def _balance(self) -> None:
         if sum(map(len, self._bodies)) < READ_AHEAD_BYTES:
@@ -126,10 +126,10 @@ class Client(Connected):
 class Clients:
     """All WebSocket clients of one port."""
 
-    def __init__(self, door: Door, settings: HttpSettings) -> None:
-        self._door = door
+    def __init__(self, context: CallContext, settings: HttpSettings) -> None:
+        self._context = context
         self._settings = settings
-        self._tellers = (Teller(text_told), Teller(binary_told))
+        self._encoders = (NotificationEncoder(text_notification), NotificationEncoder(binary_notification))
         self._open: dict[Client, Socket] = {}
 
     async def serve(self, request: web.Request) -> web.StreamResponse:
@@ -142,7 +142,7 @@ class Clients:
         if transport is None:
             return socket
         shown = session_of(request)
-        client = Client(self._door, shown.address, shown.grant, socket, transport, self._tellers)
+        client = Client(self._context, shown.address, shown.grant, socket, transport, self._encoders)
         self._open[client] = socket
         clean = False
         try:

@@ -79,7 +79,7 @@ async def test_a_wrong_token_is_refused_and_stands_in_no_log(guarded: App, caplo
 
 
 async def test_many_wrong_tokens_at_once_are_not_looked_at(guarded: App, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("hubqueue.servers.auth.MAX_HELD", 3)
+    monkeypatch.setattr("hubqueue.commands.auth.MAX_HELD", 3)
     async with browser(base_of(guarded), {"Authorization": "Bearer wrong"}) as session:
 
         async def status() -> int:
@@ -95,8 +95,8 @@ async def test_wrong_tokens_by_http_slow_the_same_address_down_on_tcp(guarded: A
         for _ in range(3):
             async with session.get("/api/v1/queues") as answer:
                 assert answer.status == 401
-    door = guarded.tcp._door
-    assert door.gate.failed("127.0.0.1") >= 0.8
+    context = guarded.tcp._context
+    assert context.authenticator.failed("127.0.0.1") >= 0.8
 
 
 # the login

@@ -11,7 +11,7 @@ from hubqueue.servers.http.server import HttpServer
 from hubqueue.servers.http.settings import HttpSettings
 from hubqueue.servers.http.ws import websocket
 from hubqueue.servers.http.wsocket import Socket
-from support.doors import door_of
+from support.context import context_of
 from support.waiting import until
 
 HANDSHAKE = (
@@ -28,7 +28,7 @@ def left() -> int:
 
 async def test_a_client_that_vanishes_leaves_nothing_in_memory(tmp_path: Path) -> None:
     async with await Hub.open(tmp_path / "hub.db") as hub:
-        server = HttpServer(door_of(hub), HttpSettings(port=0, drain_s=0.5), [websocket])
+        server = HttpServer(context_of(hub), HttpSettings(port=0, drain_s=0.5), [websocket])
         await server.start()
         writers = []
         for _ in range(20):

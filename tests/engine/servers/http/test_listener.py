@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from hubqueue.servers.auth import Gate
-from hubqueue.servers.door import Door
+from hubqueue.commands.auth import Authenticator
+from hubqueue.commands.call import CallContext
 from hubqueue.servers.http.rest.serve import rest
 from hubqueue.servers.http.server import HttpServer
 from hubqueue.servers.http.settings import HttpSettings
@@ -18,15 +18,15 @@ from support.waiting import in_time, until
 
 async def test_connections_are_bounded(tmp_path: Path) -> None:
     async with app_of(tmp_path, max_connections=2) as app:
-        base, door = base_of(app), app.doors.http
-        assert door is not None
+        base, listener = base_of(app), app.doors.http
+        assert listener is not None
         port = int(base.rpartition(":")[2])
         others = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
-        await until(lambda: door.connections == 2)
+        await until(lambda: listener.connections == 2)
         async with browser(base) as session, session.get("/api/v1/queues") as answer:
             assert answer.status == 503
         others[0][1].close()
-        await until(lambda: door.connections == 1)
+        await until(lambda: listener.connections == 1)
         async with browser(base) as session, session.get("/api/v1/queues") as answer:
             assert answer.status == 200
         others[1][1].close()
@@ -35,8 +35,8 @@ async def test_connections_are_bounded(tmp_path: Path) -> None:
 async def test_who_sends_no_whole_request_is_cut_and_others_are_not(tmp_path: Path) -> None:
     async with app_of(tmp_path) as app:
         assert app.doors.http is not None
-        door = Door(app.hub, Gate({}, asyncio.get_running_loop().time), app.workers, "1")
-        server = HttpServer(door, HttpSettings(port=0, request_s=0.2), [rest])
+        context = CallContext(app.hub, Authenticator({}, asyncio.get_running_loop().time), app.workers, "1")
+        server = HttpServer(context, HttpSettings(port=0, request_s=0.2), [rest])
         await server.start()
         reader, writer = await asyncio.open_connection("127.0.0.1", server.port)
         writer.write(b"GET / HTTP/1.1\r\nHost: local")

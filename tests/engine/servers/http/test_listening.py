@@ -17,15 +17,15 @@ from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.model.access import Scope
 from hubqueue.model.job import NewJob
-from hubqueue.servers.connected import MAX_UNTOLD_BYTES
-from hubqueue.servers.http.requestcontext import DOOR
+from hubqueue.servers.connected import MAX_UNSENT_EVENT_BYTES
+from hubqueue.servers.http.requestcontext import CONTEXT
 from hubqueue.servers.http.server import HttpServer
 from hubqueue.servers.http.settings import HttpSettings
 from hubqueue.servers.http.sse import streams
 from hubqueue.servers.http.ws import Client, websocket
 from hubqueue.servers.settings import TcpSettings
 from hubqueue.servers.tcp import TcpServer
-from support.doors import door_of
+from support.context import context_of
 from support.waiting import in_time, until
 from support.websocket import WsClient
 from support.wire import WireClient
@@ -43,7 +43,7 @@ async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
 
 @pytest.fixture
 async def server(hub: Hub) -> AsyncIterator[HttpServer]:
-    server = HttpServer(door_of(hub), HttpSettings(port=0, drain_s=0.5, heartbeat_s=0.5), [websocket, streams])
+    server = HttpServer(context_of(hub), HttpSettings(port=0, drain_s=0.5, heartbeat_s=0.5), [websocket, streams])
     await server.start()
     yield server
     await server.close()
@@ -70,7 +70,7 @@ async def connect(http: aiohttp.ClientSession) -> AsyncIterator[Connect]:
 
 @pytest.fixture
 async def tcp(hub: Hub) -> AsyncIterator[WireClient]:
-    server = TcpServer(door_of(hub), TcpSettings(port=0, drain_s=0.5))
+    server = TcpServer(context_of(hub), TcpSettings(port=0, drain_s=0.5))
     await server.start()
     client = await WireClient.open(server.port)
     yield client
@@ -194,11 +194,11 @@ async def test_a_slow_client_misses_events_is_told_of_it_and_holds_nobody_up(
         await worker.good("PUSH", queue="q", name="n", data=1)
         pulled = await worker.good("PULL", queue="q", owner="w")
         await worker.good("ACK", id=pulled["job"]["id"], token=pulled["token"], result="x" * 1_000_000)
-    (choir,) = server.app[DOOR].choirs._choirs.values()
-    (session,) = choir.members
+    (group,) = server.app[CONTEXT].broadcasts._broadcasts.values()
+    (session,) = group.subscribers
     assert isinstance(session, Client)
     assert session._missed > 0
-    assert session._unsent + len(session._out) < MAX_UNTOLD_BYTES + 2_000_000
+    assert session._unsent + len(session._out) < MAX_UNSENT_EVENT_BYTES + 2_000_000
     await until(lambda: session._transport is None)  # it answers no ping
     deaf.close()
 
@@ -357,7 +357,7 @@ async def test_a_limited_token_listens_to_its_queues_only(tmp_path: Path) -> Non
     async with await Hub.open(tmp_path / "limited.db") as hub:
         await hub.run(lambda tx: hub.access.add(tx, "all", (Scope.ADMIN,), None))
         secret = await hub.run(lambda tx: hub.access.add(tx, "few", (Scope.READ,), frozenset({"mine"})))
-        server = HttpServer(door_of(hub), HttpSettings(port=0, drain_s=0.5), [websocket])
+        server = HttpServer(context_of(hub), HttpSettings(port=0, drain_s=0.5), [websocket])
         await server.start()
         headers = {"Authorization": f"Bearer {secret}"}
         async with aiohttp.ClientSession(f"http://127.0.0.1:{server.port}", headers=headers) as http:

@@ -18,7 +18,7 @@ from hubqueue.servers.http.preauth import Meter
 from hubqueue.servers.http.server import HttpServer
 from hubqueue.servers.http.settings import HttpSettings
 from hubqueue.servers.http.ws import NOT_AUTHENTICATED, websocket
-from support.doors import door_of
+from support.context import context_of
 from support.waiting import until
 from support.websocket import WsClient
 
@@ -30,7 +30,7 @@ Connect = Callable[[], Awaitable[WsClient]]
 @pytest.fixture
 async def server(tmp_path: Path) -> AsyncIterator[HttpServer]:
     async with await Hub.open(tmp_path / "hub.db") as hub:
-        server = HttpServer(door_of(hub, ("secret",)), HttpSettings(port=0, drain_s=0.5), [websocket])
+        server = HttpServer(context_of(hub, ("secret",)), HttpSettings(port=0, drain_s=0.5), [websocket])
         await server.start()
         yield server
         await server.close()

@@ -14,13 +14,13 @@ import aiohttp
 import msgspec
 import pytest
 
+from hubqueue.commands.call import Operation
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
-from hubqueue.servers.door import Operation
 from hubqueue.servers.http.server import HttpServer
 from hubqueue.servers.http.settings import HttpSettings
 from hubqueue.servers.http.ws import NOT_AUTHENTICATED, websocket
-from support.doors import door_of
+from support.context import context_of
 from support.transcript import check, lines, to_send
 from support.waiting import in_time, until
 from support.websocket import WsClient
@@ -58,8 +58,8 @@ def operations() -> dict[str, Operation]:
 async def server(
     hub: Hub, tokens: tuple[str, ...], settings: HttpSettings, operations: dict[str, Operation]
 ) -> AsyncIterator[HttpServer]:
-    door = door_of(hub, tokens, version="1.2.3", operations=operations)
-    server = HttpServer(door, settings, [websocket])
+    context = context_of(hub, tokens, version="1.2.3", operations=operations)
+    server = HttpServer(context, settings, [websocket])
     await server.start()
     yield server
     await server.close()
@@ -226,7 +226,7 @@ async def test_a_stopping_hub_says_so_and_gives_jobs_back(connect: Connect, serv
 
 async def test_too_many_clients_are_turned_away(hub: Hub) -> None:
     few = HttpSettings(port=0, drain_s=0.5, max_connections=2)
-    server = HttpServer(door_of(hub), few, [websocket])
+    server = HttpServer(context_of(hub), few, [websocket])
     await server.start()
     url = f"ws://127.0.0.1:{server.port}/api/v1/ws"
     async with aiohttp.ClientSession() as http:

@@ -1,6 +1,6 @@
 """Routes of workers in any language: take jobs, keep them, end them.
 
-A lease of this door belongs to no connection: it lasts its time, or until it is ended by its token. What a client
+A lease of this context belongs to no connection: it lasts its time, or until it is ended by its token. What a client
 took that was gone before its answer was written is given back at once.
 """
 
@@ -168,7 +168,7 @@ class Settle(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_
 
 async def _lease(asked: Asked) -> web.StreamResponse:
     session = session_of(asked.request)
-    hub = session.door.hub
+    hub = session.context.hub
     try:
         reply = await asked.ask("PULLB", queue=asked.path["queue"], **sent(asked.body or Lease()))
         response = await answered(reply, 200)
@@ -177,7 +177,7 @@ async def _lease(asked: Asked) -> web.StreamResponse:
         await response.prepare(asked.request)
         await response.write_eof()
     except BaseException:
-        hub.give_back(session.holder)
+        hub.give_back(session.lease_owner)
         raise
     hub.settled([job.id for job in reply["jobs"]])
     return response

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hubqueue.commands.table import BY_NAME
 from hubqueue.errors import (
     Busy,
     Forbidden,
@@ -28,8 +29,6 @@ from hubqueue.servers.http.rest.formats import BYTES, CSV, PACKED
 from hubqueue.servers.http.rest.reading import JSON, KEY
 from hubqueue.servers.http.rest.route import PREFIX, Route
 from hubqueue.servers.http.rest.routes import ROUTES
-from hubqueue.servers.scopes import ROWS
-from hubqueue.wire.commands import BY_NAME
 
 OPENAPI: Final = "3.1.0"
 REF: Final = "#/components/schemas/{name}"
@@ -108,7 +107,7 @@ def _operation(route: Route, schemas: _Schemas) -> Node:
 def scopes_of(route: Route) -> list[str]:
     """Any of these scopes lets a token use the route; none: every token may."""
     command = BY_NAME.get(route.command)
-    return [] if command is None or command not in ROWS else [str(scope) for scope in ROWS[command].needs]
+    return [] if command is None else [str(scope) for scope in command.row.needs]
 
 
 def _parameters(route: Route, schemas: _Schemas) -> list[Node]:

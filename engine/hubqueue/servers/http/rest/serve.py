@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from hubqueue.servers.http.requestcontext import DOOR
+from hubqueue.servers.http.requestcontext import CONTEXT
 from hubqueue.servers.http.rest.answers import answered
 from hubqueue.servers.http.rest.openapi import document
 from hubqueue.servers.http.rest.reading import JSON, read
@@ -61,5 +61,5 @@ def _options(methods: list[str]) -> Handle:
 
 
 async def _openapi(request: web.Request) -> web.StreamResponse:
-    body = document(request.app[DOOR].version)
+    body = document(request.app[CONTEXT].version)
     return web.Response(body=body, content_type=JSON)

@@ -14,7 +14,7 @@ from hubqueue.model.options import new_job, options_at, rare_options
 from hubqueue.model.schedule import Schedule
 from hubqueue.servers.settings import TcpSettings
 from hubqueue.servers.tcp import TcpServer
-from support.doors import door_of
+from support.context import context_of
 from support.job_options import SAMPLES, as_json, with_needs
 from support.rest import Rest
 from support.wire import WireClient
@@ -116,12 +116,12 @@ async def test_data_that_only_python_takes_for_the_same_is_put(rest: Rest, was: 
     ids=str,
 )
 async def test_what_a_client_of_the_protocol_may_say_can_be_put_back(rest: Rest, odd: dict[str, Any]) -> None:
-    door = TcpServer(door_of(rest.hub), TcpSettings(port=0))
-    await door.start()
-    client = await WireClient.open(door.port)
+    listener = TcpServer(context_of(rest.hub), TcpSettings(port=0))
+    await listener.start()
+    client = await WireClient.open(listener.port)
     await client.good("Cron", name="s", queue="q", jobName="n", repeatEvery=60_000, **odd)
     await client.close()
-    await door.close()
+    await listener.close()
     await put_back(rest)
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from hubqueue.commands.table import BY_NAME
 from hubqueue.servers.http.rest.route import Route
 from hubqueue.servers.http.rest.routes import ROUTES
-from hubqueue.wire.commands import BY_NAME
 from support.rest import Rest, serving
 
 

@@ -1,0 +1,152 @@
+"""PUSH and PUSHB, each in a plain form (the usual one, which the store takes as it was decoded) and a full one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from functools import lru_cache
+from typing import Any, ClassVar, Final
+
+from msgspec import Raw, field
+
+from hubqueue.commands.call import Call
+from hubqueue.commands.command import ENQUEUE, Command, Row, Touched, command, its_queue
+from hubqueue.errors import Invalid, PayloadTooLarge
+from hubqueue.hub.verbs.enqueue import enqueue, enqueue_forwarded
+from hubqueue.model.job import DEFAULT_ATTEMPTS, NewJob
+from hubqueue.model.limits import MAX_BATCH, MAX_DATA_BYTES, check_new_job, check_queue, check_size
+from hubqueue.wire.fields import ABSENT, Attempts, Count, DelayMs, JobId, JobName, Priority
+from hubqueue.wire.jobin import JobFields, JobIn, PlainJob, to_new_job
+
+MAX_BATCH_BYTES: Final = 16 * 1024 * 1024  # one PUSHB is one transaction: a longer one would stop all others
+known_queue: Final = lru_cache(maxsize=4096)(check_queue)  # names repeat; each is matched once
+
+
+def _push(command: Push) -> Touched:
+    named = [command.job_id] if command.job_id else []
+    return Touched((command.queue,), [*named, *relatives(command)])
+
+
+def _push_batch(command: PushB) -> Touched:
+    return Touched((command.queue,), named_in(command.jobs))
+
+
+@command(ENQUEUE, its_queue)
+class PlainPush(Command, tag="PUSH", forbid_unknown_fields=True):
+    """PUSH without rare options: the command itself is what the store enqueues."""
+
+    queue: str
+    name: JobName
+    data: Raw
+    priority: Priority = 0
+    delay_ms: DelayMs = field(name="delay", default=0)
+    max_attempts: Attempts = DEFAULT_ATTEMPTS
+
+    run_at_ms: ClassVar[None] = None
+    created_at_ms: ClassVar[None] = None
+    custom_id: ClassVar[None] = None
+    options: ClassVar[None] = None
+
+    def handle(self, call: Call) -> None:
+        queue = known_queue(self.queue)
+        if call.size > MAX_DATA_BYTES:
+            check_size(self.data)
+        call.run(lambda tx: enqueue(tx, queue, (self,)), _id)
+
+
+@command(ENQUEUE, _push, new_ids=lambda command: (command.job_id,))
+class Push(JobFields, tag_field="cmd", tag="PUSH", rename="camel", gc=False, kw_only=True):
+    """Enqueue one job. No subclass of Command: a struct has one base, and this one has the options of a job."""
+
+    queue: str
+    job_id: JobId | None = None
+    req_id: Raw = ABSENT
+
+    row: ClassVar[Row]
+
+    def handle(self, call: Call) -> None:
+        queue = known_queue(self.queue)
+        job = to_new_job(self, self.job_id)
+        check_new_job(job)
+        call.run(lambda tx: enqueue(tx, queue, (job,)), _id, durable=bool(self.durable))
+
+
+@command(ENQUEUE, its_queue)
+class PlainPushB(Command, tag="PUSHB", forbid_unknown_fields=True):
+    """PUSHB of plain jobs only."""
+
+    queue: str
+    jobs: list[PlainJob]
+
+    def handle(self, call: Call) -> None:
+        queue, jobs = known_queue(self.queue), self.jobs
+        _check_batch(call, len(jobs))
+        if call.size > MAX_DATA_BYTES:
+            for index, job in enumerate(jobs):
+                _check_entry(index, check_size, job.data)
+        call.run(lambda tx: enqueue(tx, queue, jobs), _ids)
+
+
+@command(ENQUEUE, _push_batch, new_ids=lambda command: (job.custom_id for job in command.jobs))
+class PushB(Command, tag="PUSHB"):
+    """Enqueue many jobs, all or none. forward_floor: a forwarder's lowest unsettled seq."""
+
+    queue: str
+    jobs: list[JobIn]
+    forward_floor: Count | None = None
+
+    def handle(self, call: Call) -> None:
+        queue = known_queue(self.queue)
+        _check_batch(call, len(self.jobs))
+        jobs = new_jobs(self.jobs)
+        durable = any(entry.durable for entry in self.jobs)
+        floor = self.forward_floor
+        if floor is None:
+            call.run(lambda tx: enqueue(tx, queue, jobs), _ids, durable=durable)
+        else:
+            call.run(lambda tx: enqueue_forwarded(tx, queue, jobs, floor), _ids, durable=durable)
+
+
+def relatives(job: JobFields) -> list[str]:
+    """Jobs that a new job is tied to: it would see their results."""
+    parent = [job.parent_id] if job.parent_id else []
+    return [*(job.depends_on or ()), *(job.children_ids or ()), *parent]
+
+
+def named_in(jobs: Iterable[Any]) -> list[str]:
+    """The jobs that new jobs name: their relatives, and their own ids."""
+    return [id for job in jobs for id in (*relatives(job), *([job.custom_id] if job.custom_id else ()))]
+
+
+def new_jobs(entries: list[JobIn], where: str = "jobs") -> list[NewJob]:
+    """The entries of a batch as the engine's values. Errors: Invalid naming the first bad entry."""
+    return [_check_entry(index, _new_job, entry, where) for index, entry in enumerate(entries)]
+
+
+def _new_job(entry: JobIn) -> NewJob:
+    job = to_new_job(entry, entry.custom_id)
+    check_new_job(job)
+    if job.custom_id is not None and job.options is not None and job.custom_id in job.options.depends_on:
+        raise Invalid(f"Job cannot depend on itself: {job.custom_id}")
+    return job
+
+
+def _check_entry(index: int, check: Any, value: Any, where: str = "jobs") -> Any:
+    try:
+        return check(value)
+    except Invalid as error:
+        raise type(error)(f"{where}[{index}]: {error.message}", hint=error.hint) from None
+
+
+def _check_batch(call: Call, count: int) -> None:
+    if count > MAX_BATCH:
+        raise Invalid(f"jobs must hold at most {MAX_BATCH} entries", hint="push them in several batches")
+    if call.size > MAX_BATCH_BYTES:
+        raise PayloadTooLarge("PUSHB too large (max 16MB)", hint="push them in several batches")
+
+
+def _id(ids: list[str]) -> dict[str, Any]:
+    return {"id": ids[0]}
+
+
+def _ids(ids: list[str]) -> dict[str, Any]:
+    return {"ids": ids}
