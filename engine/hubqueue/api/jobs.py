@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from hubqueue.api.units import Duration, duration_ms, moment
+from hubqueue.api.units import Duration, Moment, duration_ms, moment, moment_ms
 from hubqueue.errors import JobFailed, TimedOut
 from hubqueue.model import payload
 from hubqueue.model.job import Attempt, Job
@@ -139,6 +139,14 @@ class JobHandle:
     async def promote(self) -> None:
         """Let a delayed job run now."""
         await self._verbs.promote(self.id)
+
+    async def snooze(self, delay: Duration | None = None, *, until: Moment | None = None) -> None:
+        """Let it wait, so long from now or until then; no attempt is counted. Errors: NotFound, WrongState."""
+        await self._verbs.snooze(
+            self.id,
+            until_ms=None if until is None else moment_ms("until", until),
+            delay_ms=None if delay is None else duration_ms("delay", delay),
+        )
 
     async def retry(self) -> None:
         """Run a job that has ended once more, with all its attempts."""

@@ -48,6 +48,7 @@ COMMANDS: Final = {
     "try-now": "queues",
     "jobs": "jobs",
     "job": "jobs",
+    "snooze": "jobs",
     "dlq": "dlq",
     "forward": "forward",
     "pipeline": "pipeline",

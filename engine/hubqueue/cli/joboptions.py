@@ -81,11 +81,12 @@ def _value(name: str, option: Option, said: Any) -> Any:
         case Kind.SPAN:
             return duration_ms(flag(name), said, int(option.low), int(option.high))
         case Kind.TIME:
-            return _time_ms(flag(name), said)
+            return time_ms(flag(name), said)
     return said
 
 
-def _time_ms(name: str, text: str) -> int:
+def time_ms(name: str, text: str) -> int:
+    """Unix milliseconds of what a flag says. Errors: Invalid."""
     try:
         return round(datetime.fromisoformat(text).timestamp() * 1000)
     except (ValueError, OverflowError):  # the local time has no year 0

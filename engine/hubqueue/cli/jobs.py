@@ -103,6 +103,33 @@ def job(hub: Hub, id: str, as_json: bool) -> None:
         output.console().print(_details(found))
 
 
+@click.command()
+@click.argument("id")
+@click.option("--for", "delay", metavar="TIME", help="So long from now.")
+@click.option("--until", metavar="WHEN", help="Until this time, as in 2026-01-31T18:00.")
+@hub_options
+def snooze(hub: Hub, id: str, delay: str | None, until: str | None) -> None:
+    """Let a job that has not started wait until later. No attempt is counted.
+
+    \b
+    Examples:
+      hubqueue snooze 2f0d635e7710-1 --for 10m
+      hubqueue snooze 2f0d635e7710-1 --until 2026-01-31T18:00
+
+    TIME is 500ms, 10s, 5m, 2h or 7d. WHEN is the local time unless it names a zone.
+    """
+    from hubqueue.cli.joboptions import duration_ms, time_ms
+    from hubqueue.cli.times import ago, clock
+
+    if (delay is None) == (until is None):
+        raise click.UsageError("Give one of --for and --until.")
+    delay_ms = None if delay is None else duration_ms("--for", delay)
+    until_ms = None if until is None else time_ms("--until", until)
+    hub.ask(lambda remote: remote.snooze(id, until_ms=until_ms, delay_ms=delay_ms))
+    job = hub.ask(lambda remote: remote.get(id))
+    click.echo(f"Job {id} runs at {clock(job.run_at_ms)}  ({ago(job.run_at_ms)}).")
+
+
 def _details(job: Job) -> Any:
     import json
 

@@ -206,6 +206,10 @@ class RemoteHub:
     async def change_delay(self, id: str, delay_ms: int) -> None:
         await self._once("ChangeDelay", id=id, delay=number(delay_ms))
 
+    async def snooze(self, id: str, *, until_ms: int | None = None, delay_ms: int | None = None) -> None:
+        times = {"until": until_ms, "delay": delay_ms}
+        await self._once("Snooze", id=id, **{name: number(ms) for name, ms in times.items() if ms is not None})
+
     async def retry(self, id: str) -> Retried:
         job = await self.get(id)
         match job.state:

@@ -11,7 +11,7 @@ from hubqueue.commands.command import ADMIN, WORK, Command, command, its_job, it
 from hubqueue.errors import Invalid
 from hubqueue.hub.verbs import change, leased, query
 from hubqueue.model.limits import check_size
-from hubqueue.wire.fields import ABSENT, AnyDelayMs, Count, Priority, value_bytes
+from hubqueue.wire.fields import ABSENT, AnyDelayMs, Count, DelayMs, Priority, TimeMs, value_bytes
 
 
 @command(ADMIN, its_job)
@@ -96,6 +96,18 @@ class MoveToWait(Command):
 
     def handle(self, call: Call) -> None:
         call.run(lambda tx: change.move_to_wait(tx, self.id, self.token), lambda done: change.refusal(done) or OK)
+
+
+@command(WORK, its_job)
+class Snooze(Command):
+    """Let a queued job wait until a time, or for `delay` from now, ours; nothing is counted."""
+
+    id: str
+    until: TimeMs | None = None
+    delay: DelayMs | None = None
+
+    def handle(self, call: Call) -> None:
+        call.run(lambda tx: change.snooze(tx, self.id, until_ms=self.until, delay_ms=self.delay))
 
 
 @command(WORK, its_job)

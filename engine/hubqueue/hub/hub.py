@@ -277,6 +277,9 @@ class Hub(LongWork):
     async def change_delay(self, id: str, delay_ms: int) -> None:
         await self.run(lambda tx: change.change_delay(tx, id, delay_ms))
 
+    async def snooze(self, id: str, *, until_ms: int | None = None, delay_ms: int | None = None) -> None:
+        await self.run(lambda tx: change.snooze(tx, id, until_ms=until_ms, delay_ms=delay_ms))
+
     async def retry(self, id: str) -> Retried:
         """Errors: NotFound; WrongState where it stays as it is."""
         done = await self.run(lambda tx: change.retry(tx, id))

@@ -71,6 +71,7 @@ class Move(Enum):
     DISCARD = "somebody makes a dead letter of it", {_W, _D, _A}, {_F, None}
     CANCEL = "somebody takes it back", UNSTARTED, {None}
     DELAY = "it is to run at another time", {_W, _D, _A}, {_W, _D}
+    SNOOZE = "somebody lets it wait until later", QUEUED, {_W, _D}
     RETRY = "it runs again: by hand, or a dead letter by its queue's `autoRetry`", TERMINAL, {_W}
     REROUTE = "a message that was set aside goes through the rules again", {_F}, {None}
     REPLACE = "a new job takes its deduplication key or, once it has ended, its id", UNSTARTED | TERMINAL, {None}

@@ -25,7 +25,7 @@ MAX_LINES: Final = 100  # of the log: what the hub keeps
 CHANGES: Final = {
     "data": (QUEUED | {"active", "waiting-children"}, Scope.WORK),
     "priority": (QUEUED, Scope.ADMIN),
-    "delay": (QUEUED, Scope.WORK),
+    "snooze": (QUEUED, Scope.WORK),
 }
 
 
@@ -131,7 +131,7 @@ async def change(request: web.Request) -> web.Response:
             raise Invalid("priority: a number is missing")
         await session.ask("ChangePriority", id=id, priority=priority)
     else:
-        await session.ask("ChangeDelay", id=id, delay=inputs.duration_ms(form, "delay") or 0)
+        await session.ask("Snooze", id=id, delay=inputs.duration_ms(form, "delay") or 0)
     return done(request, f"done.change.{what}")
 
 

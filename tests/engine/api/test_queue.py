@@ -253,6 +253,13 @@ async def test_a_queued_job_is_changed(hub: Access) -> None:
     assert (seen.data, seen.priority, seen.state) == ({"new": True}, 7, "delayed")
     await job.promote()
     assert (await job.get()).state == "prioritized"
+    await job.snooze(timedelta(minutes=5))
+    assert (await job.get()).state == "delayed"
+    tomorrow = datetime.now(UTC).replace(microsecond=0) + timedelta(days=1)
+    await job.snooze(until=tomorrow)
+    assert (await job.get()).run_at == tomorrow
+    with pytest.raises(Invalid, match="one of until and delay"):
+        await job.snooze()
     await job.cancel()
     with pytest.raises(NotFound):
         await job.get()

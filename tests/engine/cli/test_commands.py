@@ -314,7 +314,7 @@ def test_health_says_that_the_hub_takes_jobs(shell: Shell, lonely: Shell) -> Non
     lonely("health", code=4)
 
 
-def test_a_job_is_kept_trying_and_tried_now(shell: Shell) -> None:
+def test_a_job_is_kept_trying_tried_now_and_snoozed(shell: Shell) -> None:
     id = shell("add", "mail", "hello", "--keep-trying", "1d", "--delay", "1h", "--ttl", "2d").stdout.strip()
     job = shell.json("job", id)
     assert (job["keep_trying_ms"], job["ttl_ms"], "max_attempts" in job) == (86_400_000, 172_800_000, False)
@@ -323,6 +323,12 @@ def test_a_job_is_kept_trying_and_tried_now(shell: Shell) -> None:
     assert "1 job of mail runs now." in shell("try-now", "mail").stdout
     assert shell.json("job", id)["state"] == "waiting"
     assert "No job of mail is delayed." in shell("try-now", "mail").stdout
+    assert f"Job {id} runs at " in shell("snooze", id, "--for", "10m").stdout
+    assert shell.json("job", id)["state"] == "delayed"
+    shell("snooze", id, "--until", "2020-01-31T18:00")
+    assert shell.json("job", id)["state"] == "waiting"
+    assert "Give one of --for and --until." in shell("snooze", id, code=2).stderr
+    assert "'nobody'" in shell("snooze", "nobody", "--for", "1s", code=6).stderr
     refused = shell("add", "mail", "x", "--keep-trying", "1h", "--delay", "2h", code=1)
     assert "ends before the job is due" in refused.stderr
     assert "Hint" in refused.stderr

@@ -25,7 +25,7 @@ BY_HAND: Final[dict[str, str]] = {
     "work": """
         AddLog ChangeDelay Discard ForwarderDrain GetBlobs MoveToDelayed MoveToWait MoveToWaitingChildren Progress
         Promote PromoteJobs RateLimitGroup RemoveChildDependency RemoveJobDeduplicationKey RemoveUnprocessedChildren
-        Update
+        Snooze Update
     """,
     # look at the job one has
     "read work": "GetChildrenValues GetFailedChildrenValues GetIgnoredChildrenFailures GetJob",

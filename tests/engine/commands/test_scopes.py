@@ -76,6 +76,7 @@ NAMED: dict[str, dict[str, Any]] = {
     "ChangePriority": {"priority": 1},
     "ChangeDelay": {"delay": 1},
     "MoveToDelayed": {"delay": 1},
+    "Snooze": {"delay": 1},
     "AddLog": {"message": "m"},
     "UpdateParent": {"childId": "$job", "parentId": "$job"},
     "RemoveDlqJob": {"jobId": "$job"},

@@ -193,6 +193,8 @@ async def change_from_outside(yard: Yard) -> None:
         await yard.hub.cancel((await yard.job(state)).id)
     for state, delay_ms in product((W, D, A), (0, FAR_MS)):
         await yard.do(_without_token, change.change_delay, (await yard.job(state)).id, delay_ms)
+    for state, delay_ms in product((W, D), (0, FAR_MS)):
+        await yard.hub.snooze((await yard.job(state)).id, delay_ms=delay_ms)
     for state in (C, F):
         await yard.hub.retry((await yard.job(state)).id)
     await yard.hub.promote((await yard.job(D)).id)

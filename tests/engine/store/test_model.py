@@ -275,6 +275,13 @@ class Walk:
                 job.lease_no += 1
             self.queue_for(job, delay_ms)
 
+    def snooze(self) -> None:
+        delay_ms = self.chance.choice((0, 70))
+        job = self.pick(State.WAITING, State.DELAYED)
+        if job is not None:
+            self.do(lambda tx: change.snooze(tx, job.id, delay_ms=delay_ms))
+            self.queue_for(job, delay_ms)
+
     def discard(self) -> None:
         job = self.pick(State.WAITING, State.DELAYED, State.ACTIVE)
         if job is not None:
@@ -355,6 +362,7 @@ STEPS = {
     "promote": 2,
     "change_priority": 3,
     "change_delay": 3,
+    "snooze": 2,
     "discard": 1,
     "retry": 3,
     "pause_or_resume": 2,

@@ -130,6 +130,16 @@ async def test_how_far_a_job_is_stays_on_its_page_until_it_is_completed(pages: P
     assert "<progress" not in await pages.html(f"/job?id={id}")
 
 
+async def test_a_job_is_snoozed_from_its_page(pages: Pages) -> None:
+    (id,) = await pages.hub.enqueue("q", [NewJob()])
+    assert "Snooze" in await pages.html(f"/job?id={id}")
+    assert "no attempt is counted" in await pages.html(f"/job/change/snooze?id={id}")
+    status, _, told = await post(pages, f"/job/change/snooze?id={id}", delay="10", delay_unit="min")
+    assert (status, told["text"]) == (204, "Snoozed.")
+    job = await pages.hub.get(id)
+    assert (job.state, job.attempts, job.run_at_ms - job.created_at_ms >= 600_000) == (State.DELAYED, 0, True)
+
+
 async def test_nothing_ticked_is_told_and_nothing_done(pages: Pages) -> None:
     await pages.hub.enqueue("q", [NewJob()])
     status, text, _ = await post(pages, "/queues/q/ask/cancel")
@@ -268,7 +278,7 @@ async def test_pages_say_which_scope_the_table_of_commands_wants() -> None:
             assert BY_NAME[command].row.needs == (deed.scope,), (deed.name, command)
         for command in deed.whole.values():
             assert BY_NAME[command].row.needs == (deed.scope,), (deed.name, command)
-    named = {"data": "Update", "priority": "ChangePriority", "delay": "ChangeDelay"}
+    named = {"data": "Update", "priority": "ChangePriority", "snooze": "Snooze"}
     assert {name: (scope,) for name, (_, scope) in CHANGES.items()} == {
         name: BY_NAME[command].row.needs for name, command in named.items()
     }

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
-from hubqueue.errors import HubqueueError, NotFound, WrongState
+from hubqueue.errors import HubqueueError, Invalid, NotFound, WrongState
 from hubqueue.hub.verbs import rows
 from hubqueue.hub.verbs.available import queued
 from hubqueue.hub.verbs.bury import bury
@@ -19,6 +21,12 @@ from hubqueue.model.verbs import Retried
 from hubqueue.store import changes, ids, lists
 from hubqueue.store.queues import PRIORITIZED, QueueRow
 from hubqueue.store.tx import Tx
+
+SNOOZE_HINTS: Final = {
+    State.ACTIVE: "its worker can release it with a delay",
+    State.COMPLETED: "retry it first",
+    State.FAILED: "retry it first",
+}
 
 
 def cancel(tx: Tx, id: str, *, active: bool = False) -> None:
@@ -115,6 +123,21 @@ def change_delay(tx: Tx, id: str, delay_ms: int, token: str | None = None) -> No
     if job.state is State.ACTIVE:
         tx.emit("delayed", queue.name, id, delay_ms=delay_ms)
     _move(tx, job, queue, Move.DELAY, tx.now_ms + max(0, delay_ms))
+
+
+def snooze(tx: Tx, id: str, *, until_ms: int | None = None, delay_ms: int | None = None) -> None:
+    """A queued job waits until then, or so long from now; nothing is counted. A time that is past means now.
+
+    Errors: NotFound, WrongState, both naming the job; Invalid unless there is one of the two times.
+    """
+    if (until_ms is None) == (delay_ms is None):
+        raise Invalid("one of until and delay is needed", hint="until is a time, delay counts from now")
+    job, queue = rows.find(tx, id, f"Job '{id}' not found")
+    if job.state not in Move.SNOOZE.sources:
+        raise WrongState(f"Job '{id}' is {LABELS[job.state]} and cannot be snoozed", hint=SNOOZE_HINTS.get(job.state))
+    run_at_ms = tx.now_ms + (delay_ms or 0) if until_ms is None else until_ms
+    tx.emit("delayed", queue.name, id, delay_ms=max(0, run_at_ms - tx.now_ms))
+    _move(tx, job, queue, Move.SNOOZE, run_at_ms, absolute=until_ms is not None)
 
 
 def move_to_delayed(tx: Tx, id: str, delay_ms: int, token: str | None = None) -> None:
@@ -219,14 +242,16 @@ def _restart(tx: Tx, job: Job, queue: QueueRow) -> Retried:
     return Retried(again=1)
 
 
-def _move(tx: Tx, job: Job, queue: QueueRow, move: Move, run_at_ms: int) -> None:
+def _move(tx: Tx, job: Job, queue: QueueRow, move: Move, run_at_ms: int, *, absolute: bool = False) -> None:
+    """absolute: a time that was named, which a jump of the clock does not shift."""
     tx.count_job(queue, job.state, job.priority, -1)
     if job.flags & Flag.KEEP_TRYING and job.expires_at_ms is not None:
         run_at_ms = in_time_ms(run_at_ms, job.expires_at_ms, tx.now_ms) or run_at_ms
     state = move.to(job.state, due_state(run_at_ms, tx.now_ms))
     ord = -job.seq if job.flags & Flag.LIFO else tx.ord_ms
     fence = job.state is State.ACTIVE
-    changes.move(tx, job.seq, state, ord, run_at_ms, job.flags & ~Flag.ABSOLUTE, fence=fence)
+    flags = job.flags | Flag.ABSOLUTE if absolute else job.flags & ~Flag.ABSOLUTE
+    changes.move(tx, job.seq, state, ord, run_at_ms, flags, fence=fence)
     queued(tx, queue, state, job.priority, run_at_ms, job.expires_at_ms)
 
 

@@ -12,7 +12,7 @@ from hubqueue.model.limits import MAX_BATCH
 from hubqueue.servers.http.rest.fields import Limit, Name, QueueName, Text
 from hubqueue.servers.http.rest.newjob import NewJob, entry, push_fields
 from hubqueue.servers.http.rest.route import Answered, Asked, Fields, Route, sent
-from hubqueue.wire.fields import MAX_WAIT_JOB_MS, AnyDelayMs, Priority
+from hubqueue.wire.fields import MAX_WAIT_JOB_MS, AnyDelayMs, DelayMs, Priority, TimeMs
 from hubqueue.wire.jobmap import JobMap
 
 ENQUEUE_ERRORS: Final = (QueueFull, DiskFull, Draining, KeyReused, PayloadTooLarge)
@@ -78,6 +78,13 @@ class Change(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     priority: Priority | UnsetType = UNSET
     lifo: bool | UnsetType = UNSET
     delay: AnyDelayMs | UnsetType = UNSET
+
+
+class Snoozing(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
+    """Until when a job is to wait: a time, or so long from now."""
+
+    until: TimeMs | UnsetType = UNSET
+    delay: DelayMs | UnsetType = UNSET
 
 
 class Deletion(msgspec.Struct, kw_only=True):
@@ -275,6 +282,17 @@ ROUTES: Final = (
         summary="Let a delayed job run now",
         tag="jobs",
         command="Promote",
+        errors=(NotFound, WrongState),
+    ),
+    Route(
+        method="POST",
+        path="/jobs/{id}/snooze",
+        name="snoozeJob",
+        summary="Let a queued job wait until a time, or so long from now; no attempt is counted",
+        tag="jobs",
+        command="Snooze",
+        body=Snoozing,
+        example={"delay": 600000},
         errors=(NotFound, WrongState),
     ),
     Route(

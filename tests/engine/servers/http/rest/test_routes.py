@@ -36,6 +36,19 @@ async def test_a_job_is_changed_retried_and_cancelled(rest: Rest) -> None:
     assert (await rest.ask("GET", f"/jobs/{id}")).status == 404
 
 
+async def test_a_snoozed_job_waits_and_one_that_cannot_says_so(rest: Rest) -> None:
+    id = (await rest.post("/queues/q/jobs", {"name": "n"}))["id"]
+    assert (await rest.ask("POST", f"/jobs/{id}/snooze", {"delay": 60_000})).status == 204
+    assert (await rest.get(f"/jobs/{id}"))["state"] == "delayed"
+    assert (await rest.ask("POST", f"/jobs/{id}/snooze", {"until": 1})).status == 204
+    assert (await rest.get(f"/jobs/{id}"))["state"] == "waiting"
+    assert (await rest.ask("POST", f"/jobs/{id}/snooze", {})).status == 422
+    assert (await rest.ask("POST", "/jobs/nobody/snooze", {"delay": 1})).status == 404
+    assert (await rest.ask("POST", f"/jobs/{id}/discard")).status == 204
+    refused = await rest.ask("POST", f"/jobs/{id}/snooze", {"delay": 1})
+    assert (refused.status, f"'{id}'" in refused.body["detail"]) == (409, True)
+
+
 async def test_pages_lead_through_all_jobs(rest: Rest) -> None:
     made = (await rest.post("/queues/q/jobs/batch", {"jobs": [{"name": f"n{n}"} for n in range(25)]}))["ids"]
     found: list[str] = []
