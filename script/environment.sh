@@ -9,6 +9,7 @@ CACHE=${HUBQUEUE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/hubqueue}
 VENV=$ROOT/.venv
 VENV314=$ROOT/.venv314
 export HUBQUEUE_CACHE=$CACHE
+unset PYTHONDONTWRITEBYTECODE # hundreds of processes are started, each would compile everything again
 cd "$ROOT"
 
 say() { printf '==> %s\n' "$*" >&2; }

@@ -7,6 +7,7 @@ Whatever moves a job in a way that no table names fails the test it is found in:
 from __future__ import annotations
 
 import os
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,6 +19,8 @@ import hubqueue
 from support.child import ENGINE, ENGINE_PATH
 from support.every_python import sitecustomize
 
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)  # each hub that a test starts would compile everything again
+sys.dont_write_bytecode = False
 os.environ["PYTHONPATH"] = os.pathsep.join([ENGINE_PATH, *filter(None, [os.environ.get("PYTHONPATH")])])
 found = Path(hubqueue.__file__).parents[1]
 assert found == ENGINE, f"hubqueue comes from {found}, not from this checkout; what imported it before the tests?"

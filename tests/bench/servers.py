@@ -55,13 +55,11 @@ class Server(ABC):
 
     def start(self) -> None:
         """Starts the process and returns as soon as it says that it listens."""
-        environment = clean_environment(self.environment())
-        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # a start is not to compile everything again
         with (self.folder / f"{self.name}.log").open("a", encoding="utf-8") as log:
             self._process = subprocess.Popen(
                 self.command(),
                 cwd=self.folder,
-                env=environment,
+                env=clean_environment(self.environment()),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=log,
