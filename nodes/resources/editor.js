@@ -24,7 +24,8 @@
     input.attr('aria-labelledby', label).css('width', '70%'); // as wide as the plain ones
     const typeField = $(`#node-input-${name}Type`);
     input.typedInput({ default: fallback || types[0], types: types.map((type) => (type === 'str' ? words : type)), ...(typeField.length ? { typeField } : {}) });
-    input.next('.red-ui-typedInput-container').find('input').attr('aria-labelledby', label); // Node-RED 4.1 forgets it
+    const named = 'input, .red-ui-typedInput-option-expand'; // Node-RED 4.1 forgets the one, every version the other
+    input.next('.red-ui-typedInput-container').find(named).attr('aria-labelledby', label);
     return input;
   }
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from support.browser import DESKTOP, GERMAN
+from support.browser import DESKTOP
 from support.hub_process import HubProcess
 from support.node_red import NodeRed, node, server, tab
 from support.red_editor import Editor
@@ -16,14 +15,13 @@ from support.red_editor import Editor
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
-@pytest.mark.parametrize("look", [DESKTOP, GERMAN], ids=["en", "de"])
 def test_a_tls_configuration_and_an_unencrypted_address_do_not_go_together(
-    hub: HubProcess, red: NodeRed, browser: Browser, tmp_path: Path, look: dict[str, Any]
+    hub: HubProcess, red: NodeRed, browser: Browser, tmp_path: Path
 ) -> None:
     authority = {"id": "tls", "type": "tls-config", "name": "central", "verifyservercert": True}
     send = node("send", "hubqueue-forward", server="hub", to="tcp://127.0.0.1:1", tls="tls")
     red.deploy([tab(), server(hub.port), send, authority])
-    editor = Editor(browser, red, look)
+    editor = Editor(browser, red, DESKTOP)
     assert not editor.page.evaluate("RED.editor.validateNode(RED.nodes.node('send'))")
     tray = editor.open("send")
     tls, to = tray.locator("#node-input-tls"), tray.locator("#node-input-to")

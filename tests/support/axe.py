@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -12,7 +13,8 @@ from support.cached import kept, npm
 
 VERSION: Final = "4.14.1"
 SERIOUS: Final = ("serious", "critical")
-RULES: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+STANDARDS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+COLOURS: Final = ("color-contrast", "link-in-text-block")  # all that other colours can break
 
 
 def install() -> Path:
@@ -21,10 +23,16 @@ def install() -> Path:
     return folder / "node_modules" / "axe-core" / "axe.min.js"
 
 
-def serious(page: Any) -> list[str]:
-    """What axe finds serious or critical on a Playwright page as it is now, one line each."""
+def serious(page: Any, within: str = "html", rules: Sequence[str] = ()) -> list[str]:
+    """What axe finds serious or critical on a Playwright page as it is now, one line each.
+
+    within: the elements that are looked at. rules: only these, of the page whose others are looked at elsewhere.
+    """
     page.evaluate(install().read_text(encoding="utf-8"))  # by the debugger, which no policy of the page holds back
-    found = page.evaluate("rules => axe.run(document, {runOnly: {type: 'tag', values: rules}})", RULES)
+    only = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": STANDARDS}
+    found = page.evaluate(
+        "([within, only]) => axe.run({include: [within]}, {runOnly: only, resultTypes: ['violations']})", [within, only]
+    )
     return [
         f"{finding['impact']} {finding['id']}: {finding['help']} at {node['target']}: {node['html'][:200]}"
         for finding in found["violations"]

@@ -39,7 +39,8 @@ module.exports = {
   flowFile: 'flows.json',
   credentialSecret: 'of a test',
   telemetry: { enabled: false, updateNotification: false },
-  editorTheme: { tours: false, projects: { enabled: false }, multiplayer: { enabled: false }, theme: '' },
+  editorTheme: { tours: false, projects: { enabled: false }, multiplayer: { enabled: false }, theme: '',
+                 codeEditor: { lib: 'ace' } }, // no dialog of ours has one, and the other is four megabytes of script
   externalModules: { autoInstall: false, palette: { allowInstall: false, allowUpload: false } },
   functionGlobalContext: { seen: (what) => fs.appendFileSync(%(seen)s, JSON.stringify(what) + '\\n') },
   logging: { console: { level: 'info' } },

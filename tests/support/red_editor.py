@@ -10,6 +10,7 @@ from playwright.sync_api import Browser, Error, Locator, Page
 
 from support.browser import ACTION_MS
 from support.node_red import NodeRed
+from support.waiting import until_true
 
 
 class Editor:
@@ -23,8 +24,7 @@ class Editor:
         self.errors: list[str] = []
         self.page.on("pageerror", lambda error: self.errors.append(str(error)))
         self.page.on("console", lambda told: self.errors.append(told.text) if told.type == "error" else None)
-        if look["color_scheme"] == "dark":
-            self.page.add_init_script("localStorage.setItem('view-dark-theme', 'dark')")
+        self.page.add_init_script("localStorage.setItem('view-dark-theme', 'auto')")  # as the look has it
         self.page.goto(red.url)
         self.page.wait_for_function("window.RED && RED.nodes && RED.workspaces && RED.workspaces.active()")
         self.page.wait_for_selector("#red-ui-palette-search input")
@@ -54,13 +54,19 @@ class Editor:
     def add_server(self) -> None:
         """Press the button until its dialog opens: Node-RED does nothing while it still makes the one before."""
         host = self.page.locator("#node-config-input-host")
-        for _ in range(8):
+
+        def opened() -> bool:
             with suppress(Error):
                 self.page.locator("#node-input-btn-server-add").click(timeout=2_000)
                 host.wait_for(timeout=2_000)
-            if host.is_visible():
-                return
-        raise AssertionError("the dialog of the server does not open")
+            return host.is_visible()
+
+        until_true(opened)
+
+    def show_more(self) -> None:
+        """Unfold what the dialog hides at first."""
+        for more in self.page.locator(".red-ui-tray").last.locator("details.hubqueue-more:not([open]) > summary").all():
+            more.click()
 
     def cancel(self) -> None:
         self.page.locator(".red-ui-tray").last.locator("#node-dialog-cancel, #node-config-dialog-cancel").click()

@@ -8,12 +8,10 @@ from typing import Any
 from playwright.sync_api import expect
 
 from support.axe import serious
-from support.browser import Visit
+from support.browser import REFUSED, Visit
 from support.certificates import make
 from support.dashboard import Dashboard, Serve
 from support.waiting import until_true
-
-REFUSED = ("422", "htmx:")  # what the browser and htmx write into the console when a form is refused
 
 
 def test_the_certificate_of_a_forwarder_is_checked_kept_and_not_shown(
