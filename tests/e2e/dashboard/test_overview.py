@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Request, Route, expect
 
 from support.axe import COLOURS, serious
 from support.browser import DARK, DESKTOP, GERMAN, LOOKS, PHONE, Visit
 from support.dashboard import Dashboard, Serve, die, push
+from support.waiting import until_true
 
 OFFLINE = ("ERR_INTERNET_DISCONNECTED", "htmx:")  # what the browser and htmx write into the console
 
@@ -67,6 +69,32 @@ def test_live_updates_can_be_stopped(dashboard: Dashboard, visit: Visit) -> None
     button.click()
     push(dashboard.ask, "camera", [{"name": "frame", "data": None}])
     expect(page.locator("#queue-camera td").first).to_have_text("1")
+
+
+def test_a_hub_that_answers_slowly_is_shown_and_not_asked_again_before(dashboard: Dashboard, visit: Visit) -> None:
+    page = visit("about:blank")
+    page.clock.install()
+    page.goto(dashboard.url)
+    page.clock.pause_at(time.time() + 60)
+    asked: list[Route] = []
+    page.route(lambda url: True, lambda route: asked.append(route) if live(route.request) else route.continue_())
+    page.clock.run_for(3_000)
+    until_true(lambda: page.evaluate("true") and asked)
+    page.clock.run_for(10_000)
+    page.evaluate("htmx.trigger(document.body, 'hubqueue:changed')")  # what was asked for may be of before the change
+    push(dashboard.ask, "camera", [{"name": "frame", "data": None}])
+    assert len(asked) == 1
+    asked.pop().continue_()
+    expect(page.locator("#queue-camera td").first).to_have_text("1")
+    until_true(lambda: page.evaluate("true") and asked)
+    push(dashboard.ask, "camera", [{"name": "frame", "data": None}])
+    asked.pop().continue_()
+    expect(page.locator("#queue-camera td").first).to_have_text("2")
+
+
+def live(request: Request) -> bool:
+    """Whether it asks for the live part of the page."""
+    return request.headers.get("hx-target") == "live"
 
 
 def test_a_lost_connection_is_told_and_so_is_its_return(dashboard: Dashboard, visit: Visit) -> None:

@@ -77,7 +77,8 @@
     }
   });
 
-  // Live parts: every two seconds, while somebody can see them and does not select text in them
+  // Live parts: every two seconds, while somebody can see them and does not select text in them. A hub that takes longer
+  // to answer is not asked again before: it would never be shown, nor would anybody be told of one that hangs.
 
   let paused = sessionStorage.getItem("hubqueue-paused") === "yes";
   const liveSwitch = document.querySelector("[data-live-switch]");
@@ -94,7 +95,7 @@
   setInterval(() => {
     if (paused || document.hidden || dialog.open) return;
     for (const part of document.querySelectorAll("[data-live]")) {
-      if (!selects(part)) htmx.trigger(part, "live");
+      if (!selects(part) && !part.classList.contains("htmx-request")) htmx.trigger(part, "live");
     }
   }, LIVE_MS);
 
