@@ -201,19 +201,16 @@ async def test_a_target_that_goes_and_comes_is_told_with_what_waits(
     wait_status(red, "0 waiting")
     central.stop()
     assert wait_of(red, "link", 1) == [["down", "unreachable"]]
-    took = []
-    for number in range(1, 5):
+    began_s = time.monotonic()
+    for number in range(1, 11):
         red.inject("in", number)
-        wait_of(red, "stored", number + 1)
-        began = time.monotonic()
         wait_status(red, f"target offline {number}")
-        took.append(time.monotonic() - began)
-    assert min(took) < 2.0, took  # and not only when the hub is asked how the link is, every five seconds
+    assert time.monotonic() - began_s < 9 * 5  # and not only when the hub is asked how the link is, every five seconds
     central.start()
     assert wait_of(red, "link", 2) == [["down", "unreachable"], ["up", None]]
     wait_status(red, "0 waiting")
     assert of(red, "caught") == [["HQ_TARGET_OFFLINE", "link"]]
-    assert await arrived(central.url) == list(range(5))
+    assert await arrived(central.url) == list(range(11))
 
 
 async def test_a_target_that_is_no_hub_is_told(hub: HubProcess, red: NodeRed) -> None:
