@@ -19,7 +19,7 @@ from support.hub_process import HubProcess
 
 ROOT = Path(__file__).parents[2]
 # what MQTT and WebSocket do with the private parts
-USERS = ("broker", "mqtt/test_link.py", "servers/http/test_ws.py", "servers/http/test_strangers.py")
+USERS = ("mqttclient", "mqtt/test_link.py", "servers/http/test_ws.py", "servers/http/test_strangers.py")
 
 
 def test_they_are_installed_within_the_same_bounds() -> None:
