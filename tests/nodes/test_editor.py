@@ -46,7 +46,7 @@ def everything(port: int) -> list[Node]:
     return [{**each, "x": x, "y": y} if "z" in each else each for each, (x, y) in zip(nodes, places, strict=True)]
 
 
-def test_palette_and_every_dialog(hub: HubProcess, red: NodeRed, browser: Browser, tmp_path: Path) -> None:
+def test_palette_help_and_every_dialog(hub: HubProcess, red: NodeRed, browser: Browser, tmp_path: Path) -> None:
     """As everybody can use them, in light and dark; in German too: test_fields."""
     red.deploy(everything(hub.port))
     editor = Editor(browser, red, DESKTOP)
@@ -58,6 +58,9 @@ def test_palette_and_every_dialog(hub: HubProcess, red: NodeRed, browser: Browse
     assert sorted(each.get_attribute("data-palette-type") or "" for each in shown.all()) == sorted(
         f"hubqueue-{each}" for each in TYPES
     )
+    for type in [*TYPES, "server"]:
+        help: str = editor.page.evaluate("type => RED.nodes.getNodeHelp('hubqueue-' + type)", type)
+        assert "<h3>Details</h3>" in help
     editor.page.wait_for_function("$('.red-ui-flow-node-status-group:visible').length >= 4")
     editor.shot("palette", tmp_path)
     for type in TYPES:
@@ -87,15 +90,6 @@ def check_dialog(editor: Editor, name: str, folder: Path) -> None:
     assert axe.serious(editor.page, ours, axe.COLOURS) == [], name
     editor.shot(f"{name}-dark", folder)
     editor.page.emulate_media(color_scheme="light")
-
-
-def test_the_help_is_there(red: NodeRed, browser: Browser) -> None:
-    editor = Editor(browser, red, DESKTOP)
-    for type in [*TYPES, "server"]:
-        text: str = editor.page.evaluate("type => RED.nodes.getNodeHelp('hubqueue-' + type)", type)
-        assert "<h3>Details</h3>" in text
-    assert editor.errors == []
-    editor.close()
 
 
 def test_a_flow_is_built_by_hand_deployed_and_run(
