@@ -115,7 +115,7 @@ async def test_a_hub_that_takes_no_jobs_is_held_back_from_the_first_message_on(
         bridge = Bridge(hub, settings, [READINGS], version="1.2.3")
         await bridge.start()
         await until(lambda: bridge.unacknowledged == 20)
-        await asyncio.sleep(1.5)
+        await asyncio.sleep(3 * settings.timeout_s)  # to wait longer is no harm: nothing may happen
         hub.over_cap = False
         await until(lambda: len(broker.clients[0].acknowledged) == 100)
         await until(lambda: bridge.links[""].up)
