@@ -18,16 +18,16 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.util import dt as dt_util
 from homeassistant.util.ulid import ulid_now
 
-from . import trying
-from .bounds import check_job
+from . import job_options, trying
 from .client import HubClient
 from .const import ATTR_CONFIG_ENTRY_ID, ATTR_CREATE, ATTR_FORWARDER, ATTR_QUEUE, DOMAIN
 from .delete_queue import async_delete_queue
+from .durations import duration, milliseconds
 from .errors import HubError
+from .fields import only
 from .outbox import Outbox
 from .outbox_entry import ONCE, Sent
 from .try_now import async_try_now
-from .trying import milliseconds
 
 # Of these the hub, the link or the disk is the reason, not the caller.
 OURS: Final = frozenset(
@@ -67,20 +67,13 @@ type Answer = dict[str, Any] | None
 QUEUE: Final = vol.All(cv.string, vol.Match(r"^[A-Za-z0-9_.:-]{1,256}$", msg="letters, digits and . _ : - only"))
 ENTRY: Final = {vol.Optional(ATTR_CONFIG_ENTRY_ID): cv.string}
 NEW_QUEUE: Final = {vol.Optional(ATTR_CREATE, default=False): cv.boolean}  # else a queue that nobody knows is an error
-LEASED: Final = {vol.Required("job_id"): cv.string, vol.Required("token"): cv.string}
-JOB: Final = {
-    vol.Optional("name"): cv.string,
+LEASED: Final = {vol.Required("id"): cv.string, vol.Required("token"): cv.string}
+NEW_JOB: Final = {
+    vol.Optional("name"): job_options.JOB_NAME,
     vol.Optional("data"): vol.Any(dict, list, str, int, float, bool, None),
-    vol.Optional("job_id"): cv.string,
-    vol.Optional("priority"): vol.All(vol.Coerce(int), vol.Range(-1_000_000, 1_000_000)),
-    vol.Optional("delay"): trying.DELAY,
-    **trying.FIELDS,
-    vol.Optional("timeout"): trying.TIMEOUT,
-    vol.Optional("unique_key"): cv.string,
-    vol.Optional("replace"): cv.boolean,
-    vol.Optional("group"): cv.string,
-    vol.Optional("durable"): cv.boolean,
+    **job_options.FIELDS,
 }
+MANY_JOBS: Final = vol.All([only(NEW_JOB, job_options.ELSEWHERE)], vol.Length(1, 10_000))
 
 
 def _anybody(_: Fields) -> bool:
@@ -105,43 +98,26 @@ class Action:
     put: Callable[[Outbox, Fields], Awaitable[Answer]] | None = None
 
     @property
-    def schema(self) -> vol.Schema:
-        return vol.Schema({**ENTRY, **self.fields})
+    def schema(self) -> vol.All[Any]:
+        return only({**ENTRY, **self.fields}, job_options.ELSEWHERE)
 
 
-def failure(error: HubError, job_id: str | None = None) -> HomeAssistantError:
-    """What a person is told of an error of the hub. job_id: of the job that it was asked about."""
+def failure(error: HubError, id: str | None = None) -> HomeAssistantError:
+    """What a person is told of an error of the hub. id: of the job that it was asked about."""
     kind = HomeAssistantError if error.code in OURS or error.retryable else ServiceValidationError
     key, told = error.code if error.code in TOLD else "refused", {"error": error.message.removeprefix("jobs[0]: ")}
-    if key == "not_found" and job_id is not None:
-        key, told = "no_job", {"job": job_id}
+    if key == "not_found" and id is not None:
+        key, told = "no_job", {"job": id}
     return kind(translation_domain=DOMAIN, translation_key=key, translation_placeholders=told)
 
 
 def job_fields(given: Fields, *, forwarded: bool) -> dict[str, Any]:
     """The job that an action describes, as PUSHB takes it, with an id: it may be sent again. Errors: HubError."""
-    fields: dict[str, Any] = {"customId": f"{ONCE}{ulid_now()}"}
-    for ours, theirs in (
-        ("name", "name"),
-        ("data", "data"),
-        ("job_id", "customId"),
-        ("priority", "priority"),
-        ("unique_key", "uniqueKey"),
-        ("group", "groupId"),
-        ("durable", "durable"),
-    ):
-        if ours in given:
-            fields[theirs] = given[ours]
-    for key in ("delay", "timeout"):
-        if key in given:
-            fields[key] = milliseconds(given[key])
-    if given.get("replace"):
-        fields["dedup"] = {"replace": True}
-    check_job(fields)
-    for field in ("keep_trying", "expires"):
-        if field in given and "delay" in given and given[field] <= given["delay"]:
-            raise HubError("invalid", f"{field} ({given[field]}) ends before the job is due (delay {given['delay']})")
-    return fields | trying.options(given, forwarded=forwarded)
+    job_options.check(given)
+    job = {key: given[key] for key in ("name", "data") if key in given}
+    if "parent" in given:
+        job["data"] = job_options.with_parent(job.get("data"), given["parent"])
+    return {"customId": f"{ONCE}{ulid_now()}", **job, **job_options.to_hub(trying.patient(given, forwarded=forwarded))}
 
 
 def shown(job: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,9 +128,11 @@ def shown(job: Mapping[str, Any]) -> dict[str, Any]:
         "name": job["name"],
         "data": job.get("data"),
         "state": job.get("state"),
-        "attempts": int(job["attempts"]),
-        "max_attempts": trying.attempts_of(job),
+        "attempts": trying.attempts_of(job),
+        "attempts_made": int(job["attempts"]),
         "priority": int(job["priority"]),
+        "group": job.get("groupId"),
+        "tags": list(job.get("tags", ())),
         "result": job.get("returnvalue"),
         "error": job.get("failedReason"),
         "reason": job.get("reason"),
@@ -188,31 +166,31 @@ def kept_here(sent: Sent) -> dict[str, Any]:
 
 async def _complete(client: HubClient, given: Fields) -> Answer:
     result = {"result": given["result"]} if "result" in given else {}
-    await client.call("ACK", id=given["job_id"], token=given["token"], **result)
+    await client.call("ACK", id=given["id"], token=given["token"], **result)
     return None
 
 
 async def _fail(client: HubClient, given: Fields) -> Answer:
     await client.call(
-        "FAIL", id=given["job_id"], token=given["token"], error=given["error"], unrecoverable=not given["retry"]
+        "FAIL", id=given["id"], token=given["token"], error=given["error"], unrecoverable=not given["retry"]
     )
     return None
 
 
 async def _release(client: HubClient, given: Fields) -> Answer:
-    await client.call("Release", id=given["job_id"], token=given["token"], delay=milliseconds(given["delay"]))
+    await client.call("Release", id=given["id"], token=given["token"], delay=milliseconds(given["delay"]))
     return None
 
 
 async def _extend(client: HubClient, given: Fields) -> Answer:
     reply = await client.call(
-        "ExtendLock", id=given["job_id"], token=given["token"], duration=milliseconds(given["duration"])
+        "ExtendLock", id=given["id"], token=given["token"], duration=milliseconds(given["duration"])
     )
     return {"cancelled": reply["data"]["renewal"] == "cancelled"}
 
 
 async def _get_job(client: HubClient, given: Fields) -> Answer:
-    return {"job": shown((await client.call("GetJob", id=given["job_id"]))["job"])}
+    return {"job": shown((await client.call("GetJob", id=given["id"]))["job"])}
 
 
 async def _list_jobs(client: HubClient, given: Fields) -> Answer:
@@ -222,7 +200,7 @@ async def _list_jobs(client: HubClient, given: Fields) -> Answer:
 
 
 async def _retry(client: HubClient, given: Fields) -> Answer:
-    one = {"jobId": given["job_id"]} if "job_id" in given else {}
+    one = {"jobId": given["id"]} if "id" in given else {}
     return {"count": int((await client.call("RetryDlq", queue=given[ATTR_QUEUE], **one))["count"])}
 
 
@@ -234,7 +212,7 @@ async def _try_now(client: HubClient, given: Fields) -> Answer:
 
 
 async def _cancel(client: HubClient, given: Fields) -> Answer:
-    await client.call("Cancel", id=given["job_id"], active=given["active"])
+    await client.call("Cancel", id=given["id"], active=given["active"])
     return None
 
 
@@ -283,15 +261,13 @@ async def _forward(client: HubClient, given: Fields) -> Answer:
 
 
 ON_QUEUE: Final = {vol.Required(ATTR_QUEUE): QUEUE}
-ONE_JOB: Final = {vol.Required("job_id"): cv.string}
+ONE_JOB: Final = {vol.Required("id"): cv.string}
 ANSWERS: Final = SupportsResponse.ONLY
 SILENT: Final = SupportsResponse.NONE
 
 ACTIONS: Final[Mapping[str, Action]] = {
-    "enqueue": Action({**ON_QUEUE, **NEW_QUEUE, **JOB}, put=_enqueue),
-    "enqueue_many": Action(
-        {**ON_QUEUE, **NEW_QUEUE, vol.Required("jobs"): vol.All([JOB], vol.Length(1, 10_000))}, put=_enqueue_many
-    ),
+    "enqueue": Action({**ON_QUEUE, **NEW_QUEUE, **NEW_JOB}, put=_enqueue),
+    "enqueue_many": Action({**ON_QUEUE, **NEW_QUEUE, vol.Required("jobs"): MANY_JOBS}, put=_enqueue_many),
     "complete": Action({**LEASED, vol.Optional("result"): object}, _complete, SILENT),
     "fail": Action(
         {
@@ -302,10 +278,8 @@ ACTIONS: Final[Mapping[str, Action]] = {
         _fail,
         SILENT,
     ),
-    "release": Action(
-        {**LEASED, vol.Optional("delay", default=timedelta()): cv.positive_time_period}, _release, SILENT
-    ),
-    "extend": Action({**LEASED, vol.Required("duration"): cv.positive_time_period}, _extend),
+    "release": Action({**LEASED, vol.Optional("delay", default=timedelta()): duration}, _release, SILENT),
+    "extend": Action({**LEASED, vol.Required("duration"): duration}, _extend),
     "get_job": Action(ONE_JOB, _get_job, ANSWERS, _admins),
     "list_jobs": Action(
         {
@@ -317,7 +291,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
         ANSWERS,
         _admins,
     ),
-    "retry": Action({**ON_QUEUE, vol.Optional("job_id"): cv.string}, _retry),
+    "retry": Action({**ON_QUEUE, vol.Optional("id"): cv.string}, _retry),
     "try_now": Action(
         {
             vol.Optional(ATTR_QUEUE, default=list): vol.All(cv.ensure_list, [QUEUE]),

@@ -20,6 +20,7 @@ from homeassistant.util.ulid import ulid_now
 
 from . import trying
 from .const import ATTR_QUEUE
+from .job_options import to_hub
 from .outbox_entry import ONCE
 
 SUBENTRY_FEED: Final = "feed"
@@ -36,7 +37,7 @@ CONF_JOB_NAME: Final = "job_name"
 CONF_ATTRIBUTES: Final = "attributes"
 CONF_LATEST: Final = "latest"
 CONF_PRIORITY: Final = "priority"
-CONF_EXPIRES: Final = "expires"
+CONF_TTL: Final = "ttl"
 CONF_KEEP_TRYING: Final = "keep_trying"
 
 ALL_ATTRIBUTES: Final = "all"
@@ -47,7 +48,7 @@ class FeedRule:
     """throttle: at most one job in this time for each entity or type of event; the newest is sent at its end.
 
     latest: a newer job takes the place of the one that waits in the hub for the same entity or type of event.
-    tried: the hub's options for how long and how often.
+    options: what the hub is told of each job.
     """
 
     queue: str
@@ -60,8 +61,7 @@ class FeedRule:
     job_name: str | None
     attributes: frozenset[str]
     latest: bool
-    priority: int
-    tried: Mapping[str, Any]
+    options: Mapping[str, Any]
 
     @classmethod
     def of(cls, hass: HomeAssistant, data: Mapping[str, Any]) -> Self:
@@ -79,11 +79,7 @@ class FeedRule:
             job_name=made.get(CONF_JOB_NAME) or None,
             attributes=frozenset(made.get(CONF_ATTRIBUTES, ())),
             latest=made.get(CONF_LATEST, False),
-            priority=int(made.get(CONF_PRIORITY, 0)),
-            tried=trying.options(
-                {key: timedelta(**made[key]) for key in (CONF_KEEP_TRYING, CONF_EXPIRES) if _seconds(made.get(key))},
-                forwarded=True,  # readings are for elsewhere, most likely
-            ),
+            options=to_hub(_options(made)),
         )
 
     def wants_state(self, before: State | None, now: State) -> bool:
@@ -124,13 +120,17 @@ class FeedRule:
             "name": self.job_name or key,
             "data": data,
             "timestamp": round(at.timestamp() * 1000),
-            **self.tried,
+            **self.options,
         }
-        if self.priority:
-            fields["priority"] = self.priority
         if self.latest:
-            fields |= {"uniqueKey": key, "dedup": {"replace": True}}
+            fields |= to_hub({"dedup": {"key": key, "replace": True}})
         return json_bytes(fields)  # what Home Assistant's JSON makes of times, sets and enums is what is sent
+
+
+def _options(made: Mapping[str, Any]) -> dict[str, Any]:
+    spans = {key: timedelta(**made[key]) for key in (CONF_KEEP_TRYING, CONF_TTL) if _seconds(made.get(key))}
+    priority = {CONF_PRIORITY: int(made[CONF_PRIORITY])} if made.get(CONF_PRIORITY) else {}
+    return trying.patient(spans | priority, forwarded=True)  # readings are for elsewhere, most likely
 
 
 def _seconds(duration: Mapping[str, float] | None) -> float:

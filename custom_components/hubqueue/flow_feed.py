@@ -29,13 +29,13 @@ from .feed_rule import (
     CONF_ATTRIBUTES,
     CONF_CONDITION,
     CONF_EVENT_TYPES,
-    CONF_EXPIRES,
     CONF_JOB_NAME,
     CONF_KEEP_TRYING,
     CONF_LATEST,
     CONF_PRIORITY,
     CONF_TARGET,
     CONF_THROTTLE,
+    CONF_TTL,
     CONF_UNAVAILABLE,
     SECTION_FILTER,
     SECTION_JOB,
@@ -65,7 +65,7 @@ JOB = vol.Schema(
         vol.Optional(CONF_JOB_NAME): TextSelector(),
         vol.Required(CONF_LATEST, default=False): BooleanSelector(),
         vol.Optional(CONF_KEEP_TRYING): DAYS,
-        vol.Optional(CONF_EXPIRES): DAYS,
+        vol.Optional(CONF_TTL): DAYS,
         vol.Optional(CONF_PRIORITY, default=0): NumberSelector(
             NumberSelectorConfig(min=-1_000_000, max=1_000_000, step=1, mode=NumberSelectorMode.BOX)
         ),

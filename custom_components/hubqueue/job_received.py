@@ -31,6 +31,7 @@ from . import run_options
 from .const import ATTR_CONFIG_ENTRY_ID, ATTR_QUEUE
 from .consumer import Consumer
 from .coordinator import HubqueueConfigEntry
+from .durations import within
 from .hubs import OF_A_QUEUE, async_follow_hubs
 from .outcome import Complete, Fail, Keep, Outcome, decide
 from .queues import async_name_queue
@@ -51,9 +52,7 @@ OPTIONS: Final[dict[Any, Any]] = {
     vol.Optional(ATTR_NAME, default=list): vol.All(cv.ensure_list, [cv.string]),
     vol.Optional(ATTR_CONCURRENCY, default=1): vol.All(vol.Coerce(int), vol.Range(1, 100)),
     vol.Optional(ATTR_ACK, default=AUTOMATIC): vol.In((AUTOMATIC, MANUAL)),
-    vol.Optional(ATTR_LEASE, default=timedelta(minutes=5)): vol.All(
-        cv.positive_time_period, vol.Range(timedelta(seconds=1), timedelta(days=1))
-    ),
+    vol.Optional(ATTR_LEASE, default=timedelta(minutes=5)): within(timedelta(seconds=1), timedelta(days=1)),
     **run_options.FIELDS,
 }
 SCHEMA: Final = vol.Schema({vol.Required(CONF_OPTIONS): OPTIONS})

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Final, override
 import probatio as vol
 from homeassistant.components.llm import LLMTools
 from homeassistant.config_entries import ConfigEntryState
+from homeassistant.const import ATTR_ID
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers import llm
@@ -27,10 +28,9 @@ from .rights import async_admins_only
 
 MANAGING: Final = "homeassistant"  # llm.LLM_API_HOME_ASSISTANT
 HUB: Final = "hub"
-JOB_ID: Final = "job_id"
 MOST_QUEUES: Final = 100
 MOST_DEAD: Final = 20
-TOLD: Final = ("id", "name", "attempts", "error", "reason", "created_at", "finished_at")
+TOLD: Final = ("id", "name", "attempts_made", "error", "reason", "created_at", "finished_at")
 
 
 @callback
@@ -155,12 +155,12 @@ class RetryDeadLetters(HubTool):
     )
     fields: ClassVar[Mapping[Any, Any]] = {
         vol.Required(ATTR_QUEUE, description="Name of the queue"): cv.string,
-        vol.Optional(JOB_ID, description="Only this job; all dead letters of the queue without it"): cv.string,
+        vol.Optional(ATTR_ID, description="Only this job; all dead letters of the queue without it"): cv.string,
     }
 
     @override
     async def ask(self, entry: HubqueueConfigEntry, given: dict[str, Any]) -> JsonObjectType:
-        one = {"jobId": given[JOB_ID]} if JOB_ID in given else {}
+        one = {"jobId": given[ATTR_ID]} if ATTR_ID in given else {}
         reply = await entry.runtime_data.client.call("RetryDlq", queue=given[ATTR_QUEUE], **one)
         return {"retried": int(reply["count"])}
 

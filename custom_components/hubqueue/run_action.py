@@ -18,12 +18,13 @@ from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv
 from homeassistant.util.ulid import ulid_now
 
-from . import trying
+from . import job_options, trying
 from .actions import ENTRY, NEW_QUEUE, QUEUE, failure, kept_here
-from .bounds import check_job
 from .const import ACTIONS_QUEUE, ATTR_CONFIG_ENTRY_ID, ATTR_CREATE, ATTR_QUEUE, DOMAIN
+from .durations import milliseconds, within
 from .entries import async_hub_of
 from .errors import HubError
+from .fields import only
 from .keeping import async_keeping
 from .outbox_entry import ONCE
 from .patience import patience
@@ -35,23 +36,21 @@ from .targets import registered, target_of
 MOST: Final = timedelta(days=10)
 
 FIELDS: Final[dict[Any, Any]] = {
-    vol.Required("action"): cv.service,
+    vol.Required("action"): vol.All(cv.service, job_options.JOB_NAME),
     vol.Optional("target"): cv.TARGET_FIELDS,
     vol.Optional("data", default=dict): dict,
     vol.Optional(ATTR_QUEUE, default=ACTIONS_QUEUE): QUEUE,
     **NEW_QUEUE,
-    vol.Optional("keep_trying"): vol.All(cv.positive_time_period, vol.Range(timedelta(seconds=1), MOST)),
-    vol.Optional("expires"): trying.SPAN,
-    vol.Optional("supersede"): cv.string,
-    vol.Optional("group"): cv.string,
+    vol.Optional("keep_trying"): within(timedelta(seconds=1), MOST),
+    vol.Optional("ttl"): job_options.FIELDS["ttl"],
+    vol.Optional("supersede"): job_options.DEDUP_KEY,
+    vol.Optional("group"): job_options.GROUP,
     vol.Optional("state"): vol.All(cv.ensure_list, [cv.string]),
     vol.Optional("success"): expression,
-    vol.Optional("success_within", default=timedelta(seconds=30)): vol.All(
-        cv.positive_time_period, vol.Range(timedelta(), timedelta(hours=1))
-    ),
+    vol.Optional("success_within", default=timedelta(seconds=30)): within(timedelta(), timedelta(hours=1)),
     **ENTRY,
 }
-SCHEMA: Final = vol.Schema(FIELDS)
+SCHEMA: Final = only(FIELDS, job_options.ELSEWHERE)
 
 
 async def async_run_action(call: ServiceCall) -> ServiceResponse:
@@ -85,20 +84,19 @@ def job_fields(hass: HomeAssistant, seal: Seal, given: Mapping[str, Any], user_i
     what = {key: given[key] for key in ("action", "target", "data", "state", "success") if key in given}
     what |= {
         "success_within_s": given["success_within"].total_seconds(),
-        "until_ms": round(time.time() * 1000) + trying.milliseconds(keep_trying),
+        "until_ms": round(time.time() * 1000) + milliseconds(keep_trying),
         "user_id": user_id,
         "ids": registered(hass, target_of(given["data"], target)),
     }
-    fields: dict[str, Any] = {
+    options = {key: given[key] for key in ("ttl", "group") if key in given} | {"keep_trying": keep_trying}
+    if (key := given.get("supersede")) is not None:
+        options |= {"dedup": {"key": key, "replace": True}}
+        options.setdefault("group", key)  # a newer call never runs beside the one it supersedes
+    job_options.check(options)
+    return {
         "customId": id,
         "name": given["action"],
         "data": seal.close(what, id),
         "durable": True,
-        **trying.options({**given, "keep_trying": keep_trying}),
+        **job_options.to_hub(trying.patient(options)),
     }
-    if (key := given.get("supersede")) is not None:
-        fields |= {"uniqueKey": key, "dedup": {"replace": True}}
-    if (group := given.get("group", key)) is not None:  # a newer call never runs beside the one it supersedes
-        fields["groupId"] = group
-    check_job(fields)
-    return fields

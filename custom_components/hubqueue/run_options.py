@@ -10,8 +10,8 @@ from typing import Any, Final
 
 import probatio as vol
 from homeassistant.core import Context, HomeAssistant
-from homeassistant.helpers import config_validation as cv
 
+from .durations import within
 from .outcome import Complete, Fail, Keep, Outcome
 from .success import async_not_so, expression
 from .watched_calls import watched
@@ -26,9 +26,7 @@ LONGEST: Final = timedelta(hours=1)
 FIELDS: Final[dict[Any, Any]] = {
     vol.Optional(ATTR_UNAVAILABLE, default=FAIL): vol.In((FAIL, IGNORE)),
     vol.Optional(ATTR_SUCCESS): expression,
-    vol.Optional(ATTR_SUCCESS_WITHIN, default=timedelta(seconds=30)): vol.All(
-        cv.positive_time_period, vol.Range(timedelta(), LONGEST)
-    ),
+    vol.Optional(ATTR_SUCCESS_WITHIN, default=timedelta(seconds=30)): within(timedelta(), LONGEST),
 }
 SCHEMA: Final = vol.Schema(FIELDS, extra=vol.REMOVE_EXTRA)
 

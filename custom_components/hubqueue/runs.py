@@ -68,14 +68,16 @@ class Leased:
             "name",
             "data",
             "attempts",
-            "max_attempts",
+            "attempts_made",
             "priority",
+            "group",
+            "tags",
             "created_at",
             "run_at",
             "ends_at",
         )
         job = shown(self.job)
-        return {**{key: job[key] for key in known}, "group": self.job.get("groupId"), "token": self.token}
+        return {**{key: job[key] for key in known}, "token": self.token}
 
 
 async def async_run_sequence(

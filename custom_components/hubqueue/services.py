@@ -47,7 +47,7 @@ def _register(hass: HomeAssistant, name: str, action: Action) -> None:
                 assert action.run is not None
                 answer = await action.run(entry.runtime_data.client, given)
         except HubError as error:
-            raise failure(error, given.get("job_id")) from error
+            raise failure(error, given.get("id")) from error
         if typo is not None:
             raise typo
         return answer if call.return_response else None

@@ -18,6 +18,7 @@ from homeassistant.helpers.typing import ConfigType
 from .actions import QUEUE
 from .const import ATTR_CONFIG_ENTRY_ID, ATTR_FORWARDER, ATTR_QUEUE, LOGGER
 from .coordinator import SIGNAL_LINK, SIGNAL_LOADED, HubqueueConfigEntry
+from .durations import duration
 from .endings import COMPLETED, DEAD, EXPIRED, Endings
 from .hubs import OF_A_HUB, OF_A_QUEUE, async_follow_hubs
 
@@ -91,7 +92,7 @@ class JobDeadLettered(_JobTrigger):
 
 
 class JobExpired(_JobTrigger):
-    """Triggers for each job that was removed unfinished as its `expires` was over."""
+    """Triggers for each job that was removed unfinished as its `ttl` was over."""
 
     kind = EXPIRED
     said = "has expired"
@@ -103,7 +104,7 @@ class QueueBacklog(_HubTrigger):
     fields: ClassVar[Mapping[Any, Any]] = {
         **OF_A_QUEUE,
         vol.Required(ATTR_ABOVE): vol.All(vol.Coerce(int), vol.Range(min=0)),
-        vol.Optional(ATTR_FOR, default=timedelta()): cv.positive_time_period,
+        vol.Optional(ATTR_FOR, default=timedelta()): duration,
     }
 
     @override

@@ -22,6 +22,7 @@ from .const import ATTR_CONFIG_ENTRY_ID, ATTR_QUEUE, DOMAIN, LOGGER
 from .consumer import OWNER
 from .entries import async_reached_hub
 from .errors import HubError
+from .fields import only
 from .outcome import Complete, Fail, Outcome, Release
 from .queues import async_check_queue
 from .run_options import RunOptions
@@ -40,7 +41,7 @@ FIELDS: Final[dict[Any, Any]] = {
     **run_options.FIELDS,
     **ENTRY,
 }
-SCHEMA: Final = vol.All(vol.Schema(FIELDS), cv.has_at_least_one_key(ATTR_SEQUENCE, ATTR_SCRIPT))
+SCHEMA: Final = vol.All(only(FIELDS), cv.has_at_least_one_key(ATTR_SEQUENCE, ATTR_SCRIPT))
 
 
 async def async_work(call: ServiceCall) -> ServiceResponse:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import probatio as vol
 import pytest
 from custom_components.hubqueue.actions import ACTIONS
 from custom_components.hubqueue.const import DOMAIN
@@ -37,16 +38,15 @@ async def test_enqueue_passes_every_option_on(hass: HomeAssistant, call: Call) -
         queue="mail",
         name="send",
         data={"to": "ada", "at": datetime(2026, 1, 2, tzinfo=UTC)},
-        job_id="mine",
+        id="mine",
         priority=3,
         delay={"minutes": 5},
         attempts=7,
-        backoff=2,
-        max_backoff={"minutes": 1},
+        backoff={"delay": 2, "max": {"minutes": 1}},
         keep_trying={"hours": 2},
         timeout=30,
-        expires={"hours": 1},
-        unique_key="ada",
+        ttl={"hours": 1},
+        dedup="ada",
         group="g",
         durable=True,
     )
@@ -57,12 +57,12 @@ async def test_enqueue_passes_every_option_on(hass: HomeAssistant, call: Call) -
     assert (job["timeout"], job["ttl"], job["uniqueKey"], job["durable"]) == (30_000, 3_600_000, "ada", True)
     assert job["runAt"] - job["createdAt"] == 300_000
     assert job["keepTrying"] == 7_200_000
-    assert (job["backoff"], job["backoffConfig"]["maxDelay"]) == (1000, 60_000)
+    assert (job["backoff"], job["backoffConfig"]["maxDelay"]) == (2000, 60_000)
 
 
 async def test_a_newer_command_replaces_the_waiting_one(hass: HomeAssistant, call: Call) -> None:
-    await act(hass, "enqueue", queue="lights", data="on", unique_key="kitchen")
-    await act(hass, "enqueue", queue="lights", data="off", unique_key="kitchen", replace=True)
+    await act(hass, "enqueue", queue="lights", data="on", dedup="kitchen")
+    await act(hass, "enqueue", queue="lights", data="off", dedup={"key": "kitchen", "replace": True})
     (job,) = (await act(hass, "list_jobs", queue="lights"))["jobs"]
     assert job["data"] == "off"
 
@@ -73,52 +73,54 @@ async def test_enqueue_needs_no_answer(hass: HomeAssistant, call: Call) -> None:
 
 
 async def test_many_are_enqueued_or_none(hass: HomeAssistant, call: Call) -> None:
-    answer = await act(hass, "enqueue_many", queue="mail", jobs=[{"data": 1}, {"job_id": "mine", "delay": 60}])
+    answer = await act(hass, "enqueue_many", queue="mail", jobs=[{"data": 1}, {"id": "mine", "delay": 60}])
     assert answer["ids"][1] == "mine"
-    with pytest.raises(ServiceValidationError):
+    with pytest.raises(vol.Invalid, match=r"jobs\[1\].name"):
         await act(hass, "enqueue_many", queue="mail", jobs=[{"data": 1}, {"name": "x" * 300}])
+    with pytest.raises(ServiceValidationError, match="not finite"):
+        await act(hass, "enqueue_many", queue="mail", jobs=[{"data": 1}, {"data": float("nan")}])
     assert len((await call("GetJobs", queue="mail"))["jobs"]) == 2
 
 
 async def test_a_leased_job_is_extended_and_completed(hass: HomeAssistant, call: Call) -> None:
-    await act(hass, "enqueue", queue="mail", job_id="mine")
+    await act(hass, "enqueue", queue="mail", id="mine")
     id, token = await leased(call, "mail")
-    assert await act(hass, "extend", job_id=id, token=token, duration=60) == {"cancelled": False}
-    await act(hass, "cancel", job_id=id, active=True)
-    assert await act(hass, "extend", job_id=id, token=token, duration=60) == {"cancelled": True}
-    await act(hass, "complete", job_id=id, token=token, result={"sent": True})
-    job = (await act(hass, "get_job", job_id="mine"))["job"]
+    assert await act(hass, "extend", id=id, token=token, duration=60) == {"cancelled": False}
+    await act(hass, "cancel", id=id, active=True)
+    assert await act(hass, "extend", id=id, token=token, duration=60) == {"cancelled": True}
+    await act(hass, "complete", id=id, token=token, result={"sent": True})
+    job = (await act(hass, "get_job", id="mine"))["job"]
     assert (job["state"], job["result"]) == ("completed", {"sent": True})
     assert datetime.fromisoformat(job["finished_at"]) <= datetime.now(UTC)
 
 
 async def test_a_leased_job_is_released_and_comes_back(hass: HomeAssistant, call: Call) -> None:
-    await act(hass, "enqueue", queue="mail", job_id="mine")
+    await act(hass, "enqueue", queue="mail", id="mine")
     id, token = await leased(call, "mail")
-    await act(hass, "release", job_id=id, token=token)
+    await act(hass, "release", id=id, token=token)
     assert (await leased(call, "mail"))[0] == id
 
 
 async def test_a_failed_job_is_tried_again_or_not(hass: HomeAssistant, call: Call) -> None:
-    await act(hass, "enqueue", queue="mail", job_id="mine")
+    await act(hass, "enqueue", queue="mail", id="mine")
     id, token = await leased(call, "mail")
-    await act(hass, "fail", job_id=id, token=token, error="no route")
-    assert (await act(hass, "get_job", job_id=id))["job"]["state"] == "delayed"
+    await act(hass, "fail", id=id, token=token, error="no route")
+    assert (await act(hass, "get_job", id=id))["job"]["state"] == "delayed"
     await call("Promote", id=id)
     id, token = await leased(call, "mail")
-    await act(hass, "fail", job_id=id, token=token, error="gone", retry=False)
-    job = (await act(hass, "get_job", job_id=id))["job"]
+    await act(hass, "fail", id=id, token=token, error="gone", retry=False)
+    job = (await act(hass, "get_job", id=id))["job"]
     assert (job["state"], job["error"], job["reason"]) == ("failed", "gone", "rejected")
     (dead,) = (await act(hass, "list_jobs", queue="mail", states="failed"))["jobs"]
     assert dead["id"] == id
-    assert await act(hass, "retry", queue="mail", job_id=id) == {"count": 1}
+    assert await act(hass, "retry", queue="mail", id=id) == {"count": 1}
 
 
 async def test_dead_letters_and_waiting_jobs_are_purged(hass: HomeAssistant, call: Call) -> None:
     for _ in range(2):
         await act(hass, "enqueue", queue="mail")
     id, token = await leased(call, "mail")
-    await act(hass, "fail", job_id=id, token=token, retry=False)
+    await act(hass, "fail", id=id, token=token, retry=False)
     assert await act(hass, "purge", queue="mail", what="dead_letters") == {"count": 1}
     assert await act(hass, "purge", queue="mail", what="waiting") == {"count": 1}
     assert (await act(hass, "list_jobs", queue="mail")) == {"jobs": []}
@@ -177,9 +179,9 @@ async def test_a_forwarder_is_stopped_and_started(hass: HomeAssistant, call: Cal
 @pytest.mark.parametrize(
     ("action", "fields", "key"),
     [
-        ("get_job", {"job_id": "none"}, "no_job"),
-        ("complete", {"job_id": "none", "token": "x"}, "no_job"),
-        ("enqueue", {"queue": "mail", "name": "x" * 300}, "refused"),
+        ("get_job", {"id": "none"}, "no_job"),
+        ("complete", {"id": "none", "token": "x"}, "no_job"),
+        ("enqueue", {"queue": "mail", "group": "g", "priority": -1}, "refused"),
         ("enqueue", {"queue": "mail", "data": {"bad": float("nan")}}, "refused"),
         ("enqueue", {"queue": "mail", "data": {"bad": {1, 2}}}, "refused"),
     ],
@@ -197,14 +199,14 @@ async def test_an_old_token_changes_nothing(hass: HomeAssistant, call: Call) -> 
     await act(hass, "enqueue", queue="mail")
     id, _ = await leased(call, "mail")
     with pytest.raises(ServiceValidationError) as refused:
-        await act(hass, "complete", job_id=id, token="1.old")
+        await act(hass, "complete", id=id, token="1.old")
     assert refused.value.translation_key == "lock_lost"
 
 
 async def test_while_the_link_is_down_what_needs_the_hub_says_so(hass: HomeAssistant, loaded: MockConfigEntry) -> None:
     await loaded.runtime_data.client._drop()
     with pytest.raises(HomeAssistantError) as refused:
-        await act(hass, "get_job", job_id="mine")
+        await act(hass, "get_job", id="mine")
     assert refused.value.translation_key == "link_down"
     assert not isinstance(refused.value, ServiceValidationError)
 

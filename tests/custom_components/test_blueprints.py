@@ -276,7 +276,7 @@ async def test_an_announcement_is_tried_as_long_as_it_is_worth_anything(
     speaker = await speak(hass)
     speaker.show(None)
     await use(hass, tmp_path, "announcements", player="media_player.kitchen", voice="tts.voice")
-    fields = {"queue": "announcements", "data": {"message": "Water in the cellar"}, "expires": {"minutes": 10}}
+    fields = {"queue": "announcements", "data": {"message": "Water in the cellar"}, "ttl": {"minutes": 10}}
     await hass.services.async_call(DOMAIN, "enqueue", fields, blocking=True)
 
     async def failed(times: int) -> bool:

@@ -57,7 +57,7 @@ async def test_dead_letters_are_found_and_run_again(hass: HomeAssistant, call: C
     assert listed["total"] == 1
     assert (listed["dead_letters"][0]["id"], listed["dead_letters"][0]["error"]) == (job_id, "no route")
     assert "secret payload" not in str((status, listed))
-    assert await ask(hass, "retry_dead_letters", queue="mail", job_id=job_id) == {"retried": 1}
+    assert await ask(hass, "retry_dead_letters", queue="mail", id=job_id) == {"retried": 1}
 
     async def waits() -> bool:
         return bool((await call("GetJob", id=job_id))["job"]["state"] == "waiting")

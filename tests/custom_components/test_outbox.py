@@ -36,13 +36,13 @@ async def test_before_the_hub_was_ever_reached_nothing_is_lost(
     for state in range(5):
         hass.states.async_set("sensor.t", str(state))
     one = await enqueue(hass, queue="mail", data=1)
-    many = await enqueue(hass, "enqueue_many", queue="mail", jobs=[{"data": 2}, {"data": 3, "job_id": "mine"}])
+    many = await enqueue(hass, "enqueue_many", queue="mail", jobs=[{"data": 2}, {"data": 3, "id": "mine"}])
     run = await enqueue(hass, "run_action", action="test.nothing", queue="calls")
     assert one == {"id": one["id"], "kept": True}
     assert many == {"ids": [many["ids"][0], "mine"], "kept": True}
     assert run["kept"]
     with pytest.raises(HomeAssistantError) as refused:
-        await enqueue(hass, "get_job", job_id=one["id"])
+        await enqueue(hass, "get_job", id=one["id"])
     assert refused.value.translation_key == "cannot_connect"
     assert not isinstance(refused.value, ServiceValidationError)
     left = OutboxFile(file_of(hass, home), own.hub_id).load()  # synced when the actions ended
@@ -79,7 +79,7 @@ async def test_a_hub_that_hangs_keeps_nobody_waiting_and_gets_each_job_once(
     os.kill(own.pid, signal.SIGSTOP)
     try:
         answers = [await enqueue(hass, queue="mail", data=number) for number in range(3)]
-        mine = await enqueue(hass, queue="mail", data=3, job_id="mine")
+        mine = await enqueue(hass, queue="mail", data=3, id="mine")
         hass.states.async_set("sensor.t", "1")
         await hass.async_block_till_done()
         assert all(answer["kept"] for answer in (*answers, mine))
@@ -101,7 +101,7 @@ async def test_a_hub_that_is_killed_before_it_answers_gets_each_job_once(
 
     lose_the_answer(home.runtime_data.client, monkeypatch, kill)
     both = await asyncio.gather(
-        enqueue(hass, queue="mail", data=1, unique_key="k", replace=True), enqueue(hass, queue="mail", job_id="mine")
+        enqueue(hass, queue="mail", data=1, dedup={"key": "k", "replace": True}), enqueue(hass, queue="mail", id="mine")
     )
     assert all(answer["kept"] for answer in both)
     own.start()
@@ -117,7 +117,7 @@ async def test_killed_before_it_was_noted_it_is_sent_again_and_is_there_once(
     assert await async_setup_component(hass, DOMAIN, {})
     await hass.async_block_till_done()
     await enqueue(hass, queue="mail", data=1)
-    await enqueue(hass, queue="mail", data=2, job_id="mine")
+    await enqueue(hass, queue="mail", data=2, id="mine")
     hass.states.async_set("sensor.t", "1")
     await keeping_of(hass, home).async_close()
     before = tmp_path / "before"
@@ -148,13 +148,13 @@ async def test_an_id_of_ones_own_that_was_used_before_is_a_new_job(
     hass: HomeAssistant, own: HubProcess, home: MockConfigEntry
 ) -> None:
     assert await hass.config_entries.async_setup(home.entry_id)
-    await enqueue(hass, queue="mail", data=1, job_id="mine")
+    await enqueue(hass, queue="mail", data=1, id="mine")
     client = home.runtime_data.client
     job = await client.call("PULL", queue="mail", owner="test")
     await client.call("ACK", id="mine", token=job["token"])
     own.kill()
     await until(lambda: not client.connected, "away")
-    assert (await enqueue(hass, queue="mail", data=2, job_id="mine"))["kept"]
+    assert (await enqueue(hass, queue="mail", data=2, id="mine"))["kept"]
     own.start()
     await load_anew(hass, home)
     await until_sent(hass, home)
@@ -183,7 +183,7 @@ async def test_of_several_that_were_kept_together_only_those_go_that_a_newer_one
     own.kill()
     assert await async_setup_component(hass, DOMAIN, {})
     await hass.async_block_till_done()
-    on, off = ({"data": data, "unique_key": "k", "replace": True} for data in ("on", "off"))
+    on, off = ({"data": data, "dedup": {"key": "k", "replace": True}} for data in ("on", "off"))
     await enqueue(hass, "enqueue_many", queue="lights", jobs=[on, {"data": 1}, {"data": 2}])
     await enqueue(hass, queue="lights", **off)
     await enqueue(hass, "enqueue_many", queue="twice", jobs=[on, off])
@@ -206,7 +206,7 @@ async def test_what_a_newer_one_has_replaced_does_not_come_again_when_the_answer
         taken.append((await client.call("PULL", queue="lights", owner="test"))["job"]["data"])
 
     lose_the_answer(client, monkeypatch, take)
-    on, off = ({"data": data, "unique_key": "k", "replace": True} for data in ("on", "off"))
+    on, off = ({"data": data, "dedup": {"key": "k", "replace": True}} for data in ("on", "off"))
     await asyncio.gather(enqueue(hass, queue="lights", **on), enqueue(hass, queue="lights", **off))
     await until(lambda: keeping_of(hass, home).outbox.waiting == 0, "sent")
     assert taken == ["off"]
@@ -281,16 +281,18 @@ async def test_what_the_caller_can_change_is_said_at_once_without_the_hub(
     own.kill()
     assert await async_setup_component(hass, DOMAIN, {})
     await hass.async_block_till_done()
-    for fields in ({"data": {"bad": float("nan")}}, {"data": {"bad": {1}}}, {"name": "x" * 257}, {"name": ""},
-                   {"job_id": "x" * 1025}, {"unique_key": "x" * 1025}, {"group": "x" * 257}, {"job_id": "\ud800"},
-                   {"group": "g", "priority": -1}):  # fmt: skip
+    for fields in ({"data": {"bad": float("nan")}}, {"data": {"bad": {1}}}, {"group": "g", "priority": -1},
+                   {"group": "\0"}, {"on_failure": "fail"}, {"data": 1, "parent": {"queue": "q", "id": "p"}},
+                   {"data": {"__x": 1}, "parent": {"queue": "q", "id": "p"}}):  # fmt: skip
         with pytest.raises(ServiceValidationError) as refused:
             await enqueue(hass, queue="mail", **fields)
         assert refused.value.translation_key == "refused"
-    for called in ({"supersede": "x" * 1025}, {"supersede": ""}, {"group": "x" * 257}, {"group": "\0"}):
-        with pytest.raises(ServiceValidationError):
-            await enqueue(hass, "run_action", action="test.nothing", **called)
-    for long in ({"delay": {"days": 366}}, {"timeout": {"hours": 25}}):
+    with pytest.raises(ServiceValidationError):
+        await enqueue(hass, "run_action", action="test.nothing", group="\0")
+    for called in ({"supersede": "x" * 1025}, {"supersede": ""}, {"group": "x" * 257}, {"action": "a." + "x" * 255}):
         with pytest.raises(vol.Invalid):
-            await enqueue(hass, queue="mail", **long)
+            await enqueue(hass, "run_action", **{"action": "test.nothing", **called})
+    for wrong in ({"delay": {"days": 366}}, {"name": "x" * 257}, {"name": ""}, {"id": "\ud800"}):
+        with pytest.raises(vol.Invalid):
+            await enqueue(hass, queue="mail", **wrong)
     assert keeping_of(hass, home).outbox.waiting == 0

@@ -213,7 +213,7 @@ async def test_a_job_that_is_not_there_is_named(
     hass: HomeAssistant, loaded: MockConfigEntry, action: str, more: dict[str, Any]
 ) -> None:
     with pytest.raises(ServiceValidationError, match="There is no job nothing"):
-        await act(hass, action, job_id="nothing", **more)
+        await act(hass, action, id="nothing", **more)
 
 
 async def test_the_queue_of_actions_is_always_known(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:

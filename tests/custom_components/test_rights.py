@@ -25,7 +25,7 @@ pytestmark = pytest.mark.usefixtures("web")
 
 # What those who are no administrators are refused; {id}: a job that waits.
 REFUSED: dict[str, list[dict[str, Any]]] = {
-    "get_job": [{"job_id": "{id}"}],
+    "get_job": [{"id": "{id}"}],
     "list_jobs": [{"queue": "mail"}],
     "purge": [{"queue": "mail", "what": "waiting"}, {"queue": "mail", "what": "dead_letters"}],
     "pause": [{"queue": "mail"}],
@@ -38,12 +38,12 @@ TAKEN: dict[str, list[dict[str, Any]]] = {
     "enqueue_many": [{"queue": "mail", "jobs": [{"data": 1}]}],
     "run_action": [{"action": "test.note"}],
     "worker": [{"queue": "mail", "sequence": []}],
-    "complete": [{"job_id": "{leased}", "token": "{token}"}],
-    "fail": [{"job_id": "{leased}", "token": "{token}"}],
-    "release": [{"job_id": "{leased}", "token": "{token}"}],
-    "extend": [{"job_id": "{leased}", "token": "{token}", "duration": 60}],
+    "complete": [{"id": "{leased}", "token": "{token}"}],
+    "fail": [{"id": "{leased}", "token": "{token}"}],
+    "release": [{"id": "{leased}", "token": "{token}"}],
+    "extend": [{"id": "{leased}", "token": "{token}", "duration": 60}],
     "retry": [{"queue": "mail"}],
-    "cancel": [{"job_id": "{id}"}],
+    "cancel": [{"id": "{id}"}],
     "publish": [{"channel": "doors"}],
     "try_now": [{"queue": "mail", "forwarder": "up"}],
     "forward": [{"forwarder": "up", "operation": "status"}],

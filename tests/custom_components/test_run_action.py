@@ -206,7 +206,7 @@ async def test_calls_of_a_group_keep_their_order_over_failures(hass: HomeAssista
 
 async def test_an_expired_call_is_gone(hass: HomeAssistant, call: Call, lamp: Garden) -> None:
     await lamp.be("unavailable")
-    await run(hass, expires=1)
+    await run(hass, ttl=1)
 
     async def gone() -> bool:
         return not (await call("GetJobs", queue=QUEUE))["jobs"]

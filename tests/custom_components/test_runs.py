@@ -85,7 +85,7 @@ async def test_a_job_is_run_and_completed_with_its_result(call: Call, runs: Runs
     assert job["returnvalue"] == {"sent": True}
     (leased,) = seen.jobs
     assert leased.variable["data"] == {"to": "ada"}
-    assert leased.variable["attempts"] == 0
+    assert (leased.variable["attempts"], leased.variable["attempts_made"]) == (3, 0)
 
 
 @pytest.mark.parametrize(

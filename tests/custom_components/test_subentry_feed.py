@@ -125,7 +125,7 @@ async def test_the_newest_of_a_burst_is_sent_when_the_time_is_over(
 
 async def test_only_the_latest_of_each_entity_waits(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
     target = {"entity_id": ["sensor.t", "sensor.u"]}
-    job = {"latest": True, "priority": 7, "keep_trying": {"days": 2}, "expires": {"days": 1}}
+    job = {"latest": True, "priority": 7, "keep_trying": {"days": 2}, "ttl": {"days": 1}}
     subentry_id = await add_subentry(hass, loaded, "feed", given(target=target, job=job))
     for state in ("1", "2", "3"):
         hass.states.async_set("sensor.t", state)

@@ -210,15 +210,13 @@ async def test_manual_completion_is_left_to_the_actions(
     await until(lambda: hass.states.get("automation.take").attributes["current"] == 0, "the run is over")  # type: ignore[union-attr]
     await until_job(call, job, state="active")
     taken: dict[str, Any] = jobs[0]["job"]
-    done = {"job_id": taken["id"], "token": taken["token"], "result": "later"}
+    done = {"id": taken["id"], "token": taken["token"], "result": "later"}
     await hass.services.async_call(DOMAIN, "complete", done, blocking=True)
     await until_job(call, job, state="completed", returnvalue="later")
 
 
 async def test_manual_completion_by_the_run_itself(hass: HomeAssistant, call: Call, actions: Actions, job: str) -> None:
-    said = (
-        "{action: hubqueue.fail, data: {error: gone, job_id: '{{ trigger.job.id }}', token: '{{ trigger.job.token }}'}}"
-    )
+    said = "{action: hubqueue.fail, data: {error: gone, id: '{{ trigger.job.id }}', token: '{{ trigger.job.token }}'}}"
     await automate(hass, take(said, options="{queue: mail, ack: manual}"))
     await until_job(call, job, state="failed", failedReason="gone")
 

@@ -87,7 +87,7 @@ async def test_a_dead_letter_is_told_and_a_failed_attempt_is_not(
         await call("FAIL", id=reply["job"]["id"], token=reply["token"], error="no route")
     await until(lambda: bool(events), "told")
     job = events[0]["trigger"]["job"]
-    assert (job["data"], job["error"], job["reason"], job["attempts"]) == (
+    assert (job["data"], job["error"], job["reason"], job["attempts_made"]) == (
         {"to": "ada"},
         "no route",
         "max_attempts_exceeded",
@@ -179,7 +179,7 @@ async def test_a_job_that_expires_is_told_with_what_was_in_it(
     await subscribed(loaded)
     await call("Pause", queue="mail")
     await hass.services.async_call(
-        DOMAIN, "enqueue", {"queue": "mail", "name": "say", "data": {"message": "Dinner"}, "expires": 1}, blocking=True
+        DOMAIN, "enqueue", {"queue": "mail", "name": "say", "data": {"message": "Dinner"}, "ttl": 1}, blocking=True
     )
     await until(lambda: bool(events), "told")
     job = events[0]["trigger"]["job"]
@@ -229,7 +229,7 @@ async def test_what_is_kept_trying_ends_as_a_dead_letter_that_says_why(
     await until(lambda: bool(events), "told")
     job = events[0]["trigger"]["job"]
     assert (job["state"], job["reason"], job["data"]) == ("failed", "ttl_expired", 1)
-    assert job["attempts"] > 1
+    assert job["attempts_made"] > 1
     (entry,) = (await call("Dlq", queue="mail"))["entries"]
     assert entry["attempts"][-1]["error"]
     assert entry["attempts"][-1]["error"] in job["error"]

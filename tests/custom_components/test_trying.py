@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from custom_components.hubqueue import trying
 from custom_components.hubqueue.const import DOMAIN
+from custom_components.hubqueue.durations import milliseconds
 from flows import add_subentry
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
+from homeassistant.util import dt as dt_util
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from conftest import Call
@@ -35,12 +37,10 @@ async def test_a_job_is_tried_for_a_day_if_nothing_is_said(hass: HomeAssistant, 
     assert (job["keepTrying"], job["ttl"]) == (DAY_MS, None)
     assert job["endsAt"] - job["createdAt"] == DAY_MS
     assert (job["backoffConfig"]["delay"], job["backoffConfig"]["maxDelay"]) == (2500, 300_000)
-    shown = await hass.services.async_call(
-        DOMAIN, "get_job", {"job_id": job["id"]}, blocking=True, return_response=True
-    )
+    shown = await hass.services.async_call(DOMAIN, "get_job", {"id": job["id"]}, blocking=True, return_response=True)
     assert shown is not None
     told: dict[str, Any] = shown["job"]  # type: ignore[assignment]
-    assert told["max_attempts"] is None
+    assert told["attempts"] is None
     assert datetime.fromisoformat(told["ends_at"]) - datetime.fromisoformat(told["created_at"]) == trying.DAY
 
 
@@ -61,10 +61,10 @@ async def test_whatever_is_said_the_hub_takes_it_and_it_ends_as_told(
 ) -> None:
     """All that may be said together, for one job and for many."""
     spans = (None, timedelta(minutes=1), timedelta(days=3), timedelta(days=200))
-    for attempts, keep_trying, expires, delay in product((None, 3), spans, spans, (None, timedelta(minutes=90))):
-        given = {"attempts": attempts, "keep_trying": keep_trying, "expires": expires, "delay": delay}
+    for attempts, keep_trying, ttl, delay in product((None, 3), spans, spans, (None, timedelta(minutes=90))):
+        given = {"attempts": attempts, "keep_trying": keep_trying, "ttl": ttl, "delay": delay}
         fields = {key: value for key, value in given.items() if value is not None}
-        if delay is not None and timedelta(minutes=1) in (keep_trying, expires):
+        if delay is not None and timedelta(minutes=1) in (keep_trying, ttl):
             continue  # over before it is due: refused
         if many:
             answer = await hass.services.async_call(
@@ -77,29 +77,31 @@ async def test_whatever_is_said_the_hub_takes_it_and_it_ends_as_told(
             job = (await call("GetJob", id=answer["ids"][0]))["job"]  # type: ignore[index]
         else:
             job = await enqueued(hass, call, **fields)
-        ends = [trying.milliseconds(each) for each in (keep_trying, expires) if each is not None]
+        ends = [milliseconds(each) for each in (keep_trying, ttl) if each is not None]
         if attempts is None and not ends:
-            ends = [trying.milliseconds(trying.DAY + (delay or timedelta()))]
+            ends = [milliseconds(trying.DAY + (delay or timedelta()))]
         assert (job["endsAt"] and job["endsAt"] - job["createdAt"]) == min(ends, default=None), fields
         if attempts is not None:
             assert job["maxAttempts"] == attempts
-        if expires is not None and (keep_trying is None or expires < keep_trying):
+        if ttl is not None and (keep_trying is None or ttl < keep_trying):
             assert job["ttl"] == ends[-1]
 
 
-@pytest.mark.parametrize("field", ["keep_trying", "expires"])
+@pytest.mark.parametrize("field", ["keep_trying", "ttl"])
 async def test_a_span_that_is_over_before_the_job_is_due_is_refused_in_words(
     hass: HomeAssistant, call: Call, field: str
 ) -> None:
-    with pytest.raises(ServiceValidationError, match=rf"{field} \(1:00:00\) ends before .* \(delay 1:00:00\)"):
+    with pytest.raises(ServiceValidationError, match=rf"{field} \(1:00:00\) ends before .* \(in 1:00:00\)"):
         await enqueued(hass, call, delay={"hours": 1}, **{field: {"hours": 1}})
     await enqueued(hass, call, delay={"hours": 1}, **{field: {"hours": 2}})
 
 
 def test_a_day_goes_by_from_when_a_job_is_due() -> None:
     delay = timedelta(days=2)
-    assert trying.options({"delay": delay})["keepTrying"] == 3 * DAY_MS
-    assert trying.options({"delay": 365 * trying.DAY})["maxAttempts"] == trying.A_DAY_OF_ATTEMPTS
+    assert trying.patient({"delay": delay})["keep_trying"] == 3 * trying.DAY
+    due = trying.patient({"run_at": dt_util.utcnow() + delay, "delay": timedelta()})["keep_trying"]
+    assert timedelta(seconds=-5) < due - 3 * trying.DAY <= timedelta()
+    assert trying.patient({"delay": 365 * trying.DAY})["attempts"] == trying.A_DAY_OF_ATTEMPTS
 
 
 @pytest.mark.parametrize("by", ["the hub", "an uplink"])
@@ -124,7 +126,8 @@ async def test_what_a_forwarder_sends_on_waits_for_as_long_as_an_outage_takes(
 
 
 def test_a_longer_first_wait_is_not_cut() -> None:
-    wait = trying.options({"backoff": timedelta(minutes=10)})["backoff"]
-    assert (wait["delay"], wait["maxDelay"]) == (300_000, 600_000)
-    wait = trying.options({"backoff": timedelta(minutes=10), "max_backoff": timedelta(minutes=1)})["backoff"]
-    assert wait["maxDelay"] == 60_000
+    minute = timedelta(minutes=1)
+    wait = trying.patient({"backoff": {"delay": 10 * minute}})["backoff"]
+    assert (wait["delay"], wait["max"]) == (10 * minute, 20 * minute)
+    assert trying.patient({"backoff": {"delay": trying.DAY}})["backoff"]["max"] == trying.DAY
+    assert trying.patient({"backoff": {"delay": 10 * minute, "max": minute}})["backoff"]["max"] == minute

@@ -26,6 +26,7 @@ class Door(Enum):
     SOURCE = "source"  # Kafka and AMQP
     CLI = "cli"  # hubqueue add
     FORM = "form"  # the dashboard's
+    HOME_ASSISTANT = "home_assistant"  # the actions that enqueue
 
 
 class Kind(Enum):

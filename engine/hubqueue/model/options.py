@@ -268,7 +268,9 @@ OPTIONS: Final = (
         kind=Kind.WHOLE,
         help="How many lines of a failed run's stack are kept",
         high=limits.MAX_STACK_LIMIT,
-        left_out=_without(_BUNQUEUE, Door.FEED, Door.INVOKE, Door.RULE, Door.SOURCE, Door.CLI, Door.FORM),
+        left_out=_without(
+            _BUNQUEUE, Door.FEED, Door.INVOKE, Door.RULE, Door.SOURCE, Door.CLI, Door.FORM, Door.HOME_ASSISTANT
+        ),
     ),
     Option(
         name="timestamp",

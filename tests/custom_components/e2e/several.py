@@ -26,7 +26,7 @@ template:
 
 
 def job_of(home: RealHome, id: str) -> dict[str, Any]:
-    answer = home.ask("/api/services/hubqueue/get_job?return_response", {"job_id": id})
+    answer = home.ask("/api/services/hubqueue/get_job?return_response", {"id": id})
     found: dict[str, Any] = answer["service_response"]["job"]
     return found
 

@@ -28,7 +28,7 @@ AUTOMATIONS = """
       data:
         queue: mail
         name: send
-        job_id: "{{ trigger.event.data.id }}"
+        id: "{{ trigger.event.data.id }}"
         data: {do: "{{ trigger.event.data.do }}"}
         attempts: 2
         backoff: {seconds: 1}
@@ -71,7 +71,7 @@ class House:
 
     def job(self, id: str) -> dict[str, Any]:
         """Errors: OSError, while there is none or the hub is down."""
-        answer = self.home.ask("/api/services/hubqueue/get_job?return_response", {"job_id": id})
+        answer = self.home.ask("/api/services/hubqueue/get_job?return_response", {"id": id})
         job: dict[str, Any] = answer["service_response"]["job"]
         return job
 
