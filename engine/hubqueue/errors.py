@@ -227,6 +227,13 @@ class AnswerLost(LinkDown):
     default_hint = "the other side may have done it: look before you ask again"
 
 
+class ApiMismatch(LinkDown):
+    """The other side speaks another API."""
+
+    code = "api_mismatch"
+    default_hint = "update the older side; nothing is lost"
+
+
 class JobFailed(HubqueueError):
     """The job failed for good and is in the dead-letter queue."""
 

@@ -22,7 +22,10 @@ def clean_environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 class HubProcess:
-    """`with HubProcess(folder) as hub`: runs until the end of the block, on `folder/hub.db`."""
+    """`with HubProcess(folder) as hub`: runs until the end of the block, on `folder/hub.db`.
+
+    program: what `python` runs, if not `-m hubqueue` (support.other_api).
+    """
 
     def __init__(
         self,
@@ -31,6 +34,7 @@ class HubProcess:
         config: Path | None = None,
         environ: Mapping[str, str] | None = None,
         python: str = sys.executable,
+        program: Sequence[str] = ("-m", "hubqueue"),
     ) -> None:
         self.folder = folder
         self.port = 0
@@ -38,7 +42,7 @@ class HubProcess:
         self.hub_id = ""
         self.pid = 0
         self._environ = clean_environment(environ)
-        self._python = python
+        self._command = (python, *program)
         self._log = folder / "hub.log"
         config_arguments = ["--config", str(config)] if config is not None else []
         self._arguments: Sequence[str] = [
@@ -55,7 +59,7 @@ class HubProcess:
         """Start, and return once it is ready."""
         with self._log.open("a") as log:
             self._process = subprocess.Popen(
-                [self._python, "-m", "hubqueue", "run", *self._arguments],
+                [*self._command, "run", *self._arguments],
                 cwd=self.folder,
                 env=self._environ,
                 stdin=subprocess.DEVNULL,

@@ -27,6 +27,7 @@ class Peer:
         self.port = 0
         self.seen: list[tuple[str, dict[str, Any]]] = []
         self.greeted = 0
+        self.hello: dict[str, Any] = {}
         self.pings = 0
         self.capabilities = ["pipelining", "separate-job-name"]
         self.silent = False
@@ -114,6 +115,7 @@ class Peer:
             reply = {"ok": False, "error": "Not authenticated"}
         elif cmd == "Hello":
             self.greeted += 1
+            self.hello = fields
             reply = {"protocolVersion": 3, "capabilities": self.capabilities, "server": "scripted", "version": "1"}
         elif cmd == "Ping":
             self.pings += 1

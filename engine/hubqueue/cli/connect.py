@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import click
 
-from hubqueue.errors import Invalid, LinkDown
+from hubqueue.errors import ApiMismatch, Invalid, LinkDown
 
 if TYPE_CHECKING:
     from hubqueue.client.remote import RemoteHub
@@ -55,6 +55,8 @@ class Hub:
         remote = RemoteHub(settings)
         try:
             await remote.open()
+        except ApiMismatch:
+            raise  # it answers: its own hint says what to do
         except LinkDown as error:
             hint = "is 'hubqueue run' running there? Name another hub with --url or HUBQUEUE_URL"
             raise LinkDown(error.message, hint=hint) from error

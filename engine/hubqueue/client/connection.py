@@ -1,7 +1,8 @@
 """A link to a hub that comes back by itself: it keeps one session alive and carries requests over its gaps.
 
 Requests made while the link is down wait for it, in order and bounded; those that were in flight when it broke
-are sent again if that is harmless (`repeatable`), else they raise AnswerLost. A refused token is not waited out.
+are sent again if that is harmless (`repeatable`), else they raise AnswerLost. What a person has to mend is not waited
+out: a refused token, a hub of another API.
 """
 
 from __future__ import annotations
@@ -16,11 +17,12 @@ from typing import Final, Self
 import msgspec
 
 from hubqueue.client.address import LinkSettings
-from hubqueue.client.session import Peer, Session
-from hubqueue.errors import AnswerLost, HubqueueError, LinkDown, NotAuthenticated
+from hubqueue.client.session import Peer, Session, check_api
+from hubqueue.errors import AnswerLost, ApiMismatch, HubqueueError, LinkDown, NotAuthenticated
 from hubqueue.model.backoff import ExponentialBackoff
 
 STEADY_S: Final = 5.0  # a session that lived this long ends the back-off
+MENDED_BY_HAND: Final = (NotAuthenticated, ApiMismatch)
 
 log = logging.getLogger(__name__)
 
@@ -63,7 +65,7 @@ class Connection:
     async def open(self) -> Self:
         """Connect once, and keep the link from then on.
 
-        Errors: LinkDown and NotAuthenticated of the first attempt.
+        Errors: LinkDown, ApiMismatch and NotAuthenticated of the first attempt.
         """
         self._keep(await self._connect())
         return self
@@ -133,7 +135,7 @@ class Connection:
             return self._session
         if self._keeper is None:
             raise LinkDown(f"the client of {self.settings.url} is {'closed' if self._closed else 'not open'}", hint="")
-        if isinstance(self.state.error, NotAuthenticated):
+        if isinstance(self.state.error, MENDED_BY_HAND):
             raise self.state.error
         loop = asyncio.get_running_loop()
         place: asyncio.Future[Session] = loop.create_future()
@@ -154,6 +156,7 @@ class Connection:
     async def _connect(self) -> Session:
         session = await Session.open(self.settings, self._receive)
         try:
+            check_api(session.peer, self.settings.url)
             for cmd, fields in self._greeting:
                 await session.request(cmd, fields, self.settings.connect_timeout_s)
         except BaseException:
@@ -200,7 +203,7 @@ class Connection:
         if self.state.up or type(error) is not type(self.state.error):
             log.warning("link down, trying again url=%s error=%s", self.settings.url, error)
         self._change(LinkState(up=False, error=error))
-        if isinstance(error, NotAuthenticated):
+        if isinstance(error, MENDED_BY_HAND):
             self._refuse(error)
 
     def _refuse(self, error: HubqueueError) -> None:

@@ -21,6 +21,7 @@ from hubqueue.client.sendbuffer import unsent_bytes
 from hubqueue.client.tls import client_context
 from hubqueue.errors import (
     AnswerLost,
+    ApiMismatch,
     HubqueueError,
     LinkDown,
     NotAuthenticated,
@@ -28,10 +29,13 @@ from hubqueue.errors import (
     ProtocolError,
     TimedOut,
 )
+from hubqueue.model.apinumber import API
 from hubqueue.model.limits import MAX_FRAME_BYTES
 from hubqueue.wire.frames import FrameReader, frame
 
 PROTOCOL_VERSION: Final = 3
+SERVER: Final = "hubqueue"
+_HELLO: Final = {"protocolVersion": PROTOCOL_VERSION, "capabilities": ["pipelining"], "api": API}
 LATE_S: Final = 1.0  # a timer that fires this late says that this process stood still, not that the other side did
 SHORTEST_S: Final = 0.02  # between two looks at the silence
 CLOSE_S: Final = 2.0  # for the last bytes to leave; then the socket is dropped
@@ -47,8 +51,19 @@ class Peer(msgspec.Struct, frozen=True, rename="camel"):
     server: str = ""
     version: str = ""
     protocol_version: float = 0
+    api: int = 0
     capabilities: tuple[str, ...] = ()
     hub_id: str | None = None
+
+
+def check_api(peer: Peer, url: str) -> None:
+    """A hub of ours speaks the API of this side; what others speak is their protocol alone. Errors: ApiMismatch."""
+    if peer.server == SERVER and peer.api != API:
+        older = f"the hub at {url}" if peer.api < API else "hubqueue on this side"
+        raise ApiMismatch(
+            f"{url} is a hub of version {peer.version} with API {peer.api}, this side has API {API}",
+            hint=f"update {older}; nothing is lost, and it goes on by itself then",
+        )
 
 
 class Envelope(msgspec.Struct, rename="camel"):
@@ -150,7 +165,7 @@ class Session(asyncio.Protocol):
         if self._settings.token is not None:
             await self.request("Auth", {"token": self._settings.token})
         try:
-            reply = await self.request("Hello", {"protocolVersion": PROTOCOL_VERSION, "capabilities": ["pipelining"]})
+            reply = await self.request("Hello", _HELLO)
             self.peer = _decode_peer(reply)
         except NotAuthenticated as error:
             raise NotAuthenticated(f"{self._settings.url} asks for a token") from error

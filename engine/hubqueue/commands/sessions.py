@@ -12,6 +12,7 @@ from hubqueue.commands.call import OK, Call, Work
 from hubqueue.commands.command import ANYBODY, FILTERED, NOTHING, READ, TAKE, Command, Touched, command
 from hubqueue.commands.workers import worker_facts
 from hubqueue.model.access import EVERYTHING
+from hubqueue.model.apinumber import API
 from hubqueue.wire.fields import ABSENT, Count, TimeMs
 
 PROTOCOL_VERSION: Final = 3
@@ -46,12 +47,14 @@ class Hello(Command):
 
     protocol_version: Raw = ABSENT
     capabilities: Raw = ABSENT
+    api: Raw = ABSENT
 
     def handle(self, call: Call) -> None:
         context = call.session.context
         call.answer(
             {
                 "protocolVersion": PROTOCOL_VERSION,
+                "api": API,
                 "capabilities": CAPABILITIES,
                 "server": SERVER,
                 "version": context.version,

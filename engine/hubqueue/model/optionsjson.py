@@ -1,6 +1,7 @@
 """The table of job options as JSON, for those who are no Python: `options.json`, which script/options writes.
 
-Numbers bound the value of what is a number, the characters of a text, the entries of a list. Units: milliseconds.
+api: the number that they tell in Hello. Numbers bound the value of what is a number, the characters of a text, the
+entries of a list. Units: milliseconds.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hubqueue.model.apinumber import API
 from hubqueue.model.option import Kind, Option
 from hubqueue.model.options import OPTIONS
 
@@ -20,7 +22,7 @@ _NUMBERS: Final = (Kind.WHOLE, Kind.SPAN, Kind.TIME, Kind.FACTOR, Kind.TEXT, Kin
 
 def text() -> str:
     """The file as it is to be."""
-    rows = msgspec.json.encode({"options": [_row(option) for option in OPTIONS]})
+    rows = msgspec.json.encode({"api": API, "options": [_row(option) for option in OPTIONS]})
     return msgspec.json.format(rows, indent=2).decode() + "\n"
 
 

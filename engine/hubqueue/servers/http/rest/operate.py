@@ -18,12 +18,14 @@ Loose = dict[str, Any]
 
 
 class Info(msgspec.Struct, rename="camel", kw_only=True):
-    """Which hub this is, and what it speaks."""
+    """Which hub this is, and what it speaks. api: clients of another number have to be updated, or this hub."""
 
     server: str
     version: str
     hub_id: str
+    epoch: str
     protocol_version: int
+    api: int
     capabilities: list[str]
 
 
