@@ -51,6 +51,8 @@ def _moment(value: Any) -> datetime:
     try:
         if isinstance(value, int | float) and not isinstance(value, bool):
             return dt_util.utc_from_timestamp(value)
+        if isinstance(value, str):
+            _well_formed(value)  # such text ends the whole process where Home Assistant reads times
         return dt_util.as_utc(cv.datetime(value))
     except (ValueError, OverflowError, OSError) as error:
         raise vol.Invalid("must be a time") from error

@@ -26,7 +26,7 @@ from custom_components.hubqueue import (
     trigger,
     worker,
 )
-from custom_components.hubqueue.actions import ACTIONS
+from custom_components.hubqueue.actions import ACTIONS, ENTRY
 from homeassistant.components.sensor import SensorEntityDescription
 from homeassistant.const import UnitOfTime
 from homeassistant.helpers import selector
@@ -56,6 +56,14 @@ def fields_of(action: str) -> dict[str, Any]:
     for name, field in SERVICES[action]["fields"].items():
         fields.update(field.get("fields", {name: field}))
     return fields
+
+
+def selectors(field: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """That of a field, and those in it."""
+    for kind, config in (field["selector"] or {}).items():
+        yield kind, config or {}
+        for inner in ((config or {}).get("fields") or {}).values() if kind == "object" else ():
+            yield from selectors(inner)
 
 
 def test_the_manifest_is_in_order() -> None:
@@ -129,7 +137,7 @@ def test_every_action_is_described_as_it_is() -> None:
         for name, field in described["fields"].items():
             assert "fields" not in field or name in told["sections"], action
         if action in ACTIONS:
-            keys = {str(key): key for key in ACTIONS[action].schema.schema}
+            keys = {str(key): key for key in {**ENTRY, **ACTIONS[action].fields}}
             assert keys.keys() == fields.keys(), action
             for name, field in fields.items():
                 required = type(keys[name]).__name__ == "Required"
@@ -164,10 +172,14 @@ def test_actions_of_their_own_modules_are_described(action: str, schema: Mapping
 def test_every_choice_has_a_text() -> None:
     taking = yaml.safe_load((HERE / "triggers.yaml").read_text())["job_received"]["fields"]
     for fields in (*map(fields_of, SERVICES), taking):
-        for field in fields.values():
-            select = (field["selector"] or {}).get("select") or {}
-            if key := select.get("translation_key"):
-                assert ENGLISH["selector"][key]["options"].keys() == set(select["options"])
+        for each in map(selectors, fields.values()):
+            for kind, config in each:
+                if kind == "select" and (key := config.get("translation_key")):
+                    assert ENGLISH["selector"][key]["options"].keys() == set(config["options"])
+                if kind == "object" and "fields" in config:
+                    told = ENGLISH["selector"][config["translation_key"]]["fields"]
+                    assert told.keys() == config["fields"].keys()
+                    assert all(text["name"] and text["description"] for text in told.values())
 
 
 def test_every_entity_has_a_name_and_an_icon() -> None:
