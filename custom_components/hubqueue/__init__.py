@@ -23,6 +23,7 @@ from .coordinator import (
     HubqueueConfigEntry,
     HubqueueCoordinator,
     HubqueueData,
+    async_forget_update,
 )
 from .delete_queue import async_delete_queue
 from .entity import hub_device, part_of_device
@@ -108,6 +109,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: HubqueueConfigEntry) ->
     """What its subentries have left goes too; the hub keeps its jobs."""
     await async_forget_keeping(hass, entry)
     await async_forget_subentries(hass, entry)
+    async_forget_update(hass, entry.entry_id)
 
 
 async def async_remove_config_entry_device(

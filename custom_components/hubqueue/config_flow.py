@@ -43,7 +43,7 @@ from .const import (
     DEFAULT_URL,
     DOMAIN,
 )
-from .errors import AuthError, HubError, IncompatibleError
+from .errors import ApiMismatchError, AuthError, HubError, IncompatibleError
 from .feed_rule import SUBENTRY_FEED
 from .flow_feed import FeedFlow
 from .flow_uplink import UplinkFlow
@@ -248,6 +248,8 @@ async def _try(hass: HomeAssistant, given: Mapping[str, Any]) -> tuple[dict[str,
         connection = await Connection.open(async_get_clientsession(hass), url, token, lambda _: None)
     except AuthError:
         return data, None, {"base": "invalid_auth"}
+    except ApiMismatchError as error:
+        return data, None, {"base": error.key}
     except IncompatibleError:
         return data, None, {"base": "incompatible"}
     except HubError:

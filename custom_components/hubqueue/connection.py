@@ -16,12 +16,11 @@ from typing import Any, Final, Self
 
 import aiohttp
 
-from .errors import AuthError, HubError, IncompatibleError, LinkDownError
+from .errors import ApiMismatchError, AuthError, HubError, IncompatibleError, LinkDownError
+from .table import API
 
 PROTOCOL: Final = 3
-NEEDED: Final = frozenset(
-    {"summaries", "resume", "renewals", "cancel-poll", "all-queues", "keep-trying", "expired-events"}
-)
+SERVER: Final = "hubqueue"
 OPEN_S: Final = 10.0
 ANSWER_S: Final = 30.0  # commands that wait in the hub by themselves add their own time
 QUEUE_S: Final = 300.0  # of those that go through all jobs of a queue: hundreds of thousands on a slow disk
@@ -160,10 +159,12 @@ class Connection:
             task.exception()  # a link that is down gives its leases back by itself
 
     async def _hello(self) -> HubInfo:
-        reply = await self.call("Hello", OPEN_S, protocolVersion=PROTOCOL)
-        missing = NEEDED - set(reply.get("capabilities", ()))
-        if reply.get("server") != "hubqueue" or reply.get("protocolVersion") != PROTOCOL or missing:
-            raise IncompatibleError(f"Not a hub this integration can work with (lacks {', '.join(sorted(missing))})")
+        reply = await self.call("Hello", OPEN_S, protocolVersion=PROTOCOL, api=API)
+        if reply.get("server") != SERVER:
+            raise IncompatibleError("What answers there is no hub")
+        api = int(reply.get("api") or 0)  # a hub of before tells none
+        if api != API:
+            raise ApiMismatchError(str(reply.get("version", "?")), is_older=api < API)
         return HubInfo(reply["hubId"], reply["version"], reply["epoch"])
 
     async def _send(self, message: Message) -> None:

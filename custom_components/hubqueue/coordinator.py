@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, Final, override
+from typing import Final, override
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_TOKEN, CONF_URL
@@ -28,7 +28,7 @@ from .action_calls import Calls
 from .client import HubClient
 from .connection import HubInfo
 from .const import CONF_QUEUES, DOMAIN, LOGGER
-from .errors import AnotherHubError, AuthError, HubError, IncompatibleError
+from .errors import AnotherHubError, ApiMismatchError, AuthError, HubError, IncompatibleError
 from .keeping import Keeping
 from .queues import pattern_of
 from .runs import Runs
@@ -96,7 +96,6 @@ class HubqueueCoordinator(DataUpdateCoordinator[Snapshot]):
 
     async def async_connect(self) -> None:
         """Open the link, or say why the entry cannot be set up."""
-        issue = f"incompatible_{self.config_entry.entry_id}"
         try:
             await self.client.connect()
         except AnotherHubError as error:
@@ -105,21 +104,25 @@ class HubqueueCoordinator(DataUpdateCoordinator[Snapshot]):
                 translation_key="another_hub",
                 translation_placeholders={"expected": str(self.config_entry.unique_id), "found": error.found},
             ) from error
-        except IncompatibleError as error:
-            ir.async_create_issue(
-                self.hass,
-                DOMAIN,
-                issue,
-                is_fixable=False,
-                severity=ir.IssueSeverity.ERROR,
-                learn_more_url=pages.REPAIRS,
-                translation_key="incompatible",
-                translation_placeholders={"hub": self.config_entry.title},
-            )
-            raise _not_ready(error) from error
         except HubError as error:
+            if isinstance(error, ApiMismatchError):
+                self._ask_for_update(error)
             raise _not_ready(error) from error
-        ir.async_delete_issue(self.hass, DOMAIN, issue)
+        async_forget_update(self.hass, self.config_entry.entry_id)
+
+    def _ask_for_update(self, error: ApiMismatchError) -> None:
+        """Until the link is up again; it is tried for as long as that takes."""
+        async_forget_update(self.hass, self.config_entry.entry_id)  # it may be the other side's turn now
+        ir.async_create_issue(
+            self.hass,
+            DOMAIN,
+            f"update_{self.config_entry.entry_id}",
+            is_fixable=False,
+            severity=ir.IssueSeverity.ERROR,
+            learn_more_url=pages.REPAIRS,
+            translation_key=error.key,
+            translation_placeholders={"hub": self.config_entry.title, "version": error.version},
+        )
 
     async def async_keep(self) -> None:
         """Keep the link up; runs as long as the entry is loaded."""
@@ -213,6 +216,12 @@ class HubqueueCoordinator(DataUpdateCoordinator[Snapshot]):
         self.async_update_listeners()
 
 
+@callback
+def async_forget_update(hass: HomeAssistant, entry_id: str) -> None:
+    """Nobody has to update anything for this entry."""
+    ir.async_delete_issue(hass, DOMAIN, f"update_{entry_id}")
+
+
 def _limit(value: float | None) -> int | None:
     return None if value is None else int(value)
 
@@ -220,10 +229,12 @@ def _limit(value: float | None) -> int | None:
 def _not_ready(error: HubError) -> Exception:
     """What Home Assistant is told when an entry cannot be set up."""
     kind: Callable[..., Exception] = ConfigEntryNotReady
-    key = "cannot_connect"
-    if isinstance(error, AuthError):
-        kind, key = ConfigEntryAuthFailed, "token_refused"
-    elif isinstance(error, IncompatibleError):
-        kind, key = ConfigEntryError, "incompatible"
-    placeholders: dict[str, Any] = {"error": str(error)}
+    key, placeholders = "cannot_connect", {"error": str(error)}
+    match error:
+        case AuthError():
+            kind, key = ConfigEntryAuthFailed, "token_refused"
+        case ApiMismatchError():
+            key, placeholders = error.key, {"version": error.version}
+        case IncompatibleError():
+            key = "incompatible"
     return kind(translation_domain=DOMAIN, translation_key=key, translation_placeholders=placeholders)

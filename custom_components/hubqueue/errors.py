@@ -36,10 +36,19 @@ class AuthError(HubError):
 
 
 class IncompatibleError(HubError):
-    """Something answers that is no hub, or one that is too old for this integration."""
+    """Something answers that this integration cannot work with."""
 
     def __init__(self, message: str) -> None:
         super().__init__("incompatible", message)
+
+
+class ApiMismatchError(IncompatibleError):
+    """The hub speaks another API. version: of the hub. key: whom to update, for texts."""
+
+    def __init__(self, version: str, *, is_older: bool) -> None:
+        super().__init__(f"The hub has version {version}, which is {'older' if is_older else 'newer'} than this side")
+        self.version = version
+        self.key = "update_hub" if is_older else "update_integration"
 
 
 class AnotherHubError(IncompatibleError):

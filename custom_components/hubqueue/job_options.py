@@ -1,15 +1,13 @@
 """The options of a job: what may be said of it in an action, and how the hub is told.
 
-All of it is made from the hub's own table, `options.json`, which script/options writes: names, kinds, bounds, and what
-they are called on the wire. What the hub would refuse is refused here too: while it is away nobody is there to be told.
+All of it is made from the hub's own table (table.py): names, kinds, bounds, and what they are called on the wire. What
+the hub would refuse is refused here too: while it is away nobody is there to be told.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import Any, Final
 
 import probatio as vol
@@ -19,11 +17,9 @@ from homeassistant.util import dt as dt_util
 from .durations import SPAN_KEYS, milliseconds, within
 from .errors import HubError
 from .fields import folded, only
+from .table import OPTIONS, Row
 
-type Row = Mapping[str, Any]
-
-TABLE: Final[Mapping[str, Any]] = json.loads(Path(__file__).with_name("options.json").read_bytes())
-ROWS: Final[Mapping[str, Row]] = {row["name"]: row for row in TABLE["options"] if "home_assistant" not in row["absent"]}
+ROWS: Final[Mapping[str, Row]] = {row["name"]: row for row in OPTIONS if "home_assistant" not in row["absent"]}
 NAME_CHARS: Final = 256
 PARENT_KEYS: Final = {"id": "__parentId", "queue": "__parentQueue"}  # where the data of a job name its parent
 RESERVED: Final = "__"

@@ -25,6 +25,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 import custom_components  # noqa: F401  ours, before the test helper's own package of that name
 from support.child import ENGINE_PATH
 from support.hub_process import HubProcess
+from support.other_api import program
 from support.ports import free_port
 
 ROOT = Path(__file__).parents[2]
@@ -34,10 +35,13 @@ ENGINE = {"PYTHONPATH": ENGINE_PATH}  # this checkout's, whatever that Python ha
 type Call = Callable[..., Awaitable[dict[str, Any]]]
 
 
-def hub_process(folder: Path, *arguments: str, config: Path | None = None, http_port: int = 0) -> HubProcess:
-    """A hub of the engine's own Python; the port stays the same over restarts when it is given."""
+def hub_process(
+    folder: Path, *arguments: str, config: Path | None = None, http_port: int = 0, api: int | None = None
+) -> HubProcess:
+    """A hub of the engine's own Python; the port stays the same over restarts when it is given. api: if another one."""
     environ = {**ENGINE, "HUBQUEUE_HTTP_PORT": str(http_port)}
-    return HubProcess(folder, *arguments, config=config, environ=environ, python=PYTHON)
+    command = ("-m", "hubqueue") if api is None else program(api)
+    return HubProcess(folder, *arguments, config=config, environ=environ, python=PYTHON, program=command)
 
 
 def url_of(hub: HubProcess) -> str:

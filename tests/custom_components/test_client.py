@@ -15,6 +15,7 @@ from custom_components.hubqueue import connection as connections
 from custom_components.hubqueue.client import HubClient
 from custom_components.hubqueue.connection import Connection, as_json
 from custom_components.hubqueue.errors import AuthError, HubError, IncompatibleError, LinkDownError
+from custom_components.hubqueue.table import API
 from seen import until
 
 from conftest import Call, hub_process, url_of
@@ -247,11 +248,14 @@ async def test_a_link_that_stops_answering_is_noticed(monkeypatch: pytest.Monkey
 
 
 @pytest.mark.parametrize(
-    "changed", [{"capabilities": []}, {"server": "bunqueue"}, {"protocolVersion": 2}], ids=["old", "other", "protocol"]
+    "changed",
+    [{"api": API - 1}, {"api": API + 1}, {"api": None}, {"server": "bunqueue"}],
+    ids=["older", "newer", "of before", "other"],
 )
 async def test_what_is_no_hub_of_ours_is_refused(changed: dict[str, Any]) -> None:
     async def other(socket: web.WebSocketResponse) -> None:
         request = (await socket.receive()).json()
+        assert request["api"] == API
         await socket.send_json({**hello(request), **changed})
         await socket.receive()
 
@@ -274,7 +278,7 @@ def hello(request: dict[str, Any]) -> dict[str, Any]:
         "reqId": request["reqId"],
         "protocolVersion": 3,
         "server": "hubqueue",
-        "capabilities": sorted(connections.NEEDED),
+        "api": API,
         "hubId": "x",
         "version": "0",
         "epoch": "e",

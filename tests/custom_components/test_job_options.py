@@ -13,7 +13,8 @@ import yaml
 from custom_components.hubqueue.actions import ACTIONS
 from custom_components.hubqueue.const import DOMAIN
 from custom_components.hubqueue.durations import duration
-from custom_components.hubqueue.job_options import ROWS, TABLE
+from custom_components.hubqueue.job_options import ROWS
+from custom_components.hubqueue.table import OPTIONS
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
 from pytest_homeassistant_custom_component.common import MockConfigEntry
@@ -241,7 +242,7 @@ def test_the_table_is_that_of_the_engine() -> None:
     fresh = (ROOT / "engine/hubqueue/model/options.json").read_bytes()
     assert (HERE / "options.json").read_bytes() == fresh, "run script/options"
     assert SAMPLES.keys() == ROWS.keys()
-    assert all(ROWS.get(row["name"]) or len(row["absent"]["home_assistant"]) > 10 for row in TABLE["options"])
+    assert all(ROWS.get(row["name"]) or len(row["absent"]["home_assistant"]) > 10 for row in OPTIONS)
 
 
 def selector_of(row: Mapping[str, Any]) -> dict[str, Any]:

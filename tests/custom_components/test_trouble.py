@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from custom_components.hubqueue import async_remove_config_entry_device, connection, repairs
+from custom_components.hubqueue import async_remove_config_entry_device, repairs
 from custom_components.hubqueue.connection import Connection
 from custom_components.hubqueue.const import DOMAIN
 from homeassistant.config_entries import ConfigEntryState
@@ -53,31 +53,6 @@ async def test_a_token_that_may_not_read_sets_nothing_up(
     entry = await entry_of(hass, guarded, token)
     assert entry.state is ConfigEntryState.SETUP_RETRY
     await hass.config_entries.async_unload(entry.entry_id)
-
-
-async def test_a_hub_that_is_too_old_is_a_repair(
-    hass: HomeAssistant, hub: HubProcess, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    issues = ir.async_get(hass).issues
-    with monkeypatch.context() as patched:
-        patched.setattr(connection, "NEEDED", frozenset({"of the future"}))
-        entry = await entry_of(hass, hub, None)
-        assert entry.state is ConfigEntryState.SETUP_ERROR
-        assert entry.error_reason_translation_key == "incompatible"
-        assert [issue.translation_key for issue in issues.values()] == ["incompatible"]
-    await hass.config_entries.async_reload(entry.entry_id)
-    assert entry.state is ConfigEntryState.LOADED
-    assert not issues
-    await hass.config_entries.async_unload(entry.entry_id)
-
-
-async def test_a_hub_that_became_too_old_is_left(
-    hass: HomeAssistant, loaded: MockConfigEntry, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patched:
-        patched.setattr(connection, "NEEDED", frozenset({"of the future"}))
-        await loaded.runtime_data.client._drop()
-        await until(lambda: loaded.state is ConfigEntryState.SETUP_ERROR, "left")
 
 
 async def test_a_refused_forwarder_is_a_repair(
