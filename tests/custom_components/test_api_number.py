@@ -1,10 +1,11 @@
-"""A hub that speaks another API: who has to be updated is said, nothing is lost, and it goes on by itself after that."""
+"""A hub that speaks another API: it is said whom to update, nothing is lost, and it goes on by itself then."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 
 import aiohttp
@@ -63,14 +64,14 @@ async def enqueue(hass: HomeAssistant, data: int) -> bool:
 
 async def until_healed(hass: HomeAssistant, entry: MockConfigEntry, hub: HubProcess, data: list[int]) -> None:
     """Nobody does anything but wait: the entry is there, nothing is asked for, and the hub has what was enqueued."""
-    tries = iter(range(1, 1000))
+    late = count(1)
 
-    async def loaded() -> bool:
-        async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=5) * next(tries))
-        await hass.async_block_till_done()
+    def loaded() -> bool:
+        if entry.state is ConfigEntryState.SETUP_RETRY:  # while it connects, its patience would be over too
+            async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=5) * next(late))
         return entry.state is ConfigEntryState.LOADED
 
-    await until_async(loaded, "the entry is there")
+    await until(loaded, "the entry is there")
     assert asked_for(hass) == []
     async with aiohttp.ClientSession() as session:
         link = await Connection.open(session, url_of(hub), None, lambda _: None)

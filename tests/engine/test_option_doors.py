@@ -14,6 +14,7 @@ import msgspec
 import pytest
 import voluptuous as vol
 from msgspec import inspect
+from yaml import safe_load
 
 from hubqueue.api.newjob import JobOptions, RunOptions, new_job
 from hubqueue.cli import joboptions as flags
@@ -44,6 +45,7 @@ from hubqueue.wire.joboptions import job_fields
 from support.job_options import SAMPLES, as_json, with_needs
 from support.rest import Rest, serving
 
+HOME_ASSISTANT: Final = Path(__file__).parents[2] / "custom_components" / "hubqueue"
 DOCS: Final = Path(__file__).parents[2] / "docs"
 NOW_MS: Final = 1_800_000_000_000
 Given = Mapping[str, Any]
@@ -269,8 +271,27 @@ def test_every_option_stands_in_the_docs_with_its_names() -> None:
         assert f"`{option.name}`" in python, option.name
 
 
-def test_the_table_as_json_is_fresh() -> None:
-    assert FILE.read_text(encoding="utf-8") == text(), "run script/options"
+@pytest.mark.parametrize("path", [FILE, HOME_ASSISTANT / "options.json"], ids=["engine", "Home Assistant"])
+def test_the_table_as_json_is_fresh(path: Path) -> None:
+    assert path.read_text(encoding="utf-8") == text(), "run script/options"
+
+
+def test_home_assistant_asks_for_every_option_in_every_language_and_explains_it() -> None:
+    """What it makes of them is tried there: tests/custom_components/test_job_options.py."""
+    names = {option.name for option in options_at(Door.HOME_ASSISTANT)}
+    beside = {"queue", "create", "name", "data", "config_entry_id"}
+    fields = safe_load((HOME_ASSISTANT / "services.yaml").read_text(encoding="utf-8"))["enqueue"]["fields"]
+    sections = [field["fields"] for field in fields.values() if "fields" in field]
+    assert {name for section in sections for name in section} == names
+    for path in (HOME_ASSISTANT / "translations").iterdir():
+        told = json.loads(path.read_text(encoding="utf-8"))
+        assert told["services"]["enqueue"]["fields"].keys() == names | beside, path.name
+        for option in options_at(Door.HOME_ASSISTANT):
+            shown = told["selector"].get(option.name, {})
+            assert shown.get("fields", {}).keys() == {part.name for part in option.parts}, (path.name, option.name)
+            assert option.kind is not Kind.CHOICE or shown["options"].keys() == set(option.choices), path.name
+    docs = (DOCS / "home-assistant.md").read_text(encoding="utf-8").partition("`enqueue` takes")[2].partition("```")[0]
+    assert [name for name in names if f"`{name}`" not in docs] == []
 
 
 @pytest.fixture
