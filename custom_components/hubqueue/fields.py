@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import probatio as vol
@@ -28,14 +28,10 @@ def folded(name: str) -> str:
 
 
 def _meant(key: str, names: list[str], also: Mapping[str, str]) -> str:
-    words = key.split("_")
+    words, elsewhere = key.split("_"), also.get(folded(key), "")
     near = (
-        also.get(folded(key))
+        (elsewhere if elsewhere.partition(":")[0] in names else None)
         or next((name for name in names if name in words), None)
         or next(iter(difflib.get_close_matches(key, names, n=1)), None)
     )
-    return f"do you mean {near}?" if near else f"there are {_listed(names)}"
-
-
-def _listed(names: Iterable[str]) -> str:
-    return ", ".join(sorted(names))
+    return f"do you mean {near}?" if near else f"there are {', '.join(sorted(names))}"

@@ -81,7 +81,7 @@ class QueueStatus(HubTool):
     name = f"{DOMAIN}__queue_status"
     title = "Queue status"
     description = (
-        "How the job queues of hubqueue are: jobs that wait, are delayed, run now, have failed for good (dead "
+        "How the job queues of hubqueue are: jobs that wait, are delayed, are active now, have failed for good (dead "
         "letters), or were removed as their time was over (expired); whether a queue is paused, how old its oldest "
         "waiting job is, and whether uplinks to other hubs are up."
     )
@@ -100,8 +100,8 @@ class QueueStatus(HubTool):
                     "paused": each.paused,
                     "waiting": each.waiting,
                     "delayed": each.delayed,
-                    "running": each.active,
-                    "dead_letters": each.dead,
+                    "active": each.active,
+                    "failed": each.dead,
                     "expired": each.expired,
                     "oldest_waiting_seconds": each.oldest_s,
                 }

@@ -204,6 +204,7 @@ async def test_a_name_that_is_none_is_refused_with_the_one_that_is_meant(
         ("get_job", {"job_id": "x"}, "id"),
         ("complete", {"job_id": "x", "token": "t"}, "id"),
         ("run_action", {"action": "light.turn_on", "ttl_": 5}, "ttl"),
+        ("run_action", {"action": "light.turn_on", "groupId": "g"}, "group"),
         ("worker", {"queue": "q", "script": "script.x", "maxjobs": 1}, "max_jobs"),
     ],
 )
@@ -212,6 +213,14 @@ async def test_every_action_says_so(
 ) -> None:
     with pytest.raises(vol.Invalid, match=f"do you mean {meant}"):
         await hass.services.async_call(DOMAIN, action, said, blocking=True, return_response=action == "get_job")
+
+
+async def test_nobody_is_sent_to_a_name_that_an_action_does_not_take(
+    hass: HomeAssistant, loaded: MockConfigEntry
+) -> None:
+    for name in ROWS:
+        with pytest.raises(vol.Invalid, match="there are config_entry_id, queue at"):
+            await hass.services.async_call(DOMAIN, "pause", {"queue": "q", name: SAMPLES[name][0]}, blocking=True)
 
 
 @pytest.mark.parametrize("name", [name for name, row in ROWS.items() if row["needs"]])

@@ -48,7 +48,7 @@ async def test_dead_letters_are_found_and_run_again(hass: HomeAssistant, call: C
     await until_state(hass, "sensor.other_waiting", "1")
     status = await ask(hass, "queue_status")
     assert status["connected"]
-    assert [(each["queue"], each["waiting"], each["dead_letters"]) for each in status["queues"]] == [
+    assert [(each["queue"], each["waiting"], each["failed"]) for each in status["queues"]] == [
         ("mail", 0, 1),
         ("other", 1, 0),
     ]
