@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from datetime import timedelta
-from itertools import count
 from pathlib import Path
 
 import aiohttp
@@ -64,14 +63,9 @@ async def enqueue(hass: HomeAssistant, data: int) -> bool:
 
 async def until_healed(hass: HomeAssistant, entry: MockConfigEntry, hub: HubProcess, data: list[int]) -> None:
     """Nobody does anything but wait: the entry is there, nothing is asked for, and the hub has what was enqueued."""
-    late = count(1)
-
-    def loaded() -> bool:
-        if entry.state is ConfigEntryState.SETUP_RETRY:  # while it connects, its patience would be over too
-            async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=5) * next(late))
-        return entry.state is ConfigEntryState.LOADED
-
-    await until(loaded, "the entry is there")
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=5))
+    await until(lambda: entry.state is ConfigEntryState.LOADED, "the entry is there")
     assert asked_for(hass) == []
     async with aiohttp.ClientSession() as session:
         link = await Connection.open(session, url_of(hub), None, lambda _: None)
