@@ -6,9 +6,13 @@
 
 const { toMs } = require('./duration');
 const { HubqueueError } = require('./errors');
+const { figuresOf, statesOf } = require('./figures');
+const { jobOf, statesAsked } = require('./wirenames');
+
+const MOST_QUEUES = 10_000; // that the hub lists
 
 const PURGES = {
-  dead: ['PurgeDlq', () => ({})],
+  failed: ['PurgeDlq', () => ({})],
   waiting: ['Drain', () => ({})],
   completed: ['Clean', ({ olderThan, limit }) => ({ state: 'completed', grace: toMs(olderThan, 'olderThan') ?? 0, limit: limit ?? 1000 })],
   everything: ['Obliterate', () => ({})],
@@ -16,20 +20,31 @@ const PURGES = {
 
 const ACTIONS = {
   stats: {
-    run: async (ask, { queue }) => (queue ? { queue, ...(await ask('GetJobCounts', { queue })).counts } : (await ask('Stats')).stats),
+    run: async (ask, { queue }) => {
+      if (queue) {
+        const { counts, expired } = await ask('GetJobCounts', { queue });
+        return { queue, ...statesOf({ ...counts, expired }) };
+      }
+      const { totals, rates, hub } = await ask('Overview', { limit: 1 });
+      return { ...statesOf(totals), perSecond: rates, uptimeMs: hub.uptimeMs };
+    },
   },
-  queues: { run: async (ask) => (await ask('DashboardQueues')).data.queues },
+  queues: { run: async (ask) => (await ask('Overview', { limit: MOST_QUEUES })).queues.map(figuresOf) },
   list: {
     needs: ['queue'],
     run: async (ask, { queue, state, limit = 100, cursor, newestFirst = false }) => {
-      const { jobs, cursor: next } = await ask('GetJobs', { queue, state, limit, cursor: cursor ?? undefined, asc: !newestFirst });
-      return { jobs, cursor: next };
+      const asked = { queue, state: statesAsked(state), limit, cursor: cursor ?? undefined, asc: !newestFirst };
+      const { jobs, cursor: next } = await ask('GetJobs', asked);
+      return { jobs: jobs.map(jobOf), cursor: next };
     },
   },
-  get: { needs: ['id'], run: async (ask, { id }) => (await ask('GetJob', { id })).job },
+  get: { needs: ['id'], run: async (ask, { id }) => jobOf((await ask('GetJob', { id })).job) },
   dead: {
     needs: ['queue'],
-    run: async (ask, { queue, limit = 100, reason }) => (await ask('Dlq', { queue, count: limit, filter: reason ? { reason } : undefined })).entries,
+    run: async (ask, { queue, limit = 100, reason }) => {
+      const { entries } = await ask('Dlq', { queue, count: limit, filter: reason ? { reason } : undefined });
+      return entries.map(({ job, attempts: runs, ...entry }) => ({ ...entry, runs, job: jobOf(job) }));
+    },
   },
   pause: { needs: ['queue'], run: (ask, { queue }) => ask('Pause', { queue }).then(() => ({ queue, paused: true })) },
   resume: { needs: ['queue'], run: (ask, { queue }) => ask('Resume', { queue }).then(() => ({ queue, paused: false })) },
@@ -56,7 +71,7 @@ const ACTIONS = {
     needs: ['queue'],
     destroys: true,
     run: async (ask, args) => {
-      const what = args.what ?? 'dead';
+      const what = args.what ?? 'failed';
       if (!Object.hasOwn(PURGES, what)) {
         throw invalid(`what to purge is one of ${Object.keys(PURGES).join(', ')}, not ${what}`);
       }

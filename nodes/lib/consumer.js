@@ -17,10 +17,10 @@ const HEARTBEAT_MS = 15_000;
 class Consumer {
   /**
    * queues: names, or patterns with `*`. deliver(job, token) is called for every job, trouble(error or null) when the hub
-   * refuses to give jobs and when it gives them again. perKey: jobs of one key at a time, 0 for any number.
+   * refuses to give jobs and when it gives them again. perGroup: jobs of one group at a time, 0 for any number.
    */
-  constructor(hub, { worker, name, queues, concurrency, perKey = 0, deliver, trouble }) {
-    Object.assign(this, { hub, worker, name, queues, concurrency, perKey, deliver, trouble });
+  constructor(hub, { worker, name, queues, concurrency, perGroup = 0, deliver, trouble }) {
+    Object.assign(this, { hub, worker, name, queues, concurrency, perGroup, deliver, trouble });
     this.owner = `node-red:${os.hostname()}:${process.pid}:${worker}`;
     this.names = queues.filter((queue) => !queue.includes('*'));
     this.patterns = queues.filter((queue) => queue.includes('*')).map(patternOf);
@@ -126,7 +126,7 @@ class Consumer {
   }
 
   async poll(queue, count, waitMs) {
-    const group = this.perKey > 0 ? { concurrency: this.perKey } : undefined;
+    const group = this.perGroup > 0 ? { concurrency: this.perGroup } : undefined;
     const fields = { queue, owner: this.owner, count, timeout: waitMs, lockTtl: this.hub.leaseMs, group };
     const frame = this.hub.link.frame('PULLB', fields);
     const asked = Date.now();

@@ -7,7 +7,8 @@
 
 const { HubqueueError } = require('./errors');
 const { encodeBody, decodeBody } = require('./frames');
-const { isMap } = require('./values');
+const { defined, isMap } = require('./values');
+const { jobOf } = require('./wirenames');
 
 const DEFAULT_NAME = 'default';
 const MAX_NAME = 256; // characters, of a name and of a tag
@@ -15,7 +16,6 @@ const MAX_TAGS = 100;
 const WHOLE = 'node-red:message';
 const KEPT = 'node-red:kept:';
 const HEADER = 'header:';
-const ENDLESS = 2 ** 31 - 1; // how the hub tells of attempts without a number
 const PIECE = /.{1,240}/gs; // with its prefix below MAX_NAME
 
 /** Properties of a stored message that told how an earlier attempt had ended. */
@@ -81,8 +81,9 @@ function joined(tags) {
   return isMap(found) && isMap(found.headers ?? {}) && Array.isArray(found.tags ?? []) ? found : {};
 }
 
-/** The message that a worker sends for a job. server: the id of the config node. */
-function jobMessage(job, token, { server, timeoutMs, nowMs = Date.now() }) {
+/** The message that a worker sends for a job of the hub. server: the id of the config node. */
+function jobMessage(found, token, { server, timeoutMs, nowMs = Date.now() }) {
+  const job = jobOf(found);
   const tags = job.tags || [];
   const kept = joined(tags.filter((tag) => tag.startsWith(KEPT)));
   const topic = kept.topic ?? (job.name === DEFAULT_NAME ? job.queue : job.name);
@@ -92,7 +93,7 @@ function jobMessage(job, token, { server, timeoutMs, nowMs = Date.now() }) {
     msg.topic = topic;
   }
   msg.job = identity(job, tags, kept);
-  Object.assign(msg.job, { server, lease: token }, earlier && { earlier });
+  Object.assign(msg.job, { server, token }, earlier && { earlier });
   if (timeoutMs > 0) {
     msg.job.deadline = nowMs + timeoutMs;
   }
@@ -120,18 +121,13 @@ function identity(job, tags, kept) {
   const plain = tags.filter((tag) => tag.startsWith(HEADER)).map((tag) => splitOnce(tag.slice(HEADER.length)));
   const headers = { ...Object.fromEntries(plain), ...kept.headers };
   const others = [...tags.filter((tag) => ![WHOLE, KEPT, HEADER].some((mark) => tag.startsWith(mark))), ...(kept.tags || [])];
-  return {
-    id: job.id,
-    queue: job.queue,
-    attempt: job.attempts + 1,
-    ...(job.maxAttempts === ENDLESS ? {} : { maxAttempts: job.maxAttempts }),
-    priority: job.priority,
-    enqueuedAt: job.createdAt,
-    redelivered: job.attempts + job.stallCount + (job.lostCount || 0) > 0,
-    ...(job.groupId ? { key: job.groupId } : {}),
-    ...(Object.keys(headers).length ? { headers } : {}),
-    ...(others.length ? { tags: others } : {}),
-  };
+  const { id, queue, attempts, attemptsMade, priority, createdAt, group, parent } = job;
+  return defined({
+    ...{ id, queue, attempts, attemptsMade, priority, createdAt, group, parent },
+    redelivered: attemptsMade + job.stallCount + (job.lostCount || 0) > 0,
+    headers: Object.keys(headers).length ? headers : undefined,
+    tags: others.length ? others : undefined,
+  });
 }
 
 function splitOnce(text) {

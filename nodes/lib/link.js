@@ -14,14 +14,13 @@ const { HubqueueError, fromReply } = require('./errors');
 const { encodeFrame, FrameReader } = require('./frames');
 const { Liveness } = require('./liveness');
 const { Sender } = require('./sender');
+const { api: API } = require('../resources/options');
 
 const DEFAULT_PORT = 6789;
 const PING_AFTER_MS = 14_000; // of silence
 const SILENT_MS = 10_000; // without a byte after a ping: with the ticks of both a hub that hangs is noticed within 25 s
 const CANCEL_MS = 2000; // a node that closes does not wait longer
-const REFUSED_WAIT_MS = 30_000; // after a wrong token, or by a hub of another kind: a person has to do something
-const FOR_A_PERSON = new Set(['HQ_NOT_AUTHENTICATED', 'HQ_HUB_TOO_OLD']);
-const NEEDED = ['release', 'settle', 'renewals', 'cancel-poll', 'keep-trying', 'expired-events']; // of what a hub can do
+const REFUSED_WAIT_MS = 30_000; // after a wrong token: a person has to do something, and the hub counts the tries
 
 let nextId = randomInt(2 ** 47); // over all links and runs: unsent frames may move from one to the next
 
@@ -174,7 +173,7 @@ class Link extends EventEmitter {
     if (this.token) {
       await this.send(this.frame('Auth', { token: this.token }), limit);
     }
-    const hello = await this.send(this.frame('Hello', { protocolVersion: 3 }), limit);
+    const hello = await this.send(this.frame('Hello', { protocolVersion: 3, api: API }), limit);
     if (this.socket !== socket) {
       return;
     }
@@ -249,20 +248,21 @@ class Link extends EventEmitter {
     }
     if (this.wanted) {
       const wait = this.backoff.next();
-      this.timer = setTimeout(() => this.connect(), FOR_A_PERSON.has(error.code) ? Math.max(wait, REFUSED_WAIT_MS) : wait);
+      this.timer = setTimeout(() => this.connect(), error.code === 'HQ_NOT_AUTHENTICATED' ? Math.max(wait, REFUSED_WAIT_MS) : wait);
     }
     this.emit('down', error);
   }
 }
 
-/** Errors: HQ_PROTOCOL for what is no hub of ours, HQ_HUB_TOO_OLD. */
-function checkHub({ server, version, capabilities }) {
+/** Errors: HQ_PROTOCOL for what is no hub of ours; HQ_UPDATE_HUB, HQ_UPDATE_NODES for one that speaks another API. */
+function checkHub({ server, version, api = 0 }) {
   if (server !== 'hubqueue') {
     throw new HubqueueError('HQ_PROTOCOL', `this is no hubqueue: ${server ?? 'it does not say what it is'}`);
   }
-  const missing = NEEDED.filter((each) => !capabilities?.includes(each));
-  if (missing.length) {
-    throw new HubqueueError('HQ_HUB_TOO_OLD', `the hub is too old, version ${version}, and lacks ${missing.join(', ')}`, { hint: 'update it' });
+  if (api !== API) {
+    const [code, older] = api < API ? ['HQ_UPDATE_HUB', 'the hub'] : ['HQ_UPDATE_NODES', 'the nodes in Node-RED'];
+    const hint = `update ${older}; nothing is lost, and it goes on by itself then`;
+    throw new HubqueueError(code, `the hub, version ${version}, speaks API ${api}, these nodes ${API}`, { hint });
   }
 }
 

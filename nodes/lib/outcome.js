@@ -4,12 +4,13 @@
 const { toMs } = require('./duration');
 const { HubqueueError } = require('./errors');
 const { wordsOf } = require('./values');
+const { options } = require('../resources/options');
 
 const RETRYABLE = new Set([408, 425, 429]); // besides 5xx
-const MAX_DELAY_MS = 365 * 86_400_000; // the hub takes no longer one, and the job has to end somehow
+const { max: MAX_DELAY_MS } = options.find(({ name }) => name === 'delay'); // the hub takes no longer one, and the job has to end somehow
 const MAX_ERROR = 4000; // characters; the hub cuts at 4096
 
-/** The outcome (settlement.js) of a message, without the result. rule: complete, retry, dead, release or message. */
+/** The outcome (settlement.js) of a message, without the result. rule: complete, retry, reject, release or message. */
 function outcomeOf(msg, { rule, error, delayMs }) {
   const kind = rule === 'message' ? kindOf(msg) : rule;
   switch (kind) {
@@ -17,7 +18,7 @@ function outcomeOf(msg, { rule, error, delayMs }) {
       return { kind };
     case 'retry':
       return { kind, error: errorText(msg, error), delayMs: delayMs ?? (rule === 'message' ? retryAfterMs(msg) : undefined) };
-    case 'dead':
+    case 'reject':
       return { kind, error: errorText(msg, error) };
     case 'release':
       return { kind, delayMs };
@@ -35,7 +36,7 @@ function delayOf(value) {
   return ms;
 }
 
-/** msg.error: retry. msg.statusCode: 2xx and 3xx complete; 408, 425, 429, 5xx and no number (ECONNREFUSED): retry; else dead. */
+/** msg.error: retry. msg.statusCode: 2xx and 3xx complete; 408, 425, 429, 5xx and no number (ECONNREFUSED): retry; else reject. */
 function kindOf({ error, statusCode }) {
   if (error !== undefined && error !== null) {
     return 'retry';
@@ -47,7 +48,7 @@ function kindOf({ error, statusCode }) {
   if (!Number.isInteger(status) || status >= 500 || RETRYABLE.has(status)) {
     return 'retry';
   }
-  return status < 400 ? 'complete' : 'dead';
+  return status < 400 ? 'complete' : 'reject';
 }
 
 /** The header retry-after, in seconds or as a date; undefined without it. */

@@ -9,6 +9,7 @@ const path = require('node:path');
 const { nameOf } = require('./folder');
 const { readFrame } = require('./frames');
 const { InOrder } = require('./order');
+const { jobOf } = require('./wirenames');
 
 const MOST_BYTES = 16 * 1024 * 1024; // then a new file is begun; the one before it stays
 
@@ -44,7 +45,7 @@ async function write(file, line) {
 function lineOf({ frame, at, queue, id }, { code, message }) {
   const { cmd, reqId, ...job } = readFrame(frame.bytes);
   const sent = new Date(at).toISOString();
-  return `${JSON.stringify({ sent, queue, id, code, message, job }, (key, value) => (typeof value === 'bigint' ? String(value) : value))}\n`;
+  return `${JSON.stringify({ sent, queue, id, code, message, job: jobOf(job) }, (key, value) => (typeof value === 'bigint' ? String(value) : value))}\n`;
 }
 
 module.exports = { Refusals };

@@ -53,7 +53,7 @@ function statuses(t) {
     noResult: () => ring('yellow', word('noResult')),
     completed: () => dot('green', word('completed')),
     retry: (delayMs) => ring('yellow', delayMs === undefined ? word('retry') : `${word('retry', {})} ${brief(delayMs)}`),
-    dead: () => dot('red', word('dead')),
+    failed: () => dot('red', word('failed')),
     released: () => dot('grey', word('released')),
     progress: (percent) => dot('blue', `${Math.round(percent)} %`),
     settled: () => ring('grey', word('settled')),
@@ -63,7 +63,7 @@ function statuses(t) {
     target: (code, n) => ring('red', word(TARGETS[code] || 'targetError', { n })),
     done: (action) => dot('green', action),
     listening: (n) => dot('green', word('events', { n })),
-    counts: ({ ready, active, dead }) => (dead > 0 ? ring('red', `${ready}/${active}/${dead}`) : dot('green', `${ready}/${active}/${dead}`)),
+    counts: ({ waiting, active, failed }) => (failed > 0 ? ring : dot)(failed > 0 ? 'red' : 'green', `${waiting}/${active}/${failed}`),
   };
 }
 

@@ -7,7 +7,7 @@
 const { createPrivateKey } = require('node:crypto');
 const { HubqueueError } = require('./errors');
 const { DEFAULT_PORT } = require('./link');
-const { defined } = require('./pushing');
+const { defined } = require('./values');
 
 const SHORT_MS = 2000; // a node that closes does not wait longer
 
@@ -136,7 +136,7 @@ function endOf({ eventType, terminal }) {
     case 'forwarded':
       return 'delivered';
     case 'failed': // the other hub will never take it (`rejected` tells so besides), or its time to be tried is over
-      return terminal === true ? 'dead' : undefined;
+      return terminal === false ? undefined : 'failed';
     case 'evicted':
       return 'dropped';
     case 'removed':

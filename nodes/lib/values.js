@@ -288,4 +288,9 @@ function fromWire(value) {
   return value;
 }
 
-module.exports = { toWire, messageToWire, fromWire, isMap, wordsOf };
+/** The object without what is undefined in it. */
+function defined(fields) {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}
+
+module.exports = { toWire, messageToWire, fromWire, isMap, defined, wordsOf };

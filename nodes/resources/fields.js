@@ -1,23 +1,30 @@
 /*
  * The rule of every field of every dialog that cannot hold just anything; what is not named here is a free text or a box
- * to tick. The editor loads this as a script, the runtime as a module. `standard` is what a blank field means.
+ * to tick. Fields that are options of a job have the rules of the table of job options. The editor loads this as a script, the runtime as a module. `standard` is what a blank field means.
  */
 (function (place) {
   'use strict';
 
-  const fieldsBy = (rules) => {
+  const fieldsBy = (rules, { options }) => {
     const { Refusal, duration, whole, number, choice, choices } = rules;
 
-    const YEAR = '365d';
     const TIMER = '24d'; // the longest that a timer of JavaScript can wait: one that is set to more fires at once
     const KINDS = [
-      ...['stored', 'started', 'progress', 'completed', 'retry', 'dead', 'stalled', 'removed', 'expired', 'duplicate', 'evicted'],
-      ...['paused', 'resumed', 'forwarded', 'rejected', 'link', 'empty', 'threshold'],
+      ...['enqueued', 'waiting', 'delayed', 'active', 'progress', 'completed', 'failed', 'stalled', 'removed', 'expired'],
+      ...['duplicated', 'evicted', 'paused', 'resumed', 'forwarded', 'rejected', 'link', 'empty', 'threshold'],
     ];
     const ACTIONS = [
       ...['stats', 'queues', 'list', 'get', 'dead', 'pause', 'resume', 'cancel', 'retry', 'retryDead', 'promote', 'purge'],
       ...['setConcurrency', 'setRate', 'pauseWorker', 'resumeWorker'],
     ];
+
+    /** A field for an option of a job; of a map for one of its parts, else for that which a bare value stands for. */
+    function option(name, part, more) {
+      const found = options.find(({ json }) => json === name);
+      const label = part ? `${name}${part[0].toUpperCase()}${part.slice(1)}` : name;
+      const leaf = found.parts ? found.parts.find((each) => each.name === (part || found.short)) : found;
+      return { label, rule: rules.ruleOf(leaf), ...more };
+    }
 
     const shortestWait = { label: 'shortestWait', rule: duration('100ms', '1h'), standard: 500 };
 
@@ -37,27 +44,28 @@
         queue: { label: 'queue', type: 'queueType', rule: rules.queue },
         store: { label: 'store', rule: choice('payload', 'message', 'jsonata'), standard: 'payload' },
         expression: { label: 'expression', fixed: 'jsonata', needed: true, only: ['store', 'jsonata'] },
-        key: { label: 'key', type: 'keyType' },
-        priority: { label: 'priority', rule: whole(-1_000_000, 1_000_000) },
-        delay: { label: 'delay', rule: duration('0s', YEAR) },
-        maxAttempts: { label: 'maxAttempts', rule: whole(1, 1000) },
-        backoff: { label: 'backoff', rule: duration('0s', '1d') },
-        keepTrying: { label: 'keepTrying', rule: duration('1ms', YEAR) },
-        ttl: { label: 'ttl', rule: duration('0s', YEAR) },
-        dedupe: { label: 'dedupe', rule: choice('none', 'waiting', 'replace') },
+        group: option('group', '', { type: 'groupType' }),
+        priority: option('priority'),
+        delay: option('delay'),
+        attempts: option('attempts'),
+        backoff: option('backoff'),
+        keepTrying: option('keepTrying'),
+        ttl: option('ttl'),
+        dedup: option('dedup', '', { type: 'dedupType' }),
+        dedupTtl: option('dedup', 'ttl'),
       },
       'hubqueue-worker': {
         queue: { label: 'queues', type: 'queueType', types: ['str', 'env'], rule: rules.patterns, needed: true },
         concurrency: { label: 'concurrency', rule: whole(1), standard: 1 },
-        perKey: { label: 'perKey', rule: whole(0), standard: 0 },
+        perGroup: { label: 'perGroup', rule: whole(0), standard: 0 },
         timeout: { label: 'timeout', rule: duration('0s', TIMER), standard: 300_000 },
         settle: { label: 'settle', rule: choice('result', 'receipt', 'quiet'), standard: 'result' },
       },
       'hubqueue-result': {
-        outcome: { label: 'outcome', rule: choice('message', 'complete', 'retry', 'dead', 'release', 'progress'), standard: 'complete' },
+        outcome: { label: 'outcome', rule: choice('message', 'complete', 'retry', 'reject', 'release', 'progress'), standard: 'complete' },
         result: { label: 'result', type: 'resultType' },
         error: { label: 'error', type: 'errorType' },
-        delay: { label: 'retryDelay', type: 'delayType', rule: duration('0s', YEAR) },
+        delay: option('delay', '', { label: 'retryDelay', type: 'delayType' }),
         progress: { label: 'progress', type: 'progressType' },
       },
       'hubqueue-forward': {
@@ -66,9 +74,9 @@
         target: { label: 'target', rule: rules.queue },
         queue: { label: 'buffer', rule: rules.queue },
         store: { label: 'store', rule: choice('payload', 'message'), standard: 'payload' },
-        key: { label: 'newestOf', type: 'keyType' },
+        dedup: option('dedup', '', { label: 'newestOf', type: 'dedupType' }),
         rate: { label: 'rate', rule: number(0.001, 1_000_000) },
-        ttl: { label: 'ttl', rule: duration('0s', YEAR) },
+        ttl: option('ttl'),
         limit: { label: 'limit', rule: whole(1) },
         whenFull: { label: 'whenFull', rule: choice('refuse', 'drop'), standard: 'refuse' },
       },
@@ -151,8 +159,8 @@
   place(fieldsBy);
 })((fieldsBy) => {
   if (typeof module === 'object') {
-    module.exports = fieldsBy(require('./rules'));
+    module.exports = fieldsBy(require('./rules'), require('./options'));
   } else {
-    window.hubqueueFields = () => fieldsBy(window.hubqueueRules); // the scripts of a page come in any order
+    window.hubqueueFields = () => fieldsBy(window.hubqueueRules, window.hubqueueOptions); // the scripts of a page come in any order
   }
 });

@@ -30,6 +30,12 @@
     return amount === undefined || !written ? undefined : Math.round(Number(amount) * UNITS_MS[written]);
   }
 
+  /** A number of milliseconds as people write it. */
+  function written(ms) {
+    const [unit] = Object.entries(UNITS_MS).filter(([, size]) => ms % size === 0 && (ms > 0 || size === 1000)).at(-1);
+    return `${ms / UNITS_MS[unit]}${unit}`;
+  }
+
   /** A duration, in milliseconds; bare numbers are seconds. least, most: written as people do. */
   function duration(least, most) {
     const [from, to] = [least, most].map((each) => parseDuration(each));
@@ -66,6 +72,17 @@
     };
   }
 
+  /** A text of so many characters. */
+  function text(least, most) {
+    return (value) => {
+      const { length } = [...String(value)];
+      if (length < least || length > most) {
+        throw new Refusal('characters', { most });
+      }
+      return value;
+    };
+  }
+
   function choice(...known) {
     return (value) => {
       if (!known.includes(value)) {
@@ -78,6 +95,18 @@
   function choices(...known) {
     const one = choice(...known);
     return (value) => (Array.isArray(value) ? value : [value]).map(one);
+  }
+
+  /** By the kind of an option in the table of job options. */
+  const KINDS = {
+    integer: ({ min, max }) => whole(min, max),
+    duration: ({ min, max }) => duration(written(min), written(max)),
+    text: ({ min, max }) => text(min, max),
+  };
+
+  /** The rule of an option, or of a part of one. */
+  function ruleOf(option) {
+    return KINDS[option.kind](option);
   }
 
   const like = (form, key) => (value) => {
@@ -143,7 +172,7 @@
     return value;
   }
 
-  place({ Refusal, parseDuration, duration, whole, number, choice, choices, queue, pattern, patterns, host, address, encrypted, typed, MAX_PORT });
+  place({ Refusal, parseDuration, duration, whole, number, choice, choices, ruleOf, queue, pattern, patterns, host, address, encrypted, typed, MAX_PORT });
 })((rules) => {
   if (typeof module === 'object') {
     module.exports = rules;

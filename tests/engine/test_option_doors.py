@@ -42,6 +42,7 @@ from hubqueue.ui import joboptions as forms
 from hubqueue.ui.text import LANGUAGES, texts
 from hubqueue.wire.jobin import JobIn, to_new_job
 from hubqueue.wire.joboptions import job_fields
+from support import node_push
 from support.job_options import SAMPLES, as_json, with_needs
 from support.rest import Rest, serving
 
@@ -145,6 +146,17 @@ def form(given: Given) -> NewJob:
     return table.new_job("n", None, forms.read(sent))
 
 
+def node_red(given: Given) -> NewJob:
+    """As msg.enqueue. What is said of every job of Node-RED is taken away: an id, synced, dependencies as children."""
+    sent = node_push.push({"durable": False} | spoken(given, protocol=False))
+    message = decode_request(sent)
+    assert isinstance(message, Push)
+    job = to_new_job(message, None if (message.job_id or "").startswith("once:") else message.job_id)
+    if job.options is None:
+        return job
+    return msgspec.structs.replace(job, options=msgspec.structs.replace(job.options, children_ids=()))
+
+
 DOORS: Final[dict[str, tuple[Door, Callable[[Given], NewJob]]]] = {
     "Python": (Door.PYTHON, python),
     "the wire": (Door.PYTHON, across_the_wire),
@@ -153,6 +165,7 @@ DOORS: Final[dict[str, tuple[Door, Callable[[Given], NewJob]]]] = {
     "an invoke": (Door.INVOKE, invoke),
     "the command line": (Door.CLI, command_line),
     "a form": (Door.FORM, form),
+    "Node-RED": (Door.NODE_RED, node_red),
 }
 TAKEN: Final = [
     pytest.param(make, option.name, id=f"{name}-{option.name}")

@@ -22,7 +22,7 @@ def flow(port: int, **fields: Any) -> list[Node]:
         server(port, **fields),
         inject("in", "put"),
         enqueue("put", "stored"),
-        function("stored", "seen(msg.enqueued.state);"),
+        function("stored", "seen(msg.enqueued.duplicate);"),
     ]
 
 
@@ -33,7 +33,7 @@ async def test_a_token_and_a_private_authority(tmp_path: Path, red: NodeRed) -> 
         authority = {"id": "tls", "type": "tls-config", "ca": str(files.ca), "verifyservercert": True}
         red.deploy([*flow(hub.port, tls="tls", credentials={"token": "right"}), authority])
         red.inject("in", 1)
-        assert red.wait_seen(1) == ["stored"]
+        assert red.wait_seen(1) == [False]
         async with Client(f"tls://127.0.0.1:{hub.port}", token="right", ca_file=str(files.ca)) as client:
             assert [view.data async for view in client.queue("q").jobs("waiting")] == [1]
         shown = red.request("GET", "/flows")

@@ -24,7 +24,7 @@ def everything(port: int) -> list[Node]:
     nodes = [
         {**tab(), "label": "hubqueue"},
         server(port, name=""),
-        enqueue("enqueue", key="", keyType="str", store="payload"),
+        enqueue("enqueue", group="", groupType="str", dedup="", dedupType="str", store="payload"),
         worker("worker", "result", settle="result"),
         result("result", outcome="message", result="payload", resultType="msg"),
         node(
@@ -35,8 +35,8 @@ def everything(port: int) -> list[Node]:
             server="hub",
             to="tcp://127.0.0.1:1",
             queue="out",
-            key="",
-            keyType="str",
+            dedup="",
+            dedupType="str",
         ),
         node("control", "hubqueue-control", server="hub", action="", queue="", queueType="str"),
         node("events", "hubqueue-events", server="hub", queue="*", queueType="str", mode="events", kinds=[]),

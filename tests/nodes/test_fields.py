@@ -44,18 +44,20 @@ WRITTEN: Final[dict[str, dict[str, Case]]] = {
     "enqueue": {
         "queue": Case("my mail", "mail"),
         "expression": Case("((", "payload", variable=False, choose=("store", "jsonata")),
-        "key": Case("((", "payload.key", variable=False),
+        "group": Case("((", "payload.key", variable=False),
         "priority": Case("1.5", "-3"),
         "delay": Case("5 minutes", "0s"),
-        "maxAttempts": Case("0", "5"),
+        "attempts": Case("0", "5"),
         "backoff": Case("1h30m", "1s"),
         "keepTrying": Case("0", "1h"),
         "ttl": Case("x", "1d"),
+        "dedup": Case("((", "topic", variable=False),
+        "dedupTtl": Case("0s", "1h"),
     },
     "worker": {
         "queue": Case("mail, my web", "mail, web.*"),
         "concurrency": Case("0", "2"),
-        "perKey": Case("-1", "1"),
+        "perGroup": Case("-1", "1"),
         "timeout": Case("1h30m", "1m"),
     },
     "result": {
@@ -67,7 +69,7 @@ WRITTEN: Final[dict[str, dict[str, Case]]] = {
     "forward": {
         "to": Case("http://127.0.0.1", ADDRESS),
         "target": Case("there?", "there"),
-        "key": Case("((", "topic", variable=False),
+        "dedup": Case("((", "topic", variable=False),
         "rate": Case("-1", "0.5"),
         "ttl": Case("yesterday", "1h"),
         "queue": Case("my buffer", "buffer"),
@@ -81,18 +83,19 @@ WRITTEN: Final[dict[str, dict[str, Case]]] = {
     },
 }
 CHOSEN: Final = {
-    "enqueue": {"store", "dedupe"},
+    "enqueue": {"store"},
     "worker": {"settle"},
     "result": {"outcome"},
     "forward": {"store", "whenFull"},
     "control": {"action"},
     "events": {"mode", "kinds"},
 }
-ANYTHING: Final = {"name", "server", "tls", "clientName", "keep", "parent", "paused", "confirm", "onChange"}
+BOXES: Final = {"keep", "noteParent", "dedupExtend", "dedupReplace", "removeOnComplete", "paused", "confirm"}
+ANYTHING: Final = {"name", "server", "tls", "clientName", "onChange"} | BOXES
 TYPES_OF_FIELDS: Final[dict[str, Any]] = {
-    "enqueue": {"keyType": "jsonata", "key": ""},
+    "enqueue": {"groupType": "jsonata", "group": "", "dedupType": "jsonata", "dedup": ""},
     "result": {"resultType": "msg", "errorType": "msg", "delayType": "str", "progressType": "num", "progress": "1"},
-    "forward": {"keyType": "jsonata", "key": ""},
+    "forward": {"dedupType": "jsonata", "dedup": ""},
 }
 
 
@@ -272,7 +275,7 @@ def test_an_unset_variable_is_named_and_every_message_fails(the_hub: HubProcess,
             tab(),
             server(the_hub.port),
             {**server(the_hub.port), "id": "odd", "port": "${HQ_UNSET}"},
-            node("put", "hubqueue-enqueue", server="hub", queue="mail", queueType="str", maxAttempts="${HQ_UNSET}"),
+            node("put", "hubqueue-enqueue", server="hub", queue="mail", queueType="str", attempts="${HQ_UNSET}"),
             node("ask", "hubqueue-control", server="odd"),
             catch,
             told,

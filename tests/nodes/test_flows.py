@@ -41,15 +41,15 @@ async def test_a_message_becomes_a_job_and_a_message_again(hub: HubProcess, red:
     )
     red.inject("in", {"n": 1})
     stored, job, after = sorted(red.wait_seen(3), key=lambda told: ("after" in told, "payload" in told))
-    assert stored["stored"] == {"id": stored["stored"]["id"], "queue": "q", "state": "stored"}
+    assert stored["stored"] == {"id": stored["stored"]["id"], "queue": "q", "duplicate": False}
     assert stored["gone"]
     assert (job["payload"], job["topic"]) == ({"n": 1}, "greet")
     facts = job["job"]
     assert (facts["id"], facts["queue"], facts["server"]) == (stored["stored"]["id"], "q", "hub")
-    assert (facts["attempt"], facts["maxAttempts"], facts["redelivered"]) == (1, 3, False)
+    assert (facts["attemptsMade"], facts["attempts"], facts["redelivered"]) == (0, 3, False)
     assert (facts["headers"], facts["tags"]) == ({"lang": "de"}, ["t"])
-    assert facts["deadline"] > facts["enqueuedAt"]
-    assert (after["after"]["state"], "lease" in after["after"]) == ("completed", False)
+    assert facts["deadline"] > facts["createdAt"]
+    assert (after["after"]["outcome"], "token" in after["after"]) == ("complete", False)
     assert await client.queue("q").job(facts["id"]).result(PATIENCE_S) == {"answer": 42}
 
 
@@ -156,7 +156,7 @@ async def test_a_backlog_never_exceeds_the_concurrency(hub: HubProcess, red: Nod
     assert (counts.completed, counts.active, counts.waiting) == (1000, 0, 0)
 
 
-async def test_one_at_a_time_per_key_in_order(hub: HubProcess, red: NodeRed) -> None:
+async def test_one_at_a_time_per_group_in_order(hub: HubProcess, red: NodeRed) -> None:
     code = """
       const tell = (word) => seen([msg.payload.key, msg.payload.n, word]);
       tell('begin');
@@ -167,8 +167,8 @@ async def test_one_at_a_time_per_key_in_order(hub: HubProcess, red: NodeRed) -> 
             tab(),
             server(hub.port),
             inject("in", "put"),
-            enqueue("put", key="payload.key", keyType="msg"),
-            worker("work", "run", concurrency="4", perKey="1"),
+            enqueue("put", group="payload.key", groupType="msg"),
+            worker("work", "run", concurrency="4", perGroup="1"),
             function("run", code, "end"),
             result("end"),
         ]
@@ -193,8 +193,8 @@ async def test_a_catch_node_makes_it_fail_and_dead_letters_are_replayed(
         function("run", "if (global.get('broken') !== false) { throw new Error('it is broken'); } return msg;", "good"),
         result("good", "tell"),
         node("caught", "catch", "bad", scope=["run"], uncaught=False),
-        result("bad", "tell", outcome="dead"),
-        function("tell", "seen([msg.job.state, msg.job.attempt, msg.error && msg.error.message]);"),
+        result("bad", "tell", outcome="reject"),
+        function("tell", "seen([msg.job.outcome, msg.job.attemptsMade, msg.error && msg.error.message]);"),
         inject("replay", "repair"),
         function("repair", "global.set('broken', false); msg.payload = {}; return msg;", "ask"),
         node("ask", "hubqueue-control", "answer", server="hub", action="retryDead", queue="q", queueType="str"),
@@ -202,13 +202,13 @@ async def test_a_catch_node_makes_it_fail_and_dead_letters_are_replayed(
     ]
     red.deploy(flow)
     await client.queue("q").add("job", 1)
-    assert red.wait_seen(1) == [["dead", 1, "Error: it is broken"]]
+    assert red.wait_seen(1) == [["reject", 0, "Error: it is broken"]]
     (dead,) = [each async for each in client.queue("q").dead()]
     assert "it is broken" in str(dead.error)
     red.inject("replay")
     rest = red.wait_seen(3)[1:]
     assert {"queue": "q", "count": 1} in rest
-    assert next(each for each in rest if isinstance(each, list))[0] == "completed"
+    assert next(each for each in rest if isinstance(each, list))[0] == "complete"
 
 
 @pytest.mark.parametrize("wired", ["output", "complete"])
@@ -259,7 +259,7 @@ async def test_a_wait_that_cannot_be_read_leaves_no_job_to_its_timeout(
             worker("work", "try", timeout="1h"),
             function(
                 "try",
-                "msg.wait = msg.payload; return msg.job.attempt === 1 ? [msg, null] : [null, msg];",
+                "msg.wait = msg.payload; return msg.job.attemptsMade === 0 ? [msg, null] : [null, msg];",
                 ["later"],
                 ["end"],
             ),
@@ -304,7 +304,7 @@ async def test_the_queue_can_be_steered(hub: HubProcess, red: NodeRed, client: C
     assert ask("get", handles[0].id)["name"] == "a"
     assert [job["name"] for job in ask("list", {"queue": "q", "limit": 10})["jobs"]] == ["a", "b"]
     assert ask("stats", {"queue": "q"})["waiting"] == 2
-    assert [each["name"] for each in ask("queues")] == ["q"]
+    assert [each["queue"] for each in ask("queues")] == ["q"]
     assert ask("setConcurrency", {"queue": "q", "limit": 2})["concurrency"] == 2
     assert ask("setRate", {"queue": "q", "limit": 10, "per": "1m"}) == {"queue": "q", "rate": 10, "per": 60000}
     assert ask("cancel", handles[1].id) == {"id": handles[1].id, "cancelled": True}
@@ -339,13 +339,13 @@ async def test_events_and_figures_are_told(hub: HubProcess, red: NodeRed, client
                 mode="stats",
                 interval="1s",
             ),
-            function("tell", "seen([msg.topic, msg.payload.id, msg.payload.seq, msg.job && msg.job.lease]);"),
-            function("count", "seen({ready: msg.payload.ready, completed: msg.payload.completed});"),
+            function("tell", "seen([msg.topic, msg.payload.id, msg.payload.seq, msg.job && msg.job.token]);"),
+            function("count", "seen({waiting: msg.payload.waiting, completed: msg.payload.completed});"),
             worker("work", "end", paused=True),
             result("end"),
         ]
     )
-    red.wait_for(lambda: {"ready": 0, "completed": 0} in red.seen())
+    red.wait_for(lambda: {"waiting": 0, "completed": 0} in red.seen())
     handles = await client.queue("q").add_many([("a", 1), ("b", 2)])
     red.wait_for(lambda: "threshold" in [each[0] for each in red.seen() if isinstance(each, list)])
     assert red.request("POST", "/hubqueue/worker/work/toggle") == {"paused": False}
@@ -357,8 +357,8 @@ async def test_events_and_figures_are_told(hub: HubProcess, red: NodeRed, client
         )
     )
     first = handles[0].id
-    assert [each[0] for each in events if each[1] == first] == ["stored", "started", "completed"]
+    assert [each[0] for each in events if each[1] == first] == ["enqueued", "active", "completed"]
     numbers = [each[2] for each in events]
     assert numbers == sorted(set(numbers))
     assert all(each[3] is None for each in events)
-    await until(lambda: {"ready": 0, "completed": 2} in red.seen())
+    await until(lambda: {"waiting": 0, "completed": 2} in red.seen())

@@ -20,7 +20,7 @@ OUTCOME = "seen(['outcome', msg.topic, msg.payload.state, msg.forward && msg.for
 
 
 def flow(hub: HubProcess, to: str, **fields: Any) -> list[Node]:
-    standard = {"server": "hub", "to": to, "target": "inbox", "queue": "outbox", "key": "", "keyType": "str"}
+    standard = {"server": "hub", "to": to, "target": "inbox", "queue": "outbox", "dedup": "", "dedupType": "str"}
     return [
         tab(),
         server(hub.port),
@@ -86,7 +86,7 @@ async def test_a_message_that_expired_is_told(hub: HubProcess, red: NodeRed) -> 
     assert red.wait_seen(2)[1] == ["outcome", "inbox", "expired", {"n": "1"}]
 
 
-async def test_a_message_that_was_tried_long_enough_is_told_as_dead_and_what_becomes_of_it_then(
+async def test_a_message_that_was_tried_long_enough_is_told_as_failed_and_what_becomes_of_it_then(
     hub: HubProcess, central: HubProcess, red: NodeRed
 ) -> None:
     central.stop()
@@ -95,7 +95,7 @@ async def test_a_message_that_was_tried_long_enough_is_told_as_dead_and_what_bec
     make["func"] = "msg.enqueue = {keepTrying: '3s', headers: {n: String(msg.payload)}}; return msg;"
     red.deploy(nodes)
     red.inject("in", 1)
-    assert red.wait_seen(2)[1] == ["outcome", "inbox", "dead", {"n": "1"}]
+    assert red.wait_seen(2)[1] == ["outcome", "inbox", "failed", {"n": "1"}]
     async with Client(hub.url) as here:
         (dead,) = [view async for view in here.queue("outbox").jobs("failed")]
     assert dead.job.history.reason == "ttl_expired"

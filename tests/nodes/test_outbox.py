@@ -286,7 +286,7 @@ async def test_a_message_that_went_on_after_a_deploy_can_be_stored_again(hub: Hu
 
 
 async def test_what_a_forward_node_holds_goes_on_after_a_deploy(hub: HubProcess, red: NodeRed) -> None:
-    out = {"server": "hub", "to": f"tcp://127.0.0.1:{free_port()}", "queue": "out", "key": "", "keyType": "str"}
+    out = {"server": "hub", "to": f"tcp://127.0.0.1:{free_port()}", "queue": "out", "dedup": "", "dedupType": "str"}
     put = node("put", "hubqueue-forward", ["stored"], [], **out)
     nodes = [put if each["id"] == "put" else each for each in flow(hub.port)]
     red.deploy(nodes)

@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from hubqueue.model.option import Door
+from hubqueue.model.options import OPTIONS, options_at
+from hubqueue.model.optionsjson import FILE
 from support.hub_process import HubProcess
 from support.node_red import PACKAGE, NodeRed, installed
 
@@ -18,6 +21,7 @@ LANGUAGES = ("en-US", "de")
 EXAMPLES = sorted((PACKAGE / "examples").glob("*.json"))
 MANIFEST: dict[str, Any] = json.loads((PACKAGE / "package.json").read_text())
 HTML = (PACKAGE / "nodes" / "hubqueue.html").read_text()
+TABLE = PACKAGE / "resources" / "options.js"  # a table of the engine, as it writes it
 MAX_LINES = 400  # of a script; a longer file holds more than one thing
 
 
@@ -114,6 +118,24 @@ def test_statuses_are_short(language: str) -> None:
     assert long == {}
 
 
+def test_the_table_of_job_options_is_fresh() -> None:
+    begin, _, table = TABLE.read_text().partition("})(\n")
+    assert begin.startswith("/* ")
+    assert table == FILE.read_text(encoding="utf-8") + ");\n", "run script/options"
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_help_and_manual_name_every_option_of_a_job(language: str) -> None:
+    help = (PACKAGE / "nodes" / "locales" / language / "hubqueue.html").read_text()
+    manual = (PACKAGE.parent / "docs" / "node-red.md").read_text().partition("### The options of a job")[2]
+    of_enqueue = help.partition('data-help-name="hubqueue-enqueue"')[2].partition("</script>")[0]
+    names = {option.json for option in options_at(Door.NODE_RED)}
+    assert {name for name in names if f"<code>{name}</code>" not in of_enqueue} == set()
+    assert {option.json for option in OPTIONS if f"`{option.json}`" not in manual} == set()
+    written = re.findall(r"<code>(\w+)</code>", of_enqueue.partition('optional">enqueue')[2].partition("</dd>")[0])
+    assert set(written) - names == {"queue", "headers"}
+
+
 def test_fields_have_labels() -> None:
     fields = set(re.findall(r'id="(node-(?:config-)?input-[\w-]+)"', HTML)) - set(
         re.findall(r'type="hidden" id="([^"]+)"', HTML)
@@ -128,7 +150,7 @@ def test_fields_have_labels() -> None:
 def test_scripts_are_short_and_say_what_they_hold() -> None:
     for path in scripts():
         text = path.read_text()
-        assert len(text.splitlines()) <= MAX_LINES, path
+        assert path == TABLE or len(text.splitlines()) <= MAX_LINES, path
         assert re.match(r"('use strict';\n/\*\*|/\*)", text), f"{path} does not say what it holds"
 
 

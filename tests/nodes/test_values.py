@@ -44,7 +44,7 @@ def way(kind: str, hub: HubProcess, central: HubProcess, **fields: Any) -> list[
     """From the node `put` to the node `work`: over one hub, or from it to another one."""
     if kind == "enqueue":
         return [server(hub.port), enqueue("put", **fields), worker("work", "tell", concurrency="10")]
-    forward = {"server": "hub", "to": central.url, "target": "q", "queue": "outbox", "key": "", "keyType": "str"}
+    forward = {"server": "hub", "to": central.url, "target": "q", "queue": "outbox", "dedup": "", "dedupType": "str"}
     return [
         server(hub.port),
         server(central.port, id="there"),
@@ -91,13 +91,13 @@ async def test_a_job_is_completed_whatever_its_result_is(
             worker("work", "make", concurrency="10"),
             function("make", "msg.payload = eval('(' + msg.payload + ')'); node.send(msg, false);", "end"),
             result("end", "tell"),
-            function("tell", "seen([msg.topic, msg.job.state, msg.job.resultError && msg.job.resultError.code]);"),
+            function("tell", "seen([msg.topic, msg.job.outcome, msg.job.resultError && msg.job.resultError.code]);"),
         ]
     )
     handles = await client.queue("q").add_many([(source, source) for source in (*kept, *refused)])
     told = red.wait_seen(len(handles))
     for source, state, code in told:
-        assert (state, code) == ("completed", "HQ_UNENCODABLE" if source in refused else None), source
+        assert (state, code) == ("complete", "HQ_UNENCODABLE" if source in refused else None), source
     counts = await client.queue("q").counts()
     assert (counts.completed, counts.waiting, counts.active, counts.delayed) == (len(handles), 0, 0, 0)
     assert red.log().count("is completed without its result") == len(refused)
@@ -117,26 +117,26 @@ async def test_a_parked_failure_is_judged_by_its_next_attempt(hub: HubProcess, r
             inject("in", "fail"),
             function("fail", FAIL, "never"),
             node("caught", "catch", "park", scope=["fail"], uncaught=False),
-            enqueue("park", store="message", maxAttempts="2"),
+            enqueue("park", store="message", attempts="2"),
             worker("work", "again"),
             function("again", "seen([msg.payload, 'error' in msg, msg.job.earlier]); return msg;", "end"),
             result("end", "tell", outcome="message"),
-            function("tell", "seen(msg.job.state);"),
+            function("tell", "seen(msg.job.outcome);"),
         ]
     )
     red.inject("in", "data")
-    (worked, state) = red.wait_seen(2)
+    (worked, outcome) = red.wait_seen(2)
     assert worked[:2] == ["data", False]
     assert (worked[2]["statusCode"], worked[2]["retryAfter"]) == (503, "9")
     assert worked[2]["error"]["message"] == "Error: no"
-    assert state == "completed"
+    assert outcome == "complete"
     counts = await client.queue("q").counts()
     assert (counts.completed, counts.failed, counts.delayed) == (1, 0, 0)
 
 
 MARK = """
 const { topic, ...options } = msg.payload;
-Object.assign(msg, { topic, enqueue: { ...options, key: 'k' }, payload: 1 });
+Object.assign(msg, { topic, enqueue: { ...options, group: 'k' }, payload: 1 });
 return msg;
 """
 LONG: dict[str, Any] = {
@@ -148,7 +148,7 @@ LONG: dict[str, Any] = {
 
 @pytest.mark.parametrize("store", ["payload", "message"])
 @pytest.mark.parametrize("kind", ["enqueue", "forward"])
-def test_topic_headers_tags_and_key_come_back(
+def test_topic_headers_tags_and_group_come_back(
     kind: str, hub: HubProcess, central: HubProcess, red: NodeRed, store: str
 ) -> None:
     red.deploy(
@@ -164,5 +164,5 @@ def test_topic_headers_tags_and_key_come_back(
     red.inject("in", LONG)
     (msg,) = red.wait_seen(1)
     job = msg["job"]
-    assert (msg["payload"], msg["topic"], job["headers"], job["key"]) == (1, LONG["topic"], LONG["headers"], "k")
+    assert (msg["payload"], msg["topic"], job["headers"], job["group"]) == (1, LONG["topic"], LONG["headers"], "k")
     assert sorted(job["tags"]) == sorted(LONG["tags"])

@@ -27,6 +27,7 @@ class Door(Enum):
     CLI = "cli"  # hubqueue add
     FORM = "form"  # the dashboard's
     HOME_ASSISTANT = "home_assistant"  # the actions that enqueue
+    NODE_RED = "node-red"  # msg.enqueue of the nodes; the commoner ones in their dialogs too
 
 
 class Kind(Enum):

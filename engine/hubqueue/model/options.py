@@ -268,9 +268,12 @@ OPTIONS: Final = (
         kind=Kind.WHOLE,
         help="How many lines of a failed run's stack are kept",
         high=limits.MAX_STACK_LIMIT,
-        left_out=_without(
-            _BUNQUEUE, Door.FEED, Door.INVOKE, Door.RULE, Door.SOURCE, Door.CLI, Door.FORM, Door.HOME_ASSISTANT
-        ),
+        left_out={
+            **_without(
+                _BUNQUEUE, Door.FEED, Door.INVOKE, Door.RULE, Door.SOURCE, Door.CLI, Door.FORM, Door.HOME_ASSISTANT
+            ),
+            **_without("a flow tells why it failed, not with which stack", Door.NODE_RED),
+        },
     ),
     Option(
         name="timestamp",

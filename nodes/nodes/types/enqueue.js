@@ -46,14 +46,23 @@ module.exports = function register(RED) {
       return toWire(msg.payload);
     };
 
+    const dedupOf = async (msg) => ({
+      key: await read(RED, node, msg, config.dedup, config.dedupType),
+      ttl: set.dedupTtl,
+      extend: config.dedupExtend || undefined,
+      replace: config.dedupReplace || undefined,
+    });
+
     const prepare = async (msg) => {
       const asked = askedOf(msg);
       const data = await dataOf(msg);
       const own = {
         ...set,
         queue: await read(RED, node, msg, config.queue, config.queueType),
-        key: await read(RED, node, msg, config.key, config.keyType),
-        parent: config.parent === true,
+        group: await read(RED, node, msg, config.group, config.groupType),
+        dedup: await dedupOf(msg),
+        removeOnComplete: config.removeOnComplete || undefined, // a box that is not ticked is blank, too
+        noteParent: config.noteParent === true,
       };
       return pushFields({ set: own, asked, data, topic: msg.topic, whole: set.store === 'message', job: msg.job });
     };

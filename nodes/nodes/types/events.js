@@ -1,7 +1,8 @@
 'use strict';
 /** hubqueue-events: what happens in queues, as it happens, or their figures every few seconds. Best effort: no replay. */
 
-const { crossings, eventMessage, kindOf, levelsOf } = require('../../lib/kinds');
+const { crossings, figuresOf, noFigures } = require('../../lib/figures');
+const { eventMessage, kindOf } = require('../../lib/kinds');
 const { Lamp } = require('../../lib/statuses');
 const { patternOf } = require('../../lib/consumer');
 const { configured } = require('./settings');
@@ -25,10 +26,10 @@ module.exports = function register(RED) {
     const mode = set.mode === 'stats' ? statsMode : eventsMode;
 
     /** The figures of the queues that are meant. */
-    const levels = async () => {
+    const figures = async () => {
       const { queues } = await hub.ask('Overview', { limit: 10_000 });
-      const found = queues.map(levelsOf).filter((each) => mine(each.queue));
-      return single && found.length === 0 ? [emptyLevels(queue)] : found;
+      const found = queues.map(figuresOf).filter((each) => mine(each.queue));
+      return single && found.length === 0 ? [noFigures(queue)] : found;
     };
     const emit = (msg) => {
       if (server.flowing) {
@@ -46,7 +47,7 @@ module.exports = function register(RED) {
         running.refresh();
       }
     };
-    const running = mode({ config, set, hub, server, show, lamp, queue: single ? queue : '*', mine, levels, emit, trouble });
+    const running = mode({ config, set, hub, server, show, lamp, queue: single ? queue : '*', mine, figures, emit, trouble });
     hub.on('state', refresh);
     server.register(node);
     refresh();
@@ -63,7 +64,7 @@ module.exports = function register(RED) {
   RED.nodes.registerType('hubqueue-events', HubqueueEvents);
 };
 
-function eventsMode({ set, hub, server, show, lamp, queue, mine, levels, emit, trouble }) {
+function eventsMode({ set, hub, server, show, lamp, queue, mine, figures, emit, trouble }) {
   const wanted = new Set(set.kinds);
   const all = wanted.size === 0;
   const { threshold } = set;
@@ -95,7 +96,7 @@ function eventsMode({ set, hub, server, show, lamp, queue, mine, levels, emit, t
   const look = async () => {
     timer = null;
     try {
-      for (const now of await levels()) {
+      for (const now of await figures()) {
         for (const { kind, ...facts } of crossings(before.get(now.queue), now, threshold)) {
           seq += 1;
           if (all || wanted.has(kind)) {
@@ -134,15 +135,15 @@ function eventsMode({ set, hub, server, show, lamp, queue, mine, levels, emit, t
   };
 }
 
-function statsMode({ config, set, hub, show, lamp, queue, levels, emit, trouble }) {
+function statsMode({ config, set, hub, show, lamp, queue, figures, emit, trouble }) {
   let last = '';
   const look = async () => {
     if (!hub.up) {
       return;
     }
     try {
-      const found = await levels();
-      const now = JSON.stringify(found.map(({ oldestMs, perMin, ...counts }) => counts)); // ages change all the time
+      const found = await figures();
+      const now = JSON.stringify(found.map(({ oldestMs, enqueuedPerMinute, completedPerMinute, failedPerMinute, ...counts }) => counts)); // those change all the time
       if (config.onChange !== true || now !== last) {
         emit({ topic: queue, payload: queue === '*' ? found : found[0] });
       }
@@ -170,10 +171,5 @@ function statsMode({ config, set, hub, show, lamp, queue, levels, emit, trouble 
 
 function total(found) {
   const sum = (name) => found.reduce((all, each) => all + each[name], 0);
-  return { ready: sum('ready'), active: sum('active'), dead: sum('dead') };
-}
-
-function emptyLevels(name) {
-  const none = { paused: false, waiting: 0, prioritized: 0, delayed: 0, active: 0, waitingChildren: 0, failed: 0, completed: 0 };
-  return levelsOf({ name, ...none, oldestMs: null, completedPerMinute: 0 });
+  return { waiting: sum('waiting'), active: sum('active'), failed: sum('failed') };
 }

@@ -7,10 +7,10 @@
 const { HubqueueError } = require('../../lib/errors');
 const { InOrder, Repeated } = require('../../lib/order');
 const { pause } = require('../../lib/pause');
-const { askedOf, pushFields, receipt, defined } = require('../../lib/pushing');
+const { askedOf, pushFields, receipt } = require('../../lib/pushing');
 const { Lamp } = require('../../lib/statuses');
 const { endOf, forwarderOf, troubleOf, Uplink } = require('../../lib/uplink');
-const { messageToWire, toWire } = require('../../lib/values');
+const { defined, messageToWire, toWire } = require('../../lib/values');
 const { read } = require('./fields');
 const { hubOf } = require('./hubs');
 const { arrive, forget, part, settle } = require('./partings');
@@ -114,10 +114,10 @@ module.exports = function register(RED) {
       const asked = askedOf(msg);
       const whole = set.store === 'message';
       const data = whole ? messageToWire(msg) : toWire(msg.payload);
-      const key = await read(RED, node, msg, config.key, config.keyType);
-      const dedupe = key ? { mode: 'replace', key } : undefined;
-      const fields = pushFields({ set: { queue, ttl: set.ttl, dedupe }, asked, data, topic: msg.topic, whole });
-      return { ...fields, removeOnComplete: true };
+      const key = await read(RED, node, msg, config.dedup, config.dedupType);
+      const dedup = key === undefined ? undefined : { key, replace: true };
+      const own = { queue, ttl: set.ttl, dedup, removeOnComplete: true };
+      return pushFields({ set: own, asked, data, topic: msg.topic, whole });
     };
 
     const makeRoom = async () => {

@@ -36,7 +36,7 @@ class QuietTime {
   }
 
   find(msg) {
-    return msg?.job?.lease === undefined ? undefined : this.jobs.get(msg.job.lease);
+    return msg?.job?.token === undefined ? undefined : this.jobs.get(msg.job.token);
   }
 
   deliver(msg, id) {

@@ -4,7 +4,6 @@
 const { HubqueueError } = require('../../lib/errors');
 const { InOrder } = require('../../lib/order');
 const { outcomeOf, delayOf } = require('../../lib/outcome');
-const { STATES } = require('../../lib/settlement');
 const { statuses, Lamp } = require('../../lib/statuses');
 const { toWire, wordsOf } = require('../../lib/values');
 const { plain, read, valueOf } = require('./fields');
@@ -74,8 +73,8 @@ module.exports = function register(RED) {
         lamp.show(how === 'contradicted' ? show.settled() : endStatus(show, end));
         return false;
       }
-      const { lease, ...rest } = msg.job;
-      msg.job = { ...rest, state: STATES[end.kind] };
+      const { token, ...rest } = msg.job;
+      msg.job = { ...rest, outcome: end.kind };
       if (refused) {
         const message = wordsOf(refused);
         lamp.show(show.noResult());
@@ -117,16 +116,16 @@ module.exports = function register(RED) {
 
 /** The hub and the leased job of a message. Errors: HQ_NO_JOB, HQ_UNKNOWN_SERVER. */
 function jobOf(msg) {
-  const { id, lease, server } = msg.job || {};
-  if (!id || !lease) {
-    const hint = msg.job?.state ? `it is ${msg.job.state} already` : 'msg.job comes from a worker node and has to be kept';
+  const { id, token, server, outcome } = msg.job || {};
+  if (!id || !token) {
+    const hint = outcome ? `it was settled already: ${outcome}` : 'msg.job comes from a worker node and has to be kept';
     throw new HubqueueError('HQ_NO_JOB', 'the message has no job to settle', { hint });
   }
   const hub = hubOf(server);
   if (!hub) {
     throw new HubqueueError('HQ_UNKNOWN_SERVER', 'the server of this job is not configured any more');
   }
-  return { hub, job: { id, token: lease } };
+  return { hub, job: { id, token } };
 }
 
 /** Errors: HQ_INVALID. */
@@ -139,7 +138,7 @@ function percentOf(value) {
 }
 
 function endStatus(show, { kind, delayMs }) {
-  return { complete: show.completed, retry: () => show.retry(delayMs), dead: show.dead, release: show.released }[kind]();
+  return { complete: show.completed, retry: () => show.retry(delayMs), reject: show.failed, release: show.released }[kind]();
 }
 
 function errorStatus(show, error) {

@@ -22,7 +22,7 @@ module.exports = function register(RED) {
     }
     const { hub, server, set, show } = found;
     const lamp = new Lamp(node);
-    const { concurrency, perKey, settle, timeout: timeoutMs } = set;
+    const { concurrency, perGroup, settle, timeout: timeoutMs } = set;
     const wired = node.wires.some((port) => port.length > 0);
     let paused = config.paused === true;
     let trouble = null;
@@ -76,7 +76,7 @@ module.exports = function register(RED) {
       }
       if (settle === 'receipt') {
         await hub.settle(lease, { kind: 'complete' });
-        delete msg.job.lease;
+        delete msg.job.token;
       } else if (settle === 'quiet') {
         quietTime(RED).watch(msg, hub, lease);
       }
@@ -88,7 +88,7 @@ module.exports = function register(RED) {
       name: config.name || server.clientName || RED._('hubqueue.worker.unnamed'),
       queues: set.queue,
       concurrency,
-      perKey,
+      perGroup,
       deliver,
       trouble: (error) => {
         if (error && error.message !== trouble?.message) {

@@ -65,11 +65,11 @@ test('a message is stored, worked on and completed', async () => {
   const done = next('done');
   helper.getNode('put').receive({ payload: { n: 1 }, topic: 'a/b' });
   const receipt = await stored;
-  assert.equal(receipt.enqueued.state, 'stored');
+  assert.equal(receipt.enqueued.duplicate, false);
   assert.deepEqual(receipt.payload, { n: 1 });
   const msg = await done;
-  assert.deepEqual([msg.payload, msg.topic, msg.job.state, msg.job.id], [{ n: 1 }, 'a/b', 'completed', receipt.enqueued.id]);
-  assert.equal(msg.job.lease, undefined);
+  assert.deepEqual([msg.payload, msg.topic, msg.job.outcome, msg.job.id], [{ n: 1 }, 'a/b', 'complete', receipt.enqueued.id]);
+  assert.equal(msg.job.token, undefined);
 });
 
 test('Complete means that the message is stored', async () => {
@@ -100,7 +100,7 @@ test('a queue is read from the message, the flow, the environment or an expressi
 });
 
 test('messages keep their order although their fields are read one after another', async () => {
-  await load([enqueue('put', ['seen'], { key: 'payload', keyType: 'jsonata' }), sink('seen')]);
+  await load([enqueue('put', ['seen'], { group: 'payload', groupType: 'jsonata' }), sink('seen')]);
   const seen = [];
   helper.getNode('seen').on('input', (msg) => seen.push(msg.payload));
   for (let n = 0; n < 50; n += 1) {
@@ -113,14 +113,14 @@ test('messages keep their order although their fields are read one after another
 });
 
 test('an expression can be stored, and duplicates of a key are told', async () => {
-  await load([enqueue('put', ['seen'], { store: 'jsonata', expression: '{"twice": payload * 2}', key: 'k', keyType: 'str', dedupe: 'waiting' }), sink('seen')]);
+  await load([enqueue('put', ['seen'], { store: 'jsonata', expression: '{"twice": payload * 2}', dedup: 'k', dedupType: 'str' }), sink('seen')]);
   const receipts = [];
   for (const n of [1, 2]) {
     const seen = next('seen');
     helper.getNode('put').receive({ payload: n });
     receipts.push((await seen).enqueued);
   }
-  assert.deepEqual(receipts.map(({ state }) => state), ['stored', 'duplicate']);
+  assert.deepEqual(receipts.map(({ duplicate }) => duplicate), [false, true]);
   assert.equal(receipts[0].id, receipts[1].id);
   assert.deepEqual((await helper.getNode('hub').hub.ask('GetJob', { id: receipts[0].id })).job.data, { twice: 2 });
 });
@@ -177,7 +177,7 @@ for (const [what, code, expected] of [
     helper.getNode('put').receive({ payload: 1 });
     const { job } = await seen;
     await done;
-    assert.deepEqual([job.state, job.resultError.code, job.lease], ['completed', expected, undefined]);
+    assert.deepEqual([job.outcome, job.resultError.code, job.token], ['complete', expected, undefined]);
     assert.deepEqual(statuses('end').at(-1), { fill: 'yellow', shape: 'ring', text: 'hubqueue.status.noResult' });
     assert.ok(helper.log().args.some(([{ id, level, msg }]) => id === 'end' && level === 30 && /noResult/.test(msg)), 'it warns');
     assert.deepEqual(bad, []);
@@ -191,7 +191,7 @@ test('a result that cannot even be asked for completes its job without it', asyn
   const seen = next('seen');
   helper.getNode('put').receive({ payload: 1 });
   const { job } = await seen;
-  assert.equal(job.state, 'completed');
+  assert.equal(job.outcome, 'complete');
   assert.match(job.resultError.message, /no/);
 });
 
@@ -206,7 +206,7 @@ test('an empty text is a result', async () => {
 test('msg.enqueue that is no object is told in words', async () => {
   await load([
     enqueue('put', []),
-    node('send', 'hubqueue-forward', [], { server: 'hub', to: 'tcp://127.0.0.1:1', queue: `${queue}-f`, key: '', keyType: 'str', wires: [[], []] }),
+    node('send', 'hubqueue-forward', [], { server: 'hub', to: 'tcp://127.0.0.1:1', queue: `${queue}-f`, dedup: '', dedupType: 'str', wires: [[], []] }),
     node('ask', 'hubqueue-control', [], { server: 'hub', action: 'stats', queue: '', queueType: 'str' }),
     node('catch', 'catch', ['seen'], { scope: null }),
     sink('seen'),
@@ -228,7 +228,7 @@ test('progress is told and keeps the job', async () => {
   const seen = next('seen');
   helper.getNode('put').receive({ payload: 1 });
   const { job } = await seen;
-  assert.ok(job.lease);
+  assert.ok(job.token);
   const { hub } = helper.getNode('hub');
   assert.equal((await hub.ask('GetJob', { id: job.id })).job.progress, 50);
 });
@@ -238,7 +238,7 @@ test('a retry waits as long as it is told', async () => {
   const seen = next('seen');
   helper.getNode('put').receive({ payload: 1 });
   const { job } = await seen;
-  assert.equal(job.state, 'retry');
+  assert.equal(job.outcome, 'retry');
   const stored = (await helper.getNode('hub').hub.ask('GetJob', { id: job.id })).job;
   assert.deepEqual([stored.state, stored.attempts], ['delayed', 1]);
   assert.ok(stored.runAt - Date.now() > 3_500_000);
@@ -250,8 +250,8 @@ test('a result without a job, or with another one, is an error', async () => {
   await connected();
   const cases = [
     [{ payload: 1 }, 'HQ_NO_JOB'],
-    [{ job: { id: 'j', lease: 'l', server: 'gone' } }, 'HQ_UNKNOWN_SERVER'],
-    [{ job: { id: 'j', lease: '1.abc', server: 'hub' } }, 'HQ_LEASE_LOST'],
+    [{ job: { id: 'j', token: 'l', server: 'gone' } }, 'HQ_UNKNOWN_SERVER'],
+    [{ job: { id: 'j', token: '1.abc', server: 'hub' } }, 'HQ_LEASE_LOST'],
   ];
   for (const [msg, code] of cases) {
     const seen = next('seen');
@@ -329,7 +329,7 @@ for (const type of ['full', 'nodes']) {
       assert.equal(hub.link.state, 'down');
     }
     const msg = await next('seen');
-    assert.deepEqual([msg.job.state, msg.job.attempt], ['completed', 1]);
+    assert.deepEqual([msg.job.outcome, msg.job.attemptsMade], ['complete', 0]);
     assert.deepEqual(Object.keys(helper.getNode('hub').users), ['work']);
   });
 }
@@ -352,5 +352,5 @@ test('a job whose message cannot be made, as the link breaks, comes again', asyn
   const { job, token } = await hub.ask('PULL', { queue: `${queue}-parts` });
   await hub.ask('ACK', { id: job.id, token, result: 'r' });
   const msg = await done;
-  assert.deepEqual([broken, msg.payload, Object.values(msg.children), msg.job.attempt], [true, 2, ['r'], 1]);
+  assert.deepEqual([broken, msg.payload, Object.values(msg.children), msg.job.attemptsMade], [true, 2, ['r'], 0]);
 });

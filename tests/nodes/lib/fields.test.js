@@ -2,9 +2,12 @@
 /** The rules of the dialogs' fields, at their edges. */
 
 const assert = require('node:assert/strict');
+const fs = require('node:fs');
+const path = require('node:path');
 const { test } = require('node:test');
 const { FIELDS, meaning } = require('../../../nodes/resources/fields');
 const { forwarderOf } = require('../../../nodes/lib/uplink');
+const { options } = require('../../../nodes/resources/options');
 
 const parse = { jsonata: () => {}, property: () => {} };
 const judge = (type, name, value, { config = {}, variables = false } = {}) => {
@@ -74,4 +77,34 @@ test('a TLS configuration goes with every address but an unencrypted one', () =>
     assert.equal(judge('forward', 'tls', '', { config: { to } }), undefined);
     assert.equal(judge('forward', 'tls', '_ADD_', { config: { to } }), undefined);
   }
+});
+
+test('every field has its label in every language, and every refusal its words', () => {
+  const folder = path.join(__dirname, '..', '..', '..', 'nodes');
+  const source = ['rules', 'fields'].map((name) => fs.readFileSync(path.join(folder, 'resources', `${name}.js`), 'utf8')).join();
+  const refusals = [...source.matchAll(/Refusal\('(\w+)'|like\(\w+, '(\w+)'\)/g)].map(([, thrown, formed]) => thrown ?? formed);
+  assert.ok(refusals.length > 15);
+  const labels = Object.values(FIELDS).flatMap((each) => Object.values(each)).map((field) => field.label);
+  for (const language of ['en-US', 'de']) {
+    const { label, errors } = require(path.join(folder, 'nodes', 'locales', language, 'hubqueue.json')).hubqueue;
+    assert.deepEqual(labels.filter((name) => !label[name]), []);
+    assert.deepEqual(refusals.filter((name) => !errors[name]), []);
+  }
+});
+
+test('a field for an option of a job has the bounds of the table', () => {
+  const written = { integer: String, duration: (ms) => `${ms}ms`, text: (length) => 'x'.repeat(length) };
+  const mine = options.filter(({ json, kind }) => json in FIELDS['hubqueue-enqueue'] && kind in written);
+  assert.deepEqual(mine.map(({ json }) => json), ['priority', 'delay', 'attempts', 'ttl', 'keepTrying', 'group']);
+  for (const { json, kind, min, max } of mine) {
+    const at = written[kind];
+    assert.ok([max, at(max)].includes(judge('enqueue', json, at(max))), json);
+    assert.match(judge('enqueue', json, at(max + 1)), /^(between|wholeBetween|characters)$/, json);
+    if (min > 0 && kind !== 'text') {
+      assert.match(judge('enqueue', json, at(min - 1)), /^(between|wholeBetween)$/, json);
+    }
+  }
+  assert.equal(judge('enqueue', 'dedupTtl', '0s'), 'between');
+  assert.equal(judge('enqueue', 'backoff', '25h'), 'between');
+  assert.equal(judge('forward', 'ttl', '366d'), 'between');
 });

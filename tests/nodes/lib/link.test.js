@@ -26,6 +26,7 @@ test('the token is shown first, then the hub says who it is', async (t) => {
   assert.equal(hello.hubId, 'peer');
   assert.deepEqual(peer.requests.map(({ cmd }) => cmd), ['Auth', 'Hello']);
   assert.equal(peer.requests[0].token, 'secret');
+  assert.equal(peer.requests[1].api, OK.api);
 });
 
 test('replies find their requests whatever their order', async (t) => {
@@ -157,10 +158,11 @@ test('who is in a hurry does not wait for the next try', async (t) => {
   assert.equal(link.state, 'down');
 });
 
-test('what is no hub of ours, or lacks what is needed, is not used, and not tried all the time', async (t) => {
+test('what is no hub of ours, or speaks another API, is not used, and tried again', async (t) => {
   const refused = [
-    [{ ...OK, capabilities: ['release'] }, 'HQ_HUB_TOO_OLD', /version 0, and lacks settle, .* \(update it\)/],
-    [{ ...OK, capabilities: undefined }, 'HQ_HUB_TOO_OLD', /lacks release, /],
+    [{ ...OK, api: OK.api - 1 }, 'HQ_UPDATE_HUB', /version 0, .* \(update the hub; /],
+    [{ ...OK, api: undefined }, 'HQ_UPDATE_HUB', /update the hub; /],
+    [{ ...OK, api: OK.api + 1 }, 'HQ_UPDATE_NODES', /update the nodes in Node-RED; /],
     [{ ...OK, server: 'bunqueue' }, 'HQ_PROTOCOL', /no hubqueue: bunqueue/],
     [{ ok: true }, 'HQ_PROTOCOL', /it does not say what it is/],
   ];
@@ -170,7 +172,7 @@ test('what is no hub of ours, or lacks what is needed, is not used, and not trie
     const [error] = await once(link, 'down');
     assert.equal(error.code, code);
     assert.match(error.message, words);
-    assert.equal(link.timer._idleTimeout >= 30_000, code === 'HQ_HUB_TOO_OLD');
+    await once(link, 'connecting');
     link.stop();
   }
 });
@@ -182,7 +184,8 @@ test('why there is no connection is one word', () => {
     certificate: ['DEPTH_ZERO_SELF_SIGNED_CERT', 'UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'CERT_HAS_EXPIRED', 'ERR_TLS_CERT_ALTNAME_INVALID', 'UNABLE_TO_GET_ISSUER_CERT_LOCALLY', 'ERR_SSL_TLSV13_ALERT_CERTIFICATE_REQUIRED'],
     unknownHost: ['ENOTFOUND', 'EAI_AGAIN'],
     noHub: ['HQ_PROTOCOL', 'ERR_SSL_WRONG_VERSION_NUMBER', 'ERR_SSL_PACKET_LENGTH_TOO_LONG'],
-    tooOld: ['HQ_HUB_TOO_OLD'],
+    updateHub: ['HQ_UPDATE_HUB'],
+    updateNodes: ['HQ_UPDATE_NODES'],
     disconnected: ['ECONNREFUSED', 'ECONNRESET', 'ETIMEDOUT', 'HQ_OFFLINE', 'HQ_SILENT', 'constructor', undefined],
   };
   for (const [word, codes] of Object.entries(words)) {

@@ -3,13 +3,13 @@ const assert = require('node:assert/strict');
 const { test } = require('node:test');
 const { lib } = require('./support');
 const { outcomeOf, delayOf, retryAfterMs, errorText } = lib('outcome');
-const { askedOf, pushFields, receipt } = lib('pushing');
 const { chance } = require('./generated');
 const { marks, jobMessage } = lib('jobs');
 const { toMs, brief } = lib('duration');
 const { commandOf } = lib('settlement');
 const { act, ACTIONS } = lib('actions');
-const { kindOf, crossings, eventMessage } = lib('kinds');
+const { crossings, figuresOf } = lib('figures');
+const { kindOf, eventMessage } = lib('kinds');
 const { endOf } = lib('uplink');
 const { patternOf } = lib('consumer');
 const { hostsOf } = lib('hosts');
@@ -21,7 +21,7 @@ test('a message says by itself how its job ends', () => {
     [{ statusCode: 200 }, 'complete'],
     [{ statusCode: 304 }, 'complete'],
     [{ statusCode: '201' }, 'complete'],
-    [{ statusCode: 404 }, 'dead'],
+    [{ statusCode: 404 }, 'reject'],
     [{ statusCode: 408 }, 'retry'],
     [{ statusCode: 425 }, 'retry'],
     [{ statusCode: 429 }, 'retry'],
@@ -78,56 +78,8 @@ test('outcomes are commands of the hub', () => {
   assert.deepEqual(commandOf(job, { kind: 'retry', error: 'e' }), ['FAIL', { id: 'j', token: 't', error: 'e' }]);
   const [name, { settlements }] = commandOf(job, { kind: 'retry', error: 'e', delayMs: 5 });
   assert.deepEqual([name, settlements], ['Settle', [{ id: 'j', token: 't', outcome: 'retry', error: 'e', delay: 5 }]]);
-  assert.equal(commandOf(job, { kind: 'dead', error: 'e' })[1].unrecoverable, true);
+  assert.equal(commandOf(job, { kind: 'reject', error: 'e' })[1].unrecoverable, true);
   assert.deepEqual(commandOf(job, { kind: 'release' }), ['Release', { id: 'j', token: 't', delay: 0 }]);
-});
-
-test('a field of the node wins, a blank one is taken from the message', () => {
-  const asked = { queue: 'asked', priority: 7, delay: '5m', key: 'k' };
-  const fields = pushFields({ set: { queue: 'set', priority: '1' }, asked, data: 1, topic: 't' });
-  assert.deepEqual([fields.queue, fields.priority, fields.delay, fields.groupId, fields.name], ['set', 1, 300_000, 'k', 't']);
-  assert.equal(fields.durable, true);
-  assert.match(fields.jobId, /^once:[0-9a-f-]{36}$/);
-  assert.throws(() => pushFields({ set: {}, data: 1 }), { code: 'HQ_NO_QUEUE' });
-});
-
-test('options are checked before anything is sent', () => {
-  const wrong = [{ delay: 'soon' }, { priority: 1.5 }, { runAt: 'never' }, { dedupe: 'sometimes' }, { dedupe: 'waiting' }, { dedupe: 5 }, { dedupe: ['k'] }, { backoff: ['1s'] }, { dependsOn: 'x' }, { id: {} }];
-  for (const asked of wrong) {
-    assert.throws(() => pushFields({ set: { queue: 'q' }, asked, data: 1 }), { code: 'HQ_INVALID' }, JSON.stringify(asked));
-  }
-});
-
-test('an option that does not exist is named, with the one that may be meant', () => {
-  const refusals = [
-    [{ prioritiy: 1 }, 'msg.enqueue has no option "prioritiy" (priority is meant?)'],
-    [{ maxattempts: 1 }, 'msg.enqueue has no option "maxattempts" (maxAttempts is meant?)'],
-    [{ depends: [] }, 'msg.enqueue has no option "depends" (dependsOn is meant?)'],
-    [{ removeOnComplete: true }, /has no option "removeOnComplete" \(there are queue, key, priority, /],
-    [{ ['x'.repeat(10_000)]: 1 }, /has no option "x{99} /],
-  ];
-  for (const [enqueue, message] of refusals) {
-    assert.throws(() => askedOf({ enqueue }), { code: 'HQ_INVALID', message });
-  }
-  const of = (asked) => pushFields({ set: { queue: 'q' }, asked, data: 1 });
-  assert.throws(() => of({ backoff: { dela: 1 } }), { code: 'HQ_INVALID', message: 'backoff has no option "dela" (delay is meant?)' });
-  assert.throws(() => of({ dedupe: { keys: 'k' } }), { code: 'HQ_INVALID', message: 'dedupe has no option "keys" (key is meant?)' });
-  assert.throws(() => of({ key: 'k', priority: -1 }), { code: 'HQ_INVALID', message: /negative/ });
-  assert.deepEqual([of({ priority: -1 }).priority, of({ key: 'k', priority: 0 }).priority, of({ delay: 1500.4 }).delay], [-1, 0, 1500]);
-});
-
-test('duplicates are kept, dropped or replaced', () => {
-  const of = (asked) => pushFields({ set: { queue: 'q' }, asked, data: 1 });
-  assert.equal(of({ key: 'k' }).uniqueKey, undefined);
-  assert.deepEqual([of({ key: 'k', dedupe: 'waiting' }).uniqueKey, of({ key: 'k', dedupe: 'waiting' }).dedup], ['k', undefined]);
-  assert.deepEqual(of({ dedupe: { key: 'd', mode: 'replace', ttl: '1h' } }).dedup, { ttl: 3_600_000, replace: true });
-  assert.equal(of({ dedupe: { key: 'd' } }).uniqueKey, 'd');
-});
-
-test('the receipt tells a duplicate and when it runs', () => {
-  const fields = { queue: 'q', jobId: 'once:1', delay: 1000 };
-  assert.deepEqual(receipt(fields, { id: 'once:1' }, 500), { id: 'once:1', queue: 'q', state: 'stored', runAt: 1500 });
-  assert.equal(receipt(fields, { id: 'other' }).state, 'duplicate');
 });
 
 const JOB = { id: 'j', queue: 'q', name: 'default', data: 1, attempts: 0, stallCount: 0, lostCount: 0, maxAttempts: 3, priority: 0, createdAt: 5, tags: [] };
@@ -136,7 +88,7 @@ test('topic, headers and tags go through the name and tags of a job', () => {
   const kept = marks({ topic: 'a/b', headers: { h: '1=2' }, tags: ['t'] });
   assert.deepEqual(kept, { name: 'a/b', tags: ['header:h=1=2', 't'] });
   const msg = jobMessage({ ...JOB, ...kept }, 'lease', { server: 's', timeoutMs: 0 });
-  assert.deepEqual([msg.topic, msg.job.headers, msg.job.tags, msg.job.lease, msg.job.deadline], ['a/b', { h: '1=2' }, ['t'], 'lease', undefined]);
+  assert.deepEqual([msg.topic, msg.job.headers, msg.job.tags, msg.job.token, msg.job.deadline], ['a/b', { h: '1=2' }, ['t'], 'lease', undefined]);
   const long = 'x'.repeat(300);
   assert.equal(jobMessage({ ...JOB, ...marks({ topic: long }) }, 'l', { server: 's', timeoutMs: 0 }).topic, long);
   assert.equal(jobMessage(JOB, 'l', { server: 's', timeoutMs: 0 }).topic, 'q');
@@ -192,28 +144,6 @@ test('a stored message does not say how its next attempt ends', () => {
   assert.equal(jobMessage({ ...JOB, data: { error: 'data' } }, 'l', { server: 's', timeoutMs: 0 }).payload.error, 'data');
 });
 
-test('msg.enqueue is an object, and its parts are what they should be', () => {
-  assert.deepEqual(askedOf({}), {});
-  for (const enqueue of [null, 'mail', '', 5, true, [], ['mail'], Buffer.from('x'), new Date(), () => 1, Symbol('s')]) {
-    assert.throws(() => askedOf({ enqueue }), (error) => error.code === 'HQ_INVALID' && /^msg\.enqueue must be an object, not /.test(error.message));
-  }
-  assert.throws(() => askedOf({ enqueue: new Map() }), { code: 'HQ_UNENCODABLE' });
-  assert.throws(() => askedOf({ enqueue: { key: '\ud800' } }), { code: 'HQ_UNENCODABLE' });
-  const odd = [null, {}, [], [1], true, 'x', NaN, -1, 1.5, Object.create(null), new Date(NaN), { mode: {} }, { key: {} }];
-  for (const name of ['queue', 'id', 'key', 'priority', 'delay', 'maxAttempts', 'backoff', 'keepTrying', 'ttl', 'dedupe', 'runAt', 'headers', 'tags', 'dependsOn']) {
-    for (const value of odd) {
-      try {
-        pushFields({ set: name === 'queue' ? {} : { queue: 'q' }, asked: { [name]: value }, data: 1 });
-      } catch (error) {
-        assert.match(error.code, /^HQ_/, `${name}: ${String(error)}`);
-      }
-    }
-  }
-  for (const wrong of [{ headers: 'x' }, { headers: ['x'] }, { tags: 'urgent' }, { tags: [1] }, { key: 'k'.repeat(257) }, { priority: [] }, { priority: true }]) {
-    assert.throws(() => pushFields({ set: { queue: 'q' }, asked: wrong, data: 1 }), { code: 'HQ_INVALID' }, JSON.stringify(wrong));
-  }
-});
-
 test('a job that came back says so, whatever brought it back', () => {
   const redelivered = (more) => jobMessage({ ...JOB, ...more }, 'l', { server: 's', timeoutMs: 0 }).job.redelivered;
   assert.equal(redelivered({}), false);
@@ -224,13 +154,13 @@ test('a job that came back says so, whatever brought it back', () => {
 
 test('a job that is kept trying has no number of attempts', () => {
   const { job } = jobMessage({ ...JOB, maxAttempts: 2147483647 }, 'l', { server: 's', timeoutMs: 0 });
-  assert.equal('maxAttempts' in job, false);
+  assert.deepEqual(['attempts' in job, job.attemptsMade], [false, 0]);
 });
 
 test('msg.job is plain JSON', () => {
   const { job } = jobMessage({ ...JOB, groupId: 'k' }, 'l', { server: 's', timeoutMs: 10, nowMs: 1 });
   assert.deepEqual(JSON.parse(JSON.stringify(job)), job);
-  assert.deepEqual([job.key, job.deadline], ['k', 11]);
+  assert.deepEqual([job.group, job.deadline], ['k', 11]);
 });
 
 test('durations are read as people write them', () => {
@@ -267,30 +197,25 @@ test('control does what is in its table and nothing else', async () => {
 });
 
 test('events speak the words of the nodes', () => {
-  assert.equal(kindOf({ eventType: 'pushed' }), 'stored');
-  assert.equal(kindOf({ eventType: 'failed', terminal: true }), 'dead');
-  assert.equal(kindOf({ eventType: 'failed' }), 'retry');
-  assert.equal(kindOf({ eventType: 'waiting' }), undefined);
+  assert.equal(kindOf({ eventType: 'pushed' }), 'enqueued');
+  assert.equal(kindOf({ eventType: 'pulled' }), 'active');
+  assert.equal(kindOf({ eventType: 'failed', terminal: true }), 'failed');
+  assert.equal(kindOf({ eventType: 'failed' }), 'failed'); // as the hub says of a job whose last lease ran out
+  assert.equal(kindOf({ eventType: 'failed', terminal: false }), 'delayed');
+  assert.equal(kindOf({ eventType: 'retried' }), undefined);
+  assert.equal(kindOf({ eventType: 'waiting' }), 'waiting');
   assert.equal(kindOf({ eventType: 'expired' }), 'expired');
-  const msg = eventMessage({ eventType: 'pushed', queue: 'q', jobId: 'j', timestamp: 1 }, { kind: 'stored', seq: 3, server: 's' });
-  assert.deepEqual(msg, { topic: 'stored', payload: { kind: 'stored', queue: 'q', id: 'j', at: 1, seq: 3 }, job: { id: 'j', queue: 'q', server: 's' } });
+  const msg = eventMessage({ eventType: 'pushed', queue: 'q', jobId: 'j', timestamp: 1 }, { kind: 'enqueued', seq: 3, server: 's' });
+  assert.deepEqual(msg, { topic: 'enqueued', payload: { kind: 'enqueued', queue: 'q', id: 'j', at: 1, seq: 3 }, job: { id: 'j', queue: 'q', server: 's' } });
 });
 
-test('what is kept trying says for how long', () => {
-  const kept = (set, asked) => pushFields({ set: { queue: 'q', ...set }, asked, data: 1 }).keepTrying;
-  assert.equal(kept({}, {}), undefined);
-  assert.equal(kept({}, { keepTrying: '1d' }), 86_400_000);
-  assert.equal(kept({ keepTrying: 5000 }, { keepTrying: '1d' }), 5000);
-  assert.throws(() => kept({}, { keepTrying: 'long' }), { code: 'HQ_INVALID' });
-});
-
-test('a forwarded message ends as delivered, dead, expired or dropped, and not before', () => {
+test('a forwarded message ends as delivered, failed, expired or dropped, and not before', () => {
   const ends = [
     [{ eventType: 'forwarded' }, 'delivered'],
-    [{ eventType: 'failed', terminal: true }, 'dead'],
+    [{ eventType: 'failed', terminal: true }, 'failed'],
     [{ eventType: 'rejected' }, undefined], // told once, by the failure
     [{ eventType: 'failed', terminal: false }, undefined],
-    [{ eventType: 'failed' }, undefined],
+    [{ eventType: 'failed' }, 'failed'],
     [{ eventType: 'removed' }, 'expired'],
     [{ eventType: 'evicted' }, 'dropped'],
     [{ eventType: 'pulled' }, undefined],
@@ -301,7 +226,7 @@ test('a forwarded message ends as delivered, dead, expired or dropped, and not b
 });
 
 test('a queue that empties or crosses the threshold is told once', () => {
-  const at = (ready, active = 0) => ({ queue: 'q', ready, scheduled: 0, active });
+  const at = (waiting, active = 0) => figuresOf({ name: 'q', waiting, active });
   const kinds = (before, now) => crossings(before, now, 5).map(({ kind, above }) => (above === undefined ? kind : `${kind} ${above}`));
   assert.deepEqual(kinds(undefined, at(0)), []);
   assert.deepEqual(kinds(undefined, at(7)), ['threshold true']);

@@ -57,8 +57,8 @@ function frame(message) {
   return Buffer.concat([header, body]);
 }
 
-const ABLE = ['release', 'settle', 'renewals', 'cancel-poll', 'keep-trying', 'expired-events'];
-const OK = { ok: true, server: 'hubqueue', hubId: 'peer', version: '0', capabilities: ABLE };
+const { api } = require('../../../nodes/resources/options');
+const OK = { ok: true, server: 'hubqueue', hubId: 'peer', version: '0', api };
 
 /** Resolves once the condition holds. */
 async function until(condition, ms = 5000) {

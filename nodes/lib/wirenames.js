@@ -1,0 +1,104 @@
+'use strict';
+/**
+ * Options and jobs under the names of the hub's protocol, which are bunqueue's, and back: by the table of job options
+ * (resources/options.js), which has both names of each. By hand is only what has another shape there.
+ */
+
+const { options: OPTIONS } = require('../resources/options');
+const { defined, isMap } = require('./values');
+
+const ENDLESS = 2 ** 31 - 1; // how the hub tells of attempts without a number
+const RESERVED = '__'; // names in the data that begin so tie the jobs of a flow
+const PARENT_ID = '__parentId';
+const PARENT_QUEUE = '__parentQueue';
+const CHILDREN_IDS = '__childrenIds';
+const VIEWS = new Set(['prioritized', 'paused']); // of waiting
+const WAITING = ['waiting', ...VIEWS];
+
+/** Of bunqueue's job what says nothing more, or is said by an option in its own shape. */
+const SAID = ['customId', 'jobId', 'attempts', 'backoffConfig', 'dedup', 'deduplicationTtl', 'deduplicationExtend', 'deduplicationReplace'];
+const IDLE = ['debounceId', 'debounceTtl', 'keepLogs', 'sizeLimit'];
+
+const OUTWARD = {
+  id: (option, id) => ({ jobId: id }),
+  dedup: ({ wire }, { key, ...rules }) => ({ [wire]: key, ...(Object.keys(rules).length ? { dedup: rules } : {}) }),
+  parent: ({ wire }, { id }) => ({ [wire]: id }), // its queue is in the data: withParent
+  dependsOn: ({ wire }, ids) => ({ [wire]: ids, childrenIds: ids }), // as children, for their results
+};
+
+const INWARD = {
+  id: (option, { id, jobId }) => id ?? jobId,
+  attempts: ({ wire }, job) => (job[wire] === ENDLESS ? undefined : job[wire]),
+  backoff: (option, { backoff, backoffConfig = backoff }) => (isMap(backoffConfig) ? partsOf(option, backoffConfig) : backoffConfig),
+  dedup: ({ wire }, { [wire]: key, dedup, deduplicationTtl: ttl, deduplicationExtend: extend, deduplicationReplace: replace }) =>
+    key ? told({ key, ...(dedup ?? { ttl, extend, replace }) }) : undefined,
+  parent: ({ wire }, { [wire]: id, data }) => (id ? told({ queue: data?.[PARENT_ID] === id ? data[PARENT_QUEUE] : undefined, id }) : undefined),
+  onFailure: ({ choices }, job) => choices.find(({ wire }) => job[wire])?.name,
+};
+
+/** The fields of PUSH for options as optionsOf gives them. */
+function pushOptions(said) {
+  const fields = {};
+  for (const option of OPTIONS.filter(({ json }) => said[json] !== undefined)) {
+    Object.assign(fields, (OUTWARD[option.json] || plain)(option, said[option.json]));
+  }
+  return fields;
+}
+
+function plain({ wire, parts, choices }, value) {
+  const flag = choices?.find(({ name }) => name === value).wire ?? value;
+  if (flag !== value) {
+    return { [flag]: true };
+  }
+  return { [wire]: parts ? Object.fromEntries(parts.map((part) => [part.wire, value[part.json]])) : value };
+}
+
+/** The data of a job with its parent in it; undefined for data that cannot hold that. */
+function withParent(data, { id, queue }) {
+  const holds = isMap(data) && !Object.keys(data).some((name) => name.startsWith(RESERVED));
+  return holds ? { ...data, [PARENT_ID]: id, [PARENT_QUEUE]: queue } : undefined;
+}
+
+/**
+ * A job as the hub shows it, or as it was pushed, under the names of the table, without the options that it does not have.
+ * attemptsMade: the runs that have failed so far. Its data is its producer's own again.
+ */
+function jobOf(found) {
+  const rest = { ...found, state: stateOf(found.state), timeline: found.timeline?.map((step) => ({ ...step, state: stateOf(step.state) })) };
+  const options = {};
+  for (const option of OPTIONS) {
+    options[option.json] = (INWARD[option.json] || ((each, job) => job[each.wire]))(option, found);
+    [option.wire, ...(option.choices ?? []).map(({ wire }) => wire)].forEach((name) => delete rest[name]);
+  }
+  [...SAID, ...IDLE].forEach((name) => delete rest[name]);
+  return defined({ ...rest, ...told(options), attemptsMade: found.attempts, data: dataOf(found) });
+}
+
+function partsOf({ parts }, value) {
+  return told(Object.fromEntries(parts.map((part) => [part.json, value[part.wire]])));
+}
+
+/** What says something: an option that is not set is null, false or an empty list. */
+function told(options) {
+  const isSet = (value) => value !== undefined && value !== null && value !== false && !(Array.isArray(value) && value.length === 0);
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => isSet(value)));
+}
+
+function dataOf({ data, parentId, childrenIds }) {
+  if (!isMap(data) || !(parentId || childrenIds?.length)) {
+    return data;
+  }
+  const { [PARENT_ID]: parent, [PARENT_QUEUE]: queue, [CHILDREN_IDS]: children, ...own } = data;
+  return own;
+}
+
+function stateOf(word) {
+  return VIEWS.has(word) ? 'waiting' : word;
+}
+
+/** States as they are asked for: those of waiting jobs have three words there. */
+function statesAsked(states) {
+  return states === undefined || states === null ? undefined : [states].flat().flatMap((word) => (word === 'waiting' ? WAITING : [word]));
+}
+
+module.exports = { pushOptions, withParent, jobOf, statesAsked };
