@@ -115,7 +115,7 @@ module.exports = function register(RED) {
       const whole = set.store === 'message';
       const data = whole ? messageToWire(msg) : toWire(msg.payload);
       const key = await read(RED, node, msg, config.dedup, config.dedupType);
-      const dedup = key === undefined ? undefined : { key, replace: true };
+      const dedup = (key ?? '') === '' ? undefined : { key, replace: true };
       const own = { queue, ttl: set.ttl, dedup, removeOnComplete: true };
       return pushFields({ set: own, asked, data, topic: msg.topic, whole });
     };
