@@ -30,16 +30,16 @@ function statuses(t) {
     unconfigured: () => ring('red', word('unconfigured')),
     wrong: (field) => ring('red', word('wrong', { field })),
     link: ({ trouble }) => (trouble ? ring('red', word(reasonOf(trouble))) : ring('yellow', word('connecting'))), // also while it is tried again
-    offline: () => ring('grey', word('notConnected')),
+    offline: ({ trouble }) => (needsAPerson(trouble) ? ring('red', word(reasonOf(trouble))) : ring('grey', word('notConnected'))), // of a node that holds what comes
     held: ({ outbox, link }) => {
       const n = outbox.waiting;
       if (outbox.full || outbox.error) {
         return ring('red', word(outbox.full ? 'full' : 'unkept', { n }));
       }
-      const reason = link.up || !link.trouble ? 'disconnected' : reasonOf(link.trouble);
-      if (reason === 'disconnected') {
+      if (link.up || !needsAPerson(link.trouble)) {
         return ring('yellow', word(link.up ? 'waiting' : 'heldOffline', { n }));
       }
+      const reason = reasonOf(link.trouble);
       return ring('red', reason === 'refused' ? word('heldRefused', { n }) : word(reason));
     },
     stored: (n) => dot('green', word('stored', { n })),
@@ -65,6 +65,11 @@ function statuses(t) {
     listening: (n) => dot('green', word('events', { n })),
     counts: ({ waiting, active, failed }) => (failed > 0 ? ring : dot)(failed > 0 ? 'red' : 'green', `${waiting}/${active}/${failed}`),
   };
+}
+
+/** Whether a person has to put it right. */
+function needsAPerson(trouble) {
+  return Boolean(trouble) && reasonOf(trouble) !== 'disconnected';
 }
 
 /** Shows the newest status of a node, at most every 250 ms. */

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import json
 import os
 import subprocess
@@ -45,9 +46,9 @@ def push(enqueue: dict[str, Any]) -> bytes:
 
 @cache
 def _node() -> subprocess.Popen[str]:
-    """One for all tests of this process; it ends with its input."""
+    """One for all tests of this process."""
     folder = tools() / "node_modules"
-    return subprocess.Popen(
+    process = subprocess.Popen(
         [str(folder / ".bin" / "node"), "-e", _SCRIPT],
         cwd=PACKAGE,
         env={**os.environ, "NODE_PATH": str(folder)},
@@ -55,3 +56,5 @@ def _node() -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         text=True,
     )
+    atexit.register(process.communicate)
+    return process

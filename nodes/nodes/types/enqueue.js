@@ -29,7 +29,7 @@ module.exports = function register(RED) {
       if (hub.outbox.waiting > 0) {
         lamp.show(show.held(hub));
       } else if (!hub.up) {
-        lamp.show(hub.link.trouble?.code === 'HQ_NOT_AUTHENTICATED' ? show.link(hub.link) : show.offline());
+        lamp.show(show.offline(hub.link));
       } else {
         lamp.show(failed ? show.error() : show.stored(stored));
       }
