@@ -26,6 +26,7 @@ function unfinished({ waiting, delayed, active }) {
   return waiting + delayed + active;
 }
 
+/** What the change of a queue's figures tells: it has become empty, or has crossed `threshold` up or down. */
 function crossings(before, now, threshold) {
   const told = [];
   if (before && unfinished(before) > 0 && unfinished(now) === 0) {
@@ -38,4 +39,4 @@ function crossings(before, now, threshold) {
   return told;
 }
 
-module.exports = { figuresOf, noFigures, statesOf, unfinished, crossings };
+module.exports = { figuresOf, noFigures, statesOf, crossings };
