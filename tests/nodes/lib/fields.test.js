@@ -6,6 +6,7 @@ const fs = require('node:fs');
 const path = require('node:path');
 const { test } = require('node:test');
 const { FIELDS, meaning } = require('../../../nodes/resources/fields');
+const { kindOf } = require('../../../nodes/lib/kinds');
 const { forwarderOf } = require('../../../nodes/lib/uplink');
 const { options } = require('../../../nodes/resources/options');
 
@@ -107,4 +108,21 @@ test('a field for an option of a job has the bounds of the table', () => {
   assert.equal(judge('enqueue', 'dedupTtl', '0s'), 'between');
   assert.equal(judge('enqueue', 'backoff', '25h'), 'between');
   assert.equal(judge('forward', 'ttl', '366d'), 'between');
+});
+
+test('a select offers what its rule takes, and the events node every kind that the hub tells', () => {
+  const html = fs.readFileSync(path.join(__dirname, '..', '..', '..', 'nodes', 'nodes', 'hubqueue.html'), 'utf8');
+  let selects = 0;
+  for (const [, type, template] of html.matchAll(/data-template-name="hubqueue-(\w+)">(.*?)<\/script>/gs)) {
+    for (const [, name, content] of template.matchAll(/<select id="node-input-(\w+)"[^>]*>(.*?)<\/select>/gs)) {
+      const offered = [...content.matchAll(/value="(\w+)"/g)].map(([, value]) => value);
+      assert.throws(() => meaning(FIELDS[`hubqueue-${type}`][name], 'nothing of all', { others: () => undefined }), { values: { known: offered.join(', ') } });
+      selects += 1;
+    }
+  }
+  assert.equal(selects, 8);
+  const told = ['pushed', 'waiting', 'delayed', 'pulled', 'progress', 'completed', 'failed', 'stalled', 'removed', 'expired', 'duplicated'];
+  for (const eventType of [...told, 'evicted', 'paused', 'resumed', 'forwarded', 'rejected', 'forwarder:link']) {
+    assert.deepEqual(judge('events', 'kinds', [kindOf({ eventType })]), [kindOf({ eventType })]);
+  }
 });
