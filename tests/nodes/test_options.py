@@ -96,6 +96,8 @@ async def test_a_job_with_a_parent_has_an_object_as_its_payload(hub: HubProcess,
     nodes = [each | {"func": PUT.replace("{own: 1}", "5")} if each["id"] == "make" else each for each in flow(hub)]
     red.deploy(nodes)
     red.inject("in", {"enqueue": {"parent": {"queue": "q", "id": "above"}}})
-    assert red.wait_seen(1)[0].startswith("HQ_INVALID a job with a parent needs data that is an object")
+    assert red.wait_seen(1)[0].startswith("HQ_INVALID HubqueueError: a job with a parent needs data that is an object")
     red.inject("in", {"enqueue": {"maxAttempts": 5}})
-    assert red.wait_seen(2)[1] == 'HQ_INVALID msg.enqueue has no option "maxAttempts" (attempts is meant?)'
+    assert (
+        red.wait_seen(2)[1] == 'HQ_INVALID HubqueueError: msg.enqueue has no option "maxAttempts" (attempts is meant?)'
+    )
