@@ -11,7 +11,6 @@ import asyncio
 import gc
 import logging
 import os
-import secrets
 import signal
 from collections.abc import Callable, Coroutine
 from contextlib import AsyncExitStack
@@ -37,6 +36,8 @@ from hubqueue.listeners import Listeners
 from hubqueue.model.access import EVERYTHING
 from hubqueue.servers.settings import TcpSettings
 from hubqueue.servers.tcp import TcpServer
+from hubqueue.store.disk import DISK, Disk
+from hubqueue.system import SYSTEM, System
 from hubqueue.work.parent import HandlerParent
 from hubqueue.work.settings import HandlerSettings
 
@@ -58,8 +59,10 @@ class App:
     doors: Listeners
     workers: Workers
 
-    def __init__(self, config: Config) -> None:
+    def __init__(self, config: Config, system: System = SYSTEM, disk: Disk = DISK) -> None:
         self.config = config
+        self._system = system
+        self._disk = disk
         self.handlers: HandlerParent | None = None
         self.running = Running()
         # how it ends: what takes work in, then what works (side by side), then what both need
@@ -118,9 +121,16 @@ class App:
     async def _open_hub(self) -> None:
         self.config.data_path.parent.mkdir(parents=True, exist_ok=True)
         router = router_of(self.config)
-        self.hub = await Hub.open(self.config.data_path, self.config.hub, reachable=False, router=router)
+        self.hub = await Hub.open(
+            self.config.data_path,
+            self.config.hub,
+            reachable=False,
+            router=router,
+            system=self._system,
+            disk=self._disk,
+        )
         self._base.push_async_callback(self.hub.close)
-        self.workers = Workers(self.hub.now_ms)
+        self.workers = Workers(self.hub.now_ms, self.hub.system)
         self._intake.callback(self.hub.drain_off)
 
     async def _open_doors(self) -> None:
@@ -180,7 +190,7 @@ class App:
 
     async def _open_inner_door(self) -> tuple[str, str]:
         """For what the hub starts itself: loopback, a fresh token, and no certificate to check. Its URL and token."""
-        token = secrets.token_urlsafe(24)
+        token = self._system.token_urlsafe(24)
         authenticator = Authenticator({token: EVERYTHING}, asyncio.get_running_loop().time)
         lent = operations(self.config, self.hub, self.fleet, self.running)
         listener = TcpServer(

@@ -6,32 +6,29 @@ follows it. Only maintenance may call `rebase`, in the transaction that shifts d
 
 from __future__ import annotations
 
-import time
 from typing import Final
+
+from hubqueue.system import System
 
 JUMP_MS: Final = 2000  # a smaller difference is drift or slewing, not a jump
 
 
 class Clock:
-    """Hub time, in Unix UTC milliseconds. Subclass and override `wall_ms` and `mono_ms` to test jumps."""
+    """Hub time, in Unix UTC milliseconds."""
 
-    def __init__(self, floor_ms: int = 0) -> None:
+    def __init__(self, system: System, floor_ms: int = 0) -> None:
         """Start at the wall clock, never below floor_ms, the last time the file has seen."""
-        self._base_ms = max(self.wall_ms(), floor_ms) - self.mono_ms()
-
-    def wall_ms(self) -> int:
-        return time.time_ns() // 1_000_000
-
-    def mono_ms(self) -> int:
-        return time.monotonic_ns() // 1_000_000
+        self._wall_ms: Final = system.wall_ms
+        self._mono_ns: Final = system.mono_ns
+        self._base_ms = max(self._wall_ms(), floor_ms) - self._mono_ns() // 1_000_000
 
     def now_ms(self) -> int:
         """Hub time now."""
-        return self._base_ms + self.mono_ms()
+        return self._base_ms + self._mono_ns() // 1_000_000
 
     def jump_ms(self) -> int:
         """How far the wall clock has jumped away from hub time; 0 while they agree to 2 s."""
-        difference = self.wall_ms() - self.now_ms()
+        difference = self._wall_ms() - self.now_ms()
         return difference if abs(difference) > JUMP_MS else 0
 
     def rebase(self, jump_ms: int) -> None:

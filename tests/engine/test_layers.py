@@ -15,13 +15,14 @@ import pytest
 PACKAGE = Path(__file__).parents[2] / "engine" / "hubqueue"
 
 # Rules: a part imports itself and what its line names, nothing else of hubqueue. Arrows point down only.
-BASE = {"errors", "clock", "libraries", "model"}
+BASE = {"errors", "clock", "libraries", "model", "system"}
 OUTER = BASE | {"wire", "client", "hub"}
 MAY_IMPORT = {
     # 0: pure values and rules
     "errors": BASE,
     "clock": BASE,
     "libraries": BASE,
+    "system": set(),  # what the machine gives
     "model": BASE,
     # what rules and pipelines are written in
     "expression": BASE,

@@ -22,4 +22,4 @@ def context_of(
 ) -> CallContext:
     """A door to this hub."""
     authenticator = Authenticator(dict.fromkeys(tokens, EVERYTHING), asyncio.get_running_loop().time, hub.access)
-    return CallContext(hub, authenticator, Workers(hub.now_ms), version, operations)
+    return CallContext(hub, authenticator, Workers(hub.now_ms, hub.system), version, operations)

@@ -11,6 +11,8 @@ from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.servers.settings import TcpSettings, TlsFiles
 from hubqueue.servers.tcp import TcpServer
+from hubqueue.store.disk import DISK, Disk
+from hubqueue.system import SYSTEM, System
 from support.certificates import Certificates
 from support.context import context_of
 
@@ -37,13 +39,15 @@ async def served(
     certificates: Certificates | None = None,
     mutual: bool = False,
     port: int = 0,
+    system: System = SYSTEM,
+    disk: Disk = DISK,
 ) -> AsyncIterator[Served]:
     """Open the hub and its door on a free port; close both at the end. mutual: clients show a certificate of the CA."""
     tls = None
     if certificates is not None:
         client_ca = certificates.ca if mutual else None
         tls = TlsFiles(cert=certificates.cert, key=certificates.key, client_ca=client_ca)
-    async with await Hub.open(path, settings) as hub:
+    async with await Hub.open(path, settings, system=system, disk=disk) as hub:
         server = TcpServer(context_of(hub, tokens), TcpSettings(port=port, tls=tls, drain_s=0.5))
         await server.start()
         try:

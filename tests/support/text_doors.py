@@ -37,6 +37,7 @@ from hubqueue.pipeline.record import Refused
 from hubqueue.pipeline.step import Memory
 from hubqueue.sources import message as sources
 from hubqueue.sources import routing as sourcing
+from hubqueue.system import SYSTEM
 from support.expressions import No, parcel, record, text_of, unfit
 from support.pipelines import NOW_MS, Bench
 
@@ -107,7 +108,7 @@ def fleet_name(folder: Path) -> Callable[[Any], str]:
 
 
 def mqtt_topic(folder: Path) -> Callable[[Any], str]:
-    sink = MqttSink(MqttDestination(Broker.from_url("mqtt://127.0.0.1"), Topic("{{ data.t }}", NAMES)))
+    sink = MqttSink(MqttDestination(Broker.from_url("mqtt://127.0.0.1"), Topic("{{ data.t }}", NAMES)), SYSTEM)
     publisher: Any = SimpleNamespace(max_bytes=None)
     return lambda data: unfit(lambda: sink._message(publisher, parcel(data), "q")).topic
 

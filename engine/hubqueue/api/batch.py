@@ -20,6 +20,7 @@ from hubqueue.model.job import Leased
 from hubqueue.model.limits import MAX_LEASE_BATCH, MAX_LEASE_MS, MAX_WAIT_MS, MIN_LEASE_MS, check_int
 from hubqueue.model.outcome import Complete, Outcome, Reject, Release, Settlement
 from hubqueue.model.verbs import Renewal, Verbs
+from hubqueue.system import SYSTEM
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ class Batch:
         check_int("count", count, 1, MAX_LEASE_BATCH)
         check_int("wait", wait_ms, 0, MAX_WAIT_MS)
         check_int("lease", lease_ms, MIN_LEASE_MS, MAX_LEASE_MS)
-        self._keeper = LeaseKeeper(verbs, queue, f"{socket.gethostname()}-{os.getpid()}", lease_ms, self._lose)
+        self._keeper = LeaseKeeper(verbs, queue, f"{socket.gethostname()}-{os.getpid()}", lease_ms, SYSTEM, self._lose)
         self._queue = queue
         self._count = count
         self._wait_ms = wait_ms

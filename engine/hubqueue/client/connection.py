@@ -20,6 +20,7 @@ from hubqueue.client.address import LinkSettings
 from hubqueue.client.session import Peer, Session, check_api
 from hubqueue.errors import AnswerLost, ApiMismatch, HubqueueError, LinkDown, NotAuthenticated
 from hubqueue.model.backoff import ExponentialBackoff
+from hubqueue.system import SYSTEM, System
 
 STEADY_S: Final = 5.0  # a session that lived this long ends the back-off
 MENDED_BY_HAND: Final = (NotAuthenticated, ApiMismatch)
@@ -44,8 +45,10 @@ class Connection:
         *,
         greeting: Sequence[tuple[str, Mapping[str, object]]] = (),
         receive: Callable[[msgspec.Raw], None] | None = None,
+        system: System = SYSTEM,
     ) -> None:
         self.settings = settings
+        self._chance = system.chance
         self.state = LinkState(up=False)
         self._greeting = greeting
         self._receive = receive
@@ -171,7 +174,7 @@ class Connection:
 
     async def _stay_connected(self, session: Session | None) -> None:
         loop = asyncio.get_running_loop()
-        backoff = ExponentialBackoff(self.settings.backoff_first_s, self.settings.backoff_max_s)
+        backoff = ExponentialBackoff(self.settings.backoff_first_s, self.settings.backoff_max_s, self._chance)
         while True:
             if session is None:
                 try:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Self
-from uuid import uuid4
 
 import msgspec
 
@@ -28,28 +27,26 @@ from hubqueue.model.outcome import Blob, Complete, Output, Release, Settlement
 from hubqueue.model.schedule import Schedule
 from hubqueue.model.state import LABELS, TERMINAL, State
 from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal, Retried
+from hubqueue.system import SYSTEM, System
 from hubqueue.wire.fields import number
 from hubqueue.wire.joboptions import job_fields
 
 ONCE: Final = "once:"  # custom ids made here; a hub keeps them idempotent for an hour after the job has finished
+ONCE_BYTES: Final = 16  # no two are the same
 EVERY_QUEUE: Final = "*"
 Greeting = tuple[str, Mapping[str, object]]  # what a link of its own asks for, after each connect
 UNKNOWN: Final = "unknown"  # the state of a job that is not there
 
 
-def once_id() -> str:
-    """A custom id that makes an enqueue safe to send again."""
-    return ONCE + uuid4().hex
-
-
 class RemoteHub:
     """A hub at the other end of a link. `open` insists on a first connection, `start` lets the verbs wait for it."""
 
-    def __init__(self, settings: LinkSettings) -> None:
-        self.link = Connection(settings)
-        self._subscriptions: set[Connection] = set()
+    def __init__(self, settings: LinkSettings, system: System = SYSTEM) -> None:
+        self._system = system
+        self.link = Connection(settings, system=system)
+        self._subscriptions: dict[Connection, None] = {}  # sets in order of arrival
         self._polls = Polls(self.link)
-        self._closing: set[asyncio.Task[None]] = set()
+        self._closing: dict[asyncio.Task[None], None] = {}
 
     async def open(self) -> Self:
         """Connect, or say why not. Errors: LinkDown, NotAuthenticated."""
@@ -80,9 +77,9 @@ class RemoteHub:
             return []
         synced = {"durable": True} if durable else {}
         if len(jobs) == 1:
-            fields = job_fields(jobs[0], "jobId", jobs[0].custom_id or once_id()) | synced
+            fields = job_fields(jobs[0], "jobId", jobs[0].custom_id or self._once_id()) | synced
             return [(await self._ask("PUSH", replies.IdReply, queue=queue, **fields)).id]
-        entries = [job_fields(job, custom_id=job.custom_id or once_id()) | synced for job in jobs]
+        entries = [job_fields(job, custom_id=job.custom_id or self._once_id()) | synced for job in jobs]
         ids = (await self._ask("PUSHB", replies.IdsReply, queue=queue, jobs=entries)).ids
         if len(ids) != len(jobs):
             raise ProtocolError(f"{len(jobs)} jobs were sent and {len(ids)} named")
@@ -108,7 +105,7 @@ class RemoteHub:
             unnamed = [(output, output.job.custom_id) for output in outputs]
             fields = settle_fields(settlements, unnamed, blobs, durable, expects)
             return read(await self.link.request("Settle", fields, repeatable=False), replies.IdsReply).ids
-        named = [(output, output.job.custom_id or once_id()) for output in outputs]
+        named = [(output, output.job.custom_id or self._once_id()) for output in outputs]
         fields = settle_fields(settlements, named, blobs, durable)
         try:
             return read(await self.link.request("Settle", fields, repeatable=False), replies.IdsReply).ids
@@ -272,22 +269,26 @@ class RemoteHub:
         )
 
     async def _listen(self, greeting: Greeting, receive: Callable[[msgspec.Raw], Any]) -> Callable[[], None]:
-        link = Connection(self.link.settings, greeting=[greeting], receive=receive)
+        link = Connection(self.link.settings, greeting=[greeting], receive=receive, system=self._system)
         await link.open()
-        self._subscriptions.add(link)
+        self._subscriptions[link] = None
         return lambda: self._end(link)
 
     def _end(self, link: Connection) -> None:
-        self._subscriptions.discard(link)
+        self._subscriptions.pop(link, None)
         closing = asyncio.create_task(link.close())
-        self._closing.add(closing)
-        closing.add_done_callback(self._closing.discard)
+        self._closing[closing] = None
+        closing.add_done_callback(self._closing.pop)
 
     async def _ask(self, cmd: str, kind: type[R], /, **fields: object) -> R:
         return read(await self.link.request(cmd, fields), kind)
 
     async def _once(self, cmd: str, /, **fields: object) -> bytes:
         return await self.link.request(cmd, fields, repeatable=False)
+
+    def _once_id(self) -> str:
+        """A custom id that makes an enqueue safe to send again."""
+        return ONCE + self._system.token_hex(ONCE_BYTES)
 
     async def _give_back(self, reply: bytes) -> None:
         """Jobs of a lease nobody waits for any more: kept, they would stall."""

@@ -6,12 +6,12 @@ In memory: a worker that still lives registers again after a restart of the hub.
 
 from __future__ import annotations
 
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from hubqueue.errors import Busy, Forbidden, NotFound
+from hubqueue.system import System
 
 STALE_MS: Final = 30_000
 GONE_MS: Final = 90_000
@@ -42,6 +42,7 @@ class Workers:
     """All of them, by id. `processed` and `failed` are sums over all there ever were."""
 
     now_ms: Callable[[], int]
+    system: System
     processed: int = 0
     failed: int = 0
     _known: dict[str, Worker] = field(default_factory=dict)
@@ -68,7 +69,7 @@ class Workers:
         if worker is None:
             if len(self._known) >= MAX_WORKERS:
                 raise Busy("Too many workers are registered")
-            made = id or str(uuid.uuid4())
+            made = id or self.system.uuid()
             worker = Worker(made, name or made, queues, concurrency, hostname, pid, started_at_ms or now, now)
             self._known[made] = worker
         else:

@@ -11,7 +11,6 @@ A failure that belongs to an earlier connection (an older epoch) is old news and
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from enum import Enum
 
@@ -40,7 +39,7 @@ class Breaker:
         batch: int,
         probe: int,
         now_s: float,
-        chance: Callable[[], float] = random.random,
+        chance: Callable[[], float],
     ) -> None:
         self._backoff = ExponentialBackoff(first_s, cap_s, chance)
         self._width = Width(batch, probe)

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Any, Final, Self
 
@@ -33,6 +32,7 @@ from hubqueue.hub.leasekeeper import LeaseKeeper
 from hubqueue.model.job import Flag, Leased
 from hubqueue.model.outcome import Complete, Fail, Reject, Settlement
 from hubqueue.model.verbs import Renewal, Verbs
+from hubqueue.system import SYSTEM, System
 
 log = logging.getLogger(__name__)
 
@@ -53,6 +53,7 @@ class Forwarder:
         hub_id_of: Callable[[int], str],
         owner: str | None = None,
         tally: Tally | None = None,
+        system: System = SYSTEM,
     ) -> None:
         """hub_id_of: under which hub_id a seq was accepted here; owner: of its leases, which no other forwarder may
         have; tally: counters that outlive this forwarder.
@@ -61,24 +62,26 @@ class Forwarder:
         self.settings = settings or ForwardSettings()
         self._local = local
         self._sink = sink
+        self._mono_s = system.mono_s
+        self._wall_ms = system.wall_ms
         self._hub_id_of = hub_id_of
-        self._link = Link(sink, self.settings, self._link_changed)
+        self._link = Link(sink, self.settings, self._link_changed, system)
         owner = owner or f"forward:{queue}:{sink.target}"
-        self._keeper = LeaseKeeper(local, queue, owner, self.settings.lease_ms, self._lease_ended)
+        self._keeper = LeaseKeeper(local, queue, owner, self.settings.lease_ms, system, self._lease_ended)
         self._reclaimed = False
         self._first = asyncio.Lock()
-        self._horizon = Horizon(local, queue)
-        self._pace = RateLimiter(self.settings.rate_per_s, time.monotonic())
-        self._tally = tally or Tally(time.monotonic())
+        self._horizon = Horizon(local, queue, system)
+        self._pace = RateLimiter(self.settings.rate_per_s, self._mono_s())
+        self._tally = tally or Tally(self._mono_s())
         self._down = False  # and told so; it may be told again with another reason
         self._listeners: list[Callable[[Event], None]] = []
         self._linking: list[asyncio.Task[None]] = []
         self._lanes: list[asyncio.Task[None]] = []
-        self._returning: set[asyncio.Task[None]] = set()
+        self._returning: dict[asyncio.Task[None], None] = {}  # a set in order of arrival
         self._sending: set[asyncio.Task[None] | None] = set()
         self._stopping = False
         self._turns = Isolation()
-        self._judge: Judge[Leased] = Judge(sink, self.settings)
+        self._judge: Judge[Leased] = Judge(sink, self.settings, system)
         self._suspects = self._judge.suspects
 
     async def __aenter__(self) -> Self:
@@ -101,8 +104,8 @@ class Forwarder:
             if lane not in self._sending:
                 lane.cancel()
         if self._lanes:
-            _, late = await asyncio.wait(self._lanes, timeout=self.settings.stop_grace_s)
-            await _cancel(late)
+            await asyncio.wait(self._lanes, timeout=self.settings.stop_grace_s)
+            await _cancel(self._lanes)
         await _cancel(self._returning)
         try:
             self._count_back(self._suspects.held())
@@ -123,7 +126,7 @@ class Forwarder:
     async def status(self) -> ForwardStatus:
         """How it goes now, and how far it is behind."""
         behind = await backlog(self._local, self.queue)
-        breaker, now_s = self._link.breaker, time.monotonic()
+        breaker, now_s = self._link.breaker, self._mono_s()
         down = breaker.last if breaker.state is not LinkState.UP else None
         worry = self._suspects.worry
         last = worry or breaker.last
@@ -131,7 +134,7 @@ class Forwarder:
             queue=self.queue,
             target=self._sink.target,
             link=breaker.state,
-            since_ms=now_ms() - int((now_s - breaker.since_s) * 1000),
+            since_ms=self._wall_ms() - int((now_s - breaker.since_s) * 1000),
             reason=down.reason.value if down else None,
             error=last.error if last else None,
             alert=worry is not None or (down is not None and down.alert),
@@ -139,7 +142,7 @@ class Forwarder:
             waiting=behind.waiting,
             delayed=behind.delayed,
             in_flight=self._keeper.count,
-            oldest_ms=None if behind.oldest_at_ms is None else max(0, now_ms() - behind.oldest_at_ms),
+            oldest_ms=None if behind.oldest_at_ms is None else max(0, self._wall_ms() - behind.oldest_at_ms),
             forwarded=self._tally.forwarded,
             rejected=self._tally.rejected,
             released=self._tally.released,
@@ -177,16 +180,16 @@ class Forwarder:
             self._reclaimed = True
 
     async def _next(self, permit: Permit) -> None:
-        suspect = self._suspects.due(time.monotonic())
+        suspect = self._suspects.due(self._mono_s())
         if suspect is not None:
             await self._try_again(suspect, permit)
             return
-        count = self._pace.take(self._suspects.limit(permit.limit), time.monotonic())
+        count = self._pace.take(self._suspects.limit(permit.limit), self._mono_s())
         if count == 0:
             await asyncio.sleep(self._pace.wait_s())
             return
         jobs: Sequence[Leased] = ()
-        wait_ms = 0 if permit.probe else self._suspects.wait_ms(self.settings.poll_ms, time.monotonic())
+        wait_ms = 0 if permit.probe else self._suspects.wait_ms(self.settings.poll_ms, self._mono_s())
         try:
             jobs = await self._keeper.take(count, wait_ms)
         finally:
@@ -241,7 +244,7 @@ class Forwarder:
         It was cancelled or removed; or its time is over, which while it is held here nobody else can say.
         """
         job, said = suspect.job, self._suspects.said(suspect.id)
-        over = job.expires_at_ms is not None and job.expires_at_ms <= now_ms()
+        over = job.expires_at_ms is not None and job.expires_at_ms <= self._wall_ms()
         if not over:
             await self._keeper.renew((suspect,))
             if self._keeper.standing(suspect) is Renewal.RENEWED:
@@ -283,7 +286,7 @@ class Forwarder:
             log.warning("refused by the other side: %s job=%s code=%s", result.reason, leased.job.id, result.code)
             self._tell(Refused(self.queue, leased.job.id, result))
         if arrived:
-            self._tally.delivered(len(arrived), time.monotonic())
+            self._tally.delivered(len(arrived), self._mono_s())
             self._tell(Forwarded(self.queue, tuple(arrived)))
 
     def _settlement(self, leased: Leased, result: Rejected | None) -> Settlement:
@@ -309,8 +312,8 @@ class Forwarder:
             self._keeper.drop(leased)
         else:
             task = asyncio.create_task(self._give_back((leased,)))
-            self._returning.add(task)
-            task.add_done_callback(self._returning.discard)
+            self._returning[task] = None
+            task.add_done_callback(self._returning.pop)
 
     def _link_changed(self, state: LinkState, down: Down | None) -> None:
         self._tally.losses += down is not None and not self._down
@@ -325,16 +328,11 @@ class Forwarder:
                 log.exception("listener failed queue=%s", self.queue)
 
 
-def now_ms() -> int:
-    """Unix milliseconds."""
-    return time.time_ns() // 1_000_000
-
-
-async def _cancel(tasks: Sequence[asyncio.Task[None]] | set[asyncio.Task[None]]) -> None:
+async def _cancel(tasks: Iterable[asyncio.Task[None]]) -> None:
     """Until they have ended: up to Python 3.11 a cancellation may be swallowed on its way."""
-    left = set(tasks)
-    while left:
+    every = tuple(tasks)
+    while left := [task for task in every if not task.done()]:
         for task in left:
             task.cancel()
-        _, left = await asyncio.wait(left, timeout=CANCEL_S)
-    await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.wait(left, timeout=CANCEL_S)
+    await asyncio.gather(*every, return_exceptions=True)

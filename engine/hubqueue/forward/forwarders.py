@@ -85,7 +85,7 @@ class Forwarders:
     async def test(self, spec: ForwardSpec, *, keep: Collection[str] = ()) -> Down | Rejected | None:
         """Whether a forwarder like this could write now; nothing is changed. None: it could. Errors: as of `put`."""
         plan = self._checked(self._whole(spec, keep))
-        sink = make_sink(plan.destination)
+        sink = make_sink(plan.destination, self._hub.system)
         assert isinstance(sink, HubSink)  # what is made while the hub runs goes to a hub
         try:
             await sink.connect()

@@ -4,13 +4,13 @@ nothing has to be sent any more.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from typing import Final, Protocol, runtime_checkable
 
 from hubqueue.model.job import Leased
 from hubqueue.model.state import State
 from hubqueue.model.verbs import Verbs
+from hubqueue.system import System
 
 # A dead job may be retried and sent for the first time, so it is unsettled as well.
 UNSETTLED: Final = (State.WAITING, State.DELAYED, State.ACTIVE, State.WAITING_CHILDREN, State.FAILED)
@@ -27,8 +27,9 @@ class Syncs(Protocol):
 class Horizon:
     """Of one queue."""
 
-    def __init__(self, local: Verbs, queue: str) -> None:
+    def __init__(self, local: Verbs, queue: str, system: System) -> None:
         self._local = local
+        self._mono_s = system.mono_s
         self._queue = queue
         self._floor: int | None = None
         self._floor_at_s = -FLOOR_EVERY_S
@@ -43,8 +44,8 @@ class Horizon:
 
     async def floor(self) -> int | None:
         """The lowest seq of the queue that may still have to be sent; None when it cannot be told."""
-        if time.monotonic() - self._floor_at_s >= FLOOR_EVERY_S:
+        if self._mono_s() - self._floor_at_s >= FLOOR_EVERY_S:
             page = await self._local.list_jobs(self._queue, UNSETTLED, limit=1)
             self._floor = page.jobs[0].seq if page.jobs else None
-            self._floor_at_s = time.monotonic()
+            self._floor_at_s = self._mono_s()
         return self._floor

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Generic
@@ -18,6 +17,7 @@ from hubqueue.forward.settings import ForwardSettings
 from hubqueue.forward.sink import Pings, Result, Sink
 from hubqueue.forward.suspects import BROKE_OFF, L, Step, Suspects, blamed, given_up
 from hubqueue.forward.verdict import Down, Reason, Rejected
+from hubqueue.system import System
 
 log = logging.getLogger(__name__)
 
@@ -52,8 +52,9 @@ class Found(Generic[L]):
 class Judge(Generic[L]):
     """For one sink."""
 
-    def __init__(self, sink: Sink, settings: ForwardSettings) -> None:
+    def __init__(self, sink: Sink, settings: ForwardSettings, system: System) -> None:
         self._sink: Final = sink
+        self._mono_s: Final = system.mono_s
         self._cap: Final = settings.unknown_cap
         self.suspects: Final[Suspects[L]] = Suspects(self._cap, settings.backoff_s, settings.backoff_cap_s)
 
@@ -74,7 +75,7 @@ class Judge(Generic[L]):
                 self.suspects.forget(load.id)
                 ended.append((load, result))
                 continue
-            step = self.suspects.broke(load, result, well=True, beside=True, now_s=time.monotonic())
+            step = self.suspects.broke(load, result, well=True, beside=True, now_s=self._mono_s())
             if step is Step.GIVE_UP:
                 ended.append((load, given_up(result, self._cap)))
             elif step is Step.AGAIN:
@@ -112,7 +113,7 @@ class Judge(Generic[L]):
     def _alone(self, load: L, down: Down, *, well: bool) -> Found[L]:
         """The connection was lost, or nothing answered, with this job alone under way."""
         again = self.suspects.is_aside(load.id)
-        step = self.suspects.broke(load, down, well=well, now_s=time.monotonic())
+        step = self.suspects.broke(load, down, well=well, now_s=self._mono_s())
         if step is Step.OUTAGE or (step is Step.AGAIN and not (well and self.suspects.quick)):
             return Found([], [load, *(self.suspects.outage() if step is Step.OUTAGE else ())], Failed(down))
         if step is not Step.AGAIN:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 
@@ -18,6 +17,7 @@ from hubqueue.forward.breaker import Breaker, LinkState
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.forward.sink import Sink
 from hubqueue.forward.verdict import Down, Reason, Rejected, verdict
+from hubqueue.system import System
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +34,12 @@ class Link:
     """The connection of one sink. `changed` is called after every change of state."""
 
     def __init__(
-        self, sink: Sink, settings: ForwardSettings, changed: Callable[[LinkState, Down | None], None]
+        self, sink: Sink, settings: ForwardSettings, changed: Callable[[LinkState, Down | None], None], system: System
     ) -> None:
         self._sink = sink
         self._settings = settings
         self._changed = changed
+        self._mono_s = system.mono_s
         self._usable = asyncio.Event()
         self._broken = asyncio.Event()
         self._hurried = asyncio.Event()
@@ -48,7 +49,8 @@ class Link:
             settings.backoff_cap_s,
             batch=settings.batch,
             probe=settings.probe_batch,
-            now_s=time.monotonic(),
+            now_s=self._mono_s(),
+            chance=system.chance,
         )
 
     async def keep(self) -> None:
@@ -65,7 +67,7 @@ class Link:
 
     def hurry(self) -> None:
         """Try a link that is down again now instead of after its back-off."""
-        self.breaker.hurry(time.monotonic())
+        self.breaker.hurry(self._mono_s())
         self._hurried.set()
 
     @asynccontextmanager
@@ -87,25 +89,25 @@ class Link:
 
     def quiet(self) -> None:
         """There was nothing to probe with."""
-        self._tell(lambda: self.breaker.quiet(time.monotonic()))
+        self._tell(lambda: self.breaker.quiet(self._mono_s()))
 
     def delivered(self, permit: Permit) -> None:
         """A batch arrived."""
-        self._tell(lambda: self.breaker.delivered(permit.epoch, time.monotonic()))
+        self._tell(lambda: self.breaker.delivered(permit.epoch, self._mono_s()))
 
     def failed(self, down: Down, epoch: int) -> None:
         """A batch, the connection or the try to make one failed."""
-        self._tell(lambda: self.breaker.failed(down, epoch, time.monotonic()))
+        self._tell(lambda: self.breaker.failed(down, epoch, self._mono_s()))
 
     def cut(self, down: Down, epoch: int, *, narrow: bool, wait: bool) -> None:
         """One suspected job has ended the connection: see `Breaker.cut`."""
-        self._tell(lambda: self.breaker.cut(down, epoch, time.monotonic(), narrow=narrow, wait=wait))
+        self._tell(lambda: self.breaker.cut(down, epoch, self._mono_s(), narrow=narrow, wait=wait))
 
     def _permit(self, *, probe: bool) -> Permit:
         return Permit(self.breaker.limit, probe, self.breaker.epoch)
 
     async def _back_off(self) -> None:
-        while (wait_s := self.breaker.retry_at_s - time.monotonic()) > 0:
+        while (wait_s := self.breaker.retry_at_s - self._mono_s()) > 0:
             self._hurried.clear()
             with suppress(TimeoutError):
                 async with asyncio.timeout(wait_s):
@@ -119,7 +121,7 @@ class Link:
         except Exception as error:  # whatever a sink raises, the link is down and tried again
             self.failed(_as_down(error), epoch)
         else:
-            self._tell(lambda: self.breaker.connected(time.monotonic()))
+            self._tell(lambda: self.breaker.connected(self._mono_s()))
 
     async def _watch(self, epoch: int) -> None:
         lost = asyncio.ensure_future(self._sink.lost())
@@ -161,7 +163,7 @@ class Link:
         assert down is not None  # the only way down is a failure
         known = breaker.failures > 1 or down.job is not None  # what is said of a job is logged with it
         level = logging.DEBUG if known else logging.WARNING if down.alert else logging.INFO
-        wait_s = breaker.retry_at_s - time.monotonic()
+        wait_s = breaker.retry_at_s - self._mono_s()
         log.log(
             level,
             "link down, nothing is lost, tried again in %.1f s: %s target=%s reason=%s failures=%d",

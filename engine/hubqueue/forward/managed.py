@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from contextlib import suppress
 from typing import Final
 
@@ -53,7 +52,7 @@ class ManagedForwarder:
         self.retiring = retiring  # said by the fleet, which forgets it then
         self._hub = hub
         self._settings = msgspec.structs.replace(plan.settings, stop_grace_s=grace_s)
-        self._tally = Tally(time.monotonic())
+        self._tally = Tally(hub.system.mono_s())
         self._told_of = _encode({"forwarder": plan.name})
         self._forwarder: Forwarder | None = None
         self._idle_since_ms = hub.now_ms()
@@ -119,7 +118,7 @@ class ManagedForwarder:
         at_ms = behind.oldest_at_ms
         return ForwardStatus(
             queue=self.plan.queue,
-            target=make_sink(self.plan.destination).target,
+            target=make_sink(self.plan.destination, self._hub.system).target,
             link=LinkState.IDLE,
             since_ms=self._idle_since_ms,
             reason="paused" if self.paused else "hours",
@@ -132,7 +131,7 @@ class ManagedForwarder:
             released=self._tally.released,
             batches=self._tally.batches,
             losses=self._tally.losses,
-            rate_per_s=self._tally.per_s(time.monotonic()),
+            rate_per_s=self._tally.per_s(self._hub.system.mono_s()),
         )
 
     async def _keep(self) -> None:
@@ -159,11 +158,12 @@ class ManagedForwarder:
             forwarder = Forwarder(
                 self._hub,
                 self.plan.queue,
-                make_sink(self.plan.destination),
+                make_sink(self.plan.destination, self._hub.system),
                 self._settings,
                 hub_id_of=self._hub.hub_id_of,
                 owner=owner,
                 tally=self._tally,
+                system=self._hub.system,
             )
             forwarder.listen(self._heard)
             forwarder.start()

@@ -6,7 +6,6 @@ SHA-256: nobody can try 2^256 values, so a slow password hash would only slow do
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Callable, Iterable
 from functools import partial
 from hashlib import sha256
@@ -18,6 +17,7 @@ from hubqueue.store import access
 from hubqueue.store.access import Token
 from hubqueue.store.store import Store
 from hubqueue.store.tx import Tx
+from hubqueue.system import System
 
 PREFIX: Final = "hq_"
 TOKEN_BYTES: Final = 32
@@ -33,11 +33,12 @@ def digest_of(secret: str) -> bytes:
 class Access:
     """All tokens by digest and by name, and who wants to hear that one is revoked."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, system: System) -> None:
         self._store = store
+        self._system = system
         self._by_digest: dict[bytes, Token] = {}
         self._by_name: dict[str, Token] = {}
-        self._watchers: dict[str, set[Callable[[], None]]] = {}
+        self._watchers: dict[str, dict[Callable[[], None], None]] = {}  # of each name a set in order of arrival
         for token in access.load(store.tx.db):
             self._keep(token)
 
@@ -69,7 +70,7 @@ class Access:
             raise Duplicate(f"There is a token '{name}' already", hint="revoke it first, or choose another name")
         if len(self._by_name) >= MAX_TOKENS:
             raise Busy("Too many tokens", hint="revoke those that are not used")
-        secret = PREFIX + secrets.token_urlsafe(TOKEN_BYTES)
+        secret = PREFIX + self._system.token_urlsafe(TOKEN_BYTES)
         grant = Grant(name, frozenset(scopes), None if queues is None else frozenset(queues))
         token = Token(digest_of(secret), grant, tx.now_ms)
         access.put(tx, token)
@@ -89,18 +90,18 @@ class Access:
 
     def watch(self, name: str, revoked: Callable[[], None]) -> Callable[[], None]:
         """Call `revoked` when this token is revoked. Returns what ends that."""
-        watchers = self._watchers.setdefault(name, set())
-        watchers.add(revoked)
+        watchers = self._watchers.setdefault(name, {})
+        watchers[revoked] = None
 
         def end() -> None:
-            watchers.discard(revoked)
+            watchers.pop(revoked, None)
             if not watchers and self._watchers.get(name) is watchers:
                 del self._watchers[name]
 
         return end
 
     def _tell(self, name: str) -> None:
-        for revoked in self._watchers.pop(name, set()).copy():
+        for revoked in tuple(self._watchers.pop(name, ())):
             revoked()
 
     def _keep(self, token: Token) -> None:

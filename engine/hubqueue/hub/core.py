@@ -7,10 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
-from shutil import disk_usage
 from typing import Final, TypeVar
 
-from hubqueue.clock import Clock
 from hubqueue.errors import Draining, HubqueueError, QueueFull
 from hubqueue.hub.access import Access
 from hubqueue.hub.channels import Channels
@@ -35,21 +33,25 @@ from hubqueue.model.job import Leased
 from hubqueue.model.state import State
 from hubqueue.model.throttle import ANY, Pull
 from hubqueue.store.commits import Commits
+from hubqueue.store.disk import Disk
 from hubqueue.store.effects import Effects
 from hubqueue.store.queues import QueueRow
 from hubqueue.store.store import Store
 from hubqueue.store.tx import Policy, Sampling, Tx
+from hubqueue.system import System
 
 R = TypeVar("R")
 
+EPOCH_BYTES: Final = 8  # no two openings of hubs have the same
 SERVED_MS: Final = 30_000  # a queue that no worker asked for a job for so long is not served
 
 
 class Core:
     """One open hub. `submit` and `lease_or_park` are the hot doors' way in; others use the verbs of Hub."""
 
-    def __init__(self, path: Path, settings: HubSettings, clock: type[Clock], router: Router | None = None) -> None:
+    def __init__(self, path: Path, settings: HubSettings, router: Router | None, system: System, disk: Disk) -> None:
         self.settings = settings
+        self.system = system
         self._events = Events()
         self._tallies = Counters(self._counted)
         self._awaited: Waiting = {}
@@ -73,7 +75,8 @@ class Core:
                 wake=self._wake,
                 schedule=self._schedule,
             ),
-            clock=clock,
+            system=system,
+            disk=disk,
             sync_interval_s=settings.sync_interval_s,
             linger_s=settings.linger_s,
             adopt=settings.adopt,
@@ -81,14 +84,14 @@ class Core:
         self.draining = False
         self.over_cap = False
         self._cap = SizeQuota(self.store, settings)
-        self.recent = ReplayBuffer(self._events)
+        self.recent = ReplayBuffer(self._events, system.token_hex(EPOCH_BYTES))
         self.channels = Channels(self.now_ms)
         self.summaries = Watch(self.store.queues, self.store.run, self.now_ms, self._tallies.fold)
         self._holders = LeaseOwners()
         self._metrics = Metrics()
         self._history = History(self.store.queues, self.store.run, self.now_ms, sampling)
-        self.access = Access(self.store)
-        self.webhooks = Webhooks(self.store, self._events, settings.webhook_hosts)
+        self.access = Access(self.store, system)
+        self.webhooks = Webhooks(self.store, self._events, settings.webhook_hosts, system)
         self._waiters = Waiters()
         self.maintenance = Maintenance(
             self.store, settings, self._hold_cap, self.write_metrics, self._sample, self.served, self.settled
@@ -126,7 +129,7 @@ class Core:
     def log_bytes(self) -> int:
         """The size of the log beside the file."""
         try:
-            return self.store.path.with_name(f"{self.store.path.name}-wal").stat().st_size
+            return self.store.disk.stat(self.store.path.with_name(f"{self.store.path.name}-wal")).st_size
         except OSError:
             return 0
 
@@ -150,7 +153,7 @@ class Core:
     @property
     def free_bytes(self) -> int:
         """What the disk has left."""
-        return disk_usage(self.store.path.parent).free
+        return self.store.disk.free_bytes(self.store.path.parent)
 
     def relieved(self, callback: Callable[[], None]) -> None:
         self.store.relieved(callback)

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from hubqueue.clock import Clock
 from hubqueue.errors import HubqueueError
 from hubqueue.hub.completions import CompletionWaiters
 from hubqueue.hub.longwork import LongWork
@@ -40,8 +39,10 @@ from hubqueue.model.state import TERMINAL, State
 from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal, Retried, wants
 from hubqueue.store import backup
 from hubqueue.store import blobs as stored
+from hubqueue.store.disk import DISK, Disk
 from hubqueue.store.logs import LogLine
 from hubqueue.store.tx import Tx
+from hubqueue.system import SYSTEM, System
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +58,10 @@ class Hub(LongWork):
         path: str | Path,
         settings: HubSettings | None = None,
         *,
-        clock: type[Clock] = Clock,
         reachable: bool = True,
         router: Router | None = None,
+        system: System = SYSTEM,
+        disk: Disk = DISK,
     ) -> Hub:
         """Open or create the job file and start maintenance. router: knows what messages of `_unroutable` become.
 
@@ -67,7 +69,7 @@ class Hub(LongWork):
 
         Errors: AlreadyOpen, NewerFile, DamagedFile, DiskFull, StoreError.
         """
-        hub = cls(Path(path), settings or HubSettings(), clock, router)
+        hub = cls(Path(path), settings or HubSettings(), router, system, disk)
         try:
             await hub.store.run_freeing(lapse.orphan)
             if reachable:
@@ -349,7 +351,7 @@ class Hub(LongWork):
     async def backup(self, target: str | Path) -> int:
         """Write a consistent copy beside the running work; its size in bytes. Errors: Invalid, StoreError."""
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(None, backup.copy_to, self.store.path, Path(target))
+        return await loop.run_in_executor(None, backup.copy_to, self.store.path, Path(target), self.store.disk)
 
 
 def check_settle(settlements: Sequence[Settlement], outputs: Sequence[Output]) -> None:

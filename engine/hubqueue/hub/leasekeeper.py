@@ -25,6 +25,7 @@ from hubqueue.model.job import Flag, Leased
 from hubqueue.model.limits import MAX_LEASE_BATCH, MIN_LEASE_MS
 from hubqueue.model.outcome import Outcome, Reject, Release, Settlement
 from hubqueue.model.verbs import Renewal, Verbs
+from hubqueue.system import System
 
 BEATS_PER_LEASE: Final = 3  # two may fail before a lease runs out
 SHORTEST_BEAT_S: Final = 0.05  # a job may ask for a lease of a millisecond
@@ -72,6 +73,7 @@ class LeaseKeeper:
         queue: str,
         owner: str,
         lease_ms: int,
+        system: System,
         ended: Callable[[Leased, Renewal], None] = lambda leased, renewal: None,
     ) -> None:
         self._verbs: Final = verbs
@@ -79,6 +81,7 @@ class LeaseKeeper:
         self._owner: Final = owner
         self._lease_ms: Final = lease_ms
         self._ended: Final = ended
+        self._chance: Final = system.chance
         self._held: dict[str | None, _Held] = {}  # by token: a job may come again while its former run ends
         self._doubted: dict[str | None, Renewal] = {}  # of these: cancelled, or over by our own clock
         self._beat_s = lease_ms / 1000 / BEATS_PER_LEASE
@@ -299,7 +302,7 @@ class LeaseKeeper:
                     "not settled, tried again: %s queue=%s count=%d code=%s",
                     error, self._queue, len(settlements), error.code,
                 )  # fmt: skip
-            backoff = backoff or ExponentialBackoff(FIRST_RETRY_S, LONGEST_RETRY_S)
+            backoff = backoff or ExponentialBackoff(FIRST_RETRY_S, LONGEST_RETRY_S, self._chance)
             await asyncio.sleep(backoff.next_s())
 
     async def _sort_out(

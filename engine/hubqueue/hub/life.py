@@ -10,14 +10,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
+from hubqueue.store.disk import DISK, Disk
+
 _BOOT: Final = Path("/proc/sys/kernel/random/boot_id")
 
 
-def life_of(path: Path) -> str:
+def life_of(path: Path, disk: Disk = DISK) -> str:
     """Of this very file since the machine was started; empty where there is no telling."""
     try:
-        boot = _BOOT.read_text().strip()
-        file = path.stat()
+        boot = disk.read_text(_BOOT).strip()
+        file = disk.stat(path)
     except OSError:
         return ""
     return f"{boot}:{file.st_dev}:{file.st_ino}"

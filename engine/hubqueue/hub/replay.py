@@ -8,7 +8,6 @@ Source: engine-rules 32.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections import deque
 from collections.abc import Callable
 from typing import Final
@@ -25,8 +24,8 @@ EVENT_BYTES: Final = 300  # what an event costs beside its data
 class ReplayBuffer:
     """One per hub. epoch: names this opening of the hub; numbers of another one mean nothing here."""
 
-    def __init__(self, events: Events) -> None:
-        self.epoch = secrets.token_hex(8)
+    def __init__(self, events: Events, epoch: str) -> None:
+        self.epoch = epoch
         self._events = events
         self._kept: deque[Event] = deque()
         self._kept_bytes = 0

@@ -7,7 +7,6 @@ works the queue off.
 from __future__ import annotations
 
 import logging
-import uuid
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -26,6 +25,7 @@ from hubqueue.model.webhook import NAMES, QUEUE, Delivery, Guard, Webhook, check
 from hubqueue.store import webhooks
 from hubqueue.store.store import Store
 from hubqueue.store.tx import Tx
+from hubqueue.system import System
 
 log = logging.getLogger(__name__)
 
@@ -41,11 +41,12 @@ _encode = msgspec.msgpack.Encoder().encode
 class Webhooks:
     """All of them, by id; those that are enabled take part in every commit with events."""
 
-    def __init__(self, store: Store, events: Events, allowed: Sequence[str]) -> None:
+    def __init__(self, store: Store, events: Events, allowed: Sequence[str], system: System) -> None:
         self.guard = Guard(allowed)
         self.dropped = 0
         self._store = store
         self._events = events
+        self._system = system
         self._known: dict[str, Webhook] = {}
         self._wanted: dict[str, Callable[[], None]] = {}  # what ends the demand for events of an enabled one
         for webhook in webhooks.load(store.tx.db):
@@ -59,7 +60,7 @@ class Webhooks:
         check_webhook(url, events, self.guard)
         if len(self._known) >= MAX_WEBHOOKS:
             raise Busy("Too many webhooks", hint="remove those that are not used")
-        webhook = Webhook(str(uuid.uuid4()), url, tuple(events), queue, secret or None)
+        webhook = Webhook(self._system.uuid(), url, tuple(events), queue, secret or None)
         webhooks.put(tx, webhook)
         self._change(tx, webhook.id, webhook)
         return webhook

@@ -10,7 +10,6 @@ Rules:
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Collection, Iterable, Sequence
 from itertools import islice
 from typing import Final
@@ -28,6 +27,7 @@ from hubqueue.forward.width import Width
 from hubqueue.kafkagroup.debt import Debt, Owed
 from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.pipeline.plan import ToForward
+from hubqueue.system import SYSTEM, System
 
 SUSPECTS_S: Final = 1.0  # of one push, for what is set aside
 
@@ -50,13 +50,19 @@ class Way:
     """
 
     def __init__(
-        self, to: ToForward, ended: Callable[[Owed, str | None], None], make: Callable[[Destination], Sink] = make_sink
+        self,
+        to: ToForward,
+        ended: Callable[[Owed, str | None], None],
+        make: Callable[[Destination], Sink] = make_sink,
+        system: System = SYSTEM,
     ) -> None:
         self.to: Final = to
         self.failures = 0
         self._sink: Final[Sink] = make(to.destination)
         self._ended: Final = ended
-        self._judge: Final[Judge[Shipment]] = Judge(self._sink, to.settings)
+        self._mono_s: Final = system.mono_s
+        self._chance: Final = system.chance
+        self._judge: Final[Judge[Shipment]] = Judge(self._sink, to.settings, system)
         self._suspects: Final = self._judge.suspects
         self._width: Final = Width(to.settings.batch, to.settings.probe_batch)
         self._owed: Final[dict[str, Shipment]] = {}
@@ -87,8 +93,8 @@ class Way:
 
         more: others will come at once, so that what is set aside is not alone here.
         """
-        until_s = time.monotonic() + SUSPECTS_S
-        while batch := self._next(suspects=time.monotonic() < until_s, more=more):
+        until_s = self._mono_s() + SUSPECTS_S
+        while batch := self._next(suspects=self._mono_s() < until_s, more=more):
             try:
                 down = await self._connect()
                 if down is None:
@@ -109,7 +115,7 @@ class Way:
     def _next(self, *, suspects: bool, more: bool) -> Sequence[Shipment]:
         """One that is set aside and due, or those that wait, as many as may go together."""
         while True:
-            now_s = time.monotonic()
+            now_s = self._mono_s()
             suspects = suspects and not self._suspects.rests(now_s)  # others may wait to be read
             suspect = self._suspects.due(now_s) if suspects else None
             if suspect is None:
@@ -158,7 +164,9 @@ class Way:
                 self._width.narrow()
             if found.link.wait:
                 settings = self.to.settings
-                await asyncio.sleep(ExponentialBackoff(settings.backoff_s, settings.backoff_cap_s).first_s())
+                await asyncio.sleep(
+                    ExponentialBackoff(settings.backoff_s, settings.backoff_cap_s, self._chance).first_s()
+                )
         if told.back:  # more than can be set aside
             return next(each for each in progress.results if isinstance(each, Down))
         return None

@@ -5,9 +5,10 @@ Not the back-off of a job, which is an option of the job: see `retry`.
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable
 from typing import Final
+
+from hubqueue.system import SYSTEM
 
 _DOUBLINGS: Final = 60  # more would leave the range of a float
 
@@ -23,7 +24,7 @@ class ExponentialBackoff:
     failures: waits since the start or the last reset. Units: seconds; chance is uniform in [0, 1).
     """
 
-    def __init__(self, first_s: float, max_s: float, chance: Callable[[], float] = random.random) -> None:
+    def __init__(self, first_s: float, max_s: float, chance: Callable[[], float] = SYSTEM.chance) -> None:
         self._first_s: Final = first_s
         self._max_s: Final = max_s
         self._chance: Final = chance

@@ -33,6 +33,7 @@ from hubqueue.pipeline.record import Record, Refused
 from hubqueue.pipeline.state import PipelineState
 from hubqueue.pipeline.status import PipelineStatus
 from hubqueue.pipeline.step import CLOSED, Shaped
+from hubqueue.system import SYSTEM
 
 LEASE_MS: Final = 60_000
 TURN_S: Final = 0.002  # others in the process have their turn after so much work
@@ -59,7 +60,7 @@ class Runner:
         self._chain: Final = pipeline.chain()
         self._states: Final = PipelineState(pipeline.name, self._chain.names)
         self._delivery: Final = Delivery(pipeline.to)
-        self._keeper: Final = LeaseKeeper(hub, self._queue, pipeline.owner, LEASE_MS)
+        self._keeper: Final = LeaseKeeper(hub, self._queue, pipeline.owner, LEASE_MS, SYSTEM)
         self._mark: Blob | None = None
         self._backoff: Final = ExponentialBackoff(FIRST_PAUSE_S, LONGEST_PAUSE_S)
         self._share = 1  # of a batch: less while a full queue has room for a part of its results only

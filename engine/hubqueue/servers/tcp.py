@@ -35,7 +35,7 @@ class TcpServer:
         self._loop = asyncio.get_running_loop()
         self._context = context
         self._encoder = NotificationEncoder(notification_frame)
-        self._connections: set[Connection] = set()
+        self._connections: dict[Connection, None] = {}  # a set in order of arrival
         self._server: asyncio.Server | None = None
         self._sweeper: asyncio.TimerHandle | None = None
         self._changed = asyncio.Event()
@@ -111,11 +111,11 @@ class TcpServer:
             pass
 
     def _opened(self, connection: Connection) -> bool:
-        self._connections.add(connection)
+        self._connections[connection] = None
         return len(self._connections) <= self._settings.max_connections
 
     def _closed(self, connection: Connection) -> None:
-        self._connections.discard(connection)
+        self._connections.pop(connection, None)
         self._changed.set()
 
     def _sweep(self) -> None:

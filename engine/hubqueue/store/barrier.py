@@ -10,7 +10,6 @@ import asyncio
 import logging
 import sqlite3
 from collections.abc import Callable
-from concurrent.futures import Future
 from typing import Final
 
 from hubqueue.store.checkpointer import HARD_BYTES, PASSIVE_BYTES, SOFT_BYTES, Checkpointer
@@ -73,11 +72,11 @@ class CheckpointBarrier:
         running.add_done_callback(lambda done: self._begun(done, used, cut))
         return running
 
-    def _start(self, work: Future[bool], used: int, *, anew: bool) -> asyncio.Future[bool]:
+    def _start(self, work: asyncio.Future[bool], used: int, *, anew: bool) -> asyncio.Future[bool]:
         self.busy = True
-        self._running = running = asyncio.wrap_future(work)
-        running.add_done_callback(lambda done: self._done(done, used, anew=anew))
-        return running
+        self._running = work
+        work.add_done_callback(lambda done: self._done(done, used, anew=anew))
+        return work
 
     def _done(self, future: asyncio.Future[bool], used: int, *, anew: bool) -> None:
         self.busy = False

@@ -7,14 +7,17 @@ the first commit of the new log itself (SQLite syncs the log's header then), and
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
-import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
 from hubqueue.errors import DamagedFile
+from hubqueue.store.disk import Disk
 from hubqueue.store.file import connect_aside
+from hubqueue.system import System
 
 PASSIVE_BYTES: Final = 4 * 1024 * 1024
 SOFT_BYTES: Final = 16 * 1024 * 1024
@@ -27,32 +30,37 @@ TOUCH: Final = "INSERT OR REPLACE INTO meta (key, value) VALUES ('log_restarts',
 class Checkpointer:
     """One checkpoint at a time; the store decides when."""
 
-    def __init__(self, path: Path) -> None:
-        self._db = connect_aside(path, wait_s=WAIT_S)
+    def __init__(self, path: Path, system: System, disk: Disk) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._system = system
+        self._db = connect_aside(path, disk, wait_s=WAIT_S)
         self._thread = ThreadPoolExecutor(1, "hubqueue-checkpoint")
 
-    def passive(self) -> Future[bool]:
+    def passive(self) -> asyncio.Future[bool]:
         """Copy what is in the log into the database, beside running commits. False: somebody held it up."""
-        return self._thread.submit(self._checkpoint, "PASSIVE")
+        return self._beside(lambda: self._checkpoint("PASSIVE"))
 
-    def restart(self) -> Future[bool]:
+    def restart(self) -> asyncio.Future[bool]:
         """Copy everything and begin the log anew. The write connection must be outside a transaction."""
-        return self._thread.submit(self._begin_anew, "RESTART")
+        return self._beside(lambda: self._begin_anew("RESTART"))
 
-    def truncate(self) -> Future[bool]:
+    def truncate(self) -> asyncio.Future[bool]:
         """Copy everything and give the log's space back, which a restart keeps. False: somebody held it up."""
-        return self._thread.submit(self._begin_anew, "TRUNCATE")
+        return self._beside(lambda: self._begin_anew("TRUNCATE"))
 
-    def recover(self) -> Future[bool]:
+    def recover(self) -> asyncio.Future[bool]:
         """After a failed sync: write everything from the log into the database, sync that instead, and check it.
 
         False: somebody held it up. Its errors: sqlite3.Error, DamagedFile.
         """
-        return self._thread.submit(self._recover)
+        return self._beside(self._recover)
 
     def close(self) -> None:
         self._thread.shutdown(wait=True)
         self._db.close()
+
+    def _beside(self, work: Callable[[], bool]) -> asyncio.Future[bool]:
+        return self._loop.run_in_executor(self._thread, work)
 
     def _checkpoint(self, mode: str) -> bool:
         busy, _, _ = self._db.execute(f"PRAGMA wal_checkpoint({mode})").fetchone()
@@ -66,7 +74,7 @@ class Checkpointer:
                 raise
             return False  # a reader (a backup, an export) holds the log; the store tries again later
         if done:
-            self._db.execute(TOUCH, (time.time_ns() // 1_000_000,))
+            self._db.execute(TOUCH, (self._system.wall_ms(),))
         return done
 
     def _recover(self) -> bool:

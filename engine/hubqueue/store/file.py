@@ -6,7 +6,6 @@ descriptor of it would drop SQLite's locks (POSIX), and the next closer would de
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sqlite3
 from contextlib import suppress
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from hubqueue.errors import AlreadyOpen, DamagedFile, DiskFull, StoreError
+from hubqueue.store.disk import DISK, Disk
 from hubqueue.store.schema import APPLICATION_ID
 
 # measured, one small job in three commits: 54 kB of log at 4096, 29 kB at 2048, 16 kB at 1024 (SD cards);
@@ -30,58 +30,58 @@ class FileLock:
     Errors: AlreadyOpen, with the pid of the holder.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path.with_name(path.name + ".lock")
+    def __init__(self, path: Path, disk: Disk = DISK) -> None:
+        self._disk = disk
         try:
-            self._fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._fd = disk.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT)
         except OSError as error:
             raise StoreError(
                 f"Cannot write beside the job file {path}: {error.strerror}",
                 hint="give a folder that exists and that the hub may write to",
             ) from error
         try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            disk.lock(self._fd)
         except BlockingIOError:
-            pid = os.pread(self._fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
-            os.close(self._fd)
+            pid = disk.pread(self._fd, 32, 0).decode("ascii", "replace").strip() or "unknown"
+            disk.close(self._fd)
             raise AlreadyOpen(
                 f"{path} is already open by pid {pid}",
                 hint="talk to that hub over TCP, or stop it first",
             ) from None
         try:
-            os.ftruncate(self._fd, 0)
-            os.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
+            disk.truncate(self._fd, 0)
+            disk.pwrite(self._fd, f"{os.getpid()}\n".encode(), 0)
         except OSError:
             pass  # a full disk: the lock holds, only our pid stays unknown
 
     def release(self) -> None:
-        os.close(self._fd)
+        self._disk.close(self._fd)
 
 
-def connect(path: Path) -> sqlite3.Connection:
+def connect(path: Path, disk: Disk) -> sqlite3.Connection:
     """The write connection: autocommit off our hands, WAL, NORMAL, no waiting for locks.
 
     Errors: DamagedFile for what is no job file (it is left as it is), StoreError, DiskFull.
     """
-    create_private(path)
+    create_private(path, disk)
     try:
-        db = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=0.0, cached_statements=256)
+        db = disk.connect(path, isolation_level=None, check_same_thread=False, timeout=0.0, cached_statements=256)
         try:
             _set_up(db, path)
         except BaseException:
             db.close()
             raise
     except sqlite3.DatabaseError as error:
-        raise translate(error, path) from error
+        raise translate(error, path, disk) from error
     with suppress(OSError):  # somebody else's file, or a file system without owners
-        path.chmod(PRIVATE)
+        disk.chmod(path, PRIVATE)
     return db
 
 
-def create_private(path: Path) -> None:
+def create_private(path: Path, disk: Disk) -> None:
     """Make an empty file that nobody else may read, where there is none. SQLite gives its log the same rights."""
     with suppress(OSError):  # it is there, or cannot be made: SQLite says why
-        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, PRIVATE))
+        disk.close(disk.open(path, os.O_CREAT | os.O_EXCL, PRIVATE))
 
 
 def _set_up(db: sqlite3.Connection, path: Path) -> None:
@@ -106,10 +106,10 @@ def _set_up(db: sqlite3.Connection, path: Path) -> None:
     db.execute("PRAGMA foreign_keys = OFF")
 
 
-def connect_aside(path: Path, *, read_only: bool = False, wait_s: float = 2.0) -> sqlite3.Connection:
+def connect_aside(path: Path, disk: Disk = DISK, *, read_only: bool = False, wait_s: float = 2.0) -> sqlite3.Connection:
     """A second connection, for the checkpoint thread, exports and backups. It may wait for locks."""
     mode = "ro" if read_only else "rw"
-    db = sqlite3.connect(
+    db = disk.connect(
         f"{path.absolute().as_uri()}?mode={mode}",
         uri=True,
         isolation_level=None,
@@ -127,10 +127,10 @@ def connect_aside(path: Path, *, read_only: bool = False, wait_s: float = 2.0) -
     return db
 
 
-def translate(error: sqlite3.Error, path: Path) -> DiskFull | StoreError | DamagedFile:
+def translate(error: sqlite3.Error, path: Path, disk: Disk = DISK) -> DiskFull | StoreError | DamagedFile:
     """SQLite's error in our words."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _no_space(path)):
+    if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _no_space(path, disk)):
         return DiskFull()
     if code == sqlite3.SQLITE_NOTADB:
         return DamagedFile(f"{path} is not a job file: {error}", hint="choose another path, or restore a backup")
@@ -139,9 +139,9 @@ def translate(error: sqlite3.Error, path: Path) -> DiskFull | StoreError | Damag
     return StoreError(f"{path}: {error}")
 
 
-def _no_space(path: Path) -> bool:
+def _no_space(path: Path, disk: Disk) -> bool:
     """SQLite calls it an I/O error when its shared memory file finds no space."""
     try:
-        return os.statvfs(path.parent).f_bavail == 0
+        return disk.free_bytes(path.parent) == 0
     except OSError:
         return False

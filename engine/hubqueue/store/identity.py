@@ -10,10 +10,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import logging
-import secrets
 import sqlite3
 from pathlib import Path
 from typing import Final
+
+from hubqueue.store.disk import Disk
+from hubqueue.system import System
 
 log = logging.getLogger(__name__)
 
@@ -74,18 +76,18 @@ class Identity:
         return hashlib.blake2s(text, key=self._secret, digest_size=MAC_BYTES).hexdigest()
 
 
-def load(db: sqlite3.Connection, first_seq: int, *, adopt: bool = False) -> Identity:
+def load(db: sqlite3.Connection, first_seq: int, system: System, disk: Disk, *, adopt: bool) -> Identity:
     """The identity in the file, made at first open and after a move to another machine.
 
     adopt: keep the hub_id on this machine (the disk was moved on purpose, the other copy is gone).
     Call inside an open transaction.
     """
     rows: dict[str, object] = dict(db.execute(READ).fetchall())
-    machine = _machine()
+    machine = _machine(disk)
     ages = sorted((int(key.partition(":")[2]), str(value)) for key, value in rows.items() if key.startswith("hub_id:"))
     secret = rows.get("secret")
     if not isinstance(secret, bytes):
-        secret = secrets.token_bytes(32)
+        secret = system.token_bytes(32)
         db.execute(WRITE, ("secret", secret))
     stored = rows.get("machine")
     moved = bool(ages) and stored is not None and machine is not None and stored != machine
@@ -93,7 +95,7 @@ def load(db: sqlite3.Connection, first_seq: int, *, adopt: bool = False) -> Iden
         ages.append((first_seq, ages[-2][1]))
         db.execute(WRITE, (f"hub_id:{first_seq}", ages[-1][1]))
     if not ages or (moved and not adopt):
-        hub_id = secrets.token_hex(HUB_ID_BYTES)
+        hub_id = system.token_hex(HUB_ID_BYTES)
         if moved:
             log.warning(
                 "This job file came from another machine: the hub has a new id. If the other copy is gone for good, "
@@ -108,10 +110,10 @@ def load(db: sqlite3.Connection, first_seq: int, *, adopt: bool = False) -> Iden
     return Identity(ages, secret)
 
 
-def _machine() -> str | None:
+def _machine(disk: Disk) -> str | None:
     """A hash of this machine's id; None where there is none (many containers)."""
     try:
-        text = MACHINE_ID.read_text("ascii").strip()
+        text = disk.read_text(MACHINE_ID).strip()
     except (OSError, UnicodeDecodeError):
         return None
     return hashlib.blake2b(text.encode(), key=b"hubqueue", digest_size=16).hexdigest() if text else None

@@ -9,12 +9,14 @@ from typing import NamedTuple
 from hubqueue.clock import Clock
 from hubqueue.errors import DiskFull, StoreError
 from hubqueue.store import groups, identity, limits, meta, queue_settings, seqs
+from hubqueue.store.disk import Disk
 from hubqueue.store.file import connect, translate
 from hubqueue.store.queues import Queues
 from hubqueue.store.reserve import Reserve
 from hubqueue.store.schema import migrate
 from hubqueue.store.tx import Policy, Tx
 from hubqueue.store.wal import Wal
+from hubqueue.system import System
 
 
 class Opened(NamedTuple):
@@ -29,48 +31,48 @@ class Opened(NamedTuple):
     ord_ms: int
 
 
-def open_file(path: Path, reserve: Reserve, clock: type[Clock], policy: Policy, *, adopt: bool) -> Opened:
+def open_file(path: Path, reserve: Reserve, system: System, disk: Disk, policy: Policy, *, adopt: bool) -> Opened:
     """Open or create the file; on a full disk with the space that is kept back for that.
 
     Errors: NewerFile, DamagedFile, DiskFull, StoreError.
     """
     try:
-        return _open(path, clock, policy, adopt)
+        return _open(path, system, disk, policy, adopt)
     except DiskFull:
         if not reserve.give_up(freeing=True):
             raise
-        return _open(path, clock, policy, adopt)
+        return _open(path, system, disk, policy, adopt)
 
 
-def _open(path: Path, clock: type[Clock], policy: Policy, adopt: bool) -> Opened:
-    db = connect(path)
+def _open(path: Path, system: System, disk: Disk, policy: Policy, adopt: bool) -> Opened:
+    db = connect(path, disk)
     try:
         migrate(db)
-        return _load(db, path, clock, policy, adopt)
+        return _load(db, path, system, disk, policy, adopt)
     except BaseException as error:
         db.close()
         if isinstance(error, sqlite3.Error):
-            raise translate(error, path) from error
+            raise translate(error, path, disk) from error
         if isinstance(error, OSError):
             raise StoreError(f"{path} could not be opened: {error}", hint="look at the disk") from error
         raise
 
 
-def _load(db: sqlite3.Connection, path: Path, clock: type[Clock], policy: Policy, adopt: bool) -> Opened:
+def _load(db: sqlite3.Connection, path: Path, system: System, disk: Disk, policy: Policy, adopt: bool) -> Opened:
     db.execute("BEGIN IMMEDIATE")
     first = seqs.stored_end(db)
     end = seqs.reserve(db)
-    who = identity.load(db, first, adopt=adopt)
+    who = identity.load(db, first, system, disk, adopt=adopt)
     last_ms, last_ord_ms = meta.stored_time(db)
     db.execute("COMMIT")
     (page_bytes,) = db.execute("PRAGMA page_size").fetchone()
-    wal = Wal(path, page_bytes)
+    wal = Wal(path, page_bytes, disk)
     wal.sync()  # the block is ours only once it is on the disk
     block = seqs.Seqs(first)
     block.end = end
-    now = clock(last_ms)
+    clock = Clock(system, last_ms)
     queues = Queues(db)
-    limits.load(db, queues.by_id, now.now_ms())
+    limits.load(db, queues.by_id, clock.now_ms())
     groups.load(db, queues)
     queue_settings.load(db, queues)
-    return Opened(db, wal, now, queues, Tx(db, queues, block, who, policy), page_bytes, last_ord_ms)
+    return Opened(db, wal, clock, queues, Tx(db, queues, block, who, policy, system), page_bytes, last_ord_ms)

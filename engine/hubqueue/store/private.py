@@ -6,16 +6,14 @@ Used for backups and their return. A name that is taken is never taken away: not
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 from hubqueue.errors import DiskFull, Invalid, StoreError
+from hubqueue.store.disk import DISK, Disk
 
 PRIVATE: Final = 0o600
 PART: Final = ".hubqueue-part"
@@ -23,87 +21,78 @@ NO_LINKS: Final = frozenset({errno.EPERM, errno.ENOTSUP, errno.ENOSYS, errno.EML
 
 
 @contextmanager
-def part_of(target: Path) -> Iterator[Path]:
+def part_of(disk: Disk, target: Path) -> Iterator[Path]:
     """An empty private file in the folder of `target`, to be put in its place; what is left of it is deleted.
 
     So is what others left there that were killed meanwhile: it may be as large as the job file.
     """
     for left in target.parent.glob(f".*{PART}"):
-        _remove_left(left)
-    fd, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=PART, dir=target.parent)
-    part = Path(name)
+        _remove_left(disk, left)
+    fd, part = disk.temporary(target.parent, f".{target.name}.", PART)
     try:
-        _lock(fd)
+        _lock(disk, fd)
         yield part
     finally:
-        _remove(part)
-        os.close(fd)
+        _remove(disk, part)
+        disk.close(fd)
 
 
-def _remove_left(part: Path) -> None:
+def _remove_left(disk: Disk, part: Path) -> None:
     try:
-        fd = os.open(part, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = disk.open(part, os.O_RDONLY | os.O_NOFOLLOW)
     except OSError:
         return
     try:
-        if os.fstat(fd).st_size and _lock(fd):  # an empty one may have been made just now, and takes no space
-            _remove(part)
+        if disk.fstat(fd).st_size and _lock(disk, fd):  # an empty one may have been made just now, and takes no space
+            _remove(disk, part)
     except OSError:
         pass  # it is in nobody's way
     finally:
-        os.close(fd)
+        disk.close(fd)
 
 
-def _lock(fd: int) -> bool:
+def _lock(disk: Disk, fd: int) -> bool:
     """For as long as it is open. False: another has it, or this file system knows no locks."""
     try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        disk.lock(fd)
     except OSError:
         return False
     return True
 
 
-def _remove(part: Path) -> None:
+def _remove(disk: Disk, part: Path) -> None:
     for ending in ("", "-wal", "-shm", "-journal"):
-        part.with_name(part.name + ending).unlink(missing_ok=True)
+        disk.unlink(part.with_name(part.name + ending), missing_ok=True)
 
 
-def copy(source: Path, target: Path) -> None:
-    """Copy into a file that is there already, and sync it."""
-    with source.open("rb") as reading, target.open("r+b") as writing:
-        shutil.copyfileobj(reading, writing, 1024 * 1024)
-        writing.flush()
-        os.fsync(writing.fileno())
-
-
-def place(part: Path, target: Path) -> None:
+def place(disk: Disk, part: Path, target: Path) -> None:
     """Give a finished file its name, for good. Errors: FileExistsError; OSError."""
     try:
-        os.link(part, target)
+        disk.link(part, target)
     except OSError as error:
         if error.errno not in NO_LINKS:
             raise
         if os.path.lexists(target):
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(target)) from None
-        part.rename(target)
+        disk.rename(part, target)
     else:
-        part.unlink()
-    sync(target.parent)
+        disk.unlink(part)
+    sync(disk, target.parent)
 
 
-def move(source: Path, target: Path) -> Path:
+def move(source: Path, target: Path, disk: Disk = DISK) -> Path:
     """`place`, to another file system too; where it is now. In a folder it keeps its name. Errors: OSError."""
     if target.is_dir():
         target = target / source.name
     try:
-        place(source, target)
+        place(disk, source, target)
     except OSError as error:
         if error.errno != errno.EXDEV:
             raise
-        with part_of(target) as part:
-            copy(source, part)
-            place(part, target)
-        source.unlink()
+        with part_of(disk, target) as part:
+            disk.copy(source, part)
+            place(disk, part, target)
+        disk.unlink(source)
     return target
 
 
@@ -116,13 +105,13 @@ def free_name(path: Path) -> Path:
     return name
 
 
-def sync(path: Path) -> None:
+def sync(disk: Disk, path: Path) -> None:
     """Sync a file, or a folder: the names in it."""
-    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    fd = disk.open(path, os.O_RDONLY)
     try:
-        os.fsync(fd)
+        disk.fsync(fd)
     finally:
-        os.close(fd)
+        disk.close(fd)
 
 
 def explained(error: OSError, what: str, hint: str) -> StoreError | DiskFull | Invalid:

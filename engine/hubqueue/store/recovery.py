@@ -42,7 +42,7 @@ class Recovery:
         moved = False
         while not moved:
             try:  # the checkpoint thread does one thing at a time: a running checkpoint ends first
-                moved = await asyncio.wrap_future(self._checkpointer.recover(), loop=self._loop)
+                moved = await self._checkpointer.recover()
             except (sqlite3.Error, DamagedFile) as error:
                 log.error("The job file is not usable; restart the hub when its disk is sound. error=%s", error)
                 return

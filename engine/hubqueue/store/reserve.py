@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 from typing import Final
 
+from hubqueue.store.disk import Disk
 from hubqueue.store.wal import Wal
 
 log = logging.getLogger(__name__)
@@ -28,10 +29,11 @@ UNKNOWN_BYTES: Final = 1 << 62
 class Reserve:
     """`full` says whether new jobs must be refused, `short` whether they soon might be."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, disk: Disk) -> None:
+        self._disk = disk
         self._folder = path.parent
         self._path = path.with_name(path.name + ".reserve")
-        self._held_bytes = self._path.stat().st_size if self._path.exists() else 0  # after a kill
+        self._held_bytes = disk.stat(self._path).st_size if self._path.exists() else 0  # after a kill
         self._looked_ms = 0
         self.full = False
         self.short = False
@@ -74,7 +76,7 @@ class Reserve:
             self._remove()
             return True
         try:
-            os.truncate(self._path, left)
+            self._disk.truncate(self._path, left)
         except OSError as error:
             log.warning("The reserve could not be made smaller. file=%s error=%s", self._path.name, error)
         return True
@@ -95,11 +97,11 @@ class Reserve:
 
     def _make(self) -> None:
         try:
-            fd = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fd = self._disk.open(self._path, os.O_WRONLY | os.O_CREAT)
             try:
-                os.posix_fallocate(fd, 0, RESERVE_BYTES)
+                self._disk.allocate(fd, RESERVE_BYTES)
             finally:
-                os.close(fd)
+                self._disk.close(fd)
         except OSError:
             self._remove()
             self._held_bytes = 0
@@ -108,13 +110,12 @@ class Reserve:
 
     def _remove(self) -> None:
         try:
-            self._path.unlink(missing_ok=True)
+            self._disk.unlink(self._path, missing_ok=True)
         except OSError as error:
             log.warning("The reserve could not be removed. file=%s error=%s", self._path.name, error)
 
     def _free_bytes(self) -> int:
         try:
-            stat = os.statvfs(self._folder)
+            return self._disk.free_bytes(self._folder)
         except OSError:
             return UNKNOWN_BYTES  # a disk that has failed is not full: writing to it says what it is
-        return stat.f_bavail * stat.f_frsize

@@ -14,15 +14,14 @@ import sqlite3
 from collections import deque
 from collections.abc import Awaitable, Callable
 from pathlib import Path
-from time import perf_counter
 from typing import Any, Final, TypeVar
 
-from hubqueue.clock import Clock
 from hubqueue.errors import Busy, DiskFull, Draining, HubqueueError, StoreError
 from hubqueue.store import meta, seqs
 from hubqueue.store.barrier import CheckpointBarrier
 from hubqueue.store.checkpointer import Checkpointer
 from hubqueue.store.commits import Commits
+from hubqueue.store.disk import DISK, Disk
 from hubqueue.store.effects import NONE, Effects
 from hubqueue.store.file import FileLock, translate
 from hubqueue.store.opening import open_file
@@ -32,6 +31,7 @@ from hubqueue.store.reserve import Reserve
 from hubqueue.store.space import Space
 from hubqueue.store.syncer import Syncer
 from hubqueue.store.tx import Policy, Tx
+from hubqueue.system import SYSTEM, System
 
 log = logging.getLogger(__name__)
 
@@ -56,7 +56,8 @@ class Store:
         policy: Policy | None = None,
         effects: Effects = NONE,
         *,
-        clock: type[Clock] = Clock,
+        system: System = SYSTEM,
+        disk: Disk = DISK,
         sync_interval_s: float = 1.0,
         linger_s: float = 0.02,
         adopt: bool = False,
@@ -64,10 +65,12 @@ class Store:
         """Open or create the file. Errors: AlreadyOpen, NewerFile, DamagedFile, DiskFull, StoreError."""
         self.path = path
         self._loop = asyncio.get_running_loop()
-        self._lock = FileLock(path)
+        self.disk = disk
+        self._mono_ns = system.mono_ns
+        self._lock = FileLock(path, disk)
         try:
-            self._reserve = Reserve(path)
-            opened = open_file(path, self._reserve, clock, policy or Policy(), adopt=adopt)
+            self._reserve = Reserve(path, disk)
+            opened = open_file(path, self._reserve, system, disk, policy or Policy(), adopt=adopt)
             self._reserve.check(opened.wal.used_bytes())
         except BaseException:
             self._lock.release()
@@ -75,7 +78,7 @@ class Store:
         self._db, self._wal, self.clock, self.queues, self.tx, self.page_bytes, self._ord_ms = opened
         self._saved_ms = 0
         self._changes = 0  # rows changed since the file was opened, when the group began
-        self._checkpointer = Checkpointer(path)
+        self._checkpointer = Checkpointer(path, system, disk)
         self._recovery = Recovery(self._checkpointer)
         self._syncer = Syncer(self._wal, sync_interval_s, self._recovery.begin, seq=self.tx.seqs.next)
         self._gate = CheckpointBarrier(self._wal, self._checkpointer, self._run_gated, self._explain)
@@ -275,7 +278,7 @@ class Store:
             if changed and not 0 <= tx.now_ms - self._saved_ms < SAVE_TIME_MS:  # at once after a jump back
                 meta.store_time(self._db, tx.now_ms, self._ord_ms)
                 self._saved_ms = tx.now_ms
-            began_s = perf_counter()
+            began_ns = self._mono_ns()
             self._db.execute("COMMIT")
         except sqlite3.Error as error:
             self._give_up(error)
@@ -284,7 +287,7 @@ class Store:
         self.groups += 1
         heavy = self.backlog_bytes > WATCH_BYTES
         replies, self._replies = self._replies, []
-        self.commits.count(len(replies), perf_counter() - began_s)
+        self.commits.count(len(replies), (self._mono_ns() - began_ns) / 1e9)
         events, tx.events = tx.events, []
         after, tx.after = tx.after, []
         ready, tx.ready = tx.ready, {}
@@ -340,7 +343,7 @@ class Store:
             return StoreError("Internal error", hint="this is a defect of hubqueue; the log has the details")
         if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
             return Busy("The job file is locked by another program", hint="close it there")
-        answer = translate(error, self.path)
+        answer = translate(error, self.path, self.disk)
         if isinstance(answer, DiskFull):
             self.space.give_up(freeing=False)
             return self.space.error()

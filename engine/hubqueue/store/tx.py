@@ -20,6 +20,7 @@ from hubqueue.model.verbs import Event
 from hubqueue.store.identity import Identity
 from hubqueue.store.queues import NEVER, PRIORITIZED, QueueRow, Queues
 from hubqueue.store.seqs import Seqs
+from hubqueue.system import System
 
 
 class Tally:
@@ -93,18 +94,28 @@ class Tx:
         "sampling",
         "seqs",
         "short_of_disk",
+        "system",
         "tallies",
         "undo",
         "watched",
         "zone",
     )
 
-    def __init__(self, db: sqlite3.Connection, queues: Queues, seqs: Seqs, identity: Identity, policy: Policy) -> None:
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        queues: Queues,
+        seqs: Seqs,
+        identity: Identity,
+        policy: Policy,
+        system: System,
+    ) -> None:
         self.db = db
         self.execute = db.execute
         self.queues = queues
         self.seqs = seqs
         self.identity = identity
+        self.system = system
         self.now_ms = 0
         self.ord_ms = 0
         self.short_of_disk = False  # what may be small is to be small
@@ -200,7 +211,8 @@ class Tx:
     def store_counters(self) -> None:
         """Write the counters this group moved: one row per touched queue."""
         there = self.queues.by_id  # a queue that was obliterated in this group has no row any more
-        touched = {queue for (queue, _), change in self._deltas.items() if change and queue.id in there}
+        # in order: what is written must not hang on where objects lie in memory
+        touched = {queue: None for (queue, _), change in self._deltas.items() if change and queue.id in there}
         for queue in touched:
             self.execute(STORE_COUNTER, (queue.id, *queue.n))
 

@@ -9,6 +9,8 @@ import os
 from pathlib import Path
 from typing import Final
 
+from hubqueue.store.disk import Disk
+
 HEADER_BYTES: Final = 32
 FRAME_HEADER_BYTES: Final = 24
 STRIDE: Final = 64  # frames between two probes; the gauge may lag by as many
@@ -17,11 +19,12 @@ STRIDE: Final = 64  # frames between two probes; the gauge may lag by as many
 class Wal:
     """The `-wal` file beside a database. Not thread-safe except `sync`, which only one thread may run at a time."""
 
-    def __init__(self, path: Path, page_bytes: int) -> None:
+    def __init__(self, path: Path, page_bytes: int, disk: Disk) -> None:
+        self._disk = disk
         self.path = path.with_name(path.name + "-wal")
         self._frame_bytes = FRAME_HEADER_BYTES + page_bytes
-        self._probe_fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-        self._sync_fd = os.dup(self._probe_fd)
+        self._probe_fd = disk.open(self.path, os.O_RDONLY)
+        self._sync_fd = disk.dup(self._probe_fd)
         self._salt = b""
         self._frames = 0
 
@@ -32,7 +35,7 @@ class Wal:
         the current generation carry the salt of the header.
         """
         try:
-            salt = os.pread(self._probe_fd, 8, 16)
+            salt = self._disk.pread(self._probe_fd, 8, 16)
             if salt != self._salt:
                 self._salt = salt
                 self._frames = 0
@@ -45,7 +48,7 @@ class Wal:
     def file_bytes(self) -> int:
         """What the log takes of the disk, whether it is in use or not."""
         try:
-            return os.fstat(self._probe_fd).st_size
+            return self._disk.fstat(self._probe_fd).st_size
         except OSError:
             return 0
 
@@ -54,19 +57,20 @@ class Wal:
 
         Errors: OSError; after one the caller must not simply try again.
         """
-        mine = os.fstat(self._sync_fd)
-        there = self.path.stat()
+        disk = self._disk
+        mine = disk.fstat(self._sync_fd)
+        there = disk.stat(self.path)
         if (mine.st_dev, mine.st_ino) != (there.st_dev, there.st_ino):
-            fresh = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
-            os.dup2(fresh, self._sync_fd, inheritable=False)
-            os.dup2(fresh, self._probe_fd, inheritable=False)
-            os.close(fresh)
-        os.fdatasync(self._sync_fd)
+            fresh = disk.open(self.path, os.O_RDONLY)
+            disk.dup2(fresh, self._sync_fd)
+            disk.dup2(fresh, self._probe_fd)
+            disk.close(fresh)
+        disk.fdatasync(self._sync_fd)
 
     def close(self) -> None:
-        os.close(self._probe_fd)
-        os.close(self._sync_fd)
+        self._disk.close(self._probe_fd)
+        self._disk.close(self._sync_fd)
 
     def _current(self, frame: int) -> bool:
         at = HEADER_BYTES + frame * self._frame_bytes + 8
-        return bool(self._salt) and os.pread(self._probe_fd, 8, at) == self._salt
+        return bool(self._salt) and self._disk.pread(self._probe_fd, 8, at) == self._salt

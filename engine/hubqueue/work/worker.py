@@ -16,7 +16,6 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, Self
-from uuid import uuid4
 
 from hubqueue.errors import HubqueueError, Invalid
 from hubqueue.hub.leasekeeper import LeaseKeeper
@@ -25,6 +24,7 @@ from hubqueue.model.job import Leased
 from hubqueue.model.limits import MAX_LEASE_BATCH, MAX_LEASE_MS, MAX_WAIT_MS, MIN_LEASE_MS, check_int, check_queue
 from hubqueue.model.outcome import Fail, Outcome, Release, Settlement
 from hubqueue.model.verbs import Renewal, Verbs
+from hubqueue.system import SYSTEM, System
 from hubqueue.work import ending
 from hubqueue.work.events import Ended, Started, Taken, WorkerEvent
 from hubqueue.work.running import RunningJob
@@ -59,15 +59,17 @@ class Worker:
         poll_ms: int = 30_000,
         grace_s: float = 30.0,
         owner: str | None = None,
+        system: System = SYSTEM,
     ) -> None:
         check_queue(queue)
         check_int("concurrency", concurrency, 1, MAX_CONCURRENCY)
         check_int("lease_ms", lease_ms, MIN_LEASE_MS, MAX_LEASE_MS)
         check_int("poll_ms", poll_ms, 0, MAX_WAIT_MS)
         self.queue = queue
-        self.owner = owner or f"{socket.gethostname()}:{os.getpid()}:{uuid4().hex[:8]}"
+        self.owner = owner or f"{socket.gethostname()}:{os.getpid()}:{system.token_hex(4)}"
         self._verbs = verbs
-        self._keeper = LeaseKeeper(verbs, queue, self.owner, lease_ms, self._lose)
+        self._chance = system.chance
+        self._keeper = LeaseKeeper(verbs, queue, self.owner, lease_ms, system, self._lose)
         self._handler = handler
         self._concurrency = concurrency
         self._poll_ms = poll_ms
@@ -143,7 +145,7 @@ class Worker:
 
     async def _lease_until_stopped(self) -> None:
         loop = asyncio.get_running_loop()
-        backoff = ExponentialBackoff(FIRST_RETRY_S, LONGEST_RETRY_S)
+        backoff = ExponentialBackoff(FIRST_RETRY_S, LONGEST_RETRY_S, self._chance)
         while True:
             free = self._concurrency - len(self._runs)
             if free <= 0:

@@ -7,6 +7,7 @@ import pytest
 from hubqueue.commands.workers import GONE_MS, STALE_MS, Workers
 from hubqueue.errors import NotFound
 from hubqueue.servers.tcp import TcpServer
+from hubqueue.system import SYSTEM
 from support.tcp import Connect
 from support.waiting import until
 
@@ -25,7 +26,7 @@ def register(workers: Workers, id: str, owner: object = None) -> None:
 
 def test_a_silent_worker_is_stale_and_then_gone() -> None:
     clock = Clock()
-    workers = Workers(clock)
+    workers = Workers(clock, SYSTEM)
     register(workers, "a")
     clock.now += STALE_MS - 1
     assert [each["status"] for each in workers.shown()] == ["active"]
@@ -40,7 +41,7 @@ def test_a_silent_worker_is_stale_and_then_gone() -> None:
 
 
 def test_sums_outlive_their_workers_and_go_on_when_one_is_restarted() -> None:
-    workers = Workers(Clock())
+    workers = Workers(Clock(), SYSTEM)
     for id in ("a", "b"):
         register(workers, id)
         workers.heartbeat(id, 0, 5, 1)

@@ -12,6 +12,7 @@ from hubqueue.hub.hub import Hub
 from hubqueue.model.job import NewJob
 from hubqueue.model.outcome import Complete, Reject, Settlement
 from hubqueue.model.state import State
+from hubqueue.system import SYSTEM
 
 QUEUE = "readings"
 
@@ -27,7 +28,7 @@ async def add(hub: Hub, count: int) -> list[str]:
 
 
 async def floor(hub: Hub) -> int | None:
-    return await Horizon(hub, QUEUE).floor()
+    return await Horizon(hub, QUEUE, SYSTEM).floor()
 
 
 async def test_it_is_below_everything_that_may_still_be_sent(hub: Hub) -> None:

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from hubqueue.clock import Clock
 from hubqueue.errors import WrongState
 from hubqueue.forward.breaker import LinkState
 from hubqueue.forward.forwarders import Forwarders
 from hubqueue.hub.hub import Hub
 from hubqueue.model.hours import Hours
 from hubqueue.model.job import NewJob
+from support.clock import RunningClock
 from support.fleet import Edge
 from support.proxy import Proxy, Uplink
 from support.served import Served
@@ -22,36 +22,29 @@ NOON_MS = 1_795_348_800_000  # 2026-11-22 12:00 UTC
 HOUR_MS = 3_600_000
 
 
-class Shifted(Clock):
-    """A clock that is set; hub time still passes."""
-
-    shift_ms = 0
-
-    def mono_ms(self) -> int:
-        return super().mono_ms() + type(self).shift_ms
-
-    def wall_ms(self) -> int:
-        return super().wall_ms() + type(self).shift_ms
-
-    @classmethod
-    def set(cls, at_ms: int) -> None:
-        cls.shift_ms = 0
-        cls.shift_ms = at_ms - Clock().now_ms()
+def _set(clock: RunningClock, at_ms: int) -> None:
+    clock.passed_ms += at_ms - clock.system.wall_ms()
 
 
 @pytest.fixture
-async def nightly(tmp_path: Path) -> AsyncIterator[Edge]:
+def clock() -> RunningClock:
+    return RunningClock()
+
+
+@pytest.fixture
+async def nightly(clock: RunningClock, tmp_path: Path) -> AsyncIterator[Edge]:
     """An edge whose clock stands at noon."""
-    Shifted.set(NOON_MS)
-    async with await Hub.open(tmp_path / "edge.db", clock=Shifted) as hub:
+    _set(clock, NOON_MS)
+    async with await Hub.open(tmp_path / "edge.db", system=clock.system) as hub:
         fleet = Forwarders(hub, (), grace_s=1.0)
         await fleet.start()
         yield Edge(hub, fleet)
         await fleet.stop()
-    Shifted.shift_ms = 0
 
 
-async def test_it_forwards_in_its_hours_and_holds_no_connection_outside(nightly: Edge, served_hub: Served) -> None:
+async def test_it_forwards_in_its_hours_and_holds_no_connection_outside(
+    nightly: Edge, served_hub: Served, clock: RunningClock
+) -> None:
     edge = nightly
     await edge.add(4)
     async with Proxy(served_hub.port) as proxy:
@@ -61,9 +54,9 @@ async def test_it_forwards_in_its_hours_and_holds_no_connection_outside(nightly:
         assert status.hours is not None
         assert (status.hours.open, status.hours.until_ms) == (False, NOON_MS + 10 * HOUR_MS)
         assert proxy.accepted == 0
-        Shifted.set(NOON_MS + 10 * HOUR_MS)
+        _set(clock, NOON_MS + 10 * HOUR_MS)
         await edge.shows(lambda status: status.now.forwarded == 4)
-        Shifted.set(NOON_MS + 18 * HOUR_MS)
+        _set(clock, NOON_MS + 18 * HOUR_MS)
         await edge.shows(lambda status: status.now.link is LinkState.IDLE)
         accepted = proxy.accepted
         await edge.add(2, 4)

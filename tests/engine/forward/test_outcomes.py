@@ -53,7 +53,7 @@ def test_each_answer_of_an_http_server_means_what_the_table_says() -> None:
         told = next((row for row in table if str(status) in re.findall(r"\d{3}", row[0])), None)
         told = told or next((row for row in table if f"{status // 100}xx" in row[0]), None)
         told = told or next(row for row in table if row[0] == "any other")
-        error = failure(Reply(status, {}), "http://there")
+        error = failure(Reply(status, {}), "http://there", 0)
         found: Any = None if error is None else verdict(error)
         assert shown(found) == ("alert" in told[1], told[2]), status
 

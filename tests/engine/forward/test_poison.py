@@ -29,8 +29,9 @@ from hubqueue.hub.hub import Hub
 from hubqueue.model.job import NewJob, Options, attempts_of
 from hubqueue.model.outcome import Complete, Settlement
 from hubqueue.model.state import State
+from hubqueue.system import SYSTEM, System
 from support.breaking import BREAKS, Breaking
-from support.clock import held
+from support.clock import HeldClock
 from support.waiting import until
 
 QUEUE = "readings"
@@ -40,10 +41,10 @@ CAP = 5
 class Run:
     """A forwarder to such a sink, and what it told."""
 
-    def __init__(self, hub: Hub, sink: Breaking, **keys: int) -> None:
+    def __init__(self, hub: Hub, sink: Breaking, system: System = SYSTEM, **keys: int) -> None:
         tuning = ForwardSettings(backoff_s=0.001, backoff_cap_s=0.01, unknown_cap=CAP, **keys)
         self.hub = hub
-        self.forwarder = Forwarder(hub, QUEUE, sink, tuning, hub_id_of=hub.hub_id_of)
+        self.forwarder = Forwarder(hub, QUEUE, sink, tuning, hub_id_of=hub.hub_id_of, system=system)
         self.events: list[Event] = []
         self.forwarder.listen(self.events.append)
 
@@ -228,11 +229,10 @@ async def test_what_is_set_aside_ends_when_somebody_ends_it(how: str) -> None:
 @pytest.mark.parametrize("how", ["hangs up", "is silent"])
 async def test_what_is_set_aside_ends_in_its_time(how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is held, so nothing but the forwarder sees that its time is over. With what was said last."""
-    clock = held()
-    monkeypatch.setattr("hubqueue.forward.forwarder.now_ms", lambda: clock.at_ms)
+    clock = HeldClock()
     sink = Breaking({0, 1}, how)
-    async with await Hub.open(tmp_path / "edge.db", clock=clock) as hub:
-        run = Run(hub, sink)
+    async with await Hub.open(tmp_path / "edge.db", system=clock.system) as hub:
+        run = Run(hub, sink, System(wall_ns=clock.system.wall_ns))
         run.forwarder._suspects._cap = 1_000_000
         kept, expiring = (
             NewJob(data=msgspec.msgpack.encode(number), max_attempts=attempts_of(None, options), options=options)

@@ -16,7 +16,7 @@ from hubqueue.model.outcome import Outcome, Settlement
 from hubqueue.model.verbs import Event
 from hubqueue.store import lists
 from hubqueue.store.queues import EXPIRED
-from support.clock import held
+from support.clock import HeldClock
 from support.waiting import until
 
 
@@ -26,11 +26,11 @@ class Bench:
     def __init__(self, path: Path, settings: HubSettings) -> None:
         self.path = path
         self.settings = settings
-        self.clock = held()
+        self.clock = HeldClock()
         self.hub: Hub
 
     async def open(self) -> Hub:
-        self.hub = await Hub.open(self.path, self.settings, clock=self.clock)
+        self.hub = await Hub.open(self.path, self.settings, system=self.clock.system)
         return self.hub
 
     @property

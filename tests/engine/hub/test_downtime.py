@@ -137,7 +137,7 @@ async def test_the_grace_begins_when_workers_can_reach_the_hub(bench: Bench) -> 
     (id,) = await bench.add("a")
     (leased,) = await bench.take(lease_ms=1000)
     await bench.hub.close()
-    bench.hub = await Hub.open(bench.path, bench.settings, clock=bench.clock, reachable=False)
+    bench.hub = await Hub.open(bench.path, bench.settings, reachable=False, system=bench.clock.system)
     await bench.later(12_000)  # a slow machine: libraries are loaded
     (new,) = await bench.add("b")
     (taken,) = await bench.take(lease_ms=60_000)  # by a worker that was quick

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from hubqueue.errors import Invalid
+from hubqueue.hub.hub import Hub
 from hubqueue.hub.verbs import explore, priorities
 from hubqueue.model.job import NewJob, Options
 from hubqueue.model.outcome import Fail, Reject
@@ -145,6 +146,8 @@ async def one_step(bench: Bench, after: int | None = None, text: str | None = No
 
 
 async def test_a_search_without_end_answers_in_steps(bench: Bench) -> None:
+    await bench.hub.close()
+    bench.hub = await Hub.open(bench.path, bench.settings)  # its time passes
     for _ in range(12):
         await bench.hub.enqueue("q", [NewJob(name="n") for _ in range(5000)])
     page = await one_step(bench, text="nothing")

@@ -22,6 +22,7 @@ from hubqueue.model.job import Leased, NewJob, Options
 from hubqueue.model.outcome import Complete, Outcome, Reject, Release, Settlement
 from hubqueue.model.state import State
 from hubqueue.model.verbs import Renewal, Verbs
+from hubqueue.system import SYSTEM
 from support.lease_owners import Heard
 from support.proxy import Proxy, Uplink
 from support.served import served
@@ -48,7 +49,7 @@ class Told:
 
 
 def keeper_of(hub: Verbs, lease_ms: int = 30_000, told: Callable[[Leased, Renewal], None] | None = None) -> LeaseKeeper:
-    return LeaseKeeper(hub, QUEUE, OWNER, lease_ms, told or Told())
+    return LeaseKeeper(hub, QUEUE, OWNER, lease_ms, SYSTEM, told or Told())
 
 
 def ends(jobs: Sequence[Leased], outcome: Outcome) -> list[Settlement]:

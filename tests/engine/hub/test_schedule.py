@@ -8,12 +8,10 @@ from typing import Any
 import pytest
 
 from hubqueue.errors import Invalid, NotFound, WrongState
-from hubqueue.hub.hub import Hub
 from hubqueue.hub.verbs import schedule
 from hubqueue.model.job import Options
 from hubqueue.model.outcome import Complete
 from hubqueue.model.schedule import Schedule
-from support.clock import HeldClock
 
 from .conftest import Bench
 
@@ -138,25 +136,13 @@ async def test_what_was_missed_is_skipped_or_made_up_for_by_one_job(bench: Bench
     assert (await bench.hub.counts("q")).waiting == jobs
 
 
-class SteppedClock(HeldClock):
-    """A wall clock that tests move."""
-
-    step_ms = 0
-
-    def wall_ms(self) -> int:
-        return self.at_ms + self.step_ms
-
-
 @pytest.mark.parametrize("step_ms", [24 * HOUR_MS, -24 * HOUR_MS, -HOUR_MS, HOUR_MS])
 async def test_a_clock_that_jumps_neither_stalls_nor_doubles_a_schedule(bench: Bench, step_ms: int) -> None:
-    await bench.hub.close()
-    SteppedClock.at_ms, SteppedClock.step_ms = bench.clock.at_ms, 0
-    bench.hub = await Hub.open(bench.path, bench.settings, clock=SteppedClock)
     await bench.hub.upsert_schedule(Schedule(key="i", queue="i", every_ms=20 * 60_000))
     await bench.hub.upsert_schedule(Schedule(key="c", queue="c", cron="*/30 * * * *"))
     before = {each.key: each.next_run_at_ms or 0 for each in await bench.hub.schedules()}
     await bench.hub.maintenance.stop()  # its beat would follow the clock too
-    SteppedClock.step_ms = step_ms
+    bench.clock.wrong_ms = step_ms
     jump_ms = bench.hub.store.clock.jump_ms()
     await bench.hub.maintenance._follow_clock()
     now = bench.hub.store.clock.now_ms()

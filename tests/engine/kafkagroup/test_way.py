@@ -10,7 +10,6 @@ import random
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -18,12 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from hubqueue.forward import judge
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.forward.sink import Batch
 from hubqueue.forward.suspects import MAX_ASIDE
 from hubqueue.forward.verdict import Rejected
-from hubqueue.kafkagroup import way
 from hubqueue.kafkagroup.commitnote import Commit, Note
 from hubqueue.kafkagroup.debt import Debt, Owed
 from hubqueue.kafkagroup.reading import Reading
@@ -174,7 +171,7 @@ async def _refused(run: Run, number: int) -> bool:
     return [each.record.data for each, _ in run.writer.lost] == [number]
 
 
-async def test_a_push_ends_though_much_that_is_set_aside_is_due(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_push_ends_though_much_that_is_set_aside_is_due() -> None:
     """A silent sink costs its time limit each: what is not even read yet must not wait for all of them."""
     sink = Breaking({0, 1, 2, 3}, "is silent")
     run = Run(sink)
@@ -197,9 +194,12 @@ async def test_a_push_ends_though_much_that_is_set_aside_is_due(monkeypatch: pyt
 
     odd = {f"p:t:0:{number}" for number in range(4)}
     sink.write = slow  # type: ignore[method-assign]
-    clock = SimpleNamespace(monotonic=lambda: time.monotonic() + skipped_s)
-    monkeypatch.setattr(way, "time", clock)
-    monkeypatch.setattr(judge, "time", clock)
+
+    def mono_s() -> float:
+        return time.monotonic() + skipped_s
+
+    one = run.writer._ways[0]
+    one._mono_s = one._judge._mono_s = mono_s  # type: ignore[misc]
     before = len(sink.tries)
 
     async def one_was_due() -> bool:

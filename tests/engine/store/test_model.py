@@ -13,11 +13,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
-from hubqueue.clock import Clock
 from hubqueue.errors import HubqueueError, LockLost, NotFound
 from hubqueue.hub.verbs import change, lapse, leased, queues
 from hubqueue.hub.verbs.enqueue import enqueue
@@ -31,6 +30,7 @@ from hubqueue.model.state import State
 from hubqueue.model.verbs import Renewal
 from hubqueue.store.store import Store
 from hubqueue.store.tx import Tx
+from support.clock import HeldClock
 from support.mixed import miscounted
 from support.torture import sized
 
@@ -42,18 +42,6 @@ QUEUES = ("a", "b")
 BACKOFF_MS = 100
 MAX_STALLS = 3
 START_MS = 1_700_000_000_000
-
-
-class Hands(Clock):
-    """A clock that the test moves."""
-
-    at_ms: ClassVar[int] = START_MS
-
-    def wall_ms(self) -> int:
-        return self.at_ms
-
-    def mono_ms(self) -> int:
-        return self.at_ms
 
 
 @dataclass
@@ -82,7 +70,7 @@ class Walk:
     """Every step does the same to the hub and to the model; `compare` looks at both."""
 
     def __init__(self, path: Path, seed: int) -> None:
-        Hands.at_ms = START_MS
+        self.clock = HeldClock(START_MS)
         self.path = path
         self.chance = random.Random(seed)
         self.runner = asyncio.Runner()
@@ -93,7 +81,7 @@ class Walk:
         self.store = self.runner.run(self._open())
 
     async def _open(self) -> Store:
-        return Store(self.path, clock=Hands)
+        return Store(self.path, system=self.clock.system)
 
     def close(self) -> None:
         self.runner.run(self.store.close())
@@ -115,7 +103,7 @@ class Walk:
 
     @property
     def now_ms(self) -> int:
-        return Hands.at_ms
+        return self.clock.at_ms
 
     def of(self, *states: State) -> list[Known]:
         return [job for job in self.jobs.values() if job.state in states]
@@ -232,7 +220,7 @@ class Walk:
             job.deadline_ms = self.now_ms + job.lease_ms
 
     def time_goes_on(self) -> None:
-        Hands.at_ms += self.chance.choice((1, 60, 300, 300, 1500))
+        self.clock.at_ms += self.chance.choice((1, 60, 300, 300, 1500))
         self.do(lambda tx: lapse.sweep(tx, 500))
         for job in sorted(self.of(State.ACTIVE), key=lambda job: job.deadline_ms):
             if job.deadline_ms <= self.now_ms:

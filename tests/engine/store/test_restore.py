@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import sqlite3
 import stat
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from hubqueue.errors import DiskFull, HubqueueError, Invalid, StoreError
 from hubqueue.hub.hub import Hub
 from hubqueue.model.job import NewJob
 from hubqueue.store import backup, private
+from hubqueue.store.disk import DISK, Disk
 from support.disk import small
 
 
@@ -72,13 +74,13 @@ async def test_all_originals_are_there_after_restoring_forth_and_back(tmp_path: 
 async def test_files_are_private_from_their_first_byte(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     live, source = await _file(tmp_path / "hub.db", "live"), await _file(tmp_path / "a.db", "a")
     seen: set[int] = set()
-    real = private.shutil.copyfileobj
+    real = shutil.copyfileobj
 
     def looking(*args: object) -> None:
         seen.update(_mode(path) for path in tmp_path.iterdir() if private.PART in path.name)
         real(*args)
 
-    monkeypatch.setattr(private.shutil, "copyfileobj", looking)
+    monkeypatch.setattr(shutil, "copyfileobj", looking)
     backup.restore(source, live)
     assert seen == {0o600}
 
@@ -144,7 +146,7 @@ async def test_the_job_file_is_no_backup_of_itself(tmp_path: Path) -> None:
 @pytest.mark.parametrize("step", ["link", "rename", "fsync", "chmod"])
 @pytest.mark.parametrize("number", range(3))
 async def test_a_restore_that_fails_at_any_step_changes_nothing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, number: int, damaged: bool
+    tmp_path: Path, step: str, number: int, damaged: bool
 ) -> None:
     live, source = await _file(tmp_path / "hub.db", "live"), await _file(tmp_path / "a.db", "a")
     if damaged:
@@ -152,7 +154,8 @@ async def test_a_restore_that_fails_at_any_step_changes_nothing(
             file.write(b"\xff" * 100)
         (tmp_path / "hub.db-wal").write_bytes(b"a log that SQLite cannot read")
     before = _listing(tmp_path)
-    real: Callable[..., None] = getattr(os, step)
+    disk = Disk()
+    real: Callable[..., None] = getattr(disk, step)
     calls = 0
 
     def failing(*args: object, **options: object) -> None:
@@ -162,13 +165,12 @@ async def test_a_restore_that_fails_at_any_step_changes_nothing(
             raise PermissionError(errno.EACCES, "Permission denied", str(args[0]))
         real(*args, **options)
 
-    monkeypatch.setattr(os, step, failing)
+    setattr(disk, step, failing)
     done = True
     try:
-        backup.restore(source, live)
+        backup.restore(source, live, disk)
     except StoreError:
         done = False
-    monkeypatch.undo()
     if done:
         assert calls <= number
     elif step != "fsync" or live.read_bytes() == before["hub.db"][0]:  # or everything was done, only not synced
@@ -187,20 +189,21 @@ async def test_without_room_nothing_changes_and_the_error_says_why(tmp_path: Pat
         assert _name(live) == "live"
 
 
-async def test_a_file_system_without_links_gets_backups_and_restores_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def unlinkable(*_: object) -> None:
+class Linkless(Disk):
+    """As FAT is."""
+
+    def link(self, path: Path, name: Path) -> None:
         raise PermissionError(errno.EPERM, "Operation not permitted")
 
-    monkeypatch.setattr(os, "link", unlinkable)
+
+async def test_a_file_system_without_links_gets_backups_and_restores_too(tmp_path: Path) -> None:
     live = tmp_path / "hub.db"
-    async with await Hub.open(live) as hub:
+    async with await Hub.open(live, disk=Linkless()) as hub:
         await hub.enqueue("q", [NewJob(name="live")])
         await hub.backup(tmp_path / "a.db")
         with pytest.raises(Invalid, match="exists already"):
             await hub.backup(tmp_path / "a.db")
-    kept = backup.restore(tmp_path / "a.db", live)
+    kept = backup.restore(tmp_path / "a.db", live, Linkless())
     assert kept is not None
     assert (_name(live), _name(kept)) == ("live", "live")
 
@@ -237,9 +240,9 @@ def test_what_a_killed_backup_left_is_deleted_by_the_next_and_what_one_still_wri
         path.write_bytes(b"half of it")
     with under_way.open("rb") as writing:
         fcntl.flock(writing, fcntl.LOCK_EX)
-        with private.part_of(tmp_path / "c.db") as part, private.part_of(tmp_path / "d.db") as other:
+        with private.part_of(DISK, tmp_path / "c.db") as part, private.part_of(DISK, tmp_path / "d.db") as other:
             part.write_bytes(b"also under way")
-            with private.part_of(tmp_path / "e.db"):
+            with private.part_of(DISK, tmp_path / "e.db"):
                 pass
             assert sorted(tmp_path.iterdir()) == sorted([under_way, foreign, part, other])
     assert sorted(tmp_path.iterdir()) == sorted([under_way, foreign])

@@ -10,9 +10,10 @@ from hubqueue.forward.sinks.influx.destination import InfluxDestination
 from hubqueue.forward.sinks.kafka.destination import KafkaDestination
 from hubqueue.forward.sinks.mqtt.destination import MqttDestination
 from hubqueue.forward.sinks.postgres.destination import PostgresDestination
+from hubqueue.system import SYSTEM, System
 
 
-def make_sink(destination: Destination) -> Sink:
+def make_sink(destination: Destination, system: System = SYSTEM) -> Sink:
     """A new sink, not yet connected. Errors: ImportError where an extra is missing."""
     match destination:
         case HubDestination():
@@ -25,11 +26,11 @@ def make_sink(destination: Destination) -> Sink:
         case HttpDestination():
             from hubqueue.forward.sinks.http.sink import HttpSink
 
-            return HttpSink(destination)
+            return HttpSink(destination, system)
         case InfluxDestination():
             from hubqueue.forward.sinks.influx.sink import InfluxSink
 
-            return InfluxSink(destination)
+            return InfluxSink(destination, system)
         case KafkaDestination():
             from hubqueue.forward.sinks.kafka.sink import KafkaSink
 
@@ -37,7 +38,7 @@ def make_sink(destination: Destination) -> Sink:
         case MqttDestination():
             from hubqueue.forward.sinks.mqtt.sink import MqttSink
 
-            return MqttSink(destination)
+            return MqttSink(destination, system)
         case PostgresDestination():
             from hubqueue.forward.sinks.postgres.sink import PostgresSink
 

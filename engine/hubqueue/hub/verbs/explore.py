@@ -6,7 +6,6 @@ What is looked for has no index of its own; so a step stops after a while and sa
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
-from time import perf_counter
 from typing import Final
 
 import msgspec
@@ -58,7 +57,7 @@ def find(
     exact = None if wanted.text is None else tx.identity.seq_of(wanted.text)
     if exact is not None:
         return _found(tx, [exact] if _is_among(tx, exact, rows, states, wanted) else [], None, 1)
-    until = perf_counter() + STEP_S
+    until = tx.system.mono_s() + STEP_S
     seqs: list[int] = []
     size = looked_at = 0
     for batch in search.candidates(tx, rows, states, after, ascending=ascending):
@@ -71,7 +70,7 @@ def find(
                 size += hit.size_bytes
                 if len(seqs) == limit or size > MAX_FOUND_BYTES:
                     return _found(tx, seqs, seq, looked_at)
-        if batch.looked_at == search.READ and perf_counter() >= until:  # a smaller one is the last
+        if batch.looked_at == search.READ and tx.system.mono_s() >= until:  # a smaller one is the last
             return _found(tx, seqs, batch.last, looked_at)
     return _found(tx, seqs, None, looked_at)
 
@@ -145,14 +144,14 @@ class Reasons:
         """One slice; whether there is more to read."""
         rows = _rows(tx, self._queue, self._sees)
         self.total = sum(row.n[State.FAILED] for row in rows)
-        until = perf_counter() + STEP_S
+        until = tx.system.mono_s() + STEP_S
         for batch in search.candidates(tx, rows, (State.FAILED,), self._after, ascending=False):
             for dead in reasons.dead(tx, batch.seqs[: MAX_DEAD - self.counted]):
                 self._count(tx, dead)
             self._after = batch.last
             if self.counted >= MAX_DEAD:
                 return False
-            if perf_counter() >= until:
+            if tx.system.mono_s() >= until:
                 return True
         return False
 

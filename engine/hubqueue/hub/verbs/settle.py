@@ -6,7 +6,6 @@ lease is not an error but "already finalized": a client that resends after a los
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 
 import msgspec
@@ -178,7 +177,7 @@ def attempt_failed(
     if final is None and job.flags & Flag.CANCELLED:
         final = "cancelled"
     if final is None and delay_ms is None:
-        delay_ms = retry.delay_ms(_backoff(job.options), job.attempts, random.random())
+        delay_ms = retry.delay_ms(_backoff(job.options), job.attempts, tx.system.chance())
     if final is None and _had_its_last_try(tx, job, delay_ms or 0):
         final, error, lapsed = "ttl_expired", error or timed_out(job), None
     if job.flags & Flag.DURABLE:

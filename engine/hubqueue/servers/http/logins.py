@@ -5,7 +5,6 @@ In memory only: a restart of the hub logs everybody out, as does the revocation 
 
 from __future__ import annotations
 
-import secrets
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from aiohttp import web
 
 from hubqueue.commands.auth import Authenticator
 from hubqueue.model.access import Grant
+from hubqueue.system import System
 
 IDLE_S: Final = 12 * 3600.0  # a browser that asked for nothing so long is logged out
 MAX_AGE_S: Final = 7 * 24 * 3600.0
@@ -29,25 +29,25 @@ class Login:
     grant: Grant
     since: float
     used: float
-    id: str = field(default_factory=lambda: secrets.token_urlsafe(ID_BYTES), repr=False)
-    csrf: str = field(default_factory=lambda: secrets.token_urlsafe(ID_BYTES), repr=False)
+    id: str = field(repr=False)
+    csrf: str = field(repr=False)
     unwatch: Callable[[], None] = field(default=lambda: None, repr=False)
 
 
 class Logins:
     """All of them by id, the one that was idle longest first."""
 
-    def __init__(self, authenticator: Authenticator, clock: Callable[[], float], name: str) -> None:
+    def __init__(self, authenticator: Authenticator, system: System, name: str) -> None:
         """name: of the cookie. Hubs on other ports of this host get the same cookies, so each has its own name."""
         self.cookie = name
         self._gate = authenticator
-        self._clock = clock
+        self._system = system
         self._known: OrderedDict[str, Login] = OrderedDict()
 
     def begin(self, grant: Grant) -> Login:
         """Somebody has shown a token that is good for this."""
-        now = self._clock()
-        login = Login(grant, now, now)
+        now, secret = self._system.mono_s(), self._system.token_urlsafe
+        login = Login(grant, now, now, secret(ID_BYTES), secret(ID_BYTES))
         login.unwatch = self._gate.watch(grant, lambda: self.end(login.id))
         self._known[login.id] = login
         while len(self._known) > MAX_LOGINS:
@@ -60,7 +60,7 @@ class Logins:
         login = self._known.get(id)
         if login is None:
             return None
-        now = self._clock()
+        now = self._system.mono_s()
         if now - login.used > IDLE_S or now - login.since > MAX_AGE_S:
             self.end(id)
             return None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -55,7 +54,7 @@ class HttpServer:
         self.app[CONTEXT] = context
         self.app[SETTINGS] = settings
         self.app[LISTENER] = self._listener
-        self.app[LOGINS] = Logins(context.authenticator, time.monotonic, f"hubqueue_{context.hub.hub_id}")
+        self.app[LOGINS] = Logins(context.authenticator, context.hub.system, f"hubqueue_{context.hub.hub_id}")
         self.app.on_response_prepare.append(security_headers(framed=settings.trusted_proxy is not None))
         self._running = self.app[RUNNING] = Running()
         for mount in mounts:

@@ -7,7 +7,6 @@ Source: RFC 9110, sections 10.2.3 and 15; RFC 6585; engine-rules 26.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -55,7 +54,7 @@ class Reply:
 
 
 def failure(
-    reply: Reply, url: str, *, compressed: bool = False, server_errors: ServerErrors = "link"
+    reply: Reply, url: str, now_ms: int, *, compressed: bool = False, server_errors: ServerErrors = "link"
 ) -> HubqueueError | None:
     """What to raise for this answer; None when the job is there. compressed: the request was."""
     status = reply.status
@@ -72,12 +71,12 @@ def failure(
     reason = _REASONS.get(status, Reason.STORE if status >= 500 else Reason.UNKNOWN)
     if status >= 500 and server_errors == "job":
         reason = Reason.UNKNOWN  # the job's, after a while, if others pass
-    wait_s = retry_after_s(reply)
+    wait_s = retry_after_s(reply, now_ms)
     answered = reason in (Reason.STORE, Reason.UNKNOWN) and wait_s is None  # who asks to wait means all that comes
     return SinkDown(Down(reason, text, wait_s, answered=answered))
 
 
-def retry_after_s(reply: Reply) -> float | None:
+def retry_after_s(reply: Reply, now_ms: int) -> float | None:
     """The wait that was asked for: seconds, or a date by the clock of the server if it tells it. Units: seconds."""
     asked = reply.headers.get("retry-after", "").strip()
     if asked.isascii() and asked.isdigit():
@@ -85,7 +84,7 @@ def retry_after_s(reply: Reply) -> float | None:
     until = _date(asked)
     if until is None:
         return None
-    now = _date(reply.headers.get("date", "")) or datetime.fromtimestamp(time.time(), UTC)
+    now = _date(reply.headers.get("date", "")) or datetime.fromtimestamp(now_ms / 1000, UTC)
     return min(LONGEST_WAIT_S, max(0.0, (until - now).total_seconds()))
 
 

@@ -21,6 +21,7 @@ from hubqueue.forward.sinks.http.answer import Reply, failure
 from hubqueue.forward.sinks.http.destination import HttpDestination
 from hubqueue.forward.sinks.http.posting import Posting
 from hubqueue.forward.verdict import Down, Rejected, verdict
+from hubqueue.system import System
 from hubqueue.wire.jsondata import plain
 
 JSON: Final = "application/json"
@@ -50,9 +51,10 @@ _report: Final = msgspec.json.Decoder(Report).decode
 class HttpSink(Posting):
     """Posts what `destination` says."""
 
-    def __init__(self, destination: HttpDestination) -> None:
+    def __init__(self, destination: HttpDestination, system: System) -> None:
         super().__init__(destination.endpoint, destination.url, destination.write_timeout_s)
         self._to = destination
+        self._wall_ms = system.wall_ms
 
     @property
     def target(self) -> str:
@@ -108,7 +110,9 @@ class HttpSink(Posting):
             body = gzip.compress(body, 6, mtime=0)
             headers["Content-Encoding"] = "gzip"
         reply = await poster.send(self._to.method, body, headers)
-        error = failure(reply, self._to.url, compressed=compressed, server_errors=self._to.server_errors)
+        error = failure(
+            reply, self._to.url, self._wall_ms(), compressed=compressed, server_errors=self._to.server_errors
+        )
         if error is not None:
             raise error
         return reply

@@ -18,6 +18,7 @@ from hubqueue.forward.sinks.http.answer import Reply, failure
 from hubqueue.forward.sinks.http.posting import Posting
 from hubqueue.forward.sinks.influx.destination import InfluxDestination
 from hubqueue.forward.verdict import Rejected
+from hubqueue.system import System
 
 
 class Refusal(msgspec.Struct):
@@ -39,9 +40,10 @@ _partial: Final = msgspec.json.Decoder(Partial).decode
 class InfluxSink(Posting):
     """Writes what `destination` says."""
 
-    def __init__(self, destination: InfluxDestination) -> None:
+    def __init__(self, destination: InfluxDestination, system: System) -> None:
         super().__init__(destination.endpoint, destination.url, destination.write_timeout_s)
         self._to = destination
+        self._wall_ms = system.wall_ms
 
     @property
     def target(self) -> str:
@@ -73,7 +75,7 @@ class InfluxSink(Posting):
         named = _refusals(reply, len(lines))
         if named is not None:
             return named
-        error = failure(reply, self._to.url, compressed=self._to.gzip)
+        error = failure(reply, self._to.url, self._wall_ms(), compressed=self._to.gzip)
         if error is not None:
             raise error
         return [None] * len(lines)

@@ -8,7 +8,6 @@ Source: docs/forwarding.md; MQTT 5.0, sections 3.4.2.1 and 4.7.
 from __future__ import annotations
 
 import asyncio
-import secrets
 from typing import Any, Final
 
 import msgspec
@@ -25,6 +24,7 @@ from hubqueue.model.topic import check_topic
 from hubqueue.mqttclient.answer import FAILED_FROM, TOO_LARGE, Answer
 from hubqueue.mqttclient.publisher import Outgoing, Publisher
 from hubqueue.mqttclient.versions import Versions
+from hubqueue.system import System
 from hubqueue.wire.jsondata import plain
 
 ID_PROPERTY: Final = "hubqueue-id"
@@ -42,10 +42,10 @@ class MqttSink:
 
     wants_floor = False
 
-    def __init__(self, destination: MqttDestination) -> None:
+    def __init__(self, destination: MqttDestination, system: System) -> None:
         self._to = destination
         self._versions = Versions(destination.broker)
-        self._client_id = destination.client_id or f"hubqueue-forward-{secrets.token_hex(6)}"
+        self._client_id = destination.client_id or f"hubqueue-forward-{system.token_hex(6)}"
         self._publisher: Publisher | None = None
 
     @property

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
 from typing import Annotated, Any, Final
 
 import msgspec
@@ -10,13 +9,16 @@ from msgspec import UNSET, Meta, UnsetType
 
 from hubqueue.errors import NotFound
 from hubqueue.model.flowdata import CHILDREN_IDS
+from hubqueue.servers.http.requestcontext import CONTEXT
 from hubqueue.servers.http.rest.fields import QueueName
 from hubqueue.servers.http.rest.jobs import ENQUEUE_ERRORS, Job, JobIds
 from hubqueue.servers.http.rest.newjob import FlowOptions, check_said, with_parent
 from hubqueue.servers.http.rest.route import Asked, Fields, Route, sent
+from hubqueue.system import System
 
 MAX_SHOWN: Final = 1000  # jobs of a tree that one answer shows
 MAX_DEPTH: Final = 50
+ID_BYTES: Final = 12  # of a job that is given none
 PLANNED_ID: Final = r"^[^:]*$"
 
 
@@ -45,22 +47,22 @@ class Entry(msgspec.Struct):
     input: Fields
 
 
-def planned(root: FlowJob) -> list[Entry]:
+def planned(root: FlowJob, system: System) -> list[Entry]:
     """The jobs of a tree, parents first, each with the ties that PUSHF asks for. Errors: Invalid."""
+
+    def id_of(job: FlowJob) -> str:
+        return system.token_hex(ID_BYTES) if job.custom_id is UNSET else job.custom_id
+
     entries: list[Entry] = []
-    left: list[tuple[FlowJob, str, Entry | None]] = [(root, _id_of(root), None)]
+    left: list[tuple[FlowJob, str, Entry | None]] = [(root, id_of(root), None)]
     while left:
         job, id, parent = left.pop()
         children = job.children or []
-        named = [(child, _id_of(child)) for child in children]
+        named = [(child, id_of(child)) for child in children]
         entry = Entry(id, job.queue, _input(job, [name for _, name in named], parent))
         entries.append(entry)
         left += [(child, name, entry) for child, name in reversed(named)]
     return entries
-
-
-def _id_of(job: FlowJob) -> str:
-    return secrets.token_hex(12) if job.custom_id is UNSET else job.custom_id
 
 
 def _input(job: FlowJob, children: list[str], parent: Entry | None) -> Fields:
@@ -80,7 +82,7 @@ def _input(job: FlowJob, children: list[str], parent: Entry | None) -> Fields:
 
 
 async def _push(asked: Asked) -> Any:
-    reply = await asked.ask_once("PUSHF", jobs=planned(asked.body))
+    reply = await asked.ask_once("PUSHF", jobs=planned(asked.body, asked.request.app[CONTEXT].hub.system))
     if "ids" in reply:
         return reply
     return {"ids": [job.id for job in reply["data"]["jobs"]]}
