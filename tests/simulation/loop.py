@@ -1,0 +1,75 @@
+"""An event loop whose time passes only when nothing is left to do, with a network and threads of its own.
+
+Nothing in it asks the machine for anything: what happens, and when, hangs on the seed alone. What is to run in a thread
+runs on the loop, a moment later.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+from collections.abc import Callable
+from typing import Any
+
+from simulation.network import Network
+
+SECOND_NS = 1_000_000_000
+THREAD_S = 0.003  # at most, until what runs in a thread is done
+
+
+class Stuck(Exception):
+    """Nothing will ever happen again."""
+
+
+class SimulatedLoop(asyncio.BaseEventLoop):
+    """Made by the seed it is given: `asyncio.Runner(loop_factory=...)`."""
+
+    def __init__(self, chance: random.Random) -> None:
+        super().__init__()
+        self.now_ns = SECOND_NS
+        self.chance = chance
+        self.network = Network(self, chance)
+        self._selector = self  # what BaseEventLoop waits with
+        self._clock_resolution = 1e-9
+
+    # time
+
+    def time(self) -> float:
+        return self.now_ns / SECOND_NS
+
+    def select(self, timeout: float | None) -> list[Any]:
+        if timeout is None:
+            raise Stuck
+        self.now_ns += math.ceil(timeout * SECOND_NS)
+        return []
+
+    def _process_events(self, event_list: list[Any]) -> None:
+        pass
+
+    def _write_to_self(self) -> None:
+        pass
+
+    # threads
+
+    def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        future = self.create_future()
+
+        def run() -> None:
+            if future.cancelled():
+                return
+            try:
+                future.set_result(func(*args))
+            except Exception as error:
+                future.set_exception(error)
+
+        self.call_later(self.chance.random() * THREAD_S, run)
+        return future
+
+    # network
+
+    async def create_server(self, factory: Any, host: Any = None, port: int = 0, **_: Any) -> Any:
+        return self.network.listen(factory, port)
+
+    async def create_connection(self, factory: Any, host: Any = None, port: int = 0, **_: Any) -> Any:
+        return await self.network.connect(factory, port)
