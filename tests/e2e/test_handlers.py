@@ -26,7 +26,7 @@ async def long(job):
     pathlib.Path("../pid").write_text(str(os.getpid()))
     if not pathlib.Path("../finish").exists():
         await asyncio.sleep(600)
-    return [job.attempts, "HUBQUEUE_SECRET" in os.environ]
+    return [job.attempts_made, "HUBQUEUE_SECRET" in os.environ]
 """
 
 

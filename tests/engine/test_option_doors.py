@@ -52,12 +52,8 @@ NOW_MS: Final = 1_800_000_000_000
 Given = Mapping[str, Any]
 
 
-def spoken(given: Given, *, protocol: bool) -> dict[str, Any]:
-    return {
-        name: value
-        for each, said in given.items()
-        for name, value in as_json(BY_NAME[each], said, protocol=protocol).items()
-    }
+def spoken(given: Given) -> dict[str, Any]:
+    return {name: value for each, said in given.items() for name, value in as_json(BY_NAME[each], said).items()}
 
 
 def python(given: Given) -> NewJob:
@@ -111,7 +107,7 @@ def from_kafka(given: Given) -> NewJob:
 
 
 def invoke(given: Given) -> NewJob:
-    body = {"method": "n", **spoken(given, protocol=False)}
+    body = {"method": "n", **spoken(given)}
     return read_invoke(Message("hubqueue/q/invoke", json.dumps(body).encode()), "q")[0]
 
 
@@ -148,7 +144,7 @@ def form(given: Given) -> NewJob:
 
 def node_red(given: Given) -> NewJob:
     """As msg.enqueue. What is said of every job of Node-RED is taken away: an id, synced, dependencies as children."""
-    sent = node_push.push({"durable": False} | spoken(given, protocol=False))
+    sent = node_push.push({"durable": False} | spoken(given))
     message = decode_request(sent)
     assert isinstance(message, Push)
     job = to_new_job(message, None if (message.job_id or "").startswith("once:") else message.job_id)
@@ -278,9 +274,6 @@ def test_every_option_stands_in_the_docs_with_its_names() -> None:
     python = (DOCS / "python.md").read_text(encoding="utf-8")
     for option in options_at(Door.REST):
         assert option.json in rows, option.name
-        names = [option.wire] if option.name != "parent" else []
-        names = list(option.choices.values()) or names
-        assert all(name == option.json or f"`{name}`" in rows[option.json] for name in names), option.name
         assert f"`{option.name}`" in python, option.name
 
 
@@ -327,20 +320,20 @@ async def by_rest(rest: Rest, door: Door, given: Given) -> str:
         case Door.FEED:
             made = await rest.post("/queues/q/feed", {"a": 1}, params=feed_query(given))
         case Door.INVOKE:
-            made = await rest.post("/queues/q/invoke/n", {"data": 1} | spoken(given, protocol=False))
+            made = await rest.post("/queues/q/invoke/n", {"data": 1} | spoken(given))
         case Door.FLOW:
-            child = {"queue": "q", "name": "n", "customId": "child"} | spoken(given, protocol=True)
+            child = {"queue": "q", "name": "n", "id": "child"} | spoken(given)
             await rest.post("/flows", {"queue": "q", "name": "top", "children": [child]})
-            return str(child["customId"])
+            return str(child["id"])
         case _:
-            made = await rest.post("/queues/q/jobs", {"name": "n"} | spoken(given, protocol=True))
+            made = await rest.post("/queues/q/jobs", {"name": "n"} | spoken(given))
     return str(made["ids"][0] if "ids" in made else made["id"])
 
 
 @pytest.mark.parametrize("door", [Door.REST, Door.FLOW, Door.FEED, Door.INVOKE])
 async def test_every_option_comes_in_by_every_route(rest: Rest, door: Door) -> None:
-    await rest.post("/queues/q/jobs", {"name": "n", "customId": "first", "priority": 9})
-    await rest.post("/queues/q/jobs", {"name": "n", "customId": "above"})
+    await rest.post("/queues/q/jobs", {"name": "n", "id": "first", "priority": 9})
+    await rest.post("/queues/q/jobs", {"name": "n", "id": "above"})
     for option in options_at(door):
         given = with_needs(option.name)
         id = await by_rest(

@@ -42,21 +42,8 @@ def with_needs(name: str) -> dict[str, Any]:
     return {name: SAMPLES[name]} | ({needs: SAMPLES[needs]} if needs else {})
 
 
-def as_json(option: Option, value: Any, *, protocol: bool) -> dict[str, Any]:
-    """The fields of a body: under the names of the protocol, or those of the table."""
-    match option.name:
-        case "on_failure" if protocol:
-            return {option.choices[value]: True}
-        case "dedup" if protocol:
-            parts = _parts(option, value, protocol=True)
-            return {"uniqueKey": parts.pop("key"), "dedup": parts}
-        case "parent":
-            return {"parent": _parts(option, value, protocol=False)}
-    name = option.wire if protocol else option.json
+def as_json(option: Option, value: Any) -> dict[str, Any]:
+    """The field of a body."""
     if option.kind is Kind.MAP:
-        return {name: _parts(option, value, protocol=protocol)}
-    return {name: list(value) if isinstance(value, tuple) else value}
-
-
-def _parts(option: Option, value: Any, *, protocol: bool) -> dict[str, Any]:
-    return {(part.wire if protocol else part.json): getattr(value, part.field) for part in option.parts}
+        return {option.json: {part.json: getattr(value, part.field) for part in option.parts}}
+    return {option.json: list(value) if isinstance(value, tuple) else value}

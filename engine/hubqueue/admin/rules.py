@@ -23,7 +23,7 @@ from hubqueue.mqtt.rules import Rule
 from hubqueue.mqtt.trial import try_message
 from hubqueue.mqttclient.broker import Broker
 from hubqueue.wire.fields import value_bytes
-from hubqueue.wire.joboptions import option_fields
+from hubqueue.wire.joboptions import attempts_out, option_fields
 
 if TYPE_CHECKING:
     from hubqueue.mqtt.bridge import Bridge
@@ -114,18 +114,18 @@ def _match(routed: Routed, rules: Sequence[Rule], *, own: bool) -> dict[str, Any
 
 
 def _job(job: NewJob) -> dict[str, Any]:
-    """The job under the names of PUSH."""
+    """The job as an entry of PUSHB."""
     options = job.options or PLAIN
     found: dict[str, Any] = {
         "name": job.name,
         "data": None if job.data is None else msgspec.Raw(job.data),
         "priority": job.priority,
         "delay": job.delay_ms,
-        "maxAttempts": job.max_attempts,
+        **attempts_out(job.max_attempts),
         **option_fields(options),
     }
     if job.custom_id is not None:
-        found["jobId"] = job.custom_id
+        found["customId"] = job.custom_id
     return found
 
 

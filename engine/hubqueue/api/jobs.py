@@ -10,7 +10,8 @@ from typing import Any
 from hubqueue.api.units import Duration, Moment, duration_ms, moment, moment_ms
 from hubqueue.errors import JobFailed, TimedOut
 from hubqueue.model import payload
-from hubqueue.model.job import Attempt, Job
+from hubqueue.model.flowdata import claimed_queue
+from hubqueue.model.job import Attempt, Dedup, Job, allowed_attempts
 from hubqueue.model.limits import MAX_WAIT_MS
 from hubqueue.model.state import State, shown
 from hubqueue.model.verbs import Verbs
@@ -59,13 +60,44 @@ class JobView:
         return self.job.progress
 
     @property
-    def attempts(self) -> int:
+    def attempts(self) -> int | None:
+        """How often it may be tried; None: as long as it is kept trying."""
+        return allowed_attempts(self.job)
+
+    @property
+    def attempts_made(self) -> int:
         """Runs that failed so far."""
         return self.job.attempts
 
     @property
-    def max_attempts(self) -> int:
-        return self.job.max_attempts
+    def tags(self) -> tuple[str, ...]:
+        return self.job.options.tags
+
+    @property
+    def group(self) -> str | None:
+        return self.job.options.group
+
+    @property
+    def dedup(self) -> Dedup | None:
+        """The deduplication key it was added with, and how it is held."""
+        return self.job.options.dedup
+
+    @property
+    def depends_on(self) -> tuple[str, ...]:
+        """The ids of the jobs that have to complete before it."""
+        return self.job.options.depends_on
+
+    @property
+    def parent(self) -> tuple[str, str] | None:
+        """Queue and id of the job that waits for it; the queue is "" where a client of bunqueue has not said it."""
+        id = self.job.options.parent_id
+        return None if id is None else (claimed_queue(id, self.job.data) or "", id)
+
+    @property
+    def on_failure(self) -> str | None:
+        """What its parent does when it is dead: fail, continue, ignore or remove."""
+        policy = self.job.options.on_failure
+        return None if policy is None else policy.value
 
     @property
     def error(self) -> str | None:

@@ -73,9 +73,9 @@ def fixed(delay: Duration, *, jitter: float = 1.0) -> Backoff:
     return Backoff("fixed", duration_ms("delay", delay), jitter=jitter)
 
 
-def exponential(delay: Duration = 1.0, *, cap: Duration = HOUR_S, jitter: float = 1.0) -> Backoff:
-    """Back-off that doubles: delay * 2^failures, half to one and a half times that (jitter 0..1), at most cap."""
-    return Backoff("exponential", duration_ms("delay", delay), duration_ms("cap", cap), jitter)
+def exponential(delay: Duration = 1.0, *, max: Duration = HOUR_S, jitter: float = 1.0) -> Backoff:
+    """Back-off that doubles: delay * 2^failures, half to one and a half times that (jitter 0..1), at most max."""
+    return Backoff("exponential", duration_ms("delay", delay), duration_ms("max", max), jitter)
 
 
 def dedup(key: str, *, ttl: Duration | None = None, extend: bool = False, replace: bool = False) -> Dedup:
@@ -91,7 +91,10 @@ def new_job(name: str, data: object, options: JobOptions) -> NewJob:
     """The model's job. Errors: Invalid names the option that cannot be."""
     given = given_of(options)
     made = options_table.new_job(name, _packed(data, given.get("parent")), given)
-    check_new_job(made)
+    try:
+        check_new_job(made)
+    except Invalid as error:
+        raise options_table.reworded(error) from None
     return made
 
 
@@ -111,7 +114,10 @@ def new_schedule(key: str, queue: str, name: str, data: object, options: RunOpti
         options=job.options,
         **rules,
     )
-    check_schedule(made)
+    try:
+        check_schedule(made)
+    except Invalid as error:
+        raise options_table.reworded(error) from None
     return made
 
 

@@ -150,7 +150,7 @@ def _details(job: Job) -> Any:
         ("name", output.escape(job.name)),
         ("state", output.state_text(shown(job.state, job.priority))),
         ("priority", str(job.priority) if job.priority else None),
-        ("attempts", _tries(job, " of ")),
+        ("attempts made", _tries(job, " of ")),
         ("kept until", f"{clock(job.expires_at_ms)}  ({ago(job.expires_at_ms)})" if job.expires_at_ms else None),
         ("stalled", str(job.stall_count) if job.stall_count else None),
         ("lost", str(job.lost_count) if job.lost_count else None),

@@ -28,7 +28,7 @@ def tail(hub: Hub, queue: str | None, count: int | None, as_json: bool) -> None:
     \b
     Examples:
       hubqueue tail
-      hubqueue tail readings --json | jq 'select(.kind == "failed")'
+      hubqueue tail readings --json | jq 'select(.eventType == "failed")'
     """
     hub.ask(lambda remote: _follow(remote, queue, count, as_json))
 

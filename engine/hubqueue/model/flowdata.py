@@ -47,6 +47,14 @@ def with_children(data: bytes | None, children_ids: Sequence[str]) -> bytes | No
     return _changed(data, {CHILDREN_IDS: list(children_ids)})
 
 
+def without_flow(data: bytes) -> bytes:
+    """The data of a job of a flow without what it says about the flow. Data that is no map stays as it is."""
+    fields = _fields(data)
+    if fields is None:
+        return data
+    return _write({key: value for key, value in fields.items() if not key.startswith(RESERVED)})
+
+
 def replaced(old: bytes | None, new: bytes | None) -> bytes | None:
     """New data for a job of a flow, with what the old data says about the flow.
 

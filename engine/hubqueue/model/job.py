@@ -283,6 +283,11 @@ def history_blob(history: History) -> bytes | None:
     return None if history == NO_HISTORY else _encoder.encode(history)
 
 
+def allowed_attempts(job: Job) -> int | None:
+    """How often it may fail; None where that ends with its `keep_trying`."""
+    return None if job.max_attempts == ENDLESS else job.max_attempts
+
+
 class Leased(msgspec.Struct, frozen=True, gc=False):
     """A job handed to a worker, with the token that settles it. `token` is "" for an ownerless lease."""
 

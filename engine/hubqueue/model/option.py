@@ -44,6 +44,12 @@ class Kind(Enum):
     MAP = "map"  # of its parts
 
 
+def camel(name: str) -> str:
+    """A name of Python as JSON has it."""
+    first, *more = name.split("_")
+    return first + "".join(map(str.capitalize, more))
+
+
 class Parent(msgspec.Struct, frozen=True, gc=False):
     """The job that is to wait for the new one."""
 
@@ -80,8 +86,7 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def json(self) -> str:
-        first, *more = self.name.split("_")
-        return first + "".join(map(str.capitalize, more))
+        return camel(self.name)
 
     @property
     def default(self) -> Any:

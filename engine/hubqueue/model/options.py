@@ -313,6 +313,13 @@ def check_needs(given: Container[str], shown: Callable[[Option], str] = lambda o
             raise Invalid(f"{shown(option)} needs {shown(BY_NAME[option.needs])} too")
 
 
+def reworded(error: Invalid, shown: Callable[[Option], str] = lambda option: option.name) -> Invalid:
+    """What the checks of `limits` say in the words of the wire, in those of a door. shown: an option's name there."""
+    field, space, said = error.message.partition(" ")
+    words = [shown(_BY_WIRE[word]) if word in _BY_WIRE else word for word in field.split(".")]
+    return type(error)(".".join(words) + space + said, hint=error.hint)
+
+
 def new_job(name: str, data: bytes | None, given: Mapping[str, Any]) -> NewJob:
     """The job of what was said, by the names of the table, in the units of the model; None is not said.
 
@@ -357,4 +364,5 @@ def _reader(option: Option) -> Callable[[Any], Any] | None:
 
 # worked out once: every job of Python and of rules comes through here
 _PLACES: Final = {option.name: (option.field, option.is_rare, _reader(option)) for option in OPTIONS}
+_BY_WIRE: Final = {option.wire: option for option in (*(part for each in OPTIONS for part in each.parts), *OPTIONS)}
 _NEEDY: Final = [option for option in OPTIONS if option.needs]

@@ -24,6 +24,7 @@ from hubqueue.model.outcome import Output
 from hubqueue.model.topic import TopicFilter, check_topic
 from hubqueue.mqtt.envelope import encoded
 from hubqueue.mqttclient.message import Message
+from hubqueue.wire.fieldhints import field_hint
 from hubqueue.wire.optiontypes import given_of, table_fields
 from hubqueue.wire.texts import field_text
 from hubqueue.wire.whole import converted
@@ -83,7 +84,8 @@ def read_invoke(message: Message, queue: str) -> tuple[NewJob, Callable[[str], O
     except Undecodable as error:  # its hint names an option of rules, and no rule reads this
         raise Invalid(f"not a valid invoke: {error.message}", hint=_FORM) from error
     except msgspec.ValidationError as error:
-        raise Invalid(f"not a valid invoke: {field_text(str(error))}", hint=_FORM) from error
+        hint = field_hint(str(error), Invoke) or _FORM
+        raise Invalid(f"not a valid invoke: {field_text(str(error))}", hint=hint) from error
     given = given_of(invoke, Door.INVOKE)
     if given.get("id", "").startswith("fwd:"):
         raise Invalid("ids that start with fwd: are those of forwarders", hint="choose another id")

@@ -7,8 +7,12 @@ from typing import Any, Final
 
 import msgspec
 
+from hubqueue.errors import Invalid
 from hubqueue.model.flatoptions import Flat, flat, gathered, scattered
+from hubqueue.model.job import NewJob
+from hubqueue.model.limits import check_new_job
 from hubqueue.model.option import Door, Kind, Option
+from hubqueue.model.options import new_job, reworded
 from hubqueue.ui import inputs
 
 OFTEN: Final = ("id", "priority", "delay", "attempts", "keep_trying", "durable")  # the others are folded away
@@ -35,6 +39,16 @@ def fields(given: Mapping[str, Any], *, schedule: bool = False) -> list[Field]:
 def read(form: Mapping[str, object], *, schedule: bool = False) -> dict[str, Any]:
     """What a form says, by the names of the table. Errors: Invalid."""
     return gathered(Door.FORM, {each.name: _read(form, each.name, each.leaf) for each in _flat(schedule)})
+
+
+def job_of(name: str, given: Mapping[str, Any]) -> NewJob:
+    """The job of what a form says, which is in bounds. Errors: Invalid names the option."""
+    job = new_job(name, None, given)
+    try:
+        check_new_job(job)
+    except Invalid as error:
+        raise reworded(error) from None
+    return job
 
 
 def _flat(schedule: bool) -> list[Flat]:

@@ -9,7 +9,6 @@ from aiohttp import web
 from hubqueue.errors import Forbidden, Invalid, NotFound
 from hubqueue.model.access import Scope
 from hubqueue.model.limits import check_queue
-from hubqueue.model.options import new_job
 from hubqueue.ui import inputs, joboptions
 from hubqueue.ui.alerts import UNROUTABLE
 from hubqueue.ui.bulkactions import BULK_ACTIONS, MAX_TOUCHED, STATES, BulkAction, BulkResult, by_id, do
@@ -78,7 +77,7 @@ async def enqueue(request: web.Request) -> web.Response:
     """One job, from the form."""
     queue, form = _queue(request), await request.post()
     data = packed_text(inputs.text(form, "data"))
-    job = new_job(inputs.text(form, "name") or "default", None, joboptions.read(form))
+    job = joboptions.job_of(inputs.text(form, "name") or "default", joboptions.read(form))
     fields = job_fields(job, "jobId") | ({} if data is None else {"data": data})
     reply = await session_of(request).ask("PUSH", queue=queue, **fields)
     return done(request, "done.enqueued", id=reply["id"])

@@ -14,6 +14,7 @@ from hubqueue.ui import inputs
 from hubqueue.ui.payloads import Payload, payload
 from hubqueue.ui.render import page
 from hubqueue.ui.requestcontext import session_of, swaps
+from hubqueue.wire.jobjson import options_json
 from hubqueue.wire.jsondata import plain
 
 MAIN: Final = ("topic", "queue", "name")  # shown as columns; the rest of a rule's settings as a list beneath
@@ -76,11 +77,10 @@ async def test(request: web.Request) -> web.Response:
 
 
 def _match(found: dict[str, Any]) -> Match:
-    job = dict(found.get("job") or {})
-    data = payload(job.pop("data", None))
-    job.pop("name", None)
-    text = msgspec.json.format(msgspec.json.encode(plain(job)), indent=2).decode() if job else ""
-    return Match(found, data, text)
+    job = found.get("job") or {}
+    options = plain(options_json(job))
+    text = msgspec.json.format(msgspec.json.encode(options), indent=2).decode() if options else ""
+    return Match(found, payload(job.get("data")), text)
 
 
 def _bytes(typed: str, form: str) -> bytes:

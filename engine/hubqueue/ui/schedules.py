@@ -12,7 +12,7 @@ from aiohttp import web
 from hubqueue.errors import HubqueueError, Invalid
 from hubqueue.model.flatoptions import flat
 from hubqueue.model.option import Door
-from hubqueue.model.options import new_job, said
+from hubqueue.model.options import said
 from hubqueue.model.schedule import zone
 from hubqueue.ui import inputs, joboptions
 from hubqueue.ui.nextruns import NextRun, cron_fires, every_fires
@@ -158,7 +158,7 @@ def _given(found: Mapping[str, Any]) -> dict[str, Any]:
 
 def _options(old: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
     """Those that the form shows anew, the others as they were; what is left empty is as the hub has it."""
-    job = new_job("default", None, given)
+    job = joboptions.job_of("default", given)
     fields = job_fields(job)
     named: dict[str, Any] = {name: fields.pop(name) for name in ("priority", *BESIDE) if name in fields}
     shown = {each.option.wire for each in flat(Door.FORM)}

@@ -6,17 +6,19 @@ back as they are. Only what differs from the default is said.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Any, Final, Literal
 
 import msgspec
 
 from hubqueue.model.job import ENDLESS, PLAIN, Dedup, Enqueueable, OnFailure, Options, attempts_of
-from hubqueue.model.option import Kind
-from hubqueue.model.options import BY_NAME, OPTIONS
+from hubqueue.model.option import Door, Kind, Option
+from hubqueue.model.options import BY_NAME, OPTIONS, check_needs, options_at
 from hubqueue.model.retry import DEFAULT_BACKOFF, Backoff
 from hubqueue.model.schedule import Schedule
 from hubqueue.wire.fields import number
+from hubqueue.wire.optiontypes import value_of
 
 BESIDE: Final = ("uniqueKey", "dedup")  # a schedule has them beside the other options of its jobs
 POLICIES: Final = {policy: BY_NAME["on_failure"].choices[policy.value] for policy in OnFailure}
@@ -55,6 +57,26 @@ def option_fields(options: Options) -> dict[str, Any]:
                 fields[wire] = value
             else:
                 fields |= told(wire, value)
+    return fields
+
+
+def pushed(struct: msgspec.Struct, door: Door, known: Iterable[str] = ()) -> dict[str, Any]:
+    """The options of a struct with `optiontypes.table_fields` under the names of PUSH. Errors: Invalid.
+
+    Straight across, for bodies of many jobs; a parent must be in the data too (model.flowdata). known: options that are
+    said elsewhere.
+    """
+    fields: dict[str, Any] = {}
+    said = list(known)
+    for name, wire, told in _pushes(door):
+        value = getattr(struct, name)
+        if value is not None:
+            said.append(name)
+            if told is None:
+                fields[wire] = value
+            else:
+                fields |= told(value)
+    check_needs(said, lambda option: option.json)
     return fields
 
 
@@ -99,6 +121,21 @@ def _row(name: str) -> tuple[str, Any, str, _Told | None]:
     option = BY_NAME[name]
     is_number = option.kind in (Kind.WHOLE, Kind.SPAN, Kind.TIME)
     return option.field, option.default, option.wire, _TOLD.get(name, _number if is_number else None)
+
+
+@cache
+def _pushes(door: Door) -> list[tuple[str, str, Callable[[Any], Mapping[str, Any]] | None]]:
+    return [(option.name, option.wire, _push(option)) for option in options_at(door)]
+
+
+def _push(option: Option) -> Callable[[Any], Mapping[str, Any]] | None:
+    match option.name:
+        case "on_failure":
+            return lambda policy: _on_failure(option.wire, OnFailure(policy))
+        case "parent":
+            return lambda parent: {option.wire: parent.id}
+    told = _TOLD.get(option.name)
+    return None if told is None else lambda value: told(option.wire, value_of(option, value))
 
 
 # a repeated job has its chain in the hub that it is in: nobody passes it on

@@ -1,6 +1,6 @@
-"""Job options as fields of structs that JSON is read into: the table (model.options) with its bounds and words.
+"""Job options as fields of structs of JSON: the table (model.options) with its names, bounds and words.
 
-In two ways: under the names of the protocol, for bodies that are passed on as commands, and under those of the table.
+Null is not said. Whoever reads such a struct makes a job of it with `given_of` and `model.options.new_job`.
 """
 
 from __future__ import annotations
@@ -10,13 +10,23 @@ from collections.abc import Iterable
 from typing import Annotated, Any, Final, Literal, get_type_hints
 
 import msgspec
-from msgspec import UNSET, Meta, UnsetType
+from msgspec import Meta
 
 from hubqueue.model.option import Door, Kind, Option
-from hubqueue.model.options import BY_NAME, options_at
+from hubqueue.model.options import OPTIONS, options_at
 
-Field = tuple[str, Any, Any]  # as msgspec.defstruct takes it
+Field = tuple[str, Any] | tuple[str, Any, Any]  # as msgspec.defstruct takes it
 
+_SHOWN: Final[dict[Kind, Any]] = {
+    Kind.WHOLE: int,
+    Kind.SPAN: float,
+    Kind.TIME: float,
+    Kind.FACTOR: float,
+    Kind.FLAG: bool,
+    Kind.TEXT: str,
+    Kind.TEXTS: tuple[str, ...],
+    Kind.CHOICE: str,
+}
 _UNITS: Final = {Kind.SPAN: ", milliseconds", Kind.TIME: ", Unix milliseconds"}
 
 
@@ -39,42 +49,31 @@ def leaf_type(option: Option, number: Any = int) -> Any:
             return Annotated[Literal[tuple(option.choices)], Meta(description=said)]
 
 
-def protocol_fields(door: Door) -> list[Field]:
-    """The options of a door under the names of PUSH; a parent, which PUSH wants in the data, under its own."""
-    found: list[Field] = []
-    for option in options_at(door):
-        match option.name:
-            case "backoff":
-                found.append(_field("backoff", _BACKOFF_MS | _PROTOCOL_BACKOFF))
-            case "dedup":
-                found += [_field("unique_key", leaf_type(option.short_part)), _field("dedup", _PROTOCOL_DEDUP)]
-            case "on_failure":
-                flags = option.choices.values()
-                found += [_field(snake(wire), Annotated[bool, Meta(description=option.help)]) for wire in flags]
-            case "parent":
-                found.append(_field("parent", _map(option)))
-            case _:
-                found.append(_field(snake(option.wire), leaf_type(option)))
-    return found
-
-
 def table_fields(door: Door) -> list[Field]:
     """The options of a door under the names of the table."""
     return [_field(option.name, _type(option)) for option in options_at(door)]
 
 
+def shown_fields(options: Iterable[Option]) -> list[Field]:
+    """Options as an answer shows them: all of them, null where nothing is said; what is stored is in no bounds."""
+    return [
+        (option.name, _shown(option) if option.default is not None else _shown(option) | None) for option in options
+    ]
+
+
 def given_of(struct: msgspec.Struct, door: Door) -> dict[str, Any]:
     """What a struct with `table_fields` says, as `model.options.new_job` takes it."""
-    found = {option.name: getattr(struct, option.name) for option in options_at(door)}
-    return {name: _value(BY_NAME[name], value) for name, value in found.items() if value is not UNSET}
+    found = ((option, getattr(struct, option.name)) for option in options_at(door))
+    return {option.name: value_of(option, value) for option, value in found if value is not None}
 
 
-def _value(option: Option, value: Any) -> Any:
+def value_of(option: Option, value: Any) -> Any:
+    """What a field of such a struct says, as the model has it."""
     if not option.parts:
         return value
     if not isinstance(value, msgspec.Struct):
         return option.made({option.short: value})
-    return option.made({name: part for name, part in msgspec.structs.asdict(value).items() if part is not UNSET})
+    return option.made(msgspec.structs.asdict(value))
 
 
 def _type(option: Option) -> Any:
@@ -83,6 +82,16 @@ def _type(option: Option) -> Any:
     if not option.short:
         return _map(option)
     return leaf_type(option.short_part, _number(option, option.short_part)) | _map(option)
+
+
+def _shown(option: Option) -> Any:
+    kind = _shown_map(option) if option.parts else _SHOWN[option.kind]
+    return Annotated[kind, Meta(description=option.help + _UNITS.get(option.kind, ""))]
+
+
+def _shown_map(option: Option) -> type[msgspec.Struct]:
+    parts = [(part.name, _shown(part) | None) for part in option.parts]
+    return _struct(option, f"{option.name.capitalize()}Shown", parts)
 
 
 def _map(option: Option) -> Any:
@@ -113,7 +122,7 @@ def _number(option: Option, part: Option) -> Any:
 
 
 def _field(name: str, kind: Any) -> Field:
-    return name, kind | UnsetType, UNSET
+    return name, kind | None, None
 
 
 def snake(name: str) -> str:
@@ -121,19 +130,4 @@ def snake(name: str) -> str:
     return re.sub("[A-Z]", lambda found: f"_{found[0].lower()}", name)
 
 
-_BACKOFF: Final = BY_NAME["backoff"]
-_DEDUP: Final = BY_NAME["dedup"]
-_MAPS: Final = {option.name: _table_map(option) for option in (_BACKOFF, _DEDUP, BY_NAME["parent"])}
-_BACKOFF_MS: Final = leaf_type(_BACKOFF.short_part, float)
-_PROTOCOL_BACKOFF: Final = _struct(
-    _BACKOFF,
-    "BackoffOption",
-    [
-        (wire, kind) if part.name in ("type", "delay") else _field(wire, kind)
-        for part in _BACKOFF.parts
-        for wire, kind in ((snake(part.wire), leaf_type(part, float)),)
-    ],
-)
-_PROTOCOL_DEDUP: Final = _struct(
-    _DEDUP, "DedupOption", [_field(part.name, leaf_type(part)) for part in _DEDUP.parts if part.name != _DEDUP.short]
-)
+_MAPS: Final = {option.name: _table_map(option) for option in OPTIONS if option.parts}

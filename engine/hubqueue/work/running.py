@@ -15,7 +15,7 @@ from typing import Any
 from hubqueue.errors import LockLost
 from hubqueue.hub.leasekeeper import LeaseKeeper
 from hubqueue.model import payload
-from hubqueue.model.job import Leased
+from hubqueue.model.job import Leased, allowed_attempts
 from hubqueue.model.outcome import Outcome
 from hubqueue.model.text import storable
 from hubqueue.model.verbs import Verbs
@@ -49,13 +49,14 @@ class RunningJob:
         return self.job.queue
 
     @property
-    def attempts(self) -> int:
-        """Runs that failed before this one."""
-        return self.job.attempts
+    def attempts(self) -> int | None:
+        """How often the job may be tried; None: as long as it is kept trying."""
+        return allowed_attempts(self.job)
 
     @property
-    def max_attempts(self) -> int:
-        return self.job.max_attempts
+    def attempts_made(self) -> int:
+        """Runs that failed before this one."""
+        return self.job.attempts
 
     @cached_property
     def data(self) -> Any:

@@ -41,7 +41,7 @@ async def test_a_batch_whose_block_raises_is_given_back_and_nothing_is_counted(h
         async with hub.queue("readings").take():
             raise ZeroDivisionError
     async with hub.queue("readings").take() as batch:
-        assert [(job.id, job.attempts, job.job.lost_count) for job in batch] == [(id, 0, 0) for id in ids]
+        assert [(job.id, job.attempts_made, job.job.lost_count) for job in batch] == [(id, 0, 0) for id in ids]
 
 
 async def test_jobs_of_a_batch_may_end_otherwise(hub: Access) -> None:

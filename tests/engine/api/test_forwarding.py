@@ -73,7 +73,7 @@ async def test_a_link_that_is_down_is_told_as_an_error_and_costs_no_attempt(hub:
             assert (await central.hub.counts("readings")).waiting == 1
     assert isinstance(errors[0], LinkChanged)
     assert LinkState.UP in changes
-    assert (await job.get()).attempts == 0
+    assert (await job.get()).attempts_made == 0
 
 
 async def test_a_target_that_cannot_be_is_refused(hub: Access) -> None:

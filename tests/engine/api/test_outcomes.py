@@ -30,11 +30,11 @@ async def run_one(hub: Access, handler: Any, **options: Any) -> JobView:
 
 async def test_what_an_async_handler_returns_is_the_result(hub: Access) -> None:
     async def handler(job: RunningJob) -> dict[str, Any]:
-        return {"seen": job.data, "name": job.name, "queue": job.queue, "attempts": job.attempts}
+        return {"seen": job.data, "name": job.name, "queue": job.queue, "attempts": job.attempts_made}
 
     seen = await run_one(hub, handler)
     assert seen.result == {"seen": {"n": 1}, "name": "do", "queue": "work", "attempts": 0}
-    assert seen.attempts == 0
+    assert seen.attempts_made == 0
 
 
 async def test_a_plain_handler_runs_in_a_thread_of_its_own(hub: Access) -> None:
@@ -83,7 +83,7 @@ async def test_an_outcome_raised_or_returned_is_what_is_stored(
     async with worker, in_time():
         await ended.wait()
     seen = await job.get()
-    assert (seen.state, seen.attempts, seen.error) == (state, attempts, error)
+    assert (seen.state, seen.attempts_made, seen.error) == (state, attempts, error)
 
 
 async def test_any_other_exception_fails_the_run_and_keeps_its_traceback(hub: Access) -> None:
@@ -91,7 +91,7 @@ async def test_any_other_exception_fails_the_run_and_keeps_its_traceback(hub: Ac
         raise ValueError("boom")
 
     seen = await run_one(hub, handler)
-    assert (seen.state, seen.attempts, seen.error) == ("delayed", 1, "ValueError: boom")
+    assert (seen.state, seen.attempts_made, seen.error) == ("delayed", 1, "ValueError: boom")
     assert any("raise ValueError" in line for line in seen.job.history.stack)
 
 
@@ -104,7 +104,7 @@ async def test_a_job_that_fails_every_time_is_dead_after_its_attempts(hub: Acces
         with pytest.raises(JobFailed, match="broken"):
             await job.result(timeout=PATIENCE_S)
     seen = await job.get()
-    assert (seen.attempts, seen.reason) == (3, "max_attempts_exceeded")
+    assert (seen.attempts_made, seen.reason) == (3, "max_attempts_exceeded")
     assert [run.attempt for run in seen.errors] == [1, 2, 3]
 
 
@@ -119,7 +119,7 @@ async def test_a_handler_that_cancels_itself_has_failed(hub: Access) -> None:
         raise asyncio.CancelledError
 
     seen = await run_one(hub, handler)
-    assert (seen.attempts, seen.error) == (1, "the handler was cancelled")
+    assert (seen.attempts_made, seen.error) == (1, "the handler was cancelled")
 
 
 async def test_progress_and_extension_are_awaited_in_async_handlers(hub: Access) -> None:

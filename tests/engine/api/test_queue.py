@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
@@ -25,8 +26,28 @@ async def test_a_job_comes_back_as_it_went_in(hub: Access) -> None:
     job = await hub.queue("mail").add("send", data, priority=3, attempts=5, tags=["a", "b"])
     seen = await job.get()
     assert (seen.id, seen.queue, seen.name, seen.data) == (job.id, "mail", "send", data)
-    assert (seen.state, seen.priority, seen.max_attempts, seen.attempts) == ("prioritized", 3, 5, 0)
+    assert (seen.state, seen.priority, seen.attempts, seen.attempts_made) == ("prioritized", 3, 5, 0)
     assert seen.job.options.tags == ("a", "b")
+
+
+async def test_what_is_said_of_a_job_is_read_under_the_same_name(hub: Access) -> None:
+    queue = hub.queue("mail")
+    await queue.add("first", id="first")
+    above = await queue.add("above", {}, id="above", delay=60, keep_trying=3600)
+    key = hubqueue.dedup("k", ttl=60, extend=True)
+    said: dict[str, Any] = {
+        "dedup": key,
+        "group": "g",
+        "tags": ("a",),
+        "depends_on": ("first",),
+        "parent": ("mail", above.id),
+    }
+    seen = await (await queue.add("send", {"to": "ada"}, on_failure="ignore", attempts=4, **said)).get()
+    assert {name: getattr(seen, name) for name in said} == said
+    assert (seen.on_failure, seen.attempts, seen.attempts_made) == ("ignore", 4, 0)
+    assert (await above.get()).attempts is None  # it is kept trying, however often it fails
+    plain = await (await queue.add("plain")).get()
+    assert [getattr(plain, name) for name in said] == [None, None, (), (), None]
 
 
 async def test_a_job_without_data_has_none(hub: Access) -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
 
 import pytest
 
-from hubqueue.api.newjob import dedup, exponential, fixed
+from hubqueue.api.newjob import dedup, exponential, fixed, job
 from hubqueue.api.units import duration_ms, moment, moment_ms
 from hubqueue.errors import Invalid
 
@@ -39,5 +40,23 @@ def test_nothing_else_is_a_moment(value: object) -> None:
 
 def test_back_off_and_deduplication_are_said_in_durations() -> None:
     assert (fixed(2).kind, fixed(2).delay_ms) == ("fixed", 2000)
-    assert (exponential().delay_ms, exponential(1, cap=timedelta(minutes=1)).max_ms) == (1000, 60_000)
+    assert (exponential().delay_ms, exponential(1, max=timedelta(minutes=1)).max_ms) == (1000, 60_000)
     assert (dedup("k").ttl_ms, dedup("k", ttl=1.5, replace=True).ttl_ms) == (None, 1500)
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"attempts": 0}, "attempts must be at least 1"),
+        ({"keep_trying": 1, "delay": 5}, "keep_trying (1000 ms)"),
+        ({"stack_trace_limit": -1}, "stack_trace_limit must be at least 0"),
+        ({"group": ""}, "group must be"),
+        ({"dedup": ""}, "dedup must be"),
+        ({"backoff": exponential(1, max=10**9)}, "backoff.max must be at most"),
+    ],
+    ids=str,
+)
+def test_what_is_refused_is_called_as_python_calls_it(said: Any, words: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        job("n", **said)
+    assert refused.value.message.startswith(words)

@@ -25,7 +25,7 @@ async def test_a_handler_longer_than_its_lease_keeps_it(hub: Access) -> None:
     job = await hub.queue("work").add("long")
     async with hub.worker("work", handler, lease=1):
         assert await job.result(timeout=PATIENCE_S) == "done"
-    assert (await job.get()).attempts == 0
+    assert (await job.get()).attempts_made == 0
 
 
 async def test_a_lost_lease_cancels_the_handler_and_settles_nothing(hub: Access) -> None:
@@ -130,7 +130,7 @@ async def test_stopping_releases_what_does_not_end_and_counts_nothing(hub: Acces
     finally:
         let_go.set()
     seen = await job.get()
-    assert (seen.state, seen.attempts, seen.job.lost_count, seen.job.stall_count) == ("waiting", 0, 0, 0)
+    assert (seen.state, seen.attempts_made, seen.job.lost_count, seen.job.stall_count) == ("waiting", 0, 0, 0)
 
 
 async def test_a_worker_whose_task_is_cancelled_releases_its_jobs(hub: Access) -> None:
@@ -148,7 +148,7 @@ async def test_a_worker_whose_task_is_cancelled_releases_its_jobs(hub: Access) -
         with pytest.raises(asyncio.CancelledError):
             await run
     seen = await job.get()
-    assert (seen.state, seen.attempts) == ("waiting", 0)
+    assert (seen.state, seen.attempts_made) == ("waiting", 0)
 
 
 async def settled(queue: hubqueue.Queue) -> bool:
@@ -167,7 +167,7 @@ async def test_jobs_leased_in_the_moment_of_stopping_are_not_lost(hub: Access) -
     await adding
     await until(lambda: settled(queue))  # what a cancelled poll was given comes back by itself
     assert (await queue.counts()).waiting == 10
-    assert [view.attempts async for view in queue.jobs()] == [0] * 10
+    assert [view.attempts_made async for view in queue.jobs()] == [0] * 10
 
 
 @pytest.mark.parametrize("plain", [True, False])

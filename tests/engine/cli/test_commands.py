@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sqlite3
 import subprocess
 import sys
@@ -50,10 +51,10 @@ def test_a_file_becomes_jobs_line_by_line(shell: Shell) -> None:
 def test_a_paused_queue_says_so_and_goes_on(shell: Shell) -> None:
     shell("add", "q", "1")
     shell("pause", "q")
-    assert shell.json("queues")[0]["is_paused"] is True
+    assert shell.json("queues")[0]["isPaused"] is True
     assert "paused" in shell("queues").stdout
     shell("resume", "q")
-    assert shell.json("queues")[0]["is_paused"] is False
+    assert shell.json("queues")[0]["isPaused"] is False
 
 
 def test_a_queue_is_deleted_when_nothing_is_in_it(shell: Shell) -> None:
@@ -128,7 +129,8 @@ def test_events_are_followed(shell: Shell) -> None:
         assert "Following mail" in follower.stderr.readline()
         shell("add", "other", "1")
         id = shell("add", "mail", "1").stdout.strip()
-        assert id in follower.stdout.readline()
+        told = json.loads(follower.stdout.readline())
+        assert (told["eventType"], told["jobId"], told["queue"]) == ("pushed", id, "mail")
         assert follower.wait(20) == 0
 
 
@@ -317,8 +319,8 @@ def test_health_says_that_the_hub_takes_jobs(shell: Shell, lonely: Shell) -> Non
 def test_a_job_is_kept_trying_tried_now_and_snoozed(shell: Shell) -> None:
     id = shell("add", "mail", "hello", "--keep-trying", "1d", "--delay", "1h", "--ttl", "2d").stdout.strip()
     job = shell.json("job", id)
-    assert (job["keep_trying_ms"], job["ttl_ms"], "max_attempts" in job) == (86_400_000, 172_800_000, False)
-    assert job["ends_at_ms"] == job["created_at_ms"] + 86_400_000
+    assert (job["keepTrying"], job["ttl"], "attempts" in job) == (86_400_000, 172_800_000, False)
+    assert job["endsAt"] == job["createdAt"] + 86_400_000
     assert "kept until" in shell("job", id).stdout
     assert "1 job of mail runs now." in shell("try-now", "mail").stdout
     assert shell.json("job", id)["state"] == "waiting"

@@ -188,7 +188,7 @@ async def test_messages_that_became_no_job_are_routed_again_and_counted(tmp_path
         ({"priority": "high"}, "whole number"),
         ({"delay": "soon"}, "not a number"),
         ({"delay": "1e300"}, "too large"),
-        ({"attempts": "0"}, "maxAttempts"),
+        ({"attempts": "0"}, "attempts must be at least 1"),
     ],
 )
 async def test_a_wrong_field_is_named(pages: Pages, form: dict[str, str], wrong: str) -> None:

@@ -215,11 +215,11 @@ async def test_stop_iteration_in_a_thread_is_an_ordinary_failure(bench: Bench) -
 async def test_outcomes_are_taken_whether_returned_or_raised(bench: Bench) -> None:
     @task("returns")
     def returns(job: RunningJob) -> Any:
-        return Retry(0.01, "not yet") if job.attempts == 0 else "second"
+        return Retry(0.01, "not yet") if job.attempts_made == 0 else "second"
 
     @task("raises")
     async def raises(job: RunningJob) -> Any:
-        raise Retry(0.01, "not yet") if job.attempts == 0 else Release(600)
+        raise Retry(0.01, "not yet") if job.attempts_made == 0 else Release(600)
 
     await bench.serve(returns, raises)
     one, other = await bench.push("returns", "raises", max_attempts=3)

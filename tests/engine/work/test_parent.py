@@ -52,9 +52,9 @@ async def test_retry_reject_and_release_by_return_and_by_raise(tmp_path: Path) -
     tasks = """
         @task("retry")
         def retry(job):
-            if job.attempts == 0:
+            if job.attempts_made == 0:
                 raise Retry(0.05, "sensor asleep")
-            return job.attempts
+            return job.attempts_made
 
         @task("reject")
         async def reject(job):
@@ -67,7 +67,7 @@ async def test_retry_reject_and_release_by_return_and_by_raise(tmp_path: Path) -
             released.append(job.id)
             if len(released) == 1:
                 raise Release()
-            return job.attempts
+            return job.attempts_made
 
         @task("error")
         def error(job):
@@ -117,7 +117,7 @@ async def test_a_handler_that_aborts_ends_in_the_dlq_after_its_bound_and_one_bes
             say("beside")
             await flag("aborting")
             await asyncio.sleep(0.5 if job.data == "again" else 0.2)
-            return job.attempts
+            return job.attempts_made
 
         @task("quick")
         def quick(job):
@@ -247,7 +247,7 @@ async def test_of_several_suspects_only_the_guilty_one_fails(tmp_path: Path) -> 
                 await asyncio.gather(*(flag(f"some-{n}") for n in range(3)))
                 os.kill(os.getpid(), 9)
             await asyncio.sleep(0.3)
-            return job.attempts
+            return job.attempts_made
     """
     async with stand(tmp_path, tasks) as it:
         ids = [await it.push("some", n, max_attempts=1) for n in range(3)]

@@ -55,7 +55,7 @@ async def test_what_does_not_end_within_the_grace_is_given_back_and_run_by_the_n
     async with stand(tmp_path, old, grace_s=0.2) as it:
         running = await it.push("long", max_attempts=1)
         await it.raised("started")
-        it.write(old.replace("await asyncio.sleep(600)", "return job.attempts"))
+        it.write(old.replace("await asyncio.sleep(600)", "return job.attempts_made"))
         assert await it.result(running) == 0
 
 

@@ -35,7 +35,7 @@ def enqueue(tx: Tx, queue: str, new: Sequence[Enqueueable]) -> list[str]:
         raise refusal
     for job in new:
         if job.custom_id is not None and tx.identity.seq_of(job.custom_id) is not None:
-            raise Invalid(f"jobId {job.custom_id} has the form of this hub's own ids", hint="choose another id")
+            raise Invalid(f"id {job.custom_id} has the form of this hub's own ids", hint="choose another id")
     if not new:
         return []
     tx.seqs.require(len(new))

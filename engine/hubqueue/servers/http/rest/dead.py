@@ -9,10 +9,10 @@ from msgspec import UNSET, Meta, UnsetType
 
 from hubqueue.errors import Invalid
 from hubqueue.servers.http.rest.fields import Many, QueueName, Ref
-from hubqueue.servers.http.rest.jobs import Job
 from hubqueue.servers.http.rest.queues import Changed
-from hubqueue.servers.http.rest.route import Asked, Route, sent
+from hubqueue.servers.http.rest.route import Asked, Fields, Route, sent
 from hubqueue.wire.fields import TimeMs
+from hubqueue.wire.jobjson import Job
 
 Reason = Annotated[str, Meta(min_length=1, max_length=256)]
 
@@ -27,6 +27,17 @@ class DeadFilter(msgspec.Struct, rename="camel", kw_only=True):
     limit: Annotated[int, Meta(ge=1, le=200)] = 50
 
 
+class FailedRun(msgspec.Struct, rename="camel", kw_only=True):
+    """A run that failed; which one, and how long it took (ms)."""
+
+    attempt: int
+    started_at: int
+    failed_at: int
+    reason: str
+    error: str | None
+    duration: int
+
+
 class Death(msgspec.Struct, rename="camel", kw_only=True):
     """A dead letter: the job, when and why it died, its failed runs."""
 
@@ -34,7 +45,7 @@ class Death(msgspec.Struct, rename="camel", kw_only=True):
     entered_at: int
     reason: str
     error: str | None
-    attempts: list[dict[str, Any]]
+    errors: list[FailedRun]
     retry_count: int
     last_retry_at: int | None
     next_retry_at: int | None
@@ -48,7 +59,7 @@ class DeadLetters(msgspec.Struct):
 
 
 class DeadStats(msgspec.Struct, rename="camel", kw_only=True):
-    """How many dead letters there are, and why."""
+    """How many dead letters a queue has, and why."""
 
     total: int
     by_reason: dict[str, int]
@@ -69,6 +80,7 @@ class DeadGroup(msgspec.Struct, rename="camel", kw_only=True):
     queue: str
     reason: str
     error: str
+    pattern: str
     count: int
     oldest_at: int
     newest_at: int
@@ -108,7 +120,12 @@ class Again(Group, rename="camel", forbid_unknown_fields=True, omit_defaults=Tru
 
 async def _list(asked: Asked) -> Any:
     reply = await asked.ask("Dlq", queue=asked.path["queue"], filter=sent(asked.query))
-    return {"entries": reply["entries"]}
+    return {"entries": [_death(entry) for entry in reply["entries"]]}
+
+
+def _death(entry: Fields) -> Fields:
+    """A dead letter; what the protocol calls attempts are the runs that failed."""
+    return {"errors" if name == "attempts" else name: value for name, value in entry.items()}
 
 
 async def _retry(asked: Asked) -> Any:
@@ -163,7 +180,7 @@ ROUTES: Final = (
         tag="dead letters",
         command="GetDlqStats",
         reply=DeadStats,
-        pick=lambda reply: reply["data"]["stats"],
+        pick=lambda reply: {name: reply["data"]["stats"][name] for name in DeadStats.__struct_encode_fields__},
     ),
     Route(
         method="POST",

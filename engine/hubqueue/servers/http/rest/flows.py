@@ -9,12 +9,16 @@ from msgspec import UNSET, Meta, UnsetType
 
 from hubqueue.errors import NotFound
 from hubqueue.model.flowdata import CHILDREN_IDS
+from hubqueue.model.limits import MAX_CUSTOM_ID_CHARS
+from hubqueue.model.option import Door, Parent
 from hubqueue.servers.http.requestcontext import CONTEXT
 from hubqueue.servers.http.rest.fields import QueueName
-from hubqueue.servers.http.rest.jobs import ENQUEUE_ERRORS, Job, JobIds
-from hubqueue.servers.http.rest.newjob import FlowOptions, check_said, with_parent
-from hubqueue.servers.http.rest.route import Asked, Fields, Route, sent
+from hubqueue.servers.http.rest.jobs import ENQUEUE_ERRORS, JobIds
+from hubqueue.servers.http.rest.newjob import FlowOptions, with_parent
+from hubqueue.servers.http.rest.route import Asked, Fields, Route
 from hubqueue.system import System
+from hubqueue.wire.jobjson import Job
+from hubqueue.wire.joboptions import pushed
 
 MAX_SHOWN: Final = 1000  # jobs of a tree that one answer shows
 MAX_DEPTH: Final = 50
@@ -27,7 +31,7 @@ class FlowJob(FlowOptions, rename="camel", forbid_unknown_fields=True, omit_defa
 
     queue: QueueName
     data: dict[str, Any] | UnsetType = UNSET
-    custom_id: Annotated[str, Meta(min_length=1, max_length=1024, pattern=PLANNED_ID)] | UnsetType = UNSET
+    id: Annotated[str, Meta(min_length=1, max_length=MAX_CUSTOM_ID_CHARS, pattern=PLANNED_ID)] | None = None
     children: Annotated[list[FlowJob], Meta(max_length=1000)] | UnsetType = UNSET
 
 
@@ -51,7 +55,7 @@ def planned(root: FlowJob, system: System) -> list[Entry]:
     """The jobs of a tree, parents first, each with the ties that PUSHF asks for. Errors: Invalid."""
 
     def id_of(job: FlowJob) -> str:
-        return system.token_hex(ID_BYTES) if job.custom_id is UNSET else job.custom_id
+        return system.token_hex(ID_BYTES) if job.id is None else job.id
 
     entries: list[Entry] = []
     left: list[tuple[FlowJob, str, Entry | None]] = [(root, id_of(root), None)]
@@ -66,19 +70,16 @@ def planned(root: FlowJob, system: System) -> list[Entry]:
 
 
 def _input(job: FlowJob, children: list[str], parent: Entry | None) -> Fields:
-    fields = sent(job)
-    for name in ("queue", "children", "customId"):
-        fields.pop(name, None)
-    if parent is None:
-        data = dict(with_parent(fields, None))
-    else:
-        data = with_parent(fields, parent.id, parent.queue)
-        fields["parentId"] = parent.id
+    above = None if parent is None else Parent(parent.queue, parent.id)
+    options = pushed(job, Door.FLOW, known=() if parent is None else ("parent",))
+    options.pop("customId", None)
+    fields: Fields = {"name": job.name, "data": with_parent(job.data, above), **options}
+    if above is not None:
+        fields["parentId"] = above.id
     if children:
-        data[CHILDREN_IDS] = children
+        fields["data"] = {**fields["data"], CHILDREN_IDS: children}
         fields |= {"dependsOn": children, "childrenIds": children}
-    check_said(fields)
-    return fields | {"data": data}
+    return fields
 
 
 async def _push(asked: Asked) -> Any:

@@ -9,8 +9,9 @@ from msgspec import UNSET, Meta, UnsetType
 
 from hubqueue.errors import Duplicate, NotFound, WrongState
 from hubqueue.servers.http.rest.fields import QueueName
-from hubqueue.servers.http.rest.operate import EMBEDDED, Loose
+from hubqueue.servers.http.rest.operate import EMBEDDED
 from hubqueue.servers.http.rest.route import Route
+from hubqueue.servers.http.rest.standing import ForwarderStanding
 
 
 class Hours(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -50,7 +51,7 @@ class Retiring(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_
 class Forwarders(msgspec.Struct):
     """How the forwarders are doing."""
 
-    forwarders: list[Loose]
+    forwarders: list[ForwarderStanding]
 
 
 def _forwarder(deed: str, summary: str) -> Route:

@@ -10,21 +10,15 @@ from msgspec import UNSET, Meta, UnsetType
 from hubqueue.errors import DiskFull, Draining, KeyReused, NotFound, PayloadTooLarge, QueueFull, WrongState
 from hubqueue.model.limits import MAX_BATCH
 from hubqueue.servers.http.rest.fields import Limit, Name, QueueName, Text
-from hubqueue.servers.http.rest.newjob import NewJob, entry, push_fields
+from hubqueue.servers.http.rest.newjob import NewJob, push_fields
 from hubqueue.servers.http.rest.route import Answered, Asked, Fields, Route, sent
 from hubqueue.wire.fields import MAX_WAIT_JOB_MS, AnyDelayMs, DelayMs, Priority, TimeMs
-from hubqueue.wire.jobmap import JobMap
+from hubqueue.wire.jobjson import Job
 
 ENQUEUE_ERRORS: Final = (QueueFull, DiskFull, Draining, KeyReused, PayloadTooLarge)
 
 Words = Annotated[str, Meta(min_length=1, max_length=256, description="Part of id, name, error or data")]
 StateWord = Literal["waiting", "prioritized", "delayed", "active", "waiting-children", "paused", "completed", "failed"]
-
-
-class Job(JobMap, rename="camel", kw_only=True):
-    """A job. Data and results are the user's own; times are Unix milliseconds."""
-
-    data: Any = UNSET
 
 
 class JobId(msgspec.Struct):
@@ -172,7 +166,7 @@ async def _change(asked: Asked) -> None:
 
 
 async def _batch(asked: Asked) -> Any:
-    return await asked.ask_once("PUSHB", queue=asked.path["queue"], jobs=[entry(job) for job in asked.body.jobs])
+    return await asked.ask_once("PUSHB", queue=asked.path["queue"], jobs=[push_fields(job) for job in asked.body.jobs])
 
 
 async def _one(asked: Asked) -> Any:
@@ -191,7 +185,7 @@ ROUTES: Final = (
         tag="jobs",
         command="PUSH",
         body=NewJob,
-        example={"name": "send", "data": {"to": "ada"}, "maxAttempts": 5},
+        example={"name": "send", "data": {"to": "ada"}, "attempts": 5},
         reply=JobId,
         status=201,
         errors=ENQUEUE_ERRORS,

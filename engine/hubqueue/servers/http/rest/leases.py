@@ -18,10 +18,11 @@ from hubqueue.model.limits import MAX_LEASE_BATCH
 from hubqueue.servers.http.requestcontext import session_of
 from hubqueue.servers.http.rest.answers import answered
 from hubqueue.servers.http.rest.fields import LeaseMs, Name, QueueName, Ref, Refs, Text, Token, WaitMs
-from hubqueue.servers.http.rest.jobs import ENQUEUE_ERRORS, Job, JobIds
-from hubqueue.servers.http.rest.newjob import NewJob, entry
+from hubqueue.servers.http.rest.jobs import ENQUEUE_ERRORS, JobIds
+from hubqueue.servers.http.rest.newjob import NewJob, push_fields
 from hubqueue.servers.http.rest.route import Asked, Fields, Route, sent
 from hubqueue.wire.fields import DelayMs
+from hubqueue.wire.jobjson import Job
 
 OWNER: Final = "http"
 LEASE_ERRORS: Final = (NotFound, WrongState, LockLost, LockRequired)
@@ -191,7 +192,7 @@ async def _settle(asked: Asked) -> Any:
             raise Invalid(f"settlements[{index}]: {min(idle)} says nothing with the outcome {settlement.outcome}")
     fields = sent(settle)
     if settle.outputs is not UNSET:
-        outputs = [{"queue": each.queue, "jobs": [entry(job) for job in each.jobs]} for each in settle.outputs]
+        outputs = [{"queue": each.queue, "jobs": [push_fields(job) for job in each.jobs]} for each in settle.outputs]
         fields["outputs"] = outputs
     return await asked.ask_once("Settle", **fields)
 

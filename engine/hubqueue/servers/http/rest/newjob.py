@@ -1,35 +1,33 @@
-"""A job as a request brings it: the options of the table (model.options) as PUSH calls them, and user data as JSON."""
+"""A job as a request brings it: the options of the table (model.options) under their names in JSON, and user data."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import UNSET
 
 from hubqueue.errors import Invalid
 from hubqueue.model.flowdata import PARENT_ID, PARENT_QUEUE, RESERVED
-from hubqueue.model.option import Door, Option
-from hubqueue.model.options import BY_NAME, OPTIONS, check_needs
+from hubqueue.model.option import Door, Parent
 from hubqueue.servers.http.rest.fields import Name
-from hubqueue.servers.http.rest.route import Fields, sent
-from hubqueue.wire.optiontypes import protocol_fields, snake
-
-NAMED: Final = ("priority", "unique_key", "dedup")  # options that a schedule has beside those of its jobs
+from hubqueue.servers.http.rest.route import Fields
+from hubqueue.wire.joboptions import pushed
+from hubqueue.wire.optiontypes import table_fields
 
 if TYPE_CHECKING:  # who checks types sees that these are structs; their fields come from the table
     from msgspec import Struct as _FlowOptions
-    from msgspec import Struct as _JobOptions
-    from msgspec import Struct as _NamedOptions
     from msgspec import Struct as _ScheduleOptions
+
+    class _JobOptions(msgspec.Struct):
+        parent: Any
+
 else:
 
-    def _struct(fields):
-        return msgspec.defstruct("Options", fields, rename="camel", kw_only=True, module=__name__)
+    def _struct(door):
+        return msgspec.defstruct("Options", table_fields(door), rename="camel", kw_only=True, module=__name__)
 
-    _JobOptions, _FlowOptions = (_struct(protocol_fields(door)) for door in (Door.REST, Door.FLOW))
-    _ScheduleOptions = _struct([field for field in protocol_fields(Door.SCHEDULE) if field[0] not in NAMED])
-    _NamedOptions = _struct([field for field in protocol_fields(Door.SCHEDULE) if field[0] in NAMED])
+    _JobOptions, _FlowOptions, _ScheduleOptions = map(_struct, (Door.REST, Door.FLOW, Door.SCHEDULE))
 
 
 class NewJob(_JobOptions, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -46,61 +44,25 @@ class FlowOptions(_FlowOptions, rename="camel", forbid_unknown_fields=True, omit
     data: Any = UNSET
 
 
-class NamedOptions(_NamedOptions, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """Options of each job of a schedule that are those of the schedule, too."""
-
-
 class ScheduleOptions(_ScheduleOptions, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """Options of each job of a schedule. Times in milliseconds."""
 
 
-_POLICIES: Final = tuple(BY_NAME["on_failure"].choices.values())
-_LINKED: Final = (
-    "parent",
-    "dedup",
-    "group_max_size",
-    *map(snake, _POLICIES),
-)  # nothing by themselves, or more than PUSH
-
-
-def entry(job: NewJob) -> NewJob | Fields:
-    """The job as an entry of PUSHB. Errors: Invalid."""
-    return job if all(getattr(job, name) is UNSET for name in _LINKED) else push_fields(job)
-
-
 def push_fields(job: NewJob) -> Fields:
-    """The fields of the job as PUSHB takes them. Errors: Invalid."""
-    fields = sent(job)
-    check_said(fields)
-    parent = fields.pop("parent", None)
-    if parent is None:
-        return fields
-    return fields | {"parentId": parent.id, "data": with_parent(fields, parent.id, parent.queue)}
+    """The job as an entry of PUSHB. Errors: Invalid."""
+    fields: Fields = {"name": job.name, **pushed(job, Door.REST)}
+    data = job.data if job.parent is None else with_parent(job.data, Parent(job.parent.queue, job.parent.id))
+    if data is not UNSET:
+        fields["data"] = data
+    return fields
 
 
-def check_said(fields: Fields) -> None:
-    """Options of the protocol, each with what it would be nothing without. Errors: Invalid."""
-    policies = [name for name in _POLICIES if fields.get(name)]
-    if len(policies) > 1:
-        raise Invalid(f"{policies[0]} and {policies[1]} exclude each other")
-    if "dedup" in fields and "uniqueKey" not in fields:
-        raise Invalid("dedup needs uniqueKey too")
-    names = {option.name for option in OPTIONS if option.wire in fields or option.name in fields}
-    if policies:
-        names.add("on_failure")
-    check_needs(names, lambda option: policies[0] if option.name == "on_failure" else _shown(option))
-
-
-def _shown(option: Option) -> str:
-    return option.json if option.name == "parent" else option.wire
-
-
-def with_parent(fields: Fields, parent_id: str | None, parent_queue: str = "") -> Fields:
+def with_parent(data: Any, parent: Parent | None) -> Fields:
     """The data of a job of a flow, with its parent in it if it has one. Errors: Invalid for data that cannot say it."""
-    data = fields.get("data", {})
-    if not isinstance(data, dict):
+    fields = {} if data is UNSET else data
+    if not isinstance(fields, dict):
         raise Invalid("data must be an object", hint="the flow is written into it")
-    taken = [name for name in data if name.startswith(RESERVED)]
+    taken = [name for name in fields if name.startswith(RESERVED)]
     if taken:
         raise Invalid(f"data may not have {taken[0][:100]!r}", hint="names that begin with __ tie the jobs of a flow")
-    return data if parent_id is None else {**data, PARENT_ID: parent_id, PARENT_QUEUE: parent_queue}
+    return fields if parent is None else {**fields, PARENT_ID: parent.id, PARENT_QUEUE: parent.queue}

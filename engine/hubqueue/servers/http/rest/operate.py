@@ -10,7 +10,23 @@ from msgspec import UNSET, Meta, UnsetType
 
 from hubqueue.errors import Duplicate, Invalid, NotFound, UnknownCommand, WrongState
 from hubqueue.servers.http.rest.fields import Name, QueueName
+from hubqueue.servers.http.rest.newjob import NewJob
 from hubqueue.servers.http.rest.route import Asked, Route, sent
+from hubqueue.servers.http.rest.standing import (
+    BrokerStanding,
+    ForwarderStanding,
+    HubFacts,
+    MqttStanding,
+    PipelineStanding,
+    QueueStanding,
+    Rates,
+    RuleStanding,
+    Storage,
+    Totals,
+    WorkerStanding,
+    WorkerSums,
+)
+from hubqueue.wire.jobjson import options_json
 
 EMBEDDED: Final = (UnknownCommand,)  # a hub that lives in another program has no operator's commands
 
@@ -30,13 +46,16 @@ class Info(msgspec.Struct, rename="camel", kw_only=True):
 
 
 class Overview(msgspec.Struct, rename="camel", kw_only=True):
-    """The hub and its queues at this moment."""
+    """The hub and its queues at this moment. rates and mqtt: for those who may see every queue."""
 
-    queues: list[Loose]
-    totals: Loose
-    rates: Loose
-    storage: Loose
-    hub: Loose
+    queues: list[QueueStanding]
+    queue_count: int
+    totals: Totals
+    rates: Rates | None
+    storage: Storage
+    hub: HubFacts
+    mqtt: MqttStanding | None
+    forwarders: list[ForwarderStanding]
 
 
 class Span(msgspec.Struct, kw_only=True):
@@ -56,21 +75,21 @@ class History(msgspec.Struct, kw_only=True):
 class Workers(msgspec.Struct, kw_only=True):
     """Workers that have made themselves known."""
 
-    workers: list[Loose]
-    stats: Loose
+    workers: list[WorkerStanding]
+    stats: WorkerSums
 
 
 class Pipelines(msgspec.Struct):
     """How the pipelines are doing."""
 
-    pipelines: list[Loose]
+    pipelines: list[PipelineStanding]
 
 
 class Rules(msgspec.Struct):
     """The MQTT rules, what each has done, and the link to the broker."""
 
-    rules: list[Loose]
-    broker: Loose | None
+    rules: list[RuleStanding]
+    broker: BrokerStanding | None
 
 
 class Sample(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -84,10 +103,22 @@ class Sample(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_de
     rule: Loose | UnsetType = UNSET
 
 
+class Match(msgspec.Struct, kw_only=True):
+    """What a rule, by its place, makes of it. job: under the names of a new one."""
+
+    rule: int | None
+    topic: str | None
+    outcome: str
+    queue: str | UnsetType = UNSET
+    job: NewJob | UnsetType = UNSET
+    reason: str | UnsetType = UNSET
+    error: str | UnsetType | None = UNSET
+
+
 class Tested(msgspec.Struct):
     """What the rules make of it; nothing was enqueued."""
 
-    matches: list[Loose]
+    matches: list[Match]
     unroutable: bool
 
 
@@ -132,12 +163,15 @@ class Secret(msgspec.Struct):
     token: str
 
 
-class Token(msgspec.Struct, kw_only=True):
-    """A token without what it is."""
+class Token(msgspec.Struct, rename="camel", kw_only=True):
+    """A token without what it is; declared: `config` or `runtime`. usedAt: at most an hour behind."""
 
     name: str
     scopes: list[str]
     queues: list[str] | None
+    created_at: float | None
+    used_at: float | None
+    declared: str
 
 
 class Tokens(msgspec.Struct):
@@ -157,7 +191,15 @@ async def _test(asked: Asked) -> Any:
     text, coded = fields.pop("payload", ""), fields.pop("payloadBase64", None)
     if coded is not None and text:
         raise Invalid("A message has one payload", hint="send payload or payloadBase64")
-    return await asked.ask("RuleTest", payload=text.encode() if coded is None else _bytes(coded), **fields)
+    reply = await asked.ask("RuleTest", payload=text.encode() if coded is None else _bytes(coded), **fields)
+    return reply | {"matches": [_match(each) for each in reply["matches"]]}
+
+
+def _match(match: Loose) -> Loose:
+    if "job" not in match:
+        return match
+    job = match["job"]
+    return match | {"job": {name: job[name] for name in ("name", "data")} | options_json(job)}
 
 
 def _bytes(coded: str) -> bytes:

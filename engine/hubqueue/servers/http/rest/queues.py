@@ -27,7 +27,7 @@ class QueueLine(msgspec.Struct, rename="camel"):
     prioritized: int
     delayed: int
     active: int
-    dlq: int
+    failed: int
     expired: int
 
 
@@ -135,6 +135,10 @@ class ManyLimited(msgspec.Struct, rename="camel", kw_only=True):
     max_jobs: Count | UnsetType = UNSET
 
 
+def _line(queue: Fields) -> Fields:
+    return {"failed" if name == "dlq" else name: value for name, value in queue.items()}
+
+
 def _limits(reply: Fields) -> Fields:
     """As they are put, too."""
     limits: Fields = reply["data"]["limits"]
@@ -190,7 +194,7 @@ ROUTES: Final = (
         tag="queues",
         command="DashboardQueues",
         reply=Queues,
-        pick=lambda reply: {"queues": reply["data"]["queues"]},
+        pick=lambda reply: {"queues": [_line(queue) for queue in reply["data"]["queues"]]},
     ),
     Route(
         method="GET",

@@ -25,6 +25,7 @@ from hubqueue.servers.http.idempotency import Idempotency
 from hubqueue.servers.http.requestcontext import session_of
 from hubqueue.servers.http.rest.fields import IN_PATH, IdempotencyKey
 from hubqueue.servers.http.rest.route import Asked, Route
+from hubqueue.wire.fieldhints import field_hint
 from hubqueue.wire.texts import field_text, protocol_text
 from hubqueue.wire.whole import converted
 
@@ -121,7 +122,7 @@ def decode_json(content: bytes, kind: Any = Any) -> Any:
     except Undecodable as error:
         raise Malformed(f"This is not valid JSON: {error.message.removeprefix('not JSON: ')}") from error
     except msgspec.ValidationError as error:
-        raise Invalid(field_text(str(error))) from error
+        raise Invalid(field_text(str(error)), hint=field_hint(str(error), kind)) from error
 
 
 @functools.cache

@@ -8,28 +8,29 @@ import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from hubqueue.errors import DiskFull, Draining, Forbidden, Invalid, KeyReused, NotFound, QueueFull, WrongState
-from hubqueue.model.job import DEFAULT_ATTEMPTS
 from hubqueue.model.limits import MAX_COUNT
+from hubqueue.model.option import Door
 from hubqueue.model.schedule import MAX_PATTERN_CHARS, MAX_ZONE_CHARS
 from hubqueue.servers.http.rest.fields import Name, QueueName
 from hubqueue.servers.http.rest.jobs import JobId
-from hubqueue.servers.http.rest.newjob import NamedOptions, ScheduleOptions, check_said
-from hubqueue.servers.http.rest.route import Asked, Route, sent
+from hubqueue.servers.http.rest.newjob import ScheduleOptions
+from hubqueue.servers.http.rest.route import Asked, Fields, Route, sent
 from hubqueue.wire.fields import Count, RepeatMs, TimeMs
-from hubqueue.wire.joboptions import BESIDE
+from hubqueue.wire.jobjson import options_json
+from hubqueue.wire.joboptions import pushed
 from hubqueue.wire.jsondata import plain
-from hubqueue.wire.optiontypes import snake
 
 Pattern = Annotated[
     str, Meta(min_length=1, max_length=MAX_PATTERN_CHARS, description="A cron pattern, with seconds if it has six")
 ]
 
-SHOWN: Final = ("next_run", "executions", "zone", "max_attempts")  # of what is read, nothing that can be put
+SHOWN: Final = ("nextRun", "executions", "zone")  # of what is read, nothing that can be put
+BESIDE: Final = ("priority", "uniqueKey", "dedup")  # of the options of its jobs: what Cron has beside jobOptions
 READ_ONLY: Final = {"readOnly": True}
 NextRun = Annotated[TimeMs | None, Meta(description="When it fires next, Unix ms", extra_json_schema=READ_ONLY)]
 
 
-class ScheduleFields(NamedOptions, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
+class ScheduleFields(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
     """What a schedule is when it is read, and when it is put."""
 
     queue: QueueName
@@ -46,7 +47,6 @@ class ScheduleFields(NamedOptions, rename="camel", forbid_unknown_fields=True, o
     next_run: NextRun = None
     executions: Annotated[Count, Meta(description="How often it has fired", extra_json_schema=READ_ONLY)] = 0
     zone: Annotated[str | None, Meta(description="What the pattern is read in", extra_json_schema=READ_ONLY)] = None
-    max_attempts: Annotated[int, Meta(description="Those of its jobs", extra_json_schema=READ_ONLY)] = DEFAULT_ATTEMPTS
 
 
 class NewSchedule(ScheduleFields, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -90,15 +90,25 @@ async def _put(asked: Asked) -> Any:
         raise Invalid(f"name is {body.name[:100]!r}, and the path says {name[:100]!r}", hint="leave it out")
     if (body.schedule is None) == (body.repeat_every is None):
         raise Invalid("a schedule has either a pattern (schedule) or an interval (repeatEvery)")
-    said = {name: value for name, value in sent(body).items() if snake(name) not in SHOWN}
+    said = {name: value for name, value in sent(body).items() if name not in SHOWN}
     fields = {name: value for name, value in said.items() if value is not None or name == "data"}
-    options = sent(fields.pop("jobOptions", None))
-    check_said(options | {name: fields[name] for name in BESIDE if name in fields})
+    options = {} if body.job_options is UNSET else pushed(body.job_options, Door.SCHEDULE)
+    beside = {name: options.pop(name) for name in BESIDE if name in options}
     if body.data is not UNSET:
         fields["data"] = await _stored(asked, name, body.data)
     if body.prevent_overlap:  # as it is; to say so would withdraw the job of the last run
         del fields["preventOverlap"]
-    return (await asked.ask("Cron", **fields | {"name": name, "jobOptions": options}))["cron"]
+    reply = await asked.ask("Cron", **fields | beside | {"name": name, "jobOptions": options})
+    return _shown(reply["cron"])
+
+
+def _shown(cron: Fields) -> Fields:
+    """A schedule under the names of JSON."""
+    fields = {name: value for name, value in cron.items() if name not in (*BESIDE, "maxAttempts", "jobOptions")}
+    if "jobOptions" not in cron:
+        return fields
+    beside = {name: cron[name] for name in BESIDE if name in cron}
+    return fields | {"jobOptions": options_json(cron["jobOptions"] | beside)}
 
 
 ROUTES: Final = (
@@ -110,7 +120,7 @@ ROUTES: Final = (
         tag="schedules",
         command="CronList",
         reply=Schedules,
-        pick=lambda reply: {"schedules": reply["crons"]},
+        pick=lambda reply: {"schedules": [_shown(cron) for cron in reply["crons"]]},
     ),
     Route(
         method="GET",
@@ -120,7 +130,7 @@ ROUTES: Final = (
         tag="schedules",
         command="CronGet",
         reply=Schedule,
-        pick=lambda reply: reply["cron"],
+        pick=lambda reply: _shown(reply["cron"]),
         errors=(NotFound,),
     ),
     Route(

@@ -71,9 +71,9 @@ async def test_a_body_nested_beyond_all_measure_harms_nobody(rest: Rest, depth: 
 
 
 async def test_whole_numbers_may_be_written_with_a_point(rest: Rest) -> None:
-    body = b'\xef\xbb\xbf{"name": "n", "delay": 60000.0, "maxAttempts": 5.0, "data": 1.0}'
+    body = b'\xef\xbb\xbf{"name": "n", "delay": 60000.0, "attempts": 5.0, "data": 1.0}'
     job = await rest.get(f"/jobs/{(await send(rest, body)).body['id']}")
-    assert (job["maxAttempts"], job["data"]) == (5, 1.0)
+    assert (job["attempts"], job["data"]) == (5, 1.0)
     assert job["runAt"] - job["createdAt"] == 60_000
     fed = await send(rest, b"1", path="/queues/q/feed?delay=60000.0&priority=3.0")
     assert (await rest.get(f"/jobs/{fed.body['ids'][0]}"))["priority"] == 3
@@ -195,7 +195,7 @@ async def test_a_bad_queue_name_is_refused(rest: Rest, queue: str) -> None:
 
 async def test_ids_with_slashes_and_unicode_are_found(rest: Rest) -> None:
     for id, path in (("a/b c", "a%2Fb%20c"), ("ü%41", "%C3%BC%2541"), ("é" * 1024, "%C3%A9" * 1024)):
-        await rest.post(PATH, {"name": "n", "customId": id})
+        await rest.post(PATH, {"name": "n", "id": id})
         assert (await rest.get(f"/jobs/{path}"))["id"] == id
 
 

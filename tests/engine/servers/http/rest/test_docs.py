@@ -61,13 +61,13 @@ async def test_every_example_runs(tmp_path: Path) -> None:
 async def prepare(rest: Rest) -> dict[str, str]:
     """The things that the examples speak of."""
     await rest.ask("DELETE", "/queues/mail?confirm=mail")
-    await rest.post("/queues/mail/jobs", {"name": "send", "customId": "dead-1"})
+    await rest.post("/queues/mail/jobs", {"name": "send", "id": "dead-1"})
     (token,) = (await rest.post("/queues/mail/lease"))["tokens"]
     await rest.post("/jobs/dead-1/fail", {"token": token, "error": "no such address", "unrecoverable": True})
-    await rest.post("/queues/mail/jobs", {"name": "send", "customId": "held"})
+    await rest.post("/queues/mail/jobs", {"name": "send", "id": "held"})
     (held,) = (await rest.post("/queues/mail/lease"))["tokens"]
-    await rest.post("/queues/mail/jobs", {"name": "send", "customId": "letter-1"})
-    await rest.post("/queues/mail/jobs", {"name": "send", "customId": "late-1", "delay": 3_600_000})
+    await rest.post("/queues/mail/jobs", {"name": "send", "id": "letter-1"})
+    await rest.post("/queues/mail/jobs", {"name": "send", "id": "late-1", "delay": 3_600_000})
     schedule = {"queue": "reports", "jobName": "daily", "repeatEvery": 3_600_000}
     assert (await rest.ask("PUT", "/schedules/daily", schedule)).status == 200
     forwarder = {"queue": "readings", "to": "tcp://127.0.0.1:1", "token": "t"}

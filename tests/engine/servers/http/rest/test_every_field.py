@@ -46,7 +46,7 @@ def test_every_field_of_every_change_is_tried_here() -> None:
 async def test_a_field_alone_changes_what_is_read_and_nothing_else(
     rest: Rest, path: str, field: str, value: Any
 ) -> None:
-    await rest.post("/queues/q/jobs", {"name": "n", "customId": "j", "data": {"x": 1}, "delay": 3_600_000})
+    await rest.post("/queues/q/jobs", {"name": "n", "id": "j", "data": {"x": 1}, "delay": 3_600_000})
     there = path.format(id="j", queue="q")
     before = await rest.get(there)
     answer = await rest.ask("PATCH", there, {field: value})
@@ -64,7 +64,7 @@ async def test_a_field_alone_changes_what_is_read_and_nothing_else(
 async def test_a_job_can_be_turned_back(rest: Rest) -> None:
     """Which of two is next shows that it is more than a flag."""
     for id in ("a", "b"):
-        await rest.post("/queues/q/jobs", {"name": "n", "customId": id})
+        await rest.post("/queues/q/jobs", {"name": "n", "id": id})
     for lifo, first in ((True, "b"), (False, "a")):
         assert (await rest.ask("PATCH", "/jobs/b", {"lifo": lifo})).status == 204
         leased = await rest.post("/queues/q/lease", {"count": 1})
@@ -74,7 +74,7 @@ async def test_a_job_can_be_turned_back(rest: Rest) -> None:
 
 async def died(rest: Rest, *ids: str) -> None:
     for id in ids:
-        await rest.post("/queues/q/jobs", {"name": "n", "customId": id, "maxAttempts": 1})
+        await rest.post("/queues/q/jobs", {"name": "n", "id": id, "attempts": 1})
         leased = await rest.post("/queues/q/lease", {"count": 1})
         await rest.post(f"/jobs/{id}/fail", {"token": leased["tokens"][0], "error": "no route"})
 
@@ -106,7 +106,7 @@ FIELDS: dict[str, Any] = {"result": 1, "error": "e", "reason": "r", "delay": 5, 
 
 @pytest.mark.parametrize("outcome", SAYS)
 async def test_a_settlement_says_nothing_that_its_outcome_does_not_use(rest: Rest, outcome: str) -> None:
-    await rest.post("/queues/q/jobs", {"name": "n", "customId": "j"})
+    await rest.post("/queues/q/jobs", {"name": "n", "id": "j"})
     leased = await rest.post("/queues/q/lease", {"count": 1})
     held = {"id": "j", "token": leased["tokens"][0], "outcome": outcome}
     for field in FIELDS.keys() - SAYS[outcome]:
@@ -120,9 +120,8 @@ async def test_a_settlement_says_nothing_that_its_outcome_does_not_use(rest: Res
 @pytest.mark.parametrize(
     ("said", "missing"),
     [
-        ({"dedup": {"ttl": 5}}, "uniqueKey"),
-        ({"groupMaxSize": 5}, "groupId"),
-        ({"failParentOnFailure": True}, "parent"),
+        ({"groupMaxSize": 5}, "group"),
+        ({"onFailure": "fail"}, "parent"),
     ],
 )
 @pytest.mark.parametrize("path", ["/queues/q/jobs", "/queues/q/jobs/batch"])

@@ -164,7 +164,7 @@ async def test_options_come_in_the_query_or_in_headers(rest: Rest) -> None:
     )
     assert (status, answer) == (202, {"ids": ["sensor-1"]})
     (job,) = await jobs(rest, ["sensor-1"])
-    wanted = {"name": "reading", "priority": 3, "maxAttempts": 7, "durable": True, "state": "delayed"}
+    wanted = {"name": "reading", "priority": 3, "attempts": 7, "durable": True, "state": "delayed"}
     assert {name: job[name] for name in wanted} == wanted
 
 

@@ -88,7 +88,7 @@ async def test_a_key_belongs_to_its_path_and_token(tmp_path: Path) -> None:
 async def test_a_refused_request_is_not_remembered(rest: Rest) -> None:
     refused = await send(rest, "/queues/q/jobs", JOB | {"dependsOn": ["nobody"]})
     assert refused.status >= 400
-    await rest.post("/queues/q/jobs", {"name": "first", "customId": "nobody"})
+    await rest.post("/queues/q/jobs", {"name": "first", "id": "nobody"})
     assert (await send(rest, "/queues/q/jobs", JOB | {"dependsOn": ["nobody"]})).status == 201
 
 

@@ -114,7 +114,7 @@ async def test_a_lease_outlives_the_request_that_took_it(rest: Rest) -> None:
 
 
 async def test_a_failure_retries_and_then_dies(rest: Rest) -> None:
-    job = {"name": "a", "maxAttempts": 2, "backoff": 0}
+    job = {"name": "a", "attempts": 2, "backoff": 0}
     id = (await rest.post("/queues/q/jobs", job))["id"]
     for _ in range(2):
         (found,), (token,) = await lease(rest, timeout=5000)
@@ -130,7 +130,7 @@ async def test_a_failure_retries_and_then_dies(rest: Rest) -> None:
 
 
 async def test_a_retry_that_cannot_be_says_why(rest: Rest) -> None:
-    job = {"name": "a", "maxAttempts": 1, "uniqueKey": "k"}
+    job = {"name": "a", "attempts": 1, "dedup": "k"}
     id = (await rest.post("/queues/q/jobs", job))["id"]
     (_,), (token,) = await lease(rest)
     await rest.post(f"/jobs/{id}/fail", {"token": token, "error": "no lamp"})

@@ -126,7 +126,7 @@ async def test_what_a_client_of_the_protocol_may_say_can_be_put_back(rest: Rest,
 
 
 async def test_a_schedule_whose_jobs_would_be_refused_is_refused(rest: Rest) -> None:
-    body = {"queue": "q", "jobName": "n", "schedule": "0 6 * * *", "priority": -5, "jobOptions": {"groupId": "g"}}
+    body = {"queue": "q", "jobName": "n", "schedule": "0 6 * * *", "jobOptions": {"group": "g", "priority": -5}}
     answer = await rest.ask("PUT", PATH, body)
     assert (answer.status, await rest.hub.schedules()) == (422, [])
 
@@ -163,9 +163,8 @@ async def test_every_option_of_a_schedule_can_be_put(rest: Rest, name: str) -> N
     given = with_needs(name)
     said: dict[str, Any] = {}
     for each, value in given.items():
-        said |= as_json(OPTIONS[each], value, protocol=True)
-    named = {field: said.pop(field) for field in ("priority", "uniqueKey", "dedup") if field in said}
-    body = {"queue": "q", "jobName": "n", "schedule": "0 6 * * *", "jobOptions": said, **named}
+        said |= as_json(OPTIONS[each], value)
+    body = {"queue": "q", "jobName": "n", "schedule": "0 6 * * *", "jobOptions": said}
     answer = await rest.ask("PUT", PATH, body)
     assert answer.status == 200, answer.body
     found, wanted = await stored(rest), scheduled(given)
@@ -180,10 +179,10 @@ async def test_every_option_of_a_schedule_can_be_put(rest: Rest, name: str) -> N
         ({}, "either"),
         ({"schedule": None, "repeatEvery": None}, "either"),
         ({"schedule": "* * * * *", "name": "another"}, "another"),
-        ({"schedule": "* * * * *", "dedup": {"ttl": 5}}, "uniqueKey"),
-        ({"schedule": "* * * * *", "jobOptions": {"groupMaxSize": 5}}, "groupId"),
+        ({"schedule": "* * * * *", "jobOptions": {"dedup": {"ttl": 5}}}, "key"),
+        ({"schedule": "* * * * *", "jobOptions": {"groupMaxSize": 5}}, "group"),
         ({"schedule": "* * * * *", "jobOptions": {"runAt": 5}}, "runAt"),
-        ({"schedule": "* * * * *", "jobOptions": {"customId": "x"}}, "customId"),
+        ({"schedule": "* * * * *", "jobOptions": {"id": "x"}}, "id"),
     ],
 )
 async def test_what_would_be_without_effect_is_refused(rest: Rest, wrong: dict[str, Any], words: str) -> None:

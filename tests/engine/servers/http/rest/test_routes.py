@@ -87,16 +87,18 @@ async def test_limits_and_settings_come_back_as_they_were_set(rest: Rest) -> Non
 
 
 async def test_a_flow_comes_back_as_a_tree(rest: Rest) -> None:
-    part = {"queue": "parts", "name": "part", "data": {"n": 1}, "ignoreDependencyOnFailure": True}
-    whole = {"queue": "reports", "name": "report", "customId": "r1", "children": [part, part | {"children": [part]}]}
+    part = {"queue": "parts", "name": "part", "data": {"n": 1}, "onFailure": "ignore"}
+    whole = {"queue": "reports", "name": "report", "id": "r1", "children": [part, part | {"children": [part]}]}
     ids = (await rest.post("/flows", whole))["ids"]
     assert (len(ids), ids[0]) == (4, "r1")
     tree = await rest.get("/flows/r1")
     assert tree["job"]["state"] == "waiting-children"
     assert [len(child["children"]) for child in tree["children"]] == [0, 1]
-    assert tree["children"][0]["job"]["data"]["n"] == 1
+    assert [child["job"]["data"] for child in tree["children"]] == [{"n": 1}, {"n": 1}]
+    assert tree["children"][0]["job"]["parent"] == {"queue": "reports", "id": "r1"}
+    assert tree["job"]["childrenIds"] == [child["job"]["id"] for child in tree["children"]]
     assert not tree["truncated"]
-    refused = await rest.ask("POST", "/flows", whole | {"customId": "r2", "data": {"__parentId": "x"}})
+    refused = await rest.ask("POST", "/flows", whole | {"id": "r2", "data": {"__parentId": "x"}})
     assert refused.status == 422
     assert (await rest.ask("GET", "/flows/r2")).status == 404
 
