@@ -18,15 +18,15 @@ from hubqueue.commands.enqueue import Push
 from hubqueue.config.rules import read_rule, words
 from hubqueue.config.sources import source
 from hubqueue.errors import HubqueueError
+from hubqueue.ingest.outcome import Taken
 from hubqueue.model.job import ENDLESS, NewJob, Options
 from hubqueue.model.limits import check_new_job
 from hubqueue.model.schedule import Schedule
 from hubqueue.mqtt.invoke import read_invoke
-from hubqueue.mqtt.routing import Taken
 from hubqueue.mqtt.trial import try_message
 from hubqueue.mqttclient.message import Message
 from hubqueue.sources.message import Message as Record
-from hubqueue.sources.routing import Routing
+from hubqueue.sources.routing import SourceRouting
 from hubqueue.wire.jobin import JobIn, to_new_job
 from hubqueue.wire.joboptions import job_fields
 from support.rest import Rest, serving
@@ -84,7 +84,7 @@ def from_kafka(keep_ms: int | None, attempts: int | None) -> NewJob:
     made = source(Path())(
         {"name": "s", "from": "kafka://h/t", "queue": "q", **said(keep_trying=keep, attempts=attempts)}
     )
-    (taken,) = Routing("s", made.into).route([Record("t", b"1")], NOW_MS).taken
+    (taken,) = SourceRouting("s", made.into).route([Record("t", b"1")], NOW_MS).taken
     return taken.job
 
 

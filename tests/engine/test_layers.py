@@ -35,10 +35,12 @@ MAY_IMPORT = {
     "mqttclient": BASE | {"client"},  # an MQTT broker
     # 3: the command table
     "commands": BASE | {"wire", "hub"},
-    # 4: transports, bridges and workers, which do not know each other and never the store
-    "servers": OUTER | {"commands"},
-    "mqtt": OUTER | {"mqttclient", "expression"},
-    "sources": OUTER | {"expression"},
+    # 4: from messages to jobs
+    "ingest": OUTER | {"commands", "expression"},
+    # 5: transports, bridges and workers, which do not know each other and never the store
+    "servers": OUTER | {"commands", "ingest"},
+    "mqtt": OUTER | {"ingest", "mqttclient", "expression"},
+    "sources": OUTER | {"ingest", "expression"},
     "forward": OUTER | {"mqttclient", "expression"},
     "pipeline": OUTER | {"expression", "forward"},  # of forward the sink protocol
     "kafkagroup": OUTER | {"expression", "forward", "pipeline", "sources"},  # pipelines on topics, without a hub
@@ -48,7 +50,7 @@ MAY_IMPORT = {
     "ui": OUTER,
     "announce": set(),
 }
-# 5: builds the process from the parts, or is what users see of it
+# 6: builds the process from the parts, or is what users see of it
 ANYTHING = {
     "__init__",
     "__main__",

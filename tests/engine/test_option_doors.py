@@ -25,6 +25,7 @@ from hubqueue.config.checks import duration_text
 from hubqueue.config.rules import read_rule, words
 from hubqueue.config.sources import source
 from hubqueue.errors import HubqueueError
+from hubqueue.ingest.outcome import Taken
 from hubqueue.model import options as table
 from hubqueue.model.flatoptions import scattered
 from hubqueue.model.job import Job, NewJob, Options
@@ -33,11 +34,10 @@ from hubqueue.model.option import Door, Kind, Option, Parent
 from hubqueue.model.options import BY_NAME, OPTIONS, options_at
 from hubqueue.model.optionsjson import FILE, text
 from hubqueue.mqtt.invoke import read_invoke
-from hubqueue.mqtt.routing import Taken
 from hubqueue.mqtt.trial import try_message
 from hubqueue.mqttclient.message import Message
 from hubqueue.sources.message import Message as Record
-from hubqueue.sources.routing import Routing
+from hubqueue.sources.routing import SourceRouting
 from hubqueue.ui import joboptions as forms
 from hubqueue.ui.text import LANGUAGES, texts
 from hubqueue.wire.jobin import JobIn, to_new_job
@@ -102,7 +102,7 @@ def rule(given: Given) -> NewJob:
 
 def from_kafka(given: Given) -> NewJob:
     made = source(Path())({"name": "s", "from": "kafka://h/t", "queue": "q", **keys(given)})
-    (taken,) = Routing("s", made.into).route([Record("t", b"1")], NOW_MS).taken
+    (taken,) = SourceRouting("s", made.into).route([Record("t", b"1")], NOW_MS).taken
     return taken.job
 
 

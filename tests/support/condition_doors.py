@@ -7,11 +7,13 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from hubqueue.mqtt import routing as mqtt
+from hubqueue.ingest.into import Into
+from hubqueue.ingest.outcome import Refused, Taken
+from hubqueue.mqtt.routing import Routing
 from hubqueue.mqtt.rules import Rule
 from hubqueue.mqttclient.message import Message
 from hubqueue.sources import message as sources
-from hubqueue.sources import routing as sourcing
+from hubqueue.sources.routing import SourceRouting
 from support.expressions import No, unfit
 from support.pipelines import NOW_MS, Bench
 
@@ -22,19 +24,19 @@ def filter_step(folder: Path, text: str) -> Callable[[Any], bool]:
 
 
 def rule_where(folder: Path, text: str) -> Callable[[Any], bool]:
-    routing = mqtt.Routing([Rule(topic="t", queue="q", where=text.replace("data.", "payload."))])
+    routing = Routing([Rule(topic="t", queue="q", where=text.replace("data.", "payload."))])
 
     def run(data: Any) -> bool:
         (found,) = routing.route(Message("t", json.dumps(data).encode()), NOW_MS)
-        if isinstance(found, mqtt.Refused):
+        if isinstance(found, Refused):
             raise No(found.error)
-        return isinstance(found, mqtt.Taken)
+        return isinstance(found, Taken)
 
     return run
 
 
 def source_where(folder: Path, text: str) -> Callable[[Any], bool]:
-    routing = sourcing.Routing("s", sourcing.Into(queue="q", where=text.replace("data.", "payload.")))
+    routing = SourceRouting("s", Into(queue="q", where=text.replace("data.", "payload.")))
 
     def run(data: Any) -> bool:
         found = routing.route([sources.Message("t", json.dumps(data).encode())], NOW_MS)

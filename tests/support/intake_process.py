@@ -17,13 +17,14 @@ from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs.feed import feed
 from hubqueue.hub.verbs.ingest import UNROUTABLE
+from hubqueue.ingest.outcome import Taken
+from hubqueue.ingest.unread import unread_job
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.decode import Payload
 from hubqueue.model.job import NewJob
 from hubqueue.model.outcome import Blob, Complete, Settlement
-from hubqueue.mqtt.envelope import unread_job
+from hubqueue.mqtt.envelope import kept
 from hubqueue.mqtt.reroute import RulesAgain
-from hubqueue.mqtt.routing import Taken
 from hubqueue.mqtt.rules import Rule
 from hubqueue.mqttclient.message import Message
 
@@ -46,9 +47,11 @@ async def come(hub: Hub, first: int) -> None:
     taken, dead = [], []
     for number in range(first, first + STEP):
         if number % 10:
-            taken.append(Taken(None, QUEUE, NewJob(data=msgspec.msgpack.encode(number))))
+            taken.append(Taken(QUEUE, NewJob(data=msgspec.msgpack.encode(number))))
         else:
-            unread = unread_job(Message("numbers", str(number).encode()), hub.now_ms(), rule="numbers -> elsewhere")
+            unread = unread_job(
+                kept(Message("numbers", str(number).encode()), hub.now_ms(), rule="numbers -> elsewhere")
+            )
             dead.append((unread, "undecodable", "it was read wrongly"))
     mark = Blob("test", "next", str(first + STEP).encode())
     await hub.run(lambda tx: feed(tx, taken, dead, [mark]))

@@ -23,9 +23,12 @@ from hubqueue.forward.sinks.mqtt.sink import MqttSink
 from hubqueue.forward.sinks.postgres.rows import Rows
 from hubqueue.forward.sinks.postgres.table import Column
 from hubqueue.forward.verdict import Rejected
+from hubqueue.ingest.into import Into
+from hubqueue.ingest.outcome import Refused as NoJob
+from hubqueue.ingest.outcome import Taken
 from hubqueue.kafkagroup.writer import Writer
 from hubqueue.model.job import Dedup, Options
-from hubqueue.mqtt import routing as mqtt
+from hubqueue.mqtt.routing import Routing
 from hubqueue.mqtt.rules import Rule
 from hubqueue.mqttclient.broker import Broker
 from hubqueue.mqttclient.message import Message
@@ -36,7 +39,7 @@ from hubqueue.pipeline.plan import Pipeline, ToForward, ToQueue
 from hubqueue.pipeline.record import Refused
 from hubqueue.pipeline.step import Memory
 from hubqueue.sources import message as sources
-from hubqueue.sources import routing as sourcing
+from hubqueue.sources.routing import SourceRouting
 from hubqueue.system import SYSTEM
 from support.expressions import No, parcel, record, text_of, unfit
 from support.pipelines import NOW_MS, Bench
@@ -158,24 +161,21 @@ def postgres_text(folder: Path) -> Callable[[Any], str]:
     return run
 
 
-def rule_dedup(folder: Path) -> Callable[[Any], str]:
-    options = Options(dedup=Dedup(key="{{ payload.t }}", ttl_ms=1000))
-    routing = mqtt.Routing([Rule(topic="t", queue="q", options=options)])
+def rule_text(pick: Callable[[Taken], str], **into: Any) -> Callable[[Path], Callable[[Any], str]]:
+    routing = Routing([Rule(**{"topic": "t", "queue": "q", **into})])
 
     def run(data: Any) -> str:
         (found,) = routing.route(Message("t", json.dumps(data).encode()), NOW_MS)
-        if isinstance(found, mqtt.Refused):
+        if isinstance(found, NoJob):
             raise No(found.error)
-        assert isinstance(found, mqtt.Taken)
-        assert found.job.options is not None
-        assert found.job.options.dedup is not None
-        return found.job.options.dedup.key
+        assert isinstance(found, Taken)
+        return pick(found)
 
-    return run
+    return lambda _: run
 
 
-def source_text(pick: Callable[[sourcing.Taken], str], **into: Any) -> Callable[[Path], Callable[[Any], str]]:
-    routing = sourcing.Routing("s", sourcing.Into(**{"queue": "q", **into}))
+def source_text(pick: Callable[[Taken], str], **into: Any) -> Callable[[Path], Callable[[Any], str]]:
+    routing = SourceRouting("s", Into(**{"queue": "q", **into}))
 
     def run(data: Any) -> str:
         found = routing.route([sources.Message("t", json.dumps(data).encode())], NOW_MS)
@@ -191,7 +191,21 @@ def read_back(name: str) -> str:
     return re.sub(":x([0-9a-f-]+):", lambda found: "".join(chr(int(part, 16)) for part in found[1].split("-")), name)
 
 
-def key_of(taken: sourcing.Taken) -> str:
+def queue_of(taken: Taken) -> str:
+    return read_back(taken.queue)
+
+
+def name_of(taken: Taken) -> str:
+    return taken.job.name
+
+
+def group_of(taken: Taken) -> str:
+    assert taken.job.options is not None
+    assert taken.job.options.group is not None
+    return taken.job.options.group
+
+
+def key_of(taken: Taken) -> str:
     assert taken.job.options is not None
     assert taken.job.options.dedup is not None
     return taken.job.options.dedup.key
@@ -209,8 +223,12 @@ TEXTS: dict[str, Callable[[Path], Callable[[Any], str]]] = {
     "influx measurement": influx_measurement,
     "influx tag text": influx_tag_text,
     "postgres text column": postgres_text,
-    "mqtt dedup key": rule_dedup,
-    "source queue": source_text(lambda taken: read_back(taken.queue), queue="{{ payload.t }}"),
-    "source name": source_text(lambda taken: taken.job.name, name="{{ payload.t }}"),
+    "mqtt queue": rule_text(queue_of, queue="{{ payload.t }}"),
+    "mqtt name": rule_text(name_of, name="{{ payload.t }}"),
+    "mqtt dedup key": rule_text(key_of, options=Options(dedup=Dedup(key="{{ payload.t }}", ttl_ms=1000))),
+    "mqtt group": rule_text(group_of, options=Options(group="{{ payload.t }}")),
+    "source queue": source_text(queue_of, queue="{{ payload.t }}"),
+    "source name": source_text(name_of, name="{{ payload.t }}"),
     "source dedup key": source_text(key_of, options=Options(dedup=Dedup(key="{{ payload.t }}", ttl_ms=1000))),
+    "source group": source_text(group_of, options=Options(group="{{ payload.t }}")),
 }

@@ -15,10 +15,10 @@ from hubqueue.config.rules import read_rule, words
 from hubqueue.config.ruletext import rule_text
 from hubqueue.config.settings import Mqtt
 from hubqueue.errors import Invalid
+from hubqueue.ingest.outcome import Outcome, Passed, Taken
 from hubqueue.model.job import PLAIN, NewJob
 from hubqueue.model.topic import check_topic
 from hubqueue.mqtt.counters import RuleCounters
-from hubqueue.mqtt.routing import Passed, Routed, Taken
 from hubqueue.mqtt.rules import Rule
 from hubqueue.mqtt.trial import try_message
 from hubqueue.mqttclient.broker import Broker
@@ -101,16 +101,15 @@ def _broker(broker: Broker, bridge: Bridge | None) -> dict[str, Any]:
     return {"url": broker.url, "links": links, "unacknowledged": bridge.unacknowledged, "counts": counts}
 
 
-def _match(routed: Routed, rules: Sequence[Rule], *, own: bool) -> dict[str, Any]:
+def _match(outcome: Outcome, rules: Sequence[Rule], *, own: bool) -> dict[str, Any]:
     """One answer of one rule. rule: its place in the configuration; None for the invoke topics and for a given rule."""
-    rule = routed.rule
-    place = next((index for index, each in enumerate(rules) if each is rule), None) if own else None
-    found: dict[str, Any] = {"rule": place, "topic": None if rule is None else rule.topic}
-    if isinstance(routed, Passed):
+    place = next((index for index, rule in enumerate(rules) if rule is outcome.into), None)
+    found: dict[str, Any] = {"rule": place if own else None, "topic": None if place is None else rules[place].topic}
+    if isinstance(outcome, Passed):
         return {**found, "outcome": "passed"}
-    if isinstance(routed, Taken):
-        return {**found, "outcome": "enqueued", "queue": routed.queue, "job": _job(routed.job)}
-    return {**found, "outcome": "unroutable", "reason": routed.reason, "error": routed.error}
+    if isinstance(outcome, Taken):
+        return {**found, "outcome": "enqueued", "queue": outcome.queue, "job": _job(outcome.job)}
+    return {**found, "outcome": "unroutable", "reason": outcome.reason, "error": outcome.error}
 
 
 def _job(job: NewJob) -> dict[str, Any]:

@@ -16,12 +16,13 @@ from hubqueue.config.mistakes import Wrong
 from hubqueue.config.rules import PayloadCheck
 from hubqueue.errors import Invalid
 from hubqueue.expression import Condition, Text
+from hubqueue.ingest.into import Into
 from hubqueue.model import limits
 from hubqueue.model.forwarding import check_forwarder_name
 from hubqueue.model.option import Door
 from hubqueue.sources.address import check_amqp, check_instance, kafka_address
 from hubqueue.sources.message import NAMES
-from hubqueue.sources.routing import Into, Routing
+from hubqueue.sources.routing import SourceRouting
 from hubqueue.sources.settings import AmqpSource, KafkaSource, Source
 
 _SCHEMES: Final = {"kafka": False, "kafkas": True, "amqp": False, "amqps": True}
@@ -111,7 +112,7 @@ def _source(clean: dict[str, Any]) -> Source:
     if importlib.util.find_spec(_LIBRARIES[kind]) is None:
         raise Wrong("needs a library that is missing", hint=f"pip install 'hubqueue[{kind}]'", path=["from"])
     into = _into(clean)
-    Routing(clean["name"], into)  # raises what only all keys together show
+    SourceRouting(clean["name"], into)  # raises what only all keys together show
     tls = _tls(clean, scheme)
     if kind == "kafka":
         return _kafka(clean["name"], address, own, password, tls, into)

@@ -82,6 +82,10 @@ class Text:
         self._run: Final[Compiled] = made
         self._lacks: Final = [Lack(place) for place in places]
 
+    def written(self) -> list[str]:
+        """What stands around the values, piece by piece."""
+        return [each.data for each in template(self.text).find_all(nodes.TemplateData)]
+
     def _show(self) -> Show:
         """How a value that is there is written."""
         return shown
@@ -128,8 +132,8 @@ class Topic(Text):
 
     def __init__(self, text: str, names: Collection[str] | None = None) -> None:
         super().__init__(text, names)
-        for written in template(text).find_all(nodes.TemplateData):
-            check_topic(written.data)
+        for piece in self.written():
+            check_topic(piece)
 
     def _show(self) -> Show:
         return shown if _ONE_VALUE.match(self.text) else _level

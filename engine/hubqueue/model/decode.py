@@ -148,13 +148,24 @@ class Payload:
                 return bytes
 
 
+def encoded(value: object) -> bytes:
+    """MessagePack of a decoded value: JSON knows larger integers than it, and MessagePack odder keys than we carry.
+
+    Errors: Undecodable for what cannot be carried.
+    """
+    try:
+        return carried.encode(value)
+    except Invalid as error:
+        raise Undecodable(error.message, hint=error.hint) from error
+
+
 def decode_msgpack(payload: bytes) -> object:
     """Any MessagePack value."""
     try:
         value = _msgpack.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
         raise Undecodable(f"not MessagePack: {error}") from error
-    _check_carried(value)
+    encoded(value)
     return value
 
 
@@ -166,7 +177,7 @@ def _json_reader(codec: str, nan_is_null: bool) -> Decode:
         content = payload if codec == UTF_8 else text_of(payload, codec).encode()
         value = read_json(content, nan_is_null=nan_is_null)
         if not isinstance(value, str | float | bool):
-            _check_carried(value)
+            encoded(value)
         return value
 
     return decode
@@ -250,11 +261,3 @@ def _stripped(payload: bytes, codec: str) -> str | bytes:
         return text_of(payload, codec).strip()
     except Undecodable:
         return payload
-
-
-def _check_carried(value: object) -> None:
-    """JSON knows larger integers than MessagePack, and MessagePack odder keys than we carry."""
-    try:
-        carried.encode(value)
-    except Invalid as error:
-        raise Undecodable(error.message, hint=error.hint) from error

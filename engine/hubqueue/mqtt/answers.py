@@ -19,6 +19,7 @@ import msgspec
 
 from hubqueue.errors import HubqueueError, LinkDown, PayloadTooLarge
 from hubqueue.hub.hub import Hub
+from hubqueue.ingest.tasks import watched
 from hubqueue.model import payload as carried
 from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.model.job import Job, Leased
@@ -28,7 +29,6 @@ from hubqueue.model.state import LABELS, State
 from hubqueue.mqtt.invoke import RESPONSES, Answer
 from hubqueue.mqtt.link import NotConnected, NotTaken
 from hubqueue.mqtt.stats import Stats
-from hubqueue.mqtt.tasks import watched
 
 log = logging.getLogger(__name__)
 

@@ -17,13 +17,13 @@ import msgspec
 
 from hubqueue.errors import HubqueueError, LinkDown, PayloadTooLarge
 from hubqueue.hub.channels import Channels
+from hubqueue.ingest.tasks import watched
 from hubqueue.model import payload as carried
 from hubqueue.model.channel import EVERY_CHANNEL, ChannelMessage
 from hubqueue.model.encoding import text_of
 from hubqueue.model.jsontext import read_json
 from hubqueue.model.topic import TopicFilter
 from hubqueue.mqtt.link import LinkState
-from hubqueue.mqtt.tasks import watched
 from hubqueue.mqttclient.message import Message
 from hubqueue.wire.jsondata import plain
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from hubqueue.mqtt.routing import Refused, Routed, Taken
+from hubqueue.ingest.outcome import Outcome, Refused, Taken
 from hubqueue.mqtt.rules import Rule
 
 
@@ -33,17 +33,17 @@ class Counters:
     def of(self, rule: Rule) -> RuleCounters:
         return self._of[id(rule)][1]
 
-    def count(self, routed: Routed, now_ms: int) -> None:
+    def count(self, outcome: Outcome, now_ms: int) -> None:
         """Note what became of one message by one rule; invokes and topics without a rule are nobody's."""
-        if routed.rule is None:
+        if outcome.into is None:
             return
-        tally = self._of[id(routed.rule)][1]
+        tally = self._of[id(outcome.into)][1]
         tally.last_at_ms = now_ms
-        if isinstance(routed, Taken):
+        if isinstance(outcome, Taken):
             tally.matched += 1
-        elif isinstance(routed, Refused):
+        elif isinstance(outcome, Refused):
             tally.failed += 1
             tally.failed_at_ms = now_ms
-            tally.error = routed.error
+            tally.error = outcome.error
         else:
             tally.passed += 1

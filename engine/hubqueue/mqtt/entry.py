@@ -16,18 +16,20 @@ from typing import Final
 
 from hubqueue.errors import HubqueueError
 from hubqueue.hub.hub import Hub
-from hubqueue.hub.verbs.ingest import Dead, Placed
+from hubqueue.hub.verbs.ingest import Placed
 from hubqueue.hub.verbs.receive import receive
+from hubqueue.ingest.outcome import DEFECT, Outcome, Passed, Refused, Routed
+from hubqueue.ingest.tasks import watched
+from hubqueue.ingest.unread import unread_job
 from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.model.outcome import Blob
-from hubqueue.mqtt.envelope import unread_job
+from hubqueue.mqtt.envelope import kept
 from hubqueue.mqtt.inflight import Delivery, Inflight
 from hubqueue.mqtt.kept import OpenIds
 from hubqueue.mqtt.link import Link
-from hubqueue.mqtt.routing import Passed, Refused, Routed, Routing, Taken
+from hubqueue.mqtt.routing import Routing
 from hubqueue.mqtt.stats import Stats
 from hubqueue.mqtt.subscriptions import Paths, Through
-from hubqueue.mqtt.tasks import watched
 from hubqueue.mqttclient.broker import Broker
 from hubqueue.mqttclient.message import Message
 
@@ -54,7 +56,7 @@ class Entry:
         paths: Paths,
         link: Link,
         stats: Stats,
-        counted: Callable[[Routed, int], None],
+        counted: Callable[[Outcome, int], None],
     ) -> None:
         self.inflight = Inflight()
         self.open_ids = OpenIds(hub, client_id)
@@ -171,18 +173,17 @@ class Entry:
                 await self._wake_store.wait()
                 continue
             self._storing = batch = self._next_batch()
-            taken: list[Taken] = []
-            dead: list[Dead] = []
+            routed = Routed()
             for at in range(0, len(batch), SLICE):
                 if at:
                     await asyncio.sleep(0)
-                self._route(batch[at : at + SLICE], taken, dead)
+                self._route(batch[at : at + SLICE], routed)
             placed: Placed | None = Placed()
-            if taken or dead:
-                placed = await self._until_stored(batch, taken, dead)
+            if routed.taken or routed.dead:
+                placed = await self._until_stored(batch, routed)
             self._storing = []
             if placed is not None:
-                self._count(placed)
+                self._stats.place(placed)
                 self._unsynced += batch
                 self.look()
 
@@ -230,42 +231,37 @@ class Entry:
             batch.append(delivery)
         return batch
 
-    def _route(self, batch: Sequence[Delivery], taken: list[Taken], dead: list[Dead]) -> None:
+    def _route(self, batch: Sequence[Delivery], routed: Routed) -> None:
         now_ms = self._hub.now_ms()
         for delivery in batch:
             message = delivery.message
             assert message is not None
             passed = True
-            for routed in self._routed(message, now_ms, delivery.through):
-                self._counted(routed, now_ms)
-                if isinstance(routed, Taken):
-                    taken.append(routed)
-                elif isinstance(routed, Passed):
-                    continue
-                else:
-                    dead.append((routed.job, routed.reason, routed.error))
-                passed = False
+            for outcome in self._outcomes(message, now_ms, delivery.through):
+                self._counted(outcome, now_ms)
+                routed.add(outcome)
+                passed = passed and isinstance(outcome, Passed)
             delivery.kept = bool(message.mid) and not passed
             self._stats.passed += passed and not delivery.copy
 
-    def _routed(self, message: Message, now_ms: int, through: Through) -> list[Routed]:
+    def _outcomes(self, message: Message, now_ms: int, through: Through) -> list[Outcome]:
         try:
             return self._routing.route(message, now_ms, through)
         except Exception:  # a defect that one message found must not stop the lane
             log.exception("a message could not be routed topic=%s", message.topic)
-            error = "it could not be read; the log of the hub has the details"
-            return [Refused(None, unread_job(message, now_ms, lane=self._routing.lane), "failed", error)]
+            return [Refused(unread_job(kept(message, now_ms, lane=self._routing.lane)), "failed", DEFECT)]
 
-    async def _until_stored(self, batch: list[Delivery], taken: list[Taken], dead: list[Dead]) -> Placed | None:
+    async def _until_stored(self, batch: list[Delivery], routed: Routed) -> Placed | None:
         """Store a batch, however often it takes; None: it did not come to that before the end."""
         backoff = ExponentialBackoff(FIRST_RETRY_S, MAX_RETRY_S)
-        size = sum([len(each.job.data or b"") for each in taken])
         note = _Note(self, batch)
-        held = False
+        size, held = routed.bytes, False
         while True:
             linger = len(batch) < LINGER_BELOW and not self._closing
             try:
-                placed = await self._hub.run(lambda tx: receive(tx, taken, dead, note), linger=linger, size=size)
+                placed = await self._hub.run(
+                    lambda tx: receive(tx, routed.taken, routed.dead, note), linger=linger, size=size
+                )
             except HubqueueError as error:
                 if not held:
                     log.warning(
@@ -280,12 +276,6 @@ class Entry:
                 if held:
                     log.info("messages are taken again client=%s", self._client_id)
                 return placed
-
-    def _count(self, placed: Placed) -> None:
-        self._stats.enqueued += placed.enqueued
-        self._stats.unroutable += placed.dead
-        self._stats.overflowed += placed.overflowed
-        self._stats.dropped += placed.dropped
 
     # acknowledgements out
 

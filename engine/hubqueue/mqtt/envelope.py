@@ -1,4 +1,4 @@
-"""The job data made of a message. Jobs see `Envelope`, documented in docs/mqtt.md."""
+"""What the bridge tells of a message beside its payload. Jobs see `Envelope`, documented in docs/mqtt.md."""
 
 from __future__ import annotations
 
@@ -6,10 +6,7 @@ from typing import Final
 
 import msgspec
 
-from hubqueue.errors import Invalid, Undecodable
-from hubqueue.model import payload as carried
-from hubqueue.model.job import Job, NewJob
-from hubqueue.model.limits import MAX_KEPT_BYTES
+from hubqueue.ingest.unread import Unread, head
 from hubqueue.mqttclient.message import Extras, Message
 
 
@@ -26,18 +23,15 @@ class Envelope(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename
     properties: dict[str, str] | None = None
 
 
-class Unread(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
-    """The data of a message that became no job: all of it, so that it can be routed again, but for the payload's end.
+class UnreadMessage(Unread, frozen=True, gc=False, omit_defaults=True, rename="camel", kw_only=True):
+    """All of a message that became no job.
 
     rule: which refused it (see `routing.keys_of`); others: those of the lane that took its topic, too, and have dealt
-    with it. Units: bytes; payload at most MAX_KEPT_BYTES, of size; received_at Unix milliseconds.
+    with it. Units: received_at Unix milliseconds.
     """
 
-    topic: str
-    payload: bytes
     received_at: int
     qos: int
-    size: int
     retain: bool = False
     rule: str | None = None
     others: tuple[str, ...] = ()
@@ -48,62 +42,40 @@ class Unread(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="
     correlation: bytes | None = None
 
 
-UNREAD: Final = "unroutable"  # the name of such a job
-
-_encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(Unread).decode
+UNREAD: Final = msgspec.msgpack.Decoder(UnreadMessage)
 
 
-def envelope(message: Message, value: object, parts: dict[str, str], now_ms: int) -> bytes:
-    """Job data that says where the value came from. Errors: Undecodable for what cannot be carried."""
+def envelope(message: Message, value: object, parts: dict[str, str], now_ms: int) -> Envelope:
+    """Job data that says where the value came from."""
     extras = message.extras
-    record = Envelope(
+    return Envelope(
         message.topic, value, now_ms, message.qos, message.retain, parts or None, extras.content_type, extras.user
     )
-    return encoded(record)
 
 
-def encoded(value: object) -> bytes:
-    """MessagePack of a decoded value. Errors: Undecodable for what cannot be carried."""
-    try:
-        return carried.encode(value)
-    except Invalid as error:
-        raise Undecodable(error.message, hint=error.hint) from error
-
-
-def unread_job(
+def kept(
     message: Message, now_ms: int, *, lane: str = "", rule: str | None = None, others: tuple[str, ...] = ()
-) -> NewJob:
-    """The job under which a message that no rule could take is kept."""
+) -> UnreadMessage:
+    """What is kept of a message that no rule could take."""
     extras = message.extras
-    data = Unread(
+    return UnreadMessage(
         message.topic,
-        message.payload[:MAX_KEPT_BYTES],
-        now_ms,
-        message.qos,
+        head(message.payload),
         len(message.payload) + message.missing,
-        message.retain,
-        rule,
-        others,
-        lane,
-        extras.content_type,
-        extras.user,
-        extras.response_topic,
-        extras.correlation,
+        received_at=now_ms,
+        qos=message.qos,
+        retain=message.retain,
+        rule=rule,
+        others=others,
+        lane=lane,
+        content_type=extras.content_type,
+        properties=extras.user,
+        response_topic=extras.response_topic,
+        correlation=extras.correlation,
     )
-    return NewJob(name=UNREAD, data=_encode(data), max_attempts=1)
 
 
-def unread(job: Job) -> Unread | None:
-    """What is kept of a message; None where this job is none of MQTT."""
-    try:
-        return _decode(job.data or b"")
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
-
-
-def message_of(kept: Unread) -> Message:
+def message_of(kept: UnreadMessage) -> Message:
     """The message as it came. What is missing of its payload was too large to be kept."""
     extras = Extras(kept.properties, kept.content_type, kept.response_topic, kept.correlation)
-    missing = kept.size - len(kept.payload)
-    return Message(kept.topic, kept.payload, qos=kept.qos, retain=kept.retain, extras=extras, missing=missing)
+    return Message(kept.topic, kept.payload, qos=kept.qos, retain=kept.retain, extras=extras, missing=kept.missing)

@@ -15,6 +15,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from hubqueue.errors import Invalid, Undecodable
+from hubqueue.model.decode import encoded
 from hubqueue.model.job import NewJob, Options
 from hubqueue.model.jsontext import read_json
 from hubqueue.model.limits import check_new_job, check_queue
@@ -22,7 +23,6 @@ from hubqueue.model.option import Door
 from hubqueue.model.options import check_needs, new_job
 from hubqueue.model.outcome import Output
 from hubqueue.model.topic import TopicFilter, check_topic
-from hubqueue.mqtt.envelope import encoded
 from hubqueue.mqttclient.message import Message
 from hubqueue.wire.fieldhints import field_hint
 from hubqueue.wire.optiontypes import given_of, table_fields

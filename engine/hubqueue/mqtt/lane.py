@@ -11,11 +11,12 @@ from typing import Protocol
 
 from hubqueue.errors import LinkDown
 from hubqueue.hub.hub import Hub
+from hubqueue.ingest.outcome import Outcome
 from hubqueue.model.topic import TopicFilter
 from hubqueue.mqtt.entry import Entry
 from hubqueue.mqtt.kept import Subscribed, remember, subscribed
 from hubqueue.mqtt.link import Link, LinkState, Where
-from hubqueue.mqtt.routing import Routed, Routing
+from hubqueue.mqtt.routing import Routing
 from hubqueue.mqtt.stats import Stats
 from hubqueue.mqtt.subscriptions import Paths
 from hubqueue.mqttclient.broker import Broker
@@ -46,7 +47,7 @@ class Lane:
         *,
         here: Callable[[bool], Sequence[TopicFilter]] | None = None,
         first: Lane | None = None,
-        counted: Callable[[Routed, int], None] = lambda routed, now_ms: None,
+        counted: Callable[[Outcome, int], None] = lambda outcome, now_ms: None,
         changed: Callable[[LinkState], None] = lambda state: None,
         begun: Callable[[bool], None] = lambda named: None,
         status: Status | None = None,
@@ -188,7 +189,7 @@ class Left(Lane):
         stats: Stats,
         *,
         had: Sequence[TopicFilter],
-        counted: Callable[[Routed, int], None],
+        counted: Callable[[Outcome, int], None],
         where: Where | None,
     ) -> None:
         """had: what it was subscribed to."""

@@ -16,15 +16,16 @@ from typing import Final
 
 from hubqueue.errors import HubqueueError
 from hubqueue.hub.hub import Hub
+from hubqueue.ingest.outcome import Outcome
+from hubqueue.ingest.tasks import watched
 from hubqueue.model.topic import TopicFilter
 from hubqueue.mqtt.kept import every_client, forget
 from hubqueue.mqtt.lane import Aside, Lane, Left
 from hubqueue.mqtt.link import LinkState, Where
-from hubqueue.mqtt.routing import Routed, Routing, lanes_of
+from hubqueue.mqtt.routing import Routing, lanes_of
 from hubqueue.mqtt.rules import MAIN_LANE, Rule
 from hubqueue.mqtt.stats import Stats
 from hubqueue.mqtt.subscriptions import apart
-from hubqueue.mqtt.tasks import watched
 from hubqueue.mqttclient.broker import Broker
 from hubqueue.mqttclient.connection import Status
 
@@ -46,7 +47,7 @@ class Lanes:
         stats: Stats,
         *,
         invoke: bool,
-        counted: Callable[[Routed, int], None],
+        counted: Callable[[Outcome, int], None],
         changed: Callable[[str, LinkState], None],
         status: Status,
         aside: Aside | None,

@@ -17,8 +17,8 @@ from typing import Final
 
 from hubqueue.client.tls import client_context
 from hubqueue.errors import HubqueueError, Invalid, LinkDown, PayloadTooLarge
+from hubqueue.ingest.tasks import watched
 from hubqueue.model.backoff import ExponentialBackoff
-from hubqueue.mqtt.tasks import watched
 from hubqueue.mqttclient.answer import FAILED_FROM, TOO_LARGE
 from hubqueue.mqttclient.broker import Broker
 from hubqueue.mqttclient.connection import Asked, Callbacks, Connection, Status, Version

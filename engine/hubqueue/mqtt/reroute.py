@@ -7,9 +7,11 @@ from collections.abc import Sequence
 import msgspec
 
 from hubqueue.hub.verbs.reroute import Rerouted
+from hubqueue.ingest.outcome import Refused, Taken
+from hubqueue.ingest.unread import unread, unread_data
 from hubqueue.model.job import Job
-from hubqueue.mqtt.envelope import encoded, unread
-from hubqueue.mqtt.routing import Refused, Taken, lanes_of
+from hubqueue.mqtt.envelope import UNREAD
+from hubqueue.mqtt.routing import lanes_of
 from hubqueue.mqtt.rules import Rule
 
 
@@ -21,7 +23,7 @@ class RulesAgain:
 
     def reroute(self, job: Job) -> Rerouted | None:
         """None: the job is no message of MQTT."""
-        kept = unread(job)
+        kept = unread(job, UNREAD)
         if kept is None:
             return None
         found = [each for routing in self._lanes.values() for each in routing.again(kept)]
@@ -33,5 +35,5 @@ class RulesAgain:
             return Rerouted(taken)
         rule, first = refused[0]
         others = (*kept.others, *(key for key, each in found if not isinstance(each, Refused)))
-        data = encoded(msgspec.structs.replace(kept, rule=rule, others=others))
+        data = unread_data(msgspec.structs.replace(kept, rule=rule, others=others))
         return Rerouted(taken, first.reason, first.error, data)

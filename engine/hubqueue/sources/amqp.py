@@ -25,13 +25,12 @@ from yarl import URL
 from hubqueue.client.tls import client_context
 from hubqueue.errors import HubqueueError, LinkDown
 from hubqueue.hub.hub import Hub
+from hubqueue.ingest.tasks import watched
 from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.sources.entry import Entry
 from hubqueue.sources.message import Message, text_of
-from hubqueue.sources.routing import Routing
-from hubqueue.sources.settings import AmqpSource
+from hubqueue.sources.settings import AmqpSource, routing_of
 from hubqueue.sources.status import Status
-from hubqueue.sources.tasks import watched
 
 log = logging.getLogger(__name__)
 
@@ -41,7 +40,6 @@ CLOSE_S: Final = 5.0
 LOOK_S: Final = 5.0  # between questions how much is left, which also find out that the queue was deleted
 HEARTBEAT_S: Final = 15  # a broker that is silent for about two of these is gone
 HEALTHY_S: Final = 30.0  # a connection that held this long starts the back-off anew
-SLICE: Final = 100  # messages routed before other work on the loop gets a turn: about 1 ms
 
 _LOST: Final = (AMQPError, ChannelInvalidStateError, OSError, TimeoutError, ssl.SSLError, asyncio.InvalidStateError)
 
@@ -54,7 +52,7 @@ class AmqpFeed:
         self.status = Status(source.name, "amqp", f"{self._url.with_password(None)}#{source.queue}")
         self._hub = hub
         self._source = source
-        self._routing = Routing(source.name, source.into)
+        self._routing = routing_of(source)
         self._context = None if source.tls is None else client_context(source.tls)
         self._task: asyncio.Task[None] | None = None
 
@@ -122,7 +120,7 @@ class AmqpFeed:
 
         At a stop what is being stored is acknowledged as well, and nothing more is begun.
         """
-        entry = Entry(self._hub, self.status)
+        entry = Entry(self._hub, self.status, self._routing)
         syncing: asyncio.Task[None] | None = None
         try:
             while batch := await delivered.some(entry.limit):
@@ -141,16 +139,7 @@ class AmqpFeed:
                     await syncing
 
     async def _put(self, entry: Entry, batch: list[AbstractIncomingMessage]) -> float | None:
-        now_ms = self._hub.now_ms()
-        messages = [message_of(self._source.queue, each) for each in batch]
-        routed = self._routing.route(messages[:SLICE], now_ms, self._source.remember)
-        for at in range(SLICE, len(messages), SLICE):
-            await asyncio.sleep(0)
-            more = self._routing.route(messages[at : at + SLICE], now_ms, self._source.remember)
-            routed.taken += more.taken
-            routed.dead += more.dead
-            routed.passed += more.passed
-        retry_s = await entry.put(routed, len(batch))
+        retry_s = await entry.put([message_of(self._source.queue, each) for each in batch])
         if retry_s is None:
             self.status.counts.repeated += sum(1 for each in batch if each.redelivered)
         return retry_s

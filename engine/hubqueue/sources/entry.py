@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Sequence
 from typing import Final
@@ -9,34 +10,37 @@ from typing import Final
 from hubqueue.errors import HubqueueError, QueueFull
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.verbs.feed import feed
-from hubqueue.hub.verbs.ingest import Placed
+from hubqueue.ingest.outcome import Routed
 from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.model.outcome import Blob
-from hubqueue.sources.routing import Routed
+from hubqueue.sources.message import Message
+from hubqueue.sources.routing import SourceRouting
 from hubqueue.sources.status import Status
 
 log = logging.getLogger(__name__)
 
 BATCH: Final = 500  # messages in one transaction: a few ms of the loop
+SLICE: Final = 100  # messages routed before other work on the loop gets a turn: about 1 ms
 FIRST_RETRY_S, MAX_RETRY_S = 0.2, 5.0
 
 
 class Entry:
     """One stream of messages into the hub: a partition, or an AMQP queue."""
 
-    def __init__(self, hub: Hub, status: Status) -> None:
+    def __init__(self, hub: Hub, status: Status, routing: SourceRouting) -> None:
         self._hub = hub
         self._status = status
+        self._routing = routing
         self._backoff = ExponentialBackoff(FIRST_RETRY_S, MAX_RETRY_S)
         self.limit = BATCH  # messages in the next batch: fewer while a full queue takes only some
         self.refusal: str | None = None  # the code with which the hub takes none now
 
-    async def put(self, routed: Routed, count: int, marks: Sequence[Blob] = ()) -> float | None:
-        """Store a batch of so many messages. None: done; else when to try again, in seconds from now."""
-        size = sum(len(each.job.data or b"") for each in routed.taken)
+    async def put(self, messages: Sequence[Message], marks: Sequence[Blob] = ()) -> float | None:
+        """Store the jobs of a batch. None: done; else when to try again, in seconds from now."""
+        routed, count = await self._routed(messages), len(messages)
         try:
             placed = await self._hub.run(
-                lambda tx: feed(tx, routed.taken, routed.dead, marks), linger=count < BATCH // 5, size=size
+                lambda tx: feed(tx, routed.taken, routed.dead, marks), linger=count < BATCH // 5, size=routed.bytes
             )
         except HubqueueError as error:
             return self._refused(error, count)
@@ -45,8 +49,20 @@ class Entry:
         self.refusal = None
         self._backoff.reset()
         self.limit = min(BATCH, self.limit * 2)
-        self._count(placed, routed, count)
+        counts = self._status.counts
+        counts.received += count
+        counts.passed += routed.passed
+        counts.place(placed)
         return None
+
+    async def _routed(self, messages: Sequence[Message]) -> Routed:
+        now_ms = self._hub.now_ms()
+        routed = Routed()
+        for at in range(0, len(messages), SLICE):
+            if at:
+                await asyncio.sleep(0)
+            self._routing.route(messages[at : at + SLICE], now_ms, routed)
+        return routed
 
     def _refused(self, error: HubqueueError, count: int) -> float:
         if isinstance(error, QueueFull) and count > 1:
@@ -56,12 +72,3 @@ class Entry:
             log.warning("messages are held back, the hub takes none source=%s code=%s", self._status.name, error.code)
         self.refusal = error.code
         return self._backoff.next_s()
-
-    def _count(self, placed: Placed, routed: Routed, count: int) -> None:
-        counts = self._status.counts
-        counts.received += count
-        counts.passed += routed.passed
-        counts.enqueued += placed.enqueued
-        counts.unroutable += placed.dead
-        counts.overflowed += placed.overflowed
-        counts.dropped += placed.dropped

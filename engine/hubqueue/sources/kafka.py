@@ -19,6 +19,7 @@ import msgspec
 
 from hubqueue.errors import HubqueueError, LinkDown
 from hubqueue.hub.hub import Hub
+from hubqueue.ingest.tasks import watched
 from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.model.outcome import Blob
 from hubqueue.sources.consumer import Consumer
@@ -26,16 +27,13 @@ from hubqueue.sources.entry import Entry
 from hubqueue.sources.mark import Mark
 from hubqueue.sources.message import Message
 from hubqueue.sources.partition import DOUBTS, Committed, Known, OutOfRange, Partition, Short, message_of
-from hubqueue.sources.routing import Routing
-from hubqueue.sources.settings import KafkaSource
+from hubqueue.sources.settings import KafkaSource, routing_of
 from hubqueue.sources.status import Status
-from hubqueue.sources.tasks import watched
 
 log = logging.getLogger(__name__)
 
 READ_S: Final = 0.5
 COMMIT_S: Final = 1.0  # between commits: what is read again because of it is known here
-SLICE: Final = 100  # records routed before other work on the loop gets a turn: about 1 ms
 FIRST_RETRY_S, MAX_RETRY_S = 1.0, 30.0
 LEAVE_S: Final = 10.0
 NOTHING: Final = Mark(0, 0)
@@ -63,7 +61,7 @@ class KafkaFeed:
         self.status = Status(source.name, "kafka", f"{source.brokers.url}/{','.join(source.topics)}")
         self._hub = hub
         self._source = source
-        self._routing = Routing(source.name, source.into)
+        self._routing = routing_of(source)
         self._marks = f"{source.brokers.url} {source.group}"  # elsewhere a group and topic of this name are others
         self._doubts = 0  # how often in a row it could not be told whether a topic was made anew
         self._readings: dict[Partition, _Reading] = {}
@@ -160,17 +158,9 @@ class KafkaFeed:
         consumer.resume(partition)
 
     async def _put(self, partition: Partition, reading: _Reading, batch: list[Message]) -> float | None:
-        now_ms = self._hub.now_ms()
-        routed = self._routing.route(batch[:SLICE], now_ms)
-        for at in range(SLICE, len(batch), SLICE):
-            await asyncio.sleep(0)
-            more = self._routing.route(batch[at : at + SLICE], now_ms)
-            routed.taken += more.taken
-            routed.dead += more.dead
-            routed.passed += more.passed
         mark = Mark.of(batch[-1])
         blob = Blob(self._marks, str(partition), msgspec.msgpack.encode(mark))
-        retry_s = await reading.entry.put(routed, len(batch), [blob])
+        retry_s = await reading.entry.put(batch, [blob])
         if retry_s is None:
             reading.stored = mark.next
             del reading.held[: len(batch)]
@@ -241,7 +231,7 @@ class KafkaFeed:
             read_to = max(mark.next, committed)
             if 0 < read_to < known.begin:
                 self._lost(partition, read_to, known.begin - read_to)
-        reading = _Reading(Entry(self._hub, self.status), begin)
+        reading = _Reading(Entry(self._hub, self.status, self._routing), begin)
         reading.unsaid = known.committed is None or committed != begin
         return reading
 

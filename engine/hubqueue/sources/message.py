@@ -1,4 +1,4 @@
-"""A message as a source carries it, and the job data made of it. Feeds build messages, nobody changes one."""
+"""A message as a source carries it, and what jobs are told of it. Feeds build messages, nobody changes one."""
 
 from __future__ import annotations
 
@@ -6,11 +6,8 @@ from typing import Final
 
 import msgspec
 
-from hubqueue.errors import Invalid, Undecodable
 from hubqueue.expression import SHARED, UNITS
-from hubqueue.model import payload as carried
-from hubqueue.model.job import Job, NewJob
-from hubqueue.model.limits import MAX_KEPT_BYTES
+from hubqueue.ingest.unread import Unread, head
 
 # What expressions and templates of a source can name.
 NAMES: Final = ("topic", "payload", "key", "headers", "partition", "offset", "id", "at")
@@ -20,7 +17,8 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     """A Kafka record or an AMQP message.
 
     topic: of Kafka, or the AMQP queue. key: Kafka's, or the routing key of AMQP. partition and offset are Kafka's;
-    id is what an AMQP publisher called it. Units: at_ms Unix milliseconds, when it was written, None if unknown.
+    id is what an AMQP publisher called it. Units: at_ms Unix milliseconds, when it was written, None if unknown;
+    missing bytes at the end of the payload that were too large to be kept.
     """
 
     topic: str
@@ -31,6 +29,7 @@ class Message(msgspec.Struct, frozen=True, gc=False):
     partition: int | None = None
     offset: int | None = None
     id: str | None = None
+    missing: int = 0
 
 
 class Envelope(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
@@ -46,47 +45,43 @@ class Envelope(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename
     id: str | None = None
 
 
-class Unread(msgspec.Struct, frozen=True, gc=False, omit_defaults=True, rename="camel"):
-    """The data of a message that became no job: all of it, but for what its payload has beyond MAX_KEPT_BYTES.
-
-    Units: bytes.
-    """
+class UnreadRecord(Unread, frozen=True, gc=False, omit_defaults=True, rename="camel", kw_only=True):
+    """All of a message that became no job. source: its name."""
 
     source: str
-    topic: str
-    payload: bytes
-    size: int
     at: int | None = None
     key: str | None = None
-    headers: dict[str, str] = {}
+    headers: dict[str, str] = msgspec.field(default_factory=dict)
     partition: int | None = None
     offset: int | None = None
     id: str | None = None
 
 
-_encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(Unread).decode
+UNREAD: Final = msgspec.msgpack.Decoder(UnreadRecord)
 
 
-def values(message: Message, value: object) -> dict[str, object]:
-    """The names that expressions and templates of a source may use, by NAMES."""
-    return {
-        "topic": message.topic,
-        "payload": value,
-        "key": message.key,
-        "headers": message.headers,
-        "partition": message.partition,
-        "offset": message.offset,
-        "id": message.id,
-        "at": message.at_ms,
-        SHARED: [UNITS],
-    }
+class SourceCarrier:
+    """What `ingest` asks of the messages of one source."""
 
+    def __init__(self, source: str) -> None:
+        self._source: Final = source
 
-def envelope(message: Message, value: object) -> bytes:
-    """Job data that says where the value came from. Errors: Undecodable for what cannot be carried."""
-    return encoded(
-        Envelope(
+    def values(self, message: Message, value: object) -> dict[str, object]:
+        """By NAMES."""
+        return {
+            "topic": message.topic,
+            "payload": value,
+            "key": message.key,
+            "headers": message.headers,
+            "partition": message.partition,
+            "offset": message.offset,
+            "id": message.id,
+            "at": message.at_ms,
+            SHARED: [UNITS],
+        }
+
+    def envelope(self, message: Message, value: object, now_ms: int) -> Envelope:
+        return Envelope(
             message.topic,
             value,
             message.at_ms,
@@ -96,45 +91,35 @@ def envelope(message: Message, value: object) -> bytes:
             message.offset,
             message.id,
         )
+
+    def unread(self, message: Message, now_ms: int) -> UnreadRecord:
+        return UnreadRecord(
+            message.topic,
+            head(message.payload),
+            len(message.payload) + message.missing,
+            source=self._source,
+            at=message.at_ms,
+            key=message.key,
+            headers=message.headers,
+            partition=message.partition,
+            offset=message.offset,
+            id=message.id,
+        )
+
+
+def message_of(kept: UnreadRecord) -> Message:
+    """The message as it came. What is missing of its payload was too large to be kept."""
+    return Message(
+        kept.topic,
+        kept.payload,
+        kept.at,
+        kept.key,
+        kept.headers,
+        kept.partition,
+        kept.offset,
+        kept.id,
+        kept.missing,
     )
-
-
-def encoded(value: object) -> bytes:
-    """MessagePack of a decoded value. Errors: Undecodable for what cannot be carried."""
-    try:
-        return carried.encode(value)
-    except Invalid as error:
-        raise Undecodable(error.message, hint=error.hint) from error
-
-
-def unread_job(message: Message, source: str) -> NewJob:
-    """The job under which a message that cannot become one of its own is kept."""
-    data = Unread(
-        source,
-        message.topic,
-        message.payload[:MAX_KEPT_BYTES],
-        len(message.payload),
-        message.at_ms,
-        message.key,
-        message.headers,
-        message.partition,
-        message.offset,
-        message.id,
-    )
-    return NewJob(name="unroutable", data=_encode(data), max_attempts=1)
-
-
-def unread(job: Job) -> Unread | None:
-    """What is kept of a message; None where this job is none of a source."""
-    try:
-        return _decode(job.data or b"")
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return None
-
-
-def message_of(kept: Unread) -> Message:
-    """The message as it came."""
-    return Message(kept.topic, kept.payload, kept.at, kept.key, kept.headers, kept.partition, kept.offset, kept.id)
 
 
 def text_of(value: object) -> str:

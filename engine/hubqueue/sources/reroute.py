@@ -5,36 +5,28 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from hubqueue.hub.verbs.reroute import Rerouted
-from hubqueue.model.job import Dedup, Job
-from hubqueue.sources.message import message_of, unread
-from hubqueue.sources.routing import Routing
-from hubqueue.sources.settings import AmqpSource, Source
+from hubqueue.ingest.outcome import Refused, Taken
+from hubqueue.ingest.unread import unread
+from hubqueue.model.job import Job
+from hubqueue.sources.message import UNREAD, message_of
+from hubqueue.sources.settings import Source, routing_of
 
 
 class SourcesAgain:
     """Every source by its name. Errors: Invalid."""
 
     def __init__(self, sources: Sequence[Source], now_ms: Callable[[], int]) -> None:
-        self._sources: dict[str, tuple[Routing, Dedup | None]] = {
-            source.name: (
-                Routing(source.name, source.into),
-                source.remember if isinstance(source, AmqpSource) else None,
-            )
-            for source in sources
-        }
+        self._sources = {source.name: routing_of(source) for source in sources}
         self._now_ms = now_ms
 
     def reroute(self, job: Job) -> Rerouted | None:
         """None: the job is no message of a source."""
-        kept = unread(job)
+        kept = unread(job, UNREAD)
         if kept is None:
             return None
         if kept.source not in self._sources:
             return Rerouted(reason="no_source", error=f"there is no source {kept.source!r} any more")
-        if kept.size > len(kept.payload):
-            return Rerouted(reason="too_large", error=f"only {len(kept.payload)} of its {kept.size} bytes are kept")
-        routing, remember = self._sources[kept.source]
-        routed = routing.route([message_of(kept)], self._now_ms(), remember)
-        for _, reason, error in routed.dead:
-            return Rerouted(reason=reason, error=error)
-        return Rerouted(routed.taken)
+        outcome = self._sources[kept.source].one(message_of(kept), self._now_ms())
+        if isinstance(outcome, Refused):
+            return Rerouted(reason=outcome.reason, error=outcome.error)
+        return Rerouted([outcome] if isinstance(outcome, Taken) else ())

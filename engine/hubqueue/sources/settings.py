@@ -7,8 +7,9 @@ from typing import Any, Final, Literal
 
 from hubqueue.client.address import Tls
 from hubqueue.client.tls import client_context
+from hubqueue.ingest.into import Into
 from hubqueue.model.job import Dedup
-from hubqueue.sources.routing import Into
+from hubqueue.sources.routing import SourceRouting
 
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
 
@@ -82,3 +83,8 @@ class AmqpSource:
 
 
 Source = KafkaSource | AmqpSource
+
+
+def routing_of(source: Source) -> SourceRouting:
+    """Its settings, ready to run. Errors: Invalid."""
+    return SourceRouting(source.name, source.into, source.remember if isinstance(source, AmqpSource) else None)

@@ -7,24 +7,16 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from hubqueue.ingest.counts import Counts
+
 
 @dataclass(slots=True)
-class Counts:
-    """Units: messages.
-
-    received: not counting those that came again and were known (repeated). passed: left out by `where`. unroutable:
-    kept in the dead-letter queue of `_unroutable`. overflowed and dropped: because their queue was full and on_full
-    says so. acknowledged: the other side may forget them. deleted: the brokers of Kafka did so before they were read.
+class SourceCounts(Counts):
+    """Units: messages. repeated: came again; those of Kafka are known then, and not received. deleted: by the brokers
+    of Kafka, before they were read.
     """
 
-    received: int = 0
     repeated: int = 0
-    enqueued: int = 0
-    passed: int = 0
-    unroutable: int = 0
-    overflowed: int = 0
-    dropped: int = 0
-    acknowledged: int = 0
     deleted: int = 0
 
 
@@ -44,7 +36,7 @@ class Status:
     lag: int | None = None
     rebalances: int = 0
     since_ms: int = field(default_factory=lambda: int(time.time() * 1000))
-    counts: Counts = field(default_factory=Counts)
+    counts: SourceCounts = field(default_factory=SourceCounts)
 
     def turn(self, *, up: bool, error: str | None, tell: Callable[[str | None], None]) -> None:
         """Note the state of the link and tell of a change, once."""

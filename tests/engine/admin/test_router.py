@@ -17,16 +17,17 @@ from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs.ingest import UNROUTABLE, intake
 from hubqueue.hub.verbs.overflow import OVERFLOW
+from hubqueue.ingest.into import Into
+from hubqueue.ingest.outcome import Refused, Taken
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import Job
 from hubqueue.model.limits import MAX_KEPT_BYTES
 from hubqueue.model.state import State
 from hubqueue.model.verbs import Retried
-from hubqueue.mqtt.routing import Refused, Taken, lanes_of
+from hubqueue.mqtt.routing import lanes_of
 from hubqueue.mqttclient.message import Extras, Message
 from hubqueue.sources.message import Message as SourceMessage
-from hubqueue.sources.routing import Into
-from hubqueue.sources.routing import Routing as SourceRouting
+from hubqueue.sources.routing import SourceRouting
 
 RULE: dict[str, Any] = {"topic": "s/{room}", "queue": "{room}"}
 

@@ -48,10 +48,12 @@ DOORS: dict[str, dict[str, tuple[str, ...]]] = {  # file: what it makes of expre
         "Value": ("postgres column", "postgres required column", "postgres text column")
     },
     "forward/sinks/postgres/table.py": {"Value": CHECKED},
-    "mqtt/routing.py": {"Condition": ("mqtt where",), "Text": ("mqtt dedup key",)},
-    "sources/routing.py": {
-        "Condition": ("source where",),
-        "Text": ("source queue", "source name", "source dedup key"),
+    "ingest/mapper.py": {"Condition": ("mqtt where", "source where")},
+    "ingest/template.py": {
+        "Text": (
+            *("mqtt queue", "mqtt name", "mqtt dedup key", "mqtt group"),
+            *("source queue", "source name", "source dedup key", "source group"),
+        ),
     },
 }
 FIELDS = ("map pick", "map rename")  # paths in the data, which are no expressions
@@ -97,7 +99,7 @@ def made_in(tree: ast.AST) -> set[str]:
 @pytest.mark.parametrize("name", TEXTS)
 def test_text_is_never_made_of_what_is_missing(name: str, tmp_path: Path) -> None:
     door = TEXTS[name](tmp_path)
-    field = "payload.t" if name.startswith("source") or name == "mqtt dedup key" else "data.t"
+    field = "payload.t" if name.startswith(("source ", "mqtt ")) and name != "mqtt sink topic" else "data.t"
 
     @settings(max_examples=30, suppress_health_check=list(HealthCheck))
     @given(maps)

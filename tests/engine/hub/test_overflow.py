@@ -18,11 +18,11 @@ from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import overflow
 from hubqueue.hub.verbs.ingest import Placed, intake
 from hubqueue.hub.verbs.overflow import OVERFLOW
+from hubqueue.ingest.outcome import Taken
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import Dedup, Job, NewJob, Options
 from hubqueue.model.outcome import Complete, Output, Settlement
 from hubqueue.model.state import State
-from hubqueue.mqtt.routing import Taken
 from support.waiting import until
 
 SMALL = HubSettings(queues={"small": QueueBounds(max_jobs=2), "other": QueueBounds(max_jobs=1)})
@@ -36,7 +36,7 @@ async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
 
 def arrivals(numbers: Sequence[int], queue: str = "small", on_full: str = "overflow", **more: object) -> list[Taken]:
     return [
-        Taken(None, queue, NewJob(data=msgspec.msgpack.encode(number), **more), on_full)  # type: ignore[arg-type]
+        Taken(queue, NewJob(data=msgspec.msgpack.encode(number), **more), on_full)  # type: ignore[arg-type]
         for number in numbers
     ]
 
@@ -98,7 +98,7 @@ async def test_a_job_comes_back_with_its_id_and_all_it_came_with(hub: Hub) -> No
         name="n", data=b"\x05", priority=3, max_attempts=7, delay_ms=3_600_000, options=options, custom_id="own"
     )
     await take(hub, arrivals([0, 1]))
-    assert await take(hub, [Taken(None, "small", job)]) == Placed(overflowed=1)
+    assert await take(hub, [Taken("small", job)]) == Placed(overflowed=1)
     (parked,) = (await hub.list_jobs(OVERFLOW)).jobs
     assert (parked.id, parked.options.tags, parked.options.dedup) == ("own", ("a", "queue:small"), None)
     await hub.lease("small", 2, owner="w")
@@ -108,7 +108,7 @@ async def test_a_job_comes_back_with_its_id_and_all_it_came_with(hub: Hub) -> No
     assert (back.name, back.priority, back.max_attempts, back.data) == ("n", 3, 7, b"\x05")
     assert back.run_at_ms == parked.run_at_ms == parked.created_at_ms + 3_600_000
     # its key counts in its queue: the same reading again makes no second job
-    await take(hub, [Taken(None, "small", msgspec.structs.replace(job, custom_id=None))])
+    await take(hub, [Taken("small", msgspec.structs.replace(job, custom_id=None))])
     assert (await hub.counts("small")).delayed == 1
 
 
@@ -126,7 +126,7 @@ async def test_an_answer_is_asked_for_although_its_job_had_to_wait(hub: Hub) -> 
         return Output("answers", NewJob(data=msgspec.msgpack.encode(id)))
 
     await take(hub, arrivals([0, 1]))
-    await take(hub, [Taken(None, "small", NewJob(), follow=follow)])
+    await take(hub, [Taken("small", NewJob(), follow=follow)])
     (parked,) = (await hub.list_jobs(OVERFLOW)).jobs
     (answer,) = (await hub.list_jobs("answers")).jobs
     assert msgspec.msgpack.decode(answer.data or b"") == parked.id
@@ -138,7 +138,7 @@ async def test_an_answer_without_room_does_not_cost_its_job_and_is_told(
     def follow(id: str) -> Output:
         return Output("other", NewJob())
 
-    wanted = [Taken(None, "small", NewJob(), follow=follow) for _ in range(4)]
+    wanted = [Taken("small", NewJob(), follow=follow) for _ in range(4)]
     assert await take(hub, wanted) == Placed(enqueued=2, overflowed=2, unanswered=3)
     assert "no room for what is to answer them count=3" in caplog.text
 

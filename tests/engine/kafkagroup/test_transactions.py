@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from hubqueue.hub.hub import Hub
+from hubqueue.ingest.into import Into
 from hubqueue.model.payload import decode
 from hubqueue.sources.kafka import KafkaFeed
-from hubqueue.sources.routing import Into
 from hubqueue.sources.settings import KafkaBrokers, KafkaSource
 from support.fleet_member import Shelf, member, pipeline_file, shelf
 from support.log_broker import TOPIC, LogBroker

@@ -14,11 +14,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hubqueue.errors import Invalid, Malformed, Undecodable
+from hubqueue.ingest.body import Layout, values_of
 from hubqueue.model.decode import Payload
 from hubqueue.model.lines import byte_lines, csv_rows, json_lines, lines
 from hubqueue.pipeline.table import read_table
 from hubqueue.pipeline.trial import read_samples
-from hubqueue.servers.http.rest.formats import Layout, values_of
 
 MARK = b"\xef\xbb\xbf"
 # what str.splitlines() takes for ends of lines, and is none

@@ -229,7 +229,7 @@ class Broken(Payload):
 async def test_what_a_defect_kept_goes_again_through_the_rules_of_its_lane(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    caplog.set_level(logging.CRITICAL, "hubqueue.mqtt.entry")
+    caplog.set_level(logging.CRITICAL, "hubqueue.ingest.mapper")
     main, bulk = Rule(topic="bulk/#", queue="all"), Rule(topic="bulk/#", queue="bulk", lane="bulk")
     broken = replace(bulk, payload=Broken())
     async with (

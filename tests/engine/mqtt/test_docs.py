@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from hubqueue.config.load import load
+from hubqueue.ingest.outcome import Passed, Refused, Taken
 from hubqueue.model.decode import KINDS
 from hubqueue.model.option import Door
 from hubqueue.model.options import options_at
@@ -17,7 +18,6 @@ from hubqueue.mqtt.bridge import STATUS_TOPIC
 from hubqueue.mqtt.envelope import Envelope
 from hubqueue.mqtt.invoke import Invoke
 from hubqueue.mqtt.lanes import client_id
-from hubqueue.mqtt.routing import Passed, Refused, Taken
 from hubqueue.mqtt.stats import Stats
 from hubqueue.mqtt.trial import try_message
 
@@ -63,8 +63,8 @@ def test_every_reason_in_the_code_is_in_the_guide() -> None:
     code = "".join(
         path.read_text()
         for path in (
-            source / "mqtt" / "routing.py",
-            source / "mqtt" / "entry.py",
+            *(source / "ingest").glob("*.py"),
+            *(source / "mqtt").glob("*.py"),
             source / "hub" / "verbs" / "ingest.py",
             source / "hub" / "verbs" / "reroute.py",
             source / "sources" / "reroute.py",

@@ -12,11 +12,11 @@ from hubqueue.errors import QueueFull
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs.ingest import UNROUTABLE, Placed, intake
+from hubqueue.ingest.outcome import Taken
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import NewJob
 from hubqueue.model.outcome import Output
 from hubqueue.model.state import State
-from hubqueue.mqtt.routing import Taken
 
 SMALL = HubSettings(queues={"small": QueueBounds(max_jobs=1), "answers": QueueBounds(max_jobs=1)})
 
@@ -28,7 +28,7 @@ async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
 
 
 def arrival(queue: str, number: int, **more: object) -> Taken:
-    return Taken(None, queue, NewJob(data=msgspec.msgpack.encode(number)), **more)  # type: ignore[arg-type]
+    return Taken(queue, NewJob(data=msgspec.msgpack.encode(number)), **more)  # type: ignore[arg-type]
 
 
 async def numbers(hub: Hub, queue: str) -> list[int]:
@@ -54,7 +54,7 @@ async def test_an_answer_that_has_no_room_does_not_cost_its_job(hub: Hub) -> Non
 
 async def test_a_job_that_is_not_valid_is_kept_with_the_dead_and_stops_nobody(hub: Hub) -> None:
     own_form = NewJob(custom_id=f"{hub.hub_id}-1")
-    batch = [arrival("q", 1), Taken(None, "q", own_form), arrival("q", 2)]
+    batch = [arrival("q", 1), Taken("q", own_form), arrival("q", 2)]
     assert await hub.run(lambda tx: intake(tx, batch, [])) == Placed(enqueued=2, dead=1)
     assert await numbers(hub, "q") == [1, 2]
     (dead,) = (await hub.list_jobs(UNROUTABLE, [State.FAILED])).jobs

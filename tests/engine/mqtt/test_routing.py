@@ -8,10 +8,11 @@ import msgspec
 import pytest
 
 from hubqueue.errors import Invalid
+from hubqueue.ingest.outcome import Outcome, Passed, Refused, Taken
 from hubqueue.model.decode import Payload
 from hubqueue.model.job import Dedup, Options
 from hubqueue.model.limits import MAX_DATA_BYTES, MAX_KEPT_BYTES
-from hubqueue.mqtt.routing import Passed, Refused, Routed, Routing, Taken
+from hubqueue.mqtt.routing import Routing
 from hubqueue.mqtt.rules import Rule
 from hubqueue.mqtt.trial import try_message
 from hubqueue.mqttclient.message import Extras, Message
@@ -19,13 +20,13 @@ from hubqueue.mqttclient.message import Extras, Message
 NOW = 1_700_000_000_000
 
 
-def data(routed: Routed) -> Any:
+def data(routed: Outcome) -> Any:
     assert isinstance(routed, Taken | Refused)
     assert routed.job.data is not None
     return msgspec.msgpack.decode(routed.job.data)
 
 
-def only(rule: Rule, topic: str, payload: bytes, **more: Any) -> Routed:
+def only(rule: Rule, topic: str, payload: bytes, **more: Any) -> Outcome:
     (routed,) = Routing([rule]).route(Message(topic, payload, qos=1, **more), NOW)
     return routed
 
@@ -70,7 +71,7 @@ def test_every_rule_that_takes_a_message_makes_a_job() -> None:
 def test_a_topic_that_no_rule_takes_is_refused() -> None:
     refused = only(Rule(topic="s", queue="q"), "t", b"\xff")
     assert isinstance(refused, Refused)
-    assert (refused.rule, refused.reason) == (None, "no_rule")
+    assert (refused.into, refused.reason) == (None, "no_rule")
     assert data(refused) == {"topic": "t", "payload": b"\xff", "receivedAt": NOW, "qos": 1, "size": 1}
 
 
@@ -78,7 +79,7 @@ def test_a_payload_that_cannot_be_decoded_is_refused_with_its_bytes() -> None:
     refused = only(Rule(topic="s/{x}", queue="q"), "s/a", b"\xff{")
     assert isinstance(refused, Refused)
     assert refused.reason == "undecodable"
-    assert "json" in refused.error
+    assert "not valid UTF-8" in refused.error
     assert data(refused)["payload"] == b"\xff{"
     assert data(refused)["rule"] == "s/{x} -> q"
 
@@ -159,7 +160,7 @@ def test_what_is_empty_is_left_out_where_the_rule_says_so() -> None:
     assert shown == ["on", "on", 21.5, None, "2026-11-30T10:00"]
     error = only(Rule(topic="a", queue="q"), "a", b"")
     assert isinstance(error, Refused)
-    assert "json: not JSON: empty payload (empty: skip" in error.error
+    assert "not JSON: empty payload (empty: skip" in error.error
 
 
 def test_the_broker_is_asked_for_no_topic_twice() -> None:

@@ -7,8 +7,9 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hubqueue.ingest.outcome import Taken
 from hubqueue.model.topic import TopicFilter
-from hubqueue.mqtt.routing import Routing, Taken
+from hubqueue.mqtt.routing import Routing
 from hubqueue.mqtt.rules import Rule
 from hubqueue.mqtt.subscriptions import Paths, apart, owners
 from hubqueue.mqttclient.message import Message

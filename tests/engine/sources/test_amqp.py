@@ -13,12 +13,12 @@ import pytest
 from hubqueue.client.address import Tls
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
+from hubqueue.ingest.into import Into
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.outcome import Complete, Settlement
 from hubqueue.model.payload import decode
 from hubqueue.model.state import State
 from hubqueue.sources.amqp import AmqpFeed
-from hubqueue.sources.routing import Into
 from hubqueue.sources.settings import AmqpSource
 from support.certificates import Certificates, make
 from support.rabbitmq import RabbitMq

@@ -8,8 +8,8 @@ import warnings
 from pathlib import Path
 
 from hubqueue.hub.hub import Hub
+from hubqueue.ingest.into import Into
 from hubqueue.sources.amqp import AmqpFeed
-from hubqueue.sources.routing import Into
 from hubqueue.sources.settings import AmqpSource
 from support.ports import free_port
 from support.waiting import until

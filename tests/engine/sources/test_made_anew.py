@@ -12,6 +12,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from hubqueue.hub.hub import Hub
+from hubqueue.ingest.into import Into
 from hubqueue.model.outcome import Blob
 from hubqueue.model.payload import decode
 from hubqueue.sources import kafka
@@ -20,7 +21,6 @@ from hubqueue.sources.kafka import KafkaFeed
 from hubqueue.sources.mark import Mark
 from hubqueue.sources.message import Message
 from hubqueue.sources.partition import Committed, Known, Partition
-from hubqueue.sources.routing import Into
 from hubqueue.sources.settings import KafkaBrokers, KafkaSource
 from support.mock_kafka import MockKafka
 from support.waiting import until

@@ -12,11 +12,12 @@ import yaml
 from hubqueue.config.load import load
 from hubqueue.config.mistakes import ConfigMistakes
 from hubqueue.errors import Invalid
+from hubqueue.ingest.into import Into
 from hubqueue.model.job import Dedup, Options
 from hubqueue.model.payload import decode
 from hubqueue.sources.address import kafka_address
 from hubqueue.sources.message import Message
-from hubqueue.sources.routing import Into, Routing
+from hubqueue.sources.routing import SourceRouting
 from hubqueue.sources.settings import AmqpSource, KafkaSource
 
 GUIDE = (Path(__file__).parents[3] / "docs" / "sources.md").read_text()
@@ -90,27 +91,27 @@ def test_an_address_names_servers_topics_and_group() -> None:
 
 
 def test_a_message_that_cannot_be_a_job_is_kept_with_the_reason() -> None:
-    routing = Routing("plant", Into(queue="{{ payload.kind }}"))
+    routing = SourceRouting("plant", Into(queue="{{ payload.kind }}"))
     good = Message("t", b'{"kind": "a"}', NOW_MS)
     bad = [b"{", b"{}", b'{"kind": ""}', b'{"kind": "_overflow"}', b'{"kind": "' + b"x" * 257 + b'"}']
     found = routing.route([good, *(Message("t", payload) for payload in bad)], NOW_MS)
     assert [taken.queue for taken in found.taken] == ["a"]
-    assert [reason for _, reason, _ in found.dead] == ["undecodable", *["bad_message"] * 4]
+    assert [reason for _, reason, _ in found.dead] == ["undecodable", *["bad_queue"] * 4]
     assert "internal" in found.dead[3][2]
     assert "257 characters, at most 256" in found.dead[4][2]
-    filtered = Routing("plant", Into(queue="q", where="payload.kind > 3"))
+    filtered = SourceRouting("plant", Into(queue="q", where="payload.kind > 3"))
     assert filtered.route([good], NOW_MS).dead[0][2].startswith("'payload.kind > 3' cannot be worked out: ")
     assert decode(found.dead[0][0].data) == {"source": "plant", "topic": "t", "payload": b"{", "size": 1}
 
 
 def test_values_of_any_script_choose_queues_of_their_own() -> None:
-    routing = Routing("plant", Into(queue="site-{{ payload }}"))
+    routing = SourceRouting("plant", Into(queue="site-{{ payload }}"))
     found = routing.route([Message("t", f'"{room}"'.encode()) for room in ("Küche", "Käche", "hall")], NOW_MS)
     assert [taken.queue for taken in found.taken] == ["site-K:xfc:che", "site-K:xe4:che", "site-hall"]
 
 
 def test_a_record_of_the_future_is_no_delayed_job() -> None:
-    routing = Routing("plant", Into(queue="q"))
+    routing = SourceRouting("plant", Into(queue="q"))
     found = routing.route([Message("t", b"1", NOW_MS + 5000), Message("t", b"2", NOW_MS - 5000)], NOW_MS)
     assert [taken.job.created_at_ms for taken in found.taken] == [NOW_MS, NOW_MS - 5000]
 
@@ -118,15 +119,15 @@ def test_a_record_of_the_future_is_no_delayed_job() -> None:
 def test_a_message_id_becomes_a_key_unless_the_source_has_one_of_its_own() -> None:
     message = Message("t", b'{"n": 1}', id="m1")
     remember = Dedup("amqp:t", ttl_ms=1000)
-    (taken,) = Routing("s", Into(queue="q")).route([message], NOW_MS, remember).taken
+    (taken,) = SourceRouting("s", Into(queue="q"), remember).route([message], NOW_MS).taken
     assert taken.job.options is not None
     assert taken.job.options.dedup == Dedup("amqp:t:m1", ttl_ms=1000)
     own = Into(queue="q", options=Options(dedup=Dedup("n-{{ payload.n }}")))
-    (taken,) = Routing("s", own).route([message], NOW_MS, remember).taken
+    (taken,) = SourceRouting("s", own, remember).route([message], NOW_MS).taken
     assert taken.job.options is not None
     assert taken.job.options.dedup == Dedup("n-1")
 
 
 def test_an_unknown_name_in_a_template_is_found_at_once() -> None:
     with pytest.raises(Invalid, match="data"):
-        Routing("s", Into(queue="{{ data.kind }}"))
+        SourceRouting("s", Into(queue="{{ data.kind }}"))

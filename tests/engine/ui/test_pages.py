@@ -10,12 +10,13 @@ import pytest
 
 from hubqueue.commands.table import BY_NAME
 from hubqueue.hub.hub import Hub
+from hubqueue.ingest.unread import unread_job
 from hubqueue.model.decode import Payload
 from hubqueue.model.job import ENDLESS, NewJob, Options
 from hubqueue.model.outcome import Complete, Retry, Settlement
 from hubqueue.model.schedule import Schedule
 from hubqueue.model.state import State
-from hubqueue.mqtt.envelope import unread_job
+from hubqueue.mqtt.envelope import kept as kept_of
 from hubqueue.mqtt.reroute import RulesAgain
 from hubqueue.mqtt.rules import Rule
 from hubqueue.mqttclient.message import Message
@@ -170,7 +171,7 @@ async def test_messages_that_became_no_job_are_routed_again_and_counted(tmp_path
     rules = [Rule(topic="s/{room}", queue="{room}", payload=Payload("number"))]
     router: Any = RulesAgain(rules)
     async with await Hub.open(tmp_path / "hub.db", router=router) as hub, pages_of(hub) as pages:
-        kept = [unread_job(Message(f"s/{room}", b"21"), 0, rule=None) for room in ("hall", "_x", "bath")]
+        kept = [unread_job(kept_of(Message(f"s/{room}", b"21"), 0)) for room in ("hall", "_x", "bath")]
         ids = await hub.bury("_unroutable", [(job, "no_rule", "no rule") for job in kept])
         form = {"queue": "_unroutable", "of": "all"}
         _, _, told = await post(pages, "/dead/do/retry", **form)

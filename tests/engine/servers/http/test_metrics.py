@@ -14,12 +14,12 @@ from hubqueue.config.pipelines import read_pipeline
 from hubqueue.config.settings import Config, Forward, GivenToken, HttpDoor, Mqtt, TcpDoor
 from hubqueue.forward.destination import HubDestination
 from hubqueue.forward.settings import ForwardSettings
+from hubqueue.ingest.into import Into
 from hubqueue.model.access import Grant, Scope
 from hubqueue.model.job import NewJob, Options
 from hubqueue.model.outcome import Complete, Reject, Settlement
 from hubqueue.mqtt.rules import Rule
 from hubqueue.mqttclient.broker import Broker
-from hubqueue.sources.routing import Into
 from hubqueue.sources.settings import KafkaBrokers, KafkaSource
 from support.mosquitto import Mosquitto
 from support.ports import free_port

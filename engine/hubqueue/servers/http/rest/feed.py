@@ -10,6 +10,7 @@ from aiohttp import web
 from msgspec import UNSET, Meta, UnsetType
 
 from hubqueue.errors import Forbidden, Invalid, NotFound, UnsupportedMedia
+from hubqueue.ingest.body import Layout, values_of
 from hubqueue.model.access import Scope
 from hubqueue.model.decode import TEXTS, Payload
 from hubqueue.model.encoding import UTF_8
@@ -19,7 +20,7 @@ from hubqueue.model.option import Door
 from hubqueue.model.options import check_needs, new_job
 from hubqueue.servers.http.requestcontext import session_of
 from hubqueue.servers.http.rest.fields import Name
-from hubqueue.servers.http.rest.formats import BYTES, LINES, MEDIA, Layout, charset_of, kind_of, values_of
+from hubqueue.servers.http.rest.formats import BYTES, LINES, MEDIA, charset_of, kind_of
 from hubqueue.servers.http.rest.jobs import ENQUEUE_ERRORS, Ending, JobIds, ending
 from hubqueue.servers.http.rest.reading import body_of, once_of, read_texts
 from hubqueue.servers.http.rest.route import Answered, Asked, Route

@@ -1,0 +1,1 @@
+"""From messages to jobs, the same for MQTT, Kafka, AMQP and what devices POST."""

@@ -1,0 +1,183 @@
+"""One message to one job: what the settings of a rule or a source (`Into`) make of each. Pure and synchronous.
+
+Rule: what is left out is left out before anything is refused, so that a message that nobody wants is no dead letter
+for a queue that it will never see. What one message finds, a defect too, costs that message and nothing else.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Collection, Mapping
+from copy import copy
+from typing import Any, Final, Protocol, Self, TypeVar
+
+import msgspec
+
+from hubqueue.errors import Invalid, Undecodable
+from hubqueue.expression import Condition, ExpressionFailed
+from hubqueue.ingest.into import Into
+from hubqueue.ingest.outcome import DEFECT, Outcome, Passed, Refused, Taken
+from hubqueue.ingest.template import QueueTemplate, Template
+from hubqueue.ingest.unread import Unread, unread_job
+from hubqueue.model.decode import SKIPPED, encoded
+from hubqueue.model.job import PLAIN, Dedup, NewJob, Options
+from hubqueue.model.limits import check_group, check_name, check_options, check_size
+
+log = logging.getLogger(__name__)
+
+
+class Message(Protocol):
+    """As every door has it. Units: missing bytes at the end of the payload that were too large to be read or kept."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def payload(self) -> bytes: ...
+    @property
+    def missing(self) -> int: ...
+
+
+M = TypeVar("M", bound=Message, contravariant=True)
+
+
+class Carrier(Protocol[M]):
+    """What a door knows of its messages beside the payload."""
+
+    def values(self, message: M, value: object) -> dict[str, object]:
+        """What templates and `where` may name; value: the payload, decoded."""
+        ...
+
+    def envelope(self, message: M, value: object, now_ms: int) -> object:
+        """The data of a job of shape `message`."""
+        ...
+
+    def unread(self, message: M, now_ms: int) -> Unread:
+        """What is kept of a message that becomes no job."""
+        ...
+
+
+class Mapper:
+    """Settings, ready to run. Errors: Invalid names the first mistake."""
+
+    __slots__ = (
+        *("_decode", "_dedup", "_group", "_is_message", "_name", "_needs_values", "_options", "_passed", "_queue"),
+        *("_where", "into"),
+    )
+
+    def __init__(
+        self,
+        into: Into,
+        names: Collection[str],
+        *,
+        early: Collection[str] = (),
+        template: Callable[[str], str] = str,
+    ) -> None:
+        """names: what templates and `where` may name; early: those of them that are known before a message, see `at`.
+
+        template: makes one of a text that is written in the door's own short form.
+        """
+        into.check()
+        dedup, group = into.options.dedup, into.options.group
+        self.into = into
+        self._decode = into.payload.decoder()
+        self._where = None if into.where is None else Condition(into.where, names)
+        self._queue: Template = QueueTemplate(template(into.queue), names, early=early)
+        self._name = Template("name", template(into.name), names, early=early, written=check_name, made=check_name)
+        self._dedup = None if dedup is None else Template("dedup key", template(dedup.key), names, early=early)
+        self._group = (
+            None if group is None else Template("group", template(group), names, early=early, made=check_group)
+        )
+        self._options = None if into.options == PLAIN else into.options
+        self._is_message = into.shape == "message"
+        self._passed: Final = Passed(into)
+        self._needs_values = self._must_have_values()
+
+    def at(self, early: Mapping[str, object]) -> Self:
+        """The mapper of messages for which the early names have these values: what they decide is worked out now."""
+        found = copy(self)
+        found._queue, found._name = self._queue.at(early), self._name.at(early)
+        found._dedup = None if self._dedup is None else self._dedup.at(early)
+        found._group = None if self._group is None else self._group.at(early)
+        found._needs_values = found._must_have_values()
+        return found
+
+    def map(
+        self,
+        message: M,
+        carrier: Carrier[M],
+        now_ms: int,
+        *,
+        made_at_ms: int | None = None,
+        remember: Dedup | None = None,
+    ) -> Outcome:
+        """The job of a message. made_at_ms: when it was made, where it says so; a time to come is none.
+
+        remember: tells a message that comes again from a new one, where the settings have no key of their own.
+        """
+        try:
+            if message.missing:
+                return self._refused(message, carrier, now_ms, "too_large", _too_large(message))
+            value = self._decode(message.payload)
+            if value is SKIPPED:
+                return self._passed
+            values: Mapping[str, object] = {}
+            if self._needs_values:
+                values = carrier.values(message, value)
+                if self._where is not None and not self._where.holds(values):
+                    return self._passed
+            try:
+                queue = self._queue.of(values)
+            except (ExpressionFailed, Invalid) as error:
+                return self._refused(message, carrier, now_ms, "bad_queue", str(error))
+            data = encoded(carrier.envelope(message, value, now_ms) if self._is_message else value)
+            check_size(data)
+            into = self.into
+            job = NewJob(
+                name=self._name.of(values),
+                data=data,
+                priority=into.priority,
+                delay_ms=into.delay_ms,
+                max_attempts=into.max_attempts,
+                created_at_ms=None if made_at_ms is None or made_at_ms < 0 else min(made_at_ms, now_ms),
+                options=self._options_of(values, remember),
+            )
+            return Taken(queue, job, into.on_full, into)
+        except Undecodable as error:
+            return self._refused(message, carrier, now_ms, "undecodable", str(error))
+        except (ExpressionFailed, Invalid) as error:
+            return self._refused(message, carrier, now_ms, "bad_message", str(error))
+        except Exception:  # a defect that one message found must not stop the others
+            log.exception("a message could not be read topic=%s", message.topic)
+            return self._refused(message, carrier, now_ms, "failed", DEFECT)
+
+    def _options_of(self, values: Mapping[str, object], remember: Dedup | None) -> Options | None:
+        """The job's options, with its deduplication key and its group worked out."""
+        options = self._options
+        if options is None and remember is None:
+            return None
+        changes: dict[str, Any] = {}
+        if self._group is not None:
+            changes["group"] = self._group.of(values)
+        if self._dedup is not None and options is not None and options.dedup is not None:
+            changes["dedup"] = msgspec.structs.replace(options.dedup, key=self._dedup.of(values))
+        elif remember is not None:
+            changes["dedup"] = remember
+        if not changes:
+            return options
+        options = msgspec.structs.replace(options or PLAIN, **changes)
+        check_options(options)
+        return options
+
+    def _refused(self, message: M, carrier: Carrier[M], now_ms: int, reason: str, error: str) -> Refused:
+        return Refused(unread_job(carrier.unread(message, now_ms)), reason, error, self.into)
+
+    def _must_have_values(self) -> bool:
+        if self._where is not None:
+            return True
+        templates = (self._queue, self._name, self._dedup, self._group)
+        return any(template is not None and template.fixed is None for template in templates)
+
+
+def _too_large(message: Message) -> str:
+    there = len(message.payload)
+    return f"the message is larger than what is kept of one: {there} of its {there + message.missing} bytes are there"
