@@ -84,8 +84,7 @@ async def feed(rest: Rest, payload: str | Given, content: bytes) -> Came:
         return Came(error=f"{answer.body['detail']} ({hint})" if hint else answer.body["detail"], reason="refused")
     if not answer.body["ids"]:
         return PASSED
-    (id,) = answer.body["ids"]
-    job = await rest.hub.get(id)
+    job = await rest.hub.get(answer.body["ids"][0])
     assert job is not None
     return Came(msgspec.msgpack.decode(job.data or b""), job.queue, job.name)
 

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 
 from hubqueue.errors import Invalid, Malformed, Undecodable
-from hubqueue.model.decode import SKIPPED, Payload
+from hubqueue.model.decode import SKIPPED, Payload, empty_payload
 from hubqueue.model.encoding import UTF_8
 from hubqueue.model.lines import csv_rows, lines
 
@@ -40,9 +40,15 @@ def values_of(content: bytes, layout: Layout) -> list[Any]:
     if not isinstance(found, _Several):
         return [found]
     rewrite = payload.rewrite
-    if not found.values and payload.empty != "skip":
-        raise Invalid("There is nothing in it")
-    return [rewrite(value) for value in found.values]
+    return [rewrite(value) for value in found.values or _nothing(payload)]
+
+
+def _nothing(payload: Payload) -> list[Any]:
+    """What a body that holds no value is. Errors: Invalid."""
+    if payload.empty == "refuse" or payload.empty is None:
+        error = empty_payload()
+        raise Invalid(error.message, hint=error.hint)
+    return [] if payload.empty == "skip" else [None]
 
 
 def _decoded(content: bytes, layout: Layout) -> object:

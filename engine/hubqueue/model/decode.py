@@ -19,7 +19,7 @@ from hubqueue.model import payload as carried
 from hubqueue.model.cells import is_nan, read_number
 from hubqueue.model.encoding import UTF_8, UTF_8_MARK, codec_of, text_of
 from hubqueue.model.jsontext import read_json
-from hubqueue.model.lines import DELIMITERS, columns_of, csv_cells, row_of
+from hubqueue.model.lines import DELIMITERS, at_line, columns_of, csv_cells, row_of
 from hubqueue.model.moment import TimeFormat, Unit
 from hubqueue.model.timestamps import Rewrite, in_utc
 from hubqueue.model.zone import zone_of
@@ -148,6 +148,11 @@ class Payload:
                 return bytes
 
 
+def empty_payload() -> Undecodable:
+    """Where nothing is no value; the same for every kind, and for a body that holds none."""
+    return Undecodable("empty payload", hint="empty: skip leaves it out, empty: null takes it")
+
+
 def encoded(value: object) -> bytes:
     """MessagePack of a decoded value: JSON knows larger integers than it, and MessagePack odder keys than we carry.
 
@@ -164,7 +169,7 @@ def decode_msgpack(payload: bytes) -> object:
     try:
         value = _msgpack.decode(payload)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError, ValueError) as error:
-        raise Undecodable(f"not MessagePack: {error}") from error
+        raise (Undecodable(f"not MessagePack: {error}") if payload else empty_payload()) from error
     encoded(value)
     return value
 
@@ -175,7 +180,12 @@ _msgpack: Final = msgspec.msgpack.Decoder()
 def _json_reader(codec: str, nan_is_null: bool) -> Decode:
     def decode(payload: bytes) -> object:
         content = payload if codec == UTF_8 else text_of(payload, codec).encode()
-        value = read_json(content, nan_is_null=nan_is_null)
+        try:
+            value = read_json(content, nan_is_null=nan_is_null)
+        except Undecodable as error:
+            if content.removeprefix(UTF_8_MARK).strip():
+                raise
+            raise empty_payload() from error
         if not isinstance(value, str | float | bool):
             encoded(value)
         return value
@@ -191,7 +201,7 @@ def _number_reader(codec: str, nan_is_null: bool) -> Decode:
         found = read_number(text)
         if found is None:
             if not is_nan(text):
-                raise Undecodable("not a number: empty payload" if not text else "not a number")
+                raise Undecodable("not a number") if text else empty_payload()
             if not nan_is_null:
                 raise Undecodable("not a number", hint="nan: null reads it as null")
         return found
@@ -210,10 +220,14 @@ def _csv_reader(payload: Payload) -> Decode:
     columns = columns_of(payload.columns, payload.nan_is_null)
 
     def decode(payload: bytes) -> dict[str, object]:
-        rows = [cells for _, cells in csv_cells(payload, codec, delimiter=delimiter)]
+        rows = list(csv_cells(payload, codec, delimiter=delimiter))
         if len(rows) != 1:
-            raise Undecodable(f"{len(rows)} rows of csv" if rows else "no csv: empty payload", hint=_ONE_ROW)
-        return row_of(rows[0], columns)
+            raise Undecodable(f"{len(rows)} rows of csv", hint=_ONE_ROW) if rows else empty_payload()
+        number, cells = rows[0]
+        try:
+            return row_of(cells, columns)
+        except Undecodable as error:
+            raise at_line(number, error) from error
 
     return decode
 
@@ -247,7 +261,7 @@ def _unless_empty(decode: Decode, empty: str, codec: str | None) -> Decode:
                 return SKIPPED
             if empty == "null":
                 return None
-            raise Undecodable("empty payload", hint="empty: skip leaves it out, empty: null takes it")
+            raise empty_payload()
         return decode(payload)
 
     return check

@@ -53,9 +53,7 @@ def _mended(content: bytes) -> bytes:
 def _refusal(content: bytes, error: Exception) -> Undecodable:
     """Why these bytes are not JSON, said better than a parser does that stops where it is confused."""
     if not content.strip():
-        return Undecodable(
-            "not JSON: empty payload", hint="empty: skip leaves such messages out, empty: null takes them"
-        )
+        return Undecodable("not JSON: empty payload")
     try:
         content.decode()
     except UnicodeDecodeError as wrong:

@@ -43,7 +43,7 @@ def json_lines(source: bytes | BinaryIO, *, nan_is_null: bool = False) -> Iterat
             try:
                 yield number, read_json(line, nan_is_null=nan_is_null)
             except Undecodable as error:
-                raise _at(number, error) from error
+                raise at_line(number, error) from error
 
 
 def csv_rows(
@@ -72,7 +72,7 @@ def csv_rows(
         try:
             yield number, row_of(cells, read)
         except Undecodable as error:
-            raise _at(number, error) from error
+            raise at_line(number, error) from error
 
 
 def csv_cells(source: bytes | BinaryIO, codec: str = UTF_8, *, delimiter: str = ",") -> Iterator[tuple[int, list[str]]]:
@@ -86,7 +86,7 @@ def csv_cells(source: bytes | BinaryIO, codec: str = UTF_8, *, delimiter: str = 
                 yield number, cells
             number = reader.line_num + 1
     except csv.Error as error:
-        raise _at(number, Undecodable(f"is not CSV: {error}")) from error
+        raise at_line(number, Undecodable(f"is not CSV: {error}")) from error
 
 
 def columns_of(names: Sequence[str], nan_is_null: bool = False) -> list[Column]:
@@ -124,16 +124,17 @@ def _whole(source: bytes | BinaryIO, codec: str, *, strict: bool = True) -> Iter
             if number == 1:
                 line = line.removeprefix("\ufeff")
             if len(line) == MAX_LINE_CHARS:
-                raise _at(number, Undecodable("is too long", hint="one job carries at most 10 MB"))
+                raise at_line(number, Undecodable("is too long", hint="one job carries at most 10 MB"))
             if strict and not line.isascii():
                 line.encode()
             yield line
             number += 1
     except UnicodeError as error:
-        raise _at(number, Undecodable(f"is not valid {shown(codec)}", hint=NAME_IT)) from error
+        raise at_line(number, Undecodable(f"is not valid {shown(codec)}", hint=NAME_IT)) from error
     finally:
         wrapper.detach()
 
 
-def _at(number: int, error: Undecodable) -> Undecodable:
+def at_line(number: int, error: Undecodable) -> Undecodable:
+    """The error with its place."""
     return Undecodable(f"line {number}: {error.message}", hint=error.hint)

@@ -2,13 +2,30 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import voluptuous as vol
 
-from support.ingest_doors import MESSAGES, PASSED, Came, feed
+from hubqueue.errors import HubqueueError
+from hubqueue.hub.verbs.ingest import UNROUTABLE
+from hubqueue.ingest.into import Into
+from hubqueue.ingest.outcome import DEFECT, Refused, Taken
+from hubqueue.model.decode import Decode, Payload
+from hubqueue.model.job import Job, NewJob
+from hubqueue.model.limits import MAX_DATA_BYTES, MAX_KEPT_BYTES
+from hubqueue.model.state import State
+from hubqueue.mqtt.reroute import RulesAgain
+from hubqueue.mqtt.rules import Rule
+from hubqueue.mqtt.trial import try_message
+from hubqueue.sources.message import Message as Record
+from hubqueue.sources.reroute import SourcesAgain
+from hubqueue.sources.routing import SourceRouting
+from hubqueue.sources.settings import KafkaBrokers, KafkaSource
+from support.ingest_doors import MESSAGES, NOW_MS, PASSED, Came, feed
 from support.rest import Rest, serving
 
 BERLIN = {"kind": "json", "timezone": "Europe/Berlin"}
@@ -30,7 +47,7 @@ PAYLOADS: list[tuple[str | dict[str, Any], list[bytes]]] = [
     ),
     ("msgpack", [b"\x01", b"", b"\x81\xa1a\xc0", b"\x81\xc0\x01", b"\xc1", b"\xa1\xff", b"\x01\x02", b"\x81\x01\x02"]),
     ("bytes", [b"", b"\xff\x00", b"x"]),
-    (CSV, [b"21.5,007", b"21.5;7", b"", b" ", b",", b'"2",x', b"a,b,c", b"1", b"\xff,x", b"nan,x", b"1,2\n3,4", b'"']),
+    (CSV, [b"21.5,007", b"21.5;7", b"", b" ", b",", b'"2",x', b"a,b,c", b"1", b"\xff,x", b"nan,x", b'"']),
     ({**CSV, "delimiter": ";", "nan": None}, [b"21,5;x", b"nan;nan", b";"]),
     ({"kind": "json", "nan": None}, [b"nan", b'{"t": NaN, "s": "NaN"}', b"[inf]", b"nanx"]),
     ({"kind": "number", "nan": None}, [b"nan", b"-inf", b"x"]),
@@ -79,3 +96,91 @@ async def test_a_payload_is_read_alike(rest: Rest, payload: str | dict[str, Any]
         if not same or (posted == PASSED) != (message == PASSED):
             wrong.append((content[:40], message, posted))
     assert wrong == []
+
+
+SETTINGS: list[tuple[dict[str, Any], bytes, Came]] = [  # settings, payload, what every door of messages makes of it
+    ({"queue": "{{ payload.k }}"}, b'{"k": "Living Room"}', Came({"k": "Living Room"}, "Living:x20:Room", "default")),
+    ({"queue": "room-{{ payload }}"}, b"7.0", Came(7.0, "room-7.0", "default")),
+    ({"queue": "{{ topic }}", "name": "{{ payload }}"}, b"1", Came(1, "t", "1")),
+    ({"queue": "{{ payload.k }}"}, b'{"k": ""}', Came(error="the queue name is empty", reason="bad_queue")),
+    ({"queue": "{{ payload.k }}"}, b"{}", Came(error="no queue: there is no payload.k", reason="bad_queue")),
+    ({"queue": "{{ payload.k }}"}, b'{"k": null}', Came(error="no queue: payload.k is null", reason="bad_queue")),
+    ({"queue": "{{ payload.k }}"}, b'{"k": "_overflow"}', Came(error="is internal", reason="bad_queue")),
+    ({"queue": "{{ payload.k }}", "where": "payload.k != ''"}, b'{"k": ""}', PASSED),
+    ({"queue": "{{ payload }}"}, b'"' + b"x" * 257 + b'"', Came(error="257 characters, at most", reason="bad_queue")),
+    ({"name": "{{ payload.k }}"}, b"{}", Came(error="no name: there is no payload.k", reason="bad_message")),
+    ({"name": "{{ payload }}"}, b'""', Came(error="Job name must be", reason="bad_message")),
+    ({"where": "payload.k > 3"}, b"{}", PASSED),
+    ({"where": "payload.k > 3"}, b'{"k": "4"}', Came(error="'payload.k > 3' cannot be worked", reason="bad_message")),
+    ({"dedup": "{{ payload.k }}"}, b'{"k": null}', Came(error="no dedup key: payload.k is null", reason="bad_message")),
+    ({"group": "{{ payload.k }}"}, b"[]", Came(error="no group: there is no payload.k", reason="bad_message")),
+    ({"group": "{{ payload }}"}, b'"' + b"x" * 257 + b'"', Came(error="at most 256", reason="bad_message")),
+    ({"payload": "bytes"}, b"x" * (MAX_DATA_BYTES + 1), Came(error="Job data too large", reason="bad_message")),
+]
+
+
+@pytest.mark.parametrize(("keys", "content", "wanted"), SETTINGS, ids=lambda value: repr(value)[:60])
+def test_settings_mean_the_same(keys: dict[str, Any], content: bytes, wanted: Came) -> None:
+    came = by_messages(keys, content)
+    assert wanted.error in came.error
+    assert came._replace(error="") == wanted._replace(error="")
+
+
+@pytest.mark.parametrize(
+    ("keys", "words"),
+    [
+        ({"queue": "a b"}, "invalid characters"),
+        ({"queue": "a b-{{ payload.k }}"}, "invalid characters"),
+        ({"queue": "{{ nothing }}"}, "there is no 'nothing'"),
+        ({"name": ""}, "name"),
+        ({"name": "x" * 257}, "256"),
+        ({"group": "{{ nothing }}"}, "there is no 'nothing'"),
+        ({"dedup": "{{ payload.k "}, "template"),
+        ({"where": "payload.k >"}, "expression"),
+        ({"payload": "xml"}, "xml"),
+        ({"priority": 2, "group": "g", "attempts": 0}, "attempts"),
+        ({"keep_trying": "1s", "delay": "5s"}, "keepTrying"),
+    ],
+    ids=repr,
+)
+def test_mistakes_are_found_before_a_message_comes(keys: dict[str, Any], words: str) -> None:
+    for name, door in MESSAGES.items():
+        with pytest.raises((HubqueueError, vol.Invalid)) as refused:
+            door(keys, b"1")
+        assert words in f"{refused.value} {getattr(refused.value, 'path', '')}", name
+
+
+class Broken(Payload):
+    """A decoder with a defect."""
+
+    def decoder(self) -> Decode:
+        return lambda payload: 1 // 0
+
+
+def test_a_defect_costs_the_rule_that_has_it_and_no_other(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.CRITICAL, "hubqueue.ingest.mapper")
+    rules = [Rule(topic="t", queue="bad", payload=Broken()), Rule(topic="t", queue="good")]
+    bad, good = try_message(rules, "t", b"1", now_ms=NOW_MS)
+    assert isinstance(bad, Refused)
+    assert (bad.reason, bad.error) == ("failed", DEFECT)
+    assert isinstance(good, Taken)
+
+
+def test_what_is_not_whole_any_more_says_so_by_every_door() -> None:
+    of_rule = RulesAgain([Rule(topic="t", queue="q", payload=Payload("text"))])
+    into = Into(queue="q", payload=Payload("text"))
+    of_source = SourcesAgain([KafkaSource(name="s", brokers=KafkaBrokers(("h",)), topics=("t",), into=into)], lambda: 0)
+    long = b"x" * (MAX_KEPT_BYTES + 1)
+    (record,) = SourceRouting("s", Into(queue="q")).route([Record("t", long)], NOW_MS).dead
+    (message,) = try_message([Rule(topic="t", queue="q")], "t", long, now_ms=NOW_MS)
+    assert isinstance(message, Refused)
+    found = [of_rule.reroute(job_of(message.job)), of_source.reroute(job_of(record[0]))]
+    for each in found:
+        assert each is not None
+        assert each.reason == "too_large"
+        assert each.error.endswith(f"{MAX_KEPT_BYTES} of its {MAX_KEPT_BYTES + 1} bytes are there")
+
+
+def job_of(kept: NewJob) -> Job:
+    """The dead letter as the job file gives it back."""
+    return Job("1", UNROUTABLE, 1, State.FAILED, 0, 0, kept.name, kept.data, NOW_MS, NOW_MS, 0, 1)

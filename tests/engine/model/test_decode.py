@@ -68,7 +68,7 @@ def test_a_payload_is_decoded(kind: str, payload: bytes, value: object) -> None:
         ("number", b"9" * 100_000, "too many digits"),
         ("number", b"1e999", "range of a double"),
         ("number", b"\xff", "UTF-8"),
-        ("msgpack", b"", "not MessagePack"),
+        ("msgpack", b"", "empty payload"),
         ("msgpack", b"\xc1", "not MessagePack"),
         ("msgpack", b"\x01\x02", "not MessagePack"),
         ("msgpack", b"\x91" * 100_000 + b"\x00", "not MessagePack"),

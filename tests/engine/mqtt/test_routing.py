@@ -160,7 +160,7 @@ def test_what_is_empty_is_left_out_where_the_rule_says_so() -> None:
     assert shown == ["on", "on", 21.5, None, "2026-11-30T10:00"]
     error = only(Rule(topic="a", queue="q"), "a", b"")
     assert isinstance(error, Refused)
-    assert "not JSON: empty payload (empty: skip" in error.error
+    assert "empty payload (empty: skip" in error.error
 
 
 def test_the_broker_is_asked_for_no_topic_twice() -> None:
