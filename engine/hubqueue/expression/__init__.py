@@ -5,7 +5,7 @@ and `functions`: nothing else can be called. docs/expressions.md has its rule on
 """
 
 from hubqueue.expression.fault import ExpressionFailed
-from hubqueue.expression.forms import Condition, Text, Topic, Url, Value
+from hubqueue.expression.forms import Condition, QueueName, Text, Topic, Url, Value
 from hubqueue.expression.missing import MISSING
 from hubqueue.expression.numbers import is_number, to_number, whole
 from hubqueue.expression.shown import quick as as_text
@@ -17,6 +17,7 @@ __all__ = [
     "UNITS",
     "Condition",
     "ExpressionFailed",
+    "QueueName",
     "Text",
     "Topic",
     "Url",

@@ -21,6 +21,8 @@ from hubqueue.expression.parsing import expression, short, template
 from hubqueue.expression.shown import shown
 from hubqueue.expression.templates import Show, TemplateCompiler
 from hubqueue.expression.work import SHARED, UNITS, Work, weigh
+from hubqueue.model.dataname import escaped
+from hubqueue.model.limits import check_queue
 from hubqueue.model.topic import check_topic
 
 _SCALARS: Final = frozenset({str, bool, bytes})
@@ -137,6 +139,25 @@ class Topic(Text):
 
     def _show(self) -> Show:
         return shown if _ONE_VALUE.match(self.text) else _level
+
+
+def _queue_part(work: Work, value: Any) -> str:
+    return escaped(shown(work, value))
+
+
+class QueueName(Text):
+    """A template that makes the name of a queue: what a value has and a name cannot have is escaped (model.dataname).
+
+    Errors: Invalid, where what stands around the values can be in no name.
+    """
+
+    def __init__(self, text: str, names: Collection[str] | None = None) -> None:
+        super().__init__(text, names)
+        for piece in self.written():
+            check_queue(piece)
+
+    def _show(self) -> Show:
+        return _queue_part
 
 
 def _failed(error: Exception) -> ExpressionFailed:

@@ -7,8 +7,8 @@ from copy import copy
 from typing import Self
 
 from hubqueue.errors import Invalid
-from hubqueue.expression import ExpressionFailed, Text
-from hubqueue.model.dataname import escaped, queue_from_data
+from hubqueue.expression import ExpressionFailed, QueueName, Text
+from hubqueue.model.dataname import queue_from_data
 from hubqueue.model.limits import check_queue
 
 
@@ -29,16 +29,25 @@ class Template:
     ) -> None:
         """names: what it may name; early: those of them that are known before the message, see `at`.
 
-        written: checks a text without values; made: checks one with values in it, or makes what it stands for.
-        Errors: Invalid.
+        written: checks a text without values; made: one that values have a part in. Errors: Invalid.
         """
         self._what = what
         self._made = made
-        self._text = Text(text, names)
-        self._early = _names_only(text, early)
+        self._text = self._compiled(text, names)
+        self._early = self._names_only(text, early)
         self.fixed = None if "{" in text else text
         if self.fixed is not None:
             written(text)
+
+    def _compiled(self, text: str, names: Collection[str]) -> Text:
+        return Text(text, names)
+
+    def _names_only(self, text: str, names: Collection[str]) -> bool:
+        try:
+            self._compiled(text, names)
+        except Invalid:
+            return False
+        return True
 
     def at(self, early: Mapping[str, object]) -> Self:
         """The template where the early names have these values: fixed, if it needs no others.
@@ -63,12 +72,12 @@ class Template:
             text = self._text.render(values)
         except ExpressionFailed as error:
             raise ExpressionFailed(f"no {self._what}: {error}") from error
-        made = self._made(text)
-        return made if isinstance(made, str) else text
+        self._made(text)
+        return text
 
 
 class QueueTemplate(Template):
-    """The name of a queue: what values bring that a name cannot have is escaped (model.dataname).
+    """The name of a queue.
 
     Errors: Invalid, also for a name that is empty, too long, or that a value made an internal one.
     """
@@ -83,16 +92,8 @@ class QueueTemplate(Template):
             names,
             early=early,
             written=check_queue,
-            made=lambda name: queue_from_data(escaped(name), internal=internal),
+            made=lambda name: queue_from_data(name, internal=internal),
         )
-        for piece in self._text.written():
-            if escaped(piece) != piece:
-                check_queue(piece)
 
-
-def _names_only(text: str, names: Collection[str]) -> bool:
-    try:
-        Text(text, names)
-    except Invalid:
-        return False
-    return True
+    def _compiled(self, text: str, names: Collection[str]) -> Text:
+        return QueueName(text, names)

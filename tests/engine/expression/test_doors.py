@@ -23,7 +23,7 @@ from support.text_doors import TEXTS
 from support.value_doors import VALUES
 
 PACKAGE = Path(__file__).parents[3] / "engine" / "hubqueue"
-KINDS = {"Condition", "Text", "Topic", "Url", "Value"}
+KINDS = {"Condition", "QueueName", "Text", "Topic", "Url", "Value"}
 CHECKED: tuple[str, ...] = ()  # compiled to find mistakes; another place runs it
 DOORS: dict[str, dict[str, tuple[str, ...]]] = {  # file: what it makes of expressions, and the doors that drive it
     "config/destinations/influx.py": {
@@ -50,9 +50,10 @@ DOORS: dict[str, dict[str, tuple[str, ...]]] = {  # file: what it makes of expre
     "forward/sinks/postgres/table.py": {"Value": CHECKED},
     "ingest/mapper.py": {"Condition": ("mqtt where", "source where")},
     "ingest/template.py": {
+        "QueueName": ("mqtt queue", "source queue"),
         "Text": (
-            *("mqtt queue", "mqtt name", "mqtt dedup key", "mqtt group"),
-            *("source queue", "source name", "source dedup key", "source group"),
+            *("mqtt name", "mqtt dedup key", "mqtt group"),
+            *("source name", "source dedup key", "source group"),
         ),
     },
 }

@@ -101,6 +101,7 @@ async def test_a_payload_is_read_alike(rest: Rest, payload: str | dict[str, Any]
 SETTINGS: list[tuple[dict[str, Any], bytes, Came]] = [  # settings, payload, what every door of messages makes of it
     ({"queue": "{{ payload.k }}"}, b'{"k": "Living Room"}', Came({"k": "Living Room"}, "Living:x20:Room", "default")),
     ({"queue": "room-{{ payload }}"}, b"7.0", Came(7.0, "room-7.0", "default")),
+    ({"queue": "K:xfc:che-{{ payload }}"}, b'"a:x41:"', Came("a:x41:", "K:xfc:che-a:x3a:x41:", "default")),
     ({"queue": "{{ topic }}", "name": "{{ payload }}"}, b"1", Came(1, "t", "1")),
     ({"queue": "{{ payload.k }}"}, b'{"k": ""}', Came(error="the queue name is empty", reason="bad_queue")),
     ({"queue": "{{ payload.k }}"}, b"{}", Came(error="no queue: there is no payload.k", reason="bad_queue")),
