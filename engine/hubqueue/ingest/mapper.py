@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Collection, Mapping
 from copy import copy
-from typing import Any, Final, Protocol, Self, TypeVar
+from typing import Final, Protocol, Self, TypeVar
 
 import msgspec
 
@@ -19,7 +19,8 @@ from hubqueue.ingest.into import Into
 from hubqueue.ingest.outcome import DEFECT, Outcome, Passed, Refused, Taken
 from hubqueue.ingest.template import QueueTemplate, Template
 from hubqueue.ingest.unread import Unread, unread_job
-from hubqueue.model.decode import SKIPPED, encoded
+from hubqueue.model import payload as carried
+from hubqueue.model.decode import SKIPPED
 from hubqueue.model.job import PLAIN, Dedup, NewJob, Options
 from hubqueue.model.limits import check_group, check_name, check_options, check_size
 
@@ -90,7 +91,8 @@ class Mapper:
         self._options = None if into.options == PLAIN else into.options
         self._is_message = into.shape == "message"
         self._passed: Final = Passed(into)
-        self._needs_values = self._must_have_values()
+        self._needs_values = True
+        self._work_out()
 
     def at(self, early: Mapping[str, object]) -> Self:
         """The mapper of messages for which the early names have these values: what they decide is worked out now."""
@@ -98,7 +100,7 @@ class Mapper:
         found._queue, found._name = self._queue.at(early), self._name.at(early)
         found._dedup = None if self._dedup is None else self._dedup.at(early)
         found._group = None if self._group is None else self._group.at(early)
-        found._needs_values = found._must_have_values()
+        found._work_out()
         return found
 
     def map(
@@ -120,26 +122,32 @@ class Mapper:
             value = self._decode(message.payload)
             if value is SKIPPED:
                 return self._passed
-            values: Mapping[str, object] = {}
-            if self._needs_values:
+            into, queue, name, options = self.into, self._queue.fixed, self._name.fixed, self._options
+            if self._needs_values or queue is None or name is None:
                 values = carrier.values(message, value)
                 if self._where is not None and not self._where.holds(values):
                     return self._passed
-            try:
-                queue = self._queue.of(values)
-            except (ExpressionFailed, Invalid) as error:
-                return self._refused(message, carrier, now_ms, "bad_queue", str(error))
-            data = encoded(carrier.envelope(message, value, now_ms) if self._is_message else value)
+                try:
+                    queue = self._queue.of(values)
+                except (ExpressionFailed, Invalid) as error:
+                    return self._refused(message, carrier, now_ms, "bad_queue", str(error))
+                name = self._name.of(values)
+                options = self._options_of(values)
+            if remember is not None and self._dedup is None:
+                options = msgspec.structs.replace(options or PLAIN, dedup=remember)
+                check_options(options)
+            data = carried.encode(carrier.envelope(message, value, now_ms) if self._is_message else value)
             check_size(data)
-            into = self.into
+            if made_at_ms is not None:
+                made_at_ms = min(made_at_ms, now_ms) if made_at_ms >= 0 else None
             job = NewJob(
-                name=self._name.of(values),
+                name=name,
                 data=data,
                 priority=into.priority,
                 delay_ms=into.delay_ms,
                 max_attempts=into.max_attempts,
-                created_at_ms=None if made_at_ms is None or made_at_ms < 0 else min(made_at_ms, now_ms),
-                options=self._options_of(values, remember),
+                created_at_ms=made_at_ms,
+                options=options,
             )
             return Taken(queue, job, into.on_full, into)
         except Undecodable as error:
@@ -150,32 +158,34 @@ class Mapper:
             log.exception("a message could not be read topic=%s", message.topic)
             return self._refused(message, carrier, now_ms, "failed", DEFECT)
 
-    def _options_of(self, values: Mapping[str, object], remember: Dedup | None) -> Options | None:
-        """The job's options, with its deduplication key and its group worked out."""
+    def _options_of(self, values: Mapping[str, object]) -> Options | None:
+        """The job's options, with its deduplication key and its group worked out. Errors: ExpressionFailed, Invalid."""
         options = self._options
-        if options is None and remember is None:
-            return None
-        changes: dict[str, Any] = {}
-        if self._group is not None:
-            changes["group"] = self._group.of(values)
-        if self._dedup is not None and options is not None and options.dedup is not None:
-            changes["dedup"] = msgspec.structs.replace(options.dedup, key=self._dedup.of(values))
-        elif remember is not None:
-            changes["dedup"] = remember
-        if not changes:
+        if options is None or (self._group is None and self._dedup is None):
             return options
-        options = msgspec.structs.replace(options or PLAIN, **changes)
+        if self._dedup is not None and options.dedup is not None:
+            dedup = msgspec.structs.replace(options.dedup, key=self._dedup.of(values))
+            options = msgspec.structs.replace(options, dedup=dedup)
+        if self._group is not None:
+            options = msgspec.structs.replace(options, group=self._group.of(values))
         check_options(options)
         return options
 
     def _refused(self, message: M, carrier: Carrier[M], now_ms: int, reason: str, error: str) -> Refused:
         return Refused(unread_job(carrier.unread(message, now_ms)), reason, error, self.into)
 
-    def _must_have_values(self) -> bool:
-        if self._where is not None:
-            return True
-        templates = (self._queue, self._name, self._dedup, self._group)
-        return any(template is not None and template.fixed is None for template in templates)
+    def _work_out(self) -> None:
+        """What needs no message: whether anything does, and the options, where their templates are fixed by now.
+
+        What cannot be made of them cannot be made for any message: it is left to `map` to say so.
+        """
+        waiting = [each for each in (self._dedup, self._group) if each is not None and each.fixed is None]
+        self._needs_values = self._where is not None or bool(waiting)
+        if not self._needs_values:
+            try:
+                self._options = self._options_of({})
+            except Invalid:
+                self._needs_values = True
 
 
 def _too_large(message: Message) -> str:

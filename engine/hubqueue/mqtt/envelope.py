@@ -45,14 +45,6 @@ class UnreadMessage(Unread, frozen=True, gc=False, omit_defaults=True, rename="c
 UNREAD: Final = msgspec.msgpack.Decoder(UnreadMessage)
 
 
-def envelope(message: Message, value: object, parts: dict[str, str], now_ms: int) -> Envelope:
-    """Job data that says where the value came from."""
-    extras = message.extras
-    return Envelope(
-        message.topic, value, now_ms, message.qos, message.retain, parts or None, extras.content_type, extras.user
-    )
-
-
 def kept(
     message: Message, now_ms: int, *, lane: str = "", rule: str | None = None, others: tuple[str, ...] = ()
 ) -> UnreadMessage:

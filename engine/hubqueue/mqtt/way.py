@@ -12,7 +12,7 @@ from hubqueue.ingest.mapper import Mapper
 from hubqueue.ingest.outcome import Outcome, Passed, Refused, Taken
 from hubqueue.ingest.unread import unread_job
 from hubqueue.model.topic import TopicFilter
-from hubqueue.mqtt.envelope import Envelope, UnreadMessage, envelope, kept
+from hubqueue.mqtt.envelope import Envelope, UnreadMessage, kept
 from hubqueue.mqtt.invoke import INVOKE, read_invoke
 from hubqueue.mqtt.rules import OF_TOPIC, VALUES, Rule, as_template, check_rule
 from hubqueue.mqttclient.message import Message
@@ -74,7 +74,10 @@ class RuleWay:
         }
 
     def envelope(self, message: Message, value: object, now_ms: int) -> Envelope:
-        return envelope(message, value, self._parts, now_ms)
+        extras, parts = message.extras, self._parts or None
+        return Envelope(
+            message.topic, value, now_ms, message.qos, message.retain, parts, extras.content_type, extras.user
+        )
 
     def unread(self, message: Message, now_ms: int) -> UnreadMessage:
         rule = self._rule
