@@ -36,7 +36,7 @@ MAY_IMPORT = {
     # 3: the command table
     "commands": BASE | {"wire", "hub"},
     # 4: from messages to jobs
-    "ingest": OUTER | {"commands", "expression"},
+    "ingest": OUTER | {"expression"},
     # 5: transports, bridges and workers, which do not know each other and never the store
     "servers": OUTER | {"commands", "ingest"},
     "mqtt": OUTER | {"ingest", "mqttclient", "expression"},
