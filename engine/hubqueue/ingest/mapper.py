@@ -61,7 +61,7 @@ class Mapper:
     """Settings, ready to run. Errors: Invalid names the first mistake."""
 
     __slots__ = (
-        *("_decode", "_dedup", "_group", "_is_message", "_name", "_needs_values", "_options", "_passed", "_queue"),
+        *("_decode", "_dedup", "_fixed", "_group", "_is_message", "_name", "_options", "_passed", "_queue"),
         *("_where", "into"),
     )
 
@@ -91,7 +91,6 @@ class Mapper:
         self._options = None if into.options == PLAIN else into.options
         self._is_message = into.shape == "message"
         self._passed: Final = Passed(into)
-        self._needs_values = True
         self._work_out()
 
     def at(self, early: Mapping[str, object]) -> Self:
@@ -122,8 +121,10 @@ class Mapper:
             value = self._decode(message.payload)
             if value is SKIPPED:
                 return self._passed
-            into, queue, name, options = self.into, self._queue.fixed, self._name.fixed, self._options
-            if self._needs_values or queue is None or name is None:
+            into, fixed = self.into, self._fixed
+            if fixed is not None:
+                queue, name, options = fixed
+            else:
                 values = carrier.values(message, value)
                 if self._where is not None and not self._where.holds(values):
                     return self._passed
@@ -175,17 +176,18 @@ class Mapper:
         return Refused(unread_job(carrier.unread(message, now_ms)), reason, error, self.into)
 
     def _work_out(self) -> None:
-        """What needs no message: whether anything does, and the options, where their templates are fixed by now.
+        """Queue, name and options, where no message has a part in them, nor is asked for.
 
         What cannot be made of them cannot be made for any message: it is left to `map` to say so.
         """
         waiting = [each for each in (self._dedup, self._group) if each is not None and each.fixed is None]
-        self._needs_values = self._where is not None or bool(waiting)
-        if not self._needs_values:
+        queue, name = self._queue.fixed, self._name.fixed
+        self._fixed: tuple[str, str, Options | None] | None = None
+        if self._where is None and not waiting and queue is not None and name is not None:
             try:
-                self._options = self._options_of({})
+                self._fixed = queue, name, self._options_of({})
             except Invalid:
-                self._needs_values = True
+                pass
 
 
 def _too_large(message: Message) -> str:

@@ -56,9 +56,8 @@ class RuleWay:
         self._others = others
 
     def follow(self, message: Message, now_ms: int) -> Outcome:
-        rule = self._rule.rule
-        if message.retain and rule.retained == "skip":
-            return Passed(rule)
+        if message.retain and self._rule.rule.retained == "skip":
+            return Passed(self._rule.rule)
         return self._mapper.map(message, self, now_ms)
 
     def values(self, message: Message, value: object) -> dict[str, object]:
