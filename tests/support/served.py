@@ -19,15 +19,15 @@ from support.context import context_of
 
 @dataclass(frozen=True)
 class Served:
-    """The hub, its door and where it is."""
+    """The hub, its listener and where it is."""
 
     hub: Hub
-    context: TcpServer
+    server: TcpServer
     url: str
 
     @property
     def port(self) -> int:
-        return self.context.port
+        return self.server.port
 
 
 @asynccontextmanager
@@ -42,7 +42,7 @@ async def served(
     system: System = SYSTEM,
     disk: Disk = DISK,
 ) -> AsyncIterator[Served]:
-    """Open the hub and its door on a free port; close both at the end. mutual: clients show a certificate of the CA."""
+    """Open the hub and its listener on a free port; close both at the end. mutual: clients show a certificate."""
     tls = None
     if certificates is not None:
         client_ca = certificates.ca if mutual else None

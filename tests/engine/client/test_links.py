@@ -204,7 +204,7 @@ async def test_workers_and_subscribers_outlive_a_restart_of_the_hub(tmp_path: Pa
         await far.subscribe("q", heard.append)
         assert (await there.hub.wait(before, 10_000)) is not None
     async with served(path, port=port) as there:
-        await until(lambda: far.link.state.up and there.context.connections == 2)
+        await until(lambda: far.link.state.up and there.server.connections == 2)
         (after,) = await there.hub.enqueue("q", [NewJob(data=b"\x02")])
         job = await there.hub.wait(after, 10_000)
         assert job is not None
