@@ -1,10 +1,10 @@
 """What every command has: its fields, a row of the command table, and the handler that answers it.
 
-A command is one class in the file of its family, and nothing anywhere else: `table` collects them. Its row says which
-scope it needs and all queues it works on, and all jobs, schedules and webhooks it names by id: those are looked up in
-the command's own transaction (`Call.check`). A command that lists all queues is FILTERED: its handler shows only what
-`Call.sees`. What concerns the whole hub is WHOLE_HUB. A handler holds no business logic: it checks what the verb does
-not, runs the verb and shapes its result.
+A command is one class in the file of its family, and a section in docs/protocol.md: `table` collects them. Its row
+says which scope it needs, all queues it works on, and all jobs, schedules and webhooks it names by id: those are
+looked up in the command's own transaction (`Call.check`). A command that lists all queues is FILTERED: its handler
+shows only what `Call.sees`. What concerns the whole hub is WHOLE_HUB. A handler holds no business logic: it checks
+what the verb does not, runs the verb and shapes its result.
 """
 
 from __future__ import annotations
