@@ -172,7 +172,7 @@ def test_clients_are_let_go_in_the_order_they_came(tmp_path: Path) -> None:
             at = await stack.enter_async_context(served(tmp_path / "hub.db", system=system, disk=disk))
             for _ in range(GUESTS):
                 await stack.enter_async_context(RemoteHub(LinkSettings.from_url(at.url), system))
-            await at.context.close()
+            await at.server.close()
             return [link for _, link, data in world.network.trace if data is None and link.endswith("requests")]
 
     assert world.run(life()) == [f"{number} to 40000: requests" for number in range(1, GUESTS + 1)]
