@@ -103,7 +103,7 @@ def test_every_job_is_run_and_none_is_lost(house: House) -> None:
 
     house.go("bad", "fail")
     bad = house.until("bad", "failed")
-    assert (bad["attempts"], bad["reason"]) == (2, "max_attempts_exceeded")
+    assert (bad["attempts_made"], bad["reason"]) == (2, "max_attempts_exceeded")
     assert "nothing.there" in bad["error"]
     house.home.until(lambda: house.names("buried") == ["bad"], WAIT_S)
 
@@ -114,7 +114,7 @@ def test_every_job_is_run_and_none_is_lost(house: House) -> None:
     house.hub.kill()
     house.hub.start()
     house.gate("open")
-    assert house.until("hub", "completed")["attempts"] == 0
+    assert house.until("hub", "completed")["attempts_made"] == 0
     assert house.names("started").count("hub") == 1
 
     # Home Assistant is killed in the middle of another: the hub gives the job back, and it is run again
@@ -127,7 +127,7 @@ def test_every_job_is_run_and_none_is_lost(house: House) -> None:
     house.home.start()
     house.until_started("home", 2)
     house.gate("open")
-    assert house.until("home", "completed")["attempts"] == 0
+    assert house.until("home", "completed")["attempts_made"] == 0
 
     for id, state in {"good": "completed", "bad": "failed", "hub": "completed", "home": "completed"}.items():
         assert house.job(id)["state"] == state
