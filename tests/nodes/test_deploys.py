@@ -59,7 +59,7 @@ async def test_a_deploy_that_ends_the_flow_gives_its_jobs_back(
     for handle, number in zip(handles, (1, 2, 3), strict=True):
         assert await handle.result(PATIENCE_S) == number
         view = await client.queue("q").get(handle.id)
-        assert view.attempts == 0
+        assert view.job.attempts == 0
     assert [told for told in red.seen() if told[0] == "error"] == []
 
 
@@ -114,7 +114,7 @@ async def test_without_its_server_node_the_jobs_go_back(
 
     await until(back)
     (view,) = [each async for each in client.queue("q").jobs("waiting")]
-    assert view.attempts == 0
+    assert view.job.attempts == 0
 
 
 async def test_a_changed_server_node_keeps_the_jobs_of_its_hub(hub: HubProcess, red: NodeRed, client: Client) -> None:
@@ -222,7 +222,7 @@ async def test_a_server_node_that_points_elsewhere_gives_the_jobs_back(
     red.deploy(nodes, "nodes")
     for handle in handles:
         await handle.result(PATIENCE_S)
-        assert (await client.queue("q").get(handle.id)).attempts == 0  # given back: nothing was counted
+        assert (await client.queue("q").get(handle.id)).job.attempts == 0  # given back: nothing was counted
 
 
 async def test_a_server_node_that_cannot_be_used_gives_the_jobs_back(
@@ -242,7 +242,7 @@ async def test_a_server_node_that_cannot_be_used_gives_the_jobs_back(
     red.deploy(nodes, "nodes")
     red.inject("open")
     assert await handle.result(PATIENCE_S) == 1
-    assert (await client.queue("q").get(handle.id)).attempts == 0
+    assert (await client.queue("q").get(handle.id)).job.attempts == 0
 
 
 async def test_a_server_node_is_put_right_before_its_link_has_ended(
@@ -302,7 +302,7 @@ async def test_a_deploy_does_not_wait_for_a_hub_that_hangs(hub: HubProcess, red:
     red.inject("open")
     async with Client(hub.url) as client:
         assert await client.queue("q").job(handle.id).result(PATIENCE_S) == 1
-        assert (await client.queue("q").get(handle.id)).attempts == 0
+        assert (await client.queue("q").get(handle.id)).job.attempts == 0
 
 
 async def test_a_changed_subflow_gives_its_jobs_back(hub: HubProcess, red: NodeRed, client: Client) -> None:
@@ -387,4 +387,4 @@ async def test_a_deploy_does_not_wait_for_a_hub_that_is_away(hub: HubProcess, re
     red.inject("open")
     async with Client(hub.url) as client:
         assert await client.queue("q").job(handle.id).result(PATIENCE_S) == 1
-        assert (await client.queue("q").get(handle.id)).attempts == 0
+        assert (await client.queue("q").get(handle.id)).job.attempts == 0

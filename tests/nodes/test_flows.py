@@ -271,7 +271,7 @@ async def test_a_wait_that_cannot_be_read_leaves_no_job_to_its_timeout(
     handles = [await client.queue("q").add("job", wait, backoff=0.01) for wait in waits]
     for handle, wait in zip(handles, waits, strict=True):
         assert await handle.result(PATIENCE_S) == wait
-        assert (await client.queue("q").get(handle.id)).attempts == 1
+        assert (await client.queue("q").get(handle.id)).job.attempts == 1
     for handle in handles:
         told = [line for line in red.log().splitlines() if handle.id in line]
         assert len(told) == 2  # of the wait and of the error

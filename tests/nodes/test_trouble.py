@@ -51,7 +51,7 @@ async def test_a_kill_with_jobs_in_flight_delivers_each_once_more(
     again = red.wait_seen(10)[5:]
     assert sorted(again) == [["took", number, 0, True] for number in range(5)]  # lost, not failed: no attempt is used
     view = await client.queue("q").get(handles[0].id)
-    assert (view.attempts, view.job.lost_count) == (0, 1)
+    assert (view.job.attempts, view.job.lost_count) == (0, 1)
 
 
 async def test_messages_wait_for_a_hub_that_is_away_in_order_and_once(hub: HubProcess, red: NodeRed) -> None:
@@ -144,7 +144,7 @@ async def test_results_wait_for_a_hub_that_is_started_again(hub: HubProcess, red
     async with Client(hub.url) as client:
         for handle in handles:
             view = await client.queue("q").get(handle.id)
-            assert (view.state, view.attempts) == ("completed", 0)
+            assert (view.state, view.job.attempts) == ("completed", 0)
 
 
 async def test_two_branches_settle_a_job_once(hub: HubProcess, red: NodeRed, client: Client) -> None:
@@ -258,7 +258,7 @@ async def test_http_requests_are_settled_by_what_they_say(
 
         async def ended() -> bool:
             views = {state: await client.queue("q").get(id) for state, id in ids.items()}
-            return views["refused"].attempts > 0 and [
+            return views["refused"].job.attempts > 0 and [
                 views[name].state for name in ("completed", "failed", "delayed")
             ] == [
                 "completed",
@@ -268,7 +268,7 @@ async def test_http_requests_are_settled_by_what_they_say(
 
         await until(ended)
         later = await client.queue("q").get(ids["delayed"])
-        assert later.attempts == 1
+        assert later.job.attempts == 1
         refused = await client.queue("q").get(ids["refused"])
         assert refused.state in ("delayed", "waiting", "active")
         assert "ECONNREFUSED" in str(refused.error)
