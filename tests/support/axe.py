@@ -16,6 +16,12 @@ SERIOUS: Final = ("serious", "critical")
 STANDARDS: Final = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 COLOURS: Final = ("color-contrast", "link-in-text-block")  # all that other colours can break
 
+STILL: Final = """
+() => Promise.all(document.getAnimations()
+  .filter(one => one.effect.getComputedTiming().endTime < Infinity)
+  .map(one => one.finished.catch(() => {})))
+"""  # until no colour is on its way to another one
+
 
 def install() -> Path:
     """The script, fetched into the cache if it is not there yet."""
@@ -30,6 +36,7 @@ def serious(page: Any, within: str = "html", rules: Sequence[str] = ()) -> list[
     """
     page.evaluate(install().read_text(encoding="utf-8"))  # by the debugger, which no policy of the page holds back
     only = {"type": "rule", "values": list(rules)} if rules else {"type": "tag", "values": STANDARDS}
+    page.evaluate(STILL)
     found = page.evaluate(
         "([within, only]) => axe.run({include: [within]}, {runOnly: only, resultTypes: ['violations']})", [within, only]
     )
