@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import APIResponse, Page, Route, expect
+from playwright.sync_api import Page, expect
 
 from support.axe import COLOURS, serious
 from support.browser import GERMAN, LOOKS, PHONE, REFUSED, Visit
@@ -76,23 +76,6 @@ def test_a_job_is_enqueued_seen_edited_and_deleted(house: Dashboard, visit: Visi
     expect(page).to_have_url(f"{house.url}/queues/errands")
     told(page, "1 job deleted.")
     assert house.ask("Count", queue="errands")["count"] == 0
-
-
-def test_an_answer_that_comes_after_its_button_would_have_gone_is_told(house: Dashboard, visit: Visit) -> None:
-    """The page is brought up to date between what was asked for and its answer."""
-    page = visit(f"{house.url}/queues/errands", allow=("ERR_FAILED", "htmx:"))
-    held: list[tuple[Route, APIResponse]] = []
-    page.route("**/job/do/promote*", lambda route: held.append((route, route.fetch())))
-    for arrives, words in ((True, "1 job runs now."), (False, "That did not work")):
-        page.goto(f"{house.url}/job?id={house.ask('PUSH', queue='errands', data=1, delay=3_600_000)['id']}")
-        page.get_by_role("button", name="Run now").click()
-        for _ in range(2):  # the second one was asked for when the job had been promoted
-            with page.expect_response(lambda response: "/job?" in response.url):
-                pass
-        (route, answer) = held.pop()
-        route.fulfill(response=answer) if arrives else route.abort()
-        told(page, words)
-        expect(page.get_by_role("button", name="Run now")).to_have_count(0)
 
 
 def test_all_dead_letters_of_one_kind_are_retried_with_the_number_in_the_dialog(house: Dashboard, visit: Visit) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, Request, Route, expect
+from playwright.sync_api import APIResponse, Page, Request, Route, expect
 
 from support.axe import COLOURS, serious
 from support.browser import DARK, DESKTOP, GERMAN, LOOKS, PHONE, Visit
@@ -182,6 +182,23 @@ def test_on_a_phone_navigation_folds_and_nothing_is_cut_off(dashboard: Dashboard
     page.keyboard.press("Escape")
     expect(link).to_be_hidden()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+def test_an_answer_that_comes_after_its_button_would_have_gone_is_told(dashboard: Dashboard, visit: Visit) -> None:
+    """The page is brought up to date between what was asked for and its answer."""
+    page = visit(f"{dashboard.url}/queues/errands", allow=("ERR_FAILED", "htmx:"))
+    held: list[tuple[Route, APIResponse]] = []
+    page.route("**/job/do/promote*", lambda route: held.append((route, route.fetch())))
+    for arrives, words in ((True, "1 job runs now."), (False, "That did not work")):
+        page.goto(f"{dashboard.url}/job?id={dashboard.ask('PUSH', queue='errands', data=1, delay=3_600_000)['id']}")
+        page.get_by_role("button", name="Run now").click()
+        for _ in range(2):  # the second one was asked for when the job had been promoted
+            with page.expect_response(lambda response: "/job?" in response.url):
+                pass
+        (route, answer) = held.pop()
+        route.fulfill(response=answer) if arrives else route.abort()
+        expect(page.locator("#messages")).to_contain_text(words)
+        expect(page.get_by_role("button", name="Run now")).to_have_count(0)
 
 
 def test_a_hub_without_jobs_says_what_to_expect(tmp_path: Path, serve: Serve, visit: Visit) -> None:

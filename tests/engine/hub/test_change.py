@@ -7,13 +7,13 @@ from functools import partial
 
 import pytest
 
-from hubqueue.errors import Invalid, NotFound, WrongState
+from hubqueue.errors import NotFound, WrongState
 from hubqueue.hub import longwork
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import change, query, queues
 from hubqueue.model.bounds import QueueBounds
-from hubqueue.model.job import Dedup, Flag, NewJob, Options
+from hubqueue.model.job import Dedup, NewJob, Options
 from hubqueue.model.outcome import Complete, Fail, Reject, Retry
 from hubqueue.model.state import State
 from hubqueue.model.verbs import Retried
@@ -63,62 +63,6 @@ async def test_promote_makes_a_delayed_job_available_at_once(bench: Bench) -> No
     assert [each.job.id for each in await waiting] == [id]
     with pytest.raises(NotFound, match="not delayed"):
         await bench.hub.promote(id)
-
-
-async def test_snooze_lets_a_queued_job_wait_and_counts_nothing(bench: Bench) -> None:
-    waiting, delayed = [*await bench.add("a"), *await bench.add("b", delay_ms=60_000)]
-    now = bench.hub.now_ms()
-    await bench.hub.snooze(waiting, delay_ms=3_600_000)
-    await bench.hub.snooze(delayed, until_ms=now + 7_200_000)
-    later, then = await bench.get(waiting), await bench.get(delayed)
-    assert (later.state, later.attempts, later.run_at_ms >= now + 3_600_000) == (State.DELAYED, 0, True)
-    assert (then.state, then.attempts, then.run_at_ms) == (State.DELAYED, 0, now + 7_200_000)
-    assert await bench.take_names() == []
-    await bench.hub.snooze(delayed, until_ms=now - 1)
-    await bench.hub.snooze(waiting, delay_ms=0)
-    assert sorted(await bench.take_names()) == ["a", "b"]
-    await bench.check_counters()
-
-
-async def test_a_jump_of_the_clock_leaves_the_time_that_was_named(bench: Bench) -> None:
-    named, counted = await bench.add("a", "b")
-    then = bench.hub.now_ms() + 7_200_000
-    await bench.hub.snooze(named, until_ms=then)
-    assert (await bench.get(named)).flags & Flag.ABSOLUTE
-    await bench.hub.snooze(named, delay_ms=7_200_000)
-    assert not (await bench.get(named)).flags & Flag.ABSOLUTE
-    await bench.hub.snooze(counted, delay_ms=7_200_000)
-    assert not (await bench.get(counted)).flags & Flag.ABSOLUTE
-
-
-async def test_snooze_wakes_who_waits_for_a_job_that_may_run_now(bench: Bench) -> None:
-    (id,) = await bench.add("a", delay_ms=60_000)
-    waiting = asyncio.create_task(bench.hub.lease("q", owner="w", wait_ms=10_000))
-    await asyncio.sleep(0)
-    await bench.hub.snooze(id, delay_ms=0)
-    assert [each.job.id for each in await waiting] == [id]
-
-
-async def test_snooze_names_the_job_that_it_refuses(bench: Bench) -> None:
-    with pytest.raises(NotFound, match="Job 'nobody' not found"):
-        await bench.hub.snooze("nobody", delay_ms=1)
-    (id,) = await bench.add("a")
-    for times in ({}, {"until_ms": 1, "delay_ms": 1}):
-        with pytest.raises(Invalid, match="one of until and delay"):
-            await bench.hub.snooze(id, **times)
-    (parent,) = await bench.add("p", queue="other", options=Options(depends_on=(id,)))
-    (leased,) = await bench.take()
-    for job, state in ((id, "active"), (parent, "waiting-children")):
-        with pytest.raises(WrongState, match=f"Job '{job}' is {state} and cannot be snoozed"):
-            await bench.hub.snooze(job, delay_ms=1)
-    await bench.end(leased, Reject("no"))
-    with pytest.raises(WrongState, match=f"Job '{id}' is failed"):
-        await bench.hub.snooze(id, delay_ms=1)
-    (id,) = await bench.add("b")
-    (leased,) = await bench.take()
-    await bench.end(leased, Complete())
-    with pytest.raises(WrongState, match=f"Job '{id}' is completed"):
-        await bench.hub.snooze(id, until_ms=1)
 
 
 async def test_promoting_many_takes_the_oldest(bench: Bench) -> None:
