@@ -42,8 +42,14 @@ async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
 
 
 @pytest.fixture
-async def server(hub: Hub) -> AsyncIterator[HttpServer]:
-    server = HttpServer(context_of(hub), HttpSettings(port=0, drain_s=0.5, heartbeat_s=0.5), [websocket, streams])
+def heartbeat_s() -> float:
+    return 0.5
+
+
+@pytest.fixture
+async def server(hub: Hub, heartbeat_s: float) -> AsyncIterator[HttpServer]:
+    settings = HttpSettings(port=0, drain_s=0.5, heartbeat_s=heartbeat_s)
+    server = HttpServer(context_of(hub), settings, [websocket, streams])
     await server.start()
     yield server
     await server.close()
@@ -175,32 +181,39 @@ async def test_an_event_of_two_subscriptions_is_told_once(connect: Connect, hub:
     await client.good("Ping")
 
 
-async def test_a_slow_client_misses_events_is_told_of_it_and_holds_nobody_up(
-    server: HttpServer, connect: Connect, hub: Hub
-) -> None:
+@pytest.fixture
+async def deaf(server: HttpServer, hub: Hub) -> AsyncIterator[Client]:
+    """The hub's side of a client that has asked for what is completed, and reads nothing."""
     loop = asyncio.get_running_loop()
-    deaf = socket.socket()
-    deaf.setblocking(False)
-    await loop.sock_connect(deaf, ("127.0.0.1", server.port))
-    await loop.sock_sendall(
-        deaf,
-        b"GET /api/v1/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-        b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
-        + masked(b'{"cmd": "SubscribeEvents", "queue": "q", "kinds": ["completed"]}'),
-    )
-    await until(lambda: hub.store.tx.watched("q"))
+    with socket.socket() as there:
+        there.setblocking(False)
+        await loop.sock_connect(there, ("127.0.0.1", server.port))
+        await loop.sock_sendall(
+            there,
+            b"GET /api/v1/ws HTTP/1.1\r\nHost: 127.0.0.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+            + masked(b'{"cmd": "SubscribeEvents", "queue": "q", "kinds": ["completed"]}'),
+        )
+        await until(lambda: hub.store.tx.watched("q"))
+        (group,) = server.app[CONTEXT].broadcasts._broadcasts.values()
+        (client,) = group.subscribers
+        assert isinstance(client, Client)
+        yield client
+
+
+@pytest.mark.parametrize("heartbeat_s", [60.0])
+async def test_a_slow_client_misses_events_is_told_of_it_and_holds_nobody_up(deaf: Client, connect: Connect) -> None:
     worker = await connect()
     for _ in range(12):
         await worker.good("PUSH", queue="q", name="n", data=1)
         pulled = await worker.good("PULL", queue="q", owner="w")
         await worker.good("ACK", id=pulled["job"]["id"], token=pulled["token"], result="x" * 1_000_000)
-    (group,) = server.app[CONTEXT].broadcasts._broadcasts.values()
-    (session,) = group.subscribers
-    assert isinstance(session, Client)
-    assert session._missed > 0
-    assert session._unsent + len(session._out) < MAX_UNSENT_EVENT_BYTES + 2_000_000
-    await until(lambda: session._transport is None)  # it answers no ping
-    deaf.close()
+    assert deaf._missed > 0
+    assert deaf._unsent + len(deaf._out) < MAX_UNSENT_EVENT_BYTES + 2_000_000
+
+
+async def test_a_client_that_answers_no_ping_is_cut(deaf: Client) -> None:
+    await until(lambda: deaf._transport is None)
 
 
 def masked(body: bytes) -> bytes:
