@@ -43,7 +43,7 @@ const ACTIONS = {
     needs: ['queue'],
     run: async (ask, { queue, limit = 100, reason }) => {
       const { entries } = await ask('Dlq', { queue, count: limit, filter: reason ? { reason } : undefined });
-      return entries.map(({ job, attempts: errors, ...entry }) => ({ ...entry, errors, job: jobOf(job) }));
+      return entries.map(({ job, attempts: errors, ...entry }) => ({ ...entry, errors, job: { ...jobOf(job), state: 'failed' } }));
     },
   },
   pause: { needs: ['queue'], run: (ask, { queue }) => ask('Pause', { queue }).then(() => ({ queue, paused: true })) },

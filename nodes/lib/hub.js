@@ -16,6 +16,7 @@ const { Subscriptions } = require('./subscriptions');
 
 const LEASE_MS = 30_000;
 const RENEW_MS = 10_000;
+const LEAST_RENEW_MS = 300; // however short a job's lease is
 const RENEW_BATCH = 1000;
 const RELEASE_MS = 2000; // a node that closes waits so long for its jobs to be given back
 const AGAIN_MS = 1000; // after an answer that says "later"
@@ -41,8 +42,9 @@ class Hub extends EventEmitter {
     this.link.on('connecting', () => this.emit('state'));
     this.link.on('down', () => this.emit('state'));
     this.link.on('up', (hello) => this.onUp(hello));
-    this.renewing = setInterval(() => this.renew(), renewMs);
-    this.renewing.unref();
+    this.renewMs = renewMs;
+    this.leases.on('added', (lease) => performance.now() + this.renewal(lease) < this.renewAt && this.renewSoon());
+    this.renewSoon();
   }
 
   /** Other settings, of the same hub; what is out stays out. */
@@ -210,6 +212,21 @@ class Hub extends EventEmitter {
     return this.end(lease, { kind: 'retry', error: `Node-RED: no result within ${seconds} s` }).catch(() => {});
   }
 
+  /** The next renewal in time for the shortest lease. */
+  renewSoon() {
+    clearTimeout(this.renewing);
+    if (!this.closing) {
+      const wait = Math.min(this.renewMs, ...this.leases.all().map((lease) => this.renewal(lease)));
+      this.renewAt = performance.now() + wait;
+      this.renewing = setTimeout(() => this.renew().finally(() => this.renewSoon()), wait);
+      this.renewing.unref();
+    }
+  }
+
+  renewal({ leaseMs }) {
+    return leaseMs > 0 ? Math.max(LEAST_RENEW_MS, leaseMs / 3) : this.renewMs;
+  }
+
   async renew() {
     const leases = this.leases.all();
     for (let start = 0; start < leases.length && this.link.up; start += RENEW_BATCH) {
@@ -242,7 +259,7 @@ class Hub extends EventEmitter {
    */
   async close(graceMs = 2000) {
     this.closing = true;
-    clearInterval(this.renewing);
+    clearTimeout(this.renewing);
     const kept = this.outbox.keepAll(); // first: who stops us may not wait for the rest
     await Promise.race([Promise.allSettled([...this.consumers.values()].map((consumer) => consumer.close())), pause(graceMs)]);
     if (this.link.up) {

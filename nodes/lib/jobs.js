@@ -94,8 +94,9 @@ function jobMessage(found, token, { server, timeoutMs, nowMs = Date.now() }) {
   }
   msg.job = identity(job, tags, kept);
   Object.assign(msg.job, { server, token }, earlier && { earlier });
-  if (timeoutMs > 0) {
-    msg.job.deadline = nowMs + timeoutMs;
+  const limits = [timeoutMs, job.timeout].filter((limit) => limit > 0);
+  if (limits.length > 0) {
+    msg.job.deadline = nowMs + Math.min(...limits);
   }
   return msg;
 }

@@ -1,7 +1,7 @@
 'use strict';
 /**
  * The jobs this runtime holds, and for a while those it has settled. It belongs to the config node, so that it outlives
- * a worker node that is deployed anew. No I/O; emits `freed` (the worker's id) when a worker may take another job.
+ * a worker node that is deployed anew. No I/O; emits `freed` (the worker's id) when a worker may take another job, `added` (the lease).
  *
  * States of a lease: held -> settling -> settled; held or settling -> lost; settling -> held when it was refused.
  */
@@ -21,11 +21,15 @@ class LeaseTable extends EventEmitter {
     return this.live.size;
   }
 
-  /** Take a job into the table. expire(lease) is called once after timeoutMs, if it is above 0. */
-  add({ id, token, queue, worker, timeoutMs, expire }) {
-    const lease = { id, token, queue, worker, timeoutMs, expire, state: 'held', outcome: null, timer: null };
+  /**
+   * Take a job into the table. expire(lease) is called once after timeoutMs, if it is above 0. leaseMs: how long the job
+   * itself says that its lease is.
+   */
+  add({ id, token, queue, worker, timeoutMs, leaseMs, expire }) {
+    const lease = { id, token, queue, worker, timeoutMs, leaseMs, expire, state: 'held', outcome: null, timer: null };
     this.live.set(keyOf(id, token), lease);
     this.touch(lease);
+    this.emit('added', lease);
     return lease;
   }
 

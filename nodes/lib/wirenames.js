@@ -5,6 +5,8 @@
  */
 
 const { options: OPTIONS } = require('../resources/options');
+const { HubqueueError } = require('./errors');
+const { nearest } = require('./nearest');
 const { defined, isMap } = require('./values');
 
 const ENDLESS = 2 ** 31 - 1; // how the hub tells of attempts without a number
@@ -14,13 +16,16 @@ const PARENT_QUEUE = '__parentQueue';
 const CHILDREN_IDS = '__childrenIds';
 const VIEWS = new Set(['prioritized', 'paused']); // of waiting
 const WAITING = ['waiting', ...VIEWS];
+const STATES = ['waiting', 'delayed', 'active', 'waiting-children', 'completed', 'failed'];
 
 /** Of bunqueue's job what says nothing more, or is said by an option in its own shape. */
 const SAID = ['customId', 'jobId', 'attempts', 'backoffConfig', 'dedup', 'deduplicationTtl', 'deduplicationExtend', 'deduplicationReplace'];
+const OTHERS = { returnvalue: 'result', failedReason: 'error', stacktrace: 'stack' }; // what is no option and has another name
 const IDLE = ['debounceId', 'debounceTtl', 'keepLogs', 'sizeLimit'];
 
 const OUTWARD = {
   id: (option, id) => ({ jobId: id }),
+  backoff: ({ wire, parts }, said) => ({ [wire]: Object.keys(said).join() === 'delay' ? said.delay : inFull(parts, said) }),
   dedup: ({ wire }, { key, ...rules }) => ({ [wire]: key, ...(Object.keys(rules).length ? { dedup: rules } : {}) }),
   parent: ({ wire }, { id }) => ({ [wire]: id }), // its queue is in the data: withParent
   dependsOn: ({ wire }, ids) => ({ [wire]: ids, childrenIds: ids }), // as children, for their results
@@ -50,7 +55,12 @@ function plain({ wire, parts, choices }, value) {
   if (flag !== value) {
     return { [flag]: true };
   }
-  return { [wire]: parts ? Object.fromEntries(parts.map((part) => [part.wire, value[part.json]])) : value };
+  return { [wire]: value };
+}
+
+/** A map with every part, as the hub insists on. */
+function inFull(parts, said) {
+  return Object.fromEntries(parts.map((part) => [part.wire, said[part.json] ?? part.default]));
 }
 
 /** The data of a job with its parent in it; undefined for data that cannot hold that. */
@@ -69,6 +79,10 @@ function jobOf(found) {
   for (const option of OPTIONS) {
     options[option.json] = (INWARD[option.json] || ((each, job) => job[each.wire]))(option, found);
     [option.wire, ...(option.choices ?? []).map(({ wire }) => wire)].forEach((name) => delete rest[name]);
+  }
+  for (const [wire, json] of Object.entries(OTHERS)) {
+    rest[json] = rest[wire];
+    delete rest[wire];
   }
   [...SAID, ...IDLE].forEach((name) => delete rest[name]);
   return defined({ ...rest, ...told(options), attemptsMade: found.attempts, data: dataOf(found) });
@@ -96,9 +110,17 @@ function stateOf(word) {
   return VIEWS.has(word) ? 'waiting' : word;
 }
 
-/** States as they are asked for: those of waiting jobs have three words there. */
+/** States as they are asked for: those of waiting jobs have three words there. Errors: HQ_INVALID. */
 function statesAsked(states) {
-  return states === undefined || states === null ? undefined : [states].flat().flatMap((word) => (word === 'waiting' ? WAITING : [word]));
+  return states === undefined || states === null ? undefined : [states].flat().flatMap((word) => (word === 'waiting' ? WAITING : [state(word)]));
+}
+
+function state(word) {
+  if (!STATES.includes(word)) {
+    const meant = nearest(String(word), STATES);
+    throw new HubqueueError('HQ_INVALID', `there is no state ${JSON.stringify(word)}`, { hint: meant ? `${meant} is meant?` : `there are ${STATES.join(', ')}` });
+  }
+  return word;
 }
 
 module.exports = { pushOptions, withParent, jobOf, statesAsked };

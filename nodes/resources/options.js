@@ -103,7 +103,8 @@
               "wire": "fixed"
             }
           ],
-          "required": false
+          "required": false,
+          "default": "exponential"
         },
         {
           "name": "delay",
@@ -114,7 +115,8 @@
           "unit": "ms",
           "min": 0,
           "max": 86400000,
-          "required": false
+          "required": false,
+          "default": 1000
         },
         {
           "name": "max",
@@ -125,7 +127,8 @@
           "unit": "ms",
           "min": 0,
           "max": 86400000,
-          "required": false
+          "required": false,
+          "default": 3600000
         },
         {
           "name": "jitter",
@@ -135,7 +138,8 @@
           "help": "How much of the wait between attempts is left to chance",
           "min": 0,
           "max": 1,
-          "required": false
+          "required": false,
+          "default": 1
         }
       ],
       "short": "delay",
@@ -230,7 +234,8 @@
           "help": "While a job of the queue holds this key, no second one is made",
           "min": 1,
           "max": 1024,
-          "required": true
+          "required": true,
+          "default": null
         },
         {
           "name": "ttl",
@@ -241,7 +246,8 @@
           "unit": "ms",
           "min": 1,
           "max": 31536000000,
-          "required": false
+          "required": false,
+          "default": null
         },
         {
           "name": "extend",
@@ -249,7 +255,8 @@
           "wire": "extend",
           "kind": "boolean",
           "help": "Each further job begins the ttl anew",
-          "required": false
+          "required": false,
+          "default": false
         },
         {
           "name": "replace",
@@ -257,7 +264,8 @@
           "wire": "replace",
           "kind": "boolean",
           "help": "A new job takes the place of one that has not started",
-          "required": false
+          "required": false,
+          "default": false
         }
       ],
       "short": "key",
@@ -360,7 +368,8 @@
           "help": "The queue of the job that is to wait for this one",
           "min": 1,
           "max": 256,
-          "required": true
+          "required": true,
+          "default": null
         },
         {
           "name": "id",
@@ -370,7 +379,8 @@
           "help": "The id of the job that is to wait for this one",
           "min": 1,
           "max": 1024,
-          "required": true
+          "required": true,
+          "default": null
         }
       ],
       "short": null,

@@ -9,7 +9,7 @@ import pytest
 from hubqueue.model.option import Door
 from hubqueue.model.options import options_at
 from support.hub_process import HubProcess
-from support.node_red import Node, NodeRed, enqueue, function, inject, node, server, tab, worker
+from support.node_red import Node, NodeRed, enqueue, function, inject, node, result, server, tab, worker
 
 pytestmark = pytest.mark.slow
 
@@ -72,6 +72,46 @@ async def test_what_is_said_of_a_job_is_read_again_and_can_be_said_again(hub: Hu
     assert {name: second.get(name) for name in again} == again
     unsaid = put(red, {"delay": 1})  # an option that a job does not have is not there
     assert unsaid.keys() & names == {"id", "priority", "attempts", "runAt", "durable"}
+
+
+PARTS: Final[list[tuple[str, Any, dict[str, Any]]]] = [
+    ("backoff", "5s", {"delay": 5000}),
+    ("backoff", 100, {"delay": 100}),
+    ("backoff", {"type": "fixed"}, {"type": "fixed"}),
+    ("backoff", {"delay": "7s"}, {"delay": 7000}),
+    ("backoff", {"max": "1m"}, {"max": 60_000}),
+    ("backoff", {"jitter": 0.5}, {"jitter": 0.5}),
+    ("backoff", {"type": "fixed", "max": "1m"}, {"type": "fixed", "max": 60_000}),
+    ("dedup", "k1", {"key": "k1"}),
+    ("dedup", {"key": "k2"}, {"key": "k2"}),
+    ("dedup", {"key": "k3", "ttl": "1m"}, {"key": "k3", "ttl": 60_000}),
+    ("dedup", {"key": "k4", "replace": True}, {"key": "k4", "replace": True}),
+]
+
+
+async def test_of_an_option_with_parts_some_can_be_said(hub: HubProcess, red: NodeRed) -> None:
+    """What is not said is as the table has it."""
+    red.deploy(flow(hub))
+    tried = {name for name, _, _ in PARTS}
+    assert tried == {option.json for option in options_at(Door.NODE_RED) if option.parts} - {"parent"}  # needs all
+    unsaid = {"backoff": {"type": "exponential", "delay": 1000, "max": 3_600_000, "jitter": 1}, "dedup": {}}
+    for name, said, part in PARTS:
+        assert put(red, {name: said})[name] == unsaid[name] | part
+
+
+async def test_a_form_for_a_wait_is_taken_as_it_is_typed(hub: HubProcess, red: NodeRed) -> None:
+    typed = {"backoff": "5s"}
+    nodes = [each | typed if each["id"] == "put" else each for each in flow(hub)]
+    red.deploy(nodes)
+    assert put(red, {})["backoff"]["delay"] == 5000
+
+
+async def test_a_job_whose_lease_is_short_stays_with_its_flow(hub: HubProcess, red: NodeRed) -> None:
+    look = function("look", "seen({took: msg.job.id}); setTimeout(() => node.send(msg), 5000); return null;", "done")
+    red.deploy([*flow(hub), worker("work", "look"), look, result("done", "after"), function("after", "seen('done');")])
+    red.inject("in", {"enqueue": {"stallTimeout": "1s", "attempts": 1}})
+    red.wait_for(lambda: "done" in red.seen())
+    assert len([told for told in red.seen() if isinstance(told, dict) and "took" in told]) == 1
 
 
 async def test_a_parent_waits_for_its_child_whose_worker_sees_its_own_data(hub: HubProcess, red: NodeRed) -> None:

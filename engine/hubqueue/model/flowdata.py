@@ -21,6 +21,7 @@ PARENT_ID: Final = "__parentId"
 PARENT_QUEUE: Final = "__parentQueue"
 CHILDREN_IDS: Final = "__childrenIds"
 RESERVED: Final = "__"  # keys that begin so are the flow's
+_TIES: Final = (PARENT_ID, PARENT_QUEUE, CHILDREN_IDS)
 
 _MALFORMED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _read_map: Final = msgspec.msgpack.Decoder(dict[str, Raw]).decode
@@ -52,7 +53,7 @@ def without_flow(data: bytes) -> bytes:
     fields = _fields(data)
     if fields is None:
         return data
-    return _write({key: value for key, value in fields.items() if not key.startswith(RESERVED)})
+    return _write({key: value for key, value in fields.items() if key not in _TIES})
 
 
 def replaced(old: bytes | None, new: bytes | None) -> bytes | None:

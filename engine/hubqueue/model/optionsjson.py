@@ -51,9 +51,20 @@ def _leaf(option: Option) -> dict[str, Any]:
     if option.choices:
         row["choices"] = [{"name": name, "wire": wire or name} for name, wire in option.choices.items()]
     if option.parts:
-        parts = [_leaf(part) | {"required": part.name in option.required} for part in option.parts]
+        assert option.make is not None
+        defaults = {field.name: field.default for field in msgspec.structs.fields(option.make)}
+        parts = [
+            _leaf(part) | {"required": part.name in option.required, "default": _default(defaults[part.field])}
+            for part in option.parts
+        ]
         row |= {"parts": parts, "short": option.short or None}
     return row
+
+
+def _default(value: object) -> object:
+    if value is msgspec.NODEFAULT:
+        return None
+    return _whole(value) if isinstance(value, float) else value
 
 
 def _whole(number: float) -> int | float:

@@ -60,7 +60,7 @@ module.exports = function register(RED) {
     };
 
     const deliver = (job, token) => {
-      const lease = hub.leases.add({ id: job.id, token, queue: job.queue, worker: node.id, timeoutMs, expire });
+      const lease = hub.leases.add({ id: job.id, token, queue: job.queue, worker: node.id, timeoutMs, leaseMs: job.stallTimeout, expire });
       refresh();
       emit(job, lease).catch((error) => {
         node.warn(error.message);

@@ -6,7 +6,7 @@ const { test } = require('node:test');
 const { lib } = require('./support');
 const { OPTIONS } = lib('options');
 const { askedOf, pushFields, receipt } = lib('pushing');
-const { jobOf } = lib('wirenames');
+const { jobOf, statesAsked } = lib('wirenames');
 const { options: TABLE } = require('../../../nodes/resources/options');
 
 const of = (asked, set = {}, more = {}) => pushFields({ set: { queue: 'q', ...set }, asked: askedOf({ enqueue: asked }), data: {}, ...more });
@@ -188,4 +188,17 @@ test('the receipt tells a duplicate and when it runs', () => {
   const fields = { queue: 'q', jobId: 'once:1', delay: 1000 };
   assert.deepEqual(receipt(fields, { id: 'once:1' }, 500), { id: 'once:1', queue: 'q', duplicate: false, runAt: 1500 });
   assert.equal(receipt(fields, { id: 'other' }).duplicate, true);
+});
+
+test('jobs are asked for by the words of their states, and by no other', () => {
+  assert.equal(statesAsked(undefined), undefined);
+  assert.deepEqual(statesAsked('waiting'), ['waiting', 'prioritized', 'paused']);
+  assert.deepEqual(statesAsked(['failed', 'waiting-children']), ['failed', 'waiting-children']);
+  assert.throws(() => statesAsked('dead'), refused(/^there is no state "dead" \(there are waiting, delayed/));
+  assert.throws(() => statesAsked(['active', 'faild']), refused('there is no state "faild" (failed is meant?)'));
+});
+
+test('what is no option of a job has the words of the table too', () => {
+  const ended = { id: '1', returnvalue: { a: 1 }, failedReason: 'no', stacktrace: ['at'], attempts: 1, maxAttempts: 3 };
+  assert.deepEqual(jobOf(ended), { id: '1', result: { a: 1 }, error: 'no', stack: ['at'], attempts: 3, attemptsMade: 1 });
 });

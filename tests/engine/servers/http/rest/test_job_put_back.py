@@ -161,3 +161,12 @@ async def test_null_is_not_said(rest: Rest, option: Option) -> None:
     found = await rest.get(f"/jobs/{made['id']}")
     differing = {name for name in plain if plain[name] != found[name]}
     assert differing <= {*HISTORY, "id", "runAt"}
+
+
+async def test_of_the_data_of_a_flow_only_its_ties_are_left_out(rest: Rest) -> None:
+    """They are said by `parent` and `childrenIds`; another key that begins so is the user's."""
+    await rest.post("/queues/q/jobs", {"name": "n", "id": "above", "data": {"__mine": 1, "v": 2}, "delay": 60_000})
+    await rest.post("/queues/q/jobs", {"name": "n", "id": "below", "parent": {"queue": "q", "id": "above"}})
+    above, below = await rest.get("/jobs/above"), await rest.get("/jobs/below")
+    assert (above["data"], above["childrenIds"]) == ({"__mine": 1, "v": 2}, ["below"])
+    assert (below["data"], below["parent"]) == ({}, {"queue": "q", "id": "above"})
