@@ -1,7 +1,8 @@
 """What the engine takes from the machine: what time it is, and chance. Made once here, and given to whoever needs it.
 
-Nobody else in the engine asks the machine for these. What waits, connects, listens or runs in a thread asks the event
-loop instead, and files are asked of `store.disk`: who gives all three decides everything that a hub can see.
+Nobody else in the hub, its store and servers, its clients, forwarders and workers asks the machine for these. What
+waits, connects, listens or runs in a thread asks the event loop instead, and files are asked of `store.disk`: who gives
+all three decides everything that a hub can see.
 """
 
 from __future__ import annotations

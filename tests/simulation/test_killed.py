@@ -1,4 +1,7 @@
-"""P7, P10: a hub that is killed at any operation on its files loses nothing that it said ok to, and opens again."""
+"""P7, P10: a hub that is killed at any operation on its files loses nothing that it said ok to, and opens again.
+
+At its own operations: those that SQLite makes within a statement are one, and what was not synced stays.
+"""
 
 from __future__ import annotations
 

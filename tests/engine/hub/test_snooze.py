@@ -10,6 +10,7 @@ from hubqueue.errors import Invalid, NotFound, WrongState
 from hubqueue.model.job import Flag, Options
 from hubqueue.model.outcome import Complete, Reject
 from hubqueue.model.state import State
+from hubqueue.model.verbs import Event
 
 from .conftest import Bench
 
@@ -25,6 +26,7 @@ async def test_snooze_lets_a_queued_job_wait_and_counts_nothing(bench: Bench) ->
     assert await bench.take_names() == []
     await bench.hub.snooze(delayed, until_ms=now - 1)
     await bench.hub.snooze(waiting, delay_ms=0)
+    assert (await bench.get(delayed)).run_at_ms >= now
     assert sorted(await bench.take_names()) == ["a", "b"]
     await bench.check_counters()
 
@@ -68,3 +70,24 @@ async def test_snooze_names_the_job_that_it_refuses(bench: Bench) -> None:
     await bench.end(leased, Complete())
     with pytest.raises(WrongState, match=f"Job '{id}' is completed"):
         await bench.hub.snooze(id, until_ms=1)
+
+
+@pytest.mark.parametrize("end", [{"keep_trying_ms": 60_000}, {"ttl_ms": 60_000}])
+async def test_no_job_is_snoozed_beyond_its_end(bench: Bench, end: dict[str, int]) -> None:
+    (id,) = await bench.add("a", options=Options(**end))
+    before = await bench.get(id)
+    for wish in ({"delay_ms": 61_000}, {"until_ms": bench.hub.now_ms() + 61_000}):
+        with pytest.raises(Invalid, match=f"Job '{id}' ends before that time"):
+            await bench.hub.snooze(id, **wish)
+    assert await bench.get(id) == before
+    await bench.hub.snooze(id, delay_ms=30_000)
+    assert (await bench.get(id)).state is State.DELAYED
+
+
+async def test_only_what_waits_is_told_as_delayed(bench: Bench) -> None:
+    events: list[Event] = []
+    await bench.hub.subscribe("q", events.append)
+    (id,) = await bench.add("a")
+    await bench.hub.snooze(id, until_ms=1)
+    await bench.hub.snooze(id, delay_ms=60_000)
+    assert [event.delay_ms for event in events if event.kind == "delayed"] == [60_000]

@@ -128,16 +128,20 @@ def change_delay(tx: Tx, id: str, delay_ms: int, token: str | None = None) -> No
 def snooze(tx: Tx, id: str, *, until_ms: int | None = None, delay_ms: int | None = None) -> None:
     """A queued job waits until then, or so long from now; nothing is counted. A time that is past means now.
 
-    Errors: NotFound, WrongState, both naming the job; Invalid unless there is one of the two times.
+    Errors: NotFound, WrongState, both naming the job; Invalid unless there is one of the two times, and it lies before
+    the job's end (ttl, keepTrying).
     """
     if (until_ms is None) == (delay_ms is None):
         raise Invalid("one of until and delay is needed", hint="until is a time, delay counts from now")
     job, queue = rows.find(tx, id, f"Job '{id}' not found")
     if job.state not in Move.SNOOZE.sources:
         raise WrongState(f"Job '{id}' is {LABELS[job.state]} and cannot be snoozed", hint=SNOOZE_HINTS.get(job.state))
-    run_at_ms = tx.now_ms + (delay_ms or 0) if until_ms is None else until_ms
-    tx.emit("delayed", queue.name, id, delay_ms=max(0, run_at_ms - tx.now_ms))
-    _move(tx, job, queue, Move.SNOOZE, run_at_ms, absolute=until_ms is not None)
+    run_at_ms = max(tx.now_ms, tx.now_ms + (delay_ms or 0) if until_ms is None else until_ms)
+    if job.expires_at_ms is not None and run_at_ms >= job.expires_at_ms > tx.now_ms:
+        raise Invalid(f"Job '{id}' ends before that time", hint="its ttl or keepTrying is over then")
+    if run_at_ms > tx.now_ms:
+        tx.emit("delayed", queue.name, id, delay_ms=run_at_ms - tx.now_ms)
+    _move(tx, job, queue, Move.SNOOZE, run_at_ms, absolute=until_ms is not None and run_at_ms > tx.now_ms)
 
 
 def move_to_delayed(tx: Tx, id: str, delay_ms: int, token: str | None = None) -> None:
