@@ -29,8 +29,9 @@ def job_map(job: Job) -> dict[str, Any]:
 
 
 def queue_map(info: QueueInfo) -> dict[str, Any]:
+    """A queue as `--json` prints it: as REST shows it."""
     counts = {camel(name): count for name, count in msgspec.to_builtins(info.counts).items()}
-    return {"name": info.name, "isPaused": info.paused, **counts, "expired": info.expired}
+    return {"name": info.name, **counts, "paused": info.paused, "expired": info.expired}
 
 
 _EVENT: Final = {"kind": "eventType", "at_ms": "timestamp", "delay_ms": "delay"}

@@ -51,10 +51,10 @@ def test_a_file_becomes_jobs_line_by_line(shell: Shell) -> None:
 def test_a_paused_queue_says_so_and_goes_on(shell: Shell) -> None:
     shell("add", "q", "1")
     shell("pause", "q")
-    assert shell.json("queues")[0]["isPaused"] is True
+    assert shell.json("queues")[0]["paused"] is True
     assert "paused" in shell("queues").stdout
     shell("resume", "q")
-    assert shell.json("queues")[0]["isPaused"] is False
+    assert shell.json("queues")[0]["paused"] is False
 
 
 def test_a_queue_is_deleted_when_nothing_is_in_it(shell: Shell) -> None:

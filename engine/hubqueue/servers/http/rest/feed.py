@@ -171,7 +171,7 @@ async def _invoke(asked: Asked) -> Any:
     data = None if body.data is UNSET else body.data
     reply = await asked.ask_once("PUSH", queue=queue, **job, data=data)
     if wait_ms is None:
-        return Answered({"id": reply["id"], "state": "waiting"}, 202)
+        return Answered({"id": reply["id"]}, 202)
     found = await ending(asked, reply["id"], wait_ms)
     return found if found["state"] in ("completed", "failed") else Answered(found, 202)
 

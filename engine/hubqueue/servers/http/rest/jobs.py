@@ -130,10 +130,10 @@ class Waiting(msgspec.Struct, kw_only=True):
 
 
 class Ending(msgspec.Struct, kw_only=True):
-    """How a job ended; or the state it is in still."""
+    """How a job ended; or the state it is in still. Only its id where nobody waits for it."""
 
     id: str
-    state: str
+    state: str | UnsetType = UNSET
     result: Any = UNSET
     error: str | UnsetType = UNSET
 

@@ -208,6 +208,6 @@ async def test_invoke_waits_for_its_handler(rest: Rest) -> None:
 
 async def test_invoke_without_waiting_answers_202(rest: Rest) -> None:
     answer = await rest.ask("POST", "/queues/q/invoke/switch")
-    assert (answer.status, answer.body["state"]) == (202, "waiting")
+    assert (answer.status, answer.body.keys()) == (202, {"id"})
     for path in ("/queues/_inner/invoke/x", "/queues/q/invoke/x?wait=11m", "/queues/q/invoke/x?wait=soon"):
         assert (await rest.ask("POST", path)).status == 422, path
