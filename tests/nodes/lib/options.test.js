@@ -6,6 +6,7 @@ const { test } = require('node:test');
 const { lib } = require('./support');
 const { OPTIONS } = lib('options');
 const { askedOf, pushFields, receipt } = lib('pushing');
+const { jobMessage } = lib('jobs');
 const { jobOf, statesAsked } = lib('wirenames');
 const { options: TABLE } = require('../../../nodes/resources/options');
 
@@ -201,4 +202,9 @@ test('jobs are asked for by the words of their states, and by no other', () => {
 test('what is no option of a job has the words of the table too', () => {
   const ended = { id: '1', returnvalue: { a: 1 }, failedReason: 'no', stacktrace: ['at'], attempts: 1, maxAttempts: 3 };
   assert.deepEqual(jobOf(ended), { id: '1', result: { a: 1 }, error: 'no', stack: ['at'], attempts: 3, attemptsMade: 1 });
+});
+
+test('a flow is told of the nearer end: of its node, or of the job itself', () => {
+  const deadline = (timeout, timeoutMs) => jobMessage({ id: '1', queue: 'q', name: 'n', timeout }, 't', { server: 's', timeoutMs, nowMs: 1000 }).job.deadline;
+  assert.deepEqual([deadline(3000, 60_000), deadline(90_000, 60_000), deadline(3000, 0), deadline(null, 60_000), deadline(null, 0)], [4000, 61_000, 4000, 61_000, undefined]);
 });
