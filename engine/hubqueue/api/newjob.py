@@ -12,7 +12,6 @@ from hubqueue.model import options as options_table
 from hubqueue.model import payload
 from hubqueue.model.flowdata import with_parent
 from hubqueue.model.job import Dedup, NewJob
-from hubqueue.model.limits import check_new_job
 from hubqueue.model.option import Door, Kind, Option, Parent
 from hubqueue.model.options import options_at
 from hubqueue.model.retry import MAX_BACKOFF_MS, Backoff
@@ -90,12 +89,7 @@ def dedup(key: str, *, ttl: Duration | None = None, extend: bool = False, replac
 def new_job(name: str, data: object, options: JobOptions) -> NewJob:
     """The model's job. Errors: Invalid names the option that cannot be."""
     given = given_of(options)
-    made = options_table.new_job(name, _packed(data, given.get("parent")), given)
-    try:
-        check_new_job(made)
-    except Invalid as error:
-        raise options_table.reworded(error) from None
-    return made
+    return options_table.checked_job(name, _packed(data, given.get("parent")), given)
 
 
 def new_schedule(key: str, queue: str, name: str, data: object, options: RunOptions, **rules: Any) -> Schedule:

@@ -66,8 +66,7 @@ def add(
     """
     from hubqueue.cli.joboptions import duration_ms, first_flag, given
     from hubqueue.model.flowdata import with_parent
-    from hubqueue.model.limits import check_new_job
-    from hubqueue.model.options import check_needs, new_job, reworded
+    from hubqueue.model.options import check_needs, checked_job
 
     options = given(flags)
     check_needs(options, first_flag)
@@ -85,12 +84,7 @@ def add(
         packed = _encode(value)
         if parent is not None:
             packed = with_parent(packed, parent.id, parent.queue) or packed
-        made = new_job(name, packed, options | ({} if id is None else {"id": id}))
-        try:
-            check_new_job(made)
-        except Invalid as error:
-            raise reworded(error) from None
-        return made
+        return checked_job(name, packed, options | ({} if id is None else {"id": id}))
 
     if from_file is not None:
         from hubqueue.cli.add_lines import Adding

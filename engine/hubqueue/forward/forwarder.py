@@ -19,7 +19,6 @@ from hubqueue.forward.backlog import backlog
 from hubqueue.forward.breaker import LinkState
 from hubqueue.forward.deliver import advance
 from hubqueue.forward.horizon import Horizon
-from hubqueue.forward.isolation import Isolation
 from hubqueue.forward.judge import Failed, Judge
 from hubqueue.forward.link import Link, Permit
 from hubqueue.forward.outbound import outbound_jobs
@@ -28,6 +27,7 @@ from hubqueue.forward.settings import ForwardSettings
 from hubqueue.forward.sink import Batch, Sink
 from hubqueue.forward.status import Event, Forwarded, ForwardStatus, LinkChanged, Refused, Tally
 from hubqueue.forward.verdict import Down, Rejected
+from hubqueue.hub.isolation import Isolation
 from hubqueue.hub.leasekeeper import LeaseKeeper
 from hubqueue.model.job import Flag, Leased
 from hubqueue.model.outcome import Complete, Fail, Reject, Settlement
@@ -200,12 +200,12 @@ class Forwarder:
             return
         if len(jobs) == 1 and self._suspects.skip(jobs[0]):
             return
-        await self._in_turn(self._turns.together(), jobs, permit)
+        await self._in_turn(self._turns.turn(alone=False), jobs, permit)
 
     async def _try_again(self, suspect: Leased, permit: Permit) -> None:
         """One that was set aside goes alone, so that it harms nobody but itself."""
         try:
-            await self._in_turn(self._turns.alone(), (suspect,), permit, aside=True)
+            await self._in_turn(self._turns.turn(alone=True), (suspect,), permit, aside=True)
         finally:
             self._suspects.untried(suspect.job.id)
 

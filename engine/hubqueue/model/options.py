@@ -331,6 +331,16 @@ def new_job(name: str, data: bytes | None, given: Mapping[str, Any]) -> NewJob:
     return NewJob(name=name, data=data, options=None if options == PLAIN else options, **fields)
 
 
+def checked_job(name: str, data: bytes | None, given: Mapping[str, Any]) -> NewJob:
+    """`new_job` within its bounds. Errors: Invalid, in the words of the table."""
+    job = new_job(name, data, given)
+    try:
+        limits.check_new_job(job)
+    except Invalid as error:
+        raise reworded(error) from None
+    return job
+
+
 def rare_options(given: Mapping[str, Any]) -> Options:
     """Those of what was said that live in Options. Errors: Invalid."""
     return Options(**_fields(given)[1])

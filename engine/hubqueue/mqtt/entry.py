@@ -12,12 +12,14 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final
 
 from hubqueue.errors import HubqueueError
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.verbs.ingest import Placed
 from hubqueue.hub.verbs.receive import receive
+from hubqueue.ingest.batches import BATCH, in_slices
 from hubqueue.ingest.outcome import DEFECT, Outcome, Passed, Refused, Routed
 from hubqueue.ingest.tasks import watched
 from hubqueue.ingest.unread import unread_job
@@ -35,9 +37,7 @@ from hubqueue.mqttclient.message import Message
 
 log = logging.getLogger(__name__)
 
-BATCH: Final = 500  # messages in one transaction: a few ms of the loop
 BATCH_BYTES: Final = 4_194_304
-SLICE: Final = 100  # messages routed before other work on the loop gets a turn: about 1 ms
 LINGER_BELOW: Final = 100  # a batch this large is worth a commit of its own; a smaller one may wait for company
 FEW_OPEN: Final = 10  # below the window of any broker: it does not wait for these acknowledgements to send more
 FIRST_RETRY_S, MAX_RETRY_S = 0.2, 10.0
@@ -174,10 +174,7 @@ class Entry:
                 continue
             self._storing = batch = self._next_batch()
             routed = Routed()
-            for at in range(0, len(batch), SLICE):
-                if at:
-                    await asyncio.sleep(0)
-                self._route(batch[at : at + SLICE], routed)
+            await in_slices(batch, partial(self._route, routed=routed))
             placed: Placed | None = Placed()
             if routed.taken or routed.dead:
                 placed = await self._until_stored(batch, routed)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Sequence
-from typing import Final
 
 from hubqueue.errors import HubqueueError, QueueFull
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.verbs.feed import feed
+from hubqueue.ingest.batches import BATCH, in_slices
 from hubqueue.ingest.outcome import Routed
 from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.model.outcome import Blob
@@ -19,8 +18,6 @@ from hubqueue.sources.status import Status
 
 log = logging.getLogger(__name__)
 
-BATCH: Final = 500  # messages in one transaction: a few ms of the loop
-SLICE: Final = 100  # messages routed before other work on the loop gets a turn: about 1 ms
 FIRST_RETRY_S, MAX_RETRY_S = 0.2, 5.0
 
 
@@ -58,10 +55,7 @@ class Entry:
     async def _routed(self, messages: Sequence[Message]) -> Routed:
         now_ms = self._hub.now_ms()
         routed = Routed()
-        for at in range(0, len(messages), SLICE):
-            if at:
-                await asyncio.sleep(0)
-            self._routing.route(messages[at : at + SLICE], now_ms, routed)
+        await in_slices(messages, lambda some: self._routing.route(some, now_ms, routed))
         return routed
 
     def _refused(self, error: HubqueueError, count: int) -> float:

@@ -7,12 +7,10 @@ from typing import Any, Final
 
 import msgspec
 
-from hubqueue.errors import Invalid
 from hubqueue.model.flatoptions import Flat, flat, gathered, scattered
 from hubqueue.model.job import NewJob
-from hubqueue.model.limits import check_new_job
 from hubqueue.model.option import Door, Kind, Option
-from hubqueue.model.options import new_job, reworded
+from hubqueue.model.options import checked_job
 from hubqueue.ui import inputs
 
 OFTEN: Final = ("id", "priority", "delay", "attempts", "keep_trying", "durable")  # the others are folded away
@@ -43,12 +41,7 @@ def read(form: Mapping[str, object], *, schedule: bool = False) -> dict[str, Any
 
 def job_of(name: str, given: Mapping[str, Any]) -> NewJob:
     """The job of what a form says, which is in bounds. Errors: Invalid names the option."""
-    job = new_job(name, None, given)
-    try:
-        check_new_job(job)
-    except Invalid as error:
-        raise reworded(error) from None
-    return job
+    return checked_job(name, None, given)
 
 
 def _flat(schedule: bool) -> list[Flat]:

@@ -13,8 +13,8 @@ import threading
 from collections.abc import Callable, Collection
 from typing import Any, Final
 
+from hubqueue.hub.isolation import Isolation
 from hubqueue.model.outcome import Fail, Release
-from hubqueue.work.isolation import Isolation
 from hubqueue.work.messages import FromChild, Started, Stopped, Stuck
 from hubqueue.work.registry import AnyTask, Registry
 from hubqueue.work.running import RunningJob

@@ -13,11 +13,11 @@ import pytest
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs.ingest import UNROUTABLE
 from hubqueue.hub.verbs.overflow import MAX_OVERFLOW, OVERFLOW
+from hubqueue.ingest.batches import BATCH
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.decode import Decode, Payload
 from hubqueue.model.job import Dedup, Options
 from hubqueue.model.state import State
-from hubqueue.mqtt.entry import BATCH
 from hubqueue.mqtt.inflight import ENTRY_BYTES
 from hubqueue.mqtt.reroute import RulesAgain
 from hubqueue.mqtt.rules import Rule

@@ -14,12 +14,12 @@ from aiokafka import AIOKafkaProducer
 from hubqueue.errors import StoreError
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
+from hubqueue.ingest.batches import BATCH
 from hubqueue.ingest.into import Into
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.outcome import Complete, Settlement
 from hubqueue.model.payload import decode
 from hubqueue.model.state import State
-from hubqueue.sources.entry import BATCH
 from hubqueue.sources.kafka import KafkaFeed
 from hubqueue.sources.settings import KafkaBrokers, KafkaSource
 from support.tansu import Tansu

@@ -44,17 +44,17 @@
   });
 
   let lost = null;
-  const isLive = (event) => event.detail.elt.hasAttribute?.("data-live");
+  const isLive = ({ elt }) => elt.hasAttribute?.("data-live");
 
   let asked = 0; // requests under way but those of live parts
   body.addEventListener("htmx:beforeSend", (event) => {
-    if (isLive(event)) return;
+    if (isLive(event.detail)) return;
     asked += 1;
     event.detail.xhr.addEventListener("loadend", () => void (asked -= 1));
   });
 
   function failed(event) {
-    if (isLive(event)) {
+    if (isLive(event.detail)) {
       lost ??= tell(body.dataset.lost, "bad");
       return;
     }
@@ -70,7 +70,7 @@
   }
 
   body.addEventListener("htmx:afterOnLoad", (event) => {
-    if (lost && isLive(event) && event.detail.successful !== false) {
+    if (lost && isLive(event.detail) && event.detail.successful !== false) {
       lost.remove();
       lost = null;
       tell(body.dataset.back, "ok");
@@ -108,7 +108,7 @@
   // Only what one types into: Idiomorph leaves out all that stands in such an element, and a button would keep its word.
   // Nor does it change while an answer is awaited: where the button that asked is gone, nobody would be told.
   body.addEventListener("htmx:beforeSwap", (event) => {
-    if (asked && event.detail.requestConfig.elt.hasAttribute("data-live")) event.detail.shouldSwap = false;
+    if (asked && isLive(event.detail.requestConfig)) event.detail.shouldSwap = false;
     Idiomorph.defaults.ignoreActiveValue = document.activeElement.matches("input, textarea, select");
   });
   Idiomorph.defaults.callbacks.beforeAttributeUpdated = (name, node) => {

@@ -11,36 +11,28 @@ from typing import Any
 import msgspec
 
 
-class QueueStanding(msgspec.Struct, rename="camel", kw_only=True):
+class Totals(msgspec.Struct, rename="camel", kw_only=True):
+    """Jobs by state."""
+
+    waiting: int
+    prioritized: int
+    delayed: int
+    active: int
+    waiting_children: int
+    completed: int
+    failed: int
+    expired: int
+
+
+class QueueStanding(Totals, rename="camel", kw_only=True):
     """A queue: its jobs by state, the age of the oldest that waits, what happens in a minute where that is known."""
 
     name: str
     paused: bool
-    waiting: int
-    prioritized: int
-    delayed: int
-    active: int
-    waiting_children: int
-    completed: int
-    failed: int
-    expired: int
     oldest_ms: float | None
     enqueued_per_minute: float | None
     completed_per_minute: float | None
     failed_per_minute: float | None
-
-
-class Totals(msgspec.Struct, rename="camel", kw_only=True):
-    """Jobs of all queues, by state."""
-
-    waiting: int
-    prioritized: int
-    delayed: int
-    active: int
-    waiting_children: int
-    completed: int
-    failed: int
-    expired: int
 
 
 class Rates(msgspec.Struct, kw_only=True):

@@ -7,7 +7,7 @@ import asyncio
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hubqueue.work.isolation import Isolation
+from hubqueue.hub.isolation import Isolation
 from support.waiting import soon
 
 

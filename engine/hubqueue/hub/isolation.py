@@ -1,7 +1,7 @@
-"""Who may run beside whom: everybody, but a suspect runs alone.
+"""Who may run beside whom: everybody, but a suspect runs alone. For handlers, and for what forwarders send.
 
-When the process dies while several handlers run, nobody knows which one did it. All of them become suspects
-and are run again one at a time, so that a second crash names the guilty one and the innocent complete.
+When a process dies, or a link breaks, under several jobs, nobody knows which one did it. All of them become suspects
+and are run again one at a time, so that a second time names the guilty one and the innocent complete.
 Starts are in order of arrival: while a suspect waits for the others to end, nobody overtakes it.
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 
 class Isolation:
@@ -18,6 +20,15 @@ class Isolation:
         self._running = 0
         self._alone = False
         self._waiting: deque[tuple[asyncio.Future[None], bool]] = deque()
+
+    @asynccontextmanager
+    async def turn(self, *, alone: bool) -> AsyncIterator[None]:
+        """Wait for the turn, and give it back."""
+        await self.begin(alone=alone)
+        try:
+            yield
+        finally:
+            self.end()
 
     async def begin(self, *, alone: bool) -> None:
         """Wait for the turn."""
