@@ -14,6 +14,7 @@ import sys
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Final, Protocol
 
@@ -93,7 +94,7 @@ async def slowed(hub: Process) -> AsyncIterator[None]:
 
 
 def waiting(file: Path, queue: str) -> int:
-    """Jobs in a queue, as far as they are committed."""
+    """Jobs in a queue, as far as they are committed. Waits as long as a hub that is slowed down holds the file."""
     with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True, timeout=PATIENCE_S)) as db:
         row = db.execute("SELECT waiting FROM counter JOIN queue ON id = queue WHERE name = ?", (queue,)).fetchone()
     return 0 if row is None else int(row[0])
@@ -116,21 +117,28 @@ async def undergo(
     """
     sent = 0
 
-    def further(counts: dict[str, int]) -> bool:
-        return all(waiting(file, queue) > counts[queue] for queue in queues)
+    async def counted() -> dict[str, int]:
+        """In a thread: the hub that holds the file may have to be woken by this loop first."""
+        return {queue: await asyncio.to_thread(waiting, file, queue) for queue in queues}
+
+    async def further(before: dict[str, int]) -> bool:
+        return all(count > before[queue] for queue, count in (await counted()).items())
+
+    async def arrived(count: int) -> bool:
+        return all(waiting >= count for waiting in (await counted()).values())
 
     for pace, end in ROUNDS:
-        before = {queue: waiting(file, queue) for queue in queues}
+        before = await counted()
         sending = asyncio.ensure_future(send(sent, each))
         if pace == "slow":
             async with slowed(hub):
-                await until(lambda before=before: further(before))  # type: ignore[misc]
+                await until(partial(further, before))
                 await asyncio.to_thread(hub.stop if end == "stop" else hub.kill)
         else:
-            await until(lambda before=before: further(before))  # type: ignore[misc]
+            await until(partial(further, before))
             await asyncio.to_thread(hub.stop if end == "stop" else hub.kill)
         await asyncio.to_thread(hub.start)
         await sending
         sent += each
-        await until(lambda: all(waiting(file, queue) >= sent for queue in queues), 600)  # noqa: B023
+        await until(partial(arrived, sent), 600)
     return sent

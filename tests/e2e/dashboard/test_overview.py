@@ -93,6 +93,16 @@ def test_a_hub_that_answers_slowly_is_shown_and_not_asked_again_before(dashboard
     expect(page.locator("#queue-camera td").first).to_have_text("2")
 
 
+def test_a_page_that_is_brought_up_to_date_fades_no_button(dashboard: Dashboard, visit: Visit) -> None:
+    page = visit(f"{dashboard.url}/dead")
+    page.route(lambda url: True, lambda route: None if live(route.request) else route.continue_())
+    expect(page.locator("#live.htmx-request")).to_have_count(1)
+    faded = "() => [...document.querySelectorAll('button')].filter(one => getComputedStyle(one).opacity !== '1').length"
+    assert page.evaluate(faded) == 0
+    page.unroute_all()  # lets go what is held
+    expect(page.locator("#live.htmx-request")).to_have_count(0)
+
+
 def live(request: Request) -> bool:
     """Whether it asks for the live part of the page."""
     return request.headers.get("hx-target") == "live"
