@@ -211,6 +211,15 @@ async def _try_now(client: HubClient, given: Fields) -> Answer:
     return {"count": await async_try_now(client, queues, forwarders)}
 
 
+async def _snooze(client: HubClient, given: Fields) -> Answer:
+    if ("until" in given) == ("delay" in given):
+        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="snooze_until_when")
+    time = {"until": round(given["until"].timestamp() * 1000)} if "until" in given else {}
+    wait = {"delay": milliseconds(given["delay"])} if "delay" in given else {}
+    await client.call("Snooze", id=given["id"], **time, **wait)
+    return None
+
+
 async def _cancel(client: HubClient, given: Fields) -> Answer:
     await client.call("Cancel", id=given["id"], active=given["active"])
     return None
@@ -298,6 +307,15 @@ ACTIONS: Final[Mapping[str, Action]] = {
             vol.Optional(ATTR_FORWARDER, default=list): vol.All(cv.ensure_list, [cv.string]),
         },
         _try_now,
+    ),
+    "snooze": Action(
+        {
+            **ONE_JOB,
+            vol.Optional("until"): job_options.FIELDS["run_at"],
+            vol.Optional("delay"): job_options.FIELDS["delay"],
+        },
+        _snooze,
+        SILENT,
     ),
     "cancel": Action({**ONE_JOB, vol.Optional("active", default=False): cv.boolean}, _cancel, SILENT),
     "purge": Action(

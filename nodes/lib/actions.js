@@ -4,7 +4,7 @@
  * Each takes ask(cmd, fields) and the arguments, and answers what becomes msg.payload. `destroys` needs a confirmation.
  */
 
-const { toMs } = require('./duration');
+const { toMoment, toMs } = require('./duration');
 const { HubqueueError } = require('./errors');
 const { figuresOf, statesOf } = require('./figures');
 const { jobOf, statesAsked } = require('./wirenames');
@@ -65,6 +65,13 @@ const ACTIONS = {
       }
       required('promote', { queue }, ['queue']);
       return { queue, count: (await ask('PromoteJobs', { queue, count: limit })).count };
+    },
+  },
+  snooze: {
+    needs: ['id'],
+    run: async (ask, { id, until, delay }) => {
+      await ask('Snooze', { id, until: toMoment(until, 'until'), delay: toMs(delay, 'delay') });
+      return { id, snoozed: true };
     },
   },
   purge: {

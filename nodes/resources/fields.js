@@ -14,7 +14,7 @@
       ...['duplicated', 'evicted', 'paused', 'resumed', 'forwarded', 'rejected', 'link', 'empty', 'threshold'],
     ];
     const ACTIONS = [
-      ...['stats', 'queues', 'list', 'get', 'dead', 'pause', 'resume', 'cancel', 'retry', 'retryDead', 'promote', 'purge'],
+      ...['stats', 'queues', 'list', 'get', 'dead', 'pause', 'resume', 'cancel', 'retry', 'retryDead', 'promote', 'snooze', 'purge'],
       ...['setConcurrency', 'setRate', 'pauseWorker', 'resumeWorker'],
     ];
 

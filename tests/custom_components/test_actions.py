@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import probatio as vol
@@ -132,6 +132,47 @@ async def test_a_queue_is_paused_and_resumed(hass: HomeAssistant, call: Call) ->
     assert (await call("PULL", queue="mail", owner="test"))["job"] is None
     await act(hass, "resume", queue="mail")
     assert (await call("PULL", queue="mail", owner="test"))["job"] is not None
+
+
+@pytest.mark.parametrize(
+    ("time", "waits_s"),
+    [
+        ({"delay": {"minutes": 10}}, 600),
+        ({"delay": "10m"}, 600),
+        ({"until": "{later}"}, 600),
+        ({"until": "2020-01-01T00:00:00"}, 0),
+        ({"delay": 0}, 0),
+    ],
+)
+async def test_a_job_is_snoozed(hass: HomeAssistant, call: Call, time: dict[str, Any], waits_s: int) -> None:
+    await act(hass, "enqueue", queue="mail", id="mine", delay=60)
+    before = datetime.now(UTC).replace(microsecond=0)
+    later = before + timedelta(seconds=600)
+    given = {key: later if value == "{later}" else value for key, value in time.items()}
+    await act(hass, "snooze", id="mine", **given)
+    job = (await act(hass, "get_job", id="mine"))["job"]
+    assert (job["state"], job["attempts_made"]) == ("delayed" if waits_s else "waiting", 0)
+    assert before <= datetime.fromisoformat(job["run_at"]) - timedelta(seconds=waits_s) <= datetime.now(UTC)
+
+
+async def test_what_cannot_be_snoozed_is_said(hass: HomeAssistant, call: Call) -> None:
+    await act(hass, "enqueue", queue="mail", id="mine")
+    await act(hass, "enqueue", queue="mail", id="short", ttl=60)
+    for wrong in ({}, {"delay": 60, "until": datetime.now(UTC)}):
+        with pytest.raises(ServiceValidationError) as refused:
+            await act(hass, "snooze", id="mine", **wrong)
+        assert refused.value.translation_key == "snooze_until_when"
+    for odd in ({"delay": -1}, {"delay": "400d"}, {"until": "soon"}, {"until": None}, {"delay": float("nan")}):
+        with pytest.raises(vol.Invalid):
+            await act(hass, "snooze", id="mine", **odd)
+    for id, key, text in (("none", "no_job", "no job none"), ("short", "refused", "'short' ends before that time")):
+        with pytest.raises(ServiceValidationError, match=text) as refused:
+            await act(hass, "snooze", id=id, delay=600)
+        assert refused.value.translation_key == key
+    id, _ = await leased(call, "mail")
+    with pytest.raises(ServiceValidationError, match=f"'{id}' is active") as refused:
+        await act(hass, "snooze", id=id, delay=60)
+    assert refused.value.translation_key == "wrong_state"
 
 
 async def test_publish_says_how_many_listened(hass: HomeAssistant) -> None:

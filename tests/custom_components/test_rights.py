@@ -43,6 +43,7 @@ TAKEN: dict[str, list[dict[str, Any]]] = {
     "release": [{"id": "{leased}", "token": "{token}"}],
     "extend": [{"id": "{leased}", "token": "{token}", "duration": 60}],
     "retry": [{"queue": "mail"}],
+    "snooze": [{"id": "{id}", "delay": 60}],
     "cancel": [{"id": "{id}"}],
     "publish": [{"channel": "doors"}],
     "try_now": [{"queue": "mail", "forwarder": "up"}],
