@@ -14,7 +14,7 @@
       "json": "id",
       "wire": "customId",
       "kind": "text",
-      "help": "An id of your own choice, under which the job is there once at a time",
+      "help": "An id of your own choice, under which the job is there once; refused while another queue has it",
       "min": 1,
       "max": 1024,
       "default": null,

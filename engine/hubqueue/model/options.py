@@ -30,7 +30,7 @@ OPTIONS: Final = (
     Option(
         name="id",
         kind=Kind.TEXT,
-        help="An id of your own choice, under which the job is there once at a time",
+        help="An id of your own choice, under which the job is there once; refused while another queue has it",
         field="custom_id",
         wire="customId",
         low=1,

@@ -27,10 +27,16 @@ class Owner(NamedTuple):
     state: int | None
     custom_id: str | None
     remembered: bool  # still counts as known although its job has finished
+    queue: str | None = None  # where its row is; not asked for keys and ids of `is_idempotent`
 
     @property
     def unfinished(self) -> bool:
         return self.state is not None and self.state not in TERMINAL
+
+
+def is_idempotent(custom_id: str) -> bool:
+    """Whether it is of a namespace that is answered wherever its job is, and after its end."""
+    return custom_id.startswith(ONCE) or parse_forward(custom_id) is not None
 
 
 CUSTOM: Final = """
@@ -48,8 +54,10 @@ def owner_of(tx: Tx, custom_id: str) -> Owner | None:
         if row is None:
             return None
         remembered = row[3] is not None and row[3] > tx.now_ms
-        there = row[4] in tx.queues.by_id  # else its queue was obliterated, and the row only waits to be deleted
-        return Owner(row[0], row[1] if there else None, row[2], remembered)
+        queue = tx.queues.by_id.get(row[4])
+        if queue is None:  # its queue was obliterated: the row, if there still is one, only waits to be deleted
+            return Owner(row[0], None, row[2], remembered)
+        return Owner(row[0], row[1], row[2], remembered, queue.name)
     found = forwarded.find(tx, forward)
     return None if found is None else Owner(found[0], found[1], custom_id, True)
 

@@ -18,6 +18,15 @@ def park(tx: Tx, seq: int, queue: str, options: bytes | None) -> None:
     tx.execute(PARK, (seq, queue, options))
 
 
+HOME: Final = "SELECT queue FROM overflow WHERE seq = ?"
+
+
+def home(tx: Tx, seq: int) -> str | None:
+    """The queue that a job belongs to which is there; None of any other."""
+    found = tx.execute(HOME, (seq,)).fetchone()
+    return None if found is None else str(found[0])
+
+
 WAITS: Final = """
     SELECT 1 FROM overflow JOIN job ON job.seq = overflow.seq
     WHERE overflow.queue = ? AND job.queue = ? AND job.state IN (0, 1)

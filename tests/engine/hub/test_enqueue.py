@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hubqueue.errors import Draining, Invalid, PayloadTooLarge, QueueFull
+from hubqueue.errors import Draining, Duplicate, Invalid, PayloadTooLarge, QueueFull
 from hubqueue.hub.settings import HubSettings
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import Dedup, NewJob, Options
@@ -105,12 +105,48 @@ async def test_an_id_of_our_own_form_cannot_be_chosen(bench: Bench) -> None:
         await bench.add("a", custom_id=f"{bench.hub.hub_id}-77")
 
 
-async def test_a_custom_id_belongs_to_one_unfinished_job_in_all_queues(bench: Bench) -> None:
+async def test_an_own_id_that_stands_is_answered_and_stores_nothing(bench: Bench) -> None:
     (first,) = await bench.add("a", custom_id="mine")
-    (again,) = await bench.add("b", custom_id="mine", queue="other")
+    (again,) = await bench.add("b", custom_id="mine")
     assert first == again == "mine"
     assert (await bench.get("mine")).name == "a"
-    assert (await bench.hub.counts("other")).waiting == 0
+    assert (await bench.hub.counts("q")).waiting == 1
+
+
+@pytest.mark.parametrize("active", [False, True])
+async def test_an_own_id_of_a_living_job_is_refused_in_another_queue_with_the_whole_batch(
+    bench: Bench, active: bool
+) -> None:
+    await bench.add("a", custom_id="mine")
+    if active:
+        await bench.take()
+    with pytest.raises(Duplicate, match=r"The id mine is that of a job in queue q\b"):
+        await bench.hub.enqueue("other", [NewJob(name="beside"), NewJob(name="b", custom_id="mine")])
+    counts = await bench.hub.counts("other")
+    assert (counts.waiting, (await bench.get("mine")).name) == (0, "a")
+    assert await bench.hub.enqueue("other", [NewJob(name="beside")])  # what was refused has left nothing behind
+
+
+async def test_an_own_id_of_an_ended_job_is_free_for_any_queue(bench: Bench) -> None:
+    await bench.add("a", custom_id="mine")
+    await bench.end((await bench.take())[0], Complete())
+    await bench.add("b", custom_id="mine", queue="other")
+    job = await bench.get("mine")
+    assert (job.name, job.queue, (await bench.hub.counts("q")).completed) == ("b", "other", 0)
+
+
+async def test_an_own_id_of_an_obliterated_queue_is_free(bench: Bench) -> None:
+    await bench.add("a", custom_id="mine")
+    await bench.hub.obliterate("q")
+    await bench.add("b", custom_id="mine", queue="other")
+    assert (await bench.get("mine")).queue == "other"
+
+
+@pytest.mark.parametrize("id", ["fwd:0123456789ab:readings:7", "once:abc"])
+async def test_ids_that_are_sent_again_by_themselves_are_answered_wherever_they_stand(bench: Bench, id: str) -> None:
+    await bench.add("a", custom_id=id)
+    assert await bench.add("b", custom_id=id, queue="other") == [id]
+    assert (await bench.get(id)).queue == "q"
 
 
 @pytest.mark.parametrize("outcome", [Complete(), Fail("x")])

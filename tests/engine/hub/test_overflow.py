@@ -16,7 +16,7 @@ from hubqueue.errors import QueueFull
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import overflow
-from hubqueue.hub.verbs.ingest import Placed, intake
+from hubqueue.hub.verbs.ingest import UNROUTABLE, Placed, intake
 from hubqueue.hub.verbs.overflow import OVERFLOW
 from hubqueue.ingest.outcome import Taken
 from hubqueue.model.bounds import QueueBounds
@@ -110,6 +110,26 @@ async def test_a_job_comes_back_with_its_id_and_all_it_came_with(hub: Hub) -> No
     # its key counts in its queue: the same reading again makes no second job
     await take(hub, [Taken("small", msgspec.structs.replace(job, custom_id=None))])
     assert (await hub.counts("small")).delayed == 1
+
+
+async def test_an_own_id_that_waits_here_is_known_to_its_queue_and_taken_for_others(hub: Hub) -> None:
+    await take(hub, arrivals([0, 1, 2, 3]) + arrivals([4], custom_id="own"))
+    assert [job.custom_id for job in (await hub.list_jobs(OVERFLOW)).jobs] == [None, None, "own"]
+    assert await take(hub, arrivals([5], custom_id="own")) == Placed(overflowed=1)  # it stands for this one
+    assert await take(hub, arrivals([6], "free", custom_id="own")) == Placed(dead=1)
+    (dead,) = (await hub.list_jobs(UNROUTABLE, states=[State.FAILED])).jobs
+    assert (number(dead), dead.history.reason) == (6, "invalid")
+    assert "The id own is that of a job in queue small" in (dead.history.error or "")
+    assert await work(hub, "small") == [0, 1, 2, 3, 4]
+
+
+async def test_an_own_id_of_another_queue_costs_nobody_else_in_the_batch(hub: Hub) -> None:
+    await take(hub, arrivals([0], "free", custom_id="own"))
+    placed = await take(hub, [*arrivals([1]), *arrivals([2], custom_id="own"), *arrivals([3])])
+    assert placed == Placed(enqueued=2, dead=1)
+    placed = await take(hub, [*arrivals([4]), *arrivals([5], custom_id="own"), *arrivals([6])])  # they go behind
+    assert placed == Placed(overflowed=2, dead=1)
+    assert await work(hub, "small") == [1, 3, 4, 6]
 
 
 async def test_a_key_that_is_held_by_now_makes_no_second_job(hub: Hub) -> None:

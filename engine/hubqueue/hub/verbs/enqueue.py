@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from hubqueue.errors import Invalid, QueueFull
+from hubqueue.errors import Duplicate, Invalid, QueueFull
 from hubqueue.hub.verbs import flow, rows
 from hubqueue.hub.verbs.available import queued
 from hubqueue.model.bounds import QueueBounds
@@ -18,7 +18,7 @@ from hubqueue.model.flow import FlowJob, in_order
 from hubqueue.model.job import PLAIN, Enqueueable, Flag, Job, NewJob, Options, flags_of, lasts_ms, options_blob
 from hubqueue.model.limits import check_delay
 from hubqueue.model.state import UNSTARTED, Move, State, due_state
-from hubqueue.store import forwarded, groups, ids, jobs, lists
+from hubqueue.store import forwarded, groups, ids, jobs, lists, overflow
 from hubqueue.store.queues import PRIORITIZED, QueueRow
 from hubqueue.store.tx import Tally, Tx
 
@@ -28,7 +28,8 @@ Tie = tuple[str, Options]  # a new job of a flow
 def enqueue(tx: Tx, queue: str, new: Sequence[Enqueueable]) -> list[str]:
     """Store the jobs; their ids in the same order, the existing id where one is deduplicated.
 
-    Errors: QueueFull, DiskFull, Draining, Invalid; StoreError while no sequence number is ready.
+    Errors: QueueFull, DiskFull, Draining, Invalid; Duplicate for an own id that a job of another queue has; StoreError
+    while no sequence number is ready.
     """
     refusal = tx.refusal()
     if refusal is not None:
@@ -118,7 +119,9 @@ def _check_end(tx: Tx, job: Enqueueable) -> None:
 
 
 def _may_be_refused(job: Enqueueable) -> bool:
-    """A group may turn out to be full, or a dependency or parent unknown, in the middle of the batch."""
+    """A group may turn out to be full, a dependency or parent unknown, an id another queue's, amid the batch."""
+    if job.custom_id is not None and not ids.is_idempotent(job.custom_id):
+        return True
     options = job.options
     return options is not None and (
         options.group_max_size is not None or bool(options.depends_on) or options.parent_id is not None
@@ -170,7 +173,7 @@ def _enqueue_one(
     if job.custom_id is not None:
         owner = ids.owner_of(tx, job.custom_id)
         if owner is not None:
-            if owner.unfinished or owner.remembered:
+            if _is_known(tx, row.name, job.custom_id, owner):
                 return job.custom_id
             _forget_generation(tx, owner.seq)
     existing = deduplicate(tx, row, options)
@@ -221,6 +224,26 @@ def _enqueue_one(
         ties.append((id, options))
     tx.emit("pushed", row.name, id)
     return id
+
+
+def is_known(tx: Tx, queue: str, custom_id: str) -> bool:
+    """Whether a job of this queue stands for the id already. Errors: Duplicate where it is one of another queue."""
+    owner = ids.owner_of(tx, custom_id)
+    return owner is not None and _is_known(tx, queue, custom_id, owner)
+
+
+def _is_known(tx: Tx, queue: str, custom_id: str, owner: ids.Owner) -> bool:
+    """As `is_known`, of an id that has an owner."""
+    if not owner.unfinished:
+        return owner.remembered
+    if owner.queue != queue and not ids.is_idempotent(custom_id):
+        home = overflow.home(tx, owner.seq) or owner.queue
+        if home != queue:
+            raise Duplicate(
+                f"The id {custom_id} is that of a job in queue {home}",
+                hint="an own id is one job of the whole hub until that has ended: choose another one",
+            )
+    return True
 
 
 def deduplicate(tx: Tx, row: QueueRow, options: Options) -> str | None:

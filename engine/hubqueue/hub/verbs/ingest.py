@@ -14,7 +14,7 @@ from typing import Final, Literal, Protocol
 
 import msgspec
 
-from hubqueue.errors import Invalid, QueueFull
+from hubqueue.errors import Duplicate, HubqueueError, Invalid, QueueFull
 from hubqueue.hub.verbs import overflow
 from hubqueue.hub.verbs.enqueue import enqueue
 from hubqueue.hub.verbs.queues import bury_new
@@ -76,11 +76,11 @@ def place(tx: Tx, arrivals: Sequence[Arrival]) -> tuple[Placed, list[Dead]]:
         queues.setdefault(arrival.queue, []).append(arrival)
     for queue, group in queues.items():
         if _is_behind(tx, queue):
-            _put_behind(tx, group, placed)
+            _put_behind(tx, group, placed, lost)
             continue
         try:
             _enqueue(tx, queue, group, placed)
-        except (QueueFull, Invalid):
+        except (QueueFull, Invalid, Duplicate):
             _place_each(tx, group, placed, lost)
     if placed.unanswered:
         log.warning("jobs are taken, there is no room for what is to answer them count=%d", placed.unanswered)
@@ -115,23 +115,31 @@ def _place_each(tx: Tx, group: Sequence[Arrival], placed: Placed, lost: list[Dea
     for at, arrival in enumerate(group):
         try:
             _enqueue(tx, arrival.queue, [arrival], placed)
-        except Invalid as error:
-            lost.append((arrival.job, "invalid", str(error)[:MAX_ERROR_CHARS]))
+        except (Invalid, Duplicate) as error:
+            lost.append(_dead(arrival, error))
         except QueueFull:
-            _put_behind(tx, group[at:], placed)
+            _put_behind(tx, group[at:], placed, lost)
             return
 
 
-def _put_behind(tx: Tx, group: Sequence[Arrival], placed: Placed) -> None:
+def _put_behind(tx: Tx, group: Sequence[Arrival], placed: Placed, lost: list[Dead]) -> None:
     """Errors: QueueFull where an arrival is to wait for room."""
     for arrival in group:
         if arrival.on_full == "wait":
             raise QueueFull(f"Queue {arrival.queue} is full, or older jobs wait for room in it")
         parked = arrival.on_full == "overflow" or overflow.has_room(tx, arrival.queue)
-        id = overflow.park(tx, arrival.queue, arrival.job) if parked else None
+        try:
+            id = overflow.park(tx, arrival.queue, arrival.job) if parked else None
+        except (Invalid, Duplicate) as error:
+            lost.append(_dead(arrival, error))
+            continue
         if id is None:
             placed.dropped += 1
         else:
             placed.overflowed += 1
             if arrival.follow is not None:
                 _follow(tx, arrival.follow(id), placed)
+
+
+def _dead(arrival: Arrival, error: HubqueueError) -> Dead:
+    return arrival.job, "invalid", str(error)[:MAX_ERROR_CHARS]

@@ -13,7 +13,7 @@ import msgspec
 from hubqueue.errors import QueueFull
 from hubqueue.hub.verbs import rows
 from hubqueue.hub.verbs.available import queued
-from hubqueue.hub.verbs.enqueue import deduplicate, enqueue
+from hubqueue.hub.verbs.enqueue import deduplicate, enqueue, is_known
 from hubqueue.model.job import PLAIN, Flag, NewJob, Options, decode_options, flags_of, options_blob
 from hubqueue.model.state import Move, State, due_state
 from hubqueue.store import ids, jobs, overflow
@@ -25,7 +25,12 @@ MAX_OVERFLOW: Final = 10_000  # jobs that wait there; beyond it they are dropped
 
 
 def park(tx: Tx, queue: str, job: NewJob) -> str | None:
-    """Keep a job that its queue has no room for; its id, or None where there is no room either."""
+    """Keep a job that its queue has no room for; its id, or None where there is no room either.
+
+    Errors: Duplicate for an own id that a job of another queue has.
+    """
+    if job.custom_id is not None and is_known(tx, queue, job.custom_id):
+        return job.custom_id
     there = _there(tx)
     if there is not None and there.n[State.WAITING] + there.n[State.DELAYED] >= MAX_OVERFLOW:
         return None
@@ -36,9 +41,7 @@ def park(tx: Tx, queue: str, job: NewJob) -> str | None:
         (id,) = enqueue(tx, OVERFLOW, [msgspec.structs.replace(job, options=here)])
     except QueueFull:
         return None
-    found = rows.find(tx, id)
-    if found[1].name == OVERFLOW:  # else its own id is known already, and stands for it
-        overflow.park(tx, found[0].seq, queue, options_blob(options))
+    overflow.park(tx, rows.find(tx, id)[0].seq, queue, options_blob(options))
     return id
 
 

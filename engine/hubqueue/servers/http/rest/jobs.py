@@ -7,7 +7,7 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from hubqueue.errors import DiskFull, Draining, KeyReused, NotFound, PayloadTooLarge, QueueFull, WrongState
+from hubqueue.errors import DiskFull, Draining, Duplicate, KeyReused, NotFound, PayloadTooLarge, QueueFull, WrongState
 from hubqueue.model.limits import MAX_BATCH
 from hubqueue.servers.http.rest.fields import Limit, Name, QueueName, Text
 from hubqueue.servers.http.rest.newjob import NewJob, push_fields
@@ -15,7 +15,7 @@ from hubqueue.servers.http.rest.route import Answered, Asked, Fields, Route, sen
 from hubqueue.wire.fields import MAX_WAIT_JOB_MS, AnyDelayMs, DelayMs, Priority, TimeMs
 from hubqueue.wire.jobjson import Job
 
-ENQUEUE_ERRORS: Final = (QueueFull, DiskFull, Draining, KeyReused, PayloadTooLarge)
+ENQUEUE_ERRORS: Final = (Duplicate, QueueFull, DiskFull, Draining, KeyReused, PayloadTooLarge)
 
 Words = Annotated[str, Meta(min_length=1, max_length=256, description="Part of id, name, error or data")]
 StateWord = Literal["waiting", "prioritized", "delayed", "active", "waiting-children", "paused", "completed", "failed"]
