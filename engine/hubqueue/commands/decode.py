@@ -72,10 +72,14 @@ def _decode_patiently(body: bytes) -> Request:
         refused = Invalid(flow_text(error.message), hint=error.hint) if struct is PushF else error
         raise BadRequest(refused, req_id) from None
     except msgspec.ValidationError as error:
-        text = (flow_error if struct is PushF else protocol_text)(str(error))
-        raise BadRequest(Invalid(text), req_id) from None
+        raise BadRequest(refusal(struct, error), req_id) from None
     except _MALFORMED:
         raise BadRequest(Invalid("Invalid command format"), req_id) from None
+
+
+def refusal(struct: type[Request], error: msgspec.ValidationError) -> Invalid:
+    """What is wrong with the fields of a command, in the protocol's words."""
+    return Invalid((flow_error if struct is PushF else protocol_text)(str(error)))
 
 
 def _read_fields(body: bytes) -> dict[str, Raw]:

@@ -64,5 +64,5 @@ COMMANDS: Final[tuple[type[Request], ...]] = tuple(
     for each in vars(family).values()
     if isinstance(each, type) and "row" in vars(each) and each.__module__ == family.__name__
 )
-PLAIN: Final = (PlainPush, PlainPushB)  # of PUSH and PUSHB, which have a full form too
-BY_NAME: Final = {str(each.__struct_config__.tag): each for each in COMMANDS if each not in PLAIN}
+PLAIN_FORMS: Final = {"PUSH": PlainPush, "PUSHB": PlainPushB}  # both have a full form too
+BY_NAME: Final = {str(each.__struct_config__.tag): each for each in COMMANDS if each not in PLAIN_FORMS.values()}

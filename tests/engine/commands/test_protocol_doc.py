@@ -12,7 +12,7 @@ import pytest
 from hubqueue import errors
 from hubqueue.commands.decode import decode_request
 from hubqueue.commands.sessions import CAPABILITIES
-from hubqueue.commands.table import BY_NAME, COMMANDS, PLAIN, Request
+from hubqueue.commands.table import BY_NAME, COMMANDS, PLAIN_FORMS, Request
 from hubqueue.wire.jobin import JobFields
 from hubqueue.wire.jobmap import JobMap
 
@@ -37,7 +37,7 @@ def test_every_command_has_a_section_and_every_section_a_command() -> None:
 
 
 def test_every_command_has_a_handler() -> None:
-    assert set(COMMANDS) == {*BY_NAME.values(), *PLAIN}
+    assert set(COMMANDS) == {*BY_NAME.values(), *PLAIN_FORMS.values()}
 
 
 @pytest.mark.parametrize("name", sorted(BY_NAME))

@@ -11,14 +11,13 @@ from typing import Any
 
 import msgspec
 
+from hubqueue.commands.build import build
 from hubqueue.commands.call import CALL_BYTES, Call, CallContext, Reply, Session
-from hubqueue.commands.decode import BadRequest, decode_request
 from hubqueue.commands.dispatch import dispatch, finish
 from hubqueue.commands.notifications import Notification
 from hubqueue.commands.table import Request
 from hubqueue.errors import Draining, HubqueueError, Invalid
 from hubqueue.model.access import Grant
-from hubqueue.model.payload import encode
 from hubqueue.servers.http.idempotency import Idempotency, IdempotentCall
 from hubqueue.wire.fields import ABSENT
 
@@ -35,23 +34,19 @@ class HttpSession(Session):
         self._away = False
 
     async def ask(self, name: str, /, **fields: Any) -> dict[str, Any]:
-        """Run the command of this name; the fields of its reply. Values may be msgspec.Raw (MessagePack).
+        """Run the command of this name; the fields of its reply. User data may be msgspec.Raw (MessagePack).
 
         Errors: those of the command.
         """
-        return await self.ask_once(None, name, **fields)
+        return await self.ask_once(None, 0, name, **fields)
 
-    async def ask_once(self, once: Idempotency | None, name: str, /, **fields: Any) -> dict[str, Any]:
+    async def ask_once(self, once: Idempotency | None, size: int, name: str, /, **fields: Any) -> dict[str, Any]:
         """As `ask`, but what was done before under the same key is only answered again; `once` says whether it was.
 
-        Errors: KeyReused, and those of the command.
+        size: bytes that the request brought. Errors: KeyReused, and those of the command.
         """
-        body = encode({"cmd": name, **fields})
-        try:
-            command = decode_request(body)
-        except BadRequest as bad:
-            raise bad.error from None
-        return await self.run(command, len(body), once)
+        command, packed = build(name, fields)
+        return await self.run(command, max(size, packed), once)
 
     async def run(self, command: Request, size: int = 0, once: Idempotency | None = None) -> dict[str, Any]:
         """Run a command; a caller that is cancelled cancels its long-poll too. size: bytes that it brought."""

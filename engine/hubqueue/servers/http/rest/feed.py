@@ -110,7 +110,7 @@ async def _feed(asked: Asked) -> Any:
     request = asked.request
     options = _options(request)
     content = await body_of(request)
-    asked.once = once_of(asked, content)
+    asked.once, asked.size = once_of(asked, content), len(content)
     values = values_of(content, _layout(request, options))
     if len(values) > MAX_BATCH:
         raise Invalid(f"This makes more than {MAX_BATCH} jobs", hint="send it in several requests")

@@ -83,7 +83,10 @@ def _input(job: FlowJob, children: list[str], parent: Entry | None) -> Fields:
 
 
 async def _push(asked: Asked) -> Any:
-    reply = await asked.ask_once("PUSHF", jobs=planned(asked.body, asked.request.app[CONTEXT].hub.system))
+    reply = await asked.ask_once(
+        "PUSHF",
+        jobs=[msgspec.structs.asdict(entry) for entry in planned(asked.body, asked.request.app[CONTEXT].hub.system)],
+    )
     if "ids" in reply:
         return reply
     return {"ids": [job.id for job in reply["data"]["jobs"]]}

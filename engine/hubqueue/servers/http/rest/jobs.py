@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from hubqueue.errors import DiskFull, Draining, Duplicate, KeyReused, NotFound, PayloadTooLarge, QueueFull, WrongState
 from hubqueue.model.limits import MAX_BATCH
 from hubqueue.servers.http.rest.fields import Limit, Name, QueueName, Text
-from hubqueue.servers.http.rest.newjob import NewJob, push_fields
+from hubqueue.servers.http.rest.newjob import NewJob, PlainNewJob, plain_push, plain_push_batch, push_fields
 from hubqueue.servers.http.rest.route import Answered, Asked, Fields, Route, sent
 from hubqueue.wire.fields import MAX_WAIT_JOB_MS, AnyDelayMs, DelayMs, Priority, TimeMs
 from hubqueue.wire.jobjson import Job
@@ -37,6 +37,12 @@ class NewJobs(msgspec.Struct, forbid_unknown_fields=True):
     """Jobs for one queue, all or none."""
 
     jobs: Annotated[list[NewJob], Meta(max_length=MAX_BATCH)]
+
+
+class PlainNewJobs(msgspec.Struct, forbid_unknown_fields=True):
+    """The usual jobs."""
+
+    jobs: Annotated[list[PlainNewJob], Meta(max_length=MAX_BATCH)]
 
 
 class Search(msgspec.Struct, rename="camel", kw_only=True):
@@ -166,10 +172,14 @@ async def _change(asked: Asked) -> None:
 
 
 async def _batch(asked: Asked) -> Any:
+    if isinstance(asked.body, PlainNewJobs):
+        return await asked.run_once(*plain_push_batch(asked.path["queue"], asked.body.jobs))
     return await asked.ask_once("PUSHB", queue=asked.path["queue"], jobs=[push_fields(job) for job in asked.body.jobs])
 
 
 async def _one(asked: Asked) -> Any:
+    if isinstance(asked.body, PlainNewJob):
+        return await asked.run_once(*plain_push(asked.path["queue"], asked.body))
     job = push_fields(asked.body)
     if "customId" in job:
         job["jobId"] = job.pop("customId")
@@ -185,6 +195,7 @@ ROUTES: Final = (
         tag="jobs",
         command="PUSH",
         body=NewJob,
+        plain=PlainNewJob,
         example={"name": "send", "data": {"to": "ada"}, "attempts": 5},
         reply=JobId,
         status=201,
@@ -200,6 +211,7 @@ ROUTES: Final = (
         tag="jobs",
         command="PUSHB",
         body=NewJobs,
+        plain=PlainNewJobs,
         example={"jobs": [{"name": "send", "data": {"to": "ada"}}, {"name": "send", "data": {"to": "bob"}}]},
         reply=JobIds,
         status=201,

@@ -190,7 +190,7 @@ async def _settle(asked: Asked) -> Any:
         idle = sent(settlement).keys() - _SAYS[settlement.outcome] - {"id", "token", "outcome"}
         if idle:
             raise Invalid(f"settlements[{index}]: {min(idle)} says nothing with the outcome {settlement.outcome}")
-    fields = sent(settle)
+    fields = sent(settle) | {"settlements": [sent(each) for each in settle.settlements]}
     if settle.outputs is not UNSET:
         outputs = [{"queue": each.queue, "jobs": [push_fields(job) for job in each.jobs]} for each in settle.outputs]
         fields["outputs"] = outputs

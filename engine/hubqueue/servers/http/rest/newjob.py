@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
-from msgspec import UNSET
+from msgspec import UNSET, Raw
 
+from hubqueue.commands.enqueue import PlainPush, PlainPushB
 from hubqueue.errors import Invalid
 from hubqueue.model.flowdata import PARENT_ID, PARENT_QUEUE, RESERVED
+from hubqueue.model.job import DEFAULT_ATTEMPTS
 from hubqueue.model.option import Door, Parent
+from hubqueue.model.payload import encode
 from hubqueue.servers.http.rest.fields import Name
 from hubqueue.servers.http.rest.route import Fields
+from hubqueue.wire.jobin import PlainJob
 from hubqueue.wire.joboptions import pushed
 from hubqueue.wire.optiontypes import table_fields
+
+PLAIN: Final = ("priority", "delay", "attempts")  # the options of wire.jobin.PlainJob
 
 if TYPE_CHECKING:  # who checks types sees that these are structs; their fields come from the table
     from msgspec import Struct as _FlowOptions
@@ -22,12 +28,18 @@ if TYPE_CHECKING:  # who checks types sees that these are structs; their fields 
     class _JobOptions(msgspec.Struct):
         parent: Any
 
+    class _PlainOptions(msgspec.Struct):
+        priority: int | None
+        delay: int | None
+        attempts: int | None
+
 else:
 
-    def _struct(door):
-        return msgspec.defstruct("Options", table_fields(door), rename="camel", kw_only=True, module=__name__)
+    def _struct(fields):
+        return msgspec.defstruct("Options", fields, rename="camel", kw_only=True, module=__name__)
 
-    _JobOptions, _FlowOptions, _ScheduleOptions = map(_struct, (Door.REST, Door.FLOW, Door.SCHEDULE))
+    _JobOptions, _FlowOptions, _ScheduleOptions = map(_struct, map(table_fields, (Door.REST, Door.FLOW, Door.SCHEDULE)))
+    _PlainOptions = _struct([field for field in table_fields(Door.REST) if field[0] in PLAIN])
 
 
 class NewJob(_JobOptions, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -35,6 +47,13 @@ class NewJob(_JobOptions, rename="camel", forbid_unknown_fields=True, omit_defau
 
     name: Name
     data: Any = UNSET
+
+
+class PlainNewJob(_PlainOptions, rename="camel", forbid_unknown_fields=True, kw_only=True, gc=False):
+    """The usual job: all that it says fits into commands.enqueue.PlainPush and `wire.jobin.PlainJob`."""
+
+    name: Name
+    data: Any
 
 
 class FlowOptions(_FlowOptions, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -55,6 +74,30 @@ def push_fields(job: NewJob) -> Fields:
     if data is not UNSET:
         fields["data"] = data
     return fields
+
+
+def plain_push(queue: str, job: PlainNewJob) -> tuple[PlainPush, int]:
+    """The job as its command, with the bytes of its data."""
+    data = encode(job.data)
+    return PlainPush(
+        queue=queue,
+        name=job.name,
+        data=Raw(data),
+        priority=job.priority or 0,
+        delay_ms=job.delay or 0,
+        max_attempts=DEFAULT_ATTEMPTS if job.attempts is None else job.attempts,
+    ), len(data)
+
+
+def plain_push_batch(queue: str, jobs: list[PlainNewJob]) -> tuple[PlainPushB, int]:
+    """The jobs as their command, with the bytes of their data."""
+    size, entries = 0, []
+    for job in jobs:
+        data = encode(job.data)
+        size += len(data)
+        attempts = DEFAULT_ATTEMPTS if job.attempts is None else job.attempts
+        entries.append(PlainJob(job.name, Raw(data), job.priority or 0, job.delay or 0, attempts))
+    return PlainPushB(queue=queue, jobs=entries), size
 
 
 def with_parent(data: Any, parent: Parent | None) -> Fields:

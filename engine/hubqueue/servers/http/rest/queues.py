@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from hubqueue.errors import Invalid
 from hubqueue.model.limits import MAX_COUNT, MAX_DELAY_MS
 from hubqueue.servers.http.rest.fields import Many, QueueName
-from hubqueue.servers.http.rest.route import Asked, Fields, Route
+from hubqueue.servers.http.rest.route import Asked, Fields, Route, sent
 from hubqueue.wire.fields import Count
 
 Cleanable = Literal["waiting", "delayed", "prioritized", "paused", "completed", "failed"]
@@ -182,7 +182,7 @@ def _settings(name: str, command: str, what: str, kind: Any, example: Any) -> tu
 
 
 async def _set(asked: Asked, command: str) -> None:
-    await asked.ask(command, queue=asked.path["queue"], config=asked.body)
+    await asked.ask(command, queue=asked.path["queue"], config=sent(asked.body))
 
 
 ROUTES: Final = (

@@ -37,6 +37,7 @@ ENCODINGS: Final = ("", "identity", "gzip", "deflate")
 _AT: Final = re.compile(r" - at `\$\.(\w+)")  # the parameter that is wrong
 _INTEGER: Final = re.compile(r"(-?[0-9]{1,18})(?:\.0*)?\Z")  # 1500.0 is as good as 1500
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}(?:\.[0-9]{1,18})?\Z")
+_UNREAD: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _ANSWERS: Final = ("*/*", "application/*", JSON, "application/problem+json", "application/problem+*")
 
 
@@ -50,7 +51,8 @@ async def read(route: Route, request: web.Request) -> Asked:
     asked = Asked(route, request, path, query)
     if route.body is not None:
         content = await body_of(request)
-        asked.body = None if not content and route.body_optional else _json_body(request, content, route.body)
+        asked.size = len(content)
+        asked.body = None if not content and route.body_optional else _json_body(request, content, route)
         asked.once = once_of(asked, content) if route.enqueues else None
     elif route.enqueues and not route.media:
         asked.once = once_of(asked, b"")
@@ -98,10 +100,20 @@ def _too_large() -> PayloadTooLarge:
     return PayloadTooLarge("The body is too large (max 16MB)", hint="send it in several requests")
 
 
-def _json_body(request: web.Request, content: bytes, kind: Any) -> Any:
+def _json_body(request: web.Request, content: bytes, route: Route) -> Any:
     if not is_json(request.content_type):
         raise UnsupportedMedia(f"{request.content_type} is not taken here", hint="send JSON with Content-Type: " + JSON)
-    return decode_json(content, kind)
+    return json_body(route, content)
+
+
+def json_body(route: Route, content: bytes) -> Any:
+    """The body as one of the route's types. Errors: as `decode_json`."""
+    if route.plain is not None:
+        try:
+            return _decoder(route.plain)(content)
+        except _UNREAD:
+            pass  # the full form, or wrong
+    return decode_json(content, route.body)
 
 
 def is_json(content_type: str) -> bool:
@@ -115,7 +127,7 @@ def decode_json(content: bytes, kind: Any = Any) -> Any:
     """
     try:
         return _decoder(kind)(content.removeprefix(UTF_8_MARK))
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+    except _UNREAD:
         pass  # it may only be a number that is written with a point; else what follows says what is wrong
     try:
         return converted(read_json(content), kind)

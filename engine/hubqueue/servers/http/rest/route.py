@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
+from hubqueue.commands.table import Request
 from hubqueue.errors import HubqueueError
 from hubqueue.servers.http.idempotency import Idempotency
 from hubqueue.servers.http.requestcontext import session_of
@@ -33,6 +34,7 @@ class Asked:
     query: Any = None  # of the type of the route, as `body`
     body: Any = None
     once: Idempotency | None = None
+    size: int = 0  # bytes of the body
 
     async def ask(self, command: str, /, **fields: Any) -> Fields:
         """The reply of a command."""
@@ -40,7 +42,11 @@ class Asked:
 
     async def ask_once(self, command: str, /, **fields: Any) -> Fields:
         """The reply of a command that enqueues: under an idempotency key the first one."""
-        return await session_of(self.request).ask_once(self.once, command, **fields)
+        return await session_of(self.request).ask_once(self.once, self.size, command, **fields)
+
+    async def run_once(self, command: Request, packed: int) -> Fields:
+        """The same for a command that is made and checked already. packed: bytes of user data in it."""
+        return await session_of(self.request).run(command, max(self.size, packed), self.once)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +65,8 @@ def _as_it_is(reply: Fields) -> Any:
 class Route:
     """See the module.
 
-    reply None: there is nothing to tell (204). media: what the body may be where it is not JSON of type `body`.
+    reply None: there is nothing to tell (204). plain: the usual form of `body`, which is read first. media: what the
+    body may be where it is not JSON of type `body`.
     enqueues: takes an idempotency key. rename: names in the path that the command calls otherwise.
     """
 
@@ -71,6 +78,7 @@ class Route:
     command: str
     query: type[msgspec.Struct] | None = None
     body: Any = None
+    plain: Any = None
     body_optional: bool = False
     media: tuple[str, ...] = ()
     headers: type[msgspec.Struct] | None = None
@@ -96,7 +104,8 @@ def sent(struct: msgspec.Struct | None) -> Fields:
     if struct is None:
         return {}
     names = zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True)
-    return {wire: value for name, wire in names if (value := getattr(struct, name)) is not msgspec.UNSET}
+    given = {wire: value for name, wire in names if (value := getattr(struct, name)) is not msgspec.UNSET}
+    return {wire: sent(value) if isinstance(value, msgspec.Struct) else value for wire, value in given.items()}
 
 
 async def ask(asked: Asked) -> Any:
