@@ -36,8 +36,13 @@ def claimed_queue(parent_id: str, data: bytes | None) -> str | None:
     return _text(fields, PARENT_QUEUE) or None if _text(fields, PARENT_ID) == parent_id else None
 
 
-def with_parent(data: bytes | None, parent_id: str, queue: str) -> bytes | None:
-    """The data of a child, with its parent in it. Data that is no map stays as it is. Errors: Invalid."""
+def with_parent(data: bytes | None, parent_id: str, queue: str | None) -> bytes | None:
+    """The data of a child, with its parent in it. Data that is no map stays as it is, and any if there is no queue.
+
+    Errors: Invalid.
+    """
+    if queue is None:
+        return data
     check_queue(queue)
     check_text("the id of the parent", parent_id, MAX_CUSTOM_ID_CHARS)
     return _changed(data, {PARENT_ID: parent_id, PARENT_QUEUE: queue})

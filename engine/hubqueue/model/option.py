@@ -51,9 +51,12 @@ def camel(name: str) -> str:
 
 
 class Parent(msgspec.Struct, frozen=True, gc=False):
-    """The job that is to wait for the new one."""
+    """The job that is to wait for the new one.
 
-    queue: str
+    queue None: it does not wait, the new one only names it; read so of a job whose pusher has not said the queue.
+    """
+
+    queue: str | None
     id: str
 
 
@@ -107,7 +110,8 @@ class Option(msgspec.Struct, frozen=True, kw_only=True):
         """The value of a map from its parts."""
         assert self.make is not None
         fields = {part.name: part.field for part in self.parts}
-        return self.make(**{fields[name]: value for name, value in parts.items() if value is not None})
+        said = {name: value for name, value in parts.items() if value is not None or name in self.required}
+        return self.make(**{fields[name]: value for name, value in said.items()})
 
     @property
     def required(self) -> frozenset[str]:

@@ -108,7 +108,9 @@ def _struct(option: Option, name: str, fields: Iterable[Any]) -> type[msgspec.St
 
 def _table_map(option: Option) -> type[msgspec.Struct]:
     fields = [
-        (part.name, kind) if part.name in option.required else _field(part.name, kind)
+        (part.name, kind | None if _hint(option, part) == str | None else kind)
+        if part.name in option.required
+        else _field(part.name, kind)
         for part in option.parts
         for kind in (leaf_type(part, _number(option, part)),)
     ]
@@ -117,8 +119,12 @@ def _table_map(option: Option) -> type[msgspec.Struct]:
 
 def _number(option: Option, part: Option) -> Any:
     """What the model has."""
+    return float if _hint(option, part) is float else int
+
+
+def _hint(option: Option, part: Option) -> Any:
     assert option.make is not None
-    return float if get_type_hints(option.make)[part.field] is float else int
+    return get_type_hints(option.make)[part.field]
 
 
 def _field(name: str, kind: Any) -> Field:

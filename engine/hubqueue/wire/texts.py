@@ -41,8 +41,7 @@ _WANTED: Final = (
 
 def protocol_text(message: str) -> str:
     """The protocol's text for a msgspec ValidationError."""
-    found = _PATH.search(message)
-    path = found["path"] if found else ""
+    path = _path(message)
     missing = _MISSING.match(message)
     if missing:
         path = f"{path}.{missing['field']}" if path else missing["field"]
@@ -59,8 +58,15 @@ def field_text(message: str) -> str:
     """What is wrong, in words that name the field where one is named: of JSON that people write."""
     unknown = re.search(r"unknown field `([^`]+)`", message)
     if unknown:
-        return f"There is no field {unknown[1][:100]!r}"
+        entry, _ = _split(f"{_path(message)}.")
+        return f"{entry}there is no field {unknown[1][:100]!r}" if entry else f"There is no field {unknown[1][:100]!r}"
     return protocol_text(message) if " - at `" in message or "required field" in message else message.replace("`", "")
+
+
+def _path(message: str) -> str:
+    """Where something is wrong; empty at the top."""
+    found = _PATH.search(message)
+    return found["path"] if found else ""
 
 
 def _split(path: str) -> tuple[str, str]:

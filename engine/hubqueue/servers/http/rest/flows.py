@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Annotated, Any, Final
 
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
 from hubqueue.errors import NotFound
-from hubqueue.model.flowdata import CHILDREN_IDS
 from hubqueue.model.limits import MAX_CUSTOM_ID_CHARS
 from hubqueue.model.option import Door, Parent
 from hubqueue.servers.http.requestcontext import CONTEXT
 from hubqueue.servers.http.rest.fields import QueueName
 from hubqueue.servers.http.rest.jobs import ENQUEUE_ERRORS, JobIds
-from hubqueue.servers.http.rest.newjob import FlowOptions, with_parent
+from hubqueue.servers.http.rest.newjob import FlowOptions, inside, tied
 from hubqueue.servers.http.rest.route import Asked, Fields, Route
 from hubqueue.system import System
 from hubqueue.wire.jobjson import Job
@@ -30,9 +30,9 @@ class FlowJob(FlowOptions, rename="camel", forbid_unknown_fields=True, omit_defa
     """A job of a flow, with the jobs it waits for. A failure policy belongs to a child and speaks of its parent."""
 
     queue: QueueName
-    data: dict[str, Any] | UnsetType = UNSET
+    data: dict[str, Any] | UnsetType | None = UNSET
     id: Annotated[str, Meta(min_length=1, max_length=MAX_CUSTOM_ID_CHARS, pattern=PLANNED_ID)] | None = None
-    children: Annotated[list[FlowJob], Meta(max_length=1000)] | UnsetType = UNSET
+    children: Annotated[list[FlowJob], Meta(max_length=1000)] | UnsetType | None = UNSET
 
 
 class FlowShown(msgspec.Struct):
@@ -43,50 +43,39 @@ class FlowShown(msgspec.Struct):
     truncated: bool
 
 
-class Entry(msgspec.Struct):
-    """A job of a flow as PUSHF takes it."""
-
-    id: str
-    queue: str
-    input: Fields
-
-
-def planned(root: FlowJob, system: System) -> list[Entry]:
-    """The jobs of a tree, parents first, each with the ties that PUSHF asks for. Errors: Invalid."""
+def planned(root: FlowJob, system: System) -> list[Fields]:
+    """The jobs of a tree as PUSHF takes them, parents first, each with its ties. Errors: Invalid naming the place."""
 
     def id_of(job: FlowJob) -> str:
         return system.token_hex(ID_BYTES) if job.id is None else job.id
 
-    entries: list[Entry] = []
-    left: list[tuple[FlowJob, str, Entry | None]] = [(root, id_of(root), None)]
+    entries: list[Fields] = []
+    left: list[tuple[FlowJob, str, Parent | None, str]] = [(root, id_of(root), None, "")]
     while left:
-        job, id, parent = left.pop()
-        children = job.children or []
-        named = [(child, id_of(child)) for child in children]
-        entry = Entry(id, job.queue, _input(job, [name for _, name in named], parent))
-        entries.append(entry)
-        left += [(child, name, entry) for child, name in reversed(named)]
+        job, id, parent, place = left.pop()
+        children = [
+            (child, id_of(child), Parent(job.queue, id), f"{place}.children[{index}]".removeprefix("."))
+            for index, child in enumerate(job.children or ())
+        ]
+        with inside(place) if place else nullcontext():
+            entries.append({"id": id, "queue": job.queue, "input": _input(job, parent, [each[1] for each in children])})
+        left += reversed(children)
     return entries
 
 
-def _input(job: FlowJob, children: list[str], parent: Entry | None) -> Fields:
-    above = None if parent is None else Parent(parent.queue, parent.id)
+def _input(job: FlowJob, parent: Parent | None, children: list[str]) -> Fields:
     options = pushed(job, Door.FLOW, known=() if parent is None else ("parent",))
     options.pop("customId", None)
-    fields: Fields = {"name": job.name, "data": with_parent(job.data, above), **options}
-    if above is not None:
-        fields["parentId"] = above.id
+    fields: Fields = {"name": job.name, "data": tied(job.data or UNSET, parent, children), **options}
+    if parent is not None:
+        fields["parentId"] = parent.id
     if children:
-        fields["data"] = {**fields["data"], CHILDREN_IDS: children}
         fields |= {"dependsOn": children, "childrenIds": children}
     return fields
 
 
 async def _push(asked: Asked) -> Any:
-    reply = await asked.ask_once(
-        "PUSHF",
-        jobs=[msgspec.structs.asdict(entry) for entry in planned(asked.body, asked.request.app[CONTEXT].hub.system)],
-    )
+    reply = await asked.ask_once("PUSHF", jobs=planned(asked.body, asked.request.app[CONTEXT].hub.system))
     if "ids" in reply:
         return reply
     return {"ids": [job.id for job in reply["data"]["jobs"]]}

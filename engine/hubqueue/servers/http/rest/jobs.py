@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from hubqueue.errors import DiskFull, Draining, Duplicate, KeyReused, NotFound, PayloadTooLarge, QueueFull, WrongState
 from hubqueue.model.limits import MAX_BATCH
 from hubqueue.servers.http.rest.fields import Limit, Name, QueueName, Text
-from hubqueue.servers.http.rest.newjob import NewJob, PlainNewJob, plain_push, plain_push_batch, push_fields
+from hubqueue.servers.http.rest.newjob import NewJob, PlainNewJob, plain_push, plain_push_batch, push_fields, push_many
 from hubqueue.servers.http.rest.route import Answered, Asked, Fields, Route, sent
 from hubqueue.wire.fields import MAX_WAIT_JOB_MS, AnyDelayMs, DelayMs, Priority, TimeMs
 from hubqueue.wire.jobjson import Job
@@ -174,7 +174,7 @@ async def _change(asked: Asked) -> None:
 async def _batch(asked: Asked) -> Any:
     if isinstance(asked.body, PlainNewJobs):
         return await asked.run_once(*plain_push_batch(asked.path["queue"], asked.body.jobs))
-    return await asked.ask_once("PUSHB", queue=asked.path["queue"], jobs=[push_fields(job) for job in asked.body.jobs])
+    return await asked.ask_once("PUSHB", queue=asked.path["queue"], jobs=push_many(asked.body.jobs))
 
 
 async def _one(asked: Asked) -> Any:

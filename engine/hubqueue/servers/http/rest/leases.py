@@ -19,7 +19,7 @@ from hubqueue.servers.http.requestcontext import session_of
 from hubqueue.servers.http.rest.answers import answered
 from hubqueue.servers.http.rest.fields import LeaseMs, Name, QueueName, Ref, Refs, Text, Token, WaitMs
 from hubqueue.servers.http.rest.jobs import ENQUEUE_ERRORS, JobIds
-from hubqueue.servers.http.rest.newjob import NewJob, push_fields
+from hubqueue.servers.http.rest.newjob import NewJob, push_many
 from hubqueue.servers.http.rest.route import Asked, Fields, Route, sent
 from hubqueue.wire.fields import DelayMs
 from hubqueue.wire.jobjson import Job
@@ -192,8 +192,10 @@ async def _settle(asked: Asked) -> Any:
             raise Invalid(f"settlements[{index}]: {min(idle)} says nothing with the outcome {settlement.outcome}")
     fields = sent(settle) | {"settlements": [sent(each) for each in settle.settlements]}
     if settle.outputs is not UNSET:
-        outputs = [{"queue": each.queue, "jobs": [push_fields(job) for job in each.jobs]} for each in settle.outputs]
-        fields["outputs"] = outputs
+        fields["outputs"] = [
+            {"queue": each.queue, "jobs": push_many(each.jobs, f"outputs[{index}].jobs")}
+            for index, each in enumerate(settle.outputs)
+        ]
     return await asked.ask_once("Settle", **fields)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import msgspec
@@ -9,7 +11,7 @@ from msgspec import UNSET, Raw
 
 from hubqueue.commands.enqueue import PlainPush, PlainPushB
 from hubqueue.errors import Invalid
-from hubqueue.model.flowdata import PARENT_ID, PARENT_QUEUE, RESERVED
+from hubqueue.model.flowdata import RESERVED, with_children, with_parent
 from hubqueue.model.job import DEFAULT_ATTEMPTS
 from hubqueue.model.option import Door, Parent
 from hubqueue.model.payload import encode
@@ -70,10 +72,45 @@ class ScheduleOptions(_ScheduleOptions, rename="camel", forbid_unknown_fields=Tr
 def push_fields(job: NewJob) -> Fields:
     """The job as an entry of PUSHB. Errors: Invalid."""
     fields: Fields = {"name": job.name, **pushed(job, Door.REST)}
-    data = job.data if job.parent is None else with_parent(job.data, Parent(job.parent.queue, job.parent.id))
-    if data is not UNSET:
-        fields["data"] = data
+    if job.parent is not None and job.parent.queue is not None:
+        fields["data"] = tied(job.data, job.parent)
+    elif job.data is not UNSET:
+        fields["data"] = job.data
     return fields
+
+
+def push_many(jobs: Iterable[NewJob], where: str = "jobs") -> list[Fields]:
+    """The jobs as entries of PUSHB. where: what the list is called. Errors: Invalid naming the first bad entry."""
+    entries = []
+    for index, job in enumerate(jobs):
+        with inside(f"{where}[{index}]"):
+            entries.append(push_fields(job))
+    return entries
+
+
+@contextmanager
+def inside(where: str) -> Iterator[None]:
+    """What is wrong in here is said with its place."""
+    try:
+        yield
+    except Invalid as error:
+        raise type(error)(f"{where}: {error.message}", hint=error.hint) from None
+
+
+def tied(data: Any, parent: Parent | None = None, children: Sequence[str] = ()) -> Raw:
+    """The data of a job of a flow, packed, with its ties in it. Errors: Invalid for data that cannot hold them."""
+    fields = {} if data is UNSET else data
+    if not isinstance(fields, dict):
+        raise Invalid("data must be an object", hint="the flow is written into it")
+    taken = [name for name in fields if name.startswith(RESERVED)]
+    if taken:
+        raise Invalid(f"data may not have {taken[0][:100]!r}", hint="names that begin with __ tie the jobs of a flow")
+    found: bytes | None = encode(fields)
+    if parent is not None:
+        found = with_parent(found, parent.id, parent.queue)
+    if children:
+        found = with_children(found, children)
+    return Raw(found or b"")
 
 
 def plain_push(queue: str, job: PlainNewJob) -> tuple[PlainPush, int]:
@@ -98,14 +135,3 @@ def plain_push_batch(queue: str, jobs: list[PlainNewJob]) -> tuple[PlainPushB, i
         attempts = DEFAULT_ATTEMPTS if job.attempts is None else job.attempts
         entries.append(PlainJob(job.name, Raw(data), job.priority or 0, job.delay or 0, attempts))
     return PlainPushB(queue=queue, jobs=entries), size
-
-
-def with_parent(data: Any, parent: Parent | None) -> Fields:
-    """The data of a job of a flow, with its parent in it if it has one. Errors: Invalid for data that cannot say it."""
-    fields = {} if data is UNSET else data
-    if not isinstance(fields, dict):
-        raise Invalid("data must be an object", hint="the flow is written into it")
-    taken = [name for name in fields if name.startswith(RESERVED)]
-    if taken:
-        raise Invalid(f"data may not have {taken[0][:100]!r}", hint="names that begin with __ tie the jobs of a flow")
-    return fields if parent is None else {**fields, PARENT_ID: parent.id, PARENT_QUEUE: parent.queue}

@@ -43,7 +43,7 @@ class ScheduleFields(msgspec.Struct, rename="camel", forbid_unknown_fields=True,
     prevent_overlap: bool = True
     skip_missed_on_restart: bool = True
     skip_if_no_worker: bool = False
-    job_options: ScheduleOptions | UnsetType = UNSET
+    job_options: ScheduleOptions | UnsetType | None = UNSET
     next_run: NextRun = None
     executions: Annotated[Count, Meta(description="How often it has fired", extra_json_schema=READ_ONLY)] = 0
     zone: Annotated[str | None, Meta(description="What the pattern is read in", extra_json_schema=READ_ONLY)] = None
@@ -92,7 +92,7 @@ async def _put(asked: Asked) -> Any:
         raise Invalid("a schedule has either a pattern (schedule) or an interval (repeatEvery)")
     said = {name: value for name, value in sent(body).items() if name not in SHOWN}
     fields = {name: value for name, value in said.items() if value is not None or name == "data"}
-    options = {} if body.job_options is UNSET else pushed(body.job_options, Door.SCHEDULE)
+    options = pushed(body.job_options, Door.SCHEDULE) if body.job_options else {}
     beside = {name: options.pop(name) for name in BESIDE if name in options}
     if body.data is not UNSET:
         fields["data"] = await _stored(asked, name, body.data)

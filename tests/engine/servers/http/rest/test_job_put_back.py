@@ -130,7 +130,8 @@ async def test_a_name_of_another_door_is_refused_with_the_one_of_this(rest: Rest
     for name in names:
         job = {"name": "n", name: 1}
         answer = await rest.ask("POST", path, {"jobs": [job]} if path.endswith("batch") else job)
-        assert (answer.status, answer.body["detail"]) == (422, f"There is no field '{name}'")
+        said = f"jobs[0]: there is no field '{name}'" if path.endswith("batch") else f"There is no field '{name}'"
+        assert (answer.status, answer.body["detail"]) == (422, said)
         assert answer.body["hint"] == f"here it is '{option.json}'"
 
 
@@ -170,3 +171,21 @@ async def test_of_the_data_of_a_flow_only_its_ties_are_left_out(rest: Rest) -> N
     above, below = await rest.get("/jobs/above"), await rest.get("/jobs/below")
     assert (above["data"], above["childrenIds"]) == ({"__mine": 1, "v": 2}, ["below"])
     assert (below["data"], below["parent"]) == ({}, {"queue": "q", "id": "above"})
+
+
+async def test_a_parent_whose_queue_nobody_has_said_can_be_put_back(rest: Rest) -> None:
+    """Clients of bunqueue may push so: the job names its parent, which does not wait for it."""
+    await rest.post("/queues/q/jobs", {"name": "n", "id": "above", "delay": 60_000})
+    (id,) = await rest.hub.enqueue("q", [NewJob(name="n", data=b"\x01", options=Options(parent_id="above"))])
+    read = await rest.get(f"/jobs/{id}")
+    assert read["parent"] == {"queue": None, "id": "above"}
+    again = {field: value for field, value in read.items() if field in Body.__struct_encode_fields__} | {"id": "again"}
+    await rest.post("/queues/q/jobs", again)
+    second = await rest.get("/jobs/again")
+    assert {field for field in read if read[field] != second[field]} <= {*HISTORY, "id"}
+    assert (await rest.get("/jobs/above"))["childrenIds"] == []
+
+
+async def test_a_parent_is_said_with_its_queue(rest: Rest) -> None:
+    answer = await rest.ask("POST", "/queues/q/jobs", {"name": "n", "parent": {"id": "above"}})
+    assert (answer.status, answer.body["code"]) == (422, "invalid")
