@@ -7,7 +7,7 @@ from typing import Any
 from msgspec import Raw
 
 from hubqueue.commands.call import OK, Call
-from hubqueue.commands.command import ADMIN, WORK, Command, command, its_job, its_queue
+from hubqueue.commands.command import ADMIN, WORK, Changed, Command, command, its_job, its_queue
 from hubqueue.errors import Invalid
 from hubqueue.hub.verbs import change, leased, query
 from hubqueue.model.limits import check_size
@@ -120,7 +120,7 @@ class Promote(Command):
         call.run(lambda tx: change.promote(tx, self.id))
 
 
-@command(WORK, its_queue)
+@command(WORK, its_queue, answers=Changed)
 class PromoteJobs(Command):
     """Let delayed jobs of a queue run now, oldest first."""
 

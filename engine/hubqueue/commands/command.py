@@ -38,7 +38,8 @@ class Row(NamedTuple):
     forwarder's (those of flows have no colon). weight: what its reply may hold in memory until it is sent, counted
     against the client's bound of open bytes (connected.MAX_OPEN_BYTES) like its requests. Data may be 10 MiB a job, so
     these are guesses on the safe side: some dozens of single jobs, and one page, at a time. strangers: it is answered
-    before a token was shown.
+    before a token was shown. answers: its reply, or what some have under `data` in it, with numbers as JSON shows them;
+    what HTTP answers and its OpenAPI document are taken from there.
     """
 
     needs: Needs
@@ -47,6 +48,7 @@ class Row(NamedTuple):
     new_ids: Callable[[Any], Iterable[str | None]] | None = None
     weight: int = 0
     strangers: bool = False
+    answers: type[msgspec.Struct] | None = None
 
 
 class Command(msgspec.Struct, tag=True, tag_field="cmd", rename="camel", gc=False, kw_only=True):
@@ -76,14 +78,21 @@ def command(
     new_ids: Callable[[Any], Iterable[str | None]] | None = None,
     weight: int = 0,
     strangers: bool = False,
+    answers: type[msgspec.Struct] | None = None,
 ) -> Callable[[type[C]], type[C]]:
     """Give a struct its row of the table."""
 
     def enter(struct: type[C]) -> type[C]:
-        struct.row = Row(needs, touches, also, new_ids, weight, strangers)
+        struct.row = Row(needs, touches, also, new_ids, weight, strangers, answers)
         return struct
 
     return enter
+
+
+class Changed(msgspec.Struct):
+    """How many jobs it changed."""
+
+    count: int
 
 
 READ: Final = (Scope.READ,)

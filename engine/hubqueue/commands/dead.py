@@ -9,7 +9,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from hubqueue.commands.call import Call
-from hubqueue.commands.command import ADMIN, READ, Command, command, its_queue
+from hubqueue.commands.command import ADMIN, READ, Changed, Command, command, its_queue
 from hubqueue.commands.queues import retried, retry_one
 from hubqueue.hub.verbs import change, configure, query, queues
 from hubqueue.model.errortext import pattern
@@ -119,7 +119,7 @@ class RetryDlq(Command):
         return retried(await call.session.context.hub.retry_dead(queue, limit=limit))
 
 
-@command(ADMIN, its_queue)
+@command(ADMIN, its_queue, answers=Changed)
 class PurgeDlq(Command):
     """Delete the dead letters of a queue: those of a filter, or all."""
 

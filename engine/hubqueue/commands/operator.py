@@ -28,6 +28,178 @@ class Schedule(msgspec.Struct):
     timezone: str | None = None
 
 
+class BrokerLink(msgspec.Struct, kw_only=True):
+    """A connection to the MQTT broker."""
+
+    lane: str
+    up: bool
+    since: float
+    version: str | None
+    error: str | None
+    hint: str | None
+
+
+class MqttCounts(msgspec.Struct, kw_only=True):
+    """Messages since the start; enqueued, overflowed and answered are jobs. Empty until the bridge has started."""
+
+    received: int = 0
+    copies: int = 0
+    redelivered: int = 0
+    enqueued: int = 0
+    passed: int = 0
+    unroutable: int = 0
+    overflowed: int = 0
+    dropped: int = 0
+    acknowledged: int = 0
+    answered: int = 0
+
+
+class BrokerStanding(msgspec.Struct, kw_only=True):
+    """The MQTT broker: links to it, messages that wait for their acknowledgement, and what was done."""
+
+    url: str
+    links: list[BrokerLink]
+    unacknowledged: int
+    counts: MqttCounts
+
+
+class RuleStanding(msgspec.Struct, rename="camel", kw_only=True):
+    """A rule as the configuration has it, and what it has done."""
+
+    index: int
+    settings: dict[str, Any]
+    matched: int
+    passed: int
+    failed: int
+    last_at: float | None
+    failed_at: float | None
+    error: str | None
+
+
+class PipelineStanding(msgspec.Struct, rename="camel", kw_only=True):
+    """A pipeline. Counters run since its start; trouble: why it waits."""
+
+    name: str
+    queue: str | None
+    to: list[str]
+    steps: list[str]
+    process: str
+    trouble: str | None
+    shared: bool
+    taken: int
+    given: int
+    refused: int
+    failed: int
+    late: int
+    lost: int
+    released: int
+    batches: int
+    restarts: int
+    open: int
+    lag_ms: float
+    us_per_record: float
+
+
+class HoursShown(msgspec.Struct, kw_only=True):
+    """When a forwarder may run."""
+
+    windows: list[str]
+    timezone: str | None
+
+
+class ForwarderStanding(msgspec.Struct, rename="camel", kw_only=True):
+    """A forwarder, without its secrets. Counters run since its start."""
+
+    name: str
+    declared: str
+    queue: str
+    to: str
+    target: str
+    paused: bool
+    draining: bool
+    retiring: bool
+    link: str
+    link_since: float
+    reason: str | None
+    error: str | None
+    hint: str | None
+    alert: bool
+    retry_in: int | None
+    open: bool
+    opens_at: float | None
+    closes_at: float | None
+    waiting: int
+    delayed: int
+    in_flight: int
+    oldest_ms: float | None
+    forwarded: int
+    rejected: int
+    released: int
+    batches: int
+    losses: int
+    rate_per_s: float
+    has_token: bool
+    has_ca_cert: bool
+    has_client_cert: bool
+    server_name: str | None
+    verify: bool
+    durable: bool
+    schedule: HoursShown | None
+    rate: float | None
+    batch: int
+    concurrency: int
+    backoff: int
+    backoff_cap: int
+    write_timeout: int
+
+
+class ForwardersReply(msgspec.Struct):
+    """How the forwarders are doing."""
+
+    forwarders: list[ForwarderStanding]
+
+
+class PipelinesReply(msgspec.Struct):
+    """How the pipelines are doing."""
+
+    pipelines: list[PipelineStanding]
+
+
+class RulesReply(msgspec.Struct):
+    """The MQTT rules, what each has done, and the link to the broker."""
+
+    rules: list[RuleStanding]
+    broker: BrokerStanding | None
+
+
+class ConfigReply(msgspec.Struct):
+    """What the process was told at its start, without secrets."""
+
+    config: dict[str, Any]
+    origins: dict[str, str]
+
+
+class BackedUp(msgspec.Struct):
+    """Where the backup is, on the hub's machine, and how large."""
+
+    path: str
+    bytes: int
+
+
+class BackupFile(msgspec.Struct, rename="camel"):
+    """A backup on the hub's machine."""
+
+    path: str
+    bytes: int
+    created_at: int
+
+
+class BackupsReply(msgspec.Struct):
+    """Backups beside the job file, newest first."""
+
+    backups: list[BackupFile]
+
+
 class OperatorCommand(Command):
     """A command that belongs to the process, which hands what it does to the context by name."""
 
@@ -40,12 +212,12 @@ class OperatorCommand(Command):
         return lent(self)
 
 
-@command(READ, WHOLE_HUB)
+@command(READ, WHOLE_HUB, answers=ForwardersReply)
 class Forwarders(OperatorCommand):
     """How the forwarders of this process are doing."""
 
 
-@command(READ, WHOLE_HUB)
+@command(READ, WHOLE_HUB, answers=PipelinesReply)
 class Pipelines(OperatorCommand):
     """How the pipelines of this process are doing."""
 
@@ -114,7 +286,7 @@ class ForwarderDrain(OperatorCommand):
     name: str = ""
 
 
-@command(READ, WHOLE_HUB)
+@command(READ, WHOLE_HUB, answers=RulesReply)
 class Rules(OperatorCommand):
     """The MQTT rules of this process, what each has done, and the link to the broker."""
 
@@ -133,17 +305,17 @@ class RuleTest(OperatorCommand):
     rule: dict[str, Any] | str | None = None
 
 
-@command(ADMIN, WHOLE_HUB)
+@command(ADMIN, WHOLE_HUB, answers=ConfigReply)
 class Config(OperatorCommand):
     """What this process was told at its start, without secrets."""
 
 
-@command(ADMIN, WHOLE_HUB)
+@command(ADMIN, WHOLE_HUB, answers=BackedUp)
 class Backup(OperatorCommand):
     """Write a backup into the folder `backups` beside the job file."""
 
 
-@command(ADMIN, WHOLE_HUB)
+@command(ADMIN, WHOLE_HUB, answers=BackupsReply)
 class Backups(OperatorCommand):
     """The backups in that folder, newest first."""
 

@@ -9,7 +9,7 @@ from msgspec import Meta
 
 from hubqueue.commands.call import Call
 from hubqueue.commands.command import FILTERED, READ, Command, command, queue_or_all
-from hubqueue.commands.operator import Forwarders, Rules
+from hubqueue.commands.operator import BrokerLink, Forwarders, ForwarderStanding, Rules
 from hubqueue.hub.verbs import overview
 from hubqueue.wire.fields import WHOLE, number
 
@@ -17,7 +17,86 @@ QueueLimit = Annotated[int, Meta(ge=1, le=10_000, extra=WHOLE)]
 RATES: Final = ("enqueued", "leased", "completed", "failed")  # per second
 
 
-@command(READ, FILTERED)
+class Totals(msgspec.Struct, rename="camel", kw_only=True):
+    """Jobs by state."""
+
+    waiting: int
+    prioritized: int
+    delayed: int
+    active: int
+    waiting_children: int
+    completed: int
+    failed: int
+    expired: int
+
+
+class QueueStanding(Totals, rename="camel", kw_only=True):
+    """A queue: its jobs by state, the age of the oldest that waits, what happens in a minute where that is known."""
+
+    name: str
+    paused: bool
+    oldest_ms: float | None
+    enqueued_per_minute: float | None
+    completed_per_minute: float | None
+    failed_per_minute: float | None
+
+
+class Rates(msgspec.Struct, kw_only=True):
+    """Jobs a second."""
+
+    enqueued: float
+    leased: float
+    completed: float
+    failed: float
+
+
+class Storage(msgspec.Struct, rename="camel", kw_only=True):
+    """The job file, its log, and what is free beside them."""
+
+    used_bytes: float
+    wal_bytes: float
+    free_bytes: float
+    disk_full: bool
+
+
+class HubFacts(msgspec.Struct, rename="camel", kw_only=True):
+    """Which hub, and since when it runs."""
+
+    hub_id: str
+    version: str
+    uptime_ms: float
+    started_at: float
+
+
+class MqttStanding(msgspec.Struct, kw_only=True):
+    """The links to the broker, and how many messages were dropped."""
+
+    broker: str
+    links: list[BrokerLink]
+    dropped: int
+
+
+class OverviewReply(msgspec.Struct, rename="camel", kw_only=True):
+    """The hub and its queues at this moment. rates and mqtt: for those who may see every queue."""
+
+    queues: list[QueueStanding]
+    queue_count: int
+    totals: Totals
+    rates: Rates | None
+    storage: Storage
+    hub: HubFacts
+    mqtt: MqttStanding | None
+    forwarders: list[ForwarderStanding]
+
+
+class HistoryReply(msgspec.Struct, kw_only=True):
+    """Figures over time: lists as long as `times` (Unix seconds), null where nothing is known."""
+
+    times: list[float]
+    series: dict[str, list[float | None]]
+
+
+@command(READ, FILTERED, answers=OverviewReply)
 class Overview(Command):
     """The hub and its queues at this moment."""
 
@@ -55,7 +134,7 @@ class Overview(Command):
         }
 
 
-@command(READ, queue_or_all)
+@command(READ, queue_or_all, answers=HistoryReply)
 class History(Command):
     """How the hub, or one queue, has done lately."""
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+import msgspec
+
 from hubqueue.commands.call import Call
-from hubqueue.commands.command import ADMIN, READ, Command, command, its_queue
+from hubqueue.commands.command import ADMIN, READ, Changed, Command, command, its_queue
 from hubqueue.hub.verbs import change, configure, query, queues
 from hubqueue.model.limits import check_queue
 from hubqueue.model.queue_settings import StallSettings
@@ -21,6 +23,13 @@ CLEANABLE: Final[dict[str | None, tuple[State, ...]]] = {
     "completed": (State.COMPLETED,),
     "failed": (State.FAILED,),
 }
+
+
+class Cleaned(msgspec.Struct):
+    """The jobs that are gone."""
+
+    count: int
+    ids: list[str]
 
 
 @command(ADMIN, its_queue)
@@ -55,7 +64,7 @@ class IsPaused(Command):
         call.run(lambda tx: query.is_paused(tx, self.queue), lambda paused: {"paused": paused})
 
 
-@command(ADMIN, its_queue)
+@command(ADMIN, its_queue, answers=Changed)
 class Drain(Command):
     """Delete the queued jobs of a queue."""
 
@@ -76,7 +85,7 @@ class Obliterate(Command):
         call.run(lambda tx: queues.obliterate(tx, self.queue, force=self.force))
 
 
-@command(ADMIN, its_queue)
+@command(ADMIN, its_queue, answers=Cleaned)
 class Clean(Command):
     """Delete jobs that are older than `grace`, oldest first."""
 

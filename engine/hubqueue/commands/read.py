@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 from msgspec import UNSET, Raw
 
 from hubqueue.commands.call import Call
@@ -83,7 +84,29 @@ class GetResult(Command):
         call.run(lambda tx: query.find(tx, self.id), shape)
 
 
-@command(READ, its_job)
+class LogLine(msgspec.Struct):
+    """A line of a job's log."""
+
+    timestamp: int
+    level: str
+    message: str
+
+
+class Logs(msgspec.Struct):
+    """Lines of a job's log; how many there are."""
+
+    logs: list[LogLine]
+    count: int
+
+
+class ProgressShown(msgspec.Struct):
+    """How far an active job is, 0 to 100."""
+
+    progress: float
+    message: str | None
+
+
+@command(READ, its_job, answers=ProgressShown)
 class GetProgress(Command):
     """How far an active job is."""
 
@@ -178,7 +201,7 @@ class ListQueues(Command):
         call.run(query.queues, lambda infos: {"queues": [info.name for info in infos if call.sees(info.name)]})
 
 
-@command(READ, its_job)
+@command(READ, its_job, answers=Logs)
 class GetLogs(Command):
     """Log lines of a job; `start` and `end` (inclusive) cut them like a slice."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Final
 
+import msgspec
 from msgspec import Meta
 
 from hubqueue.commands.call import Call
@@ -52,7 +53,28 @@ class FindJobs(Command):
         call.run(verb, _page)
 
 
-@command(READ, queue_if_named)
+class DeadGroup(msgspec.Struct, rename="camel", kw_only=True):
+    """Dead letters that died of the same: reason and error text, numbers and names in it left out."""
+
+    queue: str
+    reason: str
+    error: str
+    pattern: str
+    count: int
+    oldest_at: int
+    newest_at: int
+    sample_id: str
+
+
+class DeadGroups(msgspec.Struct, kw_only=True):
+    """Groups of dead letters; how many were looked at, of how many."""
+
+    reasons: list[DeadGroup]
+    counted: int
+    total: int
+
+
+@command(READ, queue_if_named, answers=DeadGroups)
 class DeadReasons(Command):
     """What the dead letters of a queue, or of all, died of: alike ones together."""
 

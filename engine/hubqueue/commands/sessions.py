@@ -41,7 +41,56 @@ def _worker(command: RegisterWorker) -> Touched:
     return Touched(queues=command.queues or ())
 
 
-@command(ANYBODY, NOTHING)
+class Info(msgspec.Struct, rename="camel", kw_only=True):
+    """Which hub this is, and what it speaks. api: clients of another number have to be updated, or this hub."""
+
+    server: str
+    version: str
+    hub_id: str
+    epoch: str
+    protocol_version: int
+    api: int
+    capabilities: list[str]
+
+
+class WorkerStanding(msgspec.Struct, rename="camel", kw_only=True):
+    """A worker that has made itself known."""
+
+    id: str
+    name: str
+    queues: list[str]
+    concurrency: int
+    hostname: str
+    pid: int
+    status: str
+    registered_at: float
+    last_seen: float
+    active_jobs: int
+    processed_jobs: int
+    failed_jobs: int
+    current_job: str | None
+    uptime: float
+
+
+class WorkerSums(msgspec.Struct, rename="camel", kw_only=True):
+    """Sums over the workers."""
+
+    total: int
+    active: int
+    total_processed: int
+    total_failed: int
+    active_jobs: int
+    concurrency_slots: int
+
+
+class WorkersReply(msgspec.Struct, kw_only=True):
+    """Workers that have made themselves known."""
+
+    workers: list[WorkerStanding]
+    stats: WorkerSums
+
+
+@command(ANYBODY, NOTHING, answers=Info)
 class Hello(Command):
     """Which protocol is spoken here, and what beyond it."""
 
@@ -149,7 +198,7 @@ class UnregisterWorker(Command):
         call.answer({"data": {"removed": True}})
 
 
-@command(READ, FILTERED)
+@command(READ, FILTERED, answers=WorkersReply)
 class ListWorkers(Command):
     """All workers that the hub was told about."""
 

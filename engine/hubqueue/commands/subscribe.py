@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Final
 
+import msgspec
 from msgspec import Raw
 
 from hubqueue.commands.call import OK, Call, Session
@@ -78,7 +79,13 @@ class UnsubscribeEvents(Command):
         call.answer(OK)
 
 
-@command(ENQUEUE, WHOLE_HUB)
+class Receivers(msgspec.Struct):
+    """How many listened here at this moment."""
+
+    receivers: int
+
+
+@command(ENQUEUE, WHOLE_HUB, answers=Receivers)
 class Publish(Command):
     """Tell everybody who listens to a channel now."""
 

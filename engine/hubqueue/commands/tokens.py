@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from hubqueue.commands.call import Call
 from hubqueue.commands.command import ADMIN, WHOLE_HUB, Command, command
 from hubqueue.errors import Duplicate, WrongState
@@ -11,7 +13,30 @@ from hubqueue.model.access import Grant, scopes_of
 from hubqueue.model.limits import check_queue
 
 
-@command(ADMIN, WHOLE_HUB)
+class Secret(msgspec.Struct):
+    """The token. It is shown this once."""
+
+    token: str
+
+
+class Token(msgspec.Struct, rename="camel", kw_only=True):
+    """A token without what it is; declared: `config` or `runtime`. usedAt: at most an hour behind."""
+
+    name: str
+    scopes: list[str]
+    queues: list[str] | None
+    created_at: float | None
+    used_at: float | None
+    declared: str
+
+
+class Tokens(msgspec.Struct):
+    """All tokens."""
+
+    tokens: list[Token]
+
+
+@command(ADMIN, WHOLE_HUB, answers=Secret)
 class TokenAdd(Command):
     """Make a token with these scopes; with `queues` it is good for these alone. Only this reply shows it."""
 
@@ -37,7 +62,7 @@ class TokenAdd(Command):
         call.run(verb, lambda secret: {"token": secret}, durable=True)
 
 
-@command(ADMIN, WHOLE_HUB)
+@command(ADMIN, WHOLE_HUB, answers=Tokens)
 class TokenList(Command):
     """All tokens, without what they are."""
 

@@ -4,12 +4,52 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
+
 from hubqueue.commands.call import Call
 from hubqueue.commands.command import ADMIN, FILTERED, Command, Touched, command, queue_or_all
 from hubqueue.model.limits import check_queue
 
 
-@command(ADMIN, queue_or_all)
+class Webhook(msgspec.Struct, rename="camel", kw_only=True):
+    """A webhook and how its deliveries went, without its secret."""
+
+    id: str
+    url: str
+    events: list[str]
+    queue: str | None
+    created_at: int
+    last_triggered: int | None
+    success_count: int
+    failure_count: int
+    enabled: bool
+
+
+class WebhookSums(msgspec.Struct):
+    """How many there are, and how many are switched on."""
+
+    total: int
+    enabled: int
+
+
+class Webhooks(msgspec.Struct):
+    """All webhooks that the token may see."""
+
+    webhooks: list[Webhook]
+    stats: WebhookSums
+
+
+class Added(msgspec.Struct, rename="camel", kw_only=True):
+    """The new webhook."""
+
+    webhook_id: str
+    url: str
+    events: list[str]
+    queue: str | None
+    created_at: int
+
+
+@command(ADMIN, queue_or_all, answers=Added)
 class AddWebhook(Command, kw_only=True):
     """Send events of a queue, or of all, to a URL."""
 
@@ -63,7 +103,7 @@ class SetWebhookEnabled(Command):
         call.run(lambda tx: hooks.enable(tx, self.id, enabled=self.enabled))
 
 
-@command(ADMIN, FILTERED)
+@command(ADMIN, FILTERED, answers=Webhooks)
 class ListWebhooks(Command):
     """All webhooks and how their deliveries went, without their secrets."""
 

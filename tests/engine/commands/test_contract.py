@@ -7,8 +7,11 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec.structs import fields
 
-from hubqueue.commands.table import BY_NAME
+from hubqueue.commands.table import BY_NAME, Request
+from hubqueue.wire.jobjson import shown
+from hubqueue.wire.whole import converted
 from support.transcript import check, lines, to_send
 from support.wire import WireClient, frame
 
@@ -18,15 +21,33 @@ TRANSCRIPTS = sorted(CONTRACT.glob("*.jsonl"))
 
 async def replay(path: Path, client: WireClient, *, byte_by_byte: bool) -> None:
     known: dict[str, Any] = {}
+    asked = None
     for number, line in enumerate(lines(path), 1):
         if "send" in line:
+            asked = line["send"].get("cmd") if isinstance(line["send"], dict) else None
             data = frame(msgspec.msgpack.encode(to_send(line["send"], known)))
             if byte_by_byte:
                 await client.send_byte_by_byte(data)
             else:
                 await client.send_bytes(data)
         elif "expect" in line:
-            check(line["expect"], await client.read(), known, f"{path.name}:{number} $")
+            reply = await client.read()
+            check(line["expect"], reply, known, f"{path.name}:{number} $")
+            if asked in BY_NAME and reply.get("ok"):
+                assert undescribed(BY_NAME[asked], reply) == set(), f"{path.name}:{number}"
+            asked = None  # what comes next is no reply to it
+
+
+def undescribed(command: type[Request], reply: dict[str, Any]) -> set[str]:
+    """Keys that are in the command's row or in its reply alone. Raises for values of another type."""
+    answers = command.row.answers
+    if answers is None:
+        return set()
+    found = shown(reply.get("data", reply))
+    converted(found, answers)
+    required = {field.encode_name for field in fields(answers) if field.required}
+    known = set(answers.__struct_encode_fields__)
+    return (found.keys() - {"ok", "reqId"} - known) | (required - found.keys())
 
 
 @pytest.mark.parametrize("byte_by_byte", [False, True], ids=["whole", "byte-by-byte"])

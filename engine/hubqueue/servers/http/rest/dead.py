@@ -9,7 +9,6 @@ from msgspec import UNSET, Meta, UnsetType
 
 from hubqueue.errors import Invalid
 from hubqueue.servers.http.rest.fields import Many, QueueName, Ref
-from hubqueue.servers.http.rest.queues import Changed
 from hubqueue.servers.http.rest.route import Asked, Fields, Route, sent
 from hubqueue.wire.fields import TimeMs
 from hubqueue.wire.jobjson import Job
@@ -72,27 +71,6 @@ class Which(msgspec.Struct, kw_only=True):
     """Of this queue; of all without one."""
 
     queue: QueueName | UnsetType = UNSET
-
-
-class DeadGroup(msgspec.Struct, rename="camel", kw_only=True):
-    """Dead letters that died of the same: reason and error text, numbers and names in it left out."""
-
-    queue: str
-    reason: str
-    error: str
-    pattern: str
-    count: int
-    oldest_at: int
-    newest_at: int
-    sample_id: str
-
-
-class DeadGroups(msgspec.Struct, kw_only=True):
-    """Groups of dead letters; how many were looked at, of how many."""
-
-    reasons: list[DeadGroup]
-    counted: int
-    total: int
 
 
 class Retried(msgspec.Struct):
@@ -159,7 +137,6 @@ ROUTES: Final = (
         tag="dead letters",
         command="DeadReasons",
         query=Which,
-        reply=DeadGroups,
     ),
     Route(
         method="GET",
@@ -205,7 +182,6 @@ ROUTES: Final = (
         body=Group,
         body_optional=True,
         example={"reason": "explicit_fail"},
-        reply=Changed,
         run=_purge,
     ),
     Route(
@@ -216,6 +192,5 @@ ROUTES: Final = (
         tag="dead letters",
         command="RemoveDlqJob",
         rename={"id": "jobId"},
-        reply=None,
     ),
 )

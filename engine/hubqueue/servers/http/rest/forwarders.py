@@ -11,7 +11,6 @@ from hubqueue.errors import Duplicate, NotFound, WrongState
 from hubqueue.servers.http.rest.fields import QueueName
 from hubqueue.servers.http.rest.operate import EMBEDDED
 from hubqueue.servers.http.rest.route import Route
-from hubqueue.servers.http.rest.standing import ForwarderStanding
 
 
 class Hours(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -48,12 +47,6 @@ class Retiring(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_
     when_empty: bool | UnsetType = UNSET
 
 
-class Forwarders(msgspec.Struct):
-    """How the forwarders are doing."""
-
-    forwarders: list[ForwarderStanding]
-
-
 def _forwarder(deed: str, summary: str) -> Route:
     return Route(
         method="POST",
@@ -74,7 +67,6 @@ ROUTES: Final = (
         summary="How the forwarders are doing",
         tag="forwarders",
         command="Forwarders",
-        reply=Forwarders,
         errors=EMBEDDED,
     ),
     Route(

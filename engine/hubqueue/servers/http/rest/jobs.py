@@ -93,21 +93,6 @@ class Deletion(msgspec.Struct, kw_only=True):
     active: bool = False
 
 
-class LogLine(msgspec.Struct):
-    """A line of a job's log."""
-
-    timestamp: int
-    level: str
-    message: str
-
-
-class Logs(msgspec.Struct):
-    """Lines of a job's log; how many there are."""
-
-    logs: list[LogLine]
-    count: int
-
-
 class LogSlice(msgspec.Struct, kw_only=True):
     """Which lines, from 0; the end is included."""
 
@@ -120,13 +105,6 @@ class NewLog(msgspec.Struct, forbid_unknown_fields=True):
 
     message: Text
     level: Name = "info"
-
-
-class ProgressShown(msgspec.Struct):
-    """How far an active job is, 0 to 100."""
-
-    progress: float
-    message: str | None
 
 
 class Waiting(msgspec.Struct, kw_only=True):
@@ -318,8 +296,6 @@ ROUTES: Final = (
         tag="jobs",
         command="GetLogs",
         query=LogSlice,
-        reply=Logs,
-        pick=lambda reply: reply["data"],
         errors=(NotFound,),
     ),
     Route(
@@ -349,7 +325,6 @@ ROUTES: Final = (
         summary="How far an active job is",
         tag="jobs",
         command="GetProgress",
-        reply=ProgressShown,
         errors=(NotFound, WrongState),
     ),
     Route(

@@ -46,12 +46,6 @@ class Queue(msgspec.Struct, rename="camel", kw_only=True):
     priority_counts: dict[str, int]
 
 
-class Changed(msgspec.Struct):
-    """How many jobs it changed."""
-
-    count: int
-
-
 class Confirmation(msgspec.Struct, kw_only=True):
     """The name of the queue again, so that nothing is deleted by mistake."""
 
@@ -64,13 +58,6 @@ class Cleaning(msgspec.Struct, forbid_unknown_fields=True, kw_only=True):
     state: Cleanable
     grace: Annotated[int, Meta(ge=0, le=MAX_DELAY_MS)]
     limit: Annotated[int, Meta(ge=1, le=100_000)] = 1000
-
-
-class Cleaned(msgspec.Struct):
-    """The jobs that are gone."""
-
-    count: int
-    ids: list[str]
 
 
 class Promotion(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
@@ -239,7 +226,6 @@ ROUTES: Final = (
         summary="Delete the queued jobs of a queue",
         tag="queues",
         command="Drain",
-        reply=Changed,
     ),
     Route(
         method="POST",
@@ -250,7 +236,6 @@ ROUTES: Final = (
         command="Clean",
         body=Cleaning,
         example={"state": "completed", "grace": 3_600_000},
-        reply=Cleaned,
     ),
     Route(
         method="POST",
@@ -262,7 +247,6 @@ ROUTES: Final = (
         body=Promotion,
         body_optional=True,
         example={"count": 10},
-        reply=Changed,
     ),
     Route(
         method="GET",

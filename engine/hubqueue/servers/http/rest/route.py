@@ -12,8 +12,9 @@ from typing import Any, Final
 
 import msgspec
 from aiohttp import web
+from msgspec import UNSET
 
-from hubqueue.commands.table import Request
+from hubqueue.commands.table import BY_NAME, Request
 from hubqueue.errors import HubqueueError
 from hubqueue.servers.http.idempotency import Idempotency
 from hubqueue.servers.http.requestcontext import session_of
@@ -57,16 +58,17 @@ class Answered:
     status: int
 
 
-def _as_it_is(reply: Fields) -> Any:
-    return reply
+def _answer(reply: Fields) -> Any:
+    return reply.get("data", reply)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     """See the module.
 
-    reply None: there is nothing to tell (204). plain: the usual form of `body`, which is read first. media: what the
-    body may be where it is not JSON of type `body`.
+    reply: what its command answers (the table says it) where no other is named; None: there is nothing to tell (204).
+    plain: the usual form of `body`, which is read first. media: what the body may be where it is not
+    JSON of type `body`.
     enqueues: takes an idempotency key. rename: names in the path that the command calls otherwise.
     """
 
@@ -83,15 +85,19 @@ class Route:
     media: tuple[str, ...] = ()
     headers: type[msgspec.Struct] | None = None
     example: Any = None
-    reply: Any = None
+    reply: Any = UNSET
     status: int = 200
     also: Mapping[int, str] = field(default_factory=dict)  # other good statuses and what they mean
-    pick: Callable[[Fields], Any] = _as_it_is
+    pick: Callable[[Fields], Any] = _answer
     fixed: Mapping[str, Any] = field(default_factory=dict)  # fields of the command that the path stands for
     rename: Mapping[str, str] = field(default_factory=dict)
     errors: tuple[type[HubqueueError], ...] = ()
     enqueues: bool = False
     run: Callable[[Asked], Awaitable[Any]] | None = None
+
+    def __post_init__(self) -> None:
+        if self.reply is UNSET:
+            object.__setattr__(self, "reply", BY_NAME[self.command].row.answers)
 
     @property
     def parameters(self) -> list[str]:
@@ -104,7 +110,7 @@ def sent(struct: msgspec.Struct | None) -> Fields:
     if struct is None:
         return {}
     names = zip(struct.__struct_fields__, struct.__struct_encode_fields__, strict=True)
-    given = {wire: value for name, wire in names if (value := getattr(struct, name)) is not msgspec.UNSET}
+    given = {wire: value for name, wire in names if (value := getattr(struct, name)) is not UNSET}
     return {wire: sent(value) if isinstance(value, msgspec.Struct) else value for wire, value in given.items()}
 
 

@@ -26,36 +26,6 @@ class NewWebhook(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True,
     secret: Annotated[str, Meta(min_length=1, max_length=1024)] | UnsetType = UNSET
 
 
-class Webhook(msgspec.Struct, rename="camel", kw_only=True):
-    """A webhook and how its deliveries went, without its secret."""
-
-    id: str
-    url: str
-    events: list[str]
-    queue: str | None
-    created_at: int
-    last_triggered: int | None
-    success_count: int
-    failure_count: int
-    enabled: bool
-
-
-class Webhooks(msgspec.Struct):
-    """All webhooks that the token may see."""
-
-    webhooks: list[Webhook]
-
-
-class Added(msgspec.Struct, rename="camel", kw_only=True):
-    """The new webhook."""
-
-    webhook_id: str
-    url: str
-    events: list[str]
-    queue: str | None
-    created_at: int
-
-
 class Enabled(msgspec.Struct, forbid_unknown_fields=True):
     """Whether events are sent."""
 
@@ -74,8 +44,6 @@ ROUTES: Final = (
         summary="All webhooks",
         tag="webhooks",
         command="ListWebhooks",
-        reply=Webhooks,
-        pick=lambda reply: {"webhooks": reply["data"]["webhooks"]},
     ),
     Route(
         method="POST",
@@ -86,9 +54,7 @@ ROUTES: Final = (
         command="AddWebhook",
         body=NewWebhook,
         example={"url": "https://hooks.example.com/jobs", "events": ["job.failed"]},
-        reply=Added,
         status=201,
-        pick=lambda reply: reply["data"],
     ),
     Route(
         method="PATCH",

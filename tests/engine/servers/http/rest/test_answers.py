@@ -33,7 +33,7 @@ OPEN: Final = {  # what users write themselves
     "Job.data",
     "Job.result",
     "Schedule.data",
-    "Config.config",  # the configuration as docs/config.md describes it
+    "ConfigReply.config",  # the configuration as docs/config.md describes it
     "RuleStanding.settings",
     *("NewJob.data", "FlowJob.data", "Invocation.data", "NewSchedule.data", "Change.data"),
     *("Done.result", "Settlement.result", "Ending.result"),
