@@ -23,6 +23,7 @@ from hubqueue import __version__, logs
 from hubqueue.admin import operations
 from hubqueue.admin.router import router_of
 from hubqueue.admin.running import Running
+from hubqueue.client.local import LocalHub
 from hubqueue.commands.auth import Authenticator
 from hubqueue.commands.call import CallContext
 from hubqueue.commands.workers import Workers
@@ -31,7 +32,6 @@ from hubqueue.config.settings import Config, Supervised
 from hubqueue.errors import ConfigError
 from hubqueue.forward.forwarders import Forwarders
 from hubqueue.hooks.sender import Sender
-from hubqueue.hub.hub import Hub
 from hubqueue.listeners import Listeners
 from hubqueue.model.access import EVERYTHING
 from hubqueue.servers.settings import TcpSettings
@@ -54,7 +54,7 @@ FORCED: Final = 128  # plus the signal: how a process that was told twice ends
 class App:
     """The parts of one hub process, from `start` to `stop`. Also usable as `async with App(config) as app`."""
 
-    hub: Hub
+    hub: LocalHub
     fleet: Forwarders
     doors: Listeners
     workers: Workers
@@ -121,7 +121,7 @@ class App:
     async def _open_hub(self) -> None:
         self.config.data_path.parent.mkdir(parents=True, exist_ok=True)
         router = router_of(self.config)
-        self.hub = await Hub.open(
+        self.hub = await LocalHub.open(
             self.config.data_path,
             self.config.hub,
             reachable=False,

@@ -18,6 +18,7 @@ from hubqueue.commands.enqueue import Push
 from hubqueue.config.rules import read_rule, words
 from hubqueue.config.sources import source
 from hubqueue.errors import HubqueueError
+from hubqueue.hub.verbs.schedule import every
 from hubqueue.ingest.outcome import Taken
 from hubqueue.model.job import ENDLESS, NewJob, Options
 from hubqueue.model.limits import check_new_job
@@ -160,7 +161,7 @@ async def test_a_schedule_of_the_rest_api_takes_it(rest: Rest) -> None:
         "jobOptions": {"keepTrying": KEEP_MS, "ttl": 10**6},
     }
     assert (await rest.ask("PUT", "/schedules/s", wanted)).status < 300
-    (stored,) = await rest.hub.schedules()
+    (stored,) = await rest.hub.run(every)
     assert stored.options == Options(keep_trying_ms=KEEP_MS, ttl_ms=10**6)
     assert stored.max_attempts == ENDLESS
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from hubqueue.client.address import LinkSettings
+from hubqueue.client.local import LocalHub
 from hubqueue.client.remote import RemoteHub
 from hubqueue.errors import Busy, StoreError
-from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.model.job import Job, NewJob
 from hubqueue.model.outcome import Release, Settlement
@@ -33,21 +33,21 @@ def owner(request: pytest.FixtureRequest) -> LeaseOwner:
 
 
 @pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
-    async with await Hub.open(tmp_path / "hub.db") as hub:
+async def hub(tmp_path: Path) -> AsyncIterator[LocalHub]:
+    async with await LocalHub.open(tmp_path / "hub.db") as hub:
         yield hub
 
 
-async def add(hub: Hub, count: int) -> list[str]:
+async def add(hub: LocalHub, count: int) -> list[str]:
     """Jobs whose first failure, whatever it is, is their last."""
     return await hub.enqueue(QUEUE, [NewJob(max_attempts=1) for _ in range(count)])
 
 
-async def jobs(hub: Hub, *states: State) -> list[Job]:
+async def jobs(hub: LocalHub, *states: State) -> list[Job]:
     return (await hub.list_jobs(QUEUE, states, limit=100)).jobs
 
 
-def ended(hub: Hub, count: int) -> Callable[[], Any]:
+def ended(hub: LocalHub, count: int) -> Callable[[], Any]:
     """Whether so many jobs have come to an end, good or bad."""
 
     async def all_ended() -> bool:
@@ -58,7 +58,7 @@ def ended(hub: Hub, count: int) -> Callable[[], Any]:
 
 
 async def test_a_hub_in_trouble_at_the_end_of_a_job_is_asked_again(
-    hub: Hub, owner: LeaseOwner, monkeypatch: pytest.MonkeyPatch
+    hub: LocalHub, owner: LeaseOwner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard, under_way = Heard(hub, monkeypatch), UnderWay()
     await add(hub, 3)
@@ -71,7 +71,7 @@ async def test_a_hub_in_trouble_at_the_end_of_a_job_is_asked_again(
 
 
 async def test_a_hub_in_trouble_for_longer_than_a_lease_loses_nothing(
-    hub: Hub, owner: LeaseOwner, monkeypatch: pytest.MonkeyPatch
+    hub: LocalHub, owner: LeaseOwner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """It renews meanwhile: only what ends jobs is refused."""
     heard, under_way = Heard(hub, monkeypatch), UnderWay()
@@ -88,14 +88,14 @@ async def test_a_hub_in_trouble_for_longer_than_a_lease_loses_nothing(
 
 
 async def test_what_a_renewal_calls_lost_is_not_worked_on_to_its_end(
-    hub: Hub, owner: LeaseOwner, monkeypatch: pytest.MonkeyPatch
+    hub: LocalHub, owner: LeaseOwner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard, under_way = Heard(hub, monkeypatch), UnderWay()
     await add(hub, 3)
     async with owner(hub, under_way, SHORT_MS):
         await until(lambda: under_way.begun == 3)
         gone = heard.leased[1]
-        await Hub.settle(hub, [Settlement(gone.job.id, gone.token, Release(3600))])
+        await LocalHub.settle(hub, [Settlement(gone.job.id, gone.token, Release(3600))])
         await until(heard.said(gone.job.id, Renewal.LOST))
         under_way.go.set()
         await until(ended(hub, 2))
@@ -105,7 +105,7 @@ async def test_what_a_renewal_calls_lost_is_not_worked_on_to_its_end(
 
 
 async def test_what_a_renewal_calls_cancelled_is_given_back_for_the_hub_to_end(
-    hub: Hub, owner: LeaseOwner, monkeypatch: pytest.MonkeyPatch
+    hub: LocalHub, owner: LeaseOwner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard, under_way = Heard(hub, monkeypatch), UnderWay()
     _, cancelled, _ = await add(hub, 3)
@@ -124,7 +124,7 @@ async def test_what_a_renewal_calls_cancelled_is_given_back_for_the_hub_to_end(
 
 
 async def test_a_stop_gives_back_what_is_under_way_and_nothing_is_counted(
-    hub: Hub, owner: LeaseOwner, monkeypatch: pytest.MonkeyPatch
+    hub: LocalHub, owner: LeaseOwner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     heard, under_way = Heard(hub, monkeypatch), UnderWay()
     await add(hub, 3)

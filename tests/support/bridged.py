@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from hubqueue.hub.hub import Hub
+from hubqueue.client.local import LocalHub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.model.job import Job
 from hubqueue.model.state import State
@@ -21,7 +21,7 @@ from support.waiting import until
 
 @asynccontextmanager
 async def bridged(
-    hub: Hub, port: int, rules: Sequence[Rule], *, invoke: bool = True, **more: object
+    hub: LocalHub, port: int, rules: Sequence[Rule], *, invoke: bool = True, **more: object
 ) -> AsyncIterator[Bridge]:
     """A bridge whose links are up."""
     settings = {"port": port, "backoff_first_s": 0.05, "backoff_max_s": 0.2, **more}
@@ -35,12 +35,12 @@ async def bridged(
 
 
 @asynccontextmanager
-async def opened(folder: Path, settings: HubSettings | None = None) -> AsyncIterator[Hub]:
-    async with await Hub.open(folder / "hub.db", settings) as hub:
+async def opened(folder: Path, settings: HubSettings | None = None) -> AsyncIterator[LocalHub]:
+    async with await LocalHub.open(folder / "hub.db", settings) as hub:
         yield hub
 
 
-async def jobs(hub: Hub, queue: str, *states: State) -> list[Job]:
+async def jobs(hub: LocalHub, queue: str, *states: State) -> list[Job]:
     """All of them, page by page."""
     page = await hub.list_jobs(queue, states, limit=1000)
     found = page.jobs

@@ -10,8 +10,8 @@ from typing import Any, Literal, cast
 import msgspec
 
 from hubqueue.client.address import LinkSettings, Tls
+from hubqueue.client.local import LocalHub
 from hubqueue.client.session import Session
-from hubqueue.hub.hub import Hub
 from hubqueue.servers.settings import TcpSettings, TlsFiles
 from hubqueue.servers.tcp import TcpServer
 from support.bunqueue import Bunqueue
@@ -34,7 +34,7 @@ async def serve(
         return
     certificate = None if files is None else TlsFiles(cert=files.cert, key=files.key)
     settings = TcpSettings(port=0, tls=certificate, drain_s=1.0)
-    async with await Hub.open(folder / "central.db") as hub:
+    async with await LocalHub.open(folder / "central.db") as hub:
         server = TcpServer(context_of(hub, () if token is None else (token,)), settings)
         await server.start()
         try:

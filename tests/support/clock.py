@@ -1,4 +1,4 @@
-"""What time it is for the hubs of a test: `Hub.open(path, system=clock.system)`."""
+"""What time it is for the hubs of a test: `LocalHub.open(path, system=clock.system)`."""
 
 from __future__ import annotations
 

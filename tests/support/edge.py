@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 from hubqueue.client.address import LinkSettings
+from hubqueue.client.local import LocalHub
 from hubqueue.forward.forwarder import Forwarder
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.forward.sinks.hub import HubSink
-from hubqueue.hub.hub import Hub
 from support.child import ready
 
 
 async def forward(file: str, queue: str, url: str, settings: dict[str, Any], link: dict[str, Any]) -> None:
     """Forward the queue of the hub in this file until it is empty."""
-    async with await Hub.open(file) as hub:
+    async with await LocalHub.open(file) as hub:
         sink = HubSink(LinkSettings.from_url(url, **link))
         tuning = ForwardSettings(**settings)
         async with Forwarder(hub, queue, sink, tuning, hub_id_of=hub.hub_id_of) as forwarder:

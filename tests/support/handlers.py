@@ -9,7 +9,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
-from hubqueue.hub.hub import Hub
+from hubqueue.client.local import LocalHub
 from hubqueue.model import payload
 from hubqueue.model.job import Job, NewJob
 from hubqueue.servers.settings import TcpSettings
@@ -25,7 +25,7 @@ TOKEN = "handlers-only"
 class Stand:
     """What a test does with it: write files, push jobs, wait for their ends."""
 
-    def __init__(self, hub: Hub, parent: HandlerParent, folder: Path) -> None:
+    def __init__(self, hub: LocalHub, parent: HandlerParent, folder: Path) -> None:
         self.hub = hub
         self.parent = parent
         self.folder = folder
@@ -87,7 +87,7 @@ async def flag(name):
 async def stand(path: Path, tasks: str | None = None, **options: Any) -> AsyncIterator[Stand]:
     """A stand whose folder holds these tasks, served already if there are any."""
     (path / "flags").mkdir()
-    async with await Hub.open(path / "jobs.db") as hub:
+    async with await LocalHub.open(path / "jobs.db") as hub:
         server = TcpServer(context_of(hub, (TOKEN,)), TcpSettings(host="127.0.0.1", port=0))
         await server.start()
         settings: dict[str, Any] = {

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from hubqueue.hub.hub import Hub
+from hubqueue.client.local import LocalHub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs.feed import feed
 from hubqueue.hub.verbs.ingest import UNROUTABLE
@@ -34,16 +34,16 @@ STEP: Final = 20  # numbers in one transaction
 RULE: Final = Rule(topic="numbers", queue=QUEUE, payload=Payload("number"), shape="payload")
 
 
-async def opened(path: Path) -> Hub:
-    return await Hub.open(path, SETTINGS, router=RulesAgain([RULE]))  # type: ignore[arg-type]
+async def opened(path: Path) -> LocalHub:
+    return await LocalHub.open(path, SETTINGS, router=RulesAgain([RULE]))  # type: ignore[arg-type]
 
 
-async def next_number(hub: Hub) -> int:
+async def next_number(hub: LocalHub) -> int:
     blob = await hub.blob("test", "next")
     return 0 if blob is None else int(blob)
 
 
-async def come(hub: Hub, first: int) -> None:
+async def come(hub: LocalHub, first: int) -> None:
     taken, dead = [], []
     for number in range(first, first + STEP):
         if number % 10:
@@ -57,7 +57,7 @@ async def come(hub: Hub, first: int) -> None:
     await hub.run(lambda tx: feed(tx, taken, dead, [mark]))
 
 
-async def work(hub: Hub, most: int) -> list[int]:
+async def work(hub: LocalHub, most: int) -> list[int]:
     """Work some off; the numbers."""
     leased = await hub.lease(QUEUE, most, owner="worker")
     await hub.settle([Settlement(each.job.id, each.token, Complete()) for each in leased])

@@ -14,7 +14,7 @@ from typing import Final
 
 import msgspec
 
-from hubqueue.hub.hub import Hub
+from hubqueue.client.local import LocalHub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.model.job import NewJob
 from support.load import number_of
@@ -28,7 +28,7 @@ EVERY_S: Final = 0.005  # so that some are always in the file and not yet on the
 
 async def main(path: Path) -> None:
     known = json.loads(sys.stdin.readline())
-    async with await Hub.open(path, HubSettings(sync_interval_s=SYNC_INTERVAL_S)) as hub:
+    async with await LocalHub.open(path, HubSettings(sync_interval_s=SYNC_INTERVAL_S)) as hub:
         tell({"found": await survey(hub)})
         number = known["first"]
         async with forwarder_of(hub, QUEUE, {"to": known["to"], "backoff": "10ms"}):
@@ -38,7 +38,7 @@ async def main(path: Path) -> None:
                 await asyncio.sleep(EVERY_S)
 
 
-async def survey(hub: Hub) -> list[int]:
+async def survey(hub: LocalHub) -> list[int]:
     """The numbers of all jobs, whatever became of them."""
     found: list[int] = []
     cursor = None

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from hubqueue.hub.hub import Hub
+from hubqueue.client.local import LocalHub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.model.state import State
 from hubqueue.store import lists
@@ -31,7 +31,7 @@ def tell(event: Any) -> None:
 
 async def main(path: Path) -> None:
     known = json.loads(sys.stdin.readline())
-    hub = await Hub.open(path, HubSettings(**known["settings"]))
+    hub = await LocalHub.open(path, HubSettings(**known["settings"]))
     events: list[Any] = []
     renewed = await renew(hub, [(id, token) for _, id, token in known["held"]])
     still_good = await renew(hub, known["stale"])

@@ -17,11 +17,11 @@ from typing import Any, cast
 
 import msgspec
 
+from hubqueue.client.local import LocalHub
 from hubqueue.config.forwarders import onward
 from hubqueue.config.settings import Onward
 from hubqueue.forward.forwarder import Forwarder
 from hubqueue.forward.sinks.maker import make_sink
-from hubqueue.hub.hub import Hub
 from support.child import ready
 
 
@@ -30,7 +30,7 @@ def way_of(keys: Mapping[str, Any]) -> Onward:
     return cast("Onward", onward(Path())(keys))
 
 
-def forwarder_of(hub: Hub, queue: str, keys: Mapping[str, Any], *, unknown_cap: int = 8) -> Forwarder:
+def forwarder_of(hub: LocalHub, queue: str, keys: Mapping[str, Any], *, unknown_cap: int = 8) -> Forwarder:
     """Not yet started."""
     way = way_of(keys)
     settings = msgspec.structs.replace(way.settings, unknown_cap=unknown_cap)
@@ -39,7 +39,7 @@ def forwarder_of(hub: Hub, queue: str, keys: Mapping[str, Any], *, unknown_cap: 
 
 async def forward(file: str, queue: str, keys: Mapping[str, Any]) -> None:
     """Forward the queue of the hub in this file until it is empty."""
-    async with await Hub.open(file) as hub, forwarder_of(hub, queue, keys) as forwarder:
+    async with await LocalHub.open(file) as hub, forwarder_of(hub, queue, keys) as forwarder:
         print("ready", flush=True)
         while True:
             status = await forwarder.status()

@@ -18,7 +18,7 @@ from typing import Final
 
 import msgspec
 
-from hubqueue.hub.hub import Hub
+from hubqueue.client.local import LocalHub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.model.job import NewJob, Options
 from hubqueue.model.outcome import Complete, Settlement
@@ -33,7 +33,7 @@ DURABLE: Final = Options(durable=True)
 
 async def main(path: Path) -> None:
     known = json.loads(sys.stdin.readline())
-    async with await Hub.open(path, HubSettings(sync_interval_s=SYNC_INTERVAL_S)) as hub:
+    async with await LocalHub.open(path, HubSettings(sync_interval_s=SYNC_INTERVAL_S)) as hub:
         tell({"found": [row for queue in ("plain", "durable") for row in await survey(hub, queue)]})
         for queue in ("plain", "durable"):
             await hub.obliterate(queue)
@@ -62,7 +62,7 @@ class Clock:
             tell(["tick", self.tick])
 
 
-async def survey(hub: Hub, queue: str) -> list[tuple[int, str, bool]]:
+async def survey(hub: LocalHub, queue: str) -> list[tuple[int, str, bool]]:
     """(number, id, whether it is completed) of every job."""
     found = []
     cursor = None
@@ -74,7 +74,7 @@ async def survey(hub: Hub, queue: str) -> list[tuple[int, str, bool]]:
         cursor = page.cursor
 
 
-async def enqueue(hub: Hub, clock: Clock, numbers: Iterator[int], queue: str, size: int) -> None:
+async def enqueue(hub: LocalHub, clock: Clock, numbers: Iterator[int], queue: str, size: int) -> None:
     durable = queue == "durable"
     while True:
         ns = list(itertools.islice(numbers, size))
@@ -87,7 +87,7 @@ async def enqueue(hub: Hub, clock: Clock, numbers: Iterator[int], queue: str, si
             await asyncio.sleep(0.0005)
 
 
-async def complete(hub: Hub, clock: Clock) -> None:
+async def complete(hub: LocalHub, clock: Clock) -> None:
     while True:
         leased = await hub.lease("durable", 10, owner="w", wait_ms=1000)
         await hub.settle([Settlement(each.job.id, each.token, Complete(b"\xc3")) for each in leased], durable=True)

@@ -15,8 +15,8 @@ from typing import Any
 
 import msgspec
 
+from hubqueue.client.local import LocalHub
 from hubqueue.errors import HubqueueError
-from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.model.job import NewJob
 from hubqueue.model.outcome import Complete, Reject, Release, Settlement
@@ -31,7 +31,7 @@ QUEUE = "q"
 class Puppet:
     """What the process can be told. Jobs are known by the number in their data."""
 
-    def __init__(self, hub: Hub, before_bytes: int) -> None:
+    def __init__(self, hub: LocalHub, before_bytes: int) -> None:
         self._hub = hub
         self._before_bytes = before_bytes
 
@@ -134,7 +134,7 @@ def read_bytes() -> int:
 async def main(path: Path, settings: dict[str, Any]) -> None:
     try:
         before_bytes = read_bytes()
-        puppet = Puppet(await Hub.open(path, HubSettings(**settings)), before_bytes)
+        puppet = Puppet(await LocalHub.open(path, HubSettings(**settings)), before_bytes)
     except HubqueueError as error:
         tell({"error": error.code, "message": error.message, "hint": error.hint})
         return

@@ -11,8 +11,8 @@ from typing import Any
 
 from aiohttp import ClientSession
 
+from hubqueue.client.local import LocalHub
 from hubqueue.commands.call import Operation
-from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.servers.http.rest.route import PREFIX
 from hubqueue.servers.http.rest.serve import rest
@@ -36,10 +36,10 @@ class Rest:
 
     port: int
     client: ClientSession
-    served: Hub | None = None  # where it lives in this process
+    served: LocalHub | None = None  # where it lives in this process
 
     @property
-    def hub(self) -> Hub:
+    def hub(self) -> LocalHub:
         assert self.served is not None
         return self.served
 
@@ -85,7 +85,7 @@ async def serving(
     operations: Mapping[str, Operation] = MappingProxyType({}),
 ) -> AsyncIterator[Rest]:
     """Open the hub and its door on a free port; close both at the end."""
-    async with await Hub.open(path, settings) as hub:
+    async with await LocalHub.open(path, settings) as hub:
         context = context_of(hub, tokens, operations=operations)
         server = HttpServer(context, HttpSettings(port=0, drain_s=0.5), [rest])
         await server.start()

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from hubqueue.hub.hub import Hub
+from hubqueue.client.local import LocalHub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.servers.settings import TcpSettings, TlsFiles
 from hubqueue.servers.tcp import TcpServer
@@ -21,7 +21,7 @@ from support.context import context_of
 class Served:
     """The hub, its listener and where it is."""
 
-    hub: Hub
+    hub: LocalHub
     server: TcpServer
     url: str
 
@@ -47,7 +47,7 @@ async def served(
     if certificates is not None:
         client_ca = certificates.ca if mutual else None
         tls = TlsFiles(cert=certificates.cert, key=certificates.key, client_ca=client_ca)
-    async with await Hub.open(path, settings, system=system, disk=disk) as hub:
+    async with await LocalHub.open(path, settings, system=system, disk=disk) as hub:
         server = TcpServer(context_of(hub, tokens), TcpSettings(port=port, tls=tls, drain_s=0.5))
         await server.start()
         try:

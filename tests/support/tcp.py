@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from hubqueue.hub.hub import Hub
+from hubqueue.client.local import LocalHub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.servers.settings import TcpSettings
 from hubqueue.servers.tcp import TcpServer
@@ -18,8 +18,8 @@ Connect = Callable[[], Awaitable[WireClient]]
 
 
 @pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
-    hub = await Hub.open(tmp_path / "hub.db", HubSettings(grace_s=0.3))
+async def hub(tmp_path: Path) -> AsyncIterator[LocalHub]:
+    hub = await LocalHub.open(tmp_path / "hub.db", HubSettings(grace_s=0.3))
     yield hub
     await hub.close()
 
@@ -35,7 +35,7 @@ def tokens() -> tuple[str, ...]:
 
 
 @pytest.fixture
-async def server(hub: Hub, settings: TcpSettings, tokens: tuple[str, ...]) -> AsyncIterator[TcpServer]:
+async def server(hub: LocalHub, settings: TcpSettings, tokens: tuple[str, ...]) -> AsyncIterator[TcpServer]:
     server = TcpServer(context_of(hub, tokens, version="1.2.3"), settings)
     await server.start()
     yield server

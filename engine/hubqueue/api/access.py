@@ -10,7 +10,8 @@ from hubqueue.api.channel import Channel
 from hubqueue.api.jobs import JobHandle
 from hubqueue.api.queue import Queue
 from hubqueue.api.units import Duration, duration_ms
-from hubqueue.model.verbs import Event, QueueInfo, Verbs
+from hubqueue.client.hubclient import HubClient
+from hubqueue.model.verbs import Event, QueueInfo
 from hubqueue.work.worker import Handler, Worker
 
 
@@ -19,7 +20,7 @@ class Access(ABC):
 
     @property
     @abstractmethod
-    def verbs(self) -> Verbs:
+    def verbs(self) -> HubClient:
         """The hub's verbs, for what this surface has no word for."""
 
     @abstractmethod

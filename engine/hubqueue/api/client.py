@@ -7,9 +7,9 @@ from typing import Self
 from hubqueue.api.access import Access
 from hubqueue.api.units import Duration, duration_ms
 from hubqueue.client.address import LinkSettings
+from hubqueue.client.hubclient import HubClient
 from hubqueue.client.remote import RemoteHub
 from hubqueue.errors import Invalid
-from hubqueue.model.verbs import Verbs
 
 
 class Client(Access):
@@ -60,7 +60,7 @@ class Client(Access):
         await self._remote.close()
 
     @property
-    def verbs(self) -> Verbs:
+    def verbs(self) -> HubClient:
         return self._remote
 
     @property

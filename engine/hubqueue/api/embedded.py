@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any, Self
 
 from hubqueue.api.access import Access
+from hubqueue.client.hubclient import HubClient
+from hubqueue.client.local import LocalHub
 from hubqueue.errors import Invalid
-from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
-from hubqueue.model.verbs import Verbs
 
 
 class Embedded(Access):
@@ -19,7 +19,7 @@ class Embedded(Access):
     def __init__(self, path: Path, settings: HubSettings) -> None:
         self._path = path
         self._settings = settings
-        self._hub: Hub | None = None
+        self._hub: LocalHub | None = None
 
     def __repr__(self) -> str:
         return f"<hub {self._path}>"
@@ -36,7 +36,7 @@ class Embedded(Access):
     async def open(self) -> Self:
         """Open the file. Errors: AlreadyOpen, NewerFile, DamagedFile, StoreError."""
         if self._hub is None:
-            self._hub = await Hub.open(self._path, self._settings)
+            self._hub = await LocalHub.open(self._path, self._settings)
         return self
 
     async def close(self) -> None:
@@ -46,14 +46,14 @@ class Embedded(Access):
             await hub.close()
 
     @property
-    def hub(self) -> Hub:
+    def hub(self) -> LocalHub:
         """The engine itself."""
         if self._hub is None:
             raise Invalid("the hub is not open", hint="use 'async with hubqueue.open(path) as hub'")
         return self._hub
 
     @property
-    def verbs(self) -> Verbs:
+    def verbs(self) -> HubClient:
         return self.hub
 
     def _hub_id_of(self, seq: int) -> str:

@@ -8,13 +8,13 @@ from functools import cached_property
 from typing import Any
 
 from hubqueue.api.units import Duration, Moment, duration_ms, moment, moment_ms
+from hubqueue.client.hubclient import HubClient
 from hubqueue.errors import JobFailed, TimedOut
 from hubqueue.model import payload
 from hubqueue.model.flowdata import claimed_queue
 from hubqueue.model.job import Attempt, Dedup, Job, allowed_attempts
 from hubqueue.model.limits import MAX_WAIT_MS
 from hubqueue.model.state import State, shown
-from hubqueue.model.verbs import Verbs
 
 
 class JobView:
@@ -135,7 +135,7 @@ class JobView:
 class JobHandle:
     """One job by its id: wait for it, look at it, change it."""
 
-    def __init__(self, verbs: Verbs, id: str) -> None:
+    def __init__(self, verbs: HubClient, id: str) -> None:
         self.id = id
         self._verbs = verbs
 

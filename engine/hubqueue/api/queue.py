@@ -10,12 +10,13 @@ from hubqueue.api.forwarding import Forwarding, HubIdOf, Target, url_of
 from hubqueue.api.jobs import JobHandle, JobView
 from hubqueue.api.newjob import JobOptions, RunOptions, new_job, new_schedule
 from hubqueue.api.units import Duration, duration_ms
+from hubqueue.client.hubclient import HubClient
 from hubqueue.errors import Invalid
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.model.job import NewJob
 from hubqueue.model.limits import check_queue
 from hubqueue.model.state import BY_LABEL, Move, State
-from hubqueue.model.verbs import Counts, Event, Verbs
+from hubqueue.model.verbs import Counts, Event
 
 PAGE: Final = 200  # jobs read at a time while iterating
 
@@ -23,7 +24,7 @@ PAGE: Final = 200  # jobs read at a time while iterating
 class Queue:
     """One queue of a hub. It exists from its first job on."""
 
-    def __init__(self, verbs: Verbs, name: str, hub_id_of: HubIdOf) -> None:
+    def __init__(self, verbs: HubClient, name: str, hub_id_of: HubIdOf) -> None:
         self.name = check_queue(name)
         self._verbs = verbs
         self._hub_id_of = hub_id_of

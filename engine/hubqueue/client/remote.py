@@ -1,4 +1,4 @@
-"""The verbs of a hub over TCP: what `model.verbs.Verbs` promises, answered by another process or machine.
+"""The typed client of a hub over TCP, answered by another process or machine.
 
 Sending again after a lost link is safe for what is sent again: a job without a custom id gets one here
 (`once:...`, which a hub answers with the job it already made), settling is proved by the lease token, and a
@@ -16,9 +16,10 @@ import msgspec
 from hubqueue.client import replies
 from hubqueue.client.address import LinkSettings
 from hubqueue.client.connection import Connection
+from hubqueue.client.hubclient import A, HubClient
 from hubqueue.client.jobmap import job_of, raw, schedule_fields
 from hubqueue.client.polls import Polls
-from hubqueue.client.replies import R, event_of, message_of, read
+from hubqueue.client.replies import event_of, message_of, read
 from hubqueue.client.settling import settle_fields
 from hubqueue.errors import AnswerLost, LockLost, NotFound, ProtocolError, WrongState
 from hubqueue.model.channel import ChannelMessage
@@ -26,7 +27,7 @@ from hubqueue.model.job import Enqueueable, Job, Leased
 from hubqueue.model.outcome import Blob, Complete, Output, Release, Settlement
 from hubqueue.model.schedule import Schedule
 from hubqueue.model.state import LABELS, TERMINAL, State
-from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal, Retried
+from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal
 from hubqueue.system import SYSTEM, System
 from hubqueue.wire.fields import number
 from hubqueue.wire.joboptions import job_fields
@@ -38,7 +39,7 @@ Greeting = tuple[str, Mapping[str, object]]  # what a link of its own asks for, 
 UNKNOWN: Final = "unknown"  # the state of a job that is not there
 
 
-class RemoteHub:
+class RemoteHub(HubClient):
     """A hub at the other end of a link. `open` insists on a first connection, `start` lets the verbs wait for it."""
 
     def __init__(self, settings: LinkSettings, system: System = SYSTEM) -> None:
@@ -138,17 +139,6 @@ class RemoteHub:
             raise ProtocolError("the other side does not say which leases it renewed", hint="it is not a hubqueue hub")
         return [Renewal(word) for word in answer]
 
-    async def progress(self, id: str, token: str | None, value: float, message: str | None = None) -> None:
-        fields: dict[str, Any] = {"id": id, "progress": value}
-        if token is not None:
-            fields["token"] = token
-        if message is not None:
-            fields["message"] = message
-        await self.link.request("Progress", fields)
-
-    async def log(self, id: str, text: str, level: str = "info") -> None:
-        await self._once("AddLog", id=id, message=text, level=level)
-
     async def get(self, id: str) -> Job:
         return job_of((await self._ask("GetJob", replies.JobReply, id=id)).job)
 
@@ -184,72 +174,8 @@ class RemoteHub:
         job = await self.get(id)
         return job if job.state in TERMINAL else None
 
-    async def cancel(self, id: str, *, active: bool = False) -> None:
-        await self._once("Cancel", id=id, active=active)
-
-    async def promote(self, id: str) -> None:
-        await self._once("Promote", id=id)
-
-    async def promote_all(self, queue: str, *, limit: int | None = None) -> int:
-        wanted = {} if limit is None else {"count": limit}
-        return _count(await self._once("PromoteJobs", queue=queue, **wanted))
-
-    async def update(self, id: str, data: bytes) -> None:
-        await self.link.request("Update", {"id": id, "data": raw(data)})
-
-    async def change_priority(self, id: str, priority: int) -> None:
-        await self.link.request("ChangePriority", {"id": id, "priority": priority})
-
-    async def change_delay(self, id: str, delay_ms: int) -> None:
-        await self._once("ChangeDelay", id=id, delay=number(delay_ms))
-
-    async def snooze(self, id: str, *, until_ms: int | None = None, delay_ms: int | None = None) -> None:
-        times = {"until": until_ms, "delay": delay_ms}
-        await self._once("Snooze", id=id, **{name: number(ms) for name, ms in times.items() if ms is not None})
-
-    async def retry(self, id: str) -> Retried:
-        job = await self.get(id)
-        match job.state:
-            case State.FAILED:
-                done = _retried(await self._once("RetryDlq", queue=job.queue, jobId=id))
-            case State.COMPLETED:
-                done = _retried(await self._once("RetryCompleted", queue=job.queue, id=id))
-            case _:
-                raise WrongState(f"only a job that has ended can be run again, this one is {LABELS[job.state]}")
-        if done.kept or not done.total:
-            raise WrongState(done.why)
-        return done
-
-    async def retry_dead(self, queue: str, *, limit: int | None = None) -> Retried:
-        fields: dict[str, Any] = {"queue": queue}
-        if limit is not None:
-            fields["count"] = limit
-        return _retried(await self._once("RetryDlq", **fields))
-
-    async def purge(self, queue: str) -> int:
-        return _count(await self._once("PurgeDlq", queue=queue))
-
-    async def clean(self, queue: str, grace_ms: int, limit: int, state: State = State.COMPLETED) -> list[str]:
-        reply = await self._once("Clean", queue=queue, grace=number(grace_ms), limit=limit, state=LABELS[state])
-        return read(reply, replies.IdsReply).ids
-
-    async def drain(self, queue: str) -> int:
-        return _count(await self._once("Drain", queue=queue))
-
-    async def obliterate(self, queue: str, *, force: bool = True) -> None:
-        await self._once("Obliterate", queue=queue, **({} if force else {"force": False}))
-
-    async def pause(self, queue: str) -> None:
-        await self.link.request("Pause", {"queue": queue})
-
-    async def resume(self, queue: str) -> None:
-        await self.link.request("Resume", {"queue": queue})
-
     async def upsert_schedule(self, schedule: Schedule) -> None:
-        await self.link.request("Cron", schedule_fields(schedule))
-
-    async def delete_schedule(self, key: str) -> None:
-        await self._once("CronDelete", name=key)
+        await self._ask("Cron", replies.Done, **schedule_fields(schedule))
 
     async def subscribe(
         self, queue: str | None, receive: Callable[[Event], Any], kinds: Collection[str] | None = None
@@ -260,7 +186,7 @@ class RemoteHub:
         return await self._listen(greeting, lambda event: receive(event_of(event)))
 
     async def publish(self, channel: str, data: bytes) -> int:
-        return read(await self._once("Publish", channel=channel, data=raw(data)), replies.PublishReply).receivers
+        return (await self.ask("Publish", replies.PublishReply, channel=channel, data=raw(data))).receivers
 
     async def hear(self, channel: str, receive: Callable[[ChannelMessage], Any]) -> Callable[[], None]:
         """As Verbs; on a link of its own. What is said while that link is down is not heard."""
@@ -280,11 +206,13 @@ class RemoteHub:
         self._closing[closing] = None
         closing.add_done_callback(self._closing.pop)
 
-    async def _ask(self, cmd: str, kind: type[R], /, **fields: object) -> R:
-        return read(await self.link.request(cmd, fields), kind)
+    async def ask(self, cmd: str, answer: type[A], /, *, repeatable: bool = False, **fields: object) -> A:
+        said = {name: number(value) if type(value) is int else value for name, value in fields.items()}
+        said = {name: value for name, value in said.items() if value is not None}
+        return read(await self.link.request(cmd, said, repeatable=repeatable), answer)
 
-    async def _once(self, cmd: str, /, **fields: object) -> bytes:
-        return await self.link.request(cmd, fields, repeatable=False)
+    async def _ask(self, cmd: str, kind: type[A], /, **fields: object) -> A:
+        return await self.ask(cmd, kind, repeatable=True, **fields)
 
     def _once_id(self) -> str:
         """A custom id that makes an enqueue safe to send again."""
@@ -323,12 +251,3 @@ def _leased(reply: replies.LeaseReply) -> list[Leased]:
     if len(reply.jobs) != len(reply.tokens):
         raise ProtocolError(f"{len(reply.jobs)} jobs came with {len(reply.tokens)} tokens")
     return [Leased(job_of(job, State.ACTIVE), token) for job, token in zip(reply.jobs, reply.tokens, strict=True)]
-
-
-def _retried(reply: Any) -> Retried:
-    done = read(reply, replies.RetriedReply)
-    return Retried(int(done.count), int(done.passed), int(done.kept), done.why)
-
-
-def _count(reply: bytes) -> int:
-    return int(read(reply, replies.CountReply).count)

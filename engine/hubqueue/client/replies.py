@@ -9,9 +9,13 @@ import msgspec
 from hubqueue.client.jobmap import WireJob, present, text
 from hubqueue.errors import ProtocolError
 from hubqueue.model.channel import ChannelMessage
-from hubqueue.model.verbs import Counts, Event
+from hubqueue.model.verbs import Counts, Event, Retried
 
 R = TypeVar("R", bound=msgspec.Struct)
+
+
+class Done(msgspec.Struct):
+    """All commands that say no more than ok."""
 
 
 class IdReply(msgspec.Struct):
@@ -40,7 +44,7 @@ class BlobsReply(msgspec.Struct):
 
 
 class CountReply(msgspec.Struct):
-    """PurgeDlq, Drain."""
+    """PromoteJobs, PurgeDlq, Drain."""
 
     count: float = 0
 
@@ -52,6 +56,10 @@ class RetriedReply(msgspec.Struct):
     passed: float = 0
     kept: float = 0
     why: str | None = None
+
+    def value(self) -> Retried:
+        """What became of them, as the model has it."""
+        return Retried(int(self.count), int(self.passed), int(self.kept), self.why)
 
 
 class LeaseReply(msgspec.Struct):

@@ -129,7 +129,7 @@ class PromoteJobs(Command):
 
     async def handle(self, call: Call) -> dict[str, Any]:
         limit = None if self.count is None else max(0, self.count)
-        return {"count": await call.session.context.hub.promote_all(self.queue, limit=limit)}
+        return {"count": await call.session.context.hub.long_work.promote_all(self.queue, limit=limit)}
 
 
 @command(ADMIN, its_queue)

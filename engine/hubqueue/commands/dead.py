@@ -116,7 +116,7 @@ class RetryDlq(Command):
         if self.job_id is not None:
             return retried(await retry_one(call, queue, self.job_id, State.FAILED))
         limit = None if self.count is None else max(0, self.count)
-        return retried(await call.session.context.hub.retry_dead(queue, limit=limit))
+        return retried(await call.session.context.hub.long_work.retry_all(queue, State.FAILED, limit=limit))
 
 
 @command(ADMIN, its_queue, answers=Changed)
@@ -129,7 +129,7 @@ class PurgeDlq(Command):
     async def handle(self, call: Call) -> dict[str, Any]:
         queue = self.queue
         if self.filter is None:
-            return {"count": await call.session.context.hub.purge(queue)}
+            return {"count": await call.session.context.hub.long_work.purge(queue)}
         removed = await _do(
             call, queue, self.filter, None, lambda tx, job: int(queues.remove_dead(tx, queue, job.id)), 0
         )

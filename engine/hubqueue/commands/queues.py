@@ -71,7 +71,7 @@ class Drain(Command):
     queue: str
 
     async def handle(self, call: Call) -> dict[str, Any]:
-        return {"count": await call.session.context.hub.drain(self.queue)}
+        return {"count": await call.session.context.hub.long_work.drain(self.queue)}
 
 
 @command(ADMIN, its_queue)
@@ -100,7 +100,7 @@ class Clean(Command):
         if self.grace is not None:
             for state in CLEANABLE.get(self.state, ()):
                 if len(ids) < limit:
-                    ids += await hub.clean(self.queue, self.grace, limit - len(ids), state)
+                    ids += await hub.long_work.clean(self.queue, self.grace, limit - len(ids), state)
         return {"count": len(ids), "ids": ids}
 
 
@@ -117,8 +117,8 @@ class RetryCompleted(Command):
         if self.id is not None:
             return retried(await retry_one(call, self.queue, self.id, State.COMPLETED))
         limit = None if self.count is None else max(0, self.count)
-        hub = call.session.context.hub
-        return retried(await hub.retry_all(self.queue, State.COMPLETED, limit=limit, before_ms=self.timestamp))
+        work = call.session.context.hub.long_work
+        return retried(await work.retry_all(self.queue, State.COMPLETED, limit=limit, before_ms=self.timestamp))
 
 
 @command(ADMIN, its_queue)

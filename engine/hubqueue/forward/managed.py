@@ -92,7 +92,7 @@ class ManagedForwarder:
         if counts.paused:
             raise WrongState(f"the queue {self.plan.queue} is paused", hint="resume it first")
         if counts.delayed:
-            await self._hub.promote_all(self.plan.queue)
+            await self._hub.long_work.promote_all(self.plan.queue)
             counts = await self._hub.counts(self.plan.queue)
         self._left = counts.waiting + counts.prioritized + (0 if self._forwarder is None else counts.active)
         if self._forwarder is not None:

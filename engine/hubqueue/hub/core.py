@@ -17,6 +17,7 @@ from hubqueue.hub.counters import Counters, Sums
 from hubqueue.hub.events import Events
 from hubqueue.hub.history import History
 from hubqueue.hub.leaseowners import LeaseOwner, LeaseOwners
+from hubqueue.hub.longwork import LongWork
 from hubqueue.hub.maintenance import Maintenance
 from hubqueue.hub.metrics import Metrics
 from hubqueue.hub.quota import SizeQuota
@@ -81,6 +82,7 @@ class Core:
             linger_s=settings.linger_s,
             adopt=settings.adopt,
         )
+        self.long_work = LongWork(self.store, settings)
         self.draining = False
         self.over_cap = False
         self._cap = SizeQuota(self.store, settings)

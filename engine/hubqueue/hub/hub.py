@@ -9,16 +9,16 @@ import asyncio
 import logging
 from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import msgspec
 
 from hubqueue.errors import HubqueueError
 from hubqueue.hub.completions import CompletionWaiters
-from hubqueue.hub.longwork import LongWork
+from hubqueue.hub.core import Core
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import blobs as state_blobs
-from hubqueue.hub.verbs import change, lapse, leased, query, queues, schedule
+from hubqueue.hub.verbs import lapse, leased, query, queues, schedule
 from hubqueue.hub.verbs.enqueue import enqueue
 from hubqueue.hub.verbs.reroute import Router
 from hubqueue.hub.verbs.settle import settle
@@ -36,11 +36,10 @@ from hubqueue.model.limits import (
 from hubqueue.model.outcome import Blob, Complete, Output, Settlement
 from hubqueue.model.schedule import Schedule, check_schedule
 from hubqueue.model.state import TERMINAL, State
-from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal, Retried, wants
+from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal, wants
 from hubqueue.store import backup
 from hubqueue.store import blobs as stored
 from hubqueue.store.disk import DISK, Disk
-from hubqueue.store.logs import LogLine
 from hubqueue.store.tx import Tx
 from hubqueue.system import SYSTEM, System
 
@@ -49,7 +48,7 @@ log = logging.getLogger(__name__)
 R = TypeVar("R")
 
 
-class Hub(LongWork):
+class Hub(Core):
     """See `model.verbs.Verbs` for what each verb does."""
 
     @classmethod
@@ -62,7 +61,7 @@ class Hub(LongWork):
         router: Router | None = None,
         system: System = SYSTEM,
         disk: Disk = DISK,
-    ) -> Hub:
+    ) -> Self:
         """Open or create the job file and start maintenance. router: knows what messages of `_unroutable` become.
 
         reachable: workers that held leases can come back for them at once; else from `begin_grace` on.
@@ -103,7 +102,7 @@ class Hub(LongWork):
         for parked in self._waiters.everyone():
             parked.answer([])
 
-    async def __aenter__(self) -> Hub:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *exc: object) -> None:
@@ -186,12 +185,6 @@ class Hub(LongWork):
             done += len(some)
         return done
 
-    async def progress(self, id: str, token: str | None, value: float, message: str | None = None) -> None:
-        await self.run(lambda tx: leased.progress(tx, id, token, value, message))
-
-    async def log(self, id: str, text: str, level: str = "info") -> None:
-        await self.run(lambda tx: leased.add_log(tx, id, text, level))
-
     # reading
 
     async def get(self, id: str) -> Job:
@@ -218,10 +211,6 @@ class Hub(LongWork):
 
     async def queues(self) -> list[QueueInfo]:
         return await self.run(query.queues)
-
-    async def logs(self, id: str) -> list[LogLine]:
-        """The lines workers logged for a job, oldest first."""
-        return await self.run(lambda tx: leased.read_logs(tx, id))
 
     async def blobs(self, namespace: str, *, after: str = "", limit: int = 1000) -> list[tuple[str, bytes]]:
         return await self.run(lambda tx: state_blobs.page(tx, namespace, after, limit))
@@ -256,53 +245,6 @@ class Hub(LongWork):
         """
         return CompletionWaiters(self.store, self._awaited, id, reply, check).stop
 
-    # single jobs
-
-    async def cancel(self, id: str, *, active: bool = False) -> None:
-        await self.run(lambda tx: change.cancel(tx, id, active=active))
-
-    async def discard(self, id: str, token: str | None = None) -> None:
-        """Make a queued or active job a dead letter."""
-        await self.run(lambda tx: change.discard(tx, id, token))
-
-    async def promote(self, id: str) -> None:
-        await self.run(lambda tx: change.promote(tx, id))
-
-    async def update(self, id: str, data: bytes | None) -> None:
-        check_size(data)
-        await self.run(lambda tx: change.update(tx, id, data))
-
-    async def change_priority(self, id: str, priority: int) -> None:
-        check_int("priority", priority, -1_000_000, 1_000_000)
-        await self.run(lambda tx: change.change_priority(tx, id, priority))
-
-    async def change_delay(self, id: str, delay_ms: int) -> None:
-        await self.run(lambda tx: change.change_delay(tx, id, delay_ms))
-
-    async def snooze(self, id: str, *, until_ms: int | None = None, delay_ms: int | None = None) -> None:
-        await self.run(lambda tx: change.snooze(tx, id, until_ms=until_ms, delay_ms=delay_ms))
-
-    async def retry(self, id: str) -> Retried:
-        """Errors: NotFound; WrongState where it stays as it is."""
-        done = await self.run(lambda tx: change.retry(tx, id))
-        refusal = change.refusal(done)
-        if refusal is not None:
-            raise refusal
-        return done
-
-    # whole queues: see LongWork
-
-    async def obliterate(self, queue: str, *, force: bool = True) -> None:
-        await self.run(lambda tx: queues.obliterate(tx, queue, force=force))
-
-    async def pause(self, queue: str) -> None:
-        check_queue(queue)
-        await self.run(lambda tx: queues.pause(tx, queue))
-
-    async def resume(self, queue: str) -> None:
-        check_queue(queue)
-        await self.run(lambda tx: queues.resume(tx, queue))
-
     # the rest
 
     async def upsert_schedule(self, spec: Schedule) -> None:
@@ -314,13 +256,6 @@ class Hub(LongWork):
         placed = msgspec.structs.replace(spec, zone=spec.timezone or self.settings.timezone)
         check_schedule(placed)
         return placed
-
-    async def schedules(self) -> list[Schedule]:
-        """All schedules, by key."""
-        return await self.run(schedule.every)
-
-    async def delete_schedule(self, key: str) -> None:
-        await self.run(lambda tx: schedule.delete(tx, key))
 
     async def subscribe(
         self, queue: str | None, receive: Callable[[Event], Any], kinds: Collection[str] | None = None

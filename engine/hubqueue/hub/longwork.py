@@ -11,27 +11,29 @@ from functools import partial
 from typing import TypeVar
 
 from hubqueue.errors import HubqueueError
-from hubqueue.hub.core import Core
+from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import change, queues
 from hubqueue.model.state import State
 from hubqueue.model.verbs import Retried
 from hubqueue.store.slices import SLICE
+from hubqueue.store.store import Store
 from hubqueue.store.tx import Tx
 
 R = TypeVar("R")
 
 
-class LongWork(Core):
-    """See `model.verbs.Verbs` for what each verb does."""
+class LongWork:
+    """See `client.hubclient` for what each verb does."""
 
-    async def retry_dead(self, queue: str, *, limit: int | None = None) -> Retried:
-        return await self.retry_all(queue, State.FAILED, limit=limit)
+    def __init__(self, store: Store, settings: HubSettings) -> None:
+        self._store = store
+        self._durable = settings.durable
 
     async def retry_all(
         self, queue: str, state: State, *, limit: int | None = None, before_ms: int | None = None
     ) -> Retried:
         """Retry completed or dead jobs, oldest first. limit: how many are looked at."""
-        started_ms = self.store.clock.now_ms() if before_ms is None else before_ms
+        started_ms = self._store.clock.now_ms() if before_ms is None else before_ms
         done = Retried()
         last: int | None = -1
         while last is not None and (limit is None or done.total < limit):
@@ -39,7 +41,7 @@ class LongWork(Core):
             verb = partial(
                 change.retry_some, queue=queue, state=state, after_seq=last, limit=size, before_ms=started_ms
             )
-            some, last = await _told_how_far(self.run(verb), done.again)
+            some, last = await _told_how_far(self._run(verb), done.again)
             done += some
         return done
 
@@ -48,14 +50,14 @@ class LongWork(Core):
 
         Each once: one that fails meanwhile and is delayed again does not keep those behind it from their turn.
         """
-        row = self.store.queues.find(queue)
+        row = self._store.queues.find(queue)
         there = 0 if row is None else row.n[State.DELAYED]
         wanted = there if limit is None else min(there, limit)
         done, last = 0, -1
         while done < wanted:
             size = min(SLICE, wanted - done)
             verb = partial(change.promote_some, queue=queue, limit=size, after=last)
-            count, last = await _told_how_far(self.run(verb), done)
+            count, last = await _told_how_far(self._run(verb), done)
             if not count:
                 break
             done += count
@@ -64,8 +66,8 @@ class LongWork(Core):
     async def purge(self, queue: str) -> int:
         return await self._remove_all(queue, (State.FAILED,))
 
-    async def clean(self, queue: str, grace_ms: int, limit: int = 1000, state: State = State.COMPLETED) -> list[str]:
-        before_ms = self.store.clock.now_ms() - max(0, grace_ms)
+    async def clean(self, queue: str, grace_ms: int, limit: int, state: State) -> list[str]:
+        before_ms = self._store.clock.now_ms() - max(0, grace_ms)
         removed: list[str] = []
         last: int | None = -1
         while last is not None and len(removed) < limit:
@@ -80,13 +82,16 @@ class LongWork(Core):
     async def drain(self, queue: str) -> int:
         return await self._remove_all(queue, (State.WAITING, State.DELAYED))
 
+    def _run(self, verb: Callable[[Tx], R]) -> Awaitable[R]:
+        return self._store.run(verb, durable=self._durable)
+
     def _run_freeing(self, verb: Callable[[Tx], R]) -> Awaitable[R]:
-        return self.store.run_freeing(verb, durable=self.settings.durable)
+        return self._store.run_freeing(verb, durable=self._durable)
 
     async def _remove_all(self, queue: str, states: Sequence[State]) -> int:
         removed = 0
         for state in states:
-            row = self.store.queues.find(queue)
+            row = self._store.queues.find(queue)
             left = 0 if row is None else row.n[state]  # not what comes in meanwhile
             while left > 0:
                 size = min(SLICE, left)

@@ -12,19 +12,19 @@ from collections.abc import Awaitable, Coroutine, Generator
 from functools import cached_property
 from typing import Any
 
+from hubqueue.client.hubclient import HubClient
 from hubqueue.errors import LockLost
 from hubqueue.hub.leasekeeper import LeaseKeeper
 from hubqueue.model import payload
 from hubqueue.model.job import Leased, allowed_attempts
 from hubqueue.model.outcome import Outcome
 from hubqueue.model.text import storable
-from hubqueue.model.verbs import Verbs
 
 
 class RunningJob:
     """One run of one job. Made by the worker, in its event loop."""
 
-    def __init__(self, verbs: Verbs, keeper: LeaseKeeper, leased: Leased) -> None:
+    def __init__(self, verbs: HubClient, keeper: LeaseKeeper, leased: Leased) -> None:
         self.leased = leased
         self.job = leased.job
         self.token = leased.token

@@ -1,4 +1,4 @@
-"""The worker loop: lease jobs of a queue, run the handler, settle how it ended. Over any Verbs, near or far.
+"""The worker loop: lease jobs of a queue, run the handler, settle how it ended. Over any HubClient, near or far.
 
 A run belongs to the worker only while its lease does: when the lease is lost, or the job cancelled, its handler
 is cancelled and nothing is settled. Stopping counts nothing: what does not end within the grace is released.
@@ -17,13 +17,14 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final, Self
 
+from hubqueue.client.hubclient import HubClient
 from hubqueue.errors import HubqueueError, Invalid
 from hubqueue.hub.leasekeeper import LeaseKeeper
 from hubqueue.model.backoff import ExponentialBackoff
 from hubqueue.model.job import Leased
 from hubqueue.model.limits import MAX_LEASE_BATCH, MAX_LEASE_MS, MAX_WAIT_MS, MIN_LEASE_MS, check_int, check_queue
 from hubqueue.model.outcome import Fail, Outcome, Release, Settlement
-from hubqueue.model.verbs import Renewal, Verbs
+from hubqueue.model.verbs import Renewal
 from hubqueue.system import SYSTEM, System
 from hubqueue.work import ending
 from hubqueue.work.events import Ended, Started, Taken, WorkerEvent
@@ -50,7 +51,7 @@ class Worker:
 
     def __init__(
         self,
-        verbs: Verbs,
+        verbs: HubClient,
         queue: str,
         handler: Handler,
         *,

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from hubqueue.admin.router import router_of
+from hubqueue.client.local import LocalHub
 from hubqueue.config.load import load
 from hubqueue.errors import WrongState
-from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs.ingest import UNROUTABLE, intake
 from hubqueue.hub.verbs.overflow import OVERFLOW
@@ -41,16 +41,16 @@ class House:
     @asynccontextmanager
     async def hub(
         self, *rules: dict[str, Any], sources: Sequence[dict[str, Any]] = (), settings: HubSettings | None = None
-    ) -> AsyncIterator[Hub]:
+    ) -> AsyncIterator[LocalHub]:
         file = self._folder / "hubqueue.yaml"
         mqtt = {"mqtt": {"url": "mqtt://nowhere.example", "rules": list(rules)}} if rules else {}
         file.write_bytes(msgspec.json.encode({**mqtt, **({"sources": list(sources)} if sources else {})}))
         self.config = load(file, environ={})
         router = router_of(self.config)
-        async with await Hub.open(self._folder / "hub.db", settings, router=router) as hub:
+        async with await LocalHub.open(self._folder / "hub.db", settings, router=router) as hub:
             yield hub
 
-    async def come(self, hub: Hub, *messages: Message) -> None:
+    async def come(self, hub: LocalHub, *messages: Message) -> None:
         """Messages as the lanes of the rules would store them."""
         assert self.config.mqtt is not None
         for routing in lanes_of(self.config.mqtt.rules, invoke=True).values():
@@ -66,11 +66,11 @@ def house(tmp_path: Path) -> House:
     return House(tmp_path)
 
 
-async def dead(hub: Hub) -> list[Job]:
+async def dead(hub: LocalHub) -> list[Job]:
     return list((await hub.list_jobs(UNROUTABLE, [State.FAILED])).jobs)
 
 
-async def values(hub: Hub, queue: str) -> list[Any]:
+async def values(hub: LocalHub, queue: str) -> list[Any]:
     return [msgspec.msgpack.decode(job.data or b"") for job in (await hub.list_jobs(queue)).jobs]
 
 

@@ -11,8 +11,9 @@ from typing import Any, Final
 import pytest
 
 import hubqueue
+from hubqueue.client.local import LocalHub
 from hubqueue.errors import Invalid
-from hubqueue.hub.hub import Hub
+from hubqueue.hub.verbs import schedule
 from hubqueue.model.retry import Backoff
 from hubqueue.model.schedule import Schedule
 from support.served import served
@@ -91,11 +92,11 @@ async def test_every_setting_of_a_schedule_comes_in(tmp_path: Path) -> None:
     found: list[Schedule] = []
     async with served(tmp_path / "far.db") as there, hubqueue.Client(there.url) as far:
         await far.queue("q").upsert_schedule("s", cron="0 6 1 1 *", timezone="Europe/Berlin", **said)
-        found += await there.hub.schedules()
+        found += await there.hub.run(schedule.every)
     async with hubqueue.open(tmp_path / "near.db") as near:
         await near.queue("q").upsert_schedule("s", cron="0 6 1 1 *", timezone="Europe/Berlin", **said)
-    async with await Hub.open(tmp_path / "near.db") as hub:
-        found += await hub.schedules()
-    for schedule in found:
-        assert {name: getattr(schedule, name) for name in said} == said, schedule
+    async with await LocalHub.open(tmp_path / "near.db") as hub:
+        found += await hub.run(schedule.every)
+    for each in found:
+        assert {name: getattr(each, name) for name in said} == said, each
     assert len(found) == 2

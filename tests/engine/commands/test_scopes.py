@@ -13,6 +13,7 @@ import msgspec
 import pytest
 
 from hubqueue import commands
+from hubqueue.client.local import LocalHub
 from hubqueue.commands.command import Command
 from hubqueue.commands.enqueue import Push
 from hubqueue.commands.groups import GroupCommand
@@ -20,8 +21,7 @@ from hubqueue.commands.operator import OperatorCommand
 from hubqueue.commands.table import BY_NAME, COMMANDS, FAMILIES
 from hubqueue.errors import NotFound
 from hubqueue.hub.access import digest_of
-from hubqueue.hub.hub import Hub
-from hubqueue.hub.verbs import change, query
+from hubqueue.hub.verbs import change, query, schedule
 from hubqueue.model.access import Grant, Scope
 from hubqueue.model.job import NewJob
 from hubqueue.model.state import State
@@ -119,7 +119,7 @@ FREE = {
 class Known:
     """What belongs to the other queue, and tokens."""
 
-    hub: Hub
+    hub: LocalHub
     ids: dict[str, str]
 
     async def token(self, *scopes: Scope, queues: tuple[str, ...] | None = None) -> str:
@@ -149,7 +149,7 @@ def tokens() -> tuple[str, ...]:
 
 
 @pytest.fixture
-async def known(hub: Hub, client: WireClient) -> Known:
+async def known(hub: LocalHub, client: WireClient) -> Known:
     """One job, custom id, schedule, webhook of the other queue, made by somebody who may."""
     await client.good("Auth", token="admin")
     job = (await client.good("PUSH", queue=OTHER, name="n", data=1, jobId="known"))["id"]
@@ -201,9 +201,9 @@ async def test_what_touches_no_queue_shows_nothing_of_other_queues(known: Known,
     assert OTHER not in str(reply)
 
 
-async def snapshot(hub: Hub) -> Any:
+async def snapshot(hub: LocalHub) -> Any:
     jobs = await hub.run(lambda tx: query.list_jobs(tx, OTHER, tuple(State), limit=10).jobs)
-    return (await hub.queues(), await hub.schedules(), jobs, hub.webhooks._known)
+    return (await hub.queues(), await hub.run(schedule.every), jobs, hub.webhooks._known)
 
 
 async def test_ties_to_jobs_of_other_queues_are_refused(known: Known, connect: Connect) -> None:
@@ -248,7 +248,7 @@ async def test_a_token_with_queues_does_everything_there(known: Known, connect: 
 async def test_a_schedule_of_another_queue_cannot_be_taken_over(known: Known, connect: Connect) -> None:
     client = await as_token(connect, await known.token(*Scope, queues=("mine",)))
     assert (await client.call("Cron", name="nightly", queue="mine", repeatEvery=1000))["code"] == "forbidden"
-    assert [schedule.queue for schedule in await known.hub.schedules()] == [OTHER]
+    assert [schedule.queue for schedule in await known.hub.run(schedule.every)] == [OTHER]
 
 
 async def test_events_of_all_queues_are_those_of_its_own(known: Known, connect: Connect, client: WireClient) -> None:
@@ -304,19 +304,19 @@ async def test_a_revocation_that_was_rolled_back_has_not_happened(known: Known, 
 
 async def test_tokens_outlive_a_restart_and_the_file_does_not_hold_them(tmp_path: Path) -> None:
     path = tmp_path / "own.db"
-    async with await Hub.open(path) as hub:
+    async with await LocalHub.open(path) as hub:
         secret = await hub.run(lambda tx: hub.access.add(tx, "phone", (Scope.READ,), ("a",)))
         assert secret.startswith("hq_")
         assert secret not in repr(hub.access.tokens)
     assert secret.encode() not in content_of(tmp_path)
-    async with await Hub.open(path) as hub:
+    async with await LocalHub.open(path) as hub:
         grant = hub.access.find(digest_of(secret))
         assert grant == Grant("phone", frozenset({Scope.READ}), frozenset("a"))
         (token,) = hub.access.tokens
         await hub.run(lambda tx: None)
         assert token.used_at_ms is not None
         used_at_ms = token.used_at_ms
-    async with await Hub.open(path) as hub:
+    async with await LocalHub.open(path) as hub:
         assert hub.access.tokens[0].used_at_ms == used_at_ms
 
 

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from hubqueue.client.local import LocalHub
 from hubqueue.forward.forwarders import Forwarders
 from hubqueue.forward.sink import Sink
-from hubqueue.hub.hub import Hub
 from support.fleet import Edge
 from support.postgres import Postgres
 from support.served import Served, served
@@ -21,7 +21,7 @@ _numbers = count()
 
 @pytest.fixture
 async def edge(tmp_path: Path) -> AsyncIterator[Edge]:
-    async with await Hub.open(tmp_path / "edge.db") as hub:
+    async with await LocalHub.open(tmp_path / "edge.db") as hub:
         fleet = Forwarders(hub, (), grace_s=2.0)
         await fleet.start()
         yield Edge(hub, fleet)

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from hubqueue.client.local import LocalHub
 from hubqueue.forward.horizon import Horizon
-from hubqueue.hub.hub import Hub
 from hubqueue.model.job import NewJob
 from hubqueue.model.outcome import Complete, Reject, Settlement
 from hubqueue.model.state import State
@@ -18,20 +18,20 @@ QUEUE = "readings"
 
 
 @pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
-    async with await Hub.open(tmp_path / "edge.db") as hub:
+async def hub(tmp_path: Path) -> AsyncIterator[LocalHub]:
+    async with await LocalHub.open(tmp_path / "edge.db") as hub:
         yield hub
 
 
-async def add(hub: Hub, count: int) -> list[str]:
+async def add(hub: LocalHub, count: int) -> list[str]:
     return await hub.enqueue(QUEUE, [NewJob() for _ in range(count)])
 
 
-async def floor(hub: Hub) -> int | None:
+async def floor(hub: LocalHub) -> int | None:
     return await Horizon(hub, QUEUE, SYSTEM).floor()
 
 
-async def test_it_is_below_everything_that_may_still_be_sent(hub: Hub) -> None:
+async def test_it_is_below_everything_that_may_still_be_sent(hub: LocalHub) -> None:
     assert await floor(hub) is None
     await add(hub, 4)
     dead, done, held = await hub.lease(QUEUE, 3, owner="forwarder")
@@ -42,13 +42,13 @@ async def test_it_is_below_everything_that_may_still_be_sent(hub: Hub) -> None:
     assert await floor(hub) == held.job.seq
 
 
-async def test_it_waits_for_a_delayed_job(hub: Hub) -> None:
+async def test_it_waits_for_a_delayed_job(hub: LocalHub) -> None:
     (delayed,) = await hub.enqueue(QUEUE, [NewJob(delay_ms=60_000)])
     await add(hub, 3)
     assert await floor(hub) == (await hub.get(delayed)).seq
 
 
-async def test_a_job_of_higher_priority_does_not_raise_it(hub: Hub) -> None:
+async def test_a_job_of_higher_priority_does_not_raise_it(hub: LocalHub) -> None:
     (low,) = await hub.enqueue(QUEUE, [NewJob(priority=-5)])
     await hub.enqueue(QUEUE, [NewJob(priority=9)])
     page = await hub.list_jobs(QUEUE, [State.WAITING], limit=1)

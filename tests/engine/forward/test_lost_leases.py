@@ -9,9 +9,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from hubqueue.client.local import LocalHub
 from hubqueue.forward.forwarder import Forwarder
 from hubqueue.forward.settings import ForwardSettings
-from hubqueue.hub.hub import Hub
 from hubqueue.model.job import Leased, NewJob
 from hubqueue.model.outcome import Release, Settlement
 from hubqueue.model.state import State
@@ -24,26 +24,28 @@ QUEUE = "readings"
 
 
 @pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
-    async with await Hub.open(tmp_path / "edge.db") as hub:
+async def hub(tmp_path: Path) -> AsyncIterator[LocalHub]:
+    async with await LocalHub.open(tmp_path / "edge.db") as hub:
         yield hub
 
 
-def forwarder_to(sink: Breaking, hub: Hub, **settings: float) -> Forwarder:
+def forwarder_to(sink: Breaking, hub: LocalHub, **settings: float) -> Forwarder:
     tuning = ForwardSettings(lease_ms=1000, **settings)  # type: ignore[arg-type]
     return Forwarder(hub, QUEUE, sink, tuning, hub_id_of=hub.hub_id_of)
 
 
-async def add(hub: Hub, *numbers: int) -> list[str]:
+async def add(hub: LocalHub, *numbers: int) -> list[str]:
     return await hub.enqueue(QUEUE, [NewJob(data=msgspec.msgpack.encode(number)) for number in numbers])
 
 
-async def take_away(hub: Hub, heard: Heard, id: str) -> None:
+async def take_away(hub: LocalHub, heard: Heard, id: str) -> None:
     *_, token = [leased.token for leased in heard.leased if leased.id == id]
-    await Hub.settle(hub, [Settlement(id, token, Release(3600))])
+    await LocalHub.settle(hub, [Settlement(id, token, Release(3600))])
 
 
-async def test_what_was_lost_or_cancelled_before_it_left_is_not_sent(hub: Hub, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_what_was_lost_or_cancelled_before_it_left_is_not_sent(
+    hub: LocalHub, monkeypatch: pytest.MonkeyPatch
+) -> None:
     heard, sink, on_disk = Heard(hub, monkeypatch), Breaking(set(), "hangs up"), asyncio.Event()
     forwarder = forwarder_to(sink, hub)
 
@@ -72,7 +74,7 @@ async def test_what_was_lost_or_cancelled_before_it_left_is_not_sent(hub: Hub, m
 
 @pytest.mark.parametrize("how", ["lost", "cancelled"])
 async def test_what_is_set_aside_for_long_is_let_go_of_at_once(
-    hub: Hub, monkeypatch: pytest.MonkeyPatch, how: str
+    hub: LocalHub, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
     """Its next try is an hour away."""
     heard, sink = Heard(hub, monkeypatch), Breaking({0}, "hangs up")

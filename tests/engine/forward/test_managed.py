@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from hubqueue.client.local import LocalHub
 from hubqueue.errors import WrongState
 from hubqueue.forward.breaker import LinkState
 from hubqueue.forward.forwarders import Forwarders
-from hubqueue.hub.hub import Hub
 from hubqueue.model.hours import Hours
 from hubqueue.model.job import NewJob
 from support.clock import RunningClock
@@ -35,7 +35,7 @@ def clock() -> RunningClock:
 async def nightly(clock: RunningClock, tmp_path: Path) -> AsyncIterator[Edge]:
     """An edge whose clock stands at noon."""
     _set(clock, NOON_MS)
-    async with await Hub.open(tmp_path / "edge.db", system=clock.system) as hub:
+    async with await LocalHub.open(tmp_path / "edge.db", system=clock.system) as hub:
         fleet = Forwarders(hub, (), grace_s=1.0)
         await fleet.start()
         yield Edge(hub, fleet)

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hubqueue.client.local import LocalHub
 from hubqueue.errors import Invalid, StoreError
 from hubqueue.forward.breaker import LinkState
 from hubqueue.forward.forwarder import Forwarder
@@ -25,7 +26,6 @@ from hubqueue.forward.sink import Batch
 from hubqueue.forward.status import Event, LinkChanged, Refused
 from hubqueue.forward.suspects import Step, Suspects
 from hubqueue.forward.verdict import Down, Reason, Rejected
-from hubqueue.hub.hub import Hub
 from hubqueue.model.job import NewJob, Options, attempts_of
 from hubqueue.model.outcome import Complete, Settlement
 from hubqueue.model.state import State
@@ -41,7 +41,7 @@ CAP = 5
 class Run:
     """A forwarder to such a sink, and what it told."""
 
-    def __init__(self, hub: Hub, sink: Breaking, system: System = SYSTEM, **keys: int) -> None:
+    def __init__(self, hub: LocalHub, sink: Breaking, system: System = SYSTEM, **keys: int) -> None:
         tuning = ForwardSettings(backoff_s=0.001, backoff_cap_s=0.01, unknown_cap=CAP, **keys)
         self.hub = hub
         self.forwarder = Forwarder(hub, QUEUE, sink, tuning, hub_id_of=hub.hub_id_of, system=system)
@@ -61,15 +61,15 @@ class Run:
 
 
 @asynccontextmanager
-async def hub_with(count: int) -> AsyncIterator[Hub]:
+async def hub_with(count: int) -> AsyncIterator[LocalHub]:
     with TemporaryDirectory() as folder:
-        async with await Hub.open(Path(folder) / "edge.db") as hub:
+        async with await LocalHub.open(Path(folder) / "edge.db") as hub:
             if count:
                 await add(hub, *range(count))
             yield hub
 
 
-async def add(hub: Hub, *numbers: int) -> list[str]:
+async def add(hub: LocalHub, *numbers: int) -> list[str]:
     return await hub.enqueue(QUEUE, [NewJob(data=msgspec.msgpack.encode(number)) for number in numbers])
 
 
@@ -231,7 +231,7 @@ async def test_what_is_set_aside_ends_in_its_time(how: str, tmp_path: Path, monk
     """It is held, so nothing but the forwarder sees that its time is over. With what was said last."""
     clock = HeldClock()
     sink = Breaking({0, 1}, how)
-    async with await Hub.open(tmp_path / "edge.db", system=clock.system) as hub:
+    async with await LocalHub.open(tmp_path / "edge.db", system=clock.system) as hub:
         run = Run(hub, sink, System(wall_ns=clock.system.wall_ns))
         run.forwarder._suspects._cap = 1_000_000
         kept, expiring = (

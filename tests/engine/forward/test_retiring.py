@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from hubqueue.client.local import LocalHub
 from hubqueue.errors import NotFound, WrongState
 from hubqueue.forward.forwarders import Forwarders
 from hubqueue.hub import forwarders
-from hubqueue.hub.hub import Hub
 from support.fleet import Edge, arrived
 from support.ports import free_port
 from support.served import Served, served
@@ -32,7 +32,7 @@ async def test_one_that_is_done_goes_at_once(edge: Edge, served_hub: Served) -> 
 @pytest.mark.parametrize("restart", [False, True])
 async def test_one_with_messages_goes_when_they_have_arrived_over_restarts_too(tmp_path: Path, restart: bool) -> None:
     port = free_port()
-    async with await Hub.open(tmp_path / "edge.db") as hub:
+    async with await LocalHub.open(tmp_path / "edge.db") as hub:
         edge = Edge(hub, Forwarders(hub, (), grace_s=1.0))
         await edge.fleet.start()
         await edge.add(3)
@@ -83,7 +83,7 @@ async def test_only_what_is_there_and_made_at_run_time_retires(edge: Edge, serve
         await edge.fleet.delete("nobody", when_empty=True)
     await edge.put(served_hub.url)
     plan = edge.fleet._uplinks["up"].plan
-    async with await Hub.open(tmp_path / "declared.db") as hub:
+    async with await LocalHub.open(tmp_path / "declared.db") as hub:
         fleet = Forwarders(hub, [plan], grace_s=0.1)
         await fleet.start()
         with pytest.raises(WrongState):

@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from hubqueue.client.local import LocalHub
 from hubqueue.errors import Draining
 from hubqueue.hooks.post import Refused, Resolver
 from hubqueue.hooks.sender import Sender
-from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.model.job import NewJob, Options
 from hubqueue.model.outcome import Complete, Fail, Settlement
@@ -32,34 +32,36 @@ async def target() -> AsyncIterator[Receiver]:
 
 
 @pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
-    async with await Hub.open(tmp_path / "hub.db", SETTINGS) as hub:
+async def hub(tmp_path: Path) -> AsyncIterator[LocalHub]:
+    async with await LocalHub.open(tmp_path / "hub.db", SETTINGS) as hub:
         yield hub
 
 
 @pytest.fixture
-async def sender(hub: Hub) -> AsyncIterator[Sender]:
+async def sender(hub: LocalHub) -> AsyncIterator[Sender]:
     sender = Sender(hub)
     await sender.start()
     yield sender
     await sender.close()
 
 
-async def add(hub: Hub, url: str, *events: str, queue: str | None = "q", secret: str | None = None) -> Webhook:
+async def add(hub: LocalHub, url: str, *events: str, queue: str | None = "q", secret: str | None = None) -> Webhook:
     return await hub.run(lambda tx: hub.webhooks.add(tx, url, events, queue, secret))
 
 
-async def push(hub: Hub, queue: str = "q") -> str:
+async def push(hub: LocalHub, queue: str = "q") -> str:
     (id,) = await hub.enqueue(queue, [NewJob(name="n", data=msgspec.msgpack.encode({"t": 21.5}), max_attempts=1)])
     return id
 
 
-async def waiting_count(hub: Hub) -> int:
+async def waiting_count(hub: LocalHub) -> int:
     counts = await hub.counts(QUEUE)
     return counts.waiting + counts.delayed + counts.active
 
 
-async def test_every_event_arrives_with_its_facts_and_a_signature(hub: Hub, sender: Sender, target: Receiver) -> None:
+async def test_every_event_arrives_with_its_facts_and_a_signature(
+    hub: LocalHub, sender: Sender, target: Receiver
+) -> None:
     names = ("job.pushed", "job.started", "job.progress", "job.completed", "job.failed")
     await add(hub, target.url, *names, secret="s3")
     first, second = await push(hub), await push(hub)
@@ -80,7 +82,9 @@ async def test_every_event_arrives_with_its_facts_and_a_signature(hub: Hub, send
         assert headers["X-Webhook-Signature"] == hmac.new(b"s3", content, hashlib.sha256).hexdigest()
 
 
-async def test_an_expired_job_is_told_of_where_that_was_asked_for(hub: Hub, sender: Sender, target: Receiver) -> None:
+async def test_an_expired_job_is_told_of_where_that_was_asked_for(
+    hub: LocalHub, sender: Sender, target: Receiver
+) -> None:
     await add(hub, target.url, "job.expired")
     data = msgspec.msgpack.encode("too late")
     (late,) = await hub.enqueue("q", [NewJob(name="n", data=data, created_at_ms=1, options=Options(ttl_ms=1))])
@@ -89,7 +93,7 @@ async def test_an_expired_job_is_told_of_where_that_was_asked_for(hub: Hub, send
     assert (told["event"], told["jobId"], told["queue"], told["data"]) == ("job.expired", late, "q", "too late")
 
 
-async def test_a_receiver_that_fails_is_asked_again(hub: Hub, sender: Sender, target: Receiver) -> None:
+async def test_a_receiver_that_fails_is_asked_again(hub: LocalHub, sender: Sender, target: Receiver) -> None:
     await add(hub, target.url, "job.pushed")
     target.statuses = [503]
     await push(hub)
@@ -105,7 +109,7 @@ async def test_a_receiver_that_fails_is_asked_again(hub: Hub, sender: Sender, ta
     assert sent.triggered_at_ms is not None
 
 
-async def test_a_redirect_is_not_followed(hub: Hub, sender: Sender, target: Receiver) -> None:
+async def test_a_redirect_is_not_followed(hub: LocalHub, sender: Sender, target: Receiver) -> None:
     await add(hub, target.url, "job.pushed")
     target.statuses = [302]
     await push(hub)
@@ -114,7 +118,7 @@ async def test_a_redirect_is_not_followed(hub: Hub, sender: Sender, target: Rece
     assert sent.failed == 1
 
 
-async def test_only_what_was_asked_for_is_sent(hub: Hub, sender: Sender, target: Receiver) -> None:
+async def test_only_what_was_asked_for_is_sent(hub: LocalHub, sender: Sender, target: Receiver) -> None:
     webhook = await add(hub, target.url, "job.completed")
     everywhere = await add(hub, target.url + "/all", "job.pushed", queue=None)
     await push(hub, "other")
@@ -129,10 +133,10 @@ async def test_only_what_was_asked_for_is_sent(hub: Hub, sender: Sender, target:
 
 
 async def test_a_delivery_is_committed_with_its_event_and_survives_a_restart(tmp_path: Path, target: Receiver) -> None:
-    async with await Hub.open(tmp_path / "restart.db", SETTINGS) as hub:
+    async with await LocalHub.open(tmp_path / "restart.db", SETTINGS) as hub:
         await add(hub, target.url, "job.pushed")
         id = await push(hub)
-    async with await Hub.open(tmp_path / "restart.db", SETTINGS) as hub:
+    async with await LocalHub.open(tmp_path / "restart.db", SETTINGS) as hub:
         sender = Sender(hub)
         await sender.start()
         await until(lambda: bool(target.bodies))
@@ -144,10 +148,10 @@ async def test_a_delivery_is_committed_with_its_event_and_survives_a_restart(tmp
 
 async def test_what_is_no_longer_allowed_is_not_sent(tmp_path: Path, target: Receiver) -> None:
     port = target.url.split(":")[2]
-    async with await Hub.open(tmp_path / "ssrf.db", HubSettings(webhook_hosts=("localhost",))) as hub:
+    async with await LocalHub.open(tmp_path / "ssrf.db", HubSettings(webhook_hosts=("localhost",))) as hub:
         await add(hub, f"http://localhost:{port}", "job.pushed")
         await push(hub)
-    async with await Hub.open(tmp_path / "ssrf.db", HubSettings(webhook_hosts=())) as hub:
+    async with await LocalHub.open(tmp_path / "ssrf.db", HubSettings(webhook_hosts=())) as hub:
         sender = Sender(hub)
         await sender.start()
 
@@ -171,7 +175,9 @@ async def test_a_name_that_resolves_to_an_address_in_the_house_is_not_connected_
     assert (found["host"], found["port"]) == ("127.0.0.1", 80)
 
 
-async def test_data_that_is_too_large_for_a_message_is_left_out(hub: Hub, sender: Sender, target: Receiver) -> None:
+async def test_data_that_is_too_large_for_a_message_is_left_out(
+    hub: LocalHub, sender: Sender, target: Receiver
+) -> None:
     await add(hub, target.url, "job.completed")
     id = await push(hub)
     (leased,) = await hub.lease("q", owner="w")
@@ -180,7 +186,7 @@ async def test_data_that_is_too_large_for_a_message_is_left_out(hub: Hub, sender
     assert set(target.messages[0]) == {"event", "timestamp", "jobId", "queue"}
 
 
-async def test_what_is_no_delivery_becomes_a_dead_letter(hub: Hub, sender: Sender) -> None:
+async def test_what_is_no_delivery_becomes_a_dead_letter(hub: LocalHub, sender: Sender) -> None:
     await hub.enqueue(QUEUE, [NewJob(name="n", data=b"\xc1")])
 
     async def dead() -> bool:
@@ -189,7 +195,7 @@ async def test_what_is_no_delivery_becomes_a_dead_letter(hub: Hub, sender: Sende
     await until(dead)
 
 
-async def test_a_stopped_sender_leaves_its_deliveries_to_the_next(hub: Hub, target: Receiver) -> None:
+async def test_a_stopped_sender_leaves_its_deliveries_to_the_next(hub: LocalHub, target: Receiver) -> None:
     await add(hub, target.url, "job.pushed")
     first = Sender(hub)
     await first.start()
@@ -202,7 +208,7 @@ async def test_a_stopped_sender_leaves_its_deliveries_to_the_next(hub: Hub, targ
     await second.close()
 
 
-async def test_a_draining_hub_still_writes_deliveries_down(hub: Hub, target: Receiver) -> None:
+async def test_a_draining_hub_still_writes_deliveries_down(hub: LocalHub, target: Receiver) -> None:
     await add(hub, target.url, "job.completed")
     id = await push(hub)
     (leased,) = await hub.lease("q", owner="w")

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from hubqueue.hub.hub import Hub
+from hubqueue.client.local import LocalHub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs.lease import lease
 from hubqueue.model.job import Job, Leased, NewJob
@@ -27,10 +27,10 @@ class Bench:
         self.path = path
         self.settings = settings
         self.clock = HeldClock()
-        self.hub: Hub
+        self.hub: LocalHub
 
-    async def open(self) -> Hub:
-        self.hub = await Hub.open(self.path, self.settings, system=self.clock.system)
+    async def open(self) -> LocalHub:
+        self.hub = await LocalHub.open(self.path, self.settings, system=self.clock.system)
         return self.hub
 
     @property
@@ -43,7 +43,7 @@ class Bench:
         self.clock.at_ms += ms
         self.hub.maintenance.due_at(0)
 
-    async def reopen(self) -> Hub:
+    async def reopen(self) -> LocalHub:
         await self.hub.close()
         return await self.open()
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from functools import partial
 
 import pytest
 
-from hubqueue.errors import NotFound, WrongState
+from hubqueue.client.local import LocalHub
+from hubqueue.errors import Invalid, NotFound, WrongState
 from hubqueue.hub import longwork
-from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import change, query, queues
+from hubqueue.hub.verbs.leased import read_logs
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import Dedup, NewJob, Options
 from hubqueue.model.outcome import Complete, Fail, Reject, Retry
@@ -50,7 +52,7 @@ async def test_cancel_frees_ids_and_keys(bench: Bench) -> None:
 
 async def test_discard_makes_a_dead_letter(bench: Bench) -> None:
     (id,) = await bench.add("a")
-    await bench.hub.discard(id)
+    await bench.hub.run(lambda tx: change.discard(tx, id))
     job = await bench.get(id)
     assert (job.state, job.history.reason) == (State.FAILED, "discarded")
 
@@ -257,16 +259,19 @@ async def test_progress_and_logs_stay_with_the_job(bench: Bench) -> None:
     await bench.hub.progress(id, leased.token, 33.5, "a third")
     job = await bench.get(id)
     assert (job.progress, job.history.progress_message) == (33.5, "a third")
-    await bench.hub.progress(id, leased.token, float("nan"))
-    assert (await bench.get(id)).progress == 0
+    for value in (math.nan, math.inf):
+        with pytest.raises(Invalid):
+            await bench.hub.progress(id, leased.token, value)
+    await bench.hub.progress(id, leased.token, 1e300)
+    assert (await bench.get(id)).progress == 100
     for n in range(150):
         await bench.hub.log(id, f"line {n}")
     await bench.reopen()
-    lines = await bench.hub.logs(id)
+    lines = await bench.hub.run(lambda tx: read_logs(tx, id))
     assert [line.message for line in lines] == [f"line {n}" for n in range(50, 150)]
-    await bench.hub.discard(id, leased.token)
+    await bench.hub.run(lambda tx: change.discard(tx, id, leased.token))
     await bench.hub.purge("q")
-    assert await bench.hub.logs(id) == []
+    assert await bench.hub.run(lambda tx: read_logs(tx, id)) == []
 
 
 async def test_what_cannot_become_a_job_is_kept_as_a_dead_letter(bench: Bench) -> None:
@@ -333,7 +338,7 @@ async def test_long_work_looks_at_a_bounded_number_of_jobs_in_one_step(
     assert await bench.take_names() == ["a", "b", "c", "d", "e", "h"]
 
 
-def _seq(hub: Hub, id: str) -> int | None:
+def _seq(hub: LocalHub, id: str) -> int | None:
     return hub.store.tx.identity.seq_of(id)
 
 
@@ -356,7 +361,7 @@ async def test_an_obliterated_queue_leaves_no_dependencies_and_no_counter(bench:
     await bench.until(lambda: _is(hub, left, (0, 1, 1)))
 
 
-async def _is(hub: Hub, sql: str, wanted: tuple[int, ...]) -> bool:
+async def _is(hub: LocalHub, sql: str, wanted: tuple[int, ...]) -> bool:
     return bool(await hub.run(lambda tx: tx.execute(sql).fetchone()) == wanted)
 
 

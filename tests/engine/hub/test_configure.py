@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hubqueue.hub.verbs import configure
+from hubqueue.hub.verbs import change, configure
 from hubqueue.model.outcome import Fail, Reject
 from hubqueue.model.state import State
 
@@ -51,7 +51,7 @@ async def test_what_was_meant_to_die_is_not_tried_again(bench: Bench) -> None:
     rejected, discarded = await bench.add("a", "b")
     (leased,) = await bench.take(1)
     await bench.end(leased, Reject("never"))
-    await bench.hub.discard(discarded)
+    await bench.hub.run(lambda tx: change.discard(tx, discarded))
     for id in (rejected, discarded):
         assert (await bench.get(id)).history.retry_at_ms is None
 

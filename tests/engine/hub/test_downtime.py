@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hubqueue.hub.hub import Hub
+from hubqueue.client.local import LocalHub
 from hubqueue.hub.pulse import BEAT_S, MISSED_S, Pulse
 from hubqueue.hub.verbs.lapse import MAX_LOST, MAX_RESTARTS
 from hubqueue.model.bounds import QueueBounds
@@ -137,7 +137,7 @@ async def test_the_grace_begins_when_workers_can_reach_the_hub(bench: Bench) -> 
     (id,) = await bench.add("a")
     (leased,) = await bench.take(lease_ms=1000)
     await bench.hub.close()
-    bench.hub = await Hub.open(bench.path, bench.settings, reachable=False, system=bench.clock.system)
+    bench.hub = await LocalHub.open(bench.path, bench.settings, reachable=False, system=bench.clock.system)
     await bench.later(12_000)  # a slow machine: libraries are loaded
     (new,) = await bench.add("b")
     (taken,) = await bench.take(lease_ms=60_000)  # by a worker that was quick

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from hubqueue.client.local import LocalHub
 from hubqueue.errors import WrongState
-from hubqueue.hub.hub import Hub
 from hubqueue.hub.summaries import Summaries
 from hubqueue.hub.verbs import query
 from hubqueue.hub.verbs.expire import end_due
@@ -22,7 +22,7 @@ from .conftest import Bench
 TTL = Options(ttl_ms=1000, backoff=Backoff("fixed", delay_ms=0))
 
 
-async def expired(hub: Hub, queue: str = "q") -> int:
+async def expired(hub: LocalHub, queue: str = "q") -> int:
     return await hub.run(lambda tx: query.expired(tx, queue))
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import msgspec
 import pytest
 
+from hubqueue.client.local import LocalHub
 from hubqueue.errors import Invalid
-from hubqueue.hub.hub import Hub
-from hubqueue.hub.verbs import explore, priorities
+from hubqueue.hub.verbs import change, explore, priorities
 from hubqueue.model.job import NewJob, Options
 from hubqueue.model.outcome import Fail, Reject
 from hubqueue.store import search
@@ -147,7 +147,7 @@ async def one_step(bench: Bench, after: int | None = None, text: str | None = No
 
 async def test_a_search_without_end_answers_in_steps(bench: Bench) -> None:
     await bench.hub.close()
-    bench.hub = await Hub.open(bench.path, bench.settings)  # its time passes
+    bench.hub = await LocalHub.open(bench.path, bench.settings)  # its time passes
     for _ in range(12):
         await bench.hub.enqueue("q", [NewJob(name="n") for _ in range(5000)])
     page = await one_step(bench, text="nothing")
@@ -217,7 +217,7 @@ async def test_the_newest_of_a_group_is_its_sample(bench: Bench) -> None:
 
 async def test_dead_letters_without_an_error_are_a_group(bench: Bench) -> None:
     (id,) = await bench.add("a")
-    await bench.hub.discard(id)
+    await bench.hub.run(lambda tx: change.discard(tx, id))
     assert await reasons(bench) == [("q", "discarded", "", 1)]
 
 

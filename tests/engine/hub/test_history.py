@@ -8,9 +8,9 @@ from typing import Final
 
 import pytest
 
+from hubqueue.client.local import LocalHub
 from hubqueue.hub import history as module
 from hubqueue.hub.history import MAX_TRACKS, SPANS, History
-from hubqueue.hub.hub import Hub
 from hubqueue.hub.metrics import MINUTE_MS
 from hubqueue.hub.timeseries import LEVELS, Series, TimeSeries
 from hubqueue.model.histogram import BUCKETS
@@ -35,7 +35,7 @@ def known(value: float | None) -> float:
 class Told:
     """The history of a hub whose maintenance rests, and whose clock the test turns."""
 
-    def __init__(self, hub: Hub) -> None:
+    def __init__(self, hub: LocalHub) -> None:
         self.hub = hub
         self.now_ms = hub.now_ms() // 3_600_000 * 3_600_000
         hub.history._now_ms = lambda: self.now_ms
@@ -174,7 +174,7 @@ async def test_a_hub_samples_by_itself(tmp_path: Path, monkeypatch: pytest.Monke
     def fast_ns() -> int:
         return time.monotonic_ns() * 10
 
-    async with await Hub.open(tmp_path / "h.db", system=System(wall_ns=fast_ns, mono_ns=fast_ns)) as hub:
+    async with await LocalHub.open(tmp_path / "h.db", system=System(wall_ns=fast_ns, mono_ns=fast_ns)) as hub:
         await hub.enqueue("q", [NewJob()])
         await until(lambda: any(hub.history.past("15m", "q").enqueued))
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from hubqueue.hub.hub import Hub
+from hubqueue.client.local import LocalHub
 from hubqueue.hub.verbs.ingest import UNROUTABLE
 from hubqueue.hub.verbs.overflow import OVERFLOW
 from hubqueue.model.state import State
@@ -41,14 +41,14 @@ async def test_kills_lose_and_double_nothing_that_had_no_room_or_no_rule(tmp_pat
         assert sum(later < earlier for earlier, later in pairwise(plain)) <= LIVES
 
 
-async def _worked_off(hub: Hub) -> list[int]:
+async def _worked_off(hub: LocalHub) -> list[int]:
     order: list[int] = []
     while (await hub.counts(OVERFLOW)).waiting or (await hub.counts(QUEUE)).waiting or (await hub.counts(QUEUE)).active:
         order += await work(hub, 5)
     return order
 
 
-async def _numbers(hub: Hub) -> list[int]:
+async def _numbers(hub: LocalHub) -> list[int]:
     """Of every job that there is."""
     found: list[int] = []
     cursor: int | None = None

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from hubqueue.errors import Invalid
+from hubqueue.hub.verbs import change
 from hubqueue.hub.verbs.configure import set_dlq_config
 from hubqueue.hub.verbs.enqueue import enqueue_flow
 from hubqueue.model.flow import FlowJob
@@ -217,7 +218,7 @@ async def test_a_retry_by_hand_begins_a_new_span(bench: Bench) -> None:
 
 async def test_a_job_whose_ttl_came_first_is_kept_trying_once_it_is_retried(bench: Bench) -> None:
     id = await kept(bench, ttl_ms=30_000, backoff=AT_ONCE)
-    await bench.hub.discard(id)
+    await bench.hub.run(lambda tx: change.discard(tx, id))
     await bench.hub.retry(id)
     await bench.later(MINUTE_MS)
     assert (await in_state(bench, id, State.FAILED)).history.reason == "ttl_expired"

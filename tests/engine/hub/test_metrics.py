@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from hubqueue.hub.hub import Hub
+from hubqueue.client.local import LocalHub
 from hubqueue.hub.metrics import MINUTE_MS, Metrics
 from hubqueue.hub.settings import HubSettings
 from hubqueue.model.job import NewJob, Options
@@ -43,13 +43,13 @@ async def test_a_verb_that_is_refused_counts_nothing(bench: Bench) -> None:
 async def test_minutes_survive_a_restart_and_go_with_their_queue(tmp_path: Path) -> None:
     path = tmp_path / "m.db"
     for total in (1, 2):
-        async with await Hub.open(path, HubSettings()) as hub:
+        async with await LocalHub.open(path, HubSettings()) as hub:
             await hub.enqueue("q", [NewJob(name="n")])
             (leased,) = await hub.lease("q", owner="w")
             await hub.settle([Settlement(leased.job.id, leased.token, Complete())])
             series = await hub.run(lambda tx, hub=hub: hub.metrics.completed_of(tx, "q"))  # type: ignore[misc]
             assert series.total == total
-    async with await Hub.open(path, HubSettings()) as hub:
+    async with await LocalHub.open(path, HubSettings()) as hub:
         await hub.obliterate("q")
         await hub.enqueue("q", [NewJob(name="n")])
         assert (await hub.run(lambda tx: hub.metrics.completed_of(tx, "q"))).total == 0

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from hubqueue.hub.hub import Hub
+from hubqueue.client.local import LocalHub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import change, configure, expire, flowedits, overflow, rows
 from hubqueue.hub.verbs.reroute import Rerouted
@@ -259,7 +259,7 @@ class LeavesOut:
 async def test_every_move_of_the_table_happens_and_only_those(yard: Yard, seen: Seen, tmp_path: Path) -> None:
     for part in PARTS:
         await part(yard)
-    async with await Hub.open(tmp_path / "routed.db", router=LeavesOut()) as hub:
+    async with await LocalHub.open(tmp_path / "routed.db", router=LeavesOut()) as hub:
         (id,) = await hub.bury("_unroutable", [(NewJob(), "no_rule", None)])
         await hub.retry(id)
     table = {(move, source, target) for move in Move for source in move.sources for target in move.targets}

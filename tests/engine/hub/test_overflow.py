@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hubqueue.client.local import LocalHub
 from hubqueue.errors import QueueFull
-from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import overflow
 from hubqueue.hub.verbs.ingest import UNROUTABLE, Placed, intake
@@ -29,8 +29,8 @@ SMALL = HubSettings(queues={"small": QueueBounds(max_jobs=2), "other": QueueBoun
 
 
 @pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
-    async with await Hub.open(tmp_path / "hub.db", SMALL) as opened:
+async def hub(tmp_path: Path) -> AsyncIterator[LocalHub]:
+    async with await LocalHub.open(tmp_path / "hub.db", SMALL) as opened:
         yield opened
 
 
@@ -41,7 +41,7 @@ def arrivals(numbers: Sequence[int], queue: str = "small", on_full: str = "overf
     ]
 
 
-async def take(hub: Hub, batch: Sequence[Taken]) -> Placed:
+async def take(hub: LocalHub, batch: Sequence[Taken]) -> Placed:
     return await hub.run(lambda tx: intake(tx, batch, []))
 
 
@@ -50,11 +50,11 @@ def number(job: Job) -> int:
     return found
 
 
-async def numbers(hub: Hub, queue: str) -> list[int]:
+async def numbers(hub: LocalHub, queue: str) -> list[int]:
     return [number(job) for job in (await hub.list_jobs(queue)).jobs]
 
 
-async def work(hub: Hub, queue: str) -> list[int]:
+async def work(hub: LocalHub, queue: str) -> list[int]:
     """Work off what comes, until neither the queue nor the overflow has anything."""
     done: list[int] = []
     while (await hub.counts(queue)).waiting or await numbers(hub, OVERFLOW):
@@ -64,13 +64,13 @@ async def work(hub: Hub, queue: str) -> list[int]:
     return done
 
 
-async def test_they_go_back_in_order_as_their_queue_is_worked_off(hub: Hub) -> None:
+async def test_they_go_back_in_order_as_their_queue_is_worked_off(hub: LocalHub) -> None:
     assert await take(hub, arrivals(range(20))) == Placed(enqueued=2, overflowed=18)
     assert await work(hub, "small") == list(range(20))
     assert await numbers(hub, OVERFLOW) == []
 
 
-async def test_newer_messages_go_behind_those_that_wait(hub: Hub) -> None:
+async def test_newer_messages_go_behind_those_that_wait(hub: LocalHub) -> None:
     await take(hub, arrivals([0, 1, 2, 3, 4]))
     leased = await hub.lease("small", 1, owner="w")
     # without a look at what waits, 5 would find the room that 0 has left
@@ -79,20 +79,20 @@ async def test_newer_messages_go_behind_those_that_wait(hub: Hub) -> None:
     assert [number(each.job) for each in leased] + await work(hub, "small") == [0, 1, 2, 3, 4, 5, 6]
 
 
-async def test_other_queues_are_not_held_up(hub: Hub) -> None:
+async def test_other_queues_are_not_held_up(hub: LocalHub) -> None:
     await take(hub, arrivals([0, 1, 2]))
     assert await take(hub, arrivals([7], "free") + arrivals([8, 9], "other")) == Placed(enqueued=2, overflowed=1)
     assert await numbers(hub, "free") == [7]
 
 
-async def test_what_may_be_dropped_or_waits_does_not_overtake(hub: Hub) -> None:
+async def test_what_may_be_dropped_or_waits_does_not_overtake(hub: LocalHub) -> None:
     await take(hub, arrivals([0, 1, 2]))
     assert await take(hub, arrivals([3], on_full="drop")) == Placed(dropped=1)
     with pytest.raises(QueueFull, match="older jobs wait"):
         await take(hub, arrivals([4], on_full="wait"))
 
 
-async def test_a_job_comes_back_with_its_id_and_all_it_came_with(hub: Hub) -> None:
+async def test_a_job_comes_back_with_its_id_and_all_it_came_with(hub: LocalHub) -> None:
     options = Options(dedup=Dedup("k", ttl_ms=60_000), ttl_ms=3_600_000, tags=("a",), remove_on_complete=True)
     job = NewJob(
         name="n", data=b"\x05", priority=3, max_attempts=7, delay_ms=3_600_000, options=options, custom_id="own"
@@ -112,7 +112,7 @@ async def test_a_job_comes_back_with_its_id_and_all_it_came_with(hub: Hub) -> No
     assert (await hub.counts("small")).delayed == 1
 
 
-async def test_an_own_id_that_waits_here_is_known_to_its_queue_and_taken_for_others(hub: Hub) -> None:
+async def test_an_own_id_that_waits_here_is_known_to_its_queue_and_taken_for_others(hub: LocalHub) -> None:
     await take(hub, arrivals([0, 1, 2, 3]) + arrivals([4], custom_id="own"))
     assert [job.custom_id for job in (await hub.list_jobs(OVERFLOW)).jobs] == [None, None, "own"]
     assert await take(hub, arrivals([5], custom_id="own")) == Placed(overflowed=1)  # it stands for this one
@@ -123,7 +123,7 @@ async def test_an_own_id_that_waits_here_is_known_to_its_queue_and_taken_for_oth
     assert await work(hub, "small") == [0, 1, 2, 3, 4]
 
 
-async def test_an_own_id_of_another_queue_costs_nobody_else_in_the_batch(hub: Hub) -> None:
+async def test_an_own_id_of_another_queue_costs_nobody_else_in_the_batch(hub: LocalHub) -> None:
     await take(hub, arrivals([0], "free", custom_id="own"))
     placed = await take(hub, [*arrivals([1]), *arrivals([2], custom_id="own"), *arrivals([3])])
     assert placed == Placed(enqueued=2, dead=1)
@@ -132,7 +132,7 @@ async def test_an_own_id_of_another_queue_costs_nobody_else_in_the_batch(hub: Hu
     assert await work(hub, "small") == [1, 3, 4, 6]
 
 
-async def test_a_key_that_is_held_by_now_makes_no_second_job(hub: Hub) -> None:
+async def test_a_key_that_is_held_by_now_makes_no_second_job(hub: LocalHub) -> None:
     keyed = Options(dedup=Dedup("k"))
     await take(hub, arrivals([0, 1]) + arrivals([2, 3], options=keyed))
     assert len(await numbers(hub, OVERFLOW)) == 2
@@ -141,7 +141,7 @@ async def test_a_key_that_is_held_by_now_makes_no_second_job(hub: Hub) -> None:
     assert (await hub.counts("small")).waiting == 1
 
 
-async def test_an_answer_is_asked_for_although_its_job_had_to_wait(hub: Hub) -> None:
+async def test_an_answer_is_asked_for_although_its_job_had_to_wait(hub: LocalHub) -> None:
     def follow(id: str) -> Output:
         return Output("answers", NewJob(data=msgspec.msgpack.encode(id)))
 
@@ -153,7 +153,7 @@ async def test_an_answer_is_asked_for_although_its_job_had_to_wait(hub: Hub) -> 
 
 
 async def test_an_answer_without_room_does_not_cost_its_job_and_is_told(
-    hub: Hub, caplog: pytest.LogCaptureFixture
+    hub: LocalHub, caplog: pytest.LogCaptureFixture
 ) -> None:
     def follow(id: str) -> Output:
         return Output("other", NewJob())
@@ -163,7 +163,7 @@ async def test_an_answer_without_room_does_not_cost_its_job_and_is_told(
     assert "no room for what is to answer them count=3" in caplog.text
 
 
-async def test_what_was_removed_from_there_holds_nothing_back(hub: Hub) -> None:
+async def test_what_was_removed_from_there_holds_nothing_back(hub: LocalHub) -> None:
     await take(hub, arrivals([0, 1, 2, 3]))
     assert await hub.drain(OVERFLOW) == 2
     await hub.lease("small", 2, owner="w")
@@ -173,9 +173,9 @@ async def test_what_was_removed_from_there_holds_nothing_back(hub: Hub) -> None:
 
 
 async def test_a_bound_that_was_lifted_lets_all_go_back(tmp_path: Path) -> None:
-    async with await Hub.open(tmp_path / "hub.db", SMALL) as hub:
+    async with await LocalHub.open(tmp_path / "hub.db", SMALL) as hub:
         await take(hub, arrivals(range(1200)))
-    async with await Hub.open(tmp_path / "hub.db") as hub:
+    async with await LocalHub.open(tmp_path / "hub.db") as hub:
         await until(lambda: hub.store.queues.find(OVERFLOW).n[State.WAITING] == 0)  # type: ignore[union-attr]
         found = [number(each.job) for each in await hub.lease("small", 1000, owner="w")]
         assert found == list(range(1000))
@@ -189,7 +189,7 @@ def test_whatever_happens_no_job_overtakes_and_none_is_doubled(acts: list[str]) 
 
 async def _play(acts: list[str]) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        async with await Hub.open(Path(folder) / "hub.db", SMALL) as hub:
+        async with await LocalHub.open(Path(folder) / "hub.db", SMALL) as hub:
             sent, seen, cancelled = 0, [], set()
             for act in acts:
                 if act == "in":

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from hubqueue.hub.verbs import change
 from hubqueue.model.job import Dedup, Job, Leased, Options
 from hubqueue.model.outcome import Complete, Fail
 from hubqueue.model.repeat import Repeat
@@ -68,7 +69,7 @@ async def test_a_run_that_is_tried_again_makes_no_successor_and_a_dead_one_ends_
     await bench.end(leased, Fail("no"))
     (job,) = await queued(bench)
     assert job.id == leased.job.id
-    await bench.hub.discard(job.id)
+    await bench.hub.run(lambda tx: change.discard(tx, job.id))
     assert await queued(bench) == []
 
 

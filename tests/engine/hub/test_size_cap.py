@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from hubqueue.client.local import LocalHub
 from hubqueue.errors import QueueFull
-from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.model.job import NewJob
 from hubqueue.model.state import State
@@ -17,7 +17,7 @@ CAP = 64 * 1024 * 1024
 JOB = NewJob(data=b"\xc5\x27\x10" + bytes(10_000))
 
 
-async def _fill(hub: Hub) -> int:
+async def _fill(hub: LocalHub) -> int:
     """Enqueue until the hub refuses; how many it took."""
     taken = 0
     async with in_time():
@@ -30,7 +30,7 @@ async def _fill(hub: Hub) -> int:
 
 
 async def test_beyond_its_size_a_hub_refuses_new_jobs_until_there_is_room(tmp_path: Path) -> None:
-    async with await Hub.open(tmp_path / "hub.db", HubSettings(max_bytes=CAP)) as hub:
+    async with await LocalHub.open(tmp_path / "hub.db", HubSettings(max_bytes=CAP)) as hub:
         taken = await _fill(hub)
         counts = await hub.counts("q")
         assert counts.waiting == taken
@@ -41,7 +41,7 @@ async def test_beyond_its_size_a_hub_refuses_new_jobs_until_there_is_room(tmp_pa
 
 async def test_beyond_its_size_a_hub_told_so_drops_the_oldest_and_counts_them(tmp_path: Path) -> None:
     events: list[Event] = []
-    async with await Hub.open(tmp_path / "hub.db", HubSettings(max_bytes=CAP, on_full="drop-oldest")) as hub:
+    async with await LocalHub.open(tmp_path / "hub.db", HubSettings(max_bytes=CAP, on_full="drop-oldest")) as hub:
         await hub.subscribe("q", events.append)
         first = (await hub.enqueue("q", [JOB]))[0]
         taken, refused, largest_bytes = 1, 0, 0
@@ -65,7 +65,7 @@ async def test_beyond_its_size_a_hub_told_so_drops_the_oldest_and_counts_them(tm
         assert refused == 0
 
 
-def _moment(tx: Tx, hub: Hub) -> tuple[int, int, int]:
+def _moment(tx: Tx, hub: LocalHub) -> tuple[int, int, int]:
     """(oldest seq, jobs waiting, jobs dropped so far), while maintenance may still be dropping."""
     (oldest,) = tx.execute("SELECT min(seq) FROM job").fetchone()
     return oldest, hub.store.queues.by_name["q"].n[State.WAITING], hub.store.evicted + tx.evicted

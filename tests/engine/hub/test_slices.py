@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from hubqueue.client.local import LocalHub
 from hubqueue.errors import DiskFull, HubqueueError
-from hubqueue.hub.hub import Hub
 from hubqueue.hub.verbs import queues
 from hubqueue.model.job import Dedup, NewJob, Options
 from hubqueue.model.outcome import Reject, Settlement
@@ -35,16 +35,16 @@ def test_a_slice_is_the_first_rows_that_are_light_together_and_at_least_one(weig
     assert len(taken) == len(weights) or sum(weights[: len(taken) + 1]) > SLICE_BYTES
 
 
-async def _bury(hub: Hub) -> None:
+async def _bury(hub: LocalHub) -> None:
     while leased := await hub.lease("q", 10, owner="w"):
         await hub.settle([Settlement(each.job.id, each.token, Reject("no")) for each in leased])
 
 
-async def _clean(hub: Hub) -> int:
+async def _clean(hub: LocalHub) -> int:
     return len(await hub.clean("q", 0, 1000, State.WAITING))
 
 
-async def _retry(hub: Hub) -> int:
+async def _retry(hub: LocalHub) -> int:
     return (await hub.retry_dead("q")).again
 
 
@@ -59,9 +59,9 @@ async def _retry(hub: Hub) -> int:
     ids=["drain", "clean", "purge", "retry"],
 )
 async def test_work_on_heavy_jobs_is_cut_by_their_weight(
-    tmp_path: Path, dead: bool, deed: Callable[[Hub], Awaitable[int]]
+    tmp_path: Path, dead: bool, deed: Callable[[LocalHub], Awaitable[int]]
 ) -> None:
-    async with await Hub.open(tmp_path / "hub.db") as hub:
+    async with await LocalHub.open(tmp_path / "hub.db") as hub:
         await hub.enqueue("q", [HEAVY] * JOBS)
         if dead:
             await _bury(hub)
@@ -73,7 +73,7 @@ async def test_work_on_heavy_jobs_is_cut_by_their_weight(
 
 async def test_rows_of_a_dropped_queue_its_keys_and_its_groups_go_in_slices(tmp_path: Path) -> None:
     many = SLICE * 2 + 1
-    async with await Hub.open(tmp_path / "hub.db") as hub:
+    async with await LocalHub.open(tmp_path / "hub.db") as hub:
         await hub.enqueue("q", [NewJob(options=Options(dedup=Dedup(f"k{n}"))) for n in range(many)])
         await hub.enqueue("q", [NewJob(options=Options(group=f"g{n}")) for n in range(many)])
         await hub.enqueue("q", [HEAVY] * JOBS)
@@ -91,7 +91,7 @@ async def test_rows_of_a_dropped_queue_its_keys_and_its_groups_go_in_slices(tmp_
 
 
 async def test_a_client_that_leaves_in_the_middle_leaves_counts_that_are_right(tmp_path: Path) -> None:
-    async with await Hub.open(tmp_path / "hub.db") as hub:
+    async with await LocalHub.open(tmp_path / "hub.db") as hub:
         await hub.enqueue("q", [HEAVY] * JOBS)
         draining = asyncio.ensure_future(hub.drain("q"))
         groups = hub.store.groups
@@ -116,7 +116,7 @@ async def test_an_error_in_the_middle_says_how_far_it_came(tmp_path: Path, monke
         return real(tx, queue, state, limit)
 
     monkeypatch.setattr(queues, "remove_slice", failing)
-    async with await Hub.open(tmp_path / "hub.db") as hub:
+    async with await LocalHub.open(tmp_path / "hub.db") as hub:
         await hub.enqueue("q", [NewJob()] * (2 * SLICE + 10))
         with pytest.raises(HubqueueError) as refused:
             await hub.drain("q")

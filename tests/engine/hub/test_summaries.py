@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from hubqueue.client.local import LocalHub
 from hubqueue.hub import summaries
-from hubqueue.hub.hub import Hub
 from hubqueue.hub.summaries import MAX_QUEUES, SLICE, Summaries
 from hubqueue.hub.verbs.enqueue import enqueue
 from hubqueue.model.job import NewJob
@@ -47,8 +47,8 @@ def _quick_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
-    async with await Hub.open(tmp_path / "hub.db") as hub:
+async def hub(tmp_path: Path) -> AsyncIterator[LocalHub]:
+    async with await LocalHub.open(tmp_path / "hub.db") as hub:
         yield hub
 
 
@@ -56,7 +56,7 @@ def names(count: int) -> list[str]:
     return [f"q{number}" for number in range(count)]
 
 
-async def add_to(hub: Hub, queues: list[str]) -> None:
+async def add_to(hub: LocalHub, queues: list[str]) -> None:
     def verb(tx: Tx) -> None:
         for queue in queues:
             enqueue(tx, queue, [NewJob(name="a")])
@@ -64,7 +64,7 @@ async def add_to(hub: Hub, queues: list[str]) -> None:
     await hub.run(verb)
 
 
-async def test_a_change_that_a_slow_listener_did_not_take_is_told_later(hub: Hub) -> None:
+async def test_a_change_that_a_slow_listener_did_not_take_is_told_later(hub: LocalHub) -> None:
     await add_to(hub, ["a", "b"])
     slow, quick = Listener(), Listener()
     for queue, listener in (("a", slow), (None, quick)):
@@ -77,7 +77,7 @@ async def test_a_change_that_a_slow_listener_did_not_take_is_told_later(hub: Hub
     await until(lambda: slow.waiting == {"a": 2})
 
 
-async def test_that_a_queue_is_gone_reaches_a_slow_listener_too(hub: Hub) -> None:
+async def test_that_a_queue_is_gone_reaches_a_slow_listener_too(hub: LocalHub) -> None:
     await add_to(hub, ["a"])
     slow, quick = Listener(), Listener()
     for listener in (slow, quick):
@@ -90,7 +90,7 @@ async def test_that_a_queue_is_gone_reaches_a_slow_listener_too(hub: Hub) -> Non
     await until(lambda: slow.gone == {"a"})
 
 
-async def test_who_listens_no_more_is_told_nothing_more(hub: Hub) -> None:
+async def test_who_listens_no_more_is_told_nothing_more(hub: LocalHub) -> None:
     await add_to(hub, ["a"])
     left, there = Listener(), Listener()
     hub.summaries.subscribe("a", there)
@@ -99,7 +99,7 @@ async def test_who_listens_no_more_is_told_nothing_more(hub: Hub) -> None:
     assert left.told == 0
 
 
-async def test_a_fleet_that_comes_back_to_its_queues_is_told_each_once_and_holds_nobody_up(hub: Hub) -> None:
+async def test_a_fleet_that_comes_back_to_its_queues_is_told_each_once_and_holds_nobody_up(hub: LocalHub) -> None:
     queues = names(1500)
     await add_to(hub, queues)
     with Turns() as turns:
@@ -112,7 +112,7 @@ async def test_a_fleet_that_comes_back_to_its_queues_is_told_each_once_and_holds
     assert turns.most <= SLICE
 
 
-async def test_many_queues_come_in_parts_and_complete(hub: Hub) -> None:
+async def test_many_queues_come_in_parts_and_complete(hub: LocalHub) -> None:
     queues = names(3 * MAX_QUEUES + 1)
     await add_to(hub, queues)
     listener = Listener()

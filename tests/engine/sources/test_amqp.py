@@ -11,7 +11,7 @@ import aio_pika
 import pytest
 
 from hubqueue.client.address import Tls
-from hubqueue.hub.hub import Hub
+from hubqueue.client.local import LocalHub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.ingest.into import Into
 from hubqueue.model.bounds import QueueBounds
@@ -64,7 +64,7 @@ def reading(n: int, *, id: str | None = None) -> aio_pika.Message:
     )
 
 
-async def numbers(hub: Hub, queue: str, state: State = State.WAITING) -> list[int]:
+async def numbers(hub: LocalHub, queue: str, state: State = State.WAITING) -> list[int]:
     page = await hub.list_jobs(queue, (state,), limit=10_000)
     return [decode(job.data)["n"] for job in page.jobs]
 
@@ -83,7 +83,7 @@ async def left(broker: RabbitMq, queue: str) -> int:
 
 async def test_messages_become_jobs_and_the_broker_may_restart(tmp_path: Path, broker: RabbitMq, queue: str) -> None:
     await publish(broker, queue, *(reading(n, id=f"m{n}") for n in range(300)), aio_pika.Message(b"not json"))
-    async with await Hub.open(tmp_path / "hub.db") as hub:
+    async with await LocalHub.open(tmp_path / "hub.db") as hub:
         feed = AmqpFeed(hub, source(broker, queue))
         feed.start()
         try:
@@ -115,7 +115,7 @@ async def test_messages_become_jobs_and_the_broker_may_restart(tmp_path: Path, b
 
 
 async def test_what_comes_again_is_known_by_its_message_id(tmp_path: Path, broker: RabbitMq, queue: str) -> None:
-    async with await Hub.open(tmp_path / "hub.db") as hub:
+    async with await LocalHub.open(tmp_path / "hub.db") as hub:
         await publish(broker, queue, reading(1, id="a"), reading(1, id="a"), reading(2, id="b"))
         feed = AmqpFeed(hub, source(broker, queue))
         feed.start()
@@ -131,7 +131,7 @@ async def test_a_clean_stop_acknowledges_exactly_what_is_stored(tmp_path: Path, 
     """Messages without an id: what is stored and not acknowledged would be a second job."""
     count = 600
     await publish(broker, queue, *(reading(n) for n in range(count)))
-    async with await Hub.open(tmp_path / "hub.db") as hub:
+    async with await LocalHub.open(tmp_path / "hub.db") as hub:
         there, rounds = 0, 0
         while there < count:
             feed = AmqpFeed(hub, source(broker, queue, 30))
@@ -147,7 +147,7 @@ async def test_a_clean_stop_acknowledges_exactly_what_is_stored(tmp_path: Path, 
 
 async def test_a_full_queue_leaves_messages_to_the_broker(tmp_path: Path, broker: RabbitMq, queue: str) -> None:
     settings = HubSettings(queues={"in": QueueBounds(max_jobs=20)})
-    async with await Hub.open(tmp_path / "hub.db", settings) as hub:
+    async with await LocalHub.open(tmp_path / "hub.db", settings) as hub:
         await publish(broker, queue, *(reading(n) for n in range(50)))
         feed = AmqpFeed(hub, source(broker, queue, prefetch=10))
         feed.start()
@@ -170,7 +170,7 @@ async def test_an_encrypted_connection_checks_the_certificate(
 ) -> None:
     await publish(broker, queue, reading(1))
     url = f"amqps://guest:guest@localhost:{broker.tls_port}/"
-    async with await Hub.open(tmp_path / "hub.db") as hub:
+    async with await LocalHub.open(tmp_path / "hub.db") as hub:
         strangers = AmqpFeed(hub, AmqpSource(name="x", url=url, queue=queue, into=Into(queue="in"), tls=Tls()))
         strangers.start()
         await until(lambda: strangers.status.error is not None)

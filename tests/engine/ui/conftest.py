@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from hubqueue.hub.hub import Hub
+from hubqueue.client.local import LocalHub
 from support.pages import Pages, pages_of
 
 
 @pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
-    async with await Hub.open(tmp_path / "hub.db") as hub:
+async def hub(tmp_path: Path) -> AsyncIterator[LocalHub]:
+    async with await LocalHub.open(tmp_path / "hub.db") as hub:
         yield hub
 
 
 @pytest.fixture
-async def pages(hub: Hub) -> AsyncIterator[Pages]:
+async def pages(hub: LocalHub) -> AsyncIterator[Pages]:
     async with pages_of(hub) as pages:
         yield pages

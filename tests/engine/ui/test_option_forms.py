@@ -6,7 +6,8 @@ from html.parser import HTMLParser
 
 import pytest
 
-from hubqueue.hub.hub import Hub
+from hubqueue.client.local import LocalHub
+from hubqueue.hub.verbs import schedule
 from hubqueue.model.job import Options
 from hubqueue.model.option import Door
 from hubqueue.model.options import new_job, options_at
@@ -80,7 +81,7 @@ async def test_every_option_has_a_field_with_a_label(pages: Pages, path: str, sc
     assert form.unlabelled(names) == set()
 
 
-async def test_a_form_that_is_left_as_it_is_makes_a_plain_job(pages: Pages, hub: Hub) -> None:
+async def test_a_form_that_is_left_as_it_is_makes_a_plain_job(pages: Pages, hub: LocalHub) -> None:
     await post(pages, "/queues/q/enqueue", Form(await pages.html("/queues/q/enqueue")).sent)
     (job,) = (await hub.list_jobs("q")).jobs
     assert (job.options, job.priority, job.max_attempts) == (Options(), 0, 3)
@@ -90,12 +91,12 @@ ALL = {option.name: SAMPLES[option.name] for option in options_at(Door.SCHEDULE)
 
 
 @pytest.mark.parametrize("name", [*ALL, "all"])
-async def test_a_schedule_that_is_saved_as_it_is_shown_stays_as_it_was(pages: Pages, hub: Hub, name: str) -> None:
+async def test_a_schedule_that_is_saved_as_it_is_shown_stays_as_it_was(pages: Pages, hub: LocalHub, name: str) -> None:
     given = ALL if name == "all" else {name: ALL[name]} | ({"group": ALL["group"]} if name == "group_max_size" else {})
     job = new_job("n", None, given)
     options = job.options or Options()
     numbers = {"priority": job.priority, "delay_ms": job.delay_ms, "max_attempts": job.max_attempts}
     await hub.upsert_schedule(Schedule(key="s", queue="q", every_ms=90_000, options=options, **numbers))
-    before = await hub.schedules()
+    before = await hub.run(schedule.every)
     await post(pages, "/schedules/put", Form(await pages.html("/schedules/form?name=s")).sent)
-    assert await hub.schedules() == before
+    assert await hub.run(schedule.every) == before

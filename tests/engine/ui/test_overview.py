@@ -6,12 +6,12 @@ import re
 
 import pytest
 
-from hubqueue.hub.hub import Hub
+from hubqueue.client.local import LocalHub
 from hubqueue.model.job import NewJob
 from support.pages import Pages
 
 
-async def fill(hub: Hub, **counts: int) -> None:
+async def fill(hub: LocalHub, **counts: int) -> None:
     for queue, count in counts.items():
         await hub.enqueue(queue, [NewJob() for _ in range(count)])
 

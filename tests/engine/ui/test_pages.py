@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from hubqueue.client.local import LocalHub
 from hubqueue.commands.table import BY_NAME
-from hubqueue.hub.hub import Hub
+from hubqueue.hub.verbs import schedule
 from hubqueue.ingest.unread import unread_job
 from hubqueue.model.decode import Payload
 from hubqueue.model.job import ENDLESS, NewJob, Options
@@ -170,7 +171,7 @@ async def test_a_queue_that_cannot_be_retried_stops_no_other(pages: Pages) -> No
 async def test_messages_that_became_no_job_are_routed_again_and_counted(tmp_path: Path) -> None:
     rules = [Rule(topic="s/{room}", queue="{room}", payload=Payload("number"))]
     router: Any = RulesAgain(rules)
-    async with await Hub.open(tmp_path / "hub.db", router=router) as hub, pages_of(hub) as pages:
+    async with await LocalHub.open(tmp_path / "hub.db", router=router) as hub, pages_of(hub) as pages:
         kept = [unread_job(kept_of(Message(f"s/{room}", b"21"), 0)) for room in ("hall", "_x", "bath")]
         ids = await hub.bury("_unroutable", [(job, "no_rule", "no rule") for job in kept])
         form = {"queue": "_unroutable", "of": "all"}
@@ -214,11 +215,11 @@ async def test_data_of_a_schedule_that_json_cannot_say_survives_a_change(pages: 
     put = {"known": "1", "key": "s", "queue": "q", "kind": "every", "every": "5", "every_unit": "min", "keep_data": "1"}
     status, text, _ = await post(pages, "/schedules/put", **put)
     assert status == 204, text
-    (found,) = await pages.hub.schedules()
+    (found,) = await pages.hub.run(schedule.every)
     assert (found.data, found.every_ms) == (odd, 300_000)
 
 
-async def test_how_long_a_job_is_tried_is_shown_and_why_it_ended(pages: Pages, hub: Hub) -> None:
+async def test_how_long_a_job_is_tried_is_shown_and_why_it_ended(pages: Pages, hub: LocalHub) -> None:
     form = {"name": "say", "data": '"hi"', "keep_trying": "2", "keep_trying_unit": "h", "attempts": "", "priority": "0"}
     status, _, told = await post(pages, "/queues/q/enqueue", **form)
     assert status == 204, told
@@ -242,7 +243,7 @@ async def test_how_long_a_job_is_tried_is_shown_and_why_it_ended(pages: Pages, h
     assert ">expired<" in await pages.html("/")
 
 
-async def test_a_schedule_that_is_kept_trying_keeps_that_in_its_form(pages: Pages, hub: Hub) -> None:
+async def test_a_schedule_that_is_kept_trying_keeps_that_in_its_form(pages: Pages, hub: LocalHub) -> None:
     form = {
         "key": "s",
         "queue": "q",
@@ -259,7 +260,7 @@ async def test_a_schedule_that_is_kept_trying_keeps_that_in_its_form(pages: Page
     assert 'name="keep_trying" inputmode="decimal" value="90"' in shown
     status, _, told = await post(pages, "/schedules/put", **form, known="1", priority="5", attempts="", data="")
     assert status == 204, told
-    (stored,) = await hub.schedules()
+    (stored,) = await hub.run(schedule.every)
     assert stored.options is not None
     assert (stored.priority, stored.options.keep_trying_ms, stored.max_attempts) == (5, 90_000, ENDLESS)
 
@@ -268,7 +269,7 @@ async def test_a_new_schedule_never_replaces_one(pages: Pages) -> None:
     await pages.hub.upsert_schedule(Schedule(key="s", queue="q", every_ms=60_000))
     status, text, _ = await post(pages, "/schedules/put", key="s", queue="other", kind="cron", cron="0 7 * * *")
     assert (status, "already" in text) == (422, True)
-    (found,) = await pages.hub.schedules()
+    (found,) = await pages.hub.run(schedule.every)
     assert found.queue == "q"
 
 

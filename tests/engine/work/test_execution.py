@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from hubqueue.hub.hub import Hub
+from hubqueue.client.local import LocalHub
+from hubqueue.hub.verbs.leased import read_logs
 from hubqueue.model.job import Job, NewJob
 from hubqueue.model.outcome import Release, Retry
 from hubqueue.model.state import State
@@ -27,7 +28,7 @@ from support.waiting import until
 class Bench:
     """A hub, and workers that run tasks on it; everything the execution reports is kept."""
 
-    def __init__(self, hub: Hub, stack: AsyncExitStack) -> None:
+    def __init__(self, hub: LocalHub, stack: AsyncExitStack) -> None:
         self.hub = hub
         self.reports: list[FromChild] = []
         self._stack = stack
@@ -55,7 +56,7 @@ class Bench:
 @pytest.fixture
 async def bench(tmp_path: Path) -> AsyncIterator[Bench]:
     async with AsyncExitStack() as stack:
-        yield Bench(await stack.enter_async_context(await Hub.open(tmp_path / "jobs.db")), stack)
+        yield Bench(await stack.enter_async_context(await LocalHub.open(tmp_path / "jobs.db")), stack)
 
 
 async def test_async_and_plain_functions_complete_their_jobs(bench: Bench) -> None:
@@ -276,4 +277,4 @@ async def test_a_plain_handler_may_tell_its_progress_and_log(bench: Bench) -> No
     (id,) = await bench.push("talks")
     job = await bench.end(id)
     assert job.history.progress_message == "almost half"
-    assert [line.message for line in await bench.hub.logs(id)] == ["hello"]
+    assert [line.message for line in await bench.hub.run(lambda tx: read_logs(tx, id))] == ["hello"]

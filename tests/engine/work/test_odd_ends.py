@@ -9,8 +9,9 @@ from typing import Final
 import pytest
 
 from hubqueue.client.address import LinkSettings
+from hubqueue.client.local import LocalHub
 from hubqueue.client.remote import RemoteHub
-from hubqueue.hub.hub import Hub
+from hubqueue.hub.verbs.leased import read_logs
 from hubqueue.model.job import NewJob
 from hubqueue.model.outcome import Complete, Fail, Outcome, Reject, Release, Retry, Settlement
 from hubqueue.model.state import TERMINAL, State
@@ -53,7 +54,7 @@ ENDS: Final[dict[str, tuple[Callable[[], Outcome | None], str]]] = {
 
 
 @pytest.fixture(params=["here", "over TCP"])
-async def hubs(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[Hub, Verbs]]:
+async def hubs(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[tuple[LocalHub, Verbs]]:
     async with served(tmp_path / "hub.db") as there:
         if request.param == "here":
             yield there.hub, there.hub
@@ -63,7 +64,7 @@ async def hubs(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[
 
 
 @pytest.mark.parametrize("end", ENDS)
-async def test_a_job_that_ends_oddly_ends_and_so_do_those_beside_it(hubs: tuple[Hub, Verbs], end: str) -> None:
+async def test_a_job_that_ends_oddly_ends_and_so_do_those_beside_it(hubs: tuple[LocalHub, Verbs], end: str) -> None:
     hub, verbs = hubs
     odd, told = ENDS[end]
 
@@ -84,7 +85,7 @@ async def test_a_job_that_ends_oddly_ends_and_so_do_those_beside_it(hubs: tuple[
     assert told in str(job.history.attempts[-1].error)
 
 
-async def test_what_a_handler_tells_need_not_be_unicode(hubs: tuple[Hub, Verbs]) -> None:
+async def test_what_a_handler_tells_need_not_be_unicode(hubs: tuple[LocalHub, Verbs]) -> None:
     hub, verbs = hubs
 
     async def handler(job: RunningJob) -> None:
@@ -99,7 +100,7 @@ async def test_what_a_handler_tells_need_not_be_unicode(hubs: tuple[Hub, Verbs])
     async with Worker(verbs, "q", handler):
         await until(is_over)
     assert (await hub.get(id)).state is State.COMPLETED
-    assert [line.message for line in await hub.logs(id)] == ["caf\\udce9"]
+    assert [line.message for line in await hub.run(lambda tx: read_logs(tx, id))] == ["caf\\udce9"]
 
 
 async def test_a_defect_at_a_settle_is_told_to_whoever_waits_for_it() -> None:

@@ -11,6 +11,7 @@ import psutil
 import pytest
 import uvloop
 
+from hubqueue.hub.verbs.leased import read_logs
 from hubqueue.model.job import Job
 from hubqueue.model.state import State
 from support.handlers import stand
@@ -41,8 +42,10 @@ async def test_tasks_run_and_their_results_are_stored(tmp_path: Path) -> None:
         added, found = await it.push("add", [1, 2, 3]), await it.push("where")
         assert await it.result(added) == 6
         assert await it.result(found) == [it.pid, found, "default"]
-        assert [line.message for line in await it.hub.logs(added)] == ["adding"]
-        assert [line.message for line in await it.hub.logs(found)] == ["plain functions log too"]
+        assert [line.message for line in await it.hub.run(lambda tx: read_logs(tx, added))] == ["adding"]
+        assert [line.message for line in await it.hub.run(lambda tx: read_logs(tx, found))] == [
+            "plain functions log too"
+        ]
         assert psutil.Process(it.pid).ppid() == os.getpid()
         pid = it.pid
     assert not psutil.pid_exists(pid)

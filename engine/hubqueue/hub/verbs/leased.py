@@ -69,7 +69,7 @@ def progress(
     if token and tx.identity.lease_no_of(token, job.seq) != job.lease_no:
         raise LockLost(f"Invalid or expired lock token for job {id}")
     if value is not None:
-        value = 0.0 if math.isnan(value) else min(max(float(value), 0.0), 100.0)
+        value = min(max(value, 0.0), 100.0)
     history = job.history
     if message is not msgspec.UNSET:
         text = None if message is None else message[:MAX_ERROR_CHARS]

@@ -12,8 +12,8 @@ import aiohttp
 import msgspec
 import pytest
 
+from hubqueue.client.local import LocalHub
 from hubqueue.hub import replay
-from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.model.access import Scope
 from hubqueue.model.job import NewJob
@@ -35,8 +35,8 @@ ONE = msgspec.msgpack.encode(1)
 
 
 @pytest.fixture
-async def hub(tmp_path: Path) -> AsyncIterator[Hub]:
-    hub = await Hub.open(tmp_path / "hub.db", HubSettings(grace_s=0.3))
+async def hub(tmp_path: Path) -> AsyncIterator[LocalHub]:
+    hub = await LocalHub.open(tmp_path / "hub.db", HubSettings(grace_s=0.3))
     yield hub
     await hub.close()
 
@@ -47,7 +47,7 @@ def heartbeat_s() -> float:
 
 
 @pytest.fixture
-async def server(hub: Hub, heartbeat_s: float) -> AsyncIterator[HttpServer]:
+async def server(hub: LocalHub, heartbeat_s: float) -> AsyncIterator[HttpServer]:
     settings = HttpSettings(port=0, drain_s=0.5, heartbeat_s=heartbeat_s)
     server = HttpServer(context_of(hub), settings, [websocket, streams])
     await server.start()
@@ -75,7 +75,7 @@ async def connect(http: aiohttp.ClientSession) -> AsyncIterator[Connect]:
 
 
 @pytest.fixture
-async def tcp(hub: Hub) -> AsyncIterator[WireClient]:
+async def tcp(hub: LocalHub) -> AsyncIterator[WireClient]:
     server = TcpServer(context_of(hub), TcpSettings(port=0, drain_s=0.5))
     await server.start()
     client = await WireClient.open(server.port)
@@ -84,7 +84,7 @@ async def tcp(hub: Hub) -> AsyncIterator[WireClient]:
     await server.close()
 
 
-async def push(hub: Hub, count: int, queue: str = "q") -> list[str]:
+async def push(hub: LocalHub, count: int, queue: str = "q") -> list[str]:
     return await hub.enqueue(queue, [NewJob(name="n", data=ONE)] * count)
 
 
@@ -92,7 +92,7 @@ def event_ids(messages: list[dict[str, Any]]) -> list[str]:
     return [message["event"]["jobId"] for message in messages]
 
 
-async def test_who_comes_back_gets_exactly_what_it_missed(connect: Connect, hub: Hub) -> None:
+async def test_who_comes_back_gets_exactly_what_it_missed(connect: Connect, hub: LocalHub) -> None:
     first = await connect()
     begun = await first.good("SubscribeEvents", queue="q", kinds=["pushed"])
     ids = await push(hub, 5)
@@ -111,7 +111,7 @@ async def test_who_comes_back_gets_exactly_what_it_missed(connect: Connect, hub:
     assert numbers == sorted(set(numbers))
 
 
-async def test_resuming_in_the_middle_of_a_storm_loses_and_doubles_nothing(connect: Connect, hub: Hub) -> None:
+async def test_resuming_in_the_middle_of_a_storm_loses_and_doubles_nothing(connect: Connect, hub: LocalHub) -> None:
     client = await connect()
     epoch = (await client.good("SubscribeEvents", queue="q", kinds=["pushed"]))["epoch"]
     ids: list[str] = []
@@ -134,7 +134,7 @@ async def test_resuming_in_the_middle_of_a_storm_loses_and_doubles_nothing(conne
     assert event_ids(seen) == ids
 
 
-async def test_another_epoch_is_a_gap_and_what_follows_is_told(connect: Connect, hub: Hub) -> None:
+async def test_another_epoch_is_a_gap_and_what_follows_is_told(connect: Connect, hub: LocalHub) -> None:
     client = await connect()
     await client.good("SubscribeEvents", queue="q", since=3, epoch="of a hub before")
     gap = (await client.read())["event"]
@@ -144,7 +144,7 @@ async def test_another_epoch_is_a_gap_and_what_follows_is_told(connect: Connect,
 
 
 async def test_more_than_is_kept_is_a_gap_before_what_is_left(
-    connect: Connect, hub: Hub, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, hub: LocalHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replay, "MAX_EVENTS", 10)
     client = await connect()
@@ -158,7 +158,7 @@ async def test_more_than_is_kept_is_a_gap_before_what_is_left(
 
 
 async def test_nothing_is_kept_once_nobody_followed_for_a_while(
-    connect: Connect, hub: Hub, monkeypatch: pytest.MonkeyPatch
+    connect: Connect, hub: LocalHub, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(replay, "KEPT_S", 0.05)
     client = await connect()
@@ -172,7 +172,7 @@ async def test_nothing_is_kept_once_nobody_followed_for_a_while(
     assert (await client.read())["event"]["eventType"] == "gap"
 
 
-async def test_an_event_of_two_subscriptions_is_told_once(connect: Connect, hub: Hub) -> None:
+async def test_an_event_of_two_subscriptions_is_told_once(connect: Connect, hub: LocalHub) -> None:
     client = await connect()
     await client.good("SubscribeEvents", queue="*")
     await client.good("SubscribeEvents", queue="q", add=True)
@@ -182,7 +182,7 @@ async def test_an_event_of_two_subscriptions_is_told_once(connect: Connect, hub:
 
 
 @pytest.fixture
-async def deaf(server: HttpServer, hub: Hub) -> AsyncIterator[Client]:
+async def deaf(server: HttpServer, hub: LocalHub) -> AsyncIterator[Client]:
     """The hub's side of a client that has asked for what is completed, and reads nothing."""
     loop = asyncio.get_running_loop()
     with socket.socket() as there:
@@ -222,7 +222,7 @@ def masked(body: bytes) -> bytes:
     return head + bytes(4) + body
 
 
-async def test_summaries_begin_with_the_state_and_follow_every_change(connect: Connect, hub: Hub) -> None:
+async def test_summaries_begin_with_the_state_and_follow_every_change(connect: Connect, hub: LocalHub) -> None:
     await push(hub, 2, "a")
     client = await connect()
     await client.good("SubscribeSummaries")
@@ -250,7 +250,7 @@ async def summed(client: WsClient, enough: Callable[[dict[str, Any]], bool]) -> 
     return states
 
 
-async def test_summaries_come_at_most_once_a_second_and_not_without_a_change(connect: Connect, hub: Hub) -> None:
+async def test_summaries_come_at_most_once_a_second_and_not_without_a_change(connect: Connect, hub: LocalHub) -> None:
     client = await connect()
     await push(hub, 1)
     await client.good("SubscribeSummaries", queue="q")
@@ -264,7 +264,7 @@ async def test_summaries_come_at_most_once_a_second_and_not_without_a_change(con
     assert not hub.summaries.watching
 
 
-async def test_watchers_of_summaries_hear_of_links_and_of_no_other_events(connect: Connect, hub: Hub) -> None:
+async def test_watchers_of_summaries_hear_of_links_and_of_no_other_events(connect: Connect, hub: LocalHub) -> None:
     client, other = await connect(), await connect()
     await client.good("SubscribeSummaries")
     await other.good("SubscribeSummaries", queue="elsewhere")
@@ -280,7 +280,7 @@ async def test_watchers_of_summaries_hear_of_links_and_of_no_other_events(connec
     assert (await elsewhere)["event"]["queue"] == "elsewhere"
 
 
-async def test_a_client_of_events_and_summaries_hears_of_a_link_once(connect: Connect, hub: Hub) -> None:
+async def test_a_client_of_events_and_summaries_hears_of_a_link_once(connect: Connect, hub: LocalHub) -> None:
     client = await connect()
     await client.good("SubscribeSummaries")
     await client.good("SubscribeEvents", queue="*")
@@ -293,7 +293,7 @@ async def test_a_client_of_events_and_summaries_hears_of_a_link_once(connect: Co
 
 
 async def test_a_channel_joins_websocket_tcp_and_streams(
-    connect: Connect, tcp: WireClient, http: aiohttp.ClientSession, hub: Hub
+    connect: Connect, tcp: WireClient, http: aiohttp.ClientSession, hub: LocalHub
 ) -> None:
     client = await connect()
     await client.good("SubscribeChannel", channel="doors")
@@ -311,7 +311,7 @@ async def test_a_channel_joins_websocket_tcp_and_streams(
     await until(lambda: len(hub.channels._listeners.get("doors", ())) == 1)
 
 
-async def hub_publish(hub: Hub, value: object) -> int:
+async def hub_publish(hub: LocalHub, value: object) -> int:
     return hub.channels.publish("doors", msgspec.msgpack.encode(value))
 
 
@@ -331,7 +331,7 @@ async def sse(stream: aiohttp.ClientResponse) -> dict[str, Any]:
     raise AssertionError("the stream ended")
 
 
-async def test_a_stream_goes_on_where_it_broke_off(http: aiohttp.ClientSession, hub: Hub) -> None:
+async def test_a_stream_goes_on_where_it_broke_off(http: aiohttp.ClientSession, hub: LocalHub) -> None:
     async with http.get("/api/v1/events", params={"queue": "q", "kinds": "pushed,paused"}) as stream:
         (first,) = await push(hub, 1)
         told = await sse(stream)
@@ -367,7 +367,7 @@ async def test_streams_end_when_the_hub_stops(http: aiohttp.ClientSession, serve
 
 
 async def test_a_limited_token_listens_to_its_queues_only(tmp_path: Path) -> None:
-    async with await Hub.open(tmp_path / "limited.db") as hub:
+    async with await LocalHub.open(tmp_path / "limited.db") as hub:
         await hub.run(lambda tx: hub.access.add(tx, "all", (Scope.ADMIN,), None))
         secret = await hub.run(lambda tx: hub.access.add(tx, "few", (Scope.READ,), frozenset({"mine"})))
         server = HttpServer(context_of(hub), HttpSettings(port=0, drain_s=0.5), [websocket])

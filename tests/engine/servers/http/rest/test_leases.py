@@ -7,7 +7,7 @@ import json
 import socket
 from typing import Any
 
-from hubqueue.hub.hub import Hub
+from hubqueue.client.local import LocalHub
 from hubqueue.model.job import NewJob
 from hubqueue.model.state import State
 from support.rest import Rest
@@ -25,7 +25,7 @@ async def lease(rest: Rest, **options: Any) -> tuple[list[str], list[str]]:
     return [job["id"] for job in found["jobs"]], found["tokens"]
 
 
-async def states(hub: Hub, ids: list[str]) -> list[State]:
+async def states(hub: LocalHub, ids: list[str]) -> list[State]:
     return [(await hub.get(id)).state for id in ids]
 
 
@@ -102,7 +102,7 @@ async def test_jobs_go_back_when_the_client_hung_up_before_its_answer(rest: Rest
         await rest.hub.obliterate("q")
 
 
-async def comes_back(hub: Hub, id: str) -> bool:
+async def comes_back(hub: LocalHub, id: str) -> bool:
     return hub.held_count == 0 and await states(hub, [id]) == [State.WAITING]
 
 

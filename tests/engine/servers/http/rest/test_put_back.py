@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from hubqueue.hub.verbs import schedule
 from hubqueue.model.job import DEFAULT_ATTEMPTS, ENDLESS, OnFailure, Options
 from hubqueue.model.option import Door
 from hubqueue.model.options import new_job, options_at, rare_options
@@ -39,7 +40,7 @@ def scheduled(given: dict[str, Any], **fields: Any) -> Schedule:
 
 
 async def stored(rest: Rest) -> Schedule:
-    (found,) = await rest.hub.schedules()
+    (found,) = await rest.hub.run(schedule.every)
     return found
 
 
@@ -128,7 +129,7 @@ async def test_what_a_client_of_the_protocol_may_say_can_be_put_back(rest: Rest,
 async def test_a_schedule_whose_jobs_would_be_refused_is_refused(rest: Rest) -> None:
     body = {"queue": "q", "jobName": "n", "schedule": "0 6 * * *", "jobOptions": {"group": "g", "priority": -5}}
     answer = await rest.ask("PUT", PATH, body)
-    assert (answer.status, await rest.hub.schedules()) == (422, [])
+    assert (answer.status, await rest.hub.run(schedule.every)) == (422, [])
 
 
 @pytest.mark.parametrize("rate", [{"limit": 0}, {"limit": 5, "duration": 60_000}, {"limit": 1, "ttl": 3_600_000}])
@@ -189,7 +190,7 @@ async def test_what_would_be_without_effect_is_refused(rest: Rest, wrong: dict[s
     answer = await rest.ask("PUT", PATH, {"queue": "q", "jobName": "n"} | wrong)
     assert answer.status == 422
     assert words in answer.body["detail"]
-    assert await rest.hub.schedules() == []
+    assert await rest.hub.run(schedule.every) == []
 
 
 def test_the_samples_are_no_defaults() -> None:
