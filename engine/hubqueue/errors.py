@@ -231,7 +231,7 @@ class ApiMismatch(LinkDown):
     """The other side speaks another API."""
 
     code = "api_mismatch"
-    default_hint = "update the older side; nothing is lost"
+    default_hint = "update the older side; what is asked until then is not done"
 
 
 class JobFailed(HubqueueError):

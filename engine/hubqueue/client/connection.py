@@ -25,6 +25,8 @@ from hubqueue.system import SYSTEM, System
 STEADY_S: Final = 5.0  # a session that lived this long ends the back-off
 MENDED_BY_HAND: Final = (NotAuthenticated, ApiMismatch)
 
+_NOT_DONE: Final = "what was asked is not done, ask again; the link is tried again by itself"
+
 log = logging.getLogger(__name__)
 
 
@@ -114,20 +116,27 @@ class Connection:
         """The reply to a command, an undecoded map. fields may be a function: asked each time they are sent.
 
         Units: timeout_s seconds for all of it, waiting for the link included; None: the settings' own.
-        Errors: what the reply says; LinkDown when there is no link in time; AnswerLost, TimedOut.
+        Errors: what the reply says; LinkDown when there was no link in time to send it; AnswerLost, TimedOut.
         """
         limit_s = self.settings.request_timeout_s if timeout_s is None else timeout_s
         loop = asyncio.get_running_loop()
         ends = loop.time() + limit_s
+        unanswered: AnswerLost | None = None
         async with self._places:
             while True:
-                session = await self._linked(ends)
+                try:
+                    session = await self._linked(ends)
+                except HubqueueError as error:
+                    if unanswered is not None:  # it was sent once: nobody knows
+                        raise unanswered from error
+                    raise
                 try:
                     now = fields() if callable(fields) else fields
                     return await session.request(cmd, now, max(0.0, ends - loop.time()))
-                except AnswerLost:
+                except AnswerLost as error:
                     if not repeatable or self._closed:
                         raise
+                    unanswered = error
                 except LinkDown:
                     if self._closed:
                         raise
@@ -154,7 +163,7 @@ class Connection:
 
     def _down(self) -> LinkDown:
         error = self.state.error
-        return LinkDown(error.message if error else f"the link to {self.settings.url} is down")
+        return LinkDown(error.message if error else f"the link to {self.settings.url} is down", hint=_NOT_DONE)
 
     async def _connect(self) -> Session:
         session = await Session.open(self.settings, self._receive)

@@ -21,7 +21,7 @@ from hubqueue.client.jobmap import job_of, raw, schedule_fields
 from hubqueue.client.polls import Polls
 from hubqueue.client.replies import event_of, message_of, read
 from hubqueue.client.settling import settle_fields
-from hubqueue.errors import AnswerLost, LockLost, NotFound, ProtocolError, WrongState
+from hubqueue.errors import AnswerLost, LinkDown, LockLost, NotFound, ProtocolError, WrongState
 from hubqueue.model.channel import ChannelMessage
 from hubqueue.model.job import Enqueueable, Job, Leased
 from hubqueue.model.outcome import Blob, Complete, Output, Release, Settlement
@@ -110,8 +110,8 @@ class RemoteHub(HubClient):
         fields = settle_fields(settlements, named, blobs, durable)
         try:
             return read(await self.link.request("Settle", fields, repeatable=False), replies.IdsReply).ids
-        except AnswerLost:
-            pass
+        except AnswerLost as error:
+            unanswered = error
         try:
             made = (await self._ask("Settle", replies.IdsReply, **fields)).ids
             return made or [custom_id for _, custom_id in named]  # none are named if the first sending did it all
@@ -119,6 +119,8 @@ class RemoteHub(HubClient):
             if not await self._was_applied(settlements, named):
                 raise
             return [custom_id for _, custom_id in named]
+        except LinkDown as error:
+            raise unanswered from error  # of the first sending nobody knows
 
     async def blobs(self, namespace: str, *, after: str = "", limit: int = 1000) -> list[tuple[str, bytes]]:
         page = await self._ask("GetBlobs", replies.BlobsReply, namespace=namespace, after=after, limit=limit)
@@ -207,12 +209,12 @@ class RemoteHub(HubClient):
         closing.add_done_callback(self._closing.pop)
 
     async def ask(self, cmd: str, answer: type[A], /, *, repeatable: bool = False, **fields: object) -> A:
-        said = {name: number(value) if type(value) is int else value for name, value in fields.items()}
-        said = {name: value for name, value in said.items() if value is not None}
+        said = {name: _spoken(value) for name, value in fields.items() if value is not None}
         return read(await self.link.request(cmd, said, repeatable=repeatable), answer)
 
-    async def _ask(self, cmd: str, kind: type[A], /, **fields: object) -> A:
-        return await self.ask(cmd, kind, repeatable=True, **fields)
+    async def _ask(self, cmd: str, answer: type[A], /, **fields: object) -> A:
+        """As `ask`, of what may be repeated and is as the wire has it."""
+        return read(await self.link.request(cmd, fields), answer)
 
     def _once_id(self) -> str:
         """A custom id that makes an enqueue safe to send again."""
@@ -245,6 +247,10 @@ class RemoteHub(HubClient):
             self._ask("IsPaused", replies.PausedReply, queue=name),
         )
         return QueueInfo(name, paused.paused, counts.value(), int(counts.expired))
+
+
+def _spoken(value: object) -> object:
+    return number(value) if type(value) is int else value
 
 
 def _leased(reply: replies.LeaseReply) -> list[Leased]:

@@ -62,7 +62,7 @@ def check_api(peer: Peer, url: str) -> None:
         older = f"the hub at {url}" if peer.api < API else "hubqueue on this side"
         raise ApiMismatch(
             f"{url} is a hub of version {peer.version} with API {peer.api}, this side has API {API}",
-            hint=f"update {older}; nothing is lost, and it goes on by itself then",
+            hint=f"update {older}; what is asked until then is not done, what waits to be sent goes on by itself then",
         )
 
 

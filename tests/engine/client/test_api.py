@@ -64,8 +64,9 @@ async def test_a_client_waits_for_a_hub_that_is_updated_and_loses_nothing(
             fits.stop()
             with other:
                 await until(lambda: isinstance(remote.link.state.error, ApiMismatch))
-                with pytest.raises(ApiMismatch, match="API"):
+                with pytest.raises(ApiMismatch, match="API") as refused:
                     await remote.enqueue("q", [NewJob()])
+                assert "what is asked until then is not done" in refused.value.hint
                 other.stop()
             fits.start()
             await until(lambda: remote.link.state.up)

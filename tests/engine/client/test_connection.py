@@ -88,6 +88,23 @@ async def test_without_a_link_in_time_the_reason_is_told() -> None:
             await link.request("Echo", {})
 
 
+async def test_what_was_sent_once_and_never_answered_is_not_said_to_be_undone() -> None:
+    def answer(cmd: str, fields: dict[str, Any]) -> dict[str, Any] | None:
+        peer.refuse()
+        peer.cut()
+        return None
+
+    async with Peer(answer) as peer, Connection(settings(peer)) as link:
+        with pytest.raises(AnswerLost) as sent:
+            await link.request("PUSH", {}, timeout_s=0.3)
+        assert "may have done it" in sent.value.hint
+        with pytest.raises(LinkDown) as unsent:
+            await link.request("PUSH", {}, timeout_s=0.01)
+        assert not isinstance(unsent.value, AnswerLost)
+        assert "is not done" in unsent.value.hint
+        assert len(peer.seen) == 1
+
+
 async def test_each_change_of_the_link_is_told_once() -> None:
     states: list[bool] = []
     async with Peer() as peer:

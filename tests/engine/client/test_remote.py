@@ -205,3 +205,15 @@ async def test_a_lost_settle_of_which_somebody_else_has_completed_a_part_is_refu
     async with peer, remote(peer) as hub:
         with pytest.raises(LockLost):
             await hub.settle([Settlement("1", "t", Complete()), Settlement("2", "u", Complete())])
+
+
+async def test_a_settle_that_was_sent_and_never_answered_is_not_said_to_be_undone() -> None:
+    def answer(cmd: str, fields: dict[str, Any]) -> Reply:
+        peer.refuse()
+        peer.cut()
+        return None
+
+    async with Peer(answer) as peer, remote(peer, request_timeout_s=0.3) as hub:
+        with pytest.raises(AnswerLost):
+            await hub.settle([Settlement("1", "t", Complete())])
+        assert [cmd for cmd, _ in peer.seen] == ["Settle"]
