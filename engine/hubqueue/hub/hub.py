@@ -1,6 +1,6 @@
-"""A hub: opens one job file and answers every verb (model/verbs) from this process.
+"""A hub: opens one job file and answers `model.verbs.Verbs` to its own process.
 
-Doors with a hot path use `submit` and `lease_or_park` of Core; everybody else the async verbs here.
+Listeners with a hot path use `submit` and `lease_or_park` of Core; all other verbs are commands, see client.hubclient.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from hubqueue.hub.completions import CompletionWaiters
 from hubqueue.hub.core import Core
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import blobs as state_blobs
-from hubqueue.hub.verbs import lapse, leased, query, queues, schedule
+from hubqueue.hub.verbs import lapse, leased, query, schedule
 from hubqueue.hub.verbs.enqueue import enqueue
 from hubqueue.hub.verbs.reroute import Router
 from hubqueue.hub.verbs.settle import settle
 from hubqueue.model.channel import ChannelMessage
-from hubqueue.model.job import Enqueueable, Job, Leased, NewJob
+from hubqueue.model.job import Enqueueable, Job, Leased
 from hubqueue.model.limits import (
     MAX_BATCH,
     MAX_LEASE_BATCH,
@@ -117,11 +117,6 @@ class Hub(Core):
             check_new_job(job)
         size = sum(len(job.data) for job in jobs if job.data is not None)
         return await self.run(lambda tx: enqueue(tx, queue, jobs), durable=durable, size=size)
-
-    async def bury(self, queue: str, dead: Sequence[tuple[NewJob, str, str | None]]) -> list[str]:
-        """Keep messages that cannot become jobs as dead letters: (job, reason, error). Errors: DiskFull."""
-        check_queue(queue)
-        return await self.run(lambda tx: queues.bury_new(tx, queue, dead))
 
     # jobs out
 

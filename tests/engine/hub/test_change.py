@@ -14,6 +14,7 @@ from hubqueue.hub import longwork
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import change, query, queues
 from hubqueue.hub.verbs.leased import read_logs
+from hubqueue.hub.verbs.queues import bury_new
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import Dedup, NewJob, Options
 from hubqueue.model.outcome import Complete, Fail, Reject, Retry
@@ -275,7 +276,9 @@ async def test_progress_and_logs_stay_with_the_job(bench: Bench) -> None:
 
 
 async def test_what_cannot_become_a_job_is_kept_as_a_dead_letter(bench: Bench) -> None:
-    (id,) = await bench.hub.bury("_unroutable", [(NewJob(name="x", data=b"\x01"), "unroutable", "no rule")])
+    (id,) = await bench.hub.run(
+        lambda tx: bury_new(tx, "_unroutable", [(NewJob(name="x", data=b"\x01"), "unroutable", "no rule")])
+    )
     job = await bench.get(id)
     assert (job.state, job.history.reason, job.history.error) == (State.FAILED, "unroutable", "no rule")
     for again in (bench.hub.retry(id), bench.hub.retry_dead("_unroutable")):

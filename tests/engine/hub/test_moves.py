@@ -12,6 +12,7 @@ import pytest
 from hubqueue.client.local import LocalHub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import change, configure, expire, flowedits, overflow, rows
+from hubqueue.hub.verbs.queues import bury_new
 from hubqueue.hub.verbs.reroute import Rerouted
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import Dedup, Job, Leased, NewJob, OnFailure, Options
@@ -111,7 +112,7 @@ def seen(monkeypatch: pytest.MonkeyPatch) -> Seen:
 async def come_in(yard: Yard) -> None:
     await yard.job(W, tags=("rare",))
     await yard.job(D)
-    await yard.hub.bury("lost", [(NewJob(), "no_rule", None)])
+    await yard.hub.run(lambda tx: bury_new(tx, "lost", [(NewJob(), "no_rule", None)]))
 
 
 async def wait_for_others(yard: Yard) -> None:
@@ -260,7 +261,7 @@ async def test_every_move_of_the_table_happens_and_only_those(yard: Yard, seen: 
     for part in PARTS:
         await part(yard)
     async with await LocalHub.open(tmp_path / "routed.db", router=LeavesOut()) as hub:
-        (id,) = await hub.bury("_unroutable", [(NewJob(), "no_rule", None)])
+        (id,) = await hub.run(lambda tx: bury_new(tx, "_unroutable", [(NewJob(), "no_rule", None)]))
         await hub.retry(id)
     table = {(move, source, target) for move in Move for source in move.sources for target in move.targets}
     assert table - seen - IN_SQL == LEFT_OUT

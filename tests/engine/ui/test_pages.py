@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hubqueue.client.local import LocalHub
 from hubqueue.commands.table import BY_NAME
 from hubqueue.hub.verbs import schedule
+from hubqueue.hub.verbs.queues import bury_new
 from hubqueue.ingest.unread import unread_job
 from hubqueue.model.decode import Payload
 from hubqueue.model.job import ENDLESS, NewJob, Options
@@ -162,7 +164,7 @@ async def test_a_job_that_went_on_meanwhile_is_left_alone_and_counted(pages: Pag
 
 async def test_a_queue_that_cannot_be_retried_stops_no_other(pages: Pages) -> None:
     for queue in ("_unroutable", "q"):  # there are no rules in this hub
-        await pages.hub.bury(queue, [(NewJob(), "x", "y")])
+        await pages.hub.run(partial(bury_new, queue=queue, dead=[(NewJob(), "x", "y")]))
     status, _, told = await post(pages, "/dead/do/retry", of="all")
     assert (status, told["kind"]) == (204, "warn")
     assert [(await pages.hub.counts(queue)).failed for queue in ("_unroutable", "q")] == [1, 0]
@@ -173,7 +175,7 @@ async def test_messages_that_became_no_job_are_routed_again_and_counted(tmp_path
     router: Any = RulesAgain(rules)
     async with await LocalHub.open(tmp_path / "hub.db", router=router) as hub, pages_of(hub) as pages:
         kept = [unread_job(kept_of(Message(f"s/{room}", b"21"), 0)) for room in ("hall", "_x", "bath")]
-        ids = await hub.bury("_unroutable", [(job, "no_rule", "no rule") for job in kept])
+        ids = await hub.run(lambda tx: bury_new(tx, "_unroutable", [(job, "no_rule", "no rule") for job in kept]))
         form = {"queue": "_unroutable", "of": "all"}
         _, _, told = await post(pages, "/dead/do/retry", **form)
         assert told["text"].startswith("2 routed, 0 left out by rules, 1 still unroutable. queue name '_x' is internal")

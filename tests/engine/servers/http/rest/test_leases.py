@@ -8,6 +8,7 @@ import socket
 from typing import Any
 
 from hubqueue.client.local import LocalHub
+from hubqueue.hub.verbs.queues import bury_new
 from hubqueue.model.job import NewJob
 from hubqueue.model.state import State
 from support.rest import Rest
@@ -144,7 +145,9 @@ async def test_a_retry_that_cannot_be_says_why(rest: Rest) -> None:
 
 
 async def test_messages_that_no_rule_took_are_not_parked_where_there_are_no_rules(rest: Rest) -> None:
-    (id,) = await rest.hub.bury("_unroutable", [(NewJob(name="unroutable", data=b"\x01"), "no_rule", "no rule")])
+    (id,) = await rest.hub.run(
+        lambda tx: bury_new(tx, "_unroutable", [(NewJob(name="unroutable", data=b"\x01"), "no_rule", "no rule")])
+    )
     for path, body in (("/queues/_unroutable/dlq/retry", None), (f"/jobs/{id}/retry", None)):
         refused = await rest.ask("POST", path, json=body)
         assert (refused.status, refused.body["code"]) == (409, "wrong_state")
