@@ -6,6 +6,7 @@ Whatever moves a job in a way that no table names fails the test it is found in:
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import tempfile
@@ -48,6 +49,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if isinstance(item, pytest.Function) and shares(item):
             item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(Path(__file__).parent))))
+
+
+def pytest_collection_finish() -> None:
+    """What is collected stays to the end: no collection of garbage walks through all the tests again."""
+    gc.freeze()
 
 
 def shares(test: pytest.Function) -> bool:

@@ -22,7 +22,7 @@ PLAIN = {"test_config.py", "test_texts.py"}
 @pytest.hookimpl(tryfirst=True)  # before ../conftest.py puts slow ones first
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if item.path.parent == Path(__file__).parent and item.path.name not in PLAIN:
+        if item.nodeid.startswith("tests/addon/") and item.path.name not in PLAIN:
             item.add_marker(pytest.mark.browser if item.path.name == "test_page.py" else pytest.mark.slow)
             item.add_marker(pytest.mark.timeout(900))  # the first one may have to build
             item.add_marker(pytest.mark.xdist_group("image"))  # only one can build at a time

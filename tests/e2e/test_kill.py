@@ -20,8 +20,8 @@ from support.mixed import miscounted
 from support.torture import sized
 from support.waiting import until
 
-ROUNDS = sized(ci=60, full=2000)
-TCP_ROUNDS = sized(ci=10, full=250)
+ROUNDS = sized(ci=30, full=2000)
+TCP_ROUNDS = sized(ci=6, full=250)
 LIFE = (1, 300)  # questions and answers, before the kill
 TCP_LIFE = (1, 600)
 LAST_MS = 5.0  # and so long at most after the last of them, to hit any moment

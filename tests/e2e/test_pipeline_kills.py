@@ -24,7 +24,8 @@ STEP_MS = 6000  # of the readings' own time from one batch to the next
 EVERY_MS = 60_000
 START_MS = 1_790_000_000_000 - 1_790_000_000_000 % EVERY_MS
 LONG_S = 300.0
-KILLS = sized(ci=20, full=200)
+KILLS = sized(ci=10, full=200)
+PROCESS_KILLS = sized(ci=5, full=50)
 
 CONFIG = """
 data_path: hub.db
@@ -181,7 +182,7 @@ async def test_p9_windows_hold_every_reading_once_however_often_the_hub_is_kille
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 async def test_p9_windows_of_a_process_of_its_own_survive_its_death(tmp_path: Path) -> None:
-    kills, readings = 10, Readings(60)
+    kills, readings = PROCESS_KILLS, Readings(PROCESS_KILLS * 6)
     expected = readings.windows()
     moments = random.Random(9)
     with HubProcess(tmp_path, "--tcp-port", "0", config=folder_of(tmp_path, "own") / "hub.yaml") as hub:

@@ -24,11 +24,12 @@ import hubqueue
 from support.hub_process import HubProcess
 from support.ports import free_port
 from support.shell import Shell
+from support.torture import sized
 from support.waiting import until
 
 PAGE = (Path(__file__).parents[2] / "docs" / "pulling.md").read_text(encoding="utf-8")
-JOBS = 3000
-STEP = 300  # jobs stored between two kills
+JOBS = sized(ci=1500, full=30_000)
+STEP = JOBS // 10  # jobs stored between two kills
 ADMIN = "an admin's token"
 
 CONFIG = """

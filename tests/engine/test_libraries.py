@@ -71,7 +71,7 @@ def test_the_lowest_versions_work_too() -> None:
     found = _run("-c", f"from importlib.metadata import version; print([version(name) for name in {list(KNOWN)}])")
     assert found.stdout.strip() == str([f"{version}.0" for version in lowest.values()])
     files = [str(ROOT / "tests" / "engine" / each) for each in USERS]
-    done = _run("-m", "pytest", "-n2", "-q", "-m", "not slow", "-p", "no:cacheprovider", *files)
+    done = _run("-m", "pytest", "-q", "-m", "not slow", "-p", "no:cacheprovider", *files)
     assert done.returncode == 0, done.stdout
     assert " passed" in done.stdout
 

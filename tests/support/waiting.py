@@ -9,6 +9,8 @@ from inspect import isawaitable
 from typing import Any, Final, TypeVar
 
 PATIENCE_S: Final = 60.0  # nothing that works takes so long, even beside much other work
+LEAST_S: Final = 0.01  # between two looks, as long as it has just begun
+MOST_S: Final = 0.05
 
 T = TypeVar("T")
 
@@ -25,6 +27,7 @@ async def soon(awaitable: Awaitable[T]) -> T:
 
 async def until(condition: Callable[[], Any], timeout_s: float = PATIENCE_S) -> None:
     """Return once the condition, plain or async, holds. Errors: TimeoutError."""
+    began = time.monotonic()
     async with asyncio.timeout(timeout_s):
         while True:
             held = condition()
@@ -32,13 +35,18 @@ async def until(condition: Callable[[], Any], timeout_s: float = PATIENCE_S) -> 
                 held = await held
             if held:
                 return
-            await asyncio.sleep(0.01)
+            await asyncio.sleep(_pause_s(began))
 
 
 def until_true(condition: Callable[[], T], told: Callable[[], object] = str, timeout_s: float = PATIENCE_S) -> T:
     """What the condition gives once it is true, where there is no loop. told: what to say of it if it hangs."""
-    deadline = time.monotonic() + timeout_s
+    began = time.monotonic()
     while not (held := condition()):
-        assert time.monotonic() < deadline, f"it did not happen within {timeout_s:g} s {told()}"
-        time.sleep(0.02)
+        assert time.monotonic() < began + timeout_s, f"it did not happen within {timeout_s:g} s {told()}"
+        time.sleep(_pause_s(began))
     return held
+
+
+def _pause_s(began: float) -> float:
+    """The longer it takes, the rarer it is looked: a look may cost the machine a connection, or a file read whole."""
+    return min(MOST_S, max(LEAST_S, (time.monotonic() - began) / 20))

@@ -20,7 +20,7 @@ from support.dashboard import Dashboard, Serve, seed
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
-        if Path(__file__).parent in item.path.parents:
+        if item.nodeid.startswith("tests/e2e/dashboard/"):
             item.add_marker(pytest.mark.browser)
 
 
