@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any
 
 from simulation.network import Network
+from simulation.process import PROCESS
 
 SECOND_NS = 1_000_000_000
 THREAD_S = 0.003  # at most, until what runs in a thread is done
@@ -50,10 +51,28 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     def _write_to_self(self) -> None:
         pass
 
+    # processes: what one asks for happens in it, or not at all
+
+    def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
+        process = (PROCESS.get() if context is None else context.get(PROCESS))
+        if process is None:
+            return super().call_soon(callback, *args, context=context)
+        return super().call_soon(process.step, callback, *args, context=context)
+
+    def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
+        process = PROCESS.get() if context is None else context.get(PROCESS)
+        if process is None:
+            return super().call_at(when, callback, *args, context=context)
+        return super().call_at(when, process.step, callback, *args, context=context)
+
+    call_soon_threadsafe = call_soon
+
     # threads
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
         future = self.create_future()
+        process = PROCESS.get()
+        slow_s = process.disk.slow_s if process is not None and process.disk is not None else 0.0
 
         def run() -> None:
             if future.cancelled():
@@ -63,7 +82,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
             except Exception as error:
                 future.set_exception(error)
 
-        self.call_later(self.chance.random() * THREAD_S, run)
+        self.call_later(self.chance.random() * max(THREAD_S, slow_s), run)
         return future
 
     # network

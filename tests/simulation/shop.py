@@ -1,0 +1,280 @@
+"""What the simulation simulates: two hubs, and who works with them, each a process on a machine of its own.
+
+A producer sends numbers to three queues of the hub `edge`. Those of `work` are worked off by a worker, some of them
+never well; those of `raw` are moved to `made` in one settle each; those of `readings` are forwarded to the hub `centre`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+
+from hubqueue.client.address import LinkSettings
+from hubqueue.client.remote import RemoteHub
+from hubqueue.errors import HubqueueError
+from hubqueue.forward.forwarders import Forwarders
+from hubqueue.model.forwarding import ForwardSpec
+from hubqueue.model.job import Job, NewJob, Options
+from hubqueue.model.outcome import Complete, Output, Settlement
+from hubqueue.model.retry import Backoff
+from hubqueue.model.state import State
+from hubqueue.model.verbs import Event
+from hubqueue.store import lists
+from hubqueue.store.queues import EXPIRED
+from hubqueue.work.events import Ended, WorkerEvent
+from hubqueue.work.running import RunningJob
+from hubqueue.work.worker import Worker
+from simulation.ledger import Broken, Ledger
+from simulation.machine import Machine
+from simulation.world import World
+from support.served import Served, served
+
+CENTRE_PORT, EDGE_PORT = 40_001, 40_002
+QUEUES: Final = ("work", "raw", "readings")
+TRIES: Final = 4
+PAUSE_S: Final = 0.3  # at most, of the producer between two numbers
+AGAIN_S: Final = 0.5
+PATIENCE_S: Final = 900.0  # of simulated time, until everything is done
+
+encode: Final = msgspec.msgpack.encode
+decode: Final = msgspec.msgpack.decode
+CHEATED: Final = encode("cheated")
+at: Final = "tcp://127.0.0.1:{}".format
+
+
+class Shop:
+    """count: how many numbers the producer sends."""
+
+    def __init__(self, world: World, folder: Path, count: int) -> None:
+        self.world = world
+        self.ledger = Ledger()
+        self.count = count
+        self.next = 0
+        self.served: dict[str, Served] = {}
+        self.centre = Machine(world, "centre", self._centre, folder)
+        self.edge = Machine(world, "edge", self._edge, folder)
+        self.producer = Machine(world, "producer", self._produce)
+        self.worker = Machine(world, "worker", self._work)
+        self.mover = Machine(world, "mover", self._move)
+        self.cheat = Machine(world, "cheat", self._cheat)
+        self.machines = (self.centre, self.edge, self.producer, self.worker, self.mover, self.cheat)
+
+    # lives
+
+    async def _centre(self, machine: Machine) -> None:
+        async with self._hub(machine, CENTRE_PORT):
+            await machine.told_to_stop()
+
+    async def _edge(self, machine: Machine) -> None:
+        async with self._hub(machine, EDGE_PORT) as here:
+            here.hub.listen(None, self._heard)
+            forwarders = Forwarders(here.hub, (), grace_s=1.0)
+            await forwarders.start()
+            await forwarders.put(ForwardSpec(name="up", queue="readings", to=at(CENTRE_PORT)))
+            await machine.told_to_stop()
+            await forwarders.stop()
+
+    def _hub(self, machine: Machine, port: int) -> Any:
+        process = machine.process
+        assert process.disk is not None
+        opening = served(machine.folder / "hub.db", port=port, system=self.world.system, disk=process.disk)
+        return _Noted(opening, self.served, machine.name)
+
+    async def _produce(self, machine: Machine) -> None:
+        chance = self.world.loop.chance
+        async with self._client() as hub:
+            while self.next < self.count:
+                number, queue = self.next, QUEUES[self.next % len(QUEUES)]
+                self.next += 1
+                durable, own_id = chance.random() < 0.3, chance.random() < 0.5
+                options = Options(backoff=Backoff(delay_ms=300, jitter=0.5), durable=durable)
+                job = NewJob(
+                    data=encode(number),
+                    max_attempts=TRIES,
+                    options=options,
+                    custom_id=f"number {number}" if own_id else None,
+                )
+                self.ledger.sent[number] = queue
+                await self._send(hub, queue, number, job, durable=durable)
+                await asyncio.sleep(chance.random() * PAUSE_S)
+
+    async def _send(self, hub: RemoteHub, queue: str, number: int, job: NewJob, *, durable: bool) -> None:
+        """Who gave it an id may send it again; who did not does not know what became of it."""
+        while True:
+            try:
+                (id,) = await hub.enqueue(queue, [job])
+            except HubqueueError as error:
+                self.world.note(f"producer: {number} was not accepted: {error.code}")
+                if job.custom_id is None:
+                    return
+                await asyncio.sleep(AGAIN_S)
+            else:
+                self.world.note(f"producer: {number} is {id} in {queue}{', durably' if durable else ''}")
+                self.ledger.accept(number, id, self.world.loop.time(), durable=durable)
+                return
+
+    async def _work(self, machine: Machine) -> None:
+        async with self._client() as hub:
+            worker = Worker(hub, "work", self._handle, concurrency=3, lease_ms=2000, owner="w", system=self.world.system)
+            worker.listen(self._ended)
+            async with worker:
+                await machine.told_to_stop()
+
+    async def _handle(self, run: RunningJob) -> Any:
+        number = run.data
+        self.world.note(f"worker: runs {number}, {run.id}, lease {run.job.lease_no}, {run.attempts_made} failed")
+        self.ledger.run(run.id, run.token, self.world.loop.time())
+        await asyncio.sleep(self.world.loop.chance.random() * (4.0 if number % 4 == 0 else 0.5))
+        if number % 5 == 0 or (number % 2 and not run.attempts_made):
+            raise ValueError("not yet")
+        return number
+
+    def _ended(self, event: WorkerEvent) -> None:
+        if isinstance(event, Ended) and isinstance(event.outcome, Complete):
+            self.world.note(f"worker: {event.job.id} is completed")
+            self.ledger.completed[event.job.id] = self.world.loop.time()
+
+    async def _move(self, machine: Machine) -> None:
+        async with self._client() as hub:
+            while True:
+                try:
+                    leased = await hub.lease("raw", 3, owner="mover", lease_ms=2000, wait_ms=1000)
+                    if leased:
+                        ends = [Settlement(one.job.id, one.token, Complete()) for one in leased]
+                        await hub.settle(ends, outputs=[Output("made", NewJob(data=one.job.data)) for one in leased])
+                        self.world.note(f"mover: moved {[decode(one.job.data or b'') for one in leased]}")
+                except HubqueueError as error:
+                    self.world.note(f"mover: {error.code}")
+                    await asyncio.sleep(AGAIN_S)
+
+    async def _cheat(self, machine: Machine) -> None:
+        """Ends jobs with tokens that are not good any more."""
+        async with self._client() as hub:
+            while True:
+                await asyncio.sleep(1.0)
+                for id in tuple(self.ledger.runs):
+                    token = self.ledger.stale(id)
+                    if token is None:
+                        continue
+                    try:
+                        await hub.settle([Settlement(id, token, Complete(result=CHEATED))])
+                    except HubqueueError:
+                        continue
+                    if token is not self.ledger.runs[id][-1].token:  # the last one's own answer may be asked for again
+                        raise Broken(f"P3: {id} was ended with a token that is not good any more")
+
+    def _client(self) -> RemoteHub:
+        return _Started(LinkSettings.from_url(at(EDGE_PORT)), self.world.system)
+
+    def _heard(self, event: Event) -> None:
+        if event.kind == "completed" and event.queue == "readings":
+            self.ledger.forwarded[event.job_id] = self.world.loop.time()
+
+    # the end
+
+    async def through(self) -> None:
+        """Until all is done that can be. Errors: Broken."""
+        deadline_s = self.world.loop.time() + PATIENCE_S
+        while not await self._done():
+            for machine in self.machines:
+                if (failure := machine.failure) is not None:
+                    raise Broken(f"{machine.name} has failed: {failure!r}") from failure
+            if self.world.loop.time() > deadline_s:
+                raise Broken(f"P5, P7: nothing happens any more: {await self._left()}")
+            await asyncio.sleep(1.0)
+
+    async def _done(self) -> bool:
+        if self.next < self.count or not {"edge", "centre"} <= set(self.served):
+            return False
+        counts = [await self.served["edge"].hub.counts(queue) for queue in QUEUES]
+        return not any(one.waiting + one.delayed + one.active for one in counts)
+
+    async def _left(self) -> str:
+        if "edge" not in self.served:
+            return "the edge is not there"
+        hub = self.served["edge"].hub
+        return ", ".join(f"{queue}: {await hub.counts(queue)}" for queue in QUEUES)
+
+    async def check(self) -> None:
+        """Errors: Broken."""
+        edge, centre, ledger = self.served["edge"], self.served["centre"], self.ledger
+        jobs = {queue: await _jobs(edge, queue) for queue in (*QUEUES, "made")}
+        for queue in QUEUES:
+            ledger.check_kept(queue, _numbers(jobs[queue]))
+        self._check_work(jobs["work"])
+        moved, made = _numbers(job for job in jobs["raw"] if job.state is State.COMPLETED), _numbers(jobs["made"])
+        if made != moved:
+            raise Broken(f"P9: {sorted((moved - made).elements())} were moved and are not made, {sorted((made - moved).elements())} the other way")
+        self._check_forwarded(jobs["readings"], _numbers(await _jobs(centre, "readings")))
+        for at in (edge, centre):
+            await _check_file(at)
+
+    def _check_work(self, jobs: list[Job]) -> None:
+        for job in jobs:
+            if job.state is State.FAILED and job.attempts < TRIES and job.reason == "explicit_fail":
+                raise Broken(f"{job.id} has failed after {job.attempts} tries of {TRIES}")
+            if job.result == CHEATED:
+                raise Broken(f"P3: {job.id} was ended by who had no right to")
+            if job.attempts > TRIES:
+                raise Broken(f"{job.id} was tried {job.attempts} times of {TRIES}")
+        states = {job.id: job.state for job in jobs}
+        for id, done_s in self.ledger.completed.items():
+            lost = self.ledger.unsafe("edge", done_s) or self.ledger.may_be_missing(self.ledger.ids.get(id, -1))
+            if states.get(id) is not State.COMPLETED and not lost:
+                raise Broken(f"P1: {id} was completed and is {states.get(id)}")
+
+    def _check_forwarded(self, sent: list[Job], arrived: Counter[int]) -> None:
+        for job in sent:
+            number = decode(job.data or b"")
+            if job.attempts or job.state is not State.COMPLETED:
+                raise Broken(f"P5: {number} has state {job.state} and {job.attempts} attempts")
+            lost = self.ledger.unsafe("centre", self.ledger.forwarded.get(job.id, 0.0))
+            if arrived[number] > 1 or (not arrived[number] and not lost):
+                raise Broken(f"P6: {number} was forwarded and has arrived {arrived[number]} times")
+
+
+class _Noted:
+    """A served hub that is in the list while it is served."""
+
+    def __init__(self, opening: Any, listed: dict[str, Served], name: str) -> None:
+        self._opening, self._listed, self._name = opening, listed, name
+
+    async def __aenter__(self) -> Served:
+        here: Served = await self._opening.__aenter__()
+        self._listed[self._name] = here
+        return here
+
+    async def __aexit__(self, *error: Any) -> None:
+        self._listed.pop(self._name, None)
+        await self._opening.__aexit__(*error)
+
+
+class _Started(RemoteHub):
+    """A client that does not insist on a first connection."""
+
+    async def open(self) -> Any:
+        return self.start()
+
+
+async def _jobs(at: Served, queue: str) -> list[Job]:
+    return (await at.hub.list_jobs(queue, tuple(State), limit=1000)).jobs
+
+
+def _numbers(jobs: Any) -> Counter[int]:
+    return Counter(decode(job.data) for job in jobs)
+
+
+async def _check_file(at: Served) -> None:
+    """The file is sound, and its counters are what a recount finds."""
+    counted = await at.hub.run(lists.recount)
+    for row in at.hub.store.queues.by_id.values():
+        found = [counted.get((row.id, state), (0, 0))[0] for state in range(6)]
+        if row.n[:EXPIRED] != [*found, counted.get((row.id, 0), (0, 0))[1]]:
+            raise Broken(f"counters of {row}: {found} were counted")
+    verdict = await at.hub.run(lambda tx: tx.execute("PRAGMA integrity_check").fetchall())
+    if verdict != [("ok",)]:
+        raise Broken(f"the file is damaged: {verdict}")

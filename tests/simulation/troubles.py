@@ -1,0 +1,118 @@
+"""What goes wrong: each trouble happens once, somewhere, and is over when it returns."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from simulation.machine import Machine
+from simulation.shop import Shop
+
+DOWN_S: Final = 8.0  # at most, until what was killed is back
+FAR_STEPS, FAR_CHANGES = 400, 30  # at most, until a process dies in the middle of something
+CLOCK_S: Final = 3600
+
+Trouble = Callable[[Shop], Awaitable[None]]
+
+
+async def cut(shop: Shop) -> None:
+    shop.world.note(f"network: {shop.world.network.cut()} links are cut")
+
+
+async def silence(shop: Shop) -> None:
+    """Nobody hears anybody, and nobody is told."""
+    shop.world.note("network: is silent")
+    cut = shop.world.network.silence()
+    shop.world.network.down = True
+    await asyncio.sleep(shop.world.chance.random() * 30.0)
+    shop.world.network.down = False
+    cut()
+    shop.world.note("network: is back")
+
+
+async def kill(shop: Shop) -> None:
+    """Now, in the middle of its work, or in the middle of a change of its files."""
+    machine = _one(shop, shop.machines)
+    process, chance = machine.process, shop.world.chance
+    match chance.choice(("now", "at a step", "at a change")):
+        case "at a step":
+            process.dies_at_step = process.steps + chance.randrange(1, FAR_STEPS)
+        case "at a change" if process.disk is not None:
+            process.disk.last = process.disk.changes + chance.randrange(1, FAR_CHANGES)
+        case _:
+            machine.kill()
+    await _back(shop, machine)
+
+
+async def cut_power(shop: Shop) -> None:
+    machine = _one(shop, (shop.edge, shop.centre))
+    if machine.up:
+        shop.ledger.cuts[machine.name].append(shop.world.loop.time())
+        machine.cut_power()
+    await _back(shop, machine)
+
+
+async def stop(shop: Shop) -> None:
+    machine = _one(shop, (shop.edge, shop.centre, shop.worker))
+    if machine.up:
+        await machine.stop()
+    await _back(shop, machine)
+
+
+async def freeze(shop: Shop) -> None:
+    machine = _one(shop, shop.machines)
+    process = machine.process
+    shop.world.note(f"{machine.name}: is frozen")
+    process.freeze()
+    await asyncio.sleep(shop.world.chance.random() * 30.0)
+    process.thaw()
+    shop.world.note(f"{machine.name}: goes on")
+
+
+async def set_clock(shop: Shop) -> None:
+    shop.world.wrong_s = shop.world.chance.randrange(-CLOCK_S, CLOCK_S)
+    shop.world.note(f"clock: {shop.world.wrong_s} s wrong")
+
+
+async def fill_disk(shop: Shop) -> None:
+    machine = _one(shop, (shop.edge, shop.centre))
+    disk = machine.process.disk
+    assert disk is not None
+    shop.world.note(f"{machine.name}: its disk is full")
+    disk.full = True
+    await asyncio.sleep(shop.world.chance.random() * 20.0)
+    if not disk.dead:
+        disk.full = False
+    shop.world.note(f"{machine.name}: its disk has room")
+
+
+async def slow_disk(shop: Shop) -> None:
+    machine = _one(shop, (shop.edge, shop.centre))
+    disk = machine.process.disk
+    assert disk is not None
+    disk.slow_s = shop.world.chance.random() * 3.0
+    shop.ledger.slow_s = max(shop.ledger.slow_s, disk.slow_s)
+    shop.world.note(f"{machine.name}: a sync takes up to {disk.slow_s:.1f} s")
+    await asyncio.sleep(shop.world.chance.random() * 20.0)
+    disk.slow_s = 0.0
+
+
+TROUBLES: Final[tuple[Trouble, ...]] = (
+    *(cut, silence, kill, kill, kill, cut_power, cut_power, stop, freeze, set_clock, fill_disk, slow_disk),
+)
+
+
+def _one(shop: Shop, machines: tuple[Machine, ...]) -> Machine:
+    return shop.world.chance.choice(machines)
+
+
+async def _back(shop: Shop, machine: Machine) -> None:
+    """Once it is gone, or will not go, it is started again."""
+    await asyncio.sleep(shop.world.chance.random() * DOWN_S)
+    if machine.up:
+        machine.process.dies_at_step = None
+        if machine.process.disk is not None:
+            machine.process.disk.last = None
+    elif machine.failure is None:
+        machine.start()
