@@ -260,11 +260,15 @@ def bury(tx: Tx, job: Job, state: State, history: bytes | None, *, fence: bool, 
 
 RELEASE: Final = f"""
     UPDATE job
-    SET state = {Move.RELEASE.to(State.ACTIVE, State.WAITING):d}, deadline_ms = NULL, started_at_ms = NULL, lost = 0
+    SET state = {Move.RELEASE.to(State.ACTIVE, State.WAITING):d}, deadline_ms = NULL, started_at_ms = NULL, lost = 0,
+        lease_no = lease_no + ?
     WHERE state = {State.ACTIVE:d} AND seq = ? AND lease_no = ?
 """
 
 
-def release(db: sqlite3.Connection, seq: int, lease_no: int) -> bool:
-    """Give an active job back at its old place; nothing is counted. False: the lease is not current."""
-    return db.execute(RELEASE, (seq, lease_no)).rowcount == 1
+def release(db: sqlite3.Connection, seq: int, lease_no: int, *, fence: bool) -> bool:
+    """Give an active job back at its old place; nothing is counted. False: the lease is not current.
+
+    fence: as in `requeue`.
+    """
+    return db.execute(RELEASE, (int(fence), seq, lease_no)).rowcount == 1

@@ -195,7 +195,9 @@ async def test_a_timeout_ends_the_run_whatever_the_heartbeats(bench: Bench) -> N
     job = await bench.get(id)
     assert job.history.attempts[0].reason == "timeout"
     assert job.history.attempts[0].error == "Job timeout exceeded"
-    await bench.end(leased, Complete())  # late, from the lease that timed out: answered, but nothing changes
+    with pytest.raises(LockLost):
+        await bench.end(leased, Complete())
+    await bench.end(leased, Fail("late"))  # it is what the hub says of it, too
     assert (await bench.get(id)).state is State.DELAYED
 
 

@@ -46,11 +46,14 @@ def grace(tx: Tx, grace_ms: int) -> None:
 
 
 def give_back(tx: Tx, held: Sequence[tuple[int, int]]) -> None:
-    """Release these leases (seq, lease_no) where they are still current; nothing is counted."""
+    """Release these leases (seq, lease_no) where they are still current; nothing is counted.
+
+    Their holders did not say so: what they say later is too late, and must not pass for a repetition.
+    """
     found = jobs.lease_rows(tx, [seq for seq, _ in held])
     for seq, lease_no in held:
         row = found.get(seq)
-        if row is not None and jobs.release(tx.db, seq, lease_no):
+        if row is not None and jobs.release(tx.db, seq, lease_no, fence=True):
             queue = tx.queues.by_id[row.queue]
             tx.count(queue, State.ACTIVE, -1)
             tx.count_job(queue, State.WAITING, row.priority, 1)

@@ -125,6 +125,9 @@ def settle(
     found = _grips(tx, [each.id for each in settlements])
     held = [_holds(tx, each.id, each.token, row) for each, row in zip(settlements, found, strict=True)]
     if held and not any(held):
+        for each, row in zip(settlements, found, strict=True):
+            if isinstance(each.outcome, Complete) and row.state != State.COMPLETED:
+                raise LockLost(f"Invalid or expired lock token for job {each.id}")  # its timeout came before
         return []
     for blob in expects:
         if store_blobs.get(tx, blob.namespace, blob.key) != blob.value:
@@ -239,7 +242,7 @@ def _backoff(options: Options) -> retry.Backoff:
 def _end(tx: Tx, row: jobs.LeaseRow, outcome: Outcome) -> None:
     queue = tx.queues.by_id[row.queue]
     if isinstance(outcome, Release) and outcome.after_s <= 0 and not row.flags & Flag.CANCELLED:
-        jobs.release(tx.db, row.seq, row.lease_no)
+        jobs.release(tx.db, row.seq, row.lease_no, fence=False)
         tx.count(queue, State.ACTIVE, -1)
         queued(tx, queue, State.WAITING, row.priority, tx.now_ms, tx.now_ms if row.flags & Flag.ENDS else None)
         return
