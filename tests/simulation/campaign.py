@@ -57,7 +57,7 @@ def in_a_process(work: Callable[[Path], Any]) -> Callable[[], Any]:
         shutil.rmtree(folder)
         if not told:
             raise RuntimeError("a child has ended without a word")
-        value = pickle.loads(told)  # noqa: S301  (of our own child)
+        value = pickle.loads(told)
         if isinstance(value, BaseException):
             raise value
         return value
@@ -78,7 +78,9 @@ def _be_a_child(work: Callable[[Path], Any], folder: Path, pipe: BinaryIO) -> No
     os._exit(0)
 
 
-def run(seeds: Iterator[int], until_s: float = float("inf"), tell: Callable[[Result], None] = lambda result: None) -> Result:
+def run(
+    seeds: Iterator[int], until_s: float = float("inf"), tell: Callable[[Result], None] = lambda result: None
+) -> Result:
     """Live through seeds, as many beside each other as there are cores, until a monotonic time or the first broken."""
     result, under_way = Result(), []
     while True:
@@ -116,8 +118,8 @@ def main() -> int:
     for lived in result.broken:
         print("\n".join(lived.history[-LINES:]), f"seed {lived.seed}: {lived.broken}", sep="\n")
     print(
-        f"{result.seeds} seeds from {asked.first} in {took_s:.0f} s: {result.steps} steps, {result.steps / took_s:.0f} a second, "
-        f"{result.simulated_s:.0f} s were simulated, {len(result.broken)} promises broken"
+        f"{result.seeds} seeds from {asked.first} in {took_s:.0f} s, {result.simulated_s:.0f} s simulated: "
+        f"{result.steps} steps, {result.steps / took_s:.0f} a second; {len(result.broken)} promises broken"
     )
     return bool(result.broken)
 

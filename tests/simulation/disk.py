@@ -96,7 +96,7 @@ class SimulatedDisk(Disk):
 
 
 def _keep_some(path: Path, synced: bytes, chance: random.Random) -> None:
-    """Make the file what a power cut leaves of it: what was synced, and of the rest nothing, a beginning or anything."""
+    """What a power cut leaves of a file: what was synced, and of the rest nothing, a beginning or anything."""
     now = path.read_bytes()
     way = chance.choice(("nothing", "a beginning", "anything"))
     if way == "nothing":

@@ -26,9 +26,10 @@ class Run(NamedTuple):
 
 @dataclass(slots=True)
 class Ledger:
-    """sent: which queue a number was sent to; ids: of those that were accepted. slow_s: how long a sync takes at most."""
+    """sent: to which queue a number was sent; ids: of those that were accepted. slow_s: how long a sync may take."""
 
     slow_s: float = 0.0
+    broken: Broken | None = None  # seen where nobody listens to exceptions
     sent: dict[int, str] = field(default_factory=dict)
     accepted: dict[int, tuple[float, bool]] = field(default_factory=dict)  # when, and whether it is durable
     ids: dict[str, int] = field(default_factory=dict)
@@ -50,7 +51,7 @@ class Ledger:
     def run(self, id: str, token: str, at_s: float) -> None:
         """A worker begins with a job."""
         if (done_s := self.completed.get(id)) is not None and not self.unsafe("edge", done_s):
-            raise Broken(f"P1: {id} runs again, and was completed at {done_s:.4f}")
+            self.broken = Broken(f"P1: {id} runs again, and was completed at {done_s:.4f}")
         self.runs[id].append(Run(at_s, token))
 
     def stale(self, id: str) -> str | None:

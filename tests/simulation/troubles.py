@@ -24,9 +24,9 @@ async def silence(shop: Shop) -> None:
     """Nobody hears anybody, and nobody is told."""
     shop.world.note("network: is silent")
     cut = shop.world.network.silence()
-    shop.world.network.down = True
+    shop.world.network.up.clear()
     await asyncio.sleep(shop.world.chance.random() * 30.0)
-    shop.world.network.down = False
+    shop.world.network.up.set()
     cut()
     shop.world.note("network: is back")
 
