@@ -83,6 +83,7 @@ class Shop:
     def _hub(self, machine: Machine, port: int) -> Any:
         process = machine.process
         assert process.disk is not None
+        process.when_killed.append(lambda: self.served.pop(machine.name, None))
         opening = served(machine.folder / "hub.db", port=port, system=self.world.system, disk=process.disk)
         return _Noted(opening, self.served, machine.name)
 

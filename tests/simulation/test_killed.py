@@ -1,85 +1,74 @@
-"""P7, P10: a hub that is killed at any operation on its files loses nothing that it said ok to, and opens again.
+"""P7, P10: a hub that is killed at any await, or at any change of its disk, loses nothing that it said ok to.
 
-At its own operations: those that SQLite makes within a statement are one, and what was not synced stays.
+What SQLite does within one statement is one step. Each kill is tried in a process of its own: see `campaign`.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import sqlite3
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
+
+import pytest
 
 from hubqueue.hub.hub import Hub
 from hubqueue.model.job import NewJob
-from hubqueue.store.disk import Disk
-from simulation.world import SimulatedDisk, World
+from simulation.campaign import in_a_process
+from simulation.process import Process
+from simulation.world import World
 
-READS: Final = frozenset(["close", "dup", "dup2", "free_bytes", "fstat", "pread", "read_text", "stat"])
-CHANGES: Final = frozenset(name for name in vars(Disk) if not name.startswith("_")) - READS
-
-
-class Killed(SystemExit):
-    """Nothing of the process is left; a loop lets this one through."""
+AT_ONCE: Final = 2  # processes beside each other
 
 
-class MortalDisk(SimulatedDisk):
-    """The process ends before its `last` change of the disk. None: it lives."""
+@dataclass
+class Left:
+    """What a hub that was killed had accepted, and what the next one found; in its backup too, if there is one."""
 
-    def __init__(self, world: World, last: int | None) -> None:
-        super().__init__(world.loop)
-        self.changes = 0
-        self._last = last
-        self._open: set[int] = set()
-        self._connections: list[sqlite3.Connection] = []
-
-    def __getattribute__(self, name: str) -> Any:
-        method = super().__getattribute__(name)
-        if name in CHANGES:
-            self.changes += 1
-            if self._last is not None and self.changes >= self._last:
-                raise Killed
-        return method
-
-    def bury(self, folder: Path, copy: Path) -> None:
-        """What the kill leaves is in the copy; what the process had open is given back."""
-        shutil.copytree(folder, copy)
-        for connection in self._connections:
-            connection.close()
-        for fd in self._open:
-            os.close(fd)
-
-    def open(self, path: Path, flags: int, mode: int = 0o600) -> int:
-        return self._opened(super().open(path, flags, mode))
-
-    def temporary(self, folder: Path, prefix: str, suffix: str) -> tuple[int, Path]:
-        fd, path = super().temporary(folder, prefix, suffix)
-        return self._opened(fd), path
-
-    def dup(self, fd: int) -> int:
-        return self._opened(super().dup(fd))
-
-    def close(self, fd: int) -> None:
-        self._open.discard(fd)
-        super().close(fd)
-
-    def connect(self, database: Path | str, **options: Any) -> sqlite3.Connection:
-        self._connections.append(super().connect(database, **options))
-        return self._connections[-1]
-
-    def _opened(self, fd: int) -> int:
-        self._open.add(fd)
-        return fd
+    accepted: list[str] = field(default_factory=list)
+    before_backup: int = 0
+    lived: bool = False
+    found: set[str] = field(default_factory=set)
+    in_backup: set[str] | None = None
 
 
-async def life(world: World, disk: MortalDisk, path: Path, accepted: Callable[[list[str]], None]) -> None:
-    hub = await Hub.open(path, system=world.system, disk=disk)
+def killed(folder: Path, kill: Callable[[Process], None]) -> Left:
+    """A hub's life, whose process is prepared by `kill`, and what is left of it."""
+    left, before, after = Left(), folder / "before", folder / "after"
+    before.mkdir()
+    world = World(1)
+    process = world.process("hub", before)
+    kill(process)
+    ended = asyncio.Event()
+    process.when_killed.append(ended.set)
+    assert process.disk is not None
+    process.when_killed.append(lambda: process.disk.copy_to(before, after))  # type: ignore[union-attr]
+    task = process.start(lambda: life(world, process, before / "hub.db", left))
+
+    async def end() -> None:
+        dead = asyncio.ensure_future(ended.wait())
+        await asyncio.wait([task, dead], return_when=asyncio.FIRST_COMPLETED)
+
+    world.loop.run_until_complete(end())
+    if process.alive:
+        task.result()
+        left.lived = True
+        return left
+    left.found = reopened(after / "hub.db")
+    if (after / "backup.db").exists():
+        left.in_backup = reopened(after / "backup.db")
+    return left
+
+
+async def life(world: World, process: Process, path: Path, left: Left) -> None:
+    assert process.disk is not None
+    hub = await Hub.open(path, system=world.system, disk=process.disk)
     for number in range(3):
-        accepted(await hub.enqueue("q", [NewJob(data=b"\x01")], durable=number == 1))
+        left.accepted += await hub.enqueue("q", [NewJob(data=b"\x01")], durable=number == 1)
+    left.before_backup = len(left.accepted)
     await hub.backup(path.with_name("backup.db"))
-    accepted(await hub.enqueue("q", [NewJob(data=b"\x02")]))
+    left.accepted += await hub.enqueue("q", [NewJob(data=b"\x02")])
     await hub.close()
 
 
@@ -95,29 +84,38 @@ def reopened(path: Path) -> set[str]:
     return world.run(found())
 
 
-def test_a_hub_that_is_killed_at_any_change_of_its_disk_has_all_that_it_accepted(tmp_path: Path) -> None:
-    accepted: list[str] = []
-    last, lived = 0, False
-    while not lived:
-        last += 1
-        folder, left = tmp_path / f"{last}", tmp_path / f"{last} left"
-        folder.mkdir()
-        accepted.clear()
-        world = World(1)
-        disk = MortalDisk(world, last)
-        task = world.loop.create_task(life(world, disk, folder / "hub.db", accepted.extend))
-        try:
-            world.loop.run_until_complete(task)
-            lived = True
-        except Killed:
-            assert not task.done() or isinstance(task.exception(), Killed)
-            world.loop.set_exception_handler(lambda loop, context: None)  # tasks end as the process does: anywhere
-            disk.bury(folder, left)
-            found = reopened(left / "hub.db")
-            assert found >= set(accepted), last
-            assert len(found) <= len(accepted) + 1  # what was under way may be there, once
-            if (left / "backup.db").exists():
-                assert reopened(left / "backup.db") >= set(accepted[:3]), last
-        world.loop.close()
-    assert last > 20
-    assert len(accepted) == 4
+def at_each(kill: Callable[[Process, int], None]) -> Iterable[Left]:
+    """Killed at the first, the second and so on, until one lives."""
+    waited: list[Callable[[], Left]] = []
+    number, lived = 0, False
+    while waited or not lived:
+        while not lived and len(waited) < AT_ONCE:
+            number += 1
+            waited.append(in_a_process(lambda folder, at=number: killed(folder, lambda process: kill(process, at))))  # type: ignore[misc]
+        left = waited.pop(0)()
+        lived |= left.lived
+        if not left.lived:
+            yield left
+
+
+def at_step(process: Process, number: int) -> None:
+    process.dies_at_step = number
+
+
+def at_change(process: Process, number: int) -> None:
+    assert process.disk is not None
+    process.disk.last = number
+
+
+@pytest.mark.parametrize(("kill", "least"), [(at_step, 20), (at_change, 20)])
+def test_a_hub_that_is_killed_anywhere_has_all_that_it_accepted(
+    kill: Callable[[Process, int], None], least: int
+) -> None:
+    kills = 0
+    for left in at_each(kill):
+        kills += 1
+        assert left.found >= set(left.accepted), kills
+        assert len(left.found) <= len(left.accepted) + 1, kills  # what was under way may be there, once
+        if left.in_backup is not None:
+            assert left.in_backup >= set(left.accepted[: left.before_backup]), kills
+    assert kills > least
