@@ -45,6 +45,7 @@ def live_with_edge_killed_at(step: int, folder: Path) -> Lived:
         shop.edge.process.when_killed.append(died.set)
         through = asyncio.ensure_future(shop.through())
         await asyncio.wait([through, asyncio.ensure_future(died.wait())], return_when=asyncio.FIRST_COMPLETED)
+        shop.edge.process.dies_at_step = None  # all is done
         if died.is_set():
             await asyncio.sleep(1.0)
             shop.edge.start()
