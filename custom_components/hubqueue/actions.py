@@ -194,9 +194,18 @@ async def _get_job(client: HubClient, given: Fields) -> Answer:
 
 
 async def _list_jobs(client: HubClient, given: Fields) -> Answer:
-    states = {"state": given["states"]} if given.get("states") else {}
-    reply = await client.call("GetJobs", queue=given[ATTR_QUEUE], limit=given["limit"], asc=False, **states)
-    return {"jobs": [shown(job) for job in reply["jobs"]]}
+    asked = {"state": given["states"]} if given.get("states") else {}
+    if tags := given.get("tags"):
+        asked["tags"] = tags
+    found: list[Mapping[str, Any]] = []
+    cursor: dict[str, Any] = {}
+    while True:
+        left = given["limit"] - len(found)
+        reply = await client.call("GetJobs", queue=given[ATTR_QUEUE], limit=left, asc=False, **asked, **cursor)
+        found += reply["jobs"]
+        if not tags or reply["cursor"] is None or len(found) == given["limit"]:
+            return {"jobs": [shown(job) for job in found]}
+        cursor = {"cursor": reply["cursor"]}  # among many jobs those with tags are found a few at a time
 
 
 async def _retry(client: HubClient, given: Fields) -> Answer:
@@ -294,6 +303,7 @@ ACTIONS: Final[Mapping[str, Action]] = {
         {
             **ON_QUEUE,
             vol.Optional("states"): vol.All(cv.ensure_list, [vol.In(STATES)]),
+            vol.Optional("tags"): job_options.FIELDS["tags"],
             vol.Optional("limit", default=50): vol.All(vol.Coerce(int), vol.Range(1, 1000)),
         },
         _list_jobs,

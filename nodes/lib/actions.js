@@ -32,17 +32,24 @@ const ACTIONS = {
   queues: { run: async (ask) => (await ask('Overview', { limit: MOST_QUEUES })).queues.map(figuresOf) },
   list: {
     needs: ['queue'],
-    run: async (ask, { queue, state, limit = 100, cursor, newestFirst = false }) => {
-      const asked = { queue, state: statesAsked(state), limit, cursor: cursor ?? undefined, asc: !newestFirst };
-      const { jobs, cursor: next } = await ask('GetJobs', asked);
-      return { jobs: jobs.map(jobOf), cursor: next };
+    run: async (ask, { queue, state, tags, limit, cursor, newestFirst = false }) => {
+      const most = limit ?? 100;
+      const asked = { queue, state: statesAsked(state), tags: tagsAsked(tags), asc: !newestFirst };
+      const found = [];
+      let next = cursor ?? undefined;
+      do {
+        const page = await ask('GetJobs', { ...asked, limit: most - found.length, cursor: next });
+        found.push(...page.jobs);
+        next = page.cursor;
+      } while (asked.tags && next !== null && found.length < most); // with tags a page may be short
+      return { jobs: found.map(jobOf), cursor: next };
     },
   },
   get: { needs: ['id'], run: async (ask, { id }) => jobOf((await ask('GetJob', { id })).job) },
   dead: {
     needs: ['queue'],
-    run: async (ask, { queue, limit = 100, reason }) => {
-      const { entries } = await ask('Dlq', { queue, count: limit, filter: reason ? { reason } : undefined });
+    run: async (ask, { queue, limit = 100, ...which }) => {
+      const { entries } = await ask('Dlq', { queue, count: limit, filter: deadAsked(which) });
       return entries.map(({ job, attempts: errors, ...entry }) => ({ ...entry, errors, job: { ...jobOf(job), state: 'failed' } }));
     },
   },
@@ -52,8 +59,8 @@ const ACTIONS = {
   retry: { needs: ['id'], run: (ask, { id }) => ask('MoveToWait', { id }).then(() => ({ id, state: 'waiting' })) },
   retryDead: {
     needs: ['queue'],
-    run: async (ask, { queue, id, limit, reason }) => {
-      const { count } = await ask('RetryDlq', { queue, jobId: id, count: limit, filter: reason ? { reason } : undefined });
+    run: async (ask, { queue, id, limit, ...which }) => {
+      const { count } = await ask('RetryDlq', { queue, jobId: id, count: limit, filter: deadAsked(which) });
       return { queue, count };
     },
   },
@@ -116,6 +123,18 @@ async function act(ask, action, args, { confirmed = false } = {}) {
     throw new HubqueueError('HQ_CONFIRM', `${action} deletes jobs and needs a confirmation`, { hint });
   }
   return entry.run(ask, args);
+}
+
+/** The tags that are asked for: one, or a list; undefined for none. */
+function tagsAsked(tags) {
+  const asked = [tags ?? []].flat();
+  return asked.length > 0 ? asked : undefined;
+}
+
+/** Which dead letters; undefined for all. */
+function deadAsked({ reason, tags }) {
+  const filter = { reason: reason || undefined, tags: tagsAsked(tags) };
+  return filter.reason || filter.tags ? filter : undefined;
 }
 
 function required(action, args, names) {

@@ -116,6 +116,24 @@ async def test_a_failed_job_is_tried_again_or_not(hass: HomeAssistant, call: Cal
     assert await act(hass, "retry", queue="mail", id=id) == {"count": 1}
 
 
+async def test_jobs_are_listed_by_all_of_their_tags(hass: HomeAssistant, call: Call) -> None:
+    for id, tags in (("both", ["a", "b"]), ("one", "a"), ("none", [])):
+        await act(hass, "enqueue", queue="mail", id=id, tags=tags)
+    await call("PUSHB", queue="mail", jobs=[{"data": 1}] * 3000)
+
+    async def ids(**which: Any) -> list[str]:
+        return [job["id"] for job in (await act(hass, "list_jobs", queue="mail", **which))["jobs"]]
+
+    assert await ids(tags=["a"]) == ["one", "both"]
+    assert await ids(tags="a", limit=1) == ["one"]
+    assert await ids(tags=["b", "a", "b"], states=["waiting"]) == ["both"]
+    assert await ids(tags=["A"]) == []
+    assert len(await ids(tags=[])) == 50
+    for wrong in ([""], "x" * 257, ["x"] * 101):
+        with pytest.raises(vol.Invalid):
+            await ids(tags=wrong)
+
+
 async def test_dead_letters_and_waiting_jobs_are_purged(hass: HomeAssistant, call: Call) -> None:
     for _ in range(2):
         await act(hass, "enqueue", queue="mail")

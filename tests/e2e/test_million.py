@@ -34,6 +34,8 @@ QUESTIONS: Final[dict[str, dict[str, Any]]] = {
     "by text in all": {"cmd": "FindJobs", "text": "nowhere"},
     "by text in errors": {"cmd": "FindJobs", "queue": "big", "text": "503"},
     "by a reason there is not": {"cmd": "FindJobs", "reason": "unheard"},
+    "by tags there are not": {"cmd": "FindJobs", "tags": ["unheard", "never"]},
+    "by a tag in a queue": {"cmd": "GetJobs", "queue": "big", "tags": ["unheard"], "limit": 10_000},
     "prioritized": {"cmd": "FindJobs", "queue": "big", "states": ["prioritized"]},
     "in the middle": {"cmd": "FindJobs", "queue": "big", "cursor": "500000"},
     "reasons": {"cmd": "DeadReasons"},

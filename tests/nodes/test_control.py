@@ -107,3 +107,28 @@ async def test_delayed_says_whether_a_run_has_failed(hub: HubProcess, red: NodeR
 
     events = red.wait_for(lambda: len(delayed()) == 2 and delayed())
     assert [(each.get("delay"), each.get("error")) for each in events] == [(600_000, None), (None, "no route")]
+
+
+async def test_lists_hold_what_carries_all_of_the_tags(ask: Ask, client: Client) -> None:
+    queue = client.queue("q")
+    for name, tags in (("both", ["a", "b"]), ("one", ["a"]), ("none", [])):
+        await queue.add(name, tags=tags)
+    await queue.add_many([("plain", n) for n in range(3000)])
+
+    def names(**which: Any) -> list[str]:
+        return [job["name"] for job in ask("list", {"queue": "q", **which})["jobs"]]
+
+    assert names(tags=["a"]) == ["both", "one"]
+    assert names(tags="a", newestFirst=True, limit=1) == ["one"]
+    assert names(tags=["b", "a", "b"], state="waiting") == ["both"]
+    assert names(tags=["A"]) == []
+    assert names(tags=[], limit=3) == names(tags=None, limit=3) == ["both", "one", "none"]
+    assert ask("list", {"queue": "q", "tags": [1]})[0] == "HQ_INVALID"
+    first = ask("list", {"queue": "q", "tags": ["a"], "limit": 1})
+    assert names(tags=["a"], cursor=first["cursor"]) == ["one"]
+    async with queue.take(3) as batch:
+        for job in batch:
+            batch.reject(job, "no")
+    assert [each["job"]["name"] for each in ask("dead", {"queue": "q", "tags": ["a", "b"]})] == ["both"]
+    assert ask("retryDead", {"queue": "q", "tags": "a"}) == {"queue": "q", "count": 2}
+    assert [each["job"]["name"] for each in ask("dead", {"queue": "q"})] == ["none"]

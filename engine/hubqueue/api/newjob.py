@@ -142,7 +142,7 @@ def _reader(option: Option) -> Callable[[str, Any], Any]:
         case Kind.TEXT:
             return partial(_of_type, str, "a str")
         case Kind.TEXTS:
-            return _texts
+            return texts
         case Kind.CHOICE:
             return partial(_choice, tuple(option.choices))
         case Kind.MAP:
@@ -156,11 +156,12 @@ def _of_type(kind: type, words: str, name: str, said: Any) -> Any:
     return said
 
 
-def _texts(name: str, said: Any) -> tuple[str, ...]:
-    texts = tuple(said) if isinstance(said, Iterable) and not isinstance(said, str) else (said, None)
-    if not all(isinstance(text, str) for text in texts):
+def texts(name: str, said: Any) -> tuple[str, ...]:
+    """A list of texts that somebody has given as `name`. Errors: Invalid."""
+    found = tuple(said) if isinstance(said, Iterable) and not isinstance(said, str) else (said, None)
+    if not all(isinstance(text, str) for text in found):
         raise Invalid(f"{name} must be a list of str, not {said!r}")
-    return texts
+    return found
 
 
 def _choice(choices: tuple[str, ...], name: str, said: Any) -> Any:

@@ -8,13 +8,13 @@ from typing import Any, Final, Unpack
 from hubqueue.api.batch import Batch
 from hubqueue.api.forwarding import Forwarding, HubIdOf, Target, url_of
 from hubqueue.api.jobs import JobHandle, JobView
-from hubqueue.api.newjob import JobOptions, RunOptions, new_job, new_schedule
+from hubqueue.api.newjob import JobOptions, RunOptions, new_job, new_schedule, texts
 from hubqueue.api.units import Duration, duration_ms
 from hubqueue.client.hubclient import HubClient
 from hubqueue.errors import Invalid
 from hubqueue.forward.settings import ForwardSettings
 from hubqueue.model.job import NewJob
-from hubqueue.model.limits import check_queue
+from hubqueue.model.limits import check_queue, check_tags
 from hubqueue.model.state import BY_LABEL, Move, State
 from hubqueue.model.verbs import Counts, Event
 
@@ -62,21 +62,26 @@ class Queue:
         """A job as it is now. Errors: NotFound."""
         return await self.job(id).get()
 
-    async def jobs(self, *states: str, newest_first: bool = False) -> AsyncIterator[JobView]:
-        """The jobs in these states (none: in any), in the order they were accepted. Read in pages as you go."""
-        wanted = [_state(label) for label in states]
+    async def jobs(self, *states: str, tags: Iterable[str] = (), newest_first: bool = False) -> AsyncIterator[JobView]:
+        """The jobs in these states (none: in any), in the order they were accepted. Read in pages as you go.
+
+        tags: only jobs that carry all of them. Errors: Invalid.
+        """
+        wanted, marks = [_state(label) for label in states], check_tags(texts("tags", tags))
         cursor: int | None = None
         while True:
-            page = await self._verbs.list_jobs(self.name, wanted, limit=PAGE, cursor=cursor, ascending=not newest_first)
+            page = await self._verbs.list_jobs(
+                self.name, wanted, limit=PAGE, cursor=cursor, ascending=not newest_first, tags=marks
+            )
             for job in page.jobs:
                 yield JobView(job)
             cursor = page.cursor
             if cursor is None:
                 return
 
-    def dead(self) -> AsyncIterator[JobView]:
-        """The dead letters, oldest first."""
-        return self.jobs("failed")
+    def dead(self, *, tags: Iterable[str] = ()) -> AsyncIterator[JobView]:
+        """The dead letters, oldest first. tags: only those that carry all of them."""
+        return self.jobs("failed", tags=tags)
 
     async def counts(self) -> Counts:
         """Jobs by state."""

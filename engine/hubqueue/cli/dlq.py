@@ -32,19 +32,20 @@ def dlq() -> None:
 
 @dlq.command("list")
 @click.argument("queue")
+@click.option("--tag", "tags", multiple=True, help="Only jobs with this tag; if repeated, with all of them.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 100_000), help="How many at most.")
 @json_option
 @hub_options
-def list_dead(hub: Hub, queue: str, limit: int, as_json: bool) -> None:
+def list_dead(hub: Hub, queue: str, tags: tuple[str, ...], limit: int, as_json: bool) -> None:
     """List the dead jobs of QUEUE, the newest first."""
     from hubqueue.cli import output, show
 
-    found = hub.ask(lambda remote: list_page(remote, queue, ("failed",), limit, newest=True))
+    found = hub.ask(lambda remote: list_page(remote, queue, ("failed",), limit, newest=True, tags=tags))
     if as_json:
         output.print_json([show.job_map(job) for job in found])
         return
     drawn = output.table(("id", "tries", "failed", "why"), right=("tries",), whole=("id", "failed"))
-    empty = f"No job of queue {queue} has failed for good."
+    empty = f"No {'such ' if tags else ''}job of queue {queue} has failed for good."
     output.print_table(drawn, (_row(job) for job in found), empty=empty)
     if len(found) == limit:
         click.echo(f"The first {limit} are shown; --limit shows more.", err=True)

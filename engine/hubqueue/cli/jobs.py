@@ -19,34 +19,40 @@ _PAGE: Final = 200  # jobs asked for at a time
 @click.command()
 @click.argument("queue")
 @click.option("--state", "states", multiple=True, type=click.Choice(_STATES), help="Only this state; may be repeated.")
+@click.option("--tag", "tags", multiple=True, help="Only jobs with this tag; if repeated, with all of them.")
 @click.option("--limit", default=20, show_default=True, type=click.IntRange(1, 100_000), help="How many at most.")
 @click.option("--newest/--oldest", default=True, help="Which end of the queue comes first.", show_default=True)
 @json_option
 @hub_options
-def jobs(hub: Hub, queue: str, states: tuple[str, ...], limit: int, newest: bool, as_json: bool) -> None:
+def jobs(
+    hub: Hub, queue: str, states: tuple[str, ...], tags: tuple[str, ...], limit: int, newest: bool, as_json: bool
+) -> None:
     """List jobs of QUEUE.
 
     \b
     Examples:
       hubqueue jobs readings
       hubqueue jobs readings --state failed --limit 100
+      hubqueue jobs readings --tag cellar
       hubqueue jobs readings --json | jq '.[].id'
     """
     from hubqueue.cli import output, show
 
-    found = hub.ask(lambda remote: list_page(remote, queue, states, limit, newest))
+    found = hub.ask(lambda remote: list_page(remote, queue, states, limit, newest=newest, tags=tags))
     if as_json:
         output.print_json([show.job_map(job) for job in found])
         return
     columns = ("id", "name", "state", "tries", "created", "data")
-    empty = f"Queue {queue} has no such jobs." if states else f"Queue {queue} holds no jobs."
+    empty = f"Queue {queue} has no such jobs." if states or tags else f"Queue {queue} holds no jobs."
     drawn = output.table(columns, right=("tries",), whole=("id", "name", "state", "created"), cut=("data",))
     output.print_table(drawn, (_row(job) for job in found), empty=empty)
     if len(found) == limit:
         click.echo(f"The first {limit} are shown; --limit shows more.", err=True)
 
 
-async def list_page(remote: RemoteHub, queue: str, states: tuple[str, ...], limit: int, newest: bool) -> list[Job]:
+async def list_page(
+    remote: RemoteHub, queue: str, states: tuple[str, ...], limit: int, *, newest: bool, tags: tuple[str, ...]
+) -> list[Job]:
     from hubqueue.model.state import BY_LABEL
 
     found: list[Job] = []
@@ -58,6 +64,7 @@ async def list_page(remote: RemoteHub, queue: str, states: tuple[str, ...], limi
             limit=min(_PAGE, limit - len(found)),
             cursor=cursor,
             ascending=not newest,
+            tags=tags,
         )
         found.extend(page.jobs)
         cursor = page.cursor

@@ -26,7 +26,7 @@ from hubqueue.model.channel import ChannelMessage
 from hubqueue.model.job import Enqueueable, Job, Leased
 from hubqueue.model.outcome import Blob, Complete, Output, Release, Settlement
 from hubqueue.model.schedule import Schedule
-from hubqueue.model.state import LABELS, TERMINAL, State
+from hubqueue.model.state import LABELS, TERMINAL, State, words_of
 from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal
 from hubqueue.system import SYSTEM, System
 from hubqueue.wire.fields import number
@@ -153,12 +153,13 @@ class RemoteHub(HubClient):
         cursor: int | None = None,
         offset: int = 0,
         ascending: bool = True,
+        tags: Collection[str] = (),
     ) -> Page:
         fields: dict[str, Any] = {"queue": queue, "limit": limit, "offset": offset, "asc": ascending}
         if states:
-            fields["state"] = [LABELS[state] for state in states]
-            if State.WAITING in states:  # the wire's views of waiting
-                fields["state"] += ["prioritized", "paused"]
+            fields["state"] = words_of(states)
+        if tags:
+            fields["tags"] = list(tags)
         if cursor is not None:
             fields["cursor"] = number(cursor)
         reply = await self._ask("GetJobs", replies.JobsReply, **fields)

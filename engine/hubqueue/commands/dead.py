@@ -18,7 +18,7 @@ from hubqueue.model.limits import check_queue
 from hubqueue.model.queue_settings import DlqSettings
 from hubqueue.model.state import State
 from hubqueue.model.verbs import Retried
-from hubqueue.wire.fields import Count, TimeMs, Whole
+from hubqueue.wire.fields import Count, Tags, TimeMs, Whole
 from hubqueue.wire.jobmap import job_map
 
 STEP: Final = 200  # dead letters read in one transaction
@@ -38,10 +38,14 @@ R = TypeVar("R", int, Retried)
 
 
 class DlqFilter(msgspec.Struct, rename="camel", gc=False, kw_only=True):
-    """Which dead letters; times are when they died. error (ours): what they died of, as DeadReasons groups it."""
+    """Which dead letters; times are when they died.
+
+    error (ours): what they died of, as DeadReasons groups it. tags (ours): they carry all of these.
+    """
 
     reason: str | None = None
     error: str | None = None
+    tags: Tags | None = None
     older_than: TimeMs | None = None
     newer_than: TimeMs | None = None
     retriable: bool | None = None
@@ -252,6 +256,7 @@ def _matches(job: Job, filter: DlqFilter) -> bool:
     entered = job.finished_at_ms or 0
     return (
         (filter.reason is None or _reason(job) == filter.reason)
+        and (not filter.tags or set(filter.tags).issubset(job.options.tags))
         and (filter.older_than is None or entered <= filter.older_than)
         and (filter.newer_than is None or entered >= filter.newer_than)
         and (filter.retriable is None or filter.retriable is (job.history.retry_at_ms is not None))

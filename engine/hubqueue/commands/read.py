@@ -10,14 +10,14 @@ from msgspec import UNSET, Raw
 from hubqueue.commands.call import Call
 from hubqueue.commands.command import FILTERED, READ, READ_OR_WORK, Command, Touched, command, its_job, its_queue
 from hubqueue.commands.listing import list_page
-from hubqueue.errors import NotFound, WrongState
+from hubqueue.errors import Invalid, NotFound, WrongState
 from hubqueue.hub.hub import Hub
-from hubqueue.hub.verbs import leased, priorities, query
+from hubqueue.hub.verbs import explore, leased, priorities, query
 from hubqueue.model.access import Scope
 from hubqueue.model.job import Job
 from hubqueue.model.state import LABELS, TERMINAL, State, shown
 from hubqueue.model.verbs import Counts
-from hubqueue.wire.fields import Count, Whole, number
+from hubqueue.wire.fields import Count, Tags, Whole, number
 from hubqueue.wire.jobmap import queried_job
 
 
@@ -132,20 +132,18 @@ class GetJobs(Command):
     limit: Whole = 100
     asc: bool = True
     cursor: Count | None = None
+    tags: Tags | None = None
 
     def handle(self, call: Call) -> None:
         words = [self.state] if isinstance(self.state, str) else self.state or []
+        if self.tags and self.offset:
+            raise Invalid("tags go with no offset", hint="the cursor of a page leads to the next one")
 
         def verb(tx: Any) -> Any:
-            return list_page(
-                tx,
-                self.queue,
-                words,
-                limit=self.limit,
-                cursor=self.cursor,
-                offset=self.offset,
-                ascending=self.asc,
-            )
+            limit, cursor, ascending = self.limit, self.cursor, self.asc
+            if self.tags:
+                return explore.tagged(tx, self.queue, words, self.tags, limit=limit, after=cursor, ascending=ascending)
+            return list_page(tx, self.queue, words, limit=limit, cursor=cursor, offset=self.offset, ascending=ascending)
 
         def shape(page: Any) -> dict[str, Any]:
             jobs = [queried_job(job) for job in page.jobs]

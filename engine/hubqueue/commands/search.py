@@ -11,7 +11,7 @@ from hubqueue.commands.call import Call
 from hubqueue.commands.command import READ, Command, command, queue_if_named
 from hubqueue.errors import Invalid
 from hubqueue.hub.verbs import explore
-from hubqueue.wire.fields import WHOLE, JobName, number
+from hubqueue.wire.fields import WHOLE, JobName, Tags, number
 from hubqueue.wire.jobmap import queried_job
 
 PageSize = Annotated[int, Meta(ge=1, le=200, extra=WHOLE)]
@@ -29,6 +29,7 @@ class FindJobs(Command):
     name: JobName | None = None
     text: SearchText | None = None
     reason: JobName | None = None
+    tags: Tags | None = None
     limit: PageSize = 50
     cursor: Cursor | None = None
     ascending: bool = False
@@ -44,6 +45,7 @@ class FindJobs(Command):
                 name=self.name,
                 text=self.text,
                 reason=self.reason,
+                tags=self.tags or (),
                 limit=self.limit,
                 after=after,
                 ascending=self.ascending,

@@ -18,7 +18,7 @@ from hubqueue.hub.completions import CompletionWaiters
 from hubqueue.hub.core import Core
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import blobs as state_blobs
-from hubqueue.hub.verbs import lapse, leased, query, schedule
+from hubqueue.hub.verbs import explore, lapse, leased, query, schedule
 from hubqueue.hub.verbs.enqueue import enqueue
 from hubqueue.hub.verbs.reroute import Router
 from hubqueue.hub.verbs.settle import settle
@@ -35,7 +35,7 @@ from hubqueue.model.limits import (
 )
 from hubqueue.model.outcome import Blob, Complete, Output, Settlement
 from hubqueue.model.schedule import Schedule, check_schedule
-from hubqueue.model.state import TERMINAL, State
+from hubqueue.model.state import TERMINAL, State, words_of
 from hubqueue.model.verbs import Counts, Event, Page, QueueInfo, Renewal, wants
 from hubqueue.store import backup
 from hubqueue.store import blobs as stored
@@ -194,12 +194,15 @@ class Hub(Core):
         cursor: int | None = None,
         offset: int = 0,
         ascending: bool = True,
+        tags: Collection[str] = (),
     ) -> Page:
-        return await self.run(
-            lambda tx: query.list_jobs(
-                tx, queue, states, limit=limit, cursor=cursor, offset=offset, ascending=ascending
-            )
-        )
+        def verb(tx: Tx) -> Page:
+            if tags:
+                words = words_of(states)
+                return explore.tagged(tx, queue, words, tags, limit=limit, after=cursor, ascending=ascending)
+            return query.list_jobs(tx, queue, states, limit=limit, cursor=cursor, offset=offset, ascending=ascending)
+
+        return await self.run(verb)
 
     async def counts(self, queue: str) -> Counts:
         return await self.run(lambda tx: query.counts(tx, queue))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Collection
 from typing import Final
 
 from hubqueue.errors import Invalid, PayloadTooLarge
@@ -99,6 +100,13 @@ def check_group(name: str) -> None:
         raise Invalid("groupId must be well-formed text")
 
 
+def check_tags(tags: Collection[str]) -> Collection[str]:
+    """The tags of a job, or those that it is looked for by."""
+    if len(tags) > MAX_TAGS or any(len(tag) > MAX_NAME_CHARS or not _well_formed(tag) for tag in tags):
+        raise Invalid("tags must be at most 100 strings of at most 256 characters")
+    return tags
+
+
 def check_options(options: Options) -> None:
     """Bounds of the rare options."""
     if options.backoff is not None:
@@ -116,8 +124,7 @@ def check_options(options: Options) -> None:
     if options.stall_timeout_ms is not None:
         check_int("stallTimeout", options.stall_timeout_ms, 1, MAX_TIMEOUT_MS)
     check_int("stackTraceLimit", options.stack_trace_limit, 0, MAX_STACK_LIMIT)
-    if len(options.tags) > MAX_TAGS or any(len(tag) > MAX_NAME_CHARS or not _well_formed(tag) for tag in options.tags):
-        raise Invalid("tags must be at most 100 strings of at most 256 characters")
+    check_tags(options.tags)
     if options.group is not None:
         check_group(options.group)
     if options.group_max_size is not None:

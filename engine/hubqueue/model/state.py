@@ -13,6 +13,7 @@ job file they open refuses what no move names, whoever writes it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum, IntEnum, unique
 from typing import Final, TypeVar
 
@@ -37,6 +38,7 @@ LABELS: Final = {
     State.FAILED: "failed",
 }
 BY_LABEL: Final = {label: state for state, label in LABELS.items()}
+VIEWS: Final = ("prioritized", "paused")
 TERMINAL: Final = frozenset({State.COMPLETED, State.FAILED})
 QUEUED: Final = frozenset({State.WAITING, State.DELAYED})
 UNSTARTED: Final = frozenset({State.WAITING, State.DELAYED, State.WAITING_CHILDREN})
@@ -103,6 +105,11 @@ def shown(state: State, priority: int) -> str:
     if state is State.WAITING and priority > 0:
         return "prioritized"
     return LABELS[state]
+
+
+def words_of(states: Iterable[State]) -> list[str]:
+    """The words that stand for these states on the wire: `waiting` has two more, which are views of it."""
+    return [word for state in states for word in (LABELS[state], *(VIEWS if state is State.WAITING else ()))]
 
 
 def _label(state: int | None) -> str:

@@ -160,7 +160,12 @@ class Verbs(Protocol):
         cursor: int | None = None,
         offset: int = 0,
         ascending: bool = True,
-    ) -> Page: ...
+        tags: Collection[str] = (),
+    ) -> Page:
+        """A page in order of acceptance. tags: only jobs that carry all of them; with these no offset, and a page may
+        be short, or empty, and have a cursor: each looks at a bounded number of jobs.
+        """
+        ...
 
     async def counts(self, queue: str) -> Counts: ...
     async def queues(self) -> list[QueueInfo]: ...

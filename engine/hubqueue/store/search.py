@@ -12,8 +12,8 @@ from typing import Final, NamedTuple
 
 import msgspec
 
-from hubqueue.model.job import NO_HISTORY, History, Job, decode_history
-from hubqueue.model.state import State
+from hubqueue.model.job import NO_HISTORY, History, Job, decode_history, decode_options
+from hubqueue.model.state import State, words_of
 from hubqueue.store.jobs import COLUMNS, as_job
 from hubqueue.store.lists import LAST
 from hubqueue.store.queues import QueueRow
@@ -82,18 +82,20 @@ def _walk(
         yield Batch([seq for seq, queue, state in rows if state in wanted and queue in ids], last, len(rows))
 
 
-ALL_VIEWS: Final = frozenset({"waiting", "prioritized", "paused"})
+ALL_VIEWS: Final = frozenset(words_of([State.WAITING]))
 
 
 class Wanted(msgspec.Struct, frozen=True):
     """What a job must have. `name` and `reason` are its very words; `text` is in its id, name, errors or data.
 
-    Letters of ASCII are alike in both cases. `views`: which waiting jobs belong, by the words of the protocol.
+    Letters of ASCII in `text` are alike in both cases. `tags`: it carries all of these. `views`: which waiting jobs
+    belong, by the words of the protocol.
     """
 
     name: str | None = None
     text: str | None = None
     reason: str | None = None
+    tags: frozenset[str] = frozenset()
     views: frozenset[str] = ALL_VIEWS
 
     @property
@@ -107,12 +109,13 @@ def lowered(text: str) -> str:
 
 
 class Hit(NamedTuple):
-    """A job that matches, or may: then `history` decides (`matches`)."""
+    """A job that matches, or may: then `history` and `options` decide (`matches`)."""
 
     seq: int
     size_bytes: int
     sure: bool
     history: bytes | None
+    options: bytes | None
 
 
 VIEW: Final = """
@@ -121,6 +124,7 @@ VIEW: Final = """
 """
 NAME: Final = "name = :name"
 REASON: Final = "history IS NOT NULL AND instr(history, CAST(:reason AS BLOB))"
+TAG: Final = "options IS NOT NULL AND instr(options, :tag)"  # one of them: the row's options say the rest
 SURE: Final = f"""
     coalesce(instr(lower(name), :text) OR instr(lower(custom_id), :text)
         OR length(data) <= {MAX_SEARCHED_BYTES} AND instr(lower(CAST(data AS TEXT)), :text), 0)
@@ -134,12 +138,15 @@ def hits(tx: Tx, seqs: Sequence[int], wanted: Wanted) -> dict[int, Hit]:
         *((VIEW,) if wanted.views != ALL_VIEWS else ()),
         *((NAME,) if wanted.name is not None else ()),
         *((REASON,) if wanted.reason is not None else ()),
+        *((TAG,) if wanted.tags else ()),
         *((f"({SURE} OR {IN_HISTORY})",) if wanted.text is not None else ()),
     ]
     sure = "1" if wanted.text is None else SURE
     history = "history" if wanted.reason is not None or wanted.text is not None else "NULL"
+    options = "options" if wanted.tags else "NULL"
     sql = f"""
-        SELECT seq, coalesce(length(data), 0) + coalesce(length(result), 0), {sure}, {history} FROM job
+        SELECT seq, coalesce(length(data), 0) + coalesce(length(result), 0), {sure}, {history}, {options}
+        FROM job
         WHERE {" AND ".join(["seq IN (SELECT value FROM json_each(:seqs))", *terms])}
     """  # a text for each combination of terms, so that SQLite keeps them
     values = {
@@ -147,13 +154,16 @@ def hits(tx: Tx, seqs: Sequence[int], wanted: Wanted) -> dict[int, Hit]:
         "name": wanted.name,
         "text": wanted.needle,
         "reason": wanted.reason,
+        "tag": max(wanted.tags, key=len, default="").encode("utf-8", "replace"),
         **{view: view in wanted.views for view in ALL_VIEWS},
     }
     return {row[0]: Hit(*row) for row in tx.execute(sql, values).fetchall()}
 
 
 def matches(hit: Hit, wanted: Wanted) -> bool:
-    """What SQL could not tell: in the stored history it cannot tell an error from the names of the fields."""
+    """What SQL could not tell: in what is stored it cannot tell an error or a tag from other words."""
+    if hit.options is not None and not wanted.tags.issubset(decode_options(hit.options).tags):
+        return False
     if hit.sure and wanted.reason is None:
         return True
     history = NO_HISTORY if hit.history is None else decode_history(hit.history)

@@ -16,6 +16,11 @@ def text(form: Mapping[str, object], name: str) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
+def texts(typed: str) -> tuple[str, ...]:
+    """What stands between commas, without blanks around it."""
+    return tuple(filter(None, map(str.strip, typed.split(","))))
+
+
 def whole(form: Mapping[str, object], name: str, default: int | None = None) -> int | None:
     """A whole number; the default when nothing was typed. Errors: Invalid."""
     typed = text(form, name)

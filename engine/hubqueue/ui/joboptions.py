@@ -77,5 +77,5 @@ def _read(form: Mapping[str, object], name: str, leaf: Option) -> Any:
         case Kind.FLAG:
             return inputs.flag(form, name) or None
         case Kind.TEXTS:
-            return tuple(filter(None, map(str.strip, inputs.text(form, name).split(",")))) or None
+            return inputs.texts(inputs.text(form, name)) or None
     return inputs.text(form, name) or None

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from hubqueue.ui import inputs
 from hubqueue.ui.bulkactions import MAX_TOUCHED, QUEUED, STATES, BulkAction
 from hubqueue.ui.inputs import text
 from hubqueue.ui.requestcontext import Session
@@ -27,6 +28,7 @@ class Search:
     state: str = ""
     name: str = ""
     text: str = ""
+    tags: str = ""  # with commas between them
     reason: str = ""
 
     @property
@@ -38,19 +40,20 @@ class Search:
 
     @property
     def by_state_only(self) -> bool:
-        return not (self.name or self.text or self.reason)
+        return not (self.name or self.text or self.tags or self.reason)
 
     def query(self) -> dict[str, str]:
         """As it stands in an address."""
-        given = {"state": self.state, "name": self.name, "text": self.text, "reason": self.reason}
-        return {name: value for name, value in given.items() if value}
+        named = ("state", "name", "text", "tags", "reason")
+        return {name: value for name in named if (value := getattr(self, name))}
 
     def fields(self) -> dict[str, Any]:
         """As FindJobs takes it."""
         found: dict[str, Any] = {"queue": self.queue}
         if self.states:
             found["states"] = sorted(self.states)
-        return found | {name: value for name, value in self.query().items() if name != "state"}
+        found |= {name: value for name, value in self.query().items() if name not in ("state", "tags")}
+        return found | ({"tags": tags} if (tags := inputs.texts(self.tags)) else {})
 
     def narrowed(self, deed: BulkAction) -> dict[str, Any]:
         """As FindJobs takes it, without jobs that the deed is not for."""
@@ -69,6 +72,7 @@ def search_of(queue: str, given: Mapping[str, object]) -> Search:
         state if state in STATES or state in VIEWS else "",
         text(given, "name"),
         text(given, "text"),
+        text(given, "tags"),
         text(given, "reason"),
     )
 

@@ -21,6 +21,7 @@ from hubqueue.model.limits import (
     MAX_LEASE_BATCH,
     MAX_NAME_CHARS,
     MAX_PRIORITY,
+    MAX_TAGS,
     MAX_TIME_MS,
     MAX_TIMEOUT_MS,
 )
@@ -45,6 +46,10 @@ Count = Annotated[int, Meta(ge=0, le=MAX_COUNT)]
 RepeatMs = Annotated[int, Meta(ge=1, le=MAX_DELAY_MS)]
 Whole = Annotated[int, Meta(ge=-MAX_COUNT, le=MAX_COUNT)]
 JobName = Annotated[str, Meta(min_length=1, max_length=MAX_NAME_CHARS)]
+Tags = Annotated[
+    list[Annotated[str, Meta(max_length=MAX_NAME_CHARS)]],
+    Meta(max_length=MAX_TAGS, description="Jobs that carry all of these tags"),
+]
 JobId = Annotated[str, Meta(max_length=MAX_CUSTOM_ID_CHARS)]
 
 ABSENT: Final = msgspec.Raw()  # the value of a Raw field that was not sent

@@ -265,6 +265,31 @@ async def test_an_obliterated_queue_holds_on_to_nothing(hub: Access) -> None:
     assert (await queue.counts()).waiting == 1
 
 
+async def test_jobs_are_read_by_all_of_their_tags(hub: Access) -> None:
+    queue = hub.queue("mail")
+    for name, tags in (("both", ["a", "b"]), ("one", ["a"]), ("later", ["a"]), ("none", [])):
+        await queue.add(name, tags=tags, **({"delay": 60} if name == "later" else {}))
+
+    async def names(*states: str, **which: Any) -> list[str]:
+        return [job.name async for job in queue.jobs(*states, **which)]
+
+    assert await names(tags=["a"]) == ["both", "one", "later"]
+    assert await names("waiting", tags={"a"}, newest_first=True) == ["one", "both"]
+    assert await names(tags=("b", "a", "b")) == ["both"]
+    assert await names(tags=["A"]) == []
+    assert await names(tags=()) == ["both", "one", "later", "none"]
+    await queue.pause()
+    assert await names("waiting", tags=["b"]) == ["both"]
+    for wrong in ("a", [1], None, ["x" * 257], ["x"] * 101):
+        with pytest.raises(Invalid, match="tags must be"):
+            await names(tags=wrong)
+    await queue.resume()
+    async with queue.take(2) as batch:
+        for job in batch:
+            batch.reject(job, "no")
+    assert [job.name async for job in queue.dead(tags=["a", "b"])] == ["both"]
+
+
 async def test_a_queued_job_is_changed(hub: Access) -> None:
     job = await hub.queue("mail").add("send", 1, delay=60)
     await job.update({"new": True})

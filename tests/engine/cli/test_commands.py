@@ -102,6 +102,17 @@ def test_dead_jobs_are_listed_retried_and_purged(shell: Shell, hub: HubProcess) 
     assert shell.json("dlq", "purge", "work", "--yes") == {"purged": 2}
 
 
+def test_jobs_are_listed_by_all_of_their_tags(shell: Shell, hub: HubProcess) -> None:
+    both = shell("add", "work", "1", "--attempts", "1", "--tag", "a", "--tag", "b").stdout.strip()
+    one = shell("add", "work", "2", "--attempts", "1", "--tag", "a").stdout.strip()
+    for listing in (("jobs", "work"), ("dlq", "list", "work")):
+        assert [job["id"] for job in shell.json(*listing, "--tag", "a")] == [one, both], listing
+        assert [job["id"] for job in shell.json(*listing, "--tag", "b", "--tag", "a")] == [both], listing
+        assert "such job" in shell(*listing, "--tag", "A").stderr
+        assert "tags must be" in shell(*listing, "--tag", "x" * 257, code=1).stderr
+        fail_all(hub)
+
+
 def fail_all(hub: HubProcess) -> None:
     def lamp(_: hubqueue.RunningJob) -> None:
         raise hubqueue.Reject("no lamp")

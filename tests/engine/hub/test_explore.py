@@ -12,6 +12,7 @@ from hubqueue.errors import Invalid
 from hubqueue.hub.verbs import change, explore, priorities
 from hubqueue.model.job import NewJob, Options
 from hubqueue.model.outcome import Fail, Reject
+from hubqueue.model.state import State
 from hubqueue.store import search
 
 from .conftest import Bench
@@ -127,33 +128,71 @@ async def test_name_and_reason_are_the_very_words(bench: Bench) -> None:
     assert await found(bench, reason="rejected", states=("waiting",)) == []
 
 
-async def one_step(bench: Bench, after: int | None = None, text: str | None = None) -> explore.Found:
+TAGGED: tuple[tuple[str, tuple[str, ...]], ...] = (
+    ("both", ("kitchen", "night")),
+    ("one", ("kitchen",)),
+    ("other", ("kitchen-sink", "Kitchen", "knight")),
+    ("none", ()),
+    ("odd", ("", "a,b", "grüße", "kitchen\0night")),
+)
+
+
+@pytest.mark.parametrize(
+    ("tags", "names"),
+    [
+        (("kitchen",), ["both", "one"]),
+        (("kitchen", "night"), ["both"]),
+        (("night", "kitchen", "night"), ["both"]),
+        (("Kitchen",), ["other"]),
+        (("itche",), []),
+        (("kitchen", "cellar"), []),
+        (("tags",), []),  # as the field is called that holds them
+        (("",), ["odd"]),
+        (("a,b", "grüße"), ["odd"]),
+        (("GRÜSSE",), []),
+        (("kitchen\0night",), ["odd"]),
+        (("\ud800",), []),
+        ((), [name for name, _ in TAGGED]),
+    ],
+)
+async def test_tags_are_the_very_words_and_all_of_them(bench: Bench, tags: tuple[str, ...], names: list[str]) -> None:
+    for name, own in TAGGED:
+        await bench.add(name, options=Options(tags=own))
+    assert [name for name, _ in await found(bench, tags=tags)] == names
+    assert await found(bench, tags=tags, states=("delayed",)) == []
+    page = await bench.hub.list_jobs("q", (State.WAITING,), tags=tags)
+    assert [job.name for job in page.jobs] == names
+
+
+async def test_tags_go_with_every_other_word(bench: Bench) -> None:
+    night = Options(tags=("night",))
+    await bench.add("mail", "mailer", max_attempts=1, options=night)
+    (id,) = await bench.add("mail", max_attempts=1)
+    await bench.add("mail", queue="r", options=night)
+    for leased in await bench.take(2):
+        await bench.end(leased, Fail("no route"))
+    assert await found(bench, tags=["night"], name="mail") == [("mail", "failed")]
+    assert await found(bench, tags=["night"], text="ROUTE") == [("mail", "failed"), ("mailer", "failed")]
+    assert len(await found(bench, tags=["night"], reason="max_attempts_exceeded")) == 2
+    assert len(await found(bench, None, tags=["night"])) == 3
+    assert await found(bench, tags=["night"], text=id) == []
+
+
+async def one_step(bench: Bench, after: int | None = None, **question: Any) -> explore.Found:
     """A question over the whole queue, oldest first, as one step answers it."""
-    return await bench.hub.run(
-        lambda tx: explore.find(
-            tx,
-            "q",
-            (),
-            name=None,
-            text=text,
-            reason=None,
-            limit=50,
-            after=after,
-            ascending=True,
-            sees=lambda queue: True,
-        )
-    )
+    return await bench.hub.run(lambda tx: explore.find(tx, "q", (), limit=50, after=after, ascending=True, **question))
 
 
-async def test_a_search_without_end_answers_in_steps(bench: Bench) -> None:
+@pytest.mark.parametrize("question", [{"text": "nothing"}, {"tags": ["nothing"]}, {"tags": ["night", "nothing"]}])
+async def test_a_search_without_end_answers_in_steps(bench: Bench, question: dict[str, Any]) -> None:
     await bench.hub.close()
     bench.hub = await LocalHub.open(bench.path, bench.settings)  # its time passes
     for _ in range(12):
-        await bench.hub.enqueue("q", [NewJob(name="n") for _ in range(5000)])
-    page = await one_step(bench, text="nothing")
+        await bench.hub.enqueue("q", [NewJob(name="n", options=Options(tags=("night",))) for _ in range(5000)])
+    page = await one_step(bench, **question)
     looked_at, steps = page.looked_at, 1
     while page.cursor is not None:
-        page = await one_step(bench, page.cursor, text="nothing")
+        page = await one_step(bench, page.cursor, **question)
         assert page.jobs == []
         looked_at, steps = looked_at + page.looked_at, steps + 1
     assert looked_at == 60_000

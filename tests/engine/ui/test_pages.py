@@ -119,6 +119,19 @@ async def test_a_search_by_text_touches_only_what_it_finds(pages: Pages) -> None
     assert [(job.name, job.data) for job in page.jobs] == [("a", b"\xa3abc"), ("b", b"\xa3xyz")]
 
 
+async def test_a_search_by_tags_shows_and_touches_only_what_carries_all_of_them(pages: Pages) -> None:
+    marked = {"both": ("a", "b c"), "one": ("a",), "none": ()}
+    await pages.hub.enqueue("q", [NewJob(name=name, options=Options(tags=tags)) for name, tags in marked.items()])
+    html = await pages.html("/queues/q?tags=b+c%2C+a%2C")
+    assert [name for name in marked if f">{name}</a>" in html] == ["both"]
+    assert 'name="tags" type="search" value="b c, a,"' in html
+    assert "state=waiting&amp;tags=b" in html  # the tiles keep it
+    _, question, _ = await post(pages, "/queues/q/ask/cancel", of="all", state="waiting", tags="a")
+    assert "Delete 2 jobs?" in question
+    await post(pages, "/queues/q/do/cancel", of="all", state="waiting", tags="a")
+    assert [job.name for job in (await pages.hub.list_jobs("q")).jobs] == ["none"]
+
+
 async def test_how_far_a_job_is_stays_on_its_page_until_it_is_completed(pages: Pages) -> None:
     (id,) = await pages.hub.enqueue("q", [NewJob(max_attempts=3)])
     (leased,) = await pages.hub.lease("q", owner="w")

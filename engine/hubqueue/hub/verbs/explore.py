@@ -15,6 +15,7 @@ from hubqueue.hub.verbs import query
 from hubqueue.model.errortext import first_line, pattern
 from hubqueue.model.job import NO_HISTORY, Job, decode_history, failed_reason
 from hubqueue.model.state import BY_LABEL, State, shown
+from hubqueue.model.verbs import Page
 from hubqueue.store import jobs, reasons, search
 from hubqueue.store.queues import QueueRow
 from hubqueue.store.search import ALL_VIEWS, Wanted
@@ -39,13 +40,14 @@ def find(
     queue: str | None,
     words: Collection[str],
     *,
-    name: str | None,
-    text: str | None,
-    reason: str | None,
+    name: str | None = None,
+    text: str | None = None,
+    reason: str | None = None,
+    tags: Collection[str] = (),
     limit: int,
     after: int | None,
     ascending: bool,
-    sees: Callable[[str], bool],
+    sees: Callable[[str], bool] = lambda _: True,
 ) -> Found:
     """Up to `limit` jobs that match, by age of acceptance; fewer, or none, when the time of a step is over.
 
@@ -53,7 +55,7 @@ def find(
     """
     states, views = _stored(words, reason)
     rows = _rows(tx, queue, sees)
-    wanted = Wanted(name=name, text=text or None, reason=reason, views=views)
+    wanted = Wanted(name=name, text=text or None, reason=reason, tags=frozenset(tags), views=views)
     exact = None if wanted.text is None else tx.identity.seq_of(wanted.text)
     if exact is not None:
         return _found(tx, [exact] if _is_among(tx, exact, rows, states, wanted) else [], None, 1)
@@ -73,6 +75,16 @@ def find(
         if batch.looked_at == search.READ and tx.system.mono_s() >= until:  # a smaller one is the last
             return _found(tx, seqs, batch.last, looked_at)
     return _found(tx, seqs, None, looked_at)
+
+
+def tagged(
+    tx: Tx, queue: str, words: Collection[str], tags: Collection[str], *, limit: int, after: int | None, ascending: bool
+) -> Page:
+    """A page of the jobs of a queue that carry all of the tags; like all that is looked for, in steps."""
+    if limit <= 0:
+        return Page([])
+    found = find(tx, queue, words, tags=tags, limit=limit, after=after, ascending=ascending)
+    return Page([job for job, _ in found.jobs], found.cursor)
 
 
 def _rows(tx: Tx, queue: str | None, sees: Callable[[str], bool]) -> list[QueueRow]:

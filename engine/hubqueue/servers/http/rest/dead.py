@@ -10,7 +10,7 @@ from msgspec import UNSET, Meta, UnsetType
 from hubqueue.errors import Invalid
 from hubqueue.servers.http.rest.fields import Many, QueueName, Ref
 from hubqueue.servers.http.rest.route import Asked, Fields, Route, sent
-from hubqueue.wire.fields import TimeMs
+from hubqueue.wire.fields import Tags, TimeMs
 from hubqueue.wire.jobjson import Job
 
 Reason = Annotated[str, Meta(min_length=1, max_length=256)]
@@ -20,6 +20,7 @@ class DeadFilter(msgspec.Struct, rename="camel", kw_only=True):
     """Which dead letters; times are when they died, in Unix milliseconds."""
 
     reason: Reason | UnsetType = UNSET
+    tags: Tags | UnsetType = UNSET
     older_than: TimeMs | UnsetType = UNSET
     newer_than: TimeMs | UnsetType = UNSET
     offset: Annotated[int, Meta(ge=0, le=10_000_000)] = 0
@@ -83,9 +84,10 @@ class Retried(msgspec.Struct):
 
 
 class Group(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """Which dead letters: of a reason, of an error as `reasons` groups them; all without either."""
+    """Which dead letters: of a reason, of an error as `reasons` groups them, with tags; all without any of these."""
 
     reason: Reason | UnsetType = UNSET
+    tags: Tags | UnsetType = UNSET
     error: Annotated[str, Meta(max_length=4096)] | UnsetType = UNSET
 
 
@@ -110,7 +112,7 @@ async def _retry(asked: Asked) -> Any:
     queue, again = asked.path["queue"], asked.body or Again()
     if again.ids is not UNSET:
         if len(sent(again)) > 1:
-            raise Invalid("ids go with no count, reason or error", hint="they name the dead letters already")
+            raise Invalid("ids go with no count, reason, error or tags", hint="they name the dead letters already")
         replies = [await asked.ask("RetryDlq", queue=queue, jobId=id) for id in again.ids]
     else:
         count = {} if again.count is UNSET else {"count": again.count}
@@ -124,7 +126,7 @@ async def _purge(asked: Asked) -> Any:
 
 
 def _group(wanted: Group) -> dict[str, Any]:
-    chosen = {name: value for name in ("reason", "error") if (value := getattr(wanted, name)) is not UNSET}
+    chosen = {name: value for name in ("reason", "error", "tags") if (value := getattr(wanted, name)) is not UNSET}
     return {"filter": chosen} if chosen else {}
 
 

@@ -12,7 +12,7 @@ from hubqueue.model.limits import MAX_BATCH
 from hubqueue.servers.http.rest.fields import Limit, Name, QueueName, Text
 from hubqueue.servers.http.rest.newjob import NewJob, PlainNewJob, plain_push, plain_push_batch, push_fields, push_many
 from hubqueue.servers.http.rest.route import Answered, Asked, Fields, Route, sent
-from hubqueue.wire.fields import MAX_WAIT_JOB_MS, AnyDelayMs, DelayMs, Priority, TimeMs
+from hubqueue.wire.fields import MAX_WAIT_JOB_MS, AnyDelayMs, DelayMs, Priority, Tags, TimeMs
 from hubqueue.wire.jobjson import Job
 
 ENQUEUE_ERRORS: Final = (Duplicate, QueueFull, DiskFull, Draining, KeyReused, PayloadTooLarge)
@@ -52,6 +52,7 @@ class Search(msgspec.Struct, rename="camel", kw_only=True):
     name: Name | UnsetType = UNSET
     text: Words | UnsetType = UNSET
     reason: Annotated[str, Meta(max_length=256, description="Why it failed")] | UnsetType = UNSET
+    tags: Tags | UnsetType = UNSET
     limit: Limit = 50
     cursor: Annotated[str, Meta(max_length=256, description="From the page before")] | UnsetType = UNSET
     ascending: bool = False

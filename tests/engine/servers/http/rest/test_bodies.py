@@ -181,7 +181,8 @@ async def test_head_has_no_body_and_options_names_methods(rest: Rest) -> None:
 
 
 @pytest.mark.parametrize(
-    "query", ["limit=0", "limit=201", "limit=x", "limit=1&limit=2", "ascending=1", "no=1", "states=odd"]
+    "query",
+    ["limit=0", "limit=201", "limit=x", "limit=1&limit=2", "ascending=1", "no=1", "states=odd", f"tags={'x' * 257}"],
 )
 async def test_a_wrong_parameter_is_named(rest: Rest, query: str) -> None:
     answer = await rest.ask("GET", f"/jobs?{query}")

@@ -63,6 +63,30 @@ async def test_pages_lead_through_all_jobs(rest: Rest) -> None:
     assert [job["name"] for job in (await rest.get("/jobs?name=n7"))["jobs"]] == ["n7"]
 
 
+async def test_jobs_and_dead_letters_are_listed_by_all_of_their_tags(rest: Rest) -> None:
+    tags = {"both": ["a", "b"], "one": ["a"], "none": []}
+    jobs = [{"name": name, "tags": each} for name, each in tags.items()]
+    ids = (await rest.post("/queues/q/jobs/batch", {"jobs": jobs}))["ids"]
+    asked = {
+        "tags=a": {"both", "one"},
+        "tags=a,b": {"both"},
+        "tags=b&tags=a&tags=a": {"both"},
+        "tags=A": set(),
+        "tags=": set(),
+        "": set(tags),
+    }
+    for query, names in asked.items():
+        for path in ("/jobs", "/queues/q/jobs"):
+            assert {job["name"] for job in (await rest.get(f"{path}?{query}"))["jobs"]} == names, query
+    for id in ids:
+        assert (await rest.ask("POST", f"/jobs/{id}/discard")).status == 204
+    for query, names in asked.items():
+        assert {each["job"]["name"] for each in (await rest.get(f"/queues/q/dlq?{query}"))["entries"]} == names, query
+    assert (await rest.post("/queues/q/dlq/retry", {"tags": ["a", "b"]}))["count"] == 1
+    assert (await rest.post("/queues/q/dlq/purge", {"tags": ["a"], "reason": "discarded"}))["count"] == 1
+    assert [job["name"] for job in (await rest.get("/jobs?states=failed"))["jobs"]] == ["none"]
+
+
 async def test_a_queue_is_deleted_only_by_its_name(rest: Rest) -> None:
     await rest.post("/queues/q/jobs", {"name": "n"})
     for query in ("", "?confirm=other"):
