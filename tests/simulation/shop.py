@@ -193,7 +193,8 @@ class Shop:
     async def _done(self) -> bool:
         if self.next < self.count or not {"edge", "centre"} <= set(self.served):
             return False
-        counts = [await self.served["edge"].hub.counts(queue) for queue in QUEUES]
+        hub = self.served["edge"].hub
+        counts = [await hub.counts(queue) for queue in QUEUES]
         return not any(one.waiting + one.delayed + one.active for one in counts)
 
     async def _left(self) -> str:
