@@ -34,6 +34,7 @@ OURS: Final = frozenset(
     [
         "link_down",
         "store_error",
+        "internal",
         "disk_full",
         "queue_full",
         "draining",

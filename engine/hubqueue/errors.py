@@ -181,6 +181,14 @@ class StoreError(HubqueueError):
     default_hint = "look at the disk and the hub's log; nothing of this request was stored"
 
 
+class Internal(HubqueueError):
+    """Internal error"""
+
+    code = "internal"
+    status = 500
+    default_hint = "this is a defect of hubqueue; the log of the hub has the details, and nothing of this was stored"
+
+
 class AlreadyOpen(HubqueueError):
     """The job file is already open."""
 

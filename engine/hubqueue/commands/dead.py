@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from copy import copy
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -206,16 +207,16 @@ async def _do(
     hub, wanted = call.session.context.hub, _Wanted(filter, count)
     until_ms, cursor, done = hub.now_ms(), None, nothing
 
-    def step(tx: Any) -> int | None:
-        nonlocal done
+    def step(tx: Any) -> tuple[int | None, R, _Wanted]:
         page = query.light_page(tx, queue, State.FAILED, STEP, cursor)
         there = [job for job in page.jobs if (job.finished_at_ms or 0) <= until_ms]
-        for job in wanted.of(there):
-            done += act(tx, job)
-        return page.cursor
+        came_to, still = done, copy(wanted)  # it may run twice
+        for job in still.of(there):
+            came_to += act(tx, job)
+        return page.cursor, came_to, still
 
     while not wanted.satisfied:
-        cursor = await hub.run(step)
+        cursor, done, wanted = await hub.run(step)
         if cursor is None:
             break
     return done

@@ -7,7 +7,7 @@ import logging
 from hubqueue.commands.call import Call, Work
 from hubqueue.commands.scopes import admit
 from hubqueue.commands.table import Request
-from hubqueue.errors import HubqueueError, StoreError
+from hubqueue.errors import HubqueueError, Internal
 
 log = logging.getLogger(__name__)
 
@@ -38,4 +38,4 @@ async def finish(call: Call, work: Work) -> None:
 
 def _defect(where: object) -> HubqueueError:
     log.exception("A command failed: a defect. command=%s", getattr(where, "__qualname__", type(where).__name__))
-    return StoreError("Internal error", hint="this is a defect of hubqueue; the log has the details")
+    return Internal()

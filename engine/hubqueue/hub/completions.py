@@ -73,6 +73,7 @@ class CompletionWaiters:
         if job.state not in TERMINAL and self._reply is not None:
             self._job = job
             self._awaited.setdefault(job.seq, Group()).members.append(self)
+            tx.undo.append(self._leave)
         return job
 
     def _looked(self, result: Job | HubqueueError) -> None:

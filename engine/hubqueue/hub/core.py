@@ -274,6 +274,7 @@ class Core:
             taken = lease(tx, parked.queue, parked.count, parked.owner, parked.lease_ms, parked.pull)
             if not taken:
                 self._waiters.park(parked, first=first)
+                tx.undo.append(lambda: self._waiters.remove(parked))
             return taken
 
         def answered(got: list[Leased] | HubqueueError) -> None:

@@ -7,6 +7,7 @@ works the queue off.
 from __future__ import annotations
 
 import logging
+import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -90,9 +91,18 @@ class Webhooks:
         webhooks.sent(tx, leased.job.name, well=failure is None)
 
     def prepare(self, tx: Tx) -> None:
-        """Before the commit: a delivery for each event and webhook that wants it."""
+        """Before the commit: a delivery for each event and webhook that wants it. A defect here costs no job."""
         if not self._wanted:
             return
+        try:
+            with tx.savepoint():
+                self._deliver(tx)
+        except sqlite3.Error:
+            raise
+        except Exception:
+            log.exception("Webhooks could not be told: a defect")
+
+    def _deliver(self, tx: Tx) -> None:
         for event in tuple(tx.events):
             name = NAMES.get(event.kind)
             if name is None or event.queue == QUEUE:

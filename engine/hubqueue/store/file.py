@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from hubqueue.errors import AlreadyOpen, DamagedFile, DiskFull, StoreError
+from hubqueue.errors import AlreadyOpen, Busy, DamagedFile, DiskFull, StoreError
 from hubqueue.store.disk import DISK, Disk
 from hubqueue.store.schema import APPLICATION_ID
 
@@ -127,11 +127,13 @@ def connect_aside(path: Path, disk: Disk = DISK, *, read_only: bool = False, wai
     return db
 
 
-def translate(error: sqlite3.Error, path: Path, disk: Disk = DISK) -> DiskFull | StoreError | DamagedFile:
+def translate(error: sqlite3.Error, path: Path, disk: Disk = DISK) -> DiskFull | StoreError | DamagedFile | Busy:
     """SQLite's error in our words."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code == sqlite3.SQLITE_FULL or (code == sqlite3.SQLITE_IOERR and _no_space(path, disk)):
         return DiskFull()
+    if code == sqlite3.SQLITE_BUSY:
+        return Busy("The job file is locked by another program", hint="close it there")
     if code == sqlite3.SQLITE_NOTADB:
         return DamagedFile(f"{path} is not a job file: {error}", hint="choose another path, or restore a backup")
     if code == sqlite3.SQLITE_CORRUPT:

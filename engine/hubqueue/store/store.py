@@ -2,7 +2,8 @@
 
 `submit` runs a verb inside the open transaction and answers after COMMIT; a durable verb after the fdatasync
 that follows it. A statement that fails in SQLite (full disk, I/O) gives up the whole group: SQLite may have
-rolled it back, so every verb of the group gets the same error and nothing of it is published.
+rolled it back, so every verb of the group gets the same error and nothing of it is published. A verb with a defect is
+taken back alone: the others of its group run again, so what a verb does beside its transaction is in the journal too.
 A second thread on the write connection is forbidden: it would fight the loop for the GIL on every row.
 """
 
@@ -16,14 +17,16 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from hubqueue.errors import Busy, DiskFull, Draining, HubqueueError, StoreError
+from hubqueue.errors import DiskFull, Draining, HubqueueError, Internal, StoreError
 from hubqueue.store import meta, seqs
 from hubqueue.store.barrier import CheckpointBarrier
 from hubqueue.store.checkpointer import Checkpointer
 from hubqueue.store.commits import Commits
+from hubqueue.store.defects import is_defect, name_of, refusal
 from hubqueue.store.disk import DISK, Disk
 from hubqueue.store.effects import NONE, Effects
 from hubqueue.store.file import FileLock, translate
+from hubqueue.store.lingering import Lingering
 from hubqueue.store.opening import open_file
 from hubqueue.store.queues import NEVER
 from hubqueue.store.recovery import Recovery, not_synced
@@ -83,11 +86,10 @@ class Store:
         self._syncer = Syncer(self._wal, sync_interval_s, self._recovery.begin, seq=self.tx.seqs.next)
         self._gate = CheckpointBarrier(self._wal, self._checkpointer, self._run_gated, self._explain)
         self.space = Space(self._reserve, self._wal, self._gate)
-        self._linger_s = linger_s
         self._replies: list[tuple[Reply[Any], Any, bool, int]] = []
+        self._ran: list[_Entry] = []  # in the open group, but for what has a defect
         self._gated: deque[_Entry] = deque()
-        self._lingering: list[_Entry] = []
-        self._linger_timer: asyncio.TimerHandle | None = None
+        self._lingering: Lingering[_Entry] = Lingering(linger_s, self._take)
         self._relief: list[Callable[[], None]] = []
         self._open = False
         self._reserving = False
@@ -116,10 +118,8 @@ class Store:
         entry = (verb, reply, durable, size)
         if self._gate.closed:
             self._gated.append(entry)
-        elif linger and not self._open and self._linger_s > 0:
-            self._lingering.append(entry)
-            if self._linger_timer is None:
-                self._linger_timer = self._loop.call_later(self._linger_s, self._linger_over)
+        elif linger and not self._open and self._lingering.linger_s > 0:
+            self._lingering.add(entry)
         else:
             self._run(entry)
 
@@ -192,8 +192,8 @@ class Store:
 
     async def close(self) -> None:
         """Finish what was submitted, sync, and close the file. Safe to call twice."""
-        while not self._closed and (self._gate.closed or self._gate.busy or self._lingering or self._open):
-            self._linger_over()
+        while not self._closed and (self._gate.closed or self._gate.busy or self._lingering.entries or self._open):
+            self._lingering.over()
             await asyncio.sleep(0.001)
         if self._closed:  # before, or by another who waited here
             return
@@ -229,22 +229,21 @@ class Store:
         tx.durable = durable
         try:
             result = verb(tx)
-        except sqlite3.Error as error:
-            self._replies.append((reply, None, False, size))
-            self._give_up(error)
-            return
         except HubqueueError as error:
             result = error
             if tx.wrote_since(changes):
-                log.error("A verb refused after it had written: a defect. code=%s error=%s", error.code, error.message)
-                self._replies.append((reply, None, False, size))
-                self._give_up(error)
+                log.error("A verb refused after it had written: a defect. verb=%s code=%s", name_of(verb), error.code)
+                self._leave_out(entry, error)
                 return
         except Exception as error:
-            log.exception("A verb failed: a defect")
-            self._replies.append((reply, None, False, size))
-            self._give_up(error)
+            if is_defect(error):
+                log.exception("A verb failed: a defect. verb=%s", name_of(verb))
+                self._leave_out(entry, Internal())
+            else:
+                self._replies.append((reply, None, False, size))
+                self._give_up(error)
             return
+        self._ran.append(entry)
         self._replies.append((reply, result, tx.durable, size))
         if self._reserve.full:  # alone: what finds no space fails alone, and the log is cut between
             self._commit()
@@ -262,8 +261,8 @@ class Store:
         self.tx.short_of_disk = self._reserve.short
         self._ord_ms = self.tx.ord_ms = max(now, self._ord_ms)
         self._loop.call_soon(self._commit)
-        if self._lingering:
-            self._linger_over()
+        if self._lingering.entries:
+            self._lingering.over()
         return True
 
     def _commit(self) -> None:
@@ -280,13 +279,14 @@ class Store:
                 self._saved_ms = tx.now_ms
             began_ns = self._mono_ns()
             self._db.execute("COMMIT")
-        except sqlite3.Error as error:
+        except Exception as error:
             self._give_up(error)
             return
         self._open = False
         self.groups += 1
         heavy = self.backlog_bytes > WATCH_BYTES
         replies, self._replies = self._replies, []
+        self._ran = []
         self.commits.count(len(replies), (self._mono_ns() - began_ns) / 1e9)
         events, tx.events = tx.events, []
         after, tx.after = tx.after, []
@@ -325,24 +325,28 @@ class Store:
 
     def _give_up(self, error: Exception) -> None:
         """Roll the whole group back and answer every verb of it with the same error."""
-        if self._db.in_transaction:
-            try:
-                self._db.execute("ROLLBACK")
-            except sqlite3.Error as again:
-                log.error("Rollback failed. error=%s", again)
-        self._open = False
-        self.tx.rolled_back()
-        replies, self._replies = self._replies, []
+        replies = self._rolled_back()
         answer = self._explain(error)
         self._answer([(reply, answer, False, size) for reply, _, _, size in replies])
 
+    def _leave_out(self, entry: _Entry, answer: HubqueueError) -> None:
+        """Take back what this verb has left half done, with its group, and run the others of the group again."""
+        again = [*self._ran, (refusal(answer), entry[1], False, entry[3])]
+        self._rolled_back()
+        self._take(again)
+
+    def _rolled_back(self) -> list[tuple[Reply[Any], Any, bool, int]]:
+        """Nothing of the group is left but those who wait for an answer."""
+        self._open = False
+        self.tx.roll_back()
+        self._ran = []
+        replies, self._replies = self._replies, []
+        return replies
+
     def _explain(self, error: Exception) -> HubqueueError:
-        if isinstance(error, HubqueueError):
-            return error
         if not isinstance(error, sqlite3.Error):
-            return StoreError("Internal error", hint="this is a defect of hubqueue; the log has the details")
-        if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:
-            return Busy("The job file is locked by another program", hint="close it there")
+            log.error("What goes before a commit failed: a defect", exc_info=error)
+            return Internal()
         answer = translate(error, self.path, self.disk)
         if isinstance(answer, DiskFull):
             self.space.give_up(freeing=False)
@@ -366,11 +370,7 @@ class Store:
             replies = [(reply, not_synced(error), False, size) for reply, _, _, size in replies]
         self._answer(replies)
 
-    def _linger_over(self) -> None:
-        if self._linger_timer is not None:
-            self._linger_timer.cancel()
-            self._linger_timer = None
-        entries, self._lingering = self._lingering, []
+    def _take(self, entries: list[_Entry]) -> None:
         for entry in entries:
             if self._gate.closed:
                 self._gated.append(entry)

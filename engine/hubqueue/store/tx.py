@@ -6,6 +6,7 @@ group fails. Nothing in the journal leaves the process before COMMIT.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,8 @@ from hubqueue.store.identity import Identity
 from hubqueue.store.queues import NEVER, PRIORITIZED, QueueRow, Queues
 from hubqueue.store.seqs import Seqs
 from hubqueue.system import System
+
+log = logging.getLogger(__name__)
 
 
 class Tally:
@@ -224,8 +227,13 @@ class Tx:
         self.due_ms = NEVER
         self.durable = False
 
-    def rolled_back(self) -> None:
-        """Take back everything the journal did in memory."""
+    def roll_back(self) -> None:
+        """Take back everything: in the file, and what the journal did in memory."""
+        if self.db.in_transaction:
+            try:
+                self.execute("ROLLBACK")
+            except sqlite3.Error as error:
+                log.error("Rollback failed. error=%s", error)
         self._back_to({}, {}, 0, 0, 0, 0)
         self.tallies.clear()
         self.due_ms = NEVER

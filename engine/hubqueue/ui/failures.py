@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from hubqueue.errors import HubqueueError, NotAuthenticated, StoreError
+from hubqueue.errors import HubqueueError, Internal, NotAuthenticated
 from hubqueue.ui import requestcontext
 from hubqueue.ui.render import environment, page, texts_of
 
@@ -43,9 +43,7 @@ async def failures(request: web.Request, handler: Any) -> web.StreamResponse:
         return answer
     except Exception:
         log.exception("A page failed: a defect. path=%s", request.path)
-        return failed(
-            request, StoreError("Internal error", hint="this is a defect of hubqueue; the log has the details")
-        )
+        return failed(request, Internal())
 
 
 def failed(request: web.Request, error: HubqueueError) -> web.Response:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,8 @@ import pytest
 from msgspec.structs import fields
 
 from hubqueue.commands.table import BY_NAME, Request
+from hubqueue.store.store import Store
+from hubqueue.store.tx import Tx
 from hubqueue.wire.jobjson import shown
 from hubqueue.wire.whole import converted
 from support.transcript import check, lines, to_send
@@ -54,6 +57,33 @@ def undescribed(command: type[Request], reply: dict[str, Any]) -> set[str]:
 @pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
 async def test_a_transcript_is_answered_as_written(path: Path, client: WireClient, *, byte_by_byte: bool) -> None:
     await replay(path, client, byte_by_byte=byte_by_byte)
+
+
+@pytest.mark.parametrize("path", TRANSCRIPTS, ids=lambda path: path.stem)
+async def test_a_transcript_is_answered_as_written_when_all_verbs_run_twice(
+    path: Path, client: WireClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they do beside a verb that has a defect: what they leave behind is in the transaction and its journal."""
+    monkeypatch.setattr(Store, "_commit", twice(Store._commit))
+    await replay(path, client, byte_by_byte=False)
+
+
+def twice(commit: Callable[[Store], None]) -> Callable[[Store], None]:
+    running = False
+
+    def defect(tx: Tx) -> None:
+        tx.execute("DELETE FROM meta")
+        raise ZeroDivisionError
+
+    def commit_the_second_time(store: Store) -> None:
+        nonlocal running
+        if store._open and store._ran and not running:
+            running = True
+            store.submit(defect, lambda reply: None)
+            running = False
+        commit(store)
+
+    return commit_the_second_time
 
 
 def test_every_command_is_in_a_transcript() -> None:

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hubqueue.errors import DiskFull, HubqueueError, QueueFull
+from hubqueue.errors import DiskFull, HubqueueError, Internal, Invalid, QueueFull
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs.enqueue import enqueue
+from hubqueue.hub.waiters import Parked
 from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import NewJob
 from hubqueue.model.outcome import Complete, Settlement
@@ -104,25 +107,92 @@ async def test_a_verb_that_refuses_takes_nothing_back_but_itself(tmp_path: Path)
         assert await hub.run(miscounted) == []
 
 
-async def test_a_verb_with_a_defect_is_answered_and_its_group_taken_back(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    def broken(tx: Tx) -> None:
-        enqueue(tx, "new-queue", [NewJob()])
-        raise ZeroDivisionError
+def _raises(tx: Tx) -> None:
+    enqueue(tx, "new-queue", [NewJob()])
+    raise ZeroDivisionError
 
+
+def _refuses_too_late(tx: Tx) -> None:
+    enqueue(tx, "new-queue", [NewJob()])
+    raise Invalid("seen too late")
+
+
+def _asks_wrong(tx: Tx) -> None:
+    enqueue(tx, "new-queue", [NewJob()])
+    tx.execute("INSERT INTO meta (key, value) SELECT key, value FROM meta")
+
+
+@pytest.mark.parametrize(
+    ("broken", "code"),
+    [(_raises, "internal"), (_refuses_too_late, "invalid"), (_asks_wrong, "internal"), (partial(_raises), "internal")],
+    ids=["raises", "refuses too late", "asks SQLite wrong", "a partial"],
+)
+async def test_a_verb_with_a_defect_is_taken_back_alone_and_named(
+    broken: Callable[[Tx], None], code: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with await Hub.open(tmp_path / "hub.db") as hub:
-        replies: list[Any] = []
-        hub.submit(_add(0), replies.append)
-        hub.submit(broken, replies.append)
-        hub.submit(_add(1), replies.append)
-        await until(lambda: len(replies) == 3)
-        ok = [reply for reply in replies if not isinstance(reply, HubqueueError)]
-        assert len(ok) == await hub.run(_rows) == 1  # what came after the defect is a group of its own
+        replies: list[tuple[str, Any, int]] = []
+        events: list[Event] = []
+        await hub.subscribe(None, events.append)
+        parked = asyncio.ensure_future(hub.lease("late", 1, owner="w", wait_ms=10_000))
+        for name, verb in (("0", _add(0)), ("broken", broken), ("1", _add(1)), ("again", broken), ("2", _add(2))):
+            hub.submit(verb, lambda reply, name=name: replies.append((name, reply, hub.store.groups)))  # type: ignore[misc]
+        before = hub.store.groups
+        await until(lambda: len(replies) == 5)
+        assert [(name, group) for name, _, group in replies] == [
+            (name, before + 1) for name in ("0", "broken", "1", "again", "2")
+        ]
+        found = {name: reply for name, reply, _ in replies}
+        assert [found[name].code for name in ("broken", "again")] == [code] * 2
+        assert not found["broken"].retryable
+        ids = [id for name in "012" for id in found[name]]
+        assert len(set(ids)) == 3 == await hub.run(_rows)
+        assert sorted(event.job_id for event in events if event.kind == "pushed") == sorted(ids)
         assert await hub.counts("new-queue") == await hub.counts("never-seen")
         assert await hub.run(miscounted) == []
-        await hub.enqueue("new-queue", [NewJob()])
-        assert "a defect" in caplog.text
+        assert hub.store.backlog_bytes == 0
+        assert caplog.text.count(f"a defect. verb={__name__}.{getattr(broken, 'func', broken).__name__}") == 2
+        (id,) = await hub.enqueue("late", [NewJob()])
+        assert [each.id for each in await parked] == [id]  # who waited for a job before is still there, once
+
+
+async def test_who_was_parked_by_a_verb_that_ran_again_is_there_once(tmp_path: Path) -> None:
+    async with await Hub.open(tmp_path / "hub.db") as hub:
+        got: list[Any] = []
+        hub.store.queues.create("q")
+        hub.lease_or_park("q", 1, "w", 30_000, 10_000, None, got.append)
+        hub._try(Parked(hub._waiters, "q", 1, "w", 30_000, None, got.append, 10), first=False)
+        hub.submit(_raises, lambda reply: None)
+        await hub.sync()
+        await hub.run(_rows)
+        assert len(hub._waiters.everyone()) == 2
+        await hub.enqueue("q", [NewJob(), NewJob(), NewJob()])
+        await until(lambda: len(got) == 2)
+        assert hub._waiters.everyone() == []
+
+
+async def test_a_defect_of_webhooks_costs_no_job(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with await Hub.open(tmp_path / "hub.db") as hub:
+        monkeypatch.setattr(hub.webhooks, "_wanted", ["gone"])  # of an id that nobody knows
+        await hub.subscribe(None, lambda event: None)
+        await hub.enqueue("q", [NewJob()])
+        assert await hub.run(_rows) == 1
+        assert "Webhooks could not be told: a defect" in caplog.text
+
+
+async def test_a_defect_before_the_commit_is_answered_and_the_next_group_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with await Hub.open(tmp_path / "hub.db") as hub:
+        with monkeypatch.context() as patched:
+            patched.setattr(Tx, "store_counters", lambda self: 1 / 0)
+            with pytest.raises(Internal):
+                await hub.enqueue("q", [NewJob()])
+        await hub.enqueue("q", [NewJob()])
+        assert await hub.run(_rows) == 1
+        assert await hub.run(miscounted) == []
 
 
 async def test_whatever_fails_at_random_the_file_holds_what_was_answered(tmp_path: Path) -> None:
@@ -156,7 +226,7 @@ async def test_a_lingering_verb_that_fails_does_not_harm_the_one_that_ends_its_w
         hub.submit(broken, replies.append, linger=True)
         assert replies == []
         assert len(await hub.run(_add(0))) == 1
-        assert [reply.code for reply in replies] == ["store_error"]
+        assert [reply.code for reply in replies] == ["internal"]
         assert hub.store.backlog_bytes == 0
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import msgspec
 from aiohttp import web
 
-from hubqueue.errors import HubqueueError, LinkDown, StoreError
+from hubqueue.errors import HubqueueError, Internal, LinkDown
 from hubqueue.servers.http.requestcontext import is_api
 
 log = logging.getLogger(__name__)
@@ -70,7 +70,7 @@ async def problems(request: web.Request, handler: Any) -> web.StreamResponse:
         return problem(LinkDown("The client has hung up"))  # nobody reads it
     except Exception:
         log.exception("A request failed: a defect. path=%s", request.path)
-        return problem(StoreError("Internal error", hint="this is a defect of hubqueue; the log has the details"))
+        return problem(Internal())
 
 
 def _refused(error: web.HTTPException) -> web.Response:

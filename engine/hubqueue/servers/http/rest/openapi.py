@@ -14,6 +14,7 @@ from hubqueue.errors import (
     Busy,
     Forbidden,
     HubqueueError,
+    Internal,
     Invalid,
     Malformed,
     NotAcceptable,
@@ -32,7 +33,7 @@ from hubqueue.servers.http.rest.routes import ROUTES
 
 OPENAPI: Final = "3.1.0"
 REF: Final = "#/components/schemas/{name}"
-EVERYWHERE: Final = (NotAuthenticated, Forbidden, NotAcceptable, Invalid, Busy, StoreError)
+EVERYWHERE: Final = (NotAuthenticated, Forbidden, NotAcceptable, Invalid, Busy, StoreError, Internal)
 WITH_BODY: Final = (Malformed, UnsupportedMedia, PayloadTooLarge)
 TITLE: Final = "hubqueue"
 ABOUT: Final = (
