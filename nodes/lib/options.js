@@ -13,6 +13,7 @@ const { options: ALL } = require('../resources/options');
 const DOOR = 'node-red';
 const SHOWN = 100; // characters of a wrong value
 const OPTIONS = ALL.filter(({ absent }) => !Object.hasOwn(absent, DOOR));
+const TWO_THINGS = { key: 'group (jobs that keep their order) or dedup.key' };
 const UNBOUNDED = { tags: { max: Infinity, maxLength: Infinity } }; // what is no tag of the hub's is kept in pieces: jobs.js
 
 const READERS = { integer, number, duration, time, boolean, text, texts, choice, map };
@@ -54,6 +55,9 @@ function known(object, rows, what, others = []) {
 
 /** What is called so in Python or on the wire, or is a part. */
 function elsewhere(written, rows) {
+  if (rows === OPTIONS && Object.hasOwn(TWO_THINGS, written)) {
+    return TWO_THINGS[written];
+  }
   const named = rows.find(({ name, wire, choices = [] }) => [name, wire, ...choices.map((each) => each.wire)].includes(written));
   const [whole] = rows.filter(({ parts = [] }) => parts.some(({ json }) => json === written));
   return named?.json ?? (whole && `${whole.json}.${written}`);

@@ -9,6 +9,7 @@ const { HubqueueError } = require('./errors');
 const { nearest } = require('./nearest');
 const { defined, isMap } = require('./values');
 
+const DOOR = 'node-red'; // in the table
 const ENDLESS = 2 ** 31 - 1; // how the hub tells of attempts without a number
 const RESERVED = '__'; // names in the data that begin so tie the jobs of a flow
 const PARENT_ID = '__parentId';
@@ -77,7 +78,8 @@ function jobOf(found) {
   const rest = { ...found, state: stateOf(found.state), timeline: found.timeline?.map((step) => ({ ...step, state: stateOf(step.state) })) };
   const options = {};
   for (const option of OPTIONS) {
-    options[option.json] = (INWARD[option.json] || ((each, job) => job[each.wire]))(option, found);
+    const value = (INWARD[option.json] || ((each, job) => job[each.wire]))(option, found);
+    options[option.json] = isIdle(option, value) ? undefined : value;
     [option.wire, ...(option.choices ?? []).map(({ wire }) => wire)].forEach((name) => delete rest[name]);
   }
   for (const [wire, json] of Object.entries(OTHERS)) {
@@ -86,6 +88,11 @@ function jobOf(found) {
   }
   [...SAID, ...IDLE].forEach((name) => delete rest[name]);
   return defined({ ...rest, ...told(options), attemptsMade: found.attempts, data: dataOf(found) });
+}
+
+/** Whether it says nothing to those who cannot say it. */
+function isIdle({ absent, default: usual }, value) {
+  return Object.hasOwn(absent, DOOR) && value === usual;
 }
 
 function partsOf({ parts }, value) {
@@ -98,11 +105,19 @@ function told(options) {
   return Object.fromEntries(Object.entries(options).filter(([, value]) => isSet(value)));
 }
 
+/** Without the ties that a flow has written into it. What names no relative of the job is its producer's own. */
 function dataOf({ data, parentId, childrenIds }) {
-  if (!isMap(data) || !(parentId || childrenIds?.length)) {
+  if (!isMap(data)) {
     return data;
   }
-  const { [PARENT_ID]: parent, [PARENT_QUEUE]: queue, [CHILDREN_IDS]: children, ...own } = data;
+  const own = { ...data };
+  if (parentId && own[PARENT_ID] === parentId) {
+    delete own[PARENT_ID];
+    delete own[PARENT_QUEUE];
+  }
+  if (Array.isArray(own[CHILDREN_IDS]) && own[CHILDREN_IDS].some((id) => childrenIds?.includes(id))) {
+    delete own[CHILDREN_IDS];
+  }
   return own;
 }
 

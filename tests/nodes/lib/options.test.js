@@ -126,7 +126,7 @@ test('an option that does not exist is named, with the one that may be meant', (
     [{ uniqueKey: 'k' }, 'msg.enqueue has no option "uniqueKey" (dedup is meant?)'],
     [{ run_at: 1 }, 'msg.enqueue has no option "run_at" (runAt is meant?)'],
     [{ failParentOnFailure: true }, 'msg.enqueue has no option "failParentOnFailure" (onFailure is meant?)'],
-    [{ key: 'k' }, 'msg.enqueue has no option "key" (dedup.key is meant?)'],
+    [{ key: 'k' }, 'msg.enqueue has no option "key" (group (jobs that keep their order) or dedup.key is meant?)'],
     [{ dedupe: 'k' }, 'msg.enqueue has no option "dedupe" (dedup is meant?)'],
     [{ depends: [] }, 'msg.enqueue has no option "depends" (dependsOn is meant?)'],
     [{ ['x'.repeat(10_000)]: 1 }, /has no option "x{99} \(there are queue, headers, id, priority, /],
@@ -207,4 +207,25 @@ test('what is no option of a job has the words of the table too', () => {
 test('a flow is told of the nearer end: of its node, or of the job itself', () => {
   const deadline = (timeout, timeoutMs) => jobMessage({ id: '1', queue: 'q', name: 'n', timeout }, 't', { server: 's', timeoutMs, nowMs: 1000 }).job.deadline;
   assert.deepEqual([deadline(3000, 60_000), deadline(90_000, 60_000), deadline(3000, 0), deadline(null, 60_000), deadline(null, 0)], [4000, 61_000, 4000, 61_000, undefined]);
+});
+
+test('what a producer keeps in its data under names of flows comes back, whatever its job waits for', () => {
+  const data = { __parentId: 'mine', __parentQueue: 'mine', __childrenIds: ['mine'], __other: 1, x: 1 };
+  const asked = [
+    [of({ dependsOn: ['a', 'b'] }, {}, { data })],
+    [of({}, { noteParent: true }, { data, job: { id: 'j' } })],
+    [of({ dependsOn: ['a'] }, { noteParent: true }, { data, job: { id: 'j' } })],
+    [{ id: 'tree', data: { ...data, __parentId: 'up', __parentQueue: 'q' }, parentId: 'up', childrenIds: ['a'] }, { __childrenIds: ['mine'], __other: 1, x: 1 }],
+    [{ id: 'tree', data: { ...data, __childrenIds: ['a'] }, childrenIds: ['a', 'b'] }, { __parentId: 'mine', __parentQueue: 'mine', __other: 1, x: 1 }],
+  ];
+  for (const [found, own = data] of asked) {
+    assert.deepEqual(jobOf(found).data, own);
+    assert.deepEqual(jobMessage({ stallCount: 0, attempts: 0, name: 'n', queue: 'q', ...found }, 't', { server: 's' }).payload, own);
+  }
+});
+
+test('an option that nobody can say here is shown where it says something', () => {
+  assert.equal('stackTraceLimit' in jobOf({ id: 'a', stackTraceLimit: 10 }), false);
+  assert.equal(jobOf({ id: 'a', stackTraceLimit: 3 }).stackTraceLimit, 3);
+  assert.equal(jobOf({ id: 'a', priority: 0, maxAttempts: 3 }).priority, 0);
 });
