@@ -20,6 +20,7 @@ from hubqueue.model.schedule import Schedule, check_schedule
 HOUR_S: Final = MAX_BACKOFF_MS / 1000
 _KNOWN: Final = {option.name: option for option in options_at(Door.PYTHON)}
 _RULES: Final = ("immediately", "overlap", "skip_missed", "worker_only")  # of schedules, True or False
+_OF_RULES: Final = {"maxLimit": "limit", "repeatEvery": "every", "schedule": "cron"}  # what the wire calls them
 _OF_SCHEDULE: Final = {name: option for name, option in _KNOWN.items() if Door.SCHEDULE not in option.left_out}
 
 
@@ -111,7 +112,9 @@ def new_schedule(key: str, queue: str, name: str, data: object, options: RunOpti
     try:
         check_schedule(made)
     except Invalid as error:
-        raise options_table.reworded(error) from None
+        said = options_table.reworded(error)
+        field, space, words = said.message.partition(" ")
+        raise type(error)(_OF_RULES.get(field, field) + space + words, hint=said.hint) from None
     return made
 
 

@@ -76,7 +76,7 @@ def retry(hub: Hub, queue: str | None, id: str | None, limit: int | None, as_jso
         raise click.UsageError("name a QUEUE, or one job with --id")
     name, done = hub.ask(lambda remote: _again(remote, queue, id, limit))
     if as_json:
-        print_json({"retried": done.again, "passed": done.passed, "kept": done.kept, "why": done.why})
+        print_json({"count": done.again, "passed": done.passed, "kept": done.kept, "why": done.why})
     else:
         click.echo(told(name, done))
 
@@ -118,6 +118,6 @@ def purge(hub: Hub, queue: str, yes: bool, as_json: bool) -> None:
         )
     count = hub.ask(lambda remote: remote.purge(queue))
     if as_json:
-        print_json({"purged": count})
+        print_json({"count": count})
     else:
         click.echo(f"{count:,} dead {'job is' if count == 1 else 'jobs are'} deleted.")

@@ -11,6 +11,7 @@ from hubqueue.cli.connect import Hub, hub_options, json_option
 if TYPE_CHECKING:
     from hubqueue.client.remote import RemoteHub
     from hubqueue.model.job import Job
+    from hubqueue.model.repeat import Repeat
 
 _STATES: Final = ("waiting", "delayed", "active", "completed", "failed")
 _PAGE: Final = 200  # jobs asked for at a time
@@ -84,7 +85,7 @@ def _row(job: Job) -> list[str]:
         output.state_text(shown(job.state, job.priority)),
         _tries(job, "/"),
         ago(job.created_at_ms),
-        output.escape(show.one_line(job.data)),
+        output.escape(show.one_line(show.own_data(job))),
     ]
 
 
@@ -143,7 +144,7 @@ def _details(job: Job) -> Any:
     from rich.console import Group
     from rich.table import Table
 
-    from hubqueue.cli import output
+    from hubqueue.cli import output, show
     from hubqueue.cli.times import ago, clock
     from hubqueue.model.state import shown
     from hubqueue.wire.jsondata import readable
@@ -167,12 +168,13 @@ def _details(job: Job) -> Any:
         ("finished", clock(job.finished_at_ms) if job.finished_at_ms else None),
         ("worker", output.escape(job.owner) if job.owner else None),
         ("lease ends", ago(job.deadline_ms) if job.deadline_ms else None),
+        ("repeats", _repeats(job.options.repeat)),
         ("progress", f"{job.progress:g} %" if job.progress else None),
         ("tags", output.escape(", ".join(job.options.tags)) if job.options.tags else None),
         ("reason", job.history.reason),
         ("error", f"[red]{output.escape(job.history.error)}[/]" if job.history.error else None),
         ("stack", f"[dim]{output.escape_lines(job.history.stack)}[/]" if job.history.stack else None),
-        ("data", output.escape(json.dumps(readable(job.data), ensure_ascii=False))),
+        ("data", output.escape(json.dumps(readable(show.own_data(job)), ensure_ascii=False))),
         ("result", output.escape(json.dumps(readable(job.result), ensure_ascii=False)) if job.result else None),
     ]
     for label, text in lines:
@@ -185,3 +187,15 @@ def _details(job: Job) -> Any:
         after = f"{(run.failed_at_ms - run.started_at_ms) / 1000:.1f} s"
         runs.add_row(str(run.attempt), ago(run.failed_at_ms), after, run.reason, output.escape(run.error or "-"))
     return Group(grid, "", runs)
+
+
+def _repeats(repeat: Repeat | None) -> str | None:
+    """`every 5 min`, `at 0 8 * * *`, and which run it is."""
+    from hubqueue.cli.output import escape
+    from hubqueue.cli.times import span
+
+    if repeat is None:
+        return None
+    when = f"every {span(repeat.every_ms / 1000)}" if repeat.every_ms is not None else f"at {repeat.pattern}"
+    zone = f" ({repeat.timezone})" if repeat.timezone else ""
+    return escape(f"{when}{zone}, run {repeat.count + 1}{f' of {repeat.limit}' if repeat.limit else ''}")

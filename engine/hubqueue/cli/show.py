@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from hubqueue.model.flowdata import without_flow
 from hubqueue.model.job import Job
 from hubqueue.model.option import camel
 from hubqueue.model.verbs import Event, QueueInfo
@@ -21,6 +22,12 @@ def one_line(data: bytes | None, width: int = 60) -> str:
         return "-"
     text = json.dumps(readable(data), ensure_ascii=False)
     return text if len(text) <= width else text[: width - 1] + "…"
+
+
+def own_data(job: Job) -> bytes | None:
+    """Without what a flow has written into it, as everywhere but on the wire."""
+    options = job.options
+    return None if job.data is None else without_flow(job.data, options.parent_id, options.children_ids)
 
 
 def job_map(job: Job) -> dict[str, Any]:

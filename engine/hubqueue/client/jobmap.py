@@ -15,6 +15,7 @@ from hubqueue.model.job import (
     DEFAULT_ATTEMPTS,
     Attempt,
     Dedup,
+    Flag,
     History,
     Job,
     OnFailure,
@@ -23,6 +24,7 @@ from hubqueue.model.job import (
     history_blob,
     options_blob,
 )
+from hubqueue.model.repeat import Repeat
 from hubqueue.model.retry import Backoff
 from hubqueue.model.schedule import Schedule
 from hubqueue.model.state import BY_LABEL, LABELS, State
@@ -71,6 +73,22 @@ class WireBackoff(msgspec.Struct, rename="camel"):
     delay: float
     max_delay: float = Backoff().max_ms
     jitter: float = Backoff().jitter
+
+
+class WireRepeat(msgspec.Struct, rename="camel"):
+    """The chain of a repeated job. Units: milliseconds."""
+
+    count: float = 0
+    every: float | None = None
+    pattern: str | None = None
+    limit: float | None = None
+    start_date: float | None = None
+    end_date: float | None = None
+    tz: str | None = None
+    immediately: bool | None = None
+    prev_millis: float | None = None
+    offset: float | None = None
+    job_id: str | None = None
 
 
 class WireStep(msgspec.Struct):
@@ -135,6 +153,7 @@ class WireJob(msgspec.Struct, rename="camel"):
     continue_parent_on_failure: bool = False
     ignore_dependency_on_failure: bool = False
     remove_dependency_on_failure: bool = False
+    repeat: WireRepeat | None = None
 
 
 def job_of(wire: WireJob, state: State | None = None) -> Job:
@@ -146,7 +165,7 @@ def job_of(wire: WireJob, state: State | None = None) -> Job:
         queue=wire.queue,
         seq=int(wire.seq) or _seq_in(wire.id),
         state=_state_of(label) if label is not None else state or State.WAITING,
-        flags=int(flags_of(options, wire.custom_id)),
+        flags=flags_of(options, wire.custom_id) | (Flag.DEPENDENT if _has_waited(wire) else 0),
         priority=int(wire.priority),
         name=wire.name,
         data=present(wire.data),
@@ -192,7 +211,31 @@ def _options_of(wire: WireJob) -> Options:
         children_ids=wire.children_ids,
         parent_id=wire.parent_id,
         on_failure=_policy_of(wire),
+        repeat=_repeat_of(wire.repeat),
     )
+
+
+def _repeat_of(wire: WireRepeat | None) -> Repeat | None:
+    if wire is None:
+        return None
+    return Repeat(
+        every_ms=_whole(wire.every),
+        pattern=wire.pattern,
+        timezone=wire.tz,
+        limit=_whole(wire.limit),
+        count=int(wire.count),
+        start_ms=_whole(wire.start_date),
+        end_ms=_whole(wire.end_date),
+        prev_ms=_whole(wire.prev_millis),
+        offset_ms=_whole(wire.offset),
+        immediately=wire.immediately,
+        key=wire.job_id,
+    )
+
+
+def _has_waited(wire: WireJob) -> bool:
+    """For other jobs, after it was pushed: that is what its first step says."""
+    return bool(wire.timeline) and wire.timeline[0].state == LABELS[State.WAITING_CHILDREN]
 
 
 def _policy_of(wire: WireJob) -> OnFailure | None:

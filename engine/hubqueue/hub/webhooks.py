@@ -7,7 +7,6 @@ works the queue off.
 from __future__ import annotations
 
 import logging
-import sqlite3
 from collections.abc import Callable, Sequence
 from typing import Final
 
@@ -94,13 +93,8 @@ class Webhooks:
         """Before the commit: a delivery for each event and webhook that wants it. A defect here costs no job."""
         if not self._wanted:
             return
-        try:
-            with tx.savepoint():
-                self._deliver(tx)
-        except sqlite3.Error:
-            raise
-        except Exception:
-            log.exception("Webhooks could not be told: a defect")
+        with tx.apart("Telling webhooks"):
+            self._deliver(tx)
 
     def _deliver(self, tx: Tx) -> None:
         for event in tuple(tx.events):

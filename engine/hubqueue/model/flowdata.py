@@ -21,7 +21,6 @@ PARENT_ID: Final = "__parentId"
 PARENT_QUEUE: Final = "__parentQueue"
 CHILDREN_IDS: Final = "__childrenIds"
 RESERVED: Final = "__"  # keys that begin so are the flow's
-_TIES: Final = (PARENT_ID, PARENT_QUEUE, CHILDREN_IDS)
 
 _MALFORMED: Final = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _read_map: Final = msgspec.msgpack.Decoder(dict[str, Raw]).decode
@@ -53,12 +52,22 @@ def with_children(data: bytes | None, children_ids: Sequence[str]) -> bytes | No
     return _changed(data, {CHILDREN_IDS: list(children_ids)})
 
 
-def without_flow(data: bytes) -> bytes:
-    """The data of a job of a flow without what it says about the flow. Data that is no map stays as it is."""
+def without_flow(data: bytes, parent_id: str | None, children_ids: Sequence[str]) -> bytes:
+    """The data of a job without its ties to these relatives; what names none of them is its producer's own.
+
+    Data that is no map stays as it is.
+    """
+    if not parent_id and not children_ids:
+        return data
     fields = _fields(data)
     if fields is None:
         return data
-    return _write({key: value for key, value in fields.items() if key not in _TIES})
+    ties: tuple[str, ...] = ()
+    if parent_id and _text(fields, PARENT_ID) == parent_id:
+        ties = (PARENT_ID, PARENT_QUEUE)
+    if not set(children_ids).isdisjoint(_texts(fields, CHILDREN_IDS) or ()):
+        ties = (*ties, CHILDREN_IDS)
+    return _write({key: value for key, value in fields.items() if key not in ties}) if ties else data
 
 
 def replaced(old: bytes | None, new: bytes | None) -> bytes | None:

@@ -86,18 +86,14 @@ def check_size(data: object) -> None:
 
 def check_custom_id(custom_id: str) -> None:
     """A custom id: any well-formed text of 1 to 1024 characters."""
-    if not custom_id or len(custom_id) > MAX_CUSTOM_ID_CHARS or not _well_formed(custom_id):
-        raise Invalid("jobId must be a non-empty string of at most 1024 well-formed characters")
+    _check_words("jobId", custom_id, MAX_CUSTOM_ID_CHARS)
 
 
 def check_group(name: str) -> None:
     """The name of a group: 1 to 256 characters."""
-    if not name:
-        raise Invalid("groupId must be a non-empty string")
-    if len(name) > MAX_NAME_CHARS:
-        raise Invalid("groupId must be at most 256 characters")
-    if "\0" in name or not _well_formed(name):
-        raise Invalid("groupId must be well-formed text")
+    _check_words("groupId", name, MAX_NAME_CHARS)
+    if "\0" in name:
+        raise Invalid(f"groupId must be well-formed text: character {name.index(chr(0)) + 1} is a NUL")
 
 
 def check_tags(tags: Collection[str]) -> Collection[str]:
@@ -129,18 +125,19 @@ def check_options(options: Options) -> None:
         check_group(options.group)
     if options.group_max_size is not None:
         check_int("group.maxSize", options.group_max_size, 1, MAX_COUNT)
-    if len(options.depends_on) > MAX_RELATIVES or len(options.children_ids) > MAX_RELATIVES:
-        raise Invalid(f"dependsOn and childrenIds must hold at most {MAX_RELATIVES} ids")
-    if not all(map(_well_formed, (*options.depends_on, *options.children_ids, options.parent_id or ""))):
-        raise Invalid("the ids of other jobs must be well-formed text")
+    for field, ids in (("dependsOn", options.depends_on), ("childrenIds", options.children_ids)):
+        if len(ids) > MAX_RELATIVES:
+            raise Invalid(f"{field} must hold at most {MAX_RELATIVES} ids")
+        if not all(map(_well_formed, ids)):
+            raise Invalid(f"{field} must hold well-formed text")
+    if not _well_formed(options.parent_id or ""):
+        raise Invalid("parentId must be well-formed text")
     if options.dedup is not None:
         _check_dedup(options.dedup)
 
 
 def _check_dedup(dedup: Dedup) -> None:
-    key = dedup.key
-    if not isinstance(key, str) or not 1 <= len(key) <= MAX_CUSTOM_ID_CHARS or not _well_formed(key):
-        raise Invalid("uniqueKey must be a non-empty string of at most 1024 well-formed characters")
+    _check_words("uniqueKey", dedup.key, MAX_CUSTOM_ID_CHARS)
     if dedup.ttl_ms is not None:
         check_int("dedup.ttl", dedup.ttl_ms, 1, MAX_DELAY_MS)
     for name, flag in (("extend", dedup.extend), ("replace", dedup.replace)):
@@ -168,6 +165,19 @@ def check_text(field: str, value: object, chars: int) -> None:
     """Well-formed text of 1 to so many characters."""
     if not isinstance(value, str) or not 1 <= len(value) <= chars or not _well_formed(value):
         raise Invalid(f"{field} must be a non-empty string of at most {chars} characters")
+
+
+def _check_words(field: str, value: object, chars: int) -> None:
+    """As `check_text`, and what is wrong with it."""
+    if not isinstance(value, str):
+        raise Invalid(f"{field} must be a string")
+    if not value:
+        raise Invalid(f"{field} must be a non-empty string")
+    if len(value) > chars:
+        raise Invalid(f"{field} must be at most {chars} characters")
+    if not _well_formed(value):
+        at = next(at for at, char in enumerate(value, 1) if not _well_formed(char))
+        raise Invalid(f"{field} must be well-formed text: character {at} is half of a surrogate pair")
 
 
 def check_number(field: str, value: object, low: float, high: float) -> None:

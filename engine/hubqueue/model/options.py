@@ -316,8 +316,10 @@ def check_needs(given: Container[str], shown: Callable[[Option], str] = lambda o
 def reworded(error: Invalid, shown: Callable[[Option], str] = lambda option: option.name) -> Invalid:
     """What the checks of `limits` say in the words of the wire, in those of a door. shown: an option's name there."""
     field, space, said = error.message.partition(" ")
-    words = [shown(_BY_WIRE[word]) if word in _BY_WIRE else word for word in field.split(".")]
-    return type(error)(".".join(words) + space + said, hint=error.hint)
+    whole = _IN_TEXTS.get(field)
+    words = [whole] if whole else [_BY_WIRE.get(word, word) for word in field.split(".")]
+    named = ".".join(shown(word) if isinstance(word, Option) else word for word in words)
+    return type(error)(named + space + said, hint=error.hint)
 
 
 def new_job(name: str, data: bytes | None, given: Mapping[str, Any]) -> NewJob:
@@ -375,4 +377,10 @@ def _reader(option: Option) -> Callable[[Any], Any] | None:
 # worked out once: every job of Python and of rules comes through here
 _PLACES: Final = {option.name: (option.field, option.is_rare, _reader(option)) for option in OPTIONS}
 _BY_WIRE: Final = {option.wire: option for option in (*(part for each in OPTIONS for part in each.parts), *OPTIONS)}
+# fields that the texts of the wire, which its clients know, call otherwise than the commands do
+_IN_TEXTS: Final = {
+    "jobId": BY_NAME["id"],
+    "group.maxSize": BY_NAME["group_max_size"],
+    "group.priority": BY_NAME["priority"],
+}
 _NEEDY: Final = [option for option in OPTIONS if option.needs]

@@ -207,6 +207,17 @@ class Tx:
             raise
         self.execute("RELEASE verb")
 
+    @contextmanager
+    def apart(self, what: str) -> Iterator[None]:
+        """As `savepoint`, for what must not cost those beside it: a defect of it is only logged."""
+        try:
+            with self.savepoint():
+                yield
+        except sqlite3.Error:
+            raise
+        except Exception:
+            log.exception("%s failed: a defect", what)
+
     def wrote_since(self, changes: int) -> bool:
         """Whether a verb that refused has left writes behind (a defect in that verb)."""
         return self.db.total_changes > max(changes, self._clean_changes)

@@ -142,7 +142,7 @@ def _data(job: JobMap) -> Raw | UnsetType:
     """Without what a flow has written into it: relatives have fields of their own."""
     if isinstance(job.data, UnsetType) or not (job.parent_id or job.children_ids):
         return job.data
-    return Raw(without_flow(bytes(job.data)))
+    return Raw(without_flow(bytes(job.data), job.parent_id, job.children_ids))
 
 
 def _backoff(job: JobMap) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from typing import Final
 _MISSING = re.compile(r"Object missing required field `(?P<field>[^`]+)`")
 _RANGE = re.compile(r"Expected `(?:int|float)[^`]*` (?P<sign>>=|<=) (?P<bound>-?[\d.e+]+)")
 _TYPE = re.compile(r"Expected `(?P<wanted>[^`]+)`")
+_LENGTH = re.compile(r"Expected `(?P<kind>str|bytes|array|object)[^`]*` of length (?P<sign>>=|<=) (?P<bound>\d+)")
+_FORM = re.compile(r"Expected `str` matching regex (?P<form>'[^`]*?')(?: - at |\Z)")
 _PATH = re.compile(r" - at `(?:key in )?\$\.?(?P<path>[^`]*)`\Z")
 
 REPEAT_EVERY: Final = "Cron repeatEvery must be a positive safe integer number of milliseconds"
@@ -28,6 +30,8 @@ _OWN: Final = {  # fields with a text of their own, whatever is wrong with them
     "repeat.offset": "repeat.offset must be a finite timestamp",
     "tags": "tags must be an array of strings of at most 256 characters",
 }
+_HOLDS: Final = {"str": "be", "bytes": "be"}  # a text is so long, a list has so many
+_COUNTED: Final = {"str": "characters", "bytes": "bytes", "array": "entries", "object": "names"}
 _WANTED: Final = (
     ("int", "a number"),
     ("float", "a number"),
@@ -80,7 +84,14 @@ def _complaint(message: str) -> str:
     if limit:
         bound = limit["bound"].removesuffix(".0")
         return f"must be at {'least' if limit['sign'] == '>=' else 'most'} {bound}"
+    length = _LENGTH.match(message)
+    if length:
+        most = "least" if length["sign"] == ">=" else "most"
+        return f"must {_HOLDS.get(length['kind'], 'have')} at {most} {length['bound']} {_COUNTED[length['kind']]}"
+    form = _FORM.match(message)
+    if form:
+        return f"is not valid: it must match {form['form']}"
     wanted = _TYPE.match(message)
-    if wanted is None or "of length" in message or "matching regex" in message:
+    if wanted is None:
         return "is not valid"
     return "must be " + next((words for kind, words in _WANTED if kind in wanted["wanted"]), "something else")

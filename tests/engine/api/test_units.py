@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from hubqueue.api.newjob import dedup, exponential, fixed, job
+from hubqueue.api.newjob import dedup, exponential, fixed, job, new_schedule
 from hubqueue.api.units import duration_ms, moment, moment_ms
 from hubqueue.errors import Invalid
 
@@ -50,7 +50,13 @@ def test_back_off_and_deduplication_are_said_in_durations() -> None:
         ({"attempts": 0}, "attempts must be at least 1"),
         ({"keep_trying": 1, "delay": 5}, "keep_trying (1000 ms)"),
         ({"stack_trace_limit": -1}, "stack_trace_limit must be at least 0"),
-        ({"group": ""}, "group must be"),
+        ({"group": ""}, "group must be a non-empty string"),
+        ({"group": "a\0"}, "group must be well-formed text: character 2 is a NUL"),
+        ({"group": "g", "priority": -1}, "priority must be between 0 and"),
+        ({"group": "g", "group_max_size": 0}, "group_max_size must be at least 1"),
+        ({"id": "x" * 1025}, "id must be at most 1024 characters"),
+        ({"id": "ab\ud800"}, "id must be well-formed text: character 3 is half of a surrogate pair"),
+        ({"depends_on": ["\ud800"]}, "depends_on must hold well-formed text"),
         ({"dedup": ""}, "dedup must be"),
         ({"backoff": exponential(1, max=10**9)}, "backoff.max must be at most"),
     ],
@@ -59,4 +65,20 @@ def test_back_off_and_deduplication_are_said_in_durations() -> None:
 def test_what_is_refused_is_called_as_python_calls_it(said: Any, words: str) -> None:
     with pytest.raises(Invalid) as refused:
         job("n", **said)
+    assert refused.value.message.startswith(words)
+
+
+@pytest.mark.parametrize(
+    ("rules", "words"),
+    [
+        ({"every_ms": 10**12}, "every must be at most"),
+        ({"every_ms": 1000, "limit": 0}, "limit must be at least 1"),
+        ({"cron": "0 " * 1000}, "cron must be"),
+    ],
+    ids=str,
+)
+def test_what_is_refused_of_a_schedule_is_called_as_python_calls_it(rules: Any, words: str) -> None:
+    flags = dict.fromkeys(("immediately", "overlap", "skip_missed", "worker_only"), False)
+    with pytest.raises(Invalid) as refused:
+        new_schedule("k", "q", "n", None, {}, **{"timezone": None, "limit": None, **flags, **rules})
     assert refused.value.message.startswith(words)

@@ -95,11 +95,11 @@ def test_dead_jobs_are_listed_retried_and_purged(shell: Shell, hub: HubProcess) 
     assert {job["id"] for job in dead} == set(ids)
     assert "no lamp" in shell("dlq", "list", "work").stdout
     assert "no lamp" in shell("job", ids[0]).stdout
-    assert shell.json("dlq", "retry", "--id", ids[0]) == {"retried": 1, "passed": 0, "kept": 0, "why": None}
+    assert shell.json("dlq", "retry", "--id", ids[0]) == {"count": 1, "passed": 0, "kept": 0, "why": None}
     assert shell("dlq", "retry", "work").stdout == "1 job waits again.\n"
     fail_all(hub)
     assert "Delete 2 dead jobs" in shell("dlq", "purge", "work", stdin="n\n", code=1).stderr
-    assert shell.json("dlq", "purge", "work", "--yes") == {"purged": 2}
+    assert shell.json("dlq", "purge", "work", "--yes") == {"count": 2}
 
 
 def test_jobs_are_listed_by_all_of_their_tags(shell: Shell, hub: HubProcess) -> None:

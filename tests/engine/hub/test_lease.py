@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from typing import Any
 
 import pytest
@@ -337,7 +338,7 @@ async def test_a_worker_that_gave_up_behind_the_gate_leaves_its_job_to_the_next(
 
 async def test_upkeep_goes_on_when_its_plan_was_taken_back_with_a_group(bench: Bench) -> None:
     def broken(tx: Tx) -> None:
-        raise ZeroDivisionError
+        raise sqlite3.OperationalError
 
     hub, maintenance = bench.hub, bench.hub.maintenance
     (id,) = await bench.add("a")

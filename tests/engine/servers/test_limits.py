@@ -141,7 +141,7 @@ async def test_one_connection_too_many_is_told_so(hurried: TcpServer) -> None:
         ({"timeout": 1e300}, "timeout must be a number"),
         ({"backoff": {"type": "fixed"}}, "backoff.delay is required"),
         ({"backoff": float("nan")}, "backoff must be a finite number"),
-        ({"jobId": "x" * 1025}, "jobId is not valid"),
+        ({"jobId": "x" * 1025}, "jobId must be at most 1024 characters"),
         ({"tags": [1]}, "tags must be an array of strings of at most 256 characters"),
         ({"durable": "yes"}, "durable must be a boolean"),
         ({"dedup": 5, "uniqueKey": "k"}, "dedup must be an object"),

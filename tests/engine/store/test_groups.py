@@ -179,7 +179,7 @@ async def test_a_defect_of_webhooks_costs_no_job(
         await hub.subscribe(None, lambda event: None)
         await hub.enqueue("q", [NewJob()])
         assert await hub.run(_rows) == 1
-        assert "Webhooks could not be told: a defect" in caplog.text
+        assert "Telling webhooks failed: a defect" in caplog.text
 
 
 async def test_a_defect_before_the_commit_is_answered_and_the_next_group_goes_on(
