@@ -24,12 +24,15 @@ from .errors import HubError
 from .flow_fields import Input, queue_error, queue_field
 from .uplink import (
     CONF_CA,
+    CONF_CERTIFICATE,
     CONF_DURABLE,
     CONF_RATE,
+    CONF_SERVER_NAME,
     CONF_TARGET_QUEUE,
     CONF_TEST,
     CONF_TIMEZONE,
     CONF_TO,
+    CONF_VERIFY,
     CONF_WINDOWS,
     SECTION_MORE,
     SECTION_SCHEDULE,
@@ -46,6 +49,9 @@ MORE: Final = vol.Schema(
             NumberSelectorConfig(min=1, max=1_000_000, step=1, mode=NumberSelectorMode.BOX)
         ),
         vol.Optional(CONF_CA): TextSelector(TextSelectorConfig(multiline=True)),
+        vol.Optional(CONF_CERTIFICATE): TextSelector(TextSelectorConfig(multiline=True)),
+        vol.Optional(CONF_SERVER_NAME): TextSelector(),
+        vol.Required(CONF_VERIFY, default=True): BooleanSelector(),
     }
 )
 EXAMPLE: Final = "tls://central.example.org:6789"  # translations hold no addresses

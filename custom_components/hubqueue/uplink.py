@@ -30,8 +30,11 @@ SECTION_MORE: Final = "more"
 CONF_RATE: Final = "rate"
 CONF_DURABLE: Final = "durable"
 CONF_CA: Final = "ca"
+CONF_CERTIFICATE: Final = "certificate"
+CONF_SERVER_NAME: Final = "server_name"
+CONF_VERIFY: Final = "verify"
 CONF_TEST: Final = "test"
-NOT_KEPT: Final = (CONF_TOKEN, CONF_CA, CONF_TEST)  # secrets, and what is asked anew each time
+NOT_KEPT: Final = (CONF_TOKEN, CONF_CA, CONF_CERTIFICATE, CONF_TEST)  # secrets, and what is asked anew each time
 
 GONE: Final = frozenset({"not_found", "wrong_state"})  # nothing of ours is there any more
 
@@ -62,6 +65,8 @@ def put_fields(data: Mapping[str, Any]) -> dict[str, Any]:
         "durable": more.get(CONF_DURABLE, True),
         "schedule": {"windows": windows, **zone} if windows else None,
         "rate": more.get(CONF_RATE),
+        "serverName": more.get(CONF_SERVER_NAME) or None,
+        "verify": more.get(CONF_VERIFY, True),
     }
     if data.get(CONF_TARGET_QUEUE):
         fields["target"] = data[CONF_TARGET_QUEUE]
@@ -69,6 +74,8 @@ def put_fields(data: Mapping[str, Any]) -> dict[str, Any]:
         fields["token"] = data[CONF_TOKEN]
     if more.get(CONF_CA):
         fields["caCert"] = more[CONF_CA]
+    if more.get(CONF_CERTIFICATE):
+        fields["clientCert"] = more[CONF_CERTIFICATE]
     return fields
 
 

@@ -69,8 +69,10 @@ def list_(hub: Hub, as_json: bool) -> None:
 @click.option("--token-from", type=click.File(), metavar="FILE", help="File with the token; '-' reads it from input.")
 @click.option("--no-token", is_flag=True, help="Show none, and forget the one that is kept.")
 @click.option("--ca", type=click.File(), metavar="FILE", help="Private CA of the other hub (PEM); it is sent along.")
+@click.option("--no-ca", is_flag=True, help="Trust the system's again, and forget the one that is kept.")
 @click.option("--cert", type=click.File(), metavar="FILE", help="Certificate of this side (PEM); it is sent along.")
 @click.option("--key", type=click.File(), metavar="FILE", help="Its private key, if that is not in the same file.")
+@click.option("--no-cert", is_flag=True, help="Show none, and forget the one that is kept.")
 @click.option("--server-name", metavar="NAME", help="What the other hub's certificate is for.  [the host in --to]")
 @click.option("--no-verify", is_flag=True, help="Believe whoever answers. Only for a test.")
 @click.option(
@@ -91,8 +93,10 @@ def add(
     token_from: Any,
     no_token: bool,
     ca: Any,
+    no_ca: bool,
     cert: Any,
     key: Any,
+    no_cert: bool,
     server_name: str | None,
     no_verify: bool,
     windows: tuple[str, ...],
@@ -128,9 +132,13 @@ def add(
         fields["token"] = None
     elif token_from is not None:
         fields["token"] = token_from.readline().strip()
-    if ca is not None:
+    if no_ca:
+        fields["caCert"] = None
+    elif ca is not None:
         fields["caCert"] = ca.read()
-    if cert is not None:
+    if no_cert:
+        fields["clientCert"] = None
+    elif cert is not None:
         fields["clientCert"] = "\n".join(part.read() for part in (cert, key) if part is not None)
     hub.ask(_asking("ForwarderPut", **fields))
     click.echo(f"Forwarding {queue} to {to}. 'hubqueue forward' shows how it goes.")

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field, replace
-from typing import Final, Literal
+from typing import Literal
 
 from hubqueue.client.address import LinkSettings, Tls
 from hubqueue.client.tls import client_context
 from hubqueue.errors import Invalid
 from hubqueue.forward.destination import Destination, HubDestination
 from hubqueue.forward.settings import ForwardSettings
-from hubqueue.model.forwarding import ForwardSpec, check_forwarder_name
+from hubqueue.model.forwarding import ForwardSpec, check_forwarder_name, check_server_name
 from hubqueue.model.hours import Calendar, Hours
 from hubqueue.model.limits import check_number, check_queue
-
-_SERVER_NAME: Final = re.compile(r"[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,252}\Z")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,8 +61,8 @@ def _link(spec: ForwardSpec, connect_timeout_s: float) -> LinkSettings:
         hint = "write tls://host:6789, or declare this one in hubqueue.yaml: there it may be of any kind"
         raise Invalid(f"a forwarder that is made while the hub runs goes to a hub, not to {scheme}://", hint=hint)
     link = LinkSettings.from_url(spec.to, token=spec.token, connect_timeout_s=connect_timeout_s)
-    if spec.server_name is not None and _SERVER_NAME.match(spec.server_name) is None:
-        raise Invalid(f"serverName {spec.server_name!r} is no name of a host", hint="give one of its certificate")
+    if spec.server_name is not None:
+        check_server_name(spec.server_name)
     standard = link.tls or Tls()
     tls = replace(
         standard,

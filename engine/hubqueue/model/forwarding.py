@@ -14,7 +14,7 @@ from hubqueue.model.limits import WRITE_TIMEOUT_S
 MAX_FORWARDERS: Final = 100  # kept in the job file: each holds a connection
 
 _NAME: Final = re.compile(r"[A-Za-z0-9_.:-]{1,256}\Z")  # as queues, whose names they have by default
-
+_SERVER_NAME: Final = re.compile(r"[A-Za-z0-9_:-][A-Za-z0-9_.:-]{0,252}\Z")
 
 # Kept when they are not given anew, as long as the place is the same: they were given for that one.
 SECRETS: Final = frozenset({"token", "ca_cert", "client_cert"})
@@ -65,4 +65,11 @@ def check_forwarder_name(name: str) -> str:
     """Errors: Invalid."""
     if _NAME.match(name) is None:
         raise Invalid(f"{name!r} cannot name a forwarder", hint="1 to 256 letters, digits and . _ : - are allowed")
+    return name
+
+
+def check_server_name(name: str) -> str:
+    """What a certificate is for. Errors: Invalid."""
+    if not isinstance(name, str) or _SERVER_NAME.match(name) is None:
+        raise Invalid(f"{name!r} is no name of a host", hint="give one of the other side's certificate")
     return name

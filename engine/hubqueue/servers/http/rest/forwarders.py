@@ -24,15 +24,15 @@ class Hours(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, kw_o
 
 
 class NewForwarder(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_defaults=True, kw_only=True):
-    """From which queue, to where, how."""
+    """From which queue, to where, how. token, ca_cert, client_cert: null takes back what is kept."""
 
     queue: QueueName
     to: Annotated[str, Meta(min_length=1, max_length=2048)]
     target: QueueName | UnsetType = UNSET
-    token: Annotated[str, Meta(min_length=1, max_length=4096)] | UnsetType = UNSET
-    ca_cert: Annotated[str, Meta(min_length=1, max_length=100_000)] | UnsetType = UNSET
-    client_cert: Annotated[str, Meta(min_length=1, max_length=100_000)] | UnsetType = UNSET
-    server_name: Annotated[str, Meta(min_length=1, max_length=253)] | UnsetType = UNSET
+    token: Annotated[str, Meta(min_length=1, max_length=4096)] | UnsetType | None = UNSET
+    ca_cert: Annotated[str, Meta(min_length=1, max_length=100_000)] | UnsetType | None = UNSET
+    client_cert: Annotated[str, Meta(min_length=1, max_length=100_000)] | UnsetType | None = UNSET
+    server_name: Annotated[str, Meta(min_length=1, max_length=253)] | UnsetType | None = UNSET
     verify: bool | UnsetType = UNSET
     durable: bool | UnsetType = UNSET
     schedule: Hours | UnsetType = UNSET
