@@ -77,7 +77,7 @@ class Worker:
         self._grace_s = grace_s
         self._threads = None if _is_async(handler) else ThreadPoolExecutor(concurrency, f"hubqueue-{queue}")
         self._listeners: list[Callable[[WorkerEvent], None]] = []
-        self._runs: dict[asyncio.Task[None], RunningJob] = {}
+        self._runs: dict[str, tuple[asyncio.Task[None], RunningJob]] = {}  # by token: each lease has its own
         self._settler = Settler(self._keeper)
         self._room = asyncio.Event()
         self._stopping = asyncio.Event()
@@ -174,11 +174,11 @@ class Worker:
         for one in leased:
             run = RunningJob(self._verbs, self._keeper, one)
             task = asyncio.create_task(self._run(run), name=f"job {run.id}")
-            self._runs[task] = run
-            task.add_done_callback(self._done)
+            self._runs[one.token] = task, run
+            task.add_done_callback(partial(self._done, run))
 
-    def _done(self, task: asyncio.Task[None]) -> None:
-        run = self._runs.pop(task)
+    def _done(self, run: RunningJob, task: asyncio.Task[None]) -> None:
+        del self._runs[run.token]
         self._room.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             self._keeper.drop(run.leased)  # else it would be kept for ever
@@ -223,7 +223,7 @@ class Worker:
 
     def _lose(self, leased: Leased, renewal: Renewal) -> None:
         """End a run whose lease is not ours any more; one that only waits to be settled is told by the hub then."""
-        task, run = next((each for each in self._runs.items() if each[1].leased is leased), (None, None))
+        task, run = self._runs.get(leased.token, (None, None))
         if task is None or run is None or run.finished or run.lost or run.verdict is not None:
             return
         log.warning("run ended, its lease is %s job=%s queue=%s", renewal.value, run.id, self.queue)
@@ -236,22 +236,25 @@ class Worker:
 
     async def _wind_up(self, grace_s: float) -> None:
         if self._runs and grace_s > 0:
-            await asyncio.wait(tuple(self._runs), timeout=grace_s)
+            await asyncio.wait(self._tasks(), timeout=grace_s)
         self._abandoning = True
         await asyncio.sleep(0)  # a task that is cancelled before its first step would give nothing back
-        for task, run in tuple(self._runs.items()):
+        for task, run in tuple(self._runs.values()):
             if not run.finished:
                 run.verdict = run.verdict or Release()
                 task.cancel()
         if self._runs:
-            await asyncio.wait(tuple(self._runs), timeout=GIVE_BACK_S)
+            await asyncio.wait(self._tasks(), timeout=GIVE_BACK_S)
         await self._settler.close()
-        for task in tuple(self._runs):
+        for task in self._tasks():
             task.cancel()
         if self._runs:
-            await asyncio.wait(tuple(self._runs))
+            await asyncio.wait(self._tasks())
         if self._threads is not None:
             self._threads.shutdown(wait=False, cancel_futures=True)
+
+    def _tasks(self) -> list[asyncio.Task[None]]:
+        return [task for task, _ in self._runs.values()]
 
     def _tell(self, event: WorkerEvent) -> None:
         for receive in tuple(self._listeners):
