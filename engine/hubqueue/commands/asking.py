@@ -15,12 +15,14 @@ from hubqueue.commands.call import CALL_BYTES, Call, CallContext, Reply, Session
 from hubqueue.commands.dispatch import dispatch, finish
 from hubqueue.commands.notifications import Notification
 from hubqueue.commands.table import Request
-from hubqueue.errors import HubqueueError, Invalid
+from hubqueue.errors import HubqueueError
 from hubqueue.wire.fields import ABSENT
 
 
 class AskingSession(Session):
     """One who asks."""
+
+    listens = False
 
     def __init__(self, context: CallContext, address: str) -> None:
         super().__init__(context, address)
@@ -68,7 +70,7 @@ class AskingSession(Session):
         """Who awaits each answer asks for no more than it can hold."""
 
     def notify(self, notification: Notification) -> bool:
-        raise Invalid("This needs a connection that stays")
+        return False
 
 
 def cost_of(command: Request, size: int) -> int:

@@ -63,7 +63,9 @@ class CallContext:
 
 
 class Session(ABC):
-    """One client: its leases, its subscriptions, its workers."""
+    """One client: its leases, its subscriptions, its workers. listens: it can be told of what it subscribes to."""
+
+    listens = True
 
     def __init__(self, context: CallContext, address: str) -> None:
         self.context = context

@@ -180,6 +180,8 @@ def _subscribe(session: Session, kind: str, name: str | None, begin: Callable[[]
 
 
 def _check_room(session: Session, key: tuple[str, str | None]) -> None:
+    if not session.listens:
+        raise Invalid("This needs a connection that stays", hint="/api/v1/ws and /api/v1/events are one")
     if key not in session.subscriptions and len(session.subscriptions) >= MAX_SUBSCRIPTIONS:
         raise Busy("This connection listens to too much", hint="ask for all queues, or use another connection")
 

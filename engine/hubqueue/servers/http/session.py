@@ -8,9 +8,8 @@ from typing import Any
 from hubqueue.commands.asking import AskingSession, cost_of
 from hubqueue.commands.build import build
 from hubqueue.commands.call import Call, CallContext
-from hubqueue.commands.notifications import Notification
 from hubqueue.commands.table import Request
-from hubqueue.errors import Draining, Invalid
+from hubqueue.errors import Draining
 from hubqueue.model.access import Grant
 from hubqueue.servers.http.idempotency import Idempotency, IdempotentCall
 
@@ -56,6 +55,3 @@ class HttpSession(AskingSession):
         for call, cancel in tuple(self._parked.items()):
             cancel()
             self.answer(call, Draining())
-
-    def notify(self, notification: Notification) -> bool:
-        raise Invalid("This needs a connection that stays", hint="use /api/v1/ws or /api/v1/events")

@@ -43,6 +43,8 @@ def streams(app: web.Application) -> None:
 class Stream(HttpSession):
     """One client that listens."""
 
+    listens = True
+
     def __init__(self, shown: HttpSession) -> None:
         super().__init__(shown.context, shown.address, shown.grant)
         self.ended = False
