@@ -72,7 +72,7 @@ def test_the_app_does_its_work(image: str, tmp_path: Path, supervisor: FakeSuper
         assert told["config"]["token"] == app.token()
         url = f"http://127.0.0.1:{told['config']['port']}/api/v1/queues"
         request = urllib.request.Request(url, headers={"Authorization": f"Bearer {told['config']['token']}"})
-        with urllib.request.urlopen(request, timeout=10) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             assert json.load(answer)
 
         # health, as the image says it is checked

@@ -72,7 +72,7 @@ def test_it_shows_its_dashboard_and_ctrl_c_and_a_closed_terminal_end_it_in_order
     with demo(mark, tmp_path) as process:
         assert process.stdout is not None
         page = process.stdout.readline().removeprefix("dashboard at ").strip()
-        with urllib.request.urlopen(page, timeout=20) as answer:
+        with urllib.request.urlopen(page, timeout=60) as answer:
             assert "hubqueue" in answer.read().decode()
         assert "edge hub at" in process.stdout.readline()
         assert len(left_over(mark)) == 3  # itself, the broker, the central hub

@@ -17,7 +17,7 @@ from hubqueue.errors import NotAuthenticated
 from support import certificates
 from support.hub_process import HubProcess, clean_environment
 from support.mosquitto import Mosquitto
-from support.waiting import until
+from support.waiting import PATIENCE_S, until
 
 
 def refused(folder: Path, *arguments: str, environ: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -28,7 +28,7 @@ def refused(folder: Path, *arguments: str, environ: dict[str, str] | None = None
         env=clean_environment(environ),
         capture_output=True,
         text=True,
-        timeout=30,
+        timeout=PATIENCE_S,
     )
 
 

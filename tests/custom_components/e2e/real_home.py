@@ -69,7 +69,7 @@ class RealHome:
             body = urllib.parse.urlencode(data).encode() if form else json.dumps(data).encode()
             headers["Content-Type"] = "application/x-www-form-urlencoded" if form else "application/json"
         request = urllib.request.Request(self.base + path, body, headers)
-        with urllib.request.urlopen(request, timeout=20) as answer:
+        with urllib.request.urlopen(request, timeout=60) as answer:
             return json.loads(answer.read() or b"null")
 
     def state(self, entity_id: str) -> str | None:

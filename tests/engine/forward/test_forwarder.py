@@ -29,7 +29,7 @@ from hubqueue.servers.tcp import TcpServer
 from support import central
 from support.context import context_of
 from support.proxy import Proxy, Uplink
-from support.waiting import in_time
+from support.waiting import PATIENCE_S, in_time
 
 encode, decode = msgspec.msgpack.encode, msgspec.msgpack.decode
 QUICK = {"backoff_s": 0.02, "backoff_cap_s": 0.2, "connect_timeout_s": 2.0}
@@ -285,7 +285,8 @@ async def test_a_stop_gives_back_what_could_not_arrive(hub: Hub, there: LinkSett
 
 
 async def test_a_stop_lets_a_batch_under_way_arrive(hub: Hub, there: LinkSettings, uplink: Proxy) -> None:
-    watched = Watched(hub, link_to(uplink))
+    link = link_to(uplink, dead_after_s=PATIENCE_S)  # no ping: what passes is the batch
+    watched = Watched(hub, link, write_timeout_s=PATIENCE_S, stop_grace_s=PATIENCE_S)
     watched.forwarder.start()
     await add(hub, 1)
     await watched.until(lambda: watched.forwarded == 1)
