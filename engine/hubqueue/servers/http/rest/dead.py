@@ -7,8 +7,9 @@ from typing import Annotated, Any, Final
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from hubqueue.errors import Invalid
+from hubqueue.errors import Invalid, NotFound
 from hubqueue.servers.http.rest.fields import Many, QueueName, Ref
+from hubqueue.servers.http.rest.presence import missing
 from hubqueue.servers.http.rest.route import Asked, Fields, Route, sent
 from hubqueue.wire.fields import Tags, TimeMs
 from hubqueue.wire.jobjson import Job
@@ -125,6 +126,12 @@ async def _purge(asked: Asked) -> Any:
     return await asked.ask("PurgeDlq", queue=asked.path["queue"], **_group(asked.body or Group()))
 
 
+async def _delete(asked: Asked) -> None:
+    reply = await asked.ask("RemoveDlqJob", queue=asked.path["queue"], jobId=asked.path["id"])
+    if not reply["data"]["removed"]:
+        raise missing(asked)
+
+
 def _group(wanted: Group) -> dict[str, Any]:
     chosen = {name: value for name in ("reason", "error", "tags") if (value := getattr(wanted, name)) is not UNSET}
     return {"filter": chosen} if chosen else {}
@@ -193,6 +200,7 @@ ROUTES: Final = (
         summary="Delete one dead letter",
         tag="dead letters",
         command="RemoveDlqJob",
-        rename={"id": "jobId"},
+        errors=(NotFound,),
+        run=_delete,
     ),
 )

@@ -11,6 +11,7 @@ from hubqueue.errors import DiskFull, Draining, Duplicate, KeyReused, NotFound, 
 from hubqueue.model.limits import MAX_BATCH
 from hubqueue.servers.http.rest.fields import Limit, Name, QueueName, Text
 from hubqueue.servers.http.rest.newjob import NewJob, PlainNewJob, plain_push, plain_push_batch, push_fields, push_many
+from hubqueue.servers.http.rest.presence import if_job_there
 from hubqueue.servers.http.rest.route import Answered, Asked, Fields, Route, sent
 from hubqueue.wire.fields import MAX_WAIT_JOB_MS, AnyDelayMs, DelayMs, Priority, Tags, TimeMs
 from hubqueue.wire.jobjson import Job
@@ -298,6 +299,7 @@ ROUTES: Final = (
         command="GetLogs",
         query=LogSlice,
         errors=(NotFound,),
+        run=if_job_there,
     ),
     Route(
         method="POST",
@@ -318,6 +320,7 @@ ROUTES: Final = (
         tag="jobs",
         command="ClearLogs",
         errors=(NotFound,),
+        run=if_job_there,
     ),
     Route(
         method="GET",

@@ -14,6 +14,7 @@ from hubqueue.model.schedule import MAX_PATTERN_CHARS, MAX_ZONE_CHARS
 from hubqueue.servers.http.rest.fields import Name, QueueName
 from hubqueue.servers.http.rest.jobs import JobId
 from hubqueue.servers.http.rest.newjob import ScheduleOptions
+from hubqueue.servers.http.rest.presence import if_schedule_there
 from hubqueue.servers.http.rest.route import Asked, Fields, Route, sent
 from hubqueue.wire.fields import Count, RepeatMs, TimeMs
 from hubqueue.wire.jobjson import options_json
@@ -153,6 +154,7 @@ ROUTES: Final = (
         tag="schedules",
         command="CronDelete",
         errors=(NotFound,),
+        run=if_schedule_there,
     ),
     Route(
         method="POST",

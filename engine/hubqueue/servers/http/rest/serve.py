@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from hubqueue.errors import HubqueueError
 from hubqueue.servers.http.requestcontext import CONTEXT
 from hubqueue.servers.http.rest.answers import answered
 from hubqueue.servers.http.rest.openapi import document
+from hubqueue.servers.http.rest.presence import told
 from hubqueue.servers.http.rest.reading import JSON, read
 from hubqueue.servers.http.rest.route import PREFIX, Answered, Route, ask
 from hubqueue.servers.http.rest.routes import ROUTES
@@ -37,7 +39,10 @@ def _handler(route: Route) -> Handle:
 
     async def handle(request: web.Request) -> web.StreamResponse:
         asked = await read(route, request)
-        result = await run(asked)
+        try:
+            result = await run(asked)
+        except HubqueueError as error:
+            raise await told(asked, error) from error
         if isinstance(result, web.StreamResponse):
             return result
         if isinstance(result, Answered):

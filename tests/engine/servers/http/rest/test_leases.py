@@ -140,7 +140,7 @@ async def test_a_retry_that_cannot_be_says_why(rest: Rest) -> None:
     assert await rest.post("/queues/q/dlq/retry") == {**NOTHING, "kept": 1, "why": why}
     assert await rest.post("/queues/q/dlq/retry", {"ids": [id]}) == {**NOTHING, "kept": 1, "why": why}
     refused = await rest.ask("POST", f"/jobs/{id}/retry")
-    assert (refused.status, refused.body["code"], refused.body["detail"]) == (409, "wrong_state", why)
+    assert (refused.status, refused.body["code"], refused.body["detail"]) == (409, "wrong_state", f"{why} (job {id!r})")
     assert (await rest.get(f"/jobs/{id}"))["state"] == "failed"
 
 
