@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Coroutine, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -170,7 +172,7 @@ class Call:
         """
         answer = self.session.answer
         if self.check is not None:
-            verb = _noted(self.check, verb) if self.notes else _checked(self.check, verb)
+            verb = _checked(self.check, verb, notes=self.notes)
 
         def done(result: R | HubqueueError) -> None:
             if isinstance(result, HubqueueError):
@@ -180,19 +182,18 @@ class Call:
 
         self.session.context.hub.submit(verb, done, durable=durable, size=self.size)
 
+    def reply(self, verb: Callable[[Any], dict[str, Any]], *, durable: bool = False) -> None:
+        """Run a verb whose result is the answer, once it is committed."""
+        if self.check is not None:
+            verb = _checked(self.check, verb, notes=self.notes)
+        answer = partial(self.session.answer, self)
+        self.session.context.hub.submit(verb, answer, durable=durable, size=self.size)
 
-def _checked(check: Callable[[Any], None], verb: Callable[[Any], R]) -> Callable[[Any], R]:
+
+def _checked(check: Callable[[Any], None], verb: Callable[[Any], R], *, notes: bool) -> Callable[[Any], R]:
     def checked(tx: Any) -> R:
-        check(tx)
-        return verb(tx)
-
-    return checked
-
-
-def _noted(check: Callable[[Any], None], verb: Callable[[Any], R]) -> Callable[[Any], R]:
-    def noted(tx: Any) -> R:
-        with tx.savepoint():
+        with tx.savepoint() if notes else nullcontext():
             check(tx)
             return verb(tx)
 
-    return noted
+    return checked

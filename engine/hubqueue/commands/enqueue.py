@@ -50,7 +50,7 @@ class PlainPush(Command, tag="PUSH", forbid_unknown_fields=True):
         queue = known_queue(self.queue)
         if call.size > MAX_DATA_BYTES:
             check_size(self.data)
-        call.run(lambda tx: enqueue(tx, queue, (self,)), _id)
+        call.reply(lambda tx: {"id": enqueue(tx, queue, (self,))[0]})
 
 
 @command(ENQUEUE, _push, new_ids=lambda command: (command.job_id,))
@@ -67,7 +67,7 @@ class Push(JobFields, tag_field="cmd", tag="PUSH", rename="camel", gc=False, kw_
         queue = known_queue(self.queue)
         job = to_new_job(self, self.job_id)
         check_new_job(job)
-        call.run(lambda tx: enqueue(tx, queue, (job,)), _id, durable=bool(self.durable))
+        call.reply(lambda tx: {"id": enqueue(tx, queue, (job,))[0]}, durable=bool(self.durable))
 
 
 @command(ENQUEUE, its_queue)
@@ -83,7 +83,7 @@ class PlainPushB(Command, tag="PUSHB", forbid_unknown_fields=True):
         if call.size > MAX_DATA_BYTES:
             for index, job in enumerate(jobs):
                 _check_entry(index, check_size, job.data)
-        call.run(lambda tx: enqueue(tx, queue, jobs), _ids)
+        call.reply(lambda tx: {"ids": enqueue(tx, queue, jobs)})
 
 
 @command(ENQUEUE, _push_batch, new_ids=lambda command: (job.custom_id for job in command.jobs))
@@ -101,9 +101,9 @@ class PushB(Command, tag="PUSHB"):
         durable = any(entry.durable for entry in self.jobs)
         floor = self.forward_floor
         if floor is None:
-            call.run(lambda tx: enqueue(tx, queue, jobs), _ids, durable=durable)
+            call.reply(lambda tx: {"ids": enqueue(tx, queue, jobs)}, durable=durable)
         else:
-            call.run(lambda tx: enqueue_forwarded(tx, queue, jobs, floor), _ids, durable=durable)
+            call.reply(lambda tx: {"ids": enqueue_forwarded(tx, queue, jobs, floor)}, durable=durable)
 
 
 def relatives(job: JobFields) -> list[str]:
@@ -142,11 +142,3 @@ def _check_batch(call: Call, count: int) -> None:
         raise Invalid(f"jobs must hold at most {MAX_BATCH} entries", hint="push them in several batches")
     if call.size > MAX_BATCH_BYTES:
         raise PayloadTooLarge("PUSHB too large (max 16MB)", hint="push them in several batches")
-
-
-def _id(ids: list[str]) -> dict[str, Any]:
-    return {"id": ids[0]}
-
-
-def _ids(ids: list[str]) -> dict[str, Any]:
-    return {"ids": ids}

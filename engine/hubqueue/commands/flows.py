@@ -79,11 +79,9 @@ class MoveToWaitingChildren(Command):
     token: str | None = None
 
     def handle(self, call: Call) -> None:
-        def shape(_: None) -> dict[str, Any]:
-            call.session.context.hub.settled([self.id])
-            return {"data": {"moved": True}}
-
-        call.run(lambda tx: flowedits.move_to_waiting_children(tx, self.id, self.token), shape)
+        call.run(
+            lambda tx: flowedits.move_to_waiting_children(tx, self.id, self.token), lambda _: {"data": {"moved": True}}
+        )
 
 
 @command(READ_OR_WORK, its_job)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Final
 
 from msgspec import UNSET, Raw, UnsetType
@@ -12,7 +13,8 @@ from hubqueue.commands.call import Call
 from hubqueue.commands.command import NOTHING, TAKE, WORK, Command, command, its_job, its_jobs, its_queue
 from hubqueue.commands.enqueue import known_queue
 from hubqueue.errors import HubqueueError, Invalid, LockLost
-from hubqueue.hub.verbs.leased import clamp_lease_ms, extend, progress
+from hubqueue.hub.verbs.lease import clamp_lease_ms
+from hubqueue.hub.verbs.leased import extend, progress
 from hubqueue.model.job import Leased
 from hubqueue.model.limits import MAX_LEASE_BATCH
 from hubqueue.model.throttle import ANY
@@ -180,27 +182,27 @@ class Progress(Command):
         call.run(lambda tx: progress(tx, self.id, self.token or None, self.progress, self.message))
 
 
-def _lease(call: Call, command: Pull | PullB, count: int, shape: Any) -> None:
-    queue = known_queue(command.queue)
-    owner = command.owner or None
-    pull = ANY if command.group is None else pull_of(command.group)
-    hub, holder = call.session.context.hub, call.session.lease_owner
-    detached = owner is None or command.detach
+def _lease(call: Call, command: Pull | PullB, count: int, shape: Callable[[list[Leased]], dict[str, Any]]) -> None:
+    session, owner = call.session, command.owner or None
     if command.timeout:
-        call.session.check_room()
-
-    def done(result: list[Leased] | HubqueueError) -> None:
-        if isinstance(result, HubqueueError):
-            call.answer(result)
-            return
-        if detached and result:  # the connection's end is nothing to these leases
-            hub.settled([each.job.id for each in result])
-        call.answer(shape(result))
-
-    lease_ms = clamp_lease_ms(command.lock_ttl)
-    parked = hub.lease_or_park(queue, count, owner, lease_ms, command.timeout, holder, done, pull)
+        session.check_room()
+    parked = session.context.hub.lease_or_park(
+        known_queue(command.queue),
+        count,
+        owner,
+        clamp_lease_ms(command.lock_ttl),
+        command.timeout,
+        session.lease_owner,
+        partial(_leased, call, shape),
+        ANY if command.group is None else pull_of(command.group),
+        detached=owner is None or bool(command.detach),
+    )
     if parked is not None:
-        call.session.park(call, parked.cancel)
+        session.park(call, parked.cancel)
+
+
+def _leased(call: Call, shape: Callable[[list[Leased]], dict[str, Any]], result: list[Leased] | HubqueueError) -> None:
+    call.session.answer(call, result if isinstance(result, HubqueueError) else shape(result))
 
 
 def _one_owned(leased: list[Leased]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ from hubqueue.errors import Forbidden
 from hubqueue.hub.verbs.blobs import page
 from hubqueue.hub.verbs.settle import complete, fail, settle
 from hubqueue.model import outcome
-from hubqueue.model.limits import check_queue, check_size
+from hubqueue.model.limits import MAX_DATA_BYTES, check_queue, check_size
 from hubqueue.model.outcome import Blob, Complete, Outcome, Output, Reject, Retry, Settlement
 from hubqueue.wire.fields import ABSENT, BlobCount, DelayMs, value_bytes
 from hubqueue.wire.jobin import JobIn
@@ -53,14 +53,10 @@ class Ack(Command, tag="ACK"):
 
     def handle(self, call: Call) -> None:
         result = value_bytes(self.result)
-        check_size(result)
-        done = [(self.id, self.token, result, self.remove_on_complete)]
-
-        def shape(ignored: list[int]) -> dict[str, Any]:
-            call.session.context.hub.settled([self.id])
-            return FINALIZED if ignored else OK
-
-        call.run(lambda tx: complete(tx, done), shape)
+        if call.size > MAX_DATA_BYTES:
+            check_size(result)
+        done = ((self.id, self.token, result, self.remove_on_complete),)
+        call.reply(lambda tx: FINALIZED if complete(tx, done) else OK)
 
 
 @command(TAKE, its_jobs)
@@ -81,12 +77,12 @@ class AckB(Command, tag="ACKB"):
             results: list[bytes | None] = [None] * len(ids)
         else:
             results = [value_bytes(raw) for raw in parallel("results", self.results, len(ids))]
-            for result in results:
-                check_size(result)
+            if call.size > MAX_DATA_BYTES:
+                for result in results:
+                    check_size(result)
         done = list(zip(ids, tokens, results, removes, strict=True))
 
         def shape(ignored: list[int]) -> dict[str, Any]:
-            call.session.context.hub.settled(ids)
             if not ignored:
                 return OK
             return {"data": {"ignoredIndices": ignored, "ignoredIds": [ids[index] for index in ignored]}}
@@ -188,12 +184,7 @@ class Settle(Command):
         expects = [Blob(each.namespace, each.key, each.value) for each in self.expects]
         for blob in blobs:
             check_size(blob.value)
-
-        def shape(ids: list[str]) -> dict[str, Any]:
-            call.session.context.hub.settled([each.id for each in settlements])
-            return {"ids": ids}
-
-        call.run(lambda tx: settle(tx, settlements, outputs, blobs, expects), shape, durable=bool(self.durable))
+        call.reply(lambda tx: {"ids": settle(tx, settlements, outputs, blobs, expects)}, durable=bool(self.durable))
 
 
 @command(WORK, WHOLE_HUB)
@@ -212,11 +203,7 @@ class GetBlobs(Command):
 
 
 def _end(call: Call, id: str, token: str | None, end: Outcome) -> None:
-    def shape(applied: bool) -> dict[str, Any]:
-        call.session.context.hub.settled([id])
-        return OK if applied else FINALIZED
-
-    call.run(lambda tx: fail(tx, id, token, end), shape)
+    call.reply(lambda tx: OK if fail(tx, id, token, end) else FINALIZED)
 
 
 def _outcome(end: SettlementIn) -> Outcome:

@@ -6,12 +6,14 @@ Runs on one event loop; nothing here may be called from another thread.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
 from hubqueue.errors import Draining, HubqueueError, QueueFull
 from hubqueue.hub.access import Access
 from hubqueue.hub.channels import Channels
+from hubqueue.hub.commits import Commits
 from hubqueue.hub.completions import Waiting
 from hubqueue.hub.counters import Counters, Sums
 from hubqueue.hub.events import Events
@@ -33,9 +35,9 @@ from hubqueue.model.bounds import QueueBounds
 from hubqueue.model.job import Leased
 from hubqueue.model.state import State
 from hubqueue.model.throttle import ANY, Pull
-from hubqueue.store.commits import Commits
+from hubqueue.store.backlog import Backlog
 from hubqueue.store.disk import Disk
-from hubqueue.store.effects import Effects
+from hubqueue.store.effects import Alarm, Effects
 from hubqueue.store.queues import QueueRow
 from hubqueue.store.store import Store
 from hubqueue.store.tx import Policy, Sampling, Tx
@@ -54,26 +56,32 @@ class Core:
         self.settings = settings
         self.system = system
         self._events = Events()
-        self._tallies = Counters(self._counted)
+        self._counters = Counters(self._counted)
+        self._holders = LeaseOwners()
+        self._waiters = Waiters()
         self._awaited: Waiting = {}
         sampling = Sampling()
+        alarm = Alarm()
         self.store = Store(
             path,
             Policy(
                 zone=settings.timezone,
-                watched=self._events.watched,
+                subscribers=self._events.subscribers,
                 bounds=self.bounds,
                 refusal=self._refusal,
-                make_room=self._make_room,
+                make_room=None if settings.max_bytes is None else self._make_room,
                 router=router,
                 awaited=self._awaited,
                 sampling=sampling,
             ),
             Effects(
                 prepare=self._prepare,
-                counted=self._tallies.add,
+                settled=self._holders.settled,
+                counted=self._counters.add,
                 publish=self._events.publish,
+                parked=self._waiters.parked,
                 wake=self._wake,
+                alarm=alarm,
                 schedule=self._schedule,
             ),
             system=system,
@@ -88,15 +96,13 @@ class Core:
         self._cap = SizeQuota(self.store, settings)
         self.recent = ReplayBuffer(self._events, system.token_hex(EPOCH_BYTES))
         self.channels = Channels(self.now_ms)
-        self.summaries = Watch(self.store.queues, self.store.run, self.now_ms, self._tallies.fold)
-        self._holders = LeaseOwners()
+        self.summaries = Watch(self.store.queues, self.store.run, self.now_ms, self._counters.fold)
         self._metrics = Metrics()
         self._history = History(self.store.queues, self.store.run, self.now_ms, sampling)
         self.access = Access(self.store, system)
         self.webhooks = Webhooks(self.store, self._events, settings.webhook_hosts, system)
-        self._waiters = Waiters()
         self.maintenance = Maintenance(
-            self.store, settings, self._hold_cap, self.write_metrics, self._sample, self.served, self.settled
+            self.store, settings, alarm, self._hold_cap, self.write_metrics, self._sample, self.served
         )
 
     @property
@@ -113,9 +119,9 @@ class Core:
         return self.store.clock.now_ms()
 
     @property
-    def congested(self) -> bool:
-        """Whether doors should stop reading until `relieved` calls back."""
-        return self.store.congested
+    def backlog(self) -> Backlog:
+        """What is under way: while it is full, doors should stop reading."""
+        return self.store.backlog
 
     @property
     def disk_full(self) -> bool:
@@ -138,27 +144,25 @@ class Core:
     @property
     def metrics(self) -> Metrics:
         """What went through, up to this moment."""
-        self._tallies.fold()
+        self._counters.fold()
         return self._metrics
 
     @property
     def history(self) -> History:
         """How it went lately."""
-        self._tallies.fold()
+        self._counters.fold()
         return self._history
 
     @property
     def commits(self) -> Commits:
         """How large the commits were and how long they took."""
-        return self.store.commits
+        self._counters.fold()
+        return self._counters.commits
 
     @property
     def free_bytes(self) -> int:
         """What the disk has left."""
         return self.store.disk.free_bytes(self.store.path.parent)
-
-    def relieved(self, callback: Callable[[], None]) -> None:
-        self.store.relieved(callback)
 
     def submit(
         self,
@@ -216,13 +220,13 @@ class Core:
             self.submit(lambda tx: lapse.give_back(tx, lapse.by_seq(tx, held)), _ignore)
 
     def settled(self, ids: Iterable[str]) -> None:
-        """These jobs were settled: their holders need not give them back."""
+        """These jobs are out of their holders' hands: the end of a connection is nothing to them any more."""
         self._holders.settled(ids)
 
     def resumed(self, holder: LeaseOwner, held: Iterable[tuple[str, str]]) -> None:
         """The holder has just renewed these (id, token): it holds them now, whoever did before."""
         number_in = self.store.tx.identity.number_in
-        self._holders.resumed(holder, [(id, number_in(token)) for id, token in held])
+        self._holders.hold(holder, [(id, number_in(token)) for id, token in held])
 
     def lease_or_park(
         self,
@@ -234,33 +238,37 @@ class Core:
         holder: LeaseOwner | None,
         reply: Reply,
         pull: Pull = ANY,
+        *,
+        detached: bool = False,
     ) -> Parked | None:
         """Lease, waiting up to wait_ms for the first job. Returns the long-poll if it had to wait.
 
         A draining hub lets it wait as if there were no jobs: an answer at once would only be asked for again.
+        detached: the end of the holder's connection is nothing to these leases, once they are handed to it.
         """
-        row = self.store.queues.find(queue)
-        if row is not None:
-            row.asked_ms = self.store.clock.now_ms()
         if wait_ms <= 0:
             if self.draining:
                 reply([])
-                return None
-            self.submit(
-                lambda tx: lease(tx, queue, count, owner, lease_ms, pull), lambda got: self._hand(got, holder, reply)
-            )
+            else:
+                hand = partial(self._hand, holder, detached, reply)
+                self.submit(lambda tx: lease(tx, queue, count, owner, lease_ms, pull), hand)
             return None
-        parked = Parked(self._waiters, queue, count, owner, lease_ms, holder, reply, wait_ms / 1000, pull)
-        if not self.draining and self._may_have(queue):
+        parked = Parked(
+            self._waiters, queue, count, owner, lease_ms, holder, reply, wait_ms / 1000, pull, detached=detached
+        )
+        row = self.store.queues.find(queue)
+        if not self.draining and self._may_have(row):
             self._try(parked, first=False)
         else:
+            if row is not None:
+                row.asked_ms = self.store.clock.now_ms()
             self._waiters.park(parked)
         return None if parked.answered else parked
 
     def served(self, queue: str) -> bool:
         """Whether a worker is there for a queue: it waits for jobs, works on one, or asked for one lately."""
         row = self.store.queues.find(queue)
-        if self._waiters.waiting(queue):
+        if queue in self._waiters.parked:
             return True
         return row is not None and (row.n[State.ACTIVE] > 0 or self.store.clock.now_ms() - row.asked_ms < SERVED_MS)
 
@@ -282,24 +290,24 @@ class Core:
                 if parked.answered and not isinstance(got, HubqueueError):
                     self._return(got)  # the one who asked is gone
                 else:
-                    self._hand(got, parked.holder, parked.answer)
+                    self._hand(parked.holder, parked.detached, parked.answer, got)
 
         self.submit(verb, answered)
 
-    def _hand(self, got: list[Leased] | HubqueueError, holder: LeaseOwner | None, reply: Reply) -> None:
+    def _hand(self, holder: LeaseOwner | None, detached: bool, reply: Reply, got: list[Leased] | HubqueueError) -> None:
         if holder is not None and not isinstance(got, HubqueueError):
             if holder.closed:
                 self._return(got)
                 return
-            self._holders.took(holder, got)
+            if not detached:
+                self._holders.hold(holder, [(each.job.id, each.job.lease_no) for each in got])
         reply(got)
 
     def _return(self, leased: list[Leased]) -> None:
         held = [(each.job.seq, each.job.lease_no) for each in leased]
         self.submit(lambda tx: lapse.give_back(tx, held), _ignore)
 
-    def _may_have(self, queue: str) -> bool:
-        row = self.store.queues.find(queue)
+    def _may_have(self, row: QueueRow | None) -> bool:
         if row is None or row.paused:
             return False
         due = row.n[State.DELAYED] > 0 and row.next_due_ms <= self.store.clock.now_ms()
@@ -334,7 +342,7 @@ class Core:
         """Why new jobs are not taken now."""
         if self.draining:
             return Draining()
-        if self.store.disk_full:
+        if not self.store.space.takes(self.store.tx.now_ms, self.store.backlog.bytes):
             return self.store.space.error()
         if self.settings.max_bytes is not None:
             self.over_cap = self._cap.refuses()

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final
 
+from hubqueue.hub.commits import Commits
 from hubqueue.store.queues import QueueRow
 from hubqueue.store.tx import Count
 
@@ -17,20 +18,26 @@ Sums = dict[tuple[QueueRow, int], int]
 
 
 class Counters:
-    """`give` gets the sums of each fold by (queue, Tally)."""
+    """`give` gets the sums of each fold by (queue, Tally). commits: how large they were and how long they took."""
 
     def __init__(self, give: Callable[[Sums], None]) -> None:
         self._give = give
         self._counts: list[Count] = []
+        self._groups: list[tuple[int, float]] = []
+        self.commits = Commits()
 
-    def add(self, counts: list[Count]) -> None:
-        """A group was committed."""
+    def add(self, counts: list[Count], verbs: int, seconds: float) -> None:
+        """A group of so many verbs was committed in this time."""
         self._counts += counts
-        if len(self._counts) >= MOST:
+        self._groups.append((verbs, seconds))
+        if len(self._counts) + len(self._groups) >= MOST:
             self.fold()
 
     def fold(self) -> None:
         """Sum up what was collected. To be called before statistics are read."""
+        groups, self._groups = self._groups, []
+        for verbs, seconds in groups:
+            self.commits.count(verbs, seconds)
         if not self._counts:
             return
         counts, self._counts = self._counts, []

@@ -19,25 +19,22 @@ Receive = Callable[[Event], Any]
 
 
 class Events:
-    """Subscriptions by queue, and to all queues (None). seq: the number of the newest event."""
+    """`subscribers` by queue, and to all queues (None). seq: the number of the newest event."""
 
     def __init__(self) -> None:
         self.seq = 0
-        self._by_queue: dict[str | None, list[Receive]] = {}
-
-    def watched(self, queue: str) -> bool:
-        return bool(self._by_queue) and (queue in self._by_queue or None in self._by_queue)
+        self.subscribers: dict[str | None, list[Receive]] = {}
 
     def subscribe(self, queue: str | None, receive: Receive) -> Callable[[], None]:
         """Call `receive` for each event; it must be quick. Returns what ends the subscription."""
-        self._by_queue.setdefault(queue, []).append(receive)
+        self.subscribers.setdefault(queue, []).append(receive)
 
         def end() -> None:
-            receivers = self._by_queue.get(queue, [])
+            receivers = self.subscribers.get(queue, [])
             if receive in receivers:
                 receivers.remove(receive)
                 if not receivers:
-                    del self._by_queue[queue]
+                    del self.subscribers[queue]
 
         return end
 
@@ -45,7 +42,7 @@ class Events:
         for event in events:
             self.seq += 1
             force_setattr(event, "seq", self.seq)  # nobody has seen it before
-            for receive in (*self._by_queue.get(event.queue, ()), *self._by_queue.get(None, ())):
+            for receive in (*self.subscribers.get(event.queue, ()), *self.subscribers.get(None, ())):
                 try:
                     receive(event)
                 except Exception:

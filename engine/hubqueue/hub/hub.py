@@ -20,6 +20,7 @@ from hubqueue.hub.settings import HubSettings
 from hubqueue.hub.verbs import blobs as state_blobs
 from hubqueue.hub.verbs import explore, lapse, leased, query, schedule
 from hubqueue.hub.verbs.enqueue import enqueue
+from hubqueue.hub.verbs.lease import DEFAULT_LEASE_MS, clamp_lease_ms
 from hubqueue.hub.verbs.reroute import Router
 from hubqueue.hub.verbs.settle import settle
 from hubqueue.model.channel import ChannelMessage
@@ -121,7 +122,7 @@ class Hub(Core):
     # jobs out
 
     async def lease(
-        self, queue: str, count: int = 1, *, owner: str, lease_ms: int = leased.DEFAULT_LEASE_MS, wait_ms: int = 0
+        self, queue: str, count: int = 1, *, owner: str, lease_ms: int = DEFAULT_LEASE_MS, wait_ms: int = 0
     ) -> list[Leased]:
         check_queue(queue)
         check_int("count", count, 1, MAX_LEASE_BATCH)
@@ -137,7 +138,7 @@ class Hub(Core):
             else:
                 future.set_result(result)
 
-        lease_ms = leased.clamp_lease_ms(lease_ms)
+        lease_ms = clamp_lease_ms(lease_ms)
         parked = self.lease_or_park(queue, count, owner, lease_ms, wait_ms, None, reply)
         try:
             return await future
@@ -158,16 +159,10 @@ class Hub(Core):
         durable: bool = False,
     ) -> list[str]:
         check_settle(settlements, outputs)
-
-        def verb(tx: Tx) -> list[str]:
-            made = settle(tx, settlements, outputs, blobs, expects)
-            tx.after.append(lambda: self.settled([each.id for each in settlements]))  # before anybody may lease again
-            return made
-
-        return await self.run(verb, durable=durable)
+        return await self.run(lambda tx: settle(tx, settlements, outputs, blobs, expects), durable=durable)
 
     async def extend(self, leases: Sequence[tuple[str, str | None]], lease_ms: int | None = None) -> list[Renewal]:
-        length = None if lease_ms is None else leased.clamp_lease_ms(lease_ms)
+        length = None if lease_ms is None else clamp_lease_ms(lease_ms)
         return await self.run(lambda tx: leased.extend(tx, leases, length))
 
     async def reclaim(self, queue: str, owner: str, *, blames: bool = False) -> int:
@@ -268,7 +263,7 @@ class Hub(Core):
 
     def tell(self, kind: str, queue: str, job_id: str, *, error: str | None = None, data: bytes | None = None) -> None:
         """Publish an event that no transaction makes, as a link that went down; nothing is built if nobody listens."""
-        watched = self._events.watched(queue)
+        watched = self.store.tx.watched(queue)
         if watched or self.summaries.wants(kind):
             event = Event(kind, queue, job_id, self.now_ms(), error=error, data=data)
             if watched:

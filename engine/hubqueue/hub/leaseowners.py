@@ -5,9 +5,7 @@ Only a hint: the lease in the job's row is the truth, and any connection with th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-
-from hubqueue.model.job import Leased
+from collections.abc import Iterable
 
 
 class LeaseOwner:
@@ -29,16 +27,16 @@ class LeaseOwners:
     def __len__(self) -> int:
         return len(self._by_id)
 
-    def took(self, holder: LeaseOwner, leased: Sequence[Leased]) -> None:
-        """These jobs were handed to the holder."""
-        for each in leased:
-            self._hold(holder, each.job.id, each.job.lease_no)
-
-    def resumed(self, holder: LeaseOwner, held: Iterable[tuple[str, int]]) -> None:
-        """The holder has renewed these (id, lease number): who held them before may go without harm."""
-        if not holder.closed:
-            for id, lease_no in held:
-                self._hold(holder, id, lease_no)
+    def hold(self, holder: LeaseOwner, held: Iterable[tuple[str, int]]) -> None:
+        """The holder has taken or renewed these (id, lease number): who held them before may go without harm."""
+        if holder.closed:
+            return
+        for id, lease_no in held:
+            before = self._by_id.get(id)
+            if before is not None and before is not holder:
+                before.leases.pop(id, None)
+            self._by_id[id] = holder
+            holder.leases[id] = lease_no
 
     def settled(self, ids: Iterable[str]) -> None:
         """Nobody holds these any more."""
@@ -53,10 +51,3 @@ class LeaseOwners:
         held = list(holder.leases.items())
         self.settled([id for id, _ in held])
         return held
-
-    def _hold(self, holder: LeaseOwner, id: str, lease_no: int) -> None:
-        before = self._by_id.get(id)
-        if before is not None and before is not holder:
-            before.leases.pop(id, None)
-        self._by_id[id] = holder
-        holder.leases[id] = lease_no

@@ -18,6 +18,7 @@ from hubqueue.hub.verbs import expire, lapse, overflow, rows, schedule
 from hubqueue.hub.verbs.enqueue import evict
 from hubqueue.model.state import Move, State
 from hubqueue.store import changes, delays, groups, ids, leases, lists, retention, schedules
+from hubqueue.store.effects import Alarm
 from hubqueue.store.queues import NEVER, QueueRow
 from hubqueue.store.slices import SLICE
 from hubqueue.store.store import Store
@@ -41,15 +42,15 @@ class Maintenance:
         self,
         store: Store,
         settings: HubSettings,
+        alarm: Alarm,
         hold_cap: Callable[[], Awaitable[None]],
         write_metrics: Callable[[], Awaitable[None]],
         sample: Callable[[], Awaitable[None]],
         served: Callable[[str], bool],
-        ended: Callable[[list[str]], None],
     ) -> None:
-        """hold_cap keeps the file below its size cap; sample is for the history; served: has a queue a worker?
+        """alarm: says to the store when something is looked at by itself; hold_cap keeps the file below its size cap;
 
-        ended is told the jobs whose leases have run out.
+        sample is for the history; served: has a queue a worker?
         """
         self._store = store
         self._settings = settings
@@ -57,10 +58,9 @@ class Maintenance:
         self._write_metrics = write_metrics
         self._sample = sample
         self._served = served
-        self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
-        self._timer_ms = NEVER
+        self._alarm = alarm
         self._busy = False
         self._stopped = False
         self._ends_leases = False
@@ -91,17 +91,17 @@ class Maintenance:
 
     def due_at(self, at_ms: int) -> None:
         """Something is to be done at this time (or has been due)."""
-        if self._stopped or at_ms >= self._timer_ms:
+        if self._stopped or at_ms >= self._alarm.at_ms:
             return
         if self._timer is not None:
             self._timer.cancel()
-        self._timer_ms = at_ms
+        self._alarm.at_ms = at_ms
         delay_s = max(0.0, (at_ms - self._store.clock.now_ms()) / 1000)
         self._timer = self._loop.call_later(min(delay_s, 3600.0), self._due)
 
     def _due(self) -> None:
         self._timer = None
-        self._timer_ms = NEVER
+        self._alarm.at_ms = NEVER
         if self._busy:
             return
         self._busy = True
@@ -115,10 +115,7 @@ class Maintenance:
     def _due_slice(self, tx: Tx) -> int:
         """One slice of everything that is due; when the next is."""
         more = retention.doomed_slice(tx, SLICE)
-        ended = lapse.sweep(tx, SLICE) if self._ends_leases else []
-        if ended:
-            tx.after.append(lambda: self._ended(ended))
-        more |= bool(ended)
+        more |= self._ends_leases and lapse.sweep(tx, SLICE) > 0
         for row in list(tx.queues.by_id.values()):
             if row.n[State.DELAYED] and row.next_due_ms <= tx.now_ms:
                 more |= delays.promote_due(tx, row, SLICE) == SLICE
@@ -204,7 +201,7 @@ class Maintenance:
         now_ms = self._store.clock.now_ms()
         self._no_ageing_before_ms = now_ms + JUMP_PAUSE_MS
         self._kept.clear()
-        self._timer_ms = NEVER
+        self._alarm.at_ms = NEVER
         self.due_at(now_ms)
 
     def _rebase(self, tx: Tx, jump_ms: int) -> None:

@@ -20,7 +20,19 @@ Reply = Callable[[list[Leased] | HubqueueError], None]
 class Parked:
     """A long-poll. `cancel` ends it without an answer (its connection is gone)."""
 
-    __slots__ = ("_timer", "_waiters", "answered", "count", "holder", "lease_ms", "owner", "pull", "queue", "reply")
+    __slots__ = (
+        "_timer",
+        "_waiters",
+        "answered",
+        "count",
+        "detached",
+        "holder",
+        "lease_ms",
+        "owner",
+        "pull",
+        "queue",
+        "reply",
+    )
 
     def __init__(
         self,
@@ -33,6 +45,8 @@ class Parked:
         reply: Reply,
         wait_s: float,
         pull: Pull = ANY,
+        *,
+        detached: bool = False,
     ) -> None:
         self._waiters = waiters
         self.queue = queue
@@ -42,6 +56,7 @@ class Parked:
         self.holder = holder
         self.reply = reply
         self.pull = pull
+        self.detached = detached
         self.answered = False
         self._timer = asyncio.get_running_loop().call_later(wait_s, self.answer, [])
 
@@ -58,43 +73,40 @@ class Parked:
 
 
 class Waiters:
-    """Parked long-polls by queue, in order of arrival."""
+    """`parked` long-polls by queue, in order of arrival; no queue is without."""
 
     def __init__(self) -> None:
-        self._by_queue: dict[str, deque[Parked]] = {}
+        self.parked: dict[str, deque[Parked]] = {}
 
     def park(self, parked: Parked, *, first: bool = False) -> None:
         """first: it was woken for a job that another one took; it keeps its turn."""
-        waiting = self._by_queue.setdefault(parked.queue, deque())
+        waiting = self.parked.setdefault(parked.queue, deque())
         if first:
             waiting.appendleft(parked)
         else:
             waiting.append(parked)
 
     def remove(self, parked: Parked) -> None:
-        waiting = self._by_queue.get(parked.queue)
+        waiting = self.parked.get(parked.queue)
         if waiting is not None and parked in waiting:
             waiting.remove(parked)
             if not waiting:
-                del self._by_queue[parked.queue]
+                del self.parked[parked.queue]
 
     def wake(self, queue: str, jobs: int) -> list[Parked]:
         """Take out those that shall try again, one per available job.
 
         One that has wishes as to groups may not take the job: the next one is woken too.
         """
-        waiting = self._by_queue.get(queue)
+        waiting = self.parked.get(queue)
         woken: list[Parked] = []
         left = jobs
         while waiting and left > 0:
             woken.append(waiting.popleft())
             left -= woken[-1].pull is ANY
         if waiting is not None and not waiting:
-            del self._by_queue[queue]
+            del self.parked[queue]
         return woken
 
-    def waiting(self, queue: str) -> bool:
-        return queue in self._by_queue
-
     def everyone(self) -> list[Parked]:
-        return [parked for waiting in self._by_queue.values() for parked in waiting]
+        return [parked for waiting in self.parked.values() for parked in waiting]

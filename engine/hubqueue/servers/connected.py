@@ -52,9 +52,11 @@ class Connected(Session):
     def __init__(self, context: CallContext, address: str) -> None:
         super().__init__(context, address)
         self._loop = asyncio.get_running_loop()
+        self._backlog = context.hub.backlog
         self._transport: asyncio.Transport | None = None
         self._bodies: deque[Any] = deque()
         self._holds: set[str] = set()
+        self._reading = True
         self._open_bytes = 0
         self._parked: dict[Call, Callable[[], None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
@@ -75,7 +77,7 @@ class Connected(Session):
 
     @abstractmethod
     def _balance(self) -> None:
-        """Commands were taken or are held back: read on, or pause."""
+        """Commands are held back, or were: pause reading, or read on."""
 
     # what commands call
 
@@ -181,10 +183,11 @@ class Connected(Session):
             self._command(bodies.popleft())
             if self._open_bytes >= MAX_OPEN_BYTES:
                 self._hold(LOADED)
-            if self.context.hub.congested:
+            if self._backlog.full:
                 self._hold(CONGESTED)
-                self.context.hub.relieved(lambda: self._release(CONGESTED))
-        self._balance()
+                self._backlog.relieved(lambda: self._release(CONGESTED))
+        if bodies or not self._reading:
+            self._balance()
 
     def _command(self, body: Any) -> None:
         size = len(body) + CALL_BYTES

@@ -38,7 +38,6 @@ class Connection(asyncio.Protocol, Connected):
         self._opened = opened
         self._closed = closed
         self._reader = FrameReader(MAX_FRAME_BYTES if self.grant is not None else MAX_STRANGER_BYTES)
-        self._reading = True
         self.partial_since: float | None = None
 
     # what asyncio calls
@@ -62,6 +61,8 @@ class Connection(asyncio.Protocol, Connected):
             self.partial_since = self._loop.time()
         self._bodies.extend(bodies)
         self._advance()
+        if reader.oversized is not None:
+            self._balance()
 
     def eof_received(self) -> bool:
         return False  # close: what the client asked for is done, but it hears nothing any more

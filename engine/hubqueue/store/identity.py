@@ -28,20 +28,20 @@ WRITE: Final = "INSERT OR REPLACE INTO meta (key, value) VALUES (?, ?)"
 
 
 class Identity:
-    """Public ids and tokens of one hub."""
+    """Public ids and tokens of one hub. prefix: of the ids that are given out now, with the seq behind it."""
 
-    __slots__ = ("_ages", "_prefix", "_secret", "_since", "hub_id")
+    __slots__ = ("_ages", "_secret", "_since", "hub_id", "prefix")
 
     def __init__(self, ages: list[tuple[int, str]], secret: bytes) -> None:
         """ages: (first seq, hub_id), oldest first."""
         self._ages = ages
         self._secret = secret
         self._since, self.hub_id = ages[-1]
-        self._prefix = self.hub_id + "-"
+        self.prefix = self.hub_id + "-"
 
     def public_id(self, seq: int) -> str:
         if seq >= self._since:
-            return self._prefix + str(seq)
+            return self.prefix + str(seq)
         return f"{self.hub_id_of(seq)}-{seq}"
 
     def hub_id_of(self, seq: int) -> str:

@@ -41,10 +41,10 @@ def _plain_insert(rows: int) -> str:
 INSERT_PLAIN: Final = {rows: _plain_insert(rows) for rows in (1, 10, ROWS)}
 
 
-def insert_plain(tx: Tx, queue: QueueRow, first_seq: int, jobs: Sequence[Enqueueable]) -> None:
-    """Store waiting jobs that have no rare option, with consecutive seqs."""
+def insert_plain(tx: Tx, queue: QueueRow, first_seq: int, jobs: Sequence[Enqueueable]) -> int:
+    """Store waiting jobs that have no rare option, with consecutive seqs; how many have a priority above 0."""
     execute = tx.execute
-    at = 0
+    at = raised = 0
     left = len(jobs)
     head: list[Any] = [queue.id, tx.ord_ms, tx.now_ms, 0]
     while left:
@@ -54,10 +54,12 @@ def insert_plain(tx: Tx, queue: QueueRow, first_seq: int, jobs: Sequence[Enqueue
         extend = values.extend
         for job in jobs[at : at + rows] if left != rows or at else jobs:
             data = job.data
+            raised += job.priority > 0
             extend((job.priority, job.max_attempts, job.name, None if data is None else bytes(data)))
         execute(INSERT_PLAIN[rows], values)
         at += rows
         left -= rows
+    return raised
 
 
 class NewRow(NamedTuple):
@@ -181,7 +183,7 @@ def lease_rows(tx: Tx, seqs: Sequence[int]) -> dict[int, LeaseRow]:
     """By seq, for those that exist; jobs of an obliterated queue do not, their rows only wait to be deleted."""
     found: dict[int, LeaseRow] = {}
     queues = tx.queues.by_id
-    for marks, values in padded(seqs):
+    for marks, values in [("?", seqs)] if len(seqs) == 1 else padded(seqs):
         for row in tx.execute(f"{GRIPS} ({marks})", values).fetchall():
             if row[1] in queues:
                 found[row[0]] = LeaseRow._make(row)

@@ -68,8 +68,7 @@ def _load(db: sqlite3.Connection, path: Path, system: System, disk: Disk, policy
     (page_bytes,) = db.execute("PRAGMA page_size").fetchone()
     wal = Wal(path, page_bytes, disk)
     wal.sync()  # the block is ours only once it is on the disk
-    block = seqs.Seqs(first)
-    block.end = end
+    block = seqs.Seqs(first, end)
     clock = Clock(system, last_ms)
     queues = Queues(db)
     limits.load(db, queues.by_id, clock.now_ms())

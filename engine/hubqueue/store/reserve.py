@@ -14,15 +14,13 @@ from pathlib import Path
 from typing import Final
 
 from hubqueue.store.disk import Disk
-from hubqueue.store.wal import Wal
 
 log = logging.getLogger(__name__)
 
 RESERVE_BYTES: Final = 8 * 1024 * 1024
 MARGIN_BYTES: Final = RESERVE_BYTES // 2  # what must be free beside the log
 SHORT_BYTES: Final = RESERVE_BYTES  # with no more than this beyond, the log is kept short
-LOOK_MS: Final = 10  # at full speed about 2 MB are written in this time
-LOOK_BYTES: Final = 1024 * 1024
+LARGE_BYTES: Final = 1024 * 1024  # so much is refused alone where less still fits
 UNKNOWN_BYTES: Final = 1 << 62
 
 
@@ -34,23 +32,19 @@ class Reserve:
         self._folder = path.parent
         self._path = path.with_name(path.name + ".reserve")
         self._held_bytes = disk.stat(self._path).st_size if self._path.exists() else 0  # after a kill
-        self._looked_ms = 0
         self.full = False
         self.short = False
 
-    def takes(self, log: Wal, now_ms: int, size: int) -> bool:
-        """Whether new jobs of so many bytes may be taken: is there space for the log once more? Seldom really looks.
+    def takes(self, log_bytes: int, size: int) -> bool:
+        """Whether new jobs of so many bytes may be taken: is there space for the log once more?
 
         Large ones are refused alone where small ones still fit: they go into the log, and from there into the file.
         """
-        if self.full or (0 <= now_ms - self._looked_ms < LOOK_MS and size < LOOK_BYTES):
-            return not self.full
-        self._looked_ms = now_ms
-        beyond = self._free_bytes() - MARGIN_BYTES - log.used_bytes()
+        beyond = self._free_bytes() - MARGIN_BYTES - log_bytes
         self.short = beyond < SHORT_BYTES
         if beyond < 0:
             self._set(True)
-        return beyond >= (2 * size if size >= LOOK_BYTES else 0)
+        return beyond >= (2 * size if size >= LARGE_BYTES else 0)
 
     def check(self, log_bytes: int) -> None:
         """Called by maintenance every second: hold the reserve again, take new jobs again."""

@@ -20,30 +20,32 @@ WRITE: Final = "INSERT OR REPLACE INTO meta (key, value) VALUES ('seq_end', ?)"
 
 
 class Seqs:
-    """`next` is the next free number; `end` is the first one that may not be used yet."""
+    """`next` is the next free number; `end` is the first one that may not be used yet.
 
-    __slots__ = ("end", "next")
+    Beyond `low` it is time to reserve the next block.
+    """
 
-    def __init__(self, start: int) -> None:
+    __slots__ = ("end", "low", "next")
+
+    def __init__(self, start: int, end: int) -> None:
         self.next = start
-        self.end = start
+        self.extend(end)
 
-    def require(self, count: int) -> None:
-        """Refuse, before anything is written, if there are not so many numbers yet. Errors: StoreError."""
-        if self.next + count > self.end:
-            raise StoreError("No sequence number is ready yet", hint="try again in a moment")
+    def extend(self, end: int) -> None:
+        """Numbers below `end` may be used: it is committed and synced."""
+        self.end = end
+        self.low = end - BLOCK // 2
 
     def take(self, count: int) -> int:
-        """The first of `count` consecutive numbers. Errors: StoreError."""
-        self.require(count)
+        """The first of `count` consecutive numbers, to be called before anything is written. Errors: StoreError.
+
+        They are not taken back when the verb refuses: there are enough of them.
+        """
         first = self.next
+        if first + count > self.end:
+            raise StoreError("No sequence number is ready yet", hint="try again in a moment")
         self.next = first + count
         return first
-
-    @property
-    def low(self) -> bool:
-        """Whether it is time to reserve the next block."""
-        return self.end - self.next < BLOCK // 2
 
 
 def stored_end(db: sqlite3.Connection) -> int:

@@ -1,15 +1,19 @@
 """The space that the job file has on its disk: when new jobs are refused, and how a full disk heals.
 
-The reserve says when it is full (store/reserve), the gate keeps the log short then and cuts it (store/gate). The store
-asks the reserve itself, for each verb; maintenance calls `check` every second, and gives pages back.
+The reserve says when it is full (store/reserve), the gate keeps the log short then and cuts it (store/barrier). Every
+verb that takes new jobs asks `takes`; maintenance calls `check` every second, and gives pages back.
 """
 
 from __future__ import annotations
 
+from typing import Final
+
 from hubqueue.errors import DiskFull
 from hubqueue.store.barrier import CheckpointBarrier
-from hubqueue.store.reserve import Reserve
+from hubqueue.store.reserve import LARGE_BYTES, Reserve
 from hubqueue.store.wal import Wal
+
+LOOK_MS: Final = 10  # at full speed about 2 MB are written in this time
 
 
 class Space:
@@ -19,11 +23,19 @@ class Space:
         self._reserve = reserve
         self._wal = wal
         self._gate = gate
+        self._looked_ms = 0
 
     @property
     def full(self) -> bool:
         """Whether new jobs are refused, as far as anybody has looked."""
         return self._reserve.full
+
+    def takes(self, now_ms: int, size: int) -> bool:
+        """Whether new jobs of so many bytes may be taken. Seldom really looks, but for large ones."""
+        if self._reserve.full or (0 <= now_ms - self._looked_ms < LOOK_MS and size < LARGE_BYTES):
+            return not self._reserve.full
+        self._looked_ms = now_ms
+        return self._reserve.takes(self._wal.used_bytes(), size)
 
     def error(self) -> DiskFull:
         """What is answered to what finds no space."""
@@ -48,7 +60,7 @@ class Space:
 
     def watch(self, now_ms: int) -> None:
         """Look how long the log is: after commits that wrote something."""
-        self._reserve.takes(self._wal, now_ms, 0)
+        self.takes(now_ms, 0)
         self._gate.watch(short=self._reserve.short)
 
     async def cut(self, *, always: bool = False) -> None:

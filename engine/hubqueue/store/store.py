@@ -19,16 +19,15 @@ from typing import Any, Final, TypeVar
 
 from hubqueue.errors import DiskFull, Draining, HubqueueError, Internal, StoreError
 from hubqueue.store import meta, seqs
+from hubqueue.store.backlog import LEAST_BYTES, MOST_BYTES, Backlog
 from hubqueue.store.barrier import CheckpointBarrier
 from hubqueue.store.checkpointer import Checkpointer
-from hubqueue.store.commits import Commits
 from hubqueue.store.defects import is_defect, name_of, refusal
 from hubqueue.store.disk import DISK, Disk
 from hubqueue.store.effects import NONE, Effects
 from hubqueue.store.file import FileLock, translate
 from hubqueue.store.lingering import Lingering
 from hubqueue.store.opening import open_file
-from hubqueue.store.queues import NEVER
 from hubqueue.store.recovery import Recovery, not_synced
 from hubqueue.store.reserve import Reserve
 from hubqueue.store.space import Space
@@ -42,7 +41,6 @@ R = TypeVar("R")
 Verb = Callable[[Tx], R]
 Reply = Callable[[R | HubqueueError], None]
 
-MAX_BACKLOG_BYTES: Final = 32 * 1024 * 1024  # verbs not yet answered, hub-wide; beyond it doors stop reading
 WATCH_ROWS: Final = 8  # the log is measured after so many rows: it can tell no less than 64 pages anyway
 WATCH_BYTES: Final = 64 * 1024  # and after a group that holds more
 SAVE_TIME_MS: Final = 1000  # hub time is stored with a commit, at most this often
@@ -90,13 +88,11 @@ class Store:
         self._ran: list[_Entry] = []  # in the open group, but for what has a defect
         self._gated: deque[_Entry] = deque()
         self._lingering: Lingering[_Entry] = Lingering(linger_s, self._take)
-        self._relief: list[Callable[[], None]] = []
         self._open = False
         self._reserving = False
         self._unwatched = 0  # rows written since the log was measured
         self._closed = False
-        self.commits = Commits()
-        self.backlog_bytes = 0
+        self.backlog = Backlog()
         self.groups = 0
         self.evicted = 0
         self._effects = effects
@@ -114,7 +110,10 @@ class Store:
         if self._closed:
             reply(Draining())
             return
-        self.backlog_bytes += size
+        backlog = self.backlog
+        backlog.bytes += size
+        if backlog.bytes > MOST_BYTES:
+            backlog.full = True
         entry = (verb, reply, durable, size)
         if self._gate.closed:
             self._gated.append(entry)
@@ -169,15 +168,6 @@ class Store:
         except OSError as error:
             raise not_synced(error) from error
 
-    @property
-    def congested(self) -> bool:
-        """Whether doors should stop reading until `relieved` calls back."""
-        return self.backlog_bytes > MAX_BACKLOG_BYTES
-
-    def relieved(self, callback: Callable[[], None]) -> None:
-        """Call back once, when the backlog is below half its bound."""
-        self._relief.append(callback)
-
     def used_bytes(self) -> int:
         """Pages in use plus the log: what a cap on the database size counts."""
         (pages,) = self._db.execute("PRAGMA page_count").fetchone()
@@ -188,7 +178,7 @@ class Store:
     @property
     def disk_full(self) -> bool:
         """Whether new jobs must be refused for want of disk. Asked in each group that takes some."""
-        return not self._reserve.takes(self._wal, self.tx.now_ms, self.backlog_bytes)
+        return not self.space.takes(self.tx.now_ms, self.backlog.bytes)
 
     async def close(self) -> None:
         """Finish what was submitted, sync, and close the file. Safe to call twice."""
@@ -284,11 +274,12 @@ class Store:
             return
         self._open = False
         self.groups += 1
-        heavy = self.backlog_bytes > WATCH_BYTES
+        seconds = (self._mono_ns() - began_ns) / 1e9
+        heavy = self.backlog.bytes > WATCH_BYTES
         replies, self._replies = self._replies, []
         self._ran = []
-        self.commits.count(len(replies), (self._mono_ns() - began_ns) / 1e9)
         events, tx.events = tx.events, []
+        settled, tx.settled = tx.settled, []
         after, tx.after = tx.after, []
         ready, tx.ready = tx.ready, {}
         tallies, tx.tallies = tx.tallies, []
@@ -302,8 +293,9 @@ class Store:
             except Exception:
                 log.exception("What follows a commit failed: a defect")
         effects = self._effects
-        if tallies:
-            effects.counted(tallies)
+        if settled:
+            effects.settled(settled)
+        effects.counted(tallies, len(replies), seconds)
         if events:
             effects.publish(events)
         synced = [each for each in replies if each[2]]
@@ -311,11 +303,11 @@ class Store:
             self._syncer.request(lambda error: self._answer_synced(synced, error))
             replies = [each for each in replies if not each[2]]
         self._answer(replies)
-        if ready:
+        if ready and effects.parked:
             effects.wake(ready)
-        if tx.seqs.low and not self._reserving:
+        if tx.seqs.next > tx.seqs.low and not self._reserving:
             self._reserve_block()
-        if due_ms < NEVER:
+        if due_ms < effects.alarm.at_ms:
             effects.schedule(due_ms)
         self.evicted += evicted
         self._unwatched += changed
@@ -354,16 +346,15 @@ class Store:
         return answer
 
     def _answer(self, replies: list[tuple[Reply[Any], Any, bool, int]]) -> None:
+        backlog = self.backlog
         for reply, result, _, size in replies:
-            self.backlog_bytes -= size
+            backlog.bytes -= size
             try:
                 reply(result)
             except Exception:
                 log.exception("A reply failed: a defect of its door")
-        if self._relief and self.backlog_bytes < MAX_BACKLOG_BYTES // 2:
-            relief, self._relief = self._relief, []
-            for callback in relief:
-                callback()
+        if backlog.full and backlog.bytes < LEAST_BYTES:
+            backlog.relieve()
 
     def _answer_synced(self, replies: list[tuple[Reply[Any], Any, bool, int]], error: OSError | None) -> None:
         if error is not None:
@@ -386,7 +377,7 @@ class Store:
         def done(result: int | HubqueueError) -> None:
             self._reserving = False
             if isinstance(result, int):
-                self.tx.seqs.end = result
+                self.tx.seqs.extend(result)
 
         self.submit(lambda tx: seqs.reserve(tx.db), done, durable=True)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -55,17 +56,17 @@ class Sampling:
 class Policy:
     """What verbs ask whoever opened the store, given to the store when it is made.
 
-    zone: the time zone of patterns that name none, None is UTC; watched: whether somebody subscribed to a queue;
-    bounds: of a queue; refusal: why new jobs are not taken now; make_room: drops old jobs for so many new ones, where a
-    bound says so; router: what becomes of a message that is routed again (hub.verbs.reroute.Router), None: nobody
-    knows; awaited: who is to be told of the end of a job, by its seq; sampling: whose times are taken.
+    zone: the time zone of patterns that name none, None is UTC; subscribers: to events, by queue, and to all (None);
+    bounds: of a queue; refusal: why new jobs are not taken now; make_room: drops old jobs for so many new ones, where
+    the size of the file is bounded; router: what becomes of a message that is routed again (hub.verbs.reroute.Router),
+    None: nobody knows; awaited: who is to be told of the end of a job, by its seq; sampling: whose times are taken.
     """
 
     zone: str | None = None
-    watched: Callable[[str], bool] = lambda queue: False
+    subscribers: Mapping[str | None, object] = field(default_factory=dict)
     bounds: Callable[[str], QueueBounds] = lambda queue: DEFAULT_BOUNDS
     refusal: Callable[[], HubqueueError | None] = lambda: None
-    make_room: Callable[[Tx, int], None] = lambda tx, wanted: None
+    make_room: Callable[[Tx, int], None] | None = None
     router: Any = None
     awaited: Mapping[int, Callable[[State | None], None]] = field(default_factory=dict)
     sampling: Sampling = field(default_factory=Sampling)
@@ -75,8 +76,8 @@ class Tx:
     """One per store, reused by every group. A verb may keep no reference to it."""
 
     __slots__ = (
+        "_before",
         "_clean_changes",
-        "_deltas",
         "after",
         "awaited",
         "bounds",
@@ -96,11 +97,12 @@ class Tx:
         "router",
         "sampling",
         "seqs",
+        "settled",
         "short_of_disk",
+        "subscribers",
         "system",
         "tallies",
         "undo",
-        "watched",
         "zone",
     )
 
@@ -125,6 +127,7 @@ class Tx:
         self.durable = False  # set by a verb whose reply must wait for the sync
         self.ready: dict[QueueRow, int] = {}  # queue -> jobs that became available
         self.events: list[Event] = []
+        self.settled: list[str] = []  # jobs whose leases were ended by those who hold them
         self.after: list[Callable[[], Any]] = []  # run once the group is committed
         self.undo: list[Callable[[], Any]] = []  # run, newest first, if it is not
         self.due_ms = NEVER  # the earliest time this group gave maintenance something to do
@@ -132,23 +135,27 @@ class Tx:
         self.tallies: list[Count] = []  # for the statistics, in this group
         # the policy, at hand: it is asked for every job
         self.zone = policy.zone
-        self.watched = policy.watched
+        self.subscribers = policy.subscribers
         self.bounds = policy.bounds
         self.refusal = policy.refusal
         self.make_room = policy.make_room
         self.router = policy.router
         self.awaited = policy.awaited
         self.sampling = policy.sampling
-        self._deltas: dict[tuple[QueueRow, int], int] = {}
+        self._before: dict[QueueRow, list[int]] = {}  # the counters of touched queues, as they are in the file
         self._clean_changes = 0
 
+    def counts(self, queue: QueueRow) -> list[int]:
+        """The counters of a queue, to be moved (by State, PRIORITIZED or EXPIRED); they are stored with the group."""
+        if queue not in self._before:
+            self._before[queue] = queue.n.copy()
+        return queue.n
+
     def count(self, queue: QueueRow, counter: int, change: int) -> None:
-        """Move a counter (a State, PRIORITIZED or EXPIRED); it is stored with the group."""
-        queue.n[counter] += change
+        """Move one counter."""
+        self.counts(queue)[counter] += change
         if counter == State.ACTIVE and change < 0 and (queue.limits is not None or queue.grouped):
             self.available(queue, -change)  # a place is free again
-        key = (queue, int(counter))
-        self._deltas[key] = self._deltas.get(key, 0) + change
 
     def count_job(self, queue: QueueRow, state: int, priority: int, change: int) -> None:
         """Move the counters of one job."""
@@ -156,13 +163,13 @@ class Tx:
         if state == State.WAITING and priority > 0:
             self.count(queue, PRIORITIZED, change)
 
-    def tally(self, queue: QueueRow, tally: int, n: int) -> None:
-        """Count for the statistics, once the group is committed."""
-        self.tallies.append((queue, tally, n))
-
     def available(self, queue: QueueRow, jobs: int = 1) -> None:
         """Jobs may be leased once this group is committed: wakes as many waiters."""
         self.ready[queue] = self.ready.get(queue, 0) + jobs
+
+    def watched(self, queue: str) -> bool:
+        """Whether somebody is to be told of the events of a queue."""
+        return bool(self.subscribers) and (queue in self.subscribers or None in self.subscribers)
 
     def due(self, at_ms: int) -> None:
         """Maintenance has something to do at this time."""
@@ -182,7 +189,7 @@ class Tx:
         delay_ms: int | None = None,
         name: str | None = None,
     ) -> None:
-        """Publish an event after the commit. Callers on hot paths ask `watched` first."""
+        """Publish an event after the commit, if anybody is to be told."""
         if self.watched(queue):
             at_ms = self.now_ms
             event = Event(kind, queue, job_id, at_ms, prev, error, data, terminal, progress, delay_ms, name)
@@ -191,8 +198,9 @@ class Tx:
     @contextmanager
     def savepoint(self) -> Iterator[None]:
         """All or nothing for one verb among the others of its group: for verbs that may refuse after a write."""
-        mark = (dict(self._deltas), dict(self.ready), len(self.events), len(self.after), len(self.undo), self.evicted)
-        tallies = len(self.tallies)
+        counts = {queue: queue.n.copy() for queue in self._before}
+        kept = [(each, len(each)) for each in (self.events, self.settled, self.after, self.tallies)]
+        mark = (counts, dict(self.ready), kept, len(self.undo), self.evicted)
         self.execute("SAVEPOINT verb")
         try:
             yield
@@ -202,7 +210,6 @@ class Tx:
             self.execute("ROLLBACK TO verb")
             self.execute("RELEASE verb")
             self._back_to(*mark)
-            del self.tallies[tallies:]
             self._clean_changes = self.db.total_changes
             raise
         self.execute("RELEASE verb")
@@ -225,14 +232,13 @@ class Tx:
     def store_counters(self) -> None:
         """Write the counters this group moved: one row per touched queue."""
         there = self.queues.by_id  # a queue that was obliterated in this group has no row any more
-        # in order: what is written must not hang on where objects lie in memory
-        touched = {queue: None for (queue, _), change in self._deltas.items() if change and queue.id in there}
-        for queue in touched:
-            self.execute(STORE_COUNTER, (queue.id, *queue.n))
+        for queue, before in self._before.items():
+            if queue.n != before and queue.id in there:
+                self.execute(STORE_COUNTER, (queue.id, *queue.n))
 
     def committed(self) -> None:
         """Forget the journal: the group is in the file."""
-        self._deltas.clear()
+        self._before.clear()
         self.undo.clear()
         self.evicted = 0
         self.due_ms = NEVER
@@ -245,27 +251,27 @@ class Tx:
                 self.execute("ROLLBACK")
             except sqlite3.Error as error:
                 log.error("Rollback failed. error=%s", error)
-        self._back_to({}, {}, 0, 0, 0, 0)
-        self.tallies.clear()
+        kept = [(each, 0) for each in (self.events, self.settled, self.after, self.tallies)]
+        self._back_to({}, {}, kept, 0, 0)
         self.due_ms = NEVER
         self.durable = False
 
     def _back_to(
         self,
-        deltas: dict[tuple[QueueRow, int], int],
+        counts: dict[QueueRow, list[int]],
         ready: dict[QueueRow, int],
-        events: int,
-        after: int,
+        kept: list[tuple[list[Any], int]],
         undo: int,
         evicted: int,
     ) -> None:
-        for (queue, state), change in self._deltas.items():
-            queue.n[state] -= change - deltas.get((queue, state), 0)
-        self._deltas = deltas
+        for queue in [queue for queue in self._before if queue not in counts]:
+            queue.n[:] = self._before.pop(queue)
+        for queue, n in counts.items():
+            queue.n[:] = n
         self.ready = ready
         self.evicted = evicted
-        del self.events[events:]
-        del self.after[after:]
+        for journal, length in kept:
+            del journal[length:]
         for action in reversed(self.undo[undo:]):
             action()
         del self.undo[undo:]
@@ -281,15 +287,15 @@ STORE_COUNTER = """
 PADDED = (1, 8, 64, 256)  # few statement texts for lists of any length: SQLite caches each text once
 
 
-def padded(values: Sequence[int]) -> Iterator[tuple[str, list[int]]]:
+def padded(values: Sequence[int]) -> list[tuple[str, list[int]]]:
     """Slices of a list of integers as (`?,?,...`, values), padded with -1, which matches no row."""
-    start = 0
-    while start < len(values):
+    slices = []
+    for start in range(0, len(values), PADDED[-1]):
         part = list(values[start : start + PADDED[-1]])
-        start += len(part)
-        width = next(size for size in PADDED if size >= len(part))
+        width = PADDED[bisect_left(PADDED, len(part))]
         part += [-1] * (width - len(part))
-        yield MARKS[width], part
+        slices.append((MARKS[width], part))
+    return slices
 
 
 MARKS = {size: ",".join("?" * size) for size in PADDED}

@@ -20,54 +20,42 @@ def frame(body: bytes) -> bytes:
 
 
 class FrameReader:
-    """Collects bytes until frames are complete.
+    """Collects bytes until frames are complete; `partial` is the beginning of a frame that waits for its rest.
 
     `oversized` is the length of a frame that went beyond `limit`; from then on every byte is ignored.
     """
 
-    __slots__ = ("_kept", "_wanted", "limit", "oversized")
+    __slots__ = ("_wanted", "limit", "oversized", "partial")
 
     def __init__(self, limit: int = MAX_FRAME_BYTES) -> None:
         self.limit = limit
         self.oversized: int | None = None
-        self._kept = bytearray()
+        self.partial = bytearray()
         self._wanted = HEADER_BYTES
-
-    @property
-    def partial(self) -> bool:
-        """Whether the beginning of a frame is waiting for its rest."""
-        return bool(self._kept)
 
     def feed(self, chunk: bytes) -> list[bytes]:
         """The bodies of the frames that this chunk completes."""
         if self.oversized is not None:
             return []
-        kept = self._kept
-        if kept:
-            kept += chunk
-            if len(kept) < self._wanted:
+        if self.partial:
+            self.partial += chunk
+            if len(self.partial) < self._wanted:
                 return []
-            data = bytes(kept)
-        else:
-            data = chunk
-        bodies, used = self._split(data)
-        if kept or used < len(data):
-            self._kept = bytearray(data[used:]) if self.oversized is None else bytearray()
-        return bodies
-
-    def _split(self, data: bytes) -> tuple[list[bytes], int]:
+            chunk, self.partial = bytes(self.partial), bytearray()
         bodies: list[bytes] = []
-        used, size = 0, len(data)
+        used, size = 0, len(chunk)
+        self._wanted = HEADER_BYTES
         while size - used >= HEADER_BYTES:
             start = used + HEADER_BYTES
-            length = int.from_bytes(data[used:start], "big")
+            length = int.from_bytes(chunk[used:start], "big")
             if length > self.limit:
                 self.oversized = length
-                return bodies, used
+                return bodies
             if size - start < length:
                 self._wanted = HEADER_BYTES + length
-                return bodies, used
+                break
             used = start + length
-            bodies.append(data[start:used])
-        self._wanted = HEADER_BYTES
-        return bodies, used
+            bodies.append(chunk[start:used])
+        if used < size:
+            self.partial = bytearray(chunk[used:])
+        return bodies

@@ -105,6 +105,8 @@ class JobMap(msgspec.Struct, rename="camel", gc=False):
 def job_map(job: Job) -> JobMap:
     """The job with every key of a job that is handed out."""
     created, started = float(job.created_at_ms), job.started_at_ms
+    finished = None if job.finished_at_ms is None else float(job.finished_at_ms)
+    completed = finished if job.state == State.COMPLETED else None
     history = NO_HISTORY if job.history_blob is None else job.history
     found = JobMap(
         job.id,
@@ -115,7 +117,7 @@ def job_map(job: Job) -> JobMap:
         created,
         float(job.run_at_ms),
         None if started is None else float(started),
-        _completed_at(job),
+        completed,
         job.attempts,
         job.max_attempts,
         job.progress,
@@ -124,12 +126,11 @@ def job_map(job: Job) -> JobMap:
         job.lost_count,
         job.custom_id,
         float(job.seq),
-        _timeline(job, history),
+        _timeline(job, history, completed),
     )
     if job.flags & Flag.LIFO:  # not the option: ChangePriority may have turned it
         found.lifo = True
-    if job.finished_at_ms is not None:
-        found.finished_at = float(job.finished_at_ms)
+    found.finished_at = finished
     if job.flags & Flag.ENDS and job.expires_at_ms is not None and job.state not in TERMINAL:
         found.ends_at = float(job.expires_at_ms)
     if job.options_blob is not None:
@@ -155,13 +156,7 @@ def queried_job(job: Job) -> JobMap:
     return found
 
 
-def _completed_at(job: Job) -> float | None:
-    if job.finished_at_ms is None or job.state != State.COMPLETED:
-        return None
-    return float(job.finished_at_ms)
-
-
-def _timeline(job: Job, history: History) -> tuple[Step, ...]:
+def _timeline(job: Job, history: History, completed: float | None) -> tuple[Step, ...]:
     """What is known of the job's way: its push, its failed runs, and where it is now."""
     pushed = Step(_first_state(job), float(job.created_at_ms))
     steps = [pushed]
@@ -170,7 +165,6 @@ def _timeline(job: Job, history: History) -> tuple[Step, ...]:
         steps.append(Step("failed", float(run.failed_at_ms), run.error, run.attempt, run.reason))
     if job.started_at_ms is not None and job.state in (State.ACTIVE, State.COMPLETED):
         steps.append(Step("active", float(job.started_at_ms)))
-    completed = _completed_at(job)
     if completed is not None:
         steps.append(Step("completed", completed))
     return tuple(steps)

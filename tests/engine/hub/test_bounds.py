@@ -164,7 +164,7 @@ async def test_an_obliterated_queue_is_cleared_at_once_and_keeps_nobody_busy(tmp
         await until(lambda: _expired(hub, kept))  # a live lease is found all the same
         await until(lambda: _rows_are(hub, 1))
         # its timer is not set to now again: nothing seems to be due
-        await until(lambda: not hub.maintenance._busy and hub.maintenance._timer_ms > hub.now_ms() + 1000)
+        await until(lambda: not hub.maintenance._busy and hub.maintenance._alarm.at_ms > hub.now_ms() + 1000)
 
 
 async def _expired(hub: LocalHub, id: str) -> bool:

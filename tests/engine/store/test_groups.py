@@ -150,7 +150,7 @@ async def test_a_verb_with_a_defect_is_taken_back_alone_and_named(
         assert sorted(event.job_id for event in events if event.kind == "pushed") == sorted(ids)
         assert await hub.counts("new-queue") == await hub.counts("never-seen")
         assert await hub.run(miscounted) == []
-        assert hub.store.backlog_bytes == 0
+        assert hub.store.backlog.bytes == 0
         assert caplog.text.count(f"a defect. verb={__name__}.{getattr(broken, 'func', broken).__name__}") == 2
         (id,) = await hub.enqueue("late", [NewJob()])
         assert [each.id for each in await parked] == [id]  # who waited for a job before is still there, once
@@ -227,7 +227,7 @@ async def test_a_lingering_verb_that_fails_does_not_harm_the_one_that_ends_its_w
         assert replies == []
         assert len(await hub.run(_add(0))) == 1
         assert [reply.code for reply in replies] == ["internal"]
-        assert hub.store.backlog_bytes == 0
+        assert hub.store.backlog.bytes == 0
 
 
 async def test_reading_writes_and_syncs_nothing(tmp_path: Path) -> None:

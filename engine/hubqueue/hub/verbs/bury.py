@@ -81,7 +81,7 @@ def _bury(
     remove: bool | None,
 ) -> None:
     rows.notify(tx, job.seq, State.FAILED)
-    tx.tally(queue, Tally.FAILED, 1)
+    tx.tallies.append((queue, Tally.FAILED, 1))
     if job.flags & ids.IDENTIFIED:
         ids.finished(tx, [job.seq], gone=False)
     if bool(job.flags & Flag.REMOVE_ON_FAIL) if remove is None else remove:

@@ -34,25 +34,26 @@ def enqueue(tx: Tx, queue: str, new: Sequence[Enqueueable]) -> list[str]:
     refusal = tx.refusal()
     if refusal is not None:
         raise refusal
-    for job in new:
-        if job.custom_id is not None and tx.identity.seq_of(job.custom_id) is not None:
-            raise Invalid(f"id {job.custom_id} has the form of this hub's own ids", hint="choose another id")
+    bounds = tx.bounds(queue)
+    if bounds.durable or not all(map(_is_plain, new)):
+        return _enqueue_rare(tx, queue, bounds, new)
     if not new:
         return []
-    tx.seqs.require(len(new))
-    bounds = tx.bounds(queue)
-    if not bounds.durable and all(map(_is_plain, new)):
-        row = _with_room(tx, queue, bounds, len(new))
-        first = tx.seqs.take(len(new))
-        _enqueue_plain(tx, row, first, new)
-        public_id = tx.identity.public_id
-        return [public_id(seq) for seq in range(first, first + len(new))]
-    for job in new:
-        _check_end(tx, job)
-    if any(map(_may_be_refused, new)):
-        with tx.savepoint():  # with what is dropped to make room
-            return _enqueue_each(tx, _with_room(tx, queue, bounds, len(new)), new)
-    return _enqueue_each(tx, _with_room(tx, queue, bounds, len(new)), new)
+    first = tx.seqs.take(len(new))
+    row = _with_room(tx, queue, bounds, len(new))
+    raised = jobs.insert_plain(tx, row, first, new)
+    n = tx.counts(row)
+    n[State.WAITING] += len(new)
+    n[PRIORITIZED] += raised
+    tx.tallies.append((row, Tally.PUSHED, len(new)))
+    if not row.paused:
+        tx.available(row, len(new))
+    prefix = tx.identity.prefix
+    made = [f"{prefix}{seq}" for seq in range(first, first + len(new))]
+    if tx.subscribers:
+        for id in made:
+            tx.emit("pushed", queue, id)
+    return made
 
 
 def enqueue_flow(tx: Tx, flow_jobs: Sequence[FlowJob]) -> list[Job]:
@@ -69,9 +70,9 @@ def enqueue_flow(tx: Tx, flow_jobs: Sequence[FlowJob]) -> list[Job]:
         _check_end(tx, each.job)
     if not flow_jobs:
         return []
-    tx.seqs.require(len(flow_jobs))
-    tx.make_room(tx, len(flow_jobs))
     first = tx.seqs.take(len(flow_jobs))
+    if tx.make_room is not None:
+        tx.make_room(tx, len(flow_jobs))
     tx.durable = True
     with tx.savepoint():
         ties: list[Tie] = []
@@ -95,8 +96,19 @@ def admit(tx: Tx, row: QueueRow, job: NewJob, begins_ms: int | None = None) -> s
     return _enqueue_one(tx, row, tx.seqs.take(1), job, [], begins_ms)
 
 
-def _enqueue_each(tx: Tx, row: QueueRow, new: Sequence[Enqueueable]) -> list[str]:
+def _enqueue_rare(tx: Tx, queue: str, bounds: QueueBounds, new: Sequence[Enqueueable]) -> list[str]:
+    for job in new:
+        if job.custom_id is not None and tx.identity.seq_of(job.custom_id) is not None:
+            raise Invalid(f"id {job.custom_id} has the form of this hub's own ids", hint="choose another id")
+        _check_end(tx, job)
     first = tx.seqs.take(len(new))
+    if any(map(_may_be_refused, new)):
+        with tx.savepoint():  # with what is dropped to make room
+            return _enqueue_each(tx, _with_room(tx, queue, bounds, len(new)), first, new)
+    return _enqueue_each(tx, _with_room(tx, queue, bounds, len(new)), first, new)
+
+
+def _enqueue_each(tx: Tx, row: QueueRow, first: int, new: Sequence[Enqueueable]) -> list[str]:
     ties: list[Tie] = []
     made = [_enqueue_one(tx, row, seq, job, ties) for seq, job in enumerate(new, first)]
     if len(ties) > 1:
@@ -145,20 +157,6 @@ def _is_plain(job: Enqueueable) -> bool:
         and job.run_at_ms is None
         and job.created_at_ms is None
     )
-
-
-def _enqueue_plain(tx: Tx, row: QueueRow, first: int, new: Sequence[Enqueueable]) -> None:
-    jobs.insert_plain(tx, row, first, new)
-    tx.count(row, State.WAITING, len(new))
-    tx.tally(row, Tally.PUSHED, len(new))
-    raised = sum(1 for job in new if job.priority > 0)
-    if raised:
-        tx.count(row, PRIORITIZED, raised)
-    if not row.paused:
-        tx.available(row, len(new))
-    if tx.watched(row.name):
-        for seq in range(first, first + len(new)):
-            tx.emit("pushed", row.name, tx.identity.public_id(seq))
 
 
 def _enqueue_one(
@@ -219,7 +217,7 @@ def _enqueue_one(
         ),
     )
     queued(tx, row, state, job.priority, run_at, expires)
-    tx.tally(row, Tally.PUSHED, 1)
+    tx.tallies.append((row, Tally.PUSHED, 1))
     if options.depends_on or options.parent_id is not None:
         ties.append((id, options))
     tx.emit("pushed", row.name, id)
@@ -278,11 +276,12 @@ def _forget_generation(tx: Tx, seq: int) -> None:
 
 def _with_room(tx: Tx, name: str, bounds: QueueBounds, wanted: int) -> QueueRow:
     """The queue, made if it is new, with room for so many jobs. Errors: QueueFull, before anything is written."""
-    known = tx.queues.find(name)
+    known = tx.queues.by_name.get(name)
     if bounds.max_jobs is not None:
         _make_room(tx, known, name, bounds, wanted)
     row = known or rows.queue_row(tx, name)
-    tx.make_room(tx, wanted)
+    if tx.make_room is not None:
+        tx.make_room(tx, wanted)
     return row
 
 

@@ -88,6 +88,7 @@ def move_to_waiting_children(tx: Tx, id: str, token: str | None) -> None:
         tx.due(job.expires_at_ms)
     flows.wait_again(tx, job.seq)
     flow.let_go(tx, job.seq)
+    tx.settled.append(id)
 
 
 def remove_child_dependency(tx: Tx, child_id: str) -> bool:

@@ -78,12 +78,13 @@ def reclaim(tx: Tx, queue: str, owner: str, *, blames: bool) -> list[str]:
     return [each.job.id for each in held]
 
 
-def sweep(tx: Tx, limit: int) -> list[str]:
-    """End the leases whose deadline has passed; the ids of their jobs."""
+def sweep(tx: Tx, limit: int) -> int:
+    """End the leases whose deadline has passed; how many."""
     expired = leases.expired(tx, limit)
     for each in expired:
         _expire(tx, each)
-    return [each.job.id for each in expired]
+        tx.settled.append(each.job.id)
+    return len(expired)
 
 
 def _expire(tx: Tx, lapsed: leases.Lapsed) -> None:

@@ -5,6 +5,7 @@ First the jobs without a group, by priority and order; then the groups, one job 
 
 from __future__ import annotations
 
+import math
 from typing import Final, TypeVar
 
 from hubqueue.hub.verbs import overflow, times
@@ -23,7 +24,15 @@ OUTLIVED: Final = 100  # jobs whose time is over that one lease ends; it tries a
 LINE: Final = 100  # groups looked at in one query
 FEW: Final = 4  # so many fit into a reply however large they are
 MAX_BYTES: Final = 16 * 1024 * 1024  # of data in one lease: it is held in memory, and must fit into a frame
+DEFAULT_LEASE_MS: Final = 30_000
 SPECIAL: Final = Flag.ENDS | Flag.TIMEOUT | Flag.STALL_TIMEOUT
+
+
+def clamp_lease_ms(lease_ms: float | None) -> int:
+    """A lease lasts 1 s to 24 h; None is the default."""
+    if lease_ms is None or not math.isfinite(lease_ms):
+        return DEFAULT_LEASE_MS
+    return int(min(max(lease_ms, MIN_LEASE_MS), MAX_LEASE_MS))
 
 
 def lease(tx: Tx, queue: str, count: int, owner: str | None, lease_ms: int, pull: Pull = ANY) -> list[Leased]:
@@ -31,10 +40,14 @@ def lease(tx: Tx, queue: str, count: int, owner: str | None, lease_ms: int, pull
 
     owner None: no token is needed to settle (wire: a pull without an owner).
     """
-    row = tx.queues.find(queue)
-    if row is None or row.paused:
+    row = tx.queues.by_name.get(queue)
+    if row is None:
         return []
-    delays.promote_due(tx, row, PROMOTED)
+    row.asked_ms = tx.now_ms
+    if row.paused:
+        return []
+    if row.n[State.DELAYED]:
+        delays.promote_due(tx, row, PROMOTED)
     if owner is None:
         lease_ms = _ownerless_ms(tx, queue, lease_ms)
     if row.limits is not None:
@@ -49,13 +62,14 @@ def lease(tx: Tx, queue: str, count: int, owner: str | None, lease_ms: int, pull
         _take_grouped(tx, row, min(count, FEW) if tx.short_of_disk else count, owner, lease_ms, pull, taken)
     if not taken:
         return []
-    tx.tally(row, Tally.PULLED, len(taken))
+    tx.tallies.append((row, Tally.PULLED, len(taken)))
     times.waited(tx, row, taken)
     if row.limits is not None:
         limits.took(tx, row, len(taken))
     tx.due(tx.now_ms + lease_ms)
-    overflow.freed(tx, row)
-    if tx.watched(queue):
+    if overflow.OVERFLOW in tx.queues.by_name:
+        overflow.freed(tx, row)
+    if tx.subscribers:
         for job in taken:
             tx.emit("pulled", queue, job.id)
     if owner is None:
@@ -144,11 +158,11 @@ def _effective(default: T | None, stored: T | None) -> T | None:
 
 
 def _count(tx: Tx, row: QueueRow, batch: list[Job]) -> None:
-    tx.count(row, State.WAITING, -len(batch))
-    tx.count(row, State.ACTIVE, len(batch))
-    raised = sum(1 for job in batch if job.priority > 0)
-    if raised:
-        tx.count(row, PRIORITIZED, -raised)
+    n = tx.counts(row)
+    n[State.WAITING] -= len(batch)
+    n[State.ACTIVE] += len(batch)
+    for job in batch:
+        n[PRIORITIZED] -= job.priority > 0
 
 
 def _start(tx: Tx, row: QueueRow, job: Job, lease_ms: int) -> bool:

@@ -4,27 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
 
 import msgspec
 
 from hubqueue.errors import LockLost, WrongState
 from hubqueue.hub.verbs import rows
+from hubqueue.hub.verbs.lease import DEFAULT_LEASE_MS
 from hubqueue.model.job import Flag, decode_options, history_blob
-from hubqueue.model.limits import MAX_ERROR_CHARS, MAX_LEASE_MS, MIN_LEASE_MS
+from hubqueue.model.limits import MAX_ERROR_CHARS
 from hubqueue.model.state import LABELS, State
 from hubqueue.model.verbs import Renewal
 from hubqueue.store import changes, jobs, leases, logs
 from hubqueue.store.tx import Tx
-
-DEFAULT_LEASE_MS: Final = 30_000
-
-
-def clamp_lease_ms(lease_ms: float | None) -> int:
-    """A lease lasts 1 s to 24 h; None is the default."""
-    if lease_ms is None or not math.isfinite(lease_ms):
-        return DEFAULT_LEASE_MS
-    return int(min(max(lease_ms, MIN_LEASE_MS), MAX_LEASE_MS))
 
 
 def extend(tx: Tx, held: Sequence[tuple[str, str | None]], lease_ms: int | None = None) -> list[Renewal]:

@@ -117,7 +117,7 @@ def _return(tx: Tx, there: QueueRow, row: QueueRow, seq: int, options: Options) 
     tx.count_job(there, job.state, job.priority, -1)
     overflow.move(tx, seq, row.id, state, ord, options_blob(options), flags)
     queued(tx, row, state, job.priority, job.run_at_ms, None)
-    tx.tally(row, Tally.PUSHED, 1)
+    tx.tallies.append((row, Tally.PUSHED, 1))
     tx.emit("pushed", row.name, job.id)
 
 

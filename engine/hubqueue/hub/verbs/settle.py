@@ -44,6 +44,7 @@ def complete(tx: Tx, done: Sequence[Completion]) -> list[int]:
             gone = bool(row.flags & Flag.REMOVE_ON_COMPLETE) if remove is None else remove
             applied[row.seq] = (row, result, gone)
     _complete(tx, list(applied.values()))
+    tx.settled += [id for id, _, _, _ in done]
     return ignored
 
 
@@ -74,13 +75,13 @@ def _complete(tx: Tx, done: Sequence[tuple[jobs.LeaseRow, bytes | None, bool]]) 
             completed[row.queue] = completed.get(row.queue, 0) + 1
         if tx.awaited:
             rows.notify(tx, row.seq, State.COMPLETED)
-        name = queues[row.queue].name
-        if tx.watched(name):
+        if tx.subscribers and tx.watched(name := queues[row.queue].name):
             tx.emit("completed", name, rows.id_of(tx, row.seq, flags), data=result)
     for queue_id, count in completed.items():
-        tx.count(queues[queue_id], State.ACTIVE, -count)
-        tx.count(queues[queue_id], State.COMPLETED, count)
-        tx.tally(queues[queue_id], Tally.COMPLETED, count)
+        queue = queues[queue_id]
+        tx.count(queue, State.ACTIVE, -count)
+        tx.counts(queue)[State.COMPLETED] += count
+        tx.tallies.append((queue, Tally.COMPLETED, count))
     times.ran(tx, done)
     if identified:
         ids.finished(tx, identified, gone=False)
@@ -89,7 +90,7 @@ def _complete(tx: Tx, done: Sequence[tuple[jobs.LeaseRow, bytes | None, bool]]) 
         jobs.complete(tx, kept, results)
     for queue_id, gone_rows in removed.items():
         rows.remove(tx, queues[queue_id], Move.COMPLETE, State.ACTIVE, gone_rows)
-        tx.tally(queues[queue_id], Tally.COMPLETED, len(gone_rows))
+        tx.tallies.append((queues[queue_id], Tally.COMPLETED, len(gone_rows)))
     for instance in instances:
         if instance is not None:
             repeat.succeed(tx, *instance)
@@ -101,10 +102,11 @@ def fail(tx: Tx, id: str, token: str | None, outcome: Outcome) -> bool:
     Errors: NotFound, LockLost, LockRequired.
     """
     (row,) = _grips(tx, [id])
-    if not _holds(tx, id, token, row):
-        return False
-    _end(tx, row, outcome)
-    return True
+    held = _holds(tx, id, token, row)
+    if held:
+        _end(tx, row, outcome)
+    tx.settled.append(id)
+    return held
 
 
 def settle(
@@ -149,6 +151,7 @@ def settle(
             made += enqueue(tx, output.queue, [output.job])
         for blob in blobs:
             store_blobs.put(tx, blob.namespace, blob.key, blob.value)
+        tx.settled += [each.id for each in settlements]
         return made
 
 
@@ -278,7 +281,8 @@ def _end(tx: Tx, row: jobs.LeaseRow, outcome: Outcome) -> None:
 
 def _grips(tx: Tx, wanted: Sequence[str]) -> list[jobs.LeaseRow]:
     """The lease_rows of these ids, in order. Errors: NotFound."""
-    seqs = [rows.seq_of(tx, id) for id in wanted]
+    seq_of = tx.identity.seq_of
+    seqs = [seq_of(id) or rows.seq_of(tx, id) for id in wanted]
     by_seq = jobs.lease_rows(tx, [seq for seq in seqs if seq is not None])
     found = []
     for id, seq in zip(wanted, seqs, strict=True):

@@ -19,7 +19,7 @@ def waited(tx: Tx, row: QueueRow, leased: Sequence[Job]) -> None:
     every, mask = 1 + len(leased) // TAKEN, tx.sampling.mask
     for job in leased[::every]:
         if not job.seq & mask:
-            tx.tally(row, Tally.WAITED + bucket_of(tx.now_ms - job.run_at_ms), every)
+            tx.tallies.append((row, Tally.WAITED + bucket_of(tx.now_ms - job.run_at_ms), every))
 
 
 def ran(tx: Tx, completed: Sequence[tuple[LeaseRow, object, object]]) -> None:
@@ -27,4 +27,5 @@ def ran(tx: Tx, completed: Sequence[tuple[LeaseRow, object, object]]) -> None:
     every, mask = 1 + len(completed) // TAKEN, tx.sampling.mask
     for row, _, _ in completed[::every]:
         if not row.seq & mask and row.started_at_ms is not None:
-            tx.tally(tx.queues.by_id[row.queue], Tally.RAN + bucket_of(tx.now_ms - row.started_at_ms), every)
+            tally = Tally.RAN + bucket_of(tx.now_ms - row.started_at_ms)
+            tx.tallies.append((tx.queues.by_id[row.queue], tally, every))

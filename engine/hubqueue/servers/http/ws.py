@@ -69,6 +69,7 @@ class Client(Connected):
         self._transport = transport
         self._encoders = encoders
         self._room = asyncio.Event()
+        self._room.set()
 
     def authenticated(self, grant: Grant) -> None:
         super().authenticated(grant)
@@ -100,7 +101,8 @@ class Client(Connected):
         return self._encoders[self.binary]
 
     def _balance(self) -> None:
-        if sum(map(len, self._bodies)) < READ_AHEAD_BYTES:
+        self._reading = sum(map(len, self._bodies)) < READ_AHEAD_BYTES
+        if self._reading:
             self._room.set()
         else:
             self._room.clear()

@@ -1,6 +1,6 @@
 """How large the groups are and how long their commits take: histograms with buckets in powers of two.
 
-Counted after every commit, so it costs two additions; the metrics read it.
+The metrics read it; `counters` collects what it is to count.
 """
 
 from __future__ import annotations
