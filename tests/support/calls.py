@@ -13,10 +13,15 @@ ENGINE: Final = str(Path(hubqueue.__file__).parent)
 
 
 class Calls:
-    """`with Calls() as calls:` on this thread; `total` of all functions, comprehensions and generators apart."""
+    """`with Calls() as calls:` on this thread: `functions` as (file, name); comprehensions and generators apart."""
 
     def __init__(self) -> None:
-        self.total = 0
+        self.functions: list[tuple[str, str]] = []
+
+    @property
+    def total(self) -> int:
+        """How often any of them was entered."""
+        return len(self.functions)
 
     def __enter__(self) -> Self:
         sys.setprofile(self._count)
@@ -28,4 +33,4 @@ class Calls:
     def _count(self, frame: FrameType, event: str, _: Any) -> None:
         code = frame.f_code
         if event == "call" and code.co_filename.startswith(ENGINE) and not code.co_name.startswith("<"):
-            self.total += 1
+            self.functions.append((code.co_filename[len(ENGINE) + 1 :], code.co_qualname))

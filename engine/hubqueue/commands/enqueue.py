@@ -13,7 +13,7 @@ from hubqueue.commands.command import ENQUEUE, Command, Row, Touched, command, i
 from hubqueue.errors import Invalid, PayloadTooLarge
 from hubqueue.hub.verbs.enqueue import enqueue, enqueue_forwarded
 from hubqueue.model.job import DEFAULT_ATTEMPTS, NewJob
-from hubqueue.model.limits import MAX_BATCH, MAX_DATA_BYTES, check_new_job, check_queue, check_size
+from hubqueue.model.limits import LOOK_BYTES, MAX_BATCH, check_new_job, check_queue, check_size
 from hubqueue.wire.fields import ABSENT, Attempts, Count, DelayMs, JobId, JobName, Priority
 from hubqueue.wire.jobin import JobFields, JobIn, PlainJob, to_new_job
 
@@ -48,7 +48,7 @@ class PlainPush(Command, tag="PUSH", forbid_unknown_fields=True):
 
     def handle(self, call: Call) -> None:
         queue = known_queue(self.queue)
-        if call.size > MAX_DATA_BYTES:
+        if call.size > LOOK_BYTES:
             check_size(self.data)
         call.reply(lambda tx: {"id": enqueue(tx, queue, (self,))[0]})
 
@@ -80,7 +80,7 @@ class PlainPushB(Command, tag="PUSHB", forbid_unknown_fields=True):
     def handle(self, call: Call) -> None:
         queue, jobs = known_queue(self.queue), self.jobs
         _check_batch(call, len(jobs))
-        if call.size > MAX_DATA_BYTES:
+        if call.size > LOOK_BYTES:
             for index, job in enumerate(jobs):
                 _check_entry(index, check_size, job.data)
         call.reply(lambda tx: {"ids": enqueue(tx, queue, jobs)})

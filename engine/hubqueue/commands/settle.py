@@ -27,7 +27,7 @@ from hubqueue.errors import Forbidden
 from hubqueue.hub.verbs.blobs import page
 from hubqueue.hub.verbs.settle import complete, fail, settle
 from hubqueue.model import outcome
-from hubqueue.model.limits import MAX_DATA_BYTES, check_queue, check_size
+from hubqueue.model.limits import LOOK_BYTES, check_queue, check_size
 from hubqueue.model.outcome import Blob, Complete, Outcome, Output, Reject, Retry, Settlement
 from hubqueue.wire.fields import ABSENT, BlobCount, DelayMs, value_bytes
 from hubqueue.wire.jobin import JobIn
@@ -53,7 +53,7 @@ class Ack(Command, tag="ACK"):
 
     def handle(self, call: Call) -> None:
         result = value_bytes(self.result)
-        if call.size > MAX_DATA_BYTES:
+        if call.size > LOOK_BYTES:
             check_size(result)
         done = ((self.id, self.token, result, self.remove_on_complete),)
         call.reply(lambda tx: FINALIZED if complete(tx, done) else OK)
@@ -77,7 +77,7 @@ class AckB(Command, tag="ACKB"):
             results: list[bytes | None] = [None] * len(ids)
         else:
             results = [value_bytes(raw) for raw in parallel("results", self.results, len(ids))]
-            if call.size > MAX_DATA_BYTES:
+            if call.size > LOOK_BYTES:
                 for result in results:
                     check_size(result)
         done = list(zip(ids, tokens, results, removes, strict=True))

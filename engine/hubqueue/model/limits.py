@@ -12,6 +12,7 @@ from hubqueue.model.job import ENDLESS, Dedup, Enqueueable, Options
 
 MAX_NAME_CHARS: Final = 256
 MAX_DATA_BYTES: Final = 10 * 1024 * 1024
+LOOK_BYTES: Final = MAX_DATA_BYTES // 4  # a request of less has no data that is too large: JSON grows, but not so much
 MAX_KEPT_BYTES: Final = 4 * 1024 * 1024  # of a message that becomes no job: what is whole can be routed again
 MAX_FRAME_BYTES: Final = 64 * 1024 * 1024
 MAX_PRIORITY: Final = 1_000_000

@@ -34,11 +34,11 @@ def enqueue(tx: Tx, queue: str, new: Sequence[Enqueueable]) -> list[str]:
     refusal = tx.refusal()
     if refusal is not None:
         raise refusal
+    if not new:
+        return []
     bounds = tx.bounds(queue)
     if bounds.durable or not all(map(_is_plain, new)):
         return _enqueue_rare(tx, queue, bounds, new)
-    if not new:
-        return []
     first = tx.seqs.take(len(new))
     row = _with_room(tx, queue, bounds, len(new))
     raised = jobs.insert_plain(tx, row, first, new)

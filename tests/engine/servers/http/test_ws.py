@@ -206,9 +206,9 @@ async def test_a_clean_close_gives_jobs_back_at_once_and_counts_nothing(connect:
 async def test_a_long_poll_of_a_client_that_left_takes_no_job(connect: Connect, hub: Hub) -> None:
     gone, client = await connect(), await connect()
     await gone.send({"cmd": "PULL", "queue": "q", "owner": "w", "timeout": 60_000})
-    await until(lambda: bool(hub._waiters.waiting("q")))
+    await until(lambda: "q" in hub._waiters.parked)
     gone.abort()
-    await until(lambda: not hub._waiters.waiting("q"))
+    await until(lambda: "q" not in hub._waiters.parked)
     await client.good("PUSH", queue="q", name="n", data=1)
     assert (await client.good("PULL", queue="q", owner="v"))["job"] is not None
 
@@ -355,3 +355,17 @@ class TestHeartbeat:
                 if message.type is aiohttp.WSMsgType.PONG:
                     assert message.data == b"there?"
                     break
+
+
+async def test_data_that_grows_too_large_on_its_way_from_json_is_refused(connect: Connect) -> None:
+    """A float is half as long in JSON as it is stored."""
+    client, long = await connect(), [0.5] * 1_200_000
+    for refused in (
+        await client.call("PUSH", queue="q", name="n", data=long),
+        await client.call("PUSHB", queue="q", jobs=[{"name": "n", "data": long}]),
+    ):
+        assert refused["code"] == "payload_too_large", refused
+    id = (await client.good("PUSH", queue="q", name="n", data=1))["id"]
+    token = (await client.good("PULL", queue="q", owner="w"))["token"]
+    assert (await client.call("ACK", id=id, token=token, result=long))["code"] == "payload_too_large"
+    await client.good("ACK", id=id, token=token, result=1)

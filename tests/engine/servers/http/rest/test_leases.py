@@ -59,7 +59,7 @@ async def test_a_stale_token_is_refused(rest: Rest) -> None:
 
 async def test_a_long_poll_is_answered_when_a_job_comes(rest: Rest) -> None:
     poll = asyncio.ensure_future(lease(rest, timeout=30_000))
-    await until(lambda: rest.hub._waiters.waiting("q"))
+    await until(lambda: "q" in rest.hub._waiters.parked)
     made = await enqueue(rest, "late")
     assert (await soon(poll))[0] == made
 
@@ -71,9 +71,9 @@ async def test_a_long_poll_ends_with_nothing(rest: Rest) -> None:
 
 async def test_who_hangs_up_while_waiting_takes_nothing(rest: Rest) -> None:
     poll = asyncio.ensure_future(lease(rest, timeout=30_000))
-    await until(lambda: rest.hub._waiters.waiting("q"))
+    await until(lambda: "q" in rest.hub._waiters.parked)
     poll.cancel()
-    await until(lambda: not rest.hub._waiters.waiting("q"))
+    await until(lambda: "q" not in rest.hub._waiters.parked)
     made = await enqueue(rest, "a")
     assert (await lease(rest))[0] == made
 
