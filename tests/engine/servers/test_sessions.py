@@ -259,7 +259,7 @@ async def test_a_defect_is_an_answer_and_a_line_in_the_log(
 ) -> None:
     monkeypatch.setattr(command, "handle", broken_at_once if command is Ping else broken_later)
     reply = await client.call(str(command.__struct_config__.tag), queue="q")
-    assert (reply["error"], reply["code"]) == ("Internal error", "store_error")
+    assert (reply["error"], reply["code"]) == ("Internal error", "internal")
     assert "a defect" in caplog.text
     await client.good("ListQueues")
 
