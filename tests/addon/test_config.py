@@ -210,3 +210,10 @@ def test_the_image_pins_what_the_engine_needs() -> None:
             needed.add(name.lower())
     assert {"pint", "aiokafka"} < needed
     assert needed - pinned == set()
+
+
+def test_another_engine_fetches_no_library_anew() -> None:
+    """What is copied for a step of the build is what it depends on: the pins alone, then the engine."""
+    build = (ADDON / "Dockerfile").read_text(encoding="utf-8").partition("\nFROM ${BUILD_FROM}\n")[0]
+    libraries, engine = build.index("--requirement /pins/constraints.txt"), build.index("COPY . .")
+    assert build.index("constraints.tx[t] /pins/") < libraries < engine < build.index("--no-index")

@@ -216,8 +216,10 @@ async def test_one_that_may_not_be_deleted_is_deleted_when_it_may(
     entry.add_to_hass(hass)
     assert await hass.config_entries.async_setup(entry.entry_id)
     made = {"queue": "up", "to": "tcp://127.0.0.1:9", **PLAIN}
-    nonsense = await try_subentry(hass, entry, "uplink", {**made, "more": {"test": False, "ca": "no PEM"}})
-    assert nonsense["errors"] == {"base": "refused"}
+    secure = {**made, "to": "tls://127.0.0.1:9"}
+    for said in ({"ca": "no PEM"}, {"certificate": "no PEM"}, {"server_name": "no host"}):
+        nonsense = await try_subentry(hass, entry, "uplink", {**secure, "more": {"test": False, **said}})
+        assert nonsense["errors"] == {"base": "refused"}, said
     subentry_id = await add_subentry(hass, entry, "uplink", made)
     hass.config_entries.async_update_entry(entry, data={**data, "token": reader})
     await hass.async_block_till_done()

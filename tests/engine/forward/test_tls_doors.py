@@ -18,6 +18,10 @@ from hubqueue.config.settings import Forward
 from hubqueue.forward.destination import HubDestination
 from hubqueue.model.forwarding import ForwardSpec
 from hubqueue.servers.http.rest.forwarders import NewForwarder
+from support.certificates import make
+from support.hub_process import HubProcess
+from support.rest import client_of
+from support.shell import Shell
 
 ROOT: Final = Path(__file__).parents[3]
 # field of ForwardSpec: in hubqueue.yaml, JSON and the wire, the command line, the dashboard, Home Assistant
@@ -27,7 +31,6 @@ TABLE: Final = {
     "server_name": ("server_name", "serverName", "server_name", "server_name", "server_name"),
     "verify": ("verify", "verify", "no_verify", "verify", "verify"),
 }
-SECRET: Final = ("ca_cert", "client_cert")
 
 
 def text(path: str) -> str:
@@ -53,12 +56,33 @@ def test_each_field_is_at_each_door(field: str, tmp_path: Path) -> None:
             assert more["data"][subentry], more["data_description"][subentry]
 
 
-@pytest.mark.parametrize("field", SECRET)
-def test_what_is_kept_can_be_taken_back(field: str) -> None:
-    shown = re.search(rf"^    {field}: .*$", text("engine/hubqueue/servers/http/rest/forwarders.py"), re.MULTILINE)
-    assert shown is not None
-    assert "| None" in shown[0]
-    assert f"no_{TABLE[field][2]}" in {option.name for option in add.params}
+async def test_what_is_kept_is_taken_back(tmp_path: Path) -> None:
+    files = make(tmp_path / "right")
+    kept = {
+        "token": "t",
+        "caCert": files.ca.read_text(),
+        "clientCert": files.client.read_text(),
+    }
+    plain = {"queue": "q", "to": "tls://127.0.0.1:9"}
+    with HubProcess(tmp_path) as hub:
+        shell = Shell(tmp_path, hub.url)
+        async with client_of(hub.http_port) as rest:
+
+            async def put(**secrets: str | None) -> list[bool]:
+                assert (await rest.ask("PUT", "/forwarders/q", {**plain, **secrets})).status == 204
+                return await has()
+
+            async def has() -> list[bool]:
+                (found,) = (await rest.get("/forwarders"))["forwarders"]
+                return [found[name] for name in ("hasToken", "hasCaCert", "hasClientCert")]
+
+            assert await put(**kept) == [True] * 3
+            assert await put() == [True] * 3
+            assert await put(caCert=None) == [True, False, True]
+            assert await put(token=None, clientCert=None) == [False] * 3
+            assert await put(**kept) == [True] * 3
+            shell("forward", "add", "q", "--to", plain["to"], "--no-ca", "--no-cert")
+            assert await has() == [True, False, False]
 
 
 def test_a_declared_forwarder_trusts_as_it_is_told(tmp_path: Path) -> None:
