@@ -15,7 +15,9 @@ _ASKED_WRONG: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3
 
 def is_defect(error: Exception) -> bool:
     """Of the code; any other error of SQLite may have rolled the transaction back."""
-    return not isinstance(error, sqlite3.Error) or isinstance(error, _ASKED_WRONG)
+    if not isinstance(error, sqlite3.Error) or isinstance(error, _ASKED_WRONG):
+        return True
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_ERROR  # as "no such column"
 
 
 def name_of(verb: Callable[..., Any]) -> str:

@@ -122,10 +122,21 @@ def _asks_wrong(tx: Tx) -> None:
     tx.execute("INSERT INTO meta (key, value) SELECT key, value FROM meta")
 
 
+def _asks_nonsense(tx: Tx) -> None:
+    enqueue(tx, "new-queue", [NewJob()])
+    tx.execute("SELECT nothing FROM nowhere")
+
+
 @pytest.mark.parametrize(
     ("broken", "code"),
-    [(_raises, "internal"), (_refuses_too_late, "invalid"), (_asks_wrong, "internal"), (partial(_raises), "internal")],
-    ids=["raises", "refuses too late", "asks SQLite wrong", "a partial"],
+    [
+        (_raises, "internal"),
+        (_asks_nonsense, "internal"),
+        (_refuses_too_late, "invalid"),
+        (_asks_wrong, "internal"),
+        (partial(_raises), "internal"),
+    ],
+    ids=["raises", "asks nonsense", "refuses too late", "asks SQLite wrong", "a partial"],
 )
 async def test_a_verb_with_a_defect_is_taken_back_alone_and_named(
     broken: Callable[[Tx], None], code: str, tmp_path: Path, caplog: pytest.LogCaptureFixture

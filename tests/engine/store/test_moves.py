@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from hubqueue import store
-from hubqueue.errors import StoreError
+from hubqueue.errors import Internal
 from hubqueue.hub.hub import Hub
 from hubqueue.model.job import NewJob
 from hubqueue.model.state import LABELS, Move, State, WrongMove
@@ -65,7 +65,7 @@ async def test_a_change_that_no_move_names_is_refused_in_tests(source: State, ta
             await _set(hub, target)
             assert _states(hub) == [(target,)]
         else:
-            with pytest.raises(StoreError):
+            with pytest.raises(Internal):
                 await _set(hub, target)
             assert sitecustomize.found() == [f"no move leads from {LABELS[source]} to {LABELS[target]}"]
             assert _states(hub) == [(source,)]
@@ -78,7 +78,7 @@ async def test_a_beginning_that_no_move_names_is_refused_in_tests(state: State, 
         if (None, state) in NAMED:
             await copy
         else:
-            with pytest.raises(StoreError):
+            with pytest.raises(Internal):
                 await copy
             assert sitecustomize.found() == [f"no move leads from nothing to {LABELS[state]}"]
 
