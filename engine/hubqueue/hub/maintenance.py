@@ -48,9 +48,9 @@ class Maintenance:
         sample: Callable[[], Awaitable[None]],
         served: Callable[[str], bool],
     ) -> None:
-        """alarm: says to the store when something is looked at by itself; hold_cap keeps the file below its size cap;
+        """hold_cap keeps the file below its size cap; sample is for the history; served: has a queue a worker?
 
-        sample is for the history; served: has a queue a worker?
+        alarm: tells the store when there will be a look anyway.
         """
         self._store = store
         self._settings = settings
