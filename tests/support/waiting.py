@@ -38,6 +38,16 @@ async def until(condition: Callable[[], Any], timeout_s: float = PATIENCE_S) -> 
             await asyncio.sleep(_pause_s(began))
 
 
+async def at_once(condition: Callable[[], Any]) -> None:
+    """Return in the turn of the loop in which it comes to hold: what follows is in the middle of something.
+
+    Errors: TimeoutError.
+    """
+    async with in_time():
+        while not condition():  # noqa: ASYNC110
+            await asyncio.sleep(0)
+
+
 def until_true(condition: Callable[[], T], told: Callable[[], object] = str, timeout_s: float = PATIENCE_S) -> T:
     """What the condition gives once it is true, where there is no loop. told: what to say of it if it hangs."""
     began = time.monotonic()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -26,7 +25,7 @@ from support.bridged import bridged, data, jobs, opened
 from support.mosquitto import VERSIONS, Mosquitto
 from support.mqtt import client, publish
 from support.proxy import Proxy
-from support.waiting import until
+from support.waiting import at_once, until
 
 READINGS = Rule(topic="s/{room}", queue="readings")
 
@@ -340,8 +339,7 @@ async def test_a_clean_stop_acknowledges_exactly_what_is_stored(tmp_path: Path, 
         found: list[Any] = []
         while len(found) < count:
             async with bridged(hub, broker.port, [READINGS], version=version, receive_maximum=100) as bridge:
-                while not bridge.stats.enqueued:  # noqa: ASYNC110
-                    await asyncio.sleep(0)  # a turn: looked at more rarely, all may have come before it is closed
+                await at_once(lambda bridge=bridge: bridge.stats.enqueued > 0)  # type: ignore[misc]
             found = [data(job)["payload"] for job in await jobs(hub, "readings")]  # closed in the middle of it
             rounds += 1
             assert bridge.stats.acknowledged == bridge.stats.enqueued

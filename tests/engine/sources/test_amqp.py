@@ -22,7 +22,7 @@ from hubqueue.sources.amqp import AmqpFeed
 from hubqueue.sources.settings import AmqpSource
 from support.certificates import Certificates, make
 from support.rabbitmq import RabbitMq
-from support.waiting import until
+from support.waiting import at_once, until
 
 pytestmark = pytest.mark.slow  # a broker starts
 
@@ -137,7 +137,7 @@ async def test_a_clean_stop_acknowledges_exactly_what_is_stored(tmp_path: Path, 
             feed = AmqpFeed(hub, source(broker, queue, 30))
             more = min(count - there, 60 + 20 * rounds)
             feed.start()
-            await until(lambda feed=feed, more=more: feed.status.counts.enqueued >= more)  # type: ignore[misc]
+            await at_once(lambda feed=feed, more=more: feed.status.counts.enqueued >= more)  # type: ignore[misc]
             await feed.close()  # in the middle of it
             there, rounds = len(await numbers(hub, "in")), rounds + 1
             assert await left(broker, queue) == count - there
