@@ -122,8 +122,9 @@ class ExtendedMany(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=Tru
 
 
 class RenewedMany(msgspec.Struct):
-    """For each lease: `renewed`, `cancelled` (stop working) or `lost`."""
+    """For each lease: `renewed`, `cancelled` (stop working) or `lost`; and how many are not lost."""
 
+    count: int
     renewals: list[str]
 
 

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 import pytest
-from jsonschema_rs import Draft202012Validator
 
 from hubqueue.model.options import OPTIONS
 from hubqueue.servers.http.rest.openapi import document
-from hubqueue.servers.http.rest.route import PREFIX
 from hubqueue.servers.http.rest.routes import ROUTES
 from support.hub_process import HubProcess
+from support.openapi import Node, alternatives, resolved, wrong
 from support.rest import Rest, client_of
 from support.wire import WireClient
 
@@ -40,54 +39,11 @@ OPEN: Final = {  # what users write themselves
     "Sample.rule",  # a rule as docs/mqtt.md describes it
 }
 PAGES: Final = [route for route in ROUTES if route.method == "GET"]
-Node = dict[str, Any]
 
 
 @pytest.fixture(scope="module")
 def schemas() -> Node:
     found: Node = msgspec.json.decode(document("1"))
-    return found
-
-
-def resolved(schemas: Node, schema: Node) -> Node:
-    while "$ref" in schema:
-        schema = schemas["components"]["schemas"][schema["$ref"].rpartition("/")[2]]
-    return schema
-
-
-def alternatives(schemas: Node, schema: Node) -> list[Node]:
-    schema = resolved(schemas, schema)
-    found = [each for kind in ("anyOf", "oneOf", "allOf") for each in schema.get(kind, [])]
-    return [each for one in found for each in alternatives(schemas, one)] or [schema]
-
-
-def unsaid(schemas: Node, schema: Node, value: Any, path: str = "") -> Iterator[str]:
-    """Keys of an answer that are not described."""
-    kinds = alternatives(schemas, schema)
-    if isinstance(value, list):
-        for kind in kinds:
-            for each in value if "items" in kind else ():
-                yield from unsaid(schemas, kind["items"], each, f"{path}[]")
-    elif isinstance(value, dict):
-        described = [kind for kind in kinds if "properties" in kind]
-        properties = {name: each for kind in described for name, each in kind["properties"].items()}
-        for name, each in value.items() if described else ():
-            if name in properties:
-                yield from unsaid(schemas, properties[name], each, f"{path}.{name}")
-            else:
-                yield f"{path}.{name} is not described"
-
-
-def wrong(schemas: Node, path: str, value: Any) -> list[str]:
-    """What an answer of a path has that its description has not, or otherwise."""
-    schema = answer_schema(schemas, path)
-    validator = Draft202012Validator(schema | {"components": schemas["components"]})
-    return [str(error) for error in validator.iter_errors(value)] + list(unsaid(schemas, schema, value))
-
-
-def answer_schema(schemas: Node, path: str) -> Node:
-    good = schemas["paths"][PREFIX + path]["get"]["responses"]["200"]
-    found: Node = good["content"]["application/json"]["schema"]
     return found
 
 
@@ -133,9 +89,9 @@ async def test_every_answer_is_described_whole(tmp_path: Path, schemas: Node) ->
             for route in PAGES:
                 found = await rest.ask("GET", route.path.format(**names))
                 assert found.status in (200, 202), (route.path, found)
-                assert wrong(schemas, route.path, found.body) == [], route.path
+                assert wrong(schemas, "GET", route.path, found.body) == [], route.path
             for id in ("dead", "top", "kid"):
-                assert wrong(schemas, "/jobs/{id}", await rest.get(f"/jobs/{id}")) == [], id
+                assert wrong(schemas, "GET", "/jobs/{id}", await rest.get(f"/jobs/{id}")) == [], id
             for path, name in (("overview", "forwarders"), ("workers",) * 2, ("pipelines",) * 2, ("rules",) * 2):
                 assert (await rest.get(f"/{path}"))[name] != [], path
 

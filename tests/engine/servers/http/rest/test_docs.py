@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import re
 from pathlib import Path
@@ -10,15 +11,20 @@ from pathlib import Path
 import pytest
 
 from hubqueue import errors
-from hubqueue.servers.http.rest.openapi import scopes_of
+from hubqueue.servers.http.rest.openapi import document, scopes_of
 from hubqueue.servers.http.rest.route import PREFIX, Route
 from hubqueue.servers.http.rest.routes import ROUTES
 from support.hub_process import HubProcess
+from support.openapi import wrong
 from support.rest import Rest, client_of
 
 DOC = (Path(__file__).parents[5] / "docs" / "http.md").read_text(encoding="utf-8")
 SECTIONS = dict(re.findall(r"^### ([A-Z]+ /.+?)\n(.*?)(?=^##|\Z)", DOC, re.MULTILINE | re.DOTALL))
 BLOCK = re.compile(r"^```bash\n(.*?)^```", re.MULTILINE | re.DOTALL)
+OF_EXAMPLE = {
+    example: route for route in ROUTES for example in BLOCK.findall(SECTIONS.get(f"{route.method} {route.path}", ""))
+}
+SCHEMAS = json.loads(document("1"))
 TOKEN = "hq_examples_run_with_this_token"
 CURL = 'set -euo pipefail\ncurl() { command curl -sS --fail-with-body -H "Authorization: Bearer $HQ_TOKEN" "$@"; }\n'
 
@@ -48,14 +54,24 @@ def test_every_documented_code_exists() -> None:
 
 
 @pytest.mark.slow
-async def test_every_example_runs(tmp_path: Path) -> None:
+async def test_every_example_runs_and_is_answered_as_described(tmp_path: Path) -> None:
     with HubProcess(tmp_path, "--tcp-port", "0", "--http-port", "0", "--auth-tokens", TOKEN) as hub:
         async with client_of(hub.http_port, TOKEN) as rest:
             for example in BLOCK.findall(DOC):
                 variables = await prepare(rest)
                 code, output = await run(example, {"HUB": rest.url, "HQ_TOKEN": TOKEN, **variables})
                 assert code == 0, f"{example}\n{output}"
+                route = OF_EXAMPLE.get(example)
+                if route is not None:
+                    assert undescribed(route, output) == [], f"{example}\n{output}"
         assert "a defect" not in hub.log()
+
+
+def undescribed(route: Route, output: str) -> list[str]:
+    """What an example has answered that the OpenAPI document does not say of its route."""
+    if route.reply is None:
+        return [output] if output else []
+    return wrong(SCHEMAS, route.method, route.path, json.loads(output))
 
 
 async def prepare(rest: Rest) -> dict[str, str]:
