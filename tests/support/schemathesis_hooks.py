@@ -10,6 +10,7 @@ import schemathesis
 
 LONGEST_WAIT_MS = 50  # of a long-poll: nobody shall wait for jobs that never come
 WAIT = re.compile(r"([0-9]+)(ms|s|m)")
+WHOLE = re.compile("[0-9]+")  # a number in a body, and its text in a query
 UNITS_MS = {"ms": 1, "s": 1000, "m": 60_000}
 REFUSED_MS = 600_000  # what is longer is answered at once
 
@@ -27,7 +28,7 @@ def as_bytes(context: Any, value: Any) -> bytes:
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: Any) -> None:
     for part in (case.body, case.query):
-        if isinstance(part, dict) and isinstance(part.get("timeout"), int) and part["timeout"] > LONGEST_WAIT_MS:
+        if isinstance(part, dict) and WHOLE.fullmatch(span := str(part.get("timeout"))) and int(span) > LONGEST_WAIT_MS:
             part["timeout"] = LONGEST_WAIT_MS
     wait = WAIT.fullmatch(str(case.query.get("wait"))) if isinstance(case.query, dict) else None
     if wait is not None and LONGEST_WAIT_MS < int(wait[1]) * UNITS_MS[wait[2]] <= REFUSED_MS:
