@@ -27,7 +27,8 @@ async def soon(awaitable: Awaitable[T]) -> T:
 
 async def until(condition: Callable[[], Any], timeout_s: float = PATIENCE_S) -> None:
     """Return once the condition, plain or async, holds. Errors: TimeoutError."""
-    began = time.monotonic()
+    loop = asyncio.get_running_loop()  # its time: in a simulation nothing hangs on the machine's
+    began = loop.time()
     async with asyncio.timeout(timeout_s):
         while True:
             held = condition()
@@ -35,7 +36,7 @@ async def until(condition: Callable[[], Any], timeout_s: float = PATIENCE_S) -> 
                 held = await held
             if held:
                 return
-            await asyncio.sleep(_pause_s(began))
+            await asyncio.sleep(_pause_s(loop.time() - began))
 
 
 async def at_once(condition: Callable[[], Any]) -> None:
@@ -53,10 +54,10 @@ def until_true(condition: Callable[[], T], told: Callable[[], object] = str, tim
     began = time.monotonic()
     while not (held := condition()):
         assert time.monotonic() < began + timeout_s, f"it did not happen within {timeout_s:g} s {told()}"
-        time.sleep(_pause_s(began))
+        time.sleep(_pause_s(time.monotonic() - began))
     return held
 
 
-def _pause_s(began: float) -> float:
+def _pause_s(waited_s: float) -> float:
     """The longer it takes, the rarer it is looked: a look may cost the machine a connection, or a file read whole."""
-    return min(MOST_S, max(LEAST_S, (time.monotonic() - began) / 20))
+    return min(MOST_S, max(LEAST_S, waited_s / 20))
