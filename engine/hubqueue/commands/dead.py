@@ -12,6 +12,7 @@ import msgspec
 from hubqueue.commands.call import Call
 from hubqueue.commands.command import ADMIN, READ, Changed, Command, command, its_queue
 from hubqueue.commands.queues import retried, retry_one
+from hubqueue.errors import Invalid
 from hubqueue.hub.verbs import change, configure, query, queues
 from hubqueue.model.errortext import pattern
 from hubqueue.model.job import Attempt, Job, failed_reason
@@ -116,6 +117,8 @@ class RetryDlq(Command):
     async def handle(self, call: Call) -> dict[str, Any]:
         queue = self.queue
         if self.filter is not None:
+            if self.job_id is not None:
+                raise Invalid("jobId and filter exclude each other", hint="name one job, or say which ones")
             act = lambda tx, job: change.retry(tx, job.id)  # noqa: E731
             return retried(await _do(call, queue, self.filter, self.count, act, Retried()))
         if self.job_id is not None:
