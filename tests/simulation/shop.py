@@ -16,7 +16,7 @@ import msgspec
 
 from hubqueue.client.address import LinkSettings
 from hubqueue.client.remote import RemoteHub
-from hubqueue.errors import HubqueueError
+from hubqueue.errors import Busy, DiskFull, Draining, HubqueueError
 from hubqueue.forward.forwarders import Forwarders
 from hubqueue.model.forwarding import ForwardSpec
 from hubqueue.model.job import Job, NewJob, Options
@@ -40,6 +40,7 @@ TRIES: Final = 4
 LEASE_MS: Final = 2000
 PAUSE_S: Final = 0.3  # at most, of the producer between two numbers
 AGAIN_S: Final = 0.5
+REFUSED: Final = (Busy, DiskFull, Draining)  # nothing was done
 PATIENCE_S: Final = 900.0  # of simulated time, until everything is done
 
 encode: Final = msgspec.msgpack.encode
@@ -93,7 +94,7 @@ class Shop:
             while self.next < self.count:
                 number, queue = self.next, QUEUES[self.next % len(QUEUES)]
                 self.next += 1
-                durable, own_id = chance.random() < 0.3, chance.random() < 0.0
+                durable, own_id = chance.random() < 0.3, chance.random() < 0.5
                 options = Options(backoff=Backoff(delay_ms=300, jitter=0.5), durable=durable)
                 job = NewJob(
                     data=encode(number),
@@ -106,13 +107,13 @@ class Shop:
                 await asyncio.sleep(chance.random() * PAUSE_S)
 
     async def _send(self, hub: RemoteHub, queue: str, number: int, job: NewJob, *, durable: bool) -> None:
-        """Who gave it an id may send it again; who did not does not know what became of it."""
+        """Until it is accepted, or nobody knows what became of it."""
         while True:
             try:
                 (id,) = await hub.enqueue(queue, [job])
             except HubqueueError as error:
                 self.world.note(f"producer: {number} was not accepted: {error.code}")
-                if job.custom_id is None:
+                if not isinstance(error, REFUSED):
                     return
                 await asyncio.sleep(AGAIN_S)
             else:

@@ -1,8 +1,9 @@
 """The typed client of a hub over TCP, answered by another process or machine.
 
 Sending again after a lost link is safe for what is sent again: a job without a custom id gets one here
-(`once:...`, which a hub answers with the job it already made), settling is proved by the lease token, and a
-lease whose answer was lost is given back by the hub. Verbs for which that is not so raise AnswerLost instead.
+(`once:...`, which a hub answers with the job it already made), an enqueue of own ids has a key of its own, settling is
+proved by the lease token, and a lease whose answer was lost is given back by the hub. Verbs for which that is not so
+raise AnswerLost instead.
 """
 
 from __future__ import annotations
@@ -77,11 +78,12 @@ class RemoteHub(HubClient):
         if not jobs:
             return []
         synced = {"durable": True} if durable else {}
+        once = {"once": self._once_id()} if any(_may_be_made_again(job.custom_id) for job in jobs) else {}
         if len(jobs) == 1:
-            fields = job_fields(jobs[0], "jobId", jobs[0].custom_id or self._once_id()) | synced
+            fields = job_fields(jobs[0], "jobId", jobs[0].custom_id or self._once_id()) | synced | once
             return [(await self._ask("PUSH", replies.IdReply, queue=queue, **fields)).id]
         entries = [job_fields(job, custom_id=job.custom_id or self._once_id()) | synced for job in jobs]
-        ids = (await self._ask("PUSHB", replies.IdsReply, queue=queue, jobs=entries)).ids
+        ids = (await self._ask("PUSHB", replies.IdsReply, queue=queue, jobs=entries, **once)).ids
         if len(ids) != len(jobs):
             raise ProtocolError(f"{len(jobs)} jobs were sent and {len(ids)} named")
         return ids
@@ -252,6 +254,11 @@ class RemoteHub(HubClient):
 
 def _spoken(value: object) -> object:
     return number(value) if type(value) is int else value
+
+
+def _may_be_made_again(custom_id: str | None) -> bool:
+    """Whether the hub makes another job under the id once this one has ended."""
+    return custom_id is not None and not custom_id.startswith(ONCE)
 
 
 def _leased(reply: replies.LeaseReply) -> list[Leased]:

@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
-from typing import Any, ClassVar, Final
+from hashlib import sha256
+from typing import Annotated, Any, ClassVar, Final
 
-from msgspec import Raw, field
+import msgspec
+from msgspec import Meta, Raw, field
 
 from hubqueue.commands.call import Call
 from hubqueue.commands.command import ENQUEUE, Command, Row, Touched, command, its_queue
 from hubqueue.errors import Invalid, PayloadTooLarge
 from hubqueue.hub.verbs.enqueue import enqueue, enqueue_forwarded
+from hubqueue.hub.verbs.idempotency import once
 from hubqueue.model.job import DEFAULT_ATTEMPTS, NewJob
 from hubqueue.model.limits import LOOK_BYTES, MAX_BATCH, check_new_job, check_queue, check_size
 from hubqueue.wire.fields import ABSENT, Attempts, Count, DelayMs, JobId, JobName, Priority
 from hubqueue.wire.jobin import JobFields, JobIn, PlainJob, to_new_job
 
 MAX_BATCH_BYTES: Final = 16 * 1024 * 1024  # one PUSHB is one transaction: a longer one would stop all others
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(dict[str, Any]).decode
+Once = Annotated[str, Meta(min_length=1, max_length=256)]
+Enqueue = Callable[[Any], dict[str, Any]]
 known_queue: Final = lru_cache(maxsize=4096)(check_queue)  # names repeat; each is matched once
 
 
@@ -59,6 +66,7 @@ class Push(JobFields, tag_field="cmd", tag="PUSH", rename="camel", gc=False, kw_
 
     queue: str
     job_id: JobId | None = None
+    once: Once | None = None
     req_id: Raw = ABSENT
 
     row: ClassVar[Row]
@@ -67,7 +75,8 @@ class Push(JobFields, tag_field="cmd", tag="PUSH", rename="camel", gc=False, kw_
         queue = known_queue(self.queue)
         job = to_new_job(self, self.job_id)
         check_new_job(job)
-        call.reply(lambda tx: {"id": enqueue(tx, queue, (job,))[0]}, durable=bool(self.durable))
+        verb = _once(call, self.once, (queue, self.job_id), lambda tx: {"id": enqueue(tx, queue, (job,))[0]})
+        call.reply(verb, durable=bool(self.durable))
 
 
 @command(ENQUEUE, its_queue)
@@ -93,6 +102,7 @@ class PushB(Command, tag="PUSHB"):
     queue: str
     jobs: list[JobIn]
     forward_floor: Count | None = None
+    once: Once | None = None
 
     def handle(self, call: Call) -> None:
         queue = known_queue(self.queue)
@@ -101,9 +111,29 @@ class PushB(Command, tag="PUSHB"):
         durable = any(entry.durable for entry in self.jobs)
         floor = self.forward_floor
         if floor is None:
-            call.reply(lambda tx: {"ids": enqueue(tx, queue, jobs)}, durable=durable)
+            asked = (queue, [job.custom_id for job in jobs])
+            verb = _once(call, self.once, asked, lambda tx: {"ids": enqueue(tx, queue, jobs)})
+            call.reply(verb, durable=durable)
         else:
             call.reply(lambda tx: {"ids": enqueue_forwarded(tx, queue, jobs, floor)}, durable=durable)
+
+
+def _once(call: Call, key: str | None, asked: object, verb: Enqueue) -> Enqueue:
+    """The verb, which under a key of its sender is done once: whoever sends it again gets the first answer again.
+
+    Own ids do not make that safe: once a job has ended its id makes another job.
+    """
+    if key is None:
+        return verb
+    grant = call.session.grant
+    place = sha256(_encode(("PUSH", "" if grant is None else grant.name, key))).digest()
+    request = sha256(_encode(asked)).digest()
+
+    def first_or_again(tx: Any) -> dict[str, Any]:
+        answer, _ = once(tx, place, request, lambda: _encode(verb(tx)))
+        return _decode(answer)
+
+    return first_or_again
 
 
 def relatives(job: JobFields) -> list[str]:
