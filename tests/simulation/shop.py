@@ -222,7 +222,7 @@ class Shop:
 
     def _check_work(self, jobs: list[Job]) -> None:
         for job in jobs:
-            if job.state is State.FAILED and job.attempts < TRIES and job.reason == "explicit_fail":
+            if job.state is State.FAILED and job.attempts < TRIES and job.history.reason == "max_attempts_exceeded":
                 raise Broken(f"{job.id} has failed after {job.attempts} tries of {TRIES}")
             if job.result == CHEATED:
                 raise Broken(f"P3: {job.id} was ended by who had no right to")

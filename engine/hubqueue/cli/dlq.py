@@ -74,6 +74,8 @@ def retry(hub: Hub, queue: str | None, id: str | None, limit: int | None, as_jso
 
     if (id is None) == (queue is None):
         raise click.UsageError("name a QUEUE, or one job with --id")
+    if id is not None and limit is not None:
+        raise click.UsageError("--limit goes with a QUEUE, --id is one job")
     name, done = hub.ask(lambda remote: _again(remote, queue, id, limit))
     if as_json:
         print_json({"count": done.again, "passed": done.passed, "kept": done.kept, "why": done.why})

@@ -111,6 +111,10 @@ def add(
     Its token and certificates stay unless others are given, as long as it goes to the same address. The job file keeps
     them.
     """
+    for option, given, none in (("token-from", token_from, no_token), ("ca", ca, no_ca), ("cert", cert, no_cert)):
+        if given is not None and none:
+            kind = option.removesuffix("-from")
+            raise Invalid(f"--{option} and --no-{kind} are both given", hint="keep one of the two")
     if key is not None and cert is None:
         raise Invalid("--key is given without a --cert", hint="add --cert FILE, the certificate it belongs to")
     if timezone and not windows:

@@ -72,7 +72,12 @@ class Connection:
 
         Errors: LinkDown, ApiMismatch and NotAuthenticated of the first attempt.
         """
-        self._keep(await self._connect())
+        try:
+            self._keep(await self._connect())
+        except LinkDown as error:
+            if type(error) is not LinkDown:
+                raise
+            raise LinkDown(error.message, hint="is the hub running there?") from error
         return self
 
     def start(self) -> Self:
@@ -137,9 +142,9 @@ class Connection:
                     if not repeatable or self._closed:
                         raise
                     unanswered = error
-                except LinkDown:
+                except LinkDown as error:
                     if self._closed:
-                        raise
+                        raise unanswered or error from error
                 await asyncio.wait([session.lost])
 
     async def _linked(self, ends: float) -> Session:

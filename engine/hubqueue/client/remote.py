@@ -117,9 +117,13 @@ class RemoteHub(HubClient):
         try:
             made = (await self._ask("Settle", replies.IdsReply, **fields)).ids
             return made or [custom_id for _, custom_id in named]  # none are named if the first sending did it all
-        except (LockLost, NotFound, WrongState):
-            if not await self._was_applied(settlements, named):
-                raise
+        except (LockLost, NotFound, WrongState) as refused:
+            try:
+                applied = await self._was_applied(settlements, named)
+            except LinkDown as error:
+                raise unanswered from error
+            if not applied:
+                raise refused
             return [custom_id for _, custom_id in named]
         except LinkDown as error:
             raise unanswered from error  # of the first sending nobody knows

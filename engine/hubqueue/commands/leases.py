@@ -106,7 +106,7 @@ class JobHeartbeatB(Command):
 
     def handle(self, call: Call) -> None:
         check_batch("ids", self.ids)
-        tokens = parallel("tokens", self.tokens, len(self.ids))
+        tokens = parallel("JobHeartbeatB", "tokens", self.tokens, len(self.ids))
         held = [(id, token or None) for id, token in zip(self.ids, tokens, strict=True)]
 
         def shape(renewals: list[Renewal]) -> dict[str, Any]:
@@ -150,8 +150,8 @@ class ExtendLocks(Command):
 
     def handle(self, call: Call) -> None:
         check_batch("ids", self.ids)
-        tokens = parallel("tokens", self.tokens, len(self.ids))
-        durations = parallel("durations", self.durations, len(self.ids))
+        tokens = parallel("ExtendLocks", "tokens", self.tokens, len(self.ids))
+        durations = parallel("ExtendLocks", "durations", self.durations, len(self.ids))
         held = [
             (id, token or None, clamp_lease_ms(duration))
             for id, token, duration in zip(self.ids, tokens, durations, strict=True)
@@ -246,10 +246,10 @@ def check_batch(field: str, entries: Sequence[object]) -> None:
         raise Invalid(f"{field} must hold at most {MAX_LEASE_BATCH} entries", hint="send them in several batches")
 
 
-def parallel(field: str, values: Sequence[Any] | None, length: int) -> Sequence[Any]:
+def parallel(command: str, field: str, values: Sequence[Any] | None, length: int) -> Sequence[Any]:
     """A list that goes along with `ids`. Errors: Invalid when it has another length."""
     if values is None:
         return [None] * length
     if len(values) != length:
-        raise Invalid(f"ACKB {field} length must match ids length")
+        raise Invalid(f"{command} {field} length must match ids length")
     return values

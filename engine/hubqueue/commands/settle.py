@@ -71,12 +71,12 @@ class AckB(Command, tag="ACKB"):
     def handle(self, call: Call) -> None:
         ids = self.ids
         check_batch("ids", ids)
-        tokens = parallel("tokens", self.tokens, len(ids))
-        removes = parallel("removeOnCompletes", self.remove_on_completes, len(ids))
+        tokens = parallel("ACKB", "tokens", self.tokens, len(ids))
+        removes = parallel("ACKB", "removeOnCompletes", self.remove_on_completes, len(ids))
         if self.results is None:
             results: list[bytes | None] = [None] * len(ids)
         else:
-            results = [value_bytes(raw) for raw in parallel("results", self.results, len(ids))]
+            results = [value_bytes(raw) for raw in parallel("ACKB", "results", self.results, len(ids))]
             if call.size > LOOK_BYTES:
                 for result in results:
                     check_size(result)

@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from hubqueue.errors import HubqueueError
+from hubqueue.errors import HubqueueError, Invalid
 from hubqueue.hub.completions import CompletionWaiters
 from hubqueue.hub.core import Core
 from hubqueue.hub.settings import HubSettings
@@ -33,6 +33,7 @@ from hubqueue.model.limits import (
     check_new_job,
     check_queue,
     check_size,
+    check_tags,
 )
 from hubqueue.model.outcome import Blob, Complete, Output, Settlement
 from hubqueue.model.schedule import Schedule, check_schedule
@@ -191,6 +192,10 @@ class Hub(Core):
         ascending: bool = True,
         tags: Collection[str] = (),
     ) -> Page:
+        check_tags(tags)
+        if tags and offset:
+            raise Invalid("tags go with no offset", hint="go on with the cursor of the page before")
+
         def verb(tx: Tx) -> Page:
             if tags:
                 words = words_of(states)

@@ -71,5 +71,5 @@ def check_forwarder_name(name: str) -> str:
 def check_server_name(name: str) -> str:
     """What a certificate is for. Errors: Invalid."""
     if not isinstance(name, str) or _SERVER_NAME.match(name) is None:
-        raise Invalid(f"{name!r} is no name of a host", hint="give one of the other side's certificate")
+        raise Invalid(f"The server name {name!r} is no name of a host", hint="give one of the other side's certificate")
     return name

@@ -95,6 +95,7 @@ def test_dead_jobs_are_listed_retried_and_purged(shell: Shell, hub: HubProcess) 
     assert {job["id"] for job in dead} == set(ids)
     assert "no lamp" in shell("dlq", "list", "work").stdout
     assert "no lamp" in shell("job", ids[0]).stdout
+    assert "--limit goes with a QUEUE" in shell("dlq", "retry", "--id", ids[0], "--limit", "3", code=2).stderr
     assert shell.json("dlq", "retry", "--id", ids[0]) == {"count": 1, "passed": 0, "kept": 0, "why": None}
     assert shell("dlq", "retry", "work").stdout == "1 job waits again.\n"
     fail_all(hub)

@@ -11,7 +11,7 @@ import pytest
 
 from hubqueue.client.address import LinkSettings
 from hubqueue.client.remote import RemoteHub
-from hubqueue.errors import AnswerLost, LockLost, ProtocolError
+from hubqueue.errors import AnswerLost, LinkDown, LockLost, ProtocolError
 from hubqueue.model.job import NewJob
 from hubqueue.model.outcome import Complete, Outcome, Output, Reject, Settlement
 from hubqueue.model.verbs import Renewal
@@ -217,3 +217,27 @@ async def test_a_settle_that_was_sent_and_never_answered_is_not_said_to_be_undon
         with pytest.raises(AnswerLost):
             await hub.settle([Settlement("1", "t", Complete())])
         assert [cmd for cmd, _ in peer.seen] == ["Settle"]
+
+
+async def test_a_settle_whose_fate_cannot_be_asked_for_is_not_said_to_be_undone() -> None:
+    """The link is down again when it is asked what became of the first sending."""
+
+    def after(cmd: str, fields: dict[str, Any]) -> Reply:
+        if cmd == "GetState":
+            peer.refuse()
+            peer.cut()
+            return None
+        return {"ok": False, "error": "Invalid or expired lock token", "code": "lock_lost"}
+
+    peer = Peer(cut_first(lambda: peer, after))
+    async with peer, remote(peer, request_timeout_s=0.5) as hub:
+        with pytest.raises(AnswerLost):
+            await hub.settle([Settlement("1", "t", Complete())])
+
+
+async def test_a_hub_that_is_not_there_at_first_is_not_said_to_be_tried_again() -> None:
+    async with Peer(lambda cmd, fields: {}) as peer:
+        peer.refuse()
+        with pytest.raises(LinkDown) as refused:
+            await remote(peer).open()
+    assert refused.value.hint == "is the hub running there?"

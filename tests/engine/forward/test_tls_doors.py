@@ -83,6 +83,11 @@ async def test_what_is_kept_is_taken_back(tmp_path: Path) -> None:
             assert await put(**kept) == [True] * 3
             shell("forward", "add", "q", "--to", plain["to"], "--no-ca", "--no-cert")
             assert await has() == [True, False, False]
+            for option in ("ca", "cert", "token"):
+                file = ("--token-from" if option == "token" else f"--{option}", str(files.cert))
+                asked = shell("forward", "add", "q", "--to", plain["to"], *file, f"--no-{option}", code=1)
+                assert "are both given" in asked.stderr
+            assert await has() == [True, False, False]
 
 
 def test_a_declared_forwarder_trusts_as_it_is_told(tmp_path: Path) -> None:

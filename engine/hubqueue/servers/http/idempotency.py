@@ -60,6 +60,14 @@ class IdempotentCall(Call):
         super().run(remembered, shape_again, durable=durable)
 
 
+    def reply(self, verb: Callable[[Any], Fields], *, durable: bool = False) -> None:
+        self.run(verb, _same, durable=durable)
+
+
+def _same(reply: Fields) -> Fields:
+    return reply
+
+
 def _short(reply: Fields) -> Fields:
     jobs = reply.get("data", {}).get("jobs")
     return reply if jobs is None else {"ids": [job.id for job in jobs]}

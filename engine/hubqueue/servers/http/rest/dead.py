@@ -88,7 +88,7 @@ class Group(msgspec.Struct, rename="camel", forbid_unknown_fields=True, omit_def
     """Which dead letters: of a reason, of an error as `reasons` groups them, with tags; all without any of these."""
 
     reason: Reason | UnsetType = UNSET
-    tags: Tags | UnsetType = UNSET
+    tags: Annotated[Tags, Meta(min_length=1)] | UnsetType = UNSET
     error: Annotated[str, Meta(max_length=4096)] | UnsetType = UNSET
 
 

@@ -7,7 +7,17 @@ from typing import Annotated, Any, Final, Literal
 import msgspec
 from msgspec import UNSET, Meta, UnsetType
 
-from hubqueue.errors import DiskFull, Draining, Duplicate, KeyReused, NotFound, PayloadTooLarge, QueueFull, WrongState
+from hubqueue.errors import (
+    DiskFull,
+    Draining,
+    Duplicate,
+    Invalid,
+    KeyReused,
+    NotFound,
+    PayloadTooLarge,
+    QueueFull,
+    WrongState,
+)
 from hubqueue.model.limits import MAX_BATCH
 from hubqueue.servers.http.rest.fields import Limit, Name, QueueName, Text
 from hubqueue.servers.http.rest.newjob import NewJob, PlainNewJob, plain_push, plain_push_batch, push_fields, push_many
@@ -142,6 +152,8 @@ async def _result(asked: Asked) -> Any:
 async def _change(asked: Asked) -> None:
     """One after the other, the likeliest to be refused first."""
     id, change = asked.path["id"], asked.body
+    if not sent(change):
+        raise Invalid("Nothing is to be changed", hint="name data, priority, lifo or delay")
     if change.delay is not UNSET:
         await asked.ask("ChangeDelay", id=id, delay=change.delay)
     place = {name: value for name, value in sent(change).items() if name in ("priority", "lifo")}

@@ -22,6 +22,13 @@ def test_names_and_paths_are_used_once() -> None:
     assert len({(route.method, route.path) for route in ROUTES}) == len(ROUTES)
 
 
+async def test_what_says_nothing_does_nothing_and_says_so(rest: Rest) -> None:
+    """Neither "done" of a change that names nothing, nor all dead letters for a list of tags that is empty."""
+    assert (await rest.ask("PATCH", "/jobs/nothere", {})).status == 422
+    for deed in ("purge", "retry"):
+        assert (await rest.ask("POST", f"/queues/q/dlq/{deed}", {"tags": []})).status == 422
+
+
 async def test_a_job_is_changed_retried_and_cancelled(rest: Rest) -> None:
     id = (await rest.post("/queues/q/jobs", {"name": "n", "delay": 60_000}))["id"]
     assert (await rest.ask("PATCH", f"/jobs/{id}", {"priority": 7, "data": {"x": 1}})).status == 204
