@@ -59,7 +59,6 @@ class IdempotentCall(Call):
 
         super().run(remembered, shape_again, durable=durable)
 
-
     def reply(self, verb: Callable[[Any], Fields], *, durable: bool = False) -> None:
         self.run(verb, _same, durable=durable)
 
