@@ -88,13 +88,10 @@ class JobHeartbeat(Command):
             (renewal,) = extend(tx, [(self.id, self.token or None)], lease_ms)
             if renewal is Renewal.LOST:
                 raise LockLost(NOT_RENEWED)
+            _resumed(tx, call, [(self.id, self.token)], [renewal])
             return renewal
 
-        def shape(renewal: Renewal) -> dict[str, Any]:
-            _resumed(call, [(self.id, self.token)], [renewal])
-            return {"data": {"ok": True, "renewal": renewal.value}}
-
-        call.run(verb, shape)
+        call.run(verb, lambda renewal: {"data": {"ok": True, "renewal": renewal.value}})
 
 
 @command(TAKE, its_jobs)
@@ -109,11 +106,12 @@ class JobHeartbeatB(Command):
         tokens = parallel("JobHeartbeatB", "tokens", self.tokens, len(self.ids))
         held = [(id, token or None) for id, token in zip(self.ids, tokens, strict=True)]
 
-        def shape(renewals: list[Renewal]) -> dict[str, Any]:
-            _resumed(call, held, renewals)
-            return {"data": {"ok": True, **_renewals(renewals)}}
+        def verb(tx: Any) -> list[Renewal]:
+            renewals = extend(tx, held)
+            _resumed(tx, call, held, renewals)
+            return renewals
 
-        call.run(lambda tx: extend(tx, held), shape)
+        call.run(verb, lambda renewals: {"data": {"ok": True, **_renewals(renewals)}})
 
 
 @command(TAKE, its_job)
@@ -131,13 +129,10 @@ class ExtendLock(Command):
             (renewal,) = extend(tx, [(self.id, self.token or None)], lease_ms)
             if renewal is Renewal.LOST:
                 raise LockLost("Lock not found or invalid token")
+            _resumed(tx, call, [(self.id, self.token)], [renewal])
             return renewal
 
-        def shape(renewal: Renewal) -> dict[str, Any]:
-            _resumed(call, [(self.id, self.token)], [renewal])
-            return {"data": {"renewal": renewal.value}}
-
-        call.run(verb, shape)
+        call.run(verb, lambda renewal: {"data": {"renewal": renewal.value}})
 
 
 @command(TAKE, its_jobs)
@@ -158,13 +153,11 @@ class ExtendLocks(Command):
         ]
 
         def verb(tx: Any) -> list[Renewal]:
-            return [renewal for id, token, lease_ms in held for renewal in extend(tx, [(id, token)], lease_ms)]
+            renewals = [renewal for id, token, lease_ms in held for renewal in extend(tx, [(id, token)], lease_ms)]
+            _resumed(tx, call, [(id, token) for id, token, _ in held], renewals)
+            return renewals
 
-        def shape(renewals: list[Renewal]) -> dict[str, Any]:
-            _resumed(call, [(id, token) for id, token, _ in held], renewals)
-            return _renewals(renewals)
-
-        call.run(verb, shape)
+        call.run(verb, _renewals)
 
 
 @command(WORK, its_job)
@@ -223,14 +216,14 @@ def _many_open(leased: list[Leased]) -> dict[str, Any]:
     return {"jobs": [job_map(each.job) for each in leased]}
 
 
-def _resumed(call: Call, held: Sequence[tuple[str, str | None]], renewals: Sequence[Renewal]) -> None:
-    """Leases renewed here belong to this connection from now on."""
+def _resumed(tx: Any, call: Call, held: Sequence[tuple[str, str | None]], renewals: Sequence[Renewal]) -> None:
+    """Leases renewed here belong to this connection from the commit on, unless they are ended in the same group."""
     renewed = [
         (id, token)
         for (id, token), renewal in zip(held, renewals, strict=True)
         if token and renewal is not Renewal.LOST
     ]
-    call.session.context.hub.resumed(call.session.lease_owner, renewed)
+    tx.after.append(partial(call.session.context.hub.resumed, call.session.lease_owner, renewed))
 
 
 def _renewals(renewals: list[Renewal]) -> dict[str, Any]:

@@ -184,10 +184,11 @@ class History:
     def _remember(self, tx: Tx, row: QueueRow, tracks: Collection[TimeSeries]) -> None:
         """Put what the file knows of the last day into closed slots."""
         now = tx.now_ms // MINUTE_MS
-        first = now - DAY_S // 60
-        for series, counts in zip(
-            (Series.COMPLETED, Series.FAILED), history.minutes(tx, row.id, first, now), strict=True
-        ):
+        found = history.minutes(tx, row.id, now - DAY_S // 60, now)
+        tx.after.append(lambda: self._fill(tracks, found))  # once: a verb may run twice
+
+    def _fill(self, tracks: Collection[TimeSeries], found: Iterable[Mapping[int, int]]) -> None:
+        for series, counts in zip((Series.COMPLETED, Series.FAILED), found, strict=True):
             for at, level in enumerate(LEVELS):
                 oldest = self._slots[at] - level.slots
                 begin = 60 * min(counts) // level.step_s if counts else self._slots[at]

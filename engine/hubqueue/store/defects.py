@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from hubqueue.errors import HubqueueError
-from hubqueue.store.tx import Tx
 
 # SQLite's words for what a statement should not have asked: neither the disk's fault nor the file's
 _ASKED_WRONG: Final = (sqlite3.IntegrityError, sqlite3.ProgrammingError, sqlite3.InterfaceError, sqlite3.DataError)
@@ -26,10 +25,10 @@ def name_of(verb: Callable[..., Any]) -> str:
     return f"{named.__module__}.{named.__qualname__}"
 
 
-def refusal(answer: HubqueueError) -> Callable[[Tx], None]:
+def refusal(answer: HubqueueError) -> Callable[[Any], None]:
     """What runs in place of a verb that was taken back: it is answered in its turn."""
 
-    def verb(tx: Tx) -> None:
+    def verb(tx: Any) -> None:
         raise answer
 
     return verb

@@ -216,6 +216,7 @@ class Store:
                 return
         assert tx.db.in_transaction
         changes = tx.db.total_changes
+        tx.taken_back = 0
         tx.durable = durable
         try:
             result = verb(tx)
@@ -343,6 +344,7 @@ class Store:
         if isinstance(answer, DiskFull):
             self.space.give_up(freeing=False)
             return self.space.error()
+        log.error("What was to be committed together was given up. error=%s", error)
         return answer
 
     def _answer(self, replies: list[tuple[Reply[Any], Any, bool, int]]) -> None:

@@ -19,6 +19,7 @@ from hubqueue.model.bounds import DEFAULT_BOUNDS, QueueBounds
 from hubqueue.model.histogram import BUCKETS
 from hubqueue.model.state import State
 from hubqueue.model.verbs import Event
+from hubqueue.store.defects import is_defect
 from hubqueue.store.identity import Identity
 from hubqueue.store.queues import NEVER, PRIORITIZED, QueueRow, Queues
 from hubqueue.store.seqs import Seqs
@@ -77,7 +78,6 @@ class Tx:
 
     __slots__ = (
         "_before",
-        "_clean_changes",
         "after",
         "awaited",
         "bounds",
@@ -101,6 +101,7 @@ class Tx:
         "short_of_disk",
         "subscribers",
         "system",
+        "taken_back",
         "tallies",
         "undo",
         "zone",
@@ -143,7 +144,7 @@ class Tx:
         self.awaited = policy.awaited
         self.sampling = policy.sampling
         self._before: dict[QueueRow, list[int]] = {}  # the counters of touched queues, as they are in the file
-        self._clean_changes = 0
+        self.taken_back = 0  # rows that the verb has changed and taken back itself
 
     def counts(self, queue: QueueRow) -> list[int]:
         """The counters of a queue, to be moved (by State, PRIORITIZED or EXPIRED); they are stored with the group."""
@@ -201,16 +202,17 @@ class Tx:
         counts = {queue: queue.n.copy() for queue in self._before}
         kept = [(each, len(each)) for each in (self.events, self.settled, self.after, self.tallies)]
         mark = (counts, dict(self.ready), kept, len(self.undo), self.evicted)
+        clean = self.taken_back - self.db.total_changes
         self.execute("SAVEPOINT verb")
         try:
             yield
-        except sqlite3.Error:
-            raise  # the whole group is given up by the store
-        except BaseException:
+        except BaseException as error:
+            if isinstance(error, Exception) and not is_defect(error):
+                raise  # the whole group is given up by the store
             self.execute("ROLLBACK TO verb")
             self.execute("RELEASE verb")
             self._back_to(*mark)
-            self._clean_changes = self.db.total_changes
+            self.taken_back = clean + self.db.total_changes
             raise
         self.execute("RELEASE verb")
 
@@ -220,14 +222,14 @@ class Tx:
         try:
             with self.savepoint():
                 yield
-        except sqlite3.Error:
-            raise
-        except Exception:
+        except Exception as error:
+            if not is_defect(error):
+                raise
             log.exception("%s failed: a defect", what)
 
     def wrote_since(self, changes: int) -> bool:
         """Whether a verb that refused has left writes behind (a defect in that verb)."""
-        return self.db.total_changes > max(changes, self._clean_changes)
+        return self.db.total_changes > changes + self.taken_back
 
     def store_counters(self) -> None:
         """Write the counters this group moved: one row per touched queue."""

@@ -111,6 +111,18 @@ async def test_a_lease_belongs_to_the_connection_that_renewed_it(connect: Connec
     assert back["job"]["lostCount"] == 1
 
 
+async def test_a_job_that_is_renewed_and_ended_at_once_is_held_no_more(connect: Connect, hub: Hub) -> None:
+    """Both before the first is answered: else a stop would wait for it, and nobody ever end it."""
+    client = await connect()
+    await client.good("PUSH", queue="q", name="n", data=1)
+    pulled = await client.good("PULL", queue="q", owner="w")
+    it = {"id": pulled["job"]["id"], "token": pulled["token"]}
+    for cmd in ("JobHeartbeat", "ACK"):
+        await client.send({"cmd": cmd, **it})
+    assert [(await client.read())["ok"] for _ in range(2)] == [True, True]
+    assert hub.held_count == 0
+
+
 async def test_settled_jobs_are_not_remembered(connect: Connect, hub: Hub) -> None:
     client = await connect()
     for custom in ({}, {"jobId": "mine"}):

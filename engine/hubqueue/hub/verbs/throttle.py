@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Final
 
 import msgspec
@@ -10,6 +11,7 @@ from hubqueue.hub.verbs import rows
 from hubqueue.model.state import State
 from hubqueue.model.throttle import GroupLimits, QueueLimits, Rate, Window
 from hubqueue.store import groups, limits
+from hubqueue.store.queues import QueueRow
 from hubqueue.store.tx import Tx
 
 NO_LIMIT: Final = -2  # what the protocol answers for the ttl of a limit that is not there
@@ -86,6 +88,7 @@ def set_group_rate(tx: Tx, queue: str, group: str, rate: Rate | None) -> bool:
         return False
     row = rows.queue_row(tx, queue)
     groups.store_limits(tx, row, group, msgspec.structs.replace(before, rate=rate))
+    _remember_window(tx, row, group)
     row.windows.pop(group, None)
     _open(tx, queue)
     return before.rate is not None
@@ -105,10 +108,25 @@ def set_group_concurrency(tx: Tx, queue: str, group: str, concurrency: int | Non
 def block_group(tx: Tx, queue: str, group: str, duration_ms: int) -> None:
     """Hand out no job of the group for so long. Not stored: a restart ends it."""
     row = rows.queue_row(tx, queue)
+    _remember_window(tx, row, group)
     window = row.windows.setdefault(group, Window(tx.now_ms))
     window.blocked_until_ms = tx.now_ms + duration_ms
     row.refill_ms = min(row.refill_ms, window.blocked_until_ms)
     tx.due(window.blocked_until_ms)
+
+
+def _remember_window(tx: Tx, row: QueueRow, group: str) -> None:
+    """It is put back as it is, if this group of verbs is given up."""
+    window = row.windows.get(group)
+    kept = None if window is None else copy(window)
+
+    def back() -> None:
+        if kept is None:
+            row.windows.pop(group, None)
+        else:
+            row.windows[group] = kept
+
+    tx.undo.append(back)
 
 
 def group_wait_ms(tx: Tx, queue: str, group: str, max_jobs: int | None) -> int:
