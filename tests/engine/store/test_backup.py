@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from hubqueue.client.local import LocalHub
 from hubqueue.errors import AlreadyOpen, DamagedFile, Invalid
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.settings import HubSettings
@@ -25,7 +26,7 @@ def _seq(id: str) -> int:
 
 async def test_a_backup_made_under_load_is_whole_and_of_one_moment(tmp_path: Path) -> None:
     heard: list[list[object]] = []
-    async with await Hub.open(tmp_path / "hub.db") as hub:
+    async with await LocalHub.open(tmp_path / "hub.db") as hub:
         load = asyncio.create_task(Load(hub, heard.append, 0, 1).run())
         try:
             for number in range(4):

@@ -98,8 +98,8 @@ async def test_no_content_type_means_bytes(rest: Rest) -> None:
     [
         ("?nan=zero", "nan is not valid"),
         ("?timeunit=h", "timeunit is not valid"),
-        ("?times=", "times[0] is not valid"),
-        ("?delimiter=x", "delimiter is not valid"),
+        ("?times=", "times[0] must be at least 1 characters"),
+        ("?delimiter=x", r"delimiter is not valid: it must match '^[,;|\\t ]$'"),
         ("?delay=-5", "delay must be at least 0"),
         ("?attempts=0", "attempts must be at least 1"),
         ("?priority=1.5", "priority must be an integer"),
