@@ -7,6 +7,7 @@ taken the place of is not. Calls of one group are done in order: a later one wai
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
@@ -44,7 +45,8 @@ class Calls:
         self._taken: set[str] = set()
         self._looking: set[asyncio.Task[None]] = set()
         self._comebacks = Comebacks(hass, runs)
-        self._held: dict[tuple[str, str | None], set[str]] = {}  # calls that wait for an earlier one, by group
+        # calls that wait for an earlier one, by group: until when, by the hub's clock
+        self._held: dict[tuple[str, str | None], dict[str, float]] = {}
 
     async def async_start(self) -> CALLBACK_TYPE:
         """Begin when Home Assistant has started: before, nothing would be available."""
@@ -79,10 +81,14 @@ class Calls:
     async def _try_what_waits(self, queue: str) -> None:
         """Whom earlier calls wait for is not known any more, nor who has come back meanwhile: each is tried once."""
         assert self._seal is not None
+        held_until_ms: dict[str, float] = {}  # those behind the first of a group
         try:
             async for job in self._delayed(queue):
+                group = job["groupId"]
                 if self._seal.is_ours(job.get("data")):
-                    self._comebacks.soon(job["id"])
+                    self._comebacks.soon(job["id"], held_until_ms.get(group, 0.0))
+                if group is not None:
+                    held_until_ms.setdefault(group, float(job["runAt"]) + 1000 * BEHIND_S)
         except HubError as error:  # the back-off alone counts then
             LOGGER.debug("what waits is not tried at once queue=%s code=%s", queue, error.code)
 
@@ -102,8 +108,8 @@ class Calls:
         if isinstance(outcome, Complete):
             self._seal.remember(leased.id, outcome.result)
         if isinstance(outcome, Complete) or (isinstance(outcome, Fail) and outcome.final):
-            for other in self._held.pop(_group(leased), ()):
-                self._comebacks.soon(other)
+            for other, until_ms in self._held.pop(_group(leased), {}).items():
+                self._comebacks.soon(other, until_ms)
         return outcome
 
     async def _try(self, leased: Leased, call: Mapping[str, Any], attempt: Attempt) -> Outcome:
@@ -112,7 +118,9 @@ class Calls:
         if _is_late(leased.job, call["until_ms"]):
             return Fail(_too_late(leased), final=True)
         if (wait_s := await self._behind(leased)) is not None:
-            self._held.setdefault(_group(leased), set()).add(leased.id)
+            now_ms = self._runs.client.hub_now_ms()
+            until_ms = math.inf if now_ms is None else now_ms + 1000 * wait_s
+            self._held.setdefault(_group(leased), {})[leased.id] = until_ms
             return Release(wait_s)
         noting = self._runs.spawn(self._note_as_it_goes(leased, attempt), f"note {leased.id}")
         try:

@@ -26,6 +26,7 @@ from .uplink import (
     CONF_CA,
     CONF_CERTIFICATE,
     CONF_DURABLE,
+    CONF_FORGET,
     CONF_RATE,
     CONF_SERVER_NAME,
     CONF_TARGET_QUEUE,
@@ -54,6 +55,7 @@ MORE: Final = vol.Schema(
         vol.Required(CONF_VERIFY, default=True): BooleanSelector(),
     }
 )
+KEPT: Final = MORE.extend({vol.Required(CONF_FORGET, default=False): BooleanSelector()})  # of one that is changed
 EXAMPLE: Final = "tls://central.example.org:6789"  # translations hold no addresses
 # code of the hub: text of the dialog
 TOLD: Final = {"duplicate": "has_forwarder", "wrong_state": "declared", "link_down": "cannot_connect"}
@@ -87,7 +89,7 @@ class UplinkFlow(ConfigSubentryFlow):
             if not errors:
                 title = f"{queue} → {user_input[CONF_TO].strip()}"
                 return self.async_create_entry(title=title, data=without_secrets(user_input), unique_id=queue)
-        schema = vol.Schema({**queue_field(entry, {ACTIONS_QUEUE}), **self._fields()})
+        schema = vol.Schema({**queue_field(entry, {ACTIONS_QUEUE}), **self._fields(MORE)})
         return self.async_show_form(
             step_id="user",
             data_schema=self.add_suggested_values_to_schema(schema, user_input),
@@ -109,12 +111,14 @@ class UplinkFlow(ConfigSubentryFlow):
                 return self.async_update_and_abort(entry, subentry, title=title, data=without_secrets(data))
         return self.async_show_form(
             step_id="reconfigure",
-            data_schema=self.add_suggested_values_to_schema(vol.Schema(self._fields()), user_input or subentry.data),
+            data_schema=self.add_suggested_values_to_schema(
+                vol.Schema(self._fields(KEPT)), user_input or subentry.data
+            ),
             errors=errors,
             description_placeholders={"example": EXAMPLE, "queue": queue, **why},
         )
 
-    def _fields(self) -> dict[Any, Any]:
+    def _fields(self, more: vol.Schema) -> dict[Any, Any]:
         schedule = vol.Schema(
             {
                 vol.Optional(CONF_WINDOWS): TextSelector(TextSelectorConfig(multiple=True)),
@@ -126,7 +130,7 @@ class UplinkFlow(ConfigSubentryFlow):
             vol.Optional(CONF_TOKEN): TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD)),
             vol.Optional(CONF_TARGET_QUEUE): TextSelector(),
             vol.Required(SECTION_SCHEDULE): section(schedule, {"collapsed": True}),
-            vol.Required(SECTION_MORE): section(MORE, {"collapsed": True}),
+            vol.Required(SECTION_MORE): section(more, {"collapsed": True}),
         }
 
 

@@ -31,10 +31,12 @@ CONF_RATE: Final = "rate"
 CONF_DURABLE: Final = "durable"
 CONF_CA: Final = "ca"
 CONF_CERTIFICATE: Final = "certificate"
+CONF_FORGET: Final = "forget"
 CONF_SERVER_NAME: Final = "server_name"
 CONF_VERIFY: Final = "verify"
 CONF_TEST: Final = "test"
-NOT_KEPT: Final = (CONF_TOKEN, CONF_CA, CONF_CERTIFICATE, CONF_TEST)  # secrets, and what is asked anew each time
+# secrets, and what is asked anew each time
+NOT_KEPT: Final = (CONF_TOKEN, CONF_CA, CONF_CERTIFICATE, CONF_FORGET, CONF_TEST)
 
 GONE: Final = frozenset({"not_found", "wrong_state"})  # nothing of ours is there any more
 
@@ -54,7 +56,7 @@ def uplinks_of(entry: ConfigEntry[Any]) -> dict[str, str]:
 
 
 def put_fields(data: Mapping[str, Any]) -> dict[str, Any]:
-    """What ForwarderPut is told. Secrets that are not given are not told: the hub keeps the ones it has."""
+    """What ForwarderPut is told. Secrets that are not given are not told, unless to be forgotten: the hub keeps its."""
     schedule, more = data.get(SECTION_SCHEDULE, {}), data.get(SECTION_MORE, {})
     windows = [window.strip() for window in schedule.get(CONF_WINDOWS, ()) if window.strip()]
     zone = {"timezone": schedule[CONF_TIMEZONE]} if schedule.get(CONF_TIMEZONE) else {}
@@ -72,6 +74,8 @@ def put_fields(data: Mapping[str, Any]) -> dict[str, Any]:
         fields["target"] = data[CONF_TARGET_QUEUE]
     if data.get(CONF_TOKEN):
         fields["token"] = data[CONF_TOKEN]
+    if more.get(CONF_FORGET):
+        fields |= {"caCert": None, "clientCert": None}
     if more.get(CONF_CA):
         fields["caCert"] = more[CONF_CA]
     if more.get(CONF_CERTIFICATE):

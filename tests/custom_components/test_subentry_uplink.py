@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 from custom_components.hubqueue.connection import Connection
 from custom_components.hubqueue.const import ACTIONS_QUEUE, DOMAIN
 from custom_components.hubqueue.uplink import store_of
@@ -33,6 +39,17 @@ def central(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubProcess]:
 async def forwarders(call: Call) -> list[dict[str, Any]]:
     found: list[dict[str, Any]] = (await call("Forwarders"))["forwarders"]
     return found
+
+
+def itself_signed() -> tuple[str, str]:
+    """PEM texts of a certificate that has signed itself, and of it with its private key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "hub")])
+    now = datetime.now(UTC)
+    made = x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(1))
+    signed = made.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True).sign(key, SHA256())
+    certificate = signed.public_bytes(Encoding.PEM).decode()
+    return certificate, certificate + key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()
 
 
 async def test_jobs_go_to_the_other_hub_until_the_uplink_is_removed(
@@ -72,6 +89,41 @@ async def test_an_uplink_is_changed(hass: HomeAssistant, call: Call, loaded: Moc
     assert told["hasToken"]
     assert (told["schedule"]["windows"], told["schedule"]["timezone"]) == (["22:00-06:00"], "Europe/Berlin")
     assert (told["rate"], told["durable"]) == (5, False)
+
+
+async def test_what_secures_it_reaches_the_hub(hass: HomeAssistant, call: Call, loaded: MockConfigEntry) -> None:
+    to = f"tls://127.0.0.1:{free_port()}"
+    secured = {"test": False, "server_name": "central.example.org", "verify": False}
+    await add_subentry(hass, loaded, "uplink", {"queue": "up", "to": to, "schedule": {}, "more": secured})
+    (told,) = await forwarders(call)
+    assert (told["to"], told["serverName"], told["verify"]) == (to, "central.example.org", False)
+
+
+async def test_certificates_stay_until_they_are_forgotten_or_the_address_is_another(
+    hass: HomeAssistant, call: Call, loaded: MockConfigEntry
+) -> None:
+    to, other = (f"tls://127.0.0.1:{free_port()}" for _ in range(2))
+    ca, certificate = itself_signed()
+    both = {"ca": ca, "certificate": certificate}
+    subentry_id = ""
+    steps: list[tuple[str, dict[str, Any], tuple[bool, bool, bool]]] = [
+        (to, both, (True, True, True)),
+        (to, {}, (True, True, True)),
+        (to, {"forget": True}, (True, False, False)),
+        (to, {"ca": ca}, (True, True, False)),
+        (to, {"forget": True, "certificate": certificate}, (True, False, True)),
+        (to, {"ca": ca}, (True, True, True)),
+        (other, {}, (False, False, False)),
+    ]
+    for address, more, has in steps:
+        given = {"to": address, "schedule": {}, "more": {"test": False, **more}}
+        if subentry_id:
+            await change_subentry(hass, loaded, subentry_id, given)
+        else:
+            subentry_id = await add_subentry(hass, loaded, "uplink", {"queue": "up", "token": "t", **given})
+        (told,) = await forwarders(call)
+        assert (told["hasToken"], told["hasCaCert"], told["hasClientCert"]) == has, (address, more.keys())
+        assert not {"ca", "certificate", "forget"} & loaded.subentries[subentry_id].data["more"].keys()
 
 
 async def test_what_the_hub_says_is_shown_in_the_dialog(
