@@ -9,8 +9,8 @@ from __future__ import annotations
 import random
 import shutil
 import sqlite3
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,6 +38,7 @@ class SimulatedDisk(Disk):
         self.dies: Callable[[], None] = lambda: None
         self._now_s = now_s
         self._synced: dict[Path, bytes] = {}  # logs as they are on the disk for certain
+        self._syncing: dict[Path, bytes] | None = None  # by a sync that goes on
         self._connections: list[sqlite3.Connection] = []
         self._full = False
 
@@ -74,7 +75,20 @@ class SimulatedDisk(Disk):
         self.trace.append((self._now_s(), self.fstat(fd).st_size))
         path = Path(f"/proc/self/fd/{fd}").resolve()
         if path.name.endswith("-wal"):
-            self._synced[path] = path.read_bytes()
+            if self._syncing is None:
+                self._synced[path] = path.read_bytes()
+            else:
+                self._syncing[path] = path.read_bytes()
+
+    @contextmanager
+    def syncing(self) -> Iterator[Callable[[], None]]:
+        """What is synced within is on the disk for certain once what this gives is called."""
+        synced: dict[Path, bytes] = {}
+        self._syncing = synced
+        try:
+            yield lambda: self._synced.update(synced)
+        finally:
+            self._syncing = None
 
     def fsync(self, fd: int) -> None:
         pass

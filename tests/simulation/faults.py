@@ -24,7 +24,7 @@ from hubqueue.store.store import Store
 from hubqueue.store.syncer import Syncer
 from hubqueue.store.tx import Tx
 from hubqueue.store.wal import Wal
-from simulation.campaign import in_a_process
+from simulation.campaign import lived
 from simulation.seeds import Lived, live
 
 MOST_SEEDS: Final = 400
@@ -163,21 +163,18 @@ def found(fault: Callable[[], None], most: int = MOST_SEEDS) -> Lived | None:
             fault()
             return live(seed, folder)
 
-        try:
-            lived: Lived = in_a_process(with_it)()
-        except RuntimeError as error:  # the engine noticed it itself
-            return Lived(seed, f"the hub: {error}", [], 0, 0.0)
-        if lived.broken is not None:
-            return lived
+        life = lived(seed, with_it)()
+        if life.broken is not None:
+            return life
     return None
 
 
 def main() -> int:
     missed = 0
     for fault in FAULTS:
-        lived = found(fault)
-        missed += lived is None
-        after = f"not found in {MOST_SEEDS} seeds" if lived is None else f"seed {lived.seed}: {lived.broken}"
+        life = found(fault)
+        missed += life is None
+        after = f"not found in {MOST_SEEDS} seeds" if life is None else f"seed {life.seed}: {life.broken}"
         print(f"{fault.__name__:32} {after}", flush=True)
     return bool(missed)
 

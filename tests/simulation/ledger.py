@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from math import inf
 from typing import Final, NamedTuple
 
 UNSAFE_S: Final = 1.2  # after which a default job is on the disk, if syncs are quick
+LATE_S: Final = 1.0  # at most, until a worker that is not frozen sees what a hub has given it
+
+
+DEFECT: Final = "a defect"  # how an exception that nobody expects is told
 
 
 class Broken(AssertionError):
@@ -24,49 +29,94 @@ class Run(NamedTuple):
     token: str
 
 
+class Cut(NamedTuple):
+    """Of power. slow_s: how long a sync of then took, at most."""
+
+    at_s: float
+    slow_s: float
+
+    def may_take(self, at_s: float) -> bool:
+        """Whether what was said ok to then need not have been on the disk."""
+        return at_s <= self.at_s <= at_s + UNSAFE_S + 2 * self.slow_s
+
+
+@dataclass(slots=True)
+class Slow:
+    """A disk, for a while: a sync takes up to slow_s."""
+
+    slow_s: float
+    until_s: float = inf
+
+    def met(self, at_s: float) -> bool:
+        """Whether what it was slow with may still be under way."""
+        return at_s <= self.until_s + UNSAFE_S + 2 * self.slow_s
+
+
 @dataclass(slots=True)
 class Ledger:
-    """sent: to which queue a number was sent; ids: of those that were accepted. slow_s: how long a sync may take."""
+    """sent: to which queue a number was sent; durable: those that were asked to be; ids: of those that are known."""
 
-    slow_s: float = 0.0
     broken: Broken | None = None  # seen where nobody listens to exceptions
     sent: dict[int, str] = field(default_factory=dict)
-    accepted: dict[int, tuple[float, bool]] = field(default_factory=dict)  # when, and whether it is durable
+    durable: set[int] = field(default_factory=set)
+    accepted: dict[int, float] = field(default_factory=dict)  # when
     ids: dict[str, int] = field(default_factory=dict)
     completed: dict[str, float] = field(default_factory=dict)  # by a worker, which was told so
-    forwarded: dict[str, float] = field(default_factory=dict)  # completed at the edge
     runs: dict[str, list[Run]] = field(default_factory=lambda: defaultdict(list))
-    cuts: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))  # of power, by hub
+    cuts: list[Cut] = field(default_factory=list)  # at the edge; what the centre is sent is durable
+    slow: list[Slow] = field(default_factory=list)  # the edge's disk
 
-    def unsafe(self, hub: str, at_s: float) -> bool:
-        """Whether a power cut may have taken what this hub did then."""
-        window = UNSAFE_S + 2 * self.slow_s
-        return any(at_s <= cut <= at_s + window for cut in self.cuts[hub])
+    def power_is_cut(self, at_s: float) -> None:
+        """At the edge."""
+        self.cuts.append(Cut(at_s, max((slow.slow_s for slow in self.slow if slow.met(at_s)), default=0.0)))
 
-    def accept(self, number: int, id: str, at_s: float, *, durable: bool) -> None:
-        if (other := self.ids.setdefault(id, number)) != number:
-            raise Broken(f"P1: {id} is the id of {other} and of {number}")
-        self.accepted[number] = (at_s, durable)
+    def accept(self, number: int, id: str, at_s: float) -> None:
+        self._known(id, number)
+        self.accepted[number] = at_s
 
-    def run(self, id: str, token: str, at_s: float) -> None:
+    def run(self, id: str, number: int, token: str, at_s: float) -> None:
         """A worker begins with a job."""
-        if (done_s := self.completed.get(id)) is not None and not self.unsafe("edge", done_s):
-            self.broken = Broken(f"P1: {id} runs again, and was completed at {done_s:.4f}")
+        self._known(id, number)
+        if id in self.completed and not self.may_be_undone(id):
+            self.broken = Broken(f"P1: {id} runs again, and was completed at {self.completed[id]:.4f}")
         self.runs[id].append(Run(at_s, token))
 
-    def stale(self, id: str) -> str | None:
-        """A token that must not be good any more: of a run that another one followed, or of a job that is completed."""
-        tokens = [run.token for run in self.runs[id]]
-        if id in self.completed and not self.unsafe("edge", self.completed[id]):
-            return tokens[-1]
-        return tokens[-2] if len(tokens) > 1 and not self.cuts["edge"] else None
+    def _known(self, id: str, number: int) -> None:
+        if (other := self.ids.setdefault(id, number)) != number:
+            self.broken = Broken(f"P1: {id} is the id of {other} and of {number}")
+
+    def earlier(self, id: str) -> str | None:
+        """A token that must not be good any more: another run followed, and no lease number was given again."""
+        if len(self.runs[id]) < 2:
+            return None
+        at_s, token = self.runs[id][-2]
+        return None if any(cut.at_s >= at_s - LATE_S for cut in self.cuts) else token
+
+    def last(self, id: str) -> str | None:
+        """The token a job was completed with: good for nothing but to hear so again."""
+        return self.runs[id][-1].token if id in self.completed and not self.may_be_undone(id) else None
+
+    def may_be_undone(self, id: str) -> bool:
+        """Whether a power cut may have taken that it was completed; or the job, before the worker asked again.
+
+        A client whose answer was lost takes a job that is gone for completed.
+        """
+        number, done_s, began_s = self.ids[id], self.completed[id], self.runs[id][0].at_s
+        if number not in self.durable and self._unsafe(done_s):
+            return True
+        return any(began_s <= cut.at_s <= done_s and self._may_take(cut, number) for cut in self.cuts)
+
+    def _may_take(self, cut: Cut, number: int) -> bool:
+        """Whether a cut may have taken a job: it was not promised yet, or may not have been on the disk."""
+        accepted_s = self.accepted.get(number, inf)
+        return accepted_s >= cut.at_s or (number not in self.durable and cut.may_take(accepted_s))
 
     def may_be_missing(self, number: int) -> bool:
         """Whether nobody was promised that it is there."""
-        if number not in self.accepted:
-            return True
-        at_s, durable = self.accepted[number]
-        return not durable and self.unsafe("edge", at_s)
+        return number not in self.accepted or (number not in self.durable and self._unsafe(self.accepted[number]))
+
+    def _unsafe(self, at_s: float) -> bool:
+        return any(cut.may_take(at_s) for cut in self.cuts)
 
     def check_kept(self, queue: str, found: Counter[int]) -> None:
         """P1, P7: each number of the queue is one job, and none was invented."""
@@ -75,4 +125,4 @@ class Ledger:
                 raise Broken(f"P1: {number} was sent to {self.sent.get(number)} and is {found[number]} jobs of {queue}")
         for number in sorted(self.sent):
             if self.sent[number] == queue and not found[number] and not self.may_be_missing(number):
-                raise Broken(f"P1: {number} was accepted in {queue} at {self.accepted[number][0]:.4f} and is gone")
+                raise Broken(f"P1: {number} was accepted in {queue} at {self.accepted[number]:.4f} and is gone")

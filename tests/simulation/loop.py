@@ -1,7 +1,7 @@
 """An event loop whose time passes only when nothing is left to do, with a network and threads of its own.
 
 Nothing in it asks the machine for anything: what happens, and when, hangs on the seed alone. What is to run in a thread
-runs on the loop, a moment later.
+runs on the loop, at once, and has its answer a moment later.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ import asyncio
 import math
 import random
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 from simulation.network import Network
@@ -17,6 +18,10 @@ from simulation.process import PROCESS
 
 SECOND_NS = 1_000_000_000
 THREAD_S = 0.003  # at most, until what runs in a thread is done
+
+
+def _nothing() -> None:
+    pass
 
 
 class Stuck(Exception):
@@ -70,19 +75,31 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     # threads
 
     def run_in_executor(self, executor: Any, func: Callable[..., Any], *args: Any) -> asyncio.Future[Any]:
+        """The function sees what there is when it is asked for; its answer, and what it has synced, come late."""
         future = self.create_future()
         process = PROCESS.get()
-        slow_s = process.disk.slow_s if process is not None and process.disk is not None else 0.0
+        disk = None if process is None else process.disk
 
-        def run() -> None:
+        def answer(result: Any, error: Exception | None, synced: Callable[[], None]) -> None:
+            synced()
             if future.cancelled():
                 return
-            try:
-                future.set_result(func(*args))
-            except Exception as error:
+            if error is None:
+                future.set_result(result)
+            else:
                 future.set_exception(error)
 
-        self.call_later(self.chance.random() * max(THREAD_S, slow_s), run)
+        def run() -> None:
+            result, failed = None, None
+            with nullcontext(_nothing) if disk is None else disk.syncing() as synced:
+                try:
+                    result = func(*args)
+                except Exception as error:
+                    failed = error
+            slow_s = 0.0 if disk is None else disk.slow_s
+            self.call_later(self.chance.random() * max(THREAD_S, slow_s), answer, result, failed, synced)
+
+        self.call_soon(run)
         return future
 
     # network

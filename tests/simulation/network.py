@@ -218,7 +218,7 @@ class End(asyncio.Transport):
             self._held.append(data)
             return
         self._network.note(self._name, data)
-        self.call(self.protocol.data_received, data)
+        self.call(lambda: self.protocol.data_received(data))  # a frozen process has none yet
 
     def _ended(self) -> None:
         if not self._lost and not self.silent:
@@ -232,4 +232,4 @@ class End(asyncio.Transport):
         if not self._lost:
             self._lost = True
             self._network.note(self._name, None)
-            self.call(self.protocol.connection_lost, error)
+            self.call(lambda: self.protocol.connection_lost(error))

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from simulation.ledger import Broken
+from simulation.ledger import DEFECT, Broken
 from simulation.shop import Shop
 from simulation.troubles import TROUBLES
 from simulation.world import World
@@ -16,6 +16,7 @@ from simulation.world import World
 NUMBERS: Final = 36
 FEW: Final = 6
 MOST_TROUBLES: Final = 7
+LIFE_S: Final = 7200.0  # of simulated time: no life lasts so long, troubles and patience included
 PAUSE_S: Final = 3.0  # at most, between two troubles
 
 
@@ -56,11 +57,16 @@ def live_with_edge_killed_at(step: int, folder: Path) -> Lived:
 
 
 def _through(seed: int, shop: Shop, trouble: Callable[[Shop], Awaitable[None]]) -> Lived:
+    """Whatever it ends with is told with its history."""
     world, broken = shop.world, None
+    world.loop.set_exception_handler(shop.defect)
     try:
-        world.loop.run_until_complete(_life(shop, trouble))
+        world.loop.run_until_complete(asyncio.wait_for(_life(shop, trouble), LIFE_S))
     except Broken as error:
         broken = str(error)
+    except Exception as error:
+        broken = f"{DEFECT}: {type(error).__name__}: {error}"
+    if broken is not None:
         world.note(f"broken: {broken}")
     return Lived(seed, broken, world.history, world.steps, world.loop.time())
 

@@ -7,8 +7,8 @@ never well; those of `raw` are moved to `made` in one settle each; those of `rea
 from __future__ import annotations
 
 import asyncio
+import traceback
 from collections import Counter
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -16,6 +16,8 @@ import msgspec
 
 from hubqueue.client.address import LinkSettings
 from hubqueue.client.remote import RemoteHub
+from hubqueue.client.replies import IdsReply, read
+from hubqueue.client.settling import settle_fields
 from hubqueue.errors import Busy, DiskFull, Draining, HubqueueError
 from hubqueue.forward.forwarders import Forwarders
 from hubqueue.model.forwarding import ForwardSpec
@@ -23,14 +25,14 @@ from hubqueue.model.job import Job, NewJob, Options
 from hubqueue.model.outcome import Complete, Output, Settlement
 from hubqueue.model.retry import Backoff
 from hubqueue.model.state import State
-from hubqueue.model.verbs import Event
 from hubqueue.store import lists
 from hubqueue.store.queues import EXPIRED
 from hubqueue.work.events import Ended, WorkerEvent
 from hubqueue.work.running import RunningJob
 from hubqueue.work.worker import Worker
-from simulation.ledger import Broken, Ledger
+from simulation.ledger import DEFECT, Broken, Ledger
 from simulation.machine import Machine
+from simulation.process import PROCESS
 from simulation.world import World
 from support.served import Served, served
 
@@ -74,7 +76,6 @@ class Shop:
 
     async def _edge(self, machine: Machine) -> None:
         async with self._hub(machine, EDGE_PORT) as here:
-            here.hub.listen(None, self._heard)
             forwarders = Forwarders(here.hub, (), grace_s=1.0)
             await forwarders.start()
             await forwarders.put(ForwardSpec(name="up", queue="readings", to=at(CENTRE_PORT)))
@@ -103,10 +104,12 @@ class Shop:
                     custom_id=f"number {number}" if own_id else None,
                 )
                 self.ledger.sent[number] = queue
-                await self._send(hub, queue, number, job, durable=durable)
+                if durable:
+                    self.ledger.durable.add(number)
+                await self._send(hub, queue, number, job)
                 await asyncio.sleep(chance.random() * PAUSE_S)
 
-    async def _send(self, hub: RemoteHub, queue: str, number: int, job: NewJob, *, durable: bool) -> None:
+    async def _send(self, hub: RemoteHub, queue: str, number: int, job: NewJob) -> None:
         """Until it is accepted, or nobody knows what became of it."""
         while True:
             try:
@@ -117,8 +120,8 @@ class Shop:
                     return
                 await asyncio.sleep(AGAIN_S)
             else:
-                self.world.note(f"producer: {number} is {id} in {queue}{', durably' if durable else ''}")
-                self.ledger.accept(number, id, self.world.loop.time(), durable=durable)
+                self.world.note(f"producer: {number} is {id} in {queue}{', durably' * (number in self.ledger.durable)}")
+                self.ledger.accept(number, id, self.world.loop.time())
                 return
 
     async def _work(self, machine: Machine) -> None:
@@ -133,7 +136,7 @@ class Shop:
     async def _handle(self, run: RunningJob) -> Any:
         number = run.data
         self.world.note(f"worker: runs {number}, {run.id}, lease {run.job.lease_no}, {run.attempts_made} failed")
-        self.ledger.run(run.id, run.token, self.world.loop.time())
+        self.ledger.run(run.id, number, run.token, self.world.loop.time())
         await asyncio.sleep(self.world.loop.chance.random() * (4.0 if number % 4 == 0 else 0.5))
         if number % 5 == 0 or (number % 2 and not run.attempts_made):
             raise ValueError("not yet")
@@ -149,10 +152,13 @@ class Shop:
             while True:
                 try:
                     leased = await hub.lease("raw", 3, owner="mover", lease_ms=LEASE_MS, wait_ms=1000)
+                    for one in leased:
+                        self.ledger.run(one.job.id, decode(one.job.data or b""), one.token, self.world.loop.time())
                     if leased:
                         ends = [Settlement(one.job.id, one.token, Complete()) for one in leased]
                         await hub.settle(ends, outputs=[Output("made", NewJob(data=one.job.data)) for one in leased])
                         self.world.note(f"mover: moved {[decode(one.job.data or b'') for one in leased]}")
+                        self.ledger.completed |= {one.job.id: self.world.loop.time() for one in leased}
                 except HubqueueError as error:
                     self.world.note(f"mover: {error.code}")
                     await asyncio.sleep(AGAIN_S)
@@ -163,18 +169,27 @@ class Shop:
             while True:
                 await asyncio.sleep(1.0)
                 for id in tuple(self.ledger.runs):
-                    token = self.ledger.stale(id)
-                    if token is None:
-                        continue
-                    with suppress(HubqueueError):
-                        await hub.settle([Settlement(id, token, Complete(result=CHEATED))])
+                    if (token := self.ledger.last(id)) is not None:
+                        await self._cheated(hub, id, token)
+                    token = self.ledger.earlier(id)
+                    if (
+                        token is not None
+                        and await self._cheated(hub, id, token)
+                        and self.ledger.earlier(id) is not None
+                    ):
+                        self.ledger.broken = Broken(f"P3: {id} was ended with the token of an earlier run")
+
+    async def _cheated(self, hub: RemoteHub, id: str, token: str) -> bool:
+        """Whether the hub said ok. Asked once: a client that asks again may take another's completion for its own."""
+        fields = settle_fields([Settlement(id, token, Complete(result=CHEATED))], [], [], durable=False)
+        try:
+            read(await hub.link.request("Settle", fields, repeatable=False), IdsReply)
+        except HubqueueError:
+            return False
+        return True
 
     def _client(self) -> RemoteHub:
         return _Started(LinkSettings.from_url(at(EDGE_PORT)), self.world.system)
-
-    def _heard(self, event: Event) -> None:
-        if event.kind == "completed" and event.queue == "readings":
-            self.ledger.forwarded[event.job_id] = self.world.loop.time()
 
     # the end
 
@@ -182,14 +197,25 @@ class Shop:
         """Until all is done that can be. Errors: Broken."""
         deadline_s = self.world.loop.time() + PATIENCE_S
         while not await self._done():
-            for machine in self.machines:
-                if self.ledger.broken is not None:
-                    raise self.ledger.broken
-                if (failure := machine.failure) is not None:
-                    raise Broken(f"{machine.name} has failed: {failure!r}") from failure
+            self._check_nothing_failed()
             if self.world.loop.time() > deadline_s:
                 raise Broken(f"P5, P7: nothing happens any more: {await self._left()}")
             await asyncio.sleep(1.0)
+
+    def _check_nothing_failed(self) -> None:
+        """Errors: Broken."""
+        if self.ledger.broken is not None:
+            raise self.ledger.broken
+        for machine in self.machines:
+            if (failure := machine.failure) is not None:
+                raise Broken(f"{DEFECT}: {machine.name} has failed: {failure!r}") from failure
+
+    def defect(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """An exception that nobody has caught; a process that is gone may leave some."""
+        process, error = PROCESS.get(), context.get("exception")
+        if error is not None and (process is None or process.alive):
+            self.world.note("".join(traceback.format_exception(error)))
+            self.ledger.broken = Broken(f"{DEFECT}: {context['message']}: {error!r}")
 
     async def _done(self) -> bool:
         if self.next < self.count or not {"edge", "centre"} <= set(self.served):
@@ -202,15 +228,17 @@ class Shop:
         if "edge" not in self.served:
             return "the edge is not there"
         hub = self.served["edge"].hub
-        return ", ".join(f"{queue}: {await hub.counts(queue)}" for queue in QUEUES)
+        return ", ".join([f"{queue}: {await hub.counts(queue)}" for queue in QUEUES])
 
     async def check(self) -> None:
         """Errors: Broken."""
+        self._check_nothing_failed()
         edge, centre, ledger = self.served["edge"], self.served["centre"], self.ledger
         jobs = {queue: await _jobs(edge, queue) for queue in (*QUEUES, "made")}
         for queue in QUEUES:
             ledger.check_kept(queue, _numbers(jobs[queue]))
         self._check_work(jobs["work"])
+        self._check_completed([*jobs["work"], *jobs["raw"]])
         moved, made = _numbers(job for job in jobs["raw"] if job.state is State.COMPLETED), _numbers(jobs["made"])
         if made != moved:
             raise Broken(
@@ -228,9 +256,11 @@ class Shop:
                 raise Broken(f"P3: {job.id} was ended by who had no right to")
             if job.attempts > TRIES:
                 raise Broken(f"{job.id} was tried {job.attempts} times of {TRIES}")
-        states = {job.id: job.state for job in jobs}
-        for id, done_s in self.ledger.completed.items():
-            lost = self.ledger.unsafe("edge", done_s) or self.ledger.may_be_missing(self.ledger.ids.get(id, -1))
+
+    def _check_completed(self, jobs: list[Job]) -> None:
+        states, ledger = {job.id: job.state for job in jobs}, self.ledger
+        for id in ledger.completed:
+            lost = ledger.may_be_undone(id) or ledger.may_be_missing(ledger.ids[id])
             if states.get(id) is not State.COMPLETED and not lost:
                 raise Broken(f"P1: {id} was completed and is {states.get(id)}")
 
@@ -239,9 +269,10 @@ class Shop:
             number = decode(job.data or b"")
             if job.attempts or job.state is not State.COMPLETED:
                 raise Broken(f"P5: {number} has state {job.state} and {job.attempts} attempts")
-            lost = self.ledger.unsafe("centre", self.ledger.forwarded.get(job.id, 0.0))
-            if arrived[number] > 1 or (not arrived[number] and not lost):
+            if arrived[number] != 1:
                 raise Broken(f"P6: {number} was forwarded and has arrived {arrived[number]} times")
+        if unknown := arrived - _numbers(sent):
+            raise Broken(f"P6: {dict(unknown)} have arrived and are not at the edge")
 
 
 class _Noted:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from typing import Final
 
+from simulation.ledger import Slow
 from simulation.machine import Machine
 from simulation.shop import Shop
 
@@ -46,11 +48,7 @@ async def kill(shop: Shop) -> None:
 
 
 async def cut_power(shop: Shop) -> None:
-    machine = _one(shop, (shop.edge, shop.centre))
-    if machine.up:
-        shop.ledger.cuts[machine.name].append(shop.world.loop.time())
-        machine.cut_power()
-    await _back(shop, machine)
+    await _cut_power_of(shop, _one(shop, (shop.edge, shop.centre)))
 
 
 async def stop(shop: Shop) -> None:
@@ -88,19 +86,42 @@ async def fill_disk(shop: Shop) -> None:
 
 
 async def slow_disk(shop: Shop) -> None:
+    async with _slow(shop, _one(shop, (shop.edge, shop.centre))):
+        await asyncio.sleep(shop.world.chance.random() * 20.0)
+
+
+async def cut_power_of_slow_disk(shop: Shop) -> None:
+    """In the middle of its syncs."""
     machine = _one(shop, (shop.edge, shop.centre))
-    disk = machine.process.disk
-    assert disk is not None
-    disk.slow_s = shop.world.chance.random() * 3.0
-    shop.ledger.slow_s = max(shop.ledger.slow_s, disk.slow_s)
-    shop.world.note(f"{machine.name}: a sync takes up to {disk.slow_s:.1f} s")
-    await asyncio.sleep(shop.world.chance.random() * 20.0)
-    disk.slow_s = 0.0
+    async with _slow(shop, machine):
+        await asyncio.sleep(shop.world.chance.random() * 10.0)
+        await _cut_power_of(shop, machine)
 
 
 TROUBLES: Final[tuple[Trouble, ...]] = (
     *(cut, silence, kill, kill, kill, cut_power, cut_power, stop, freeze, set_clock, fill_disk, slow_disk),
+    cut_power_of_slow_disk,
 )
+
+
+@asynccontextmanager
+async def _slow(shop: Shop, machine: Machine) -> AsyncIterator[None]:
+    disk, slow = machine.process.disk, Slow(shop.world.chance.random() * 3.0)
+    assert disk is not None
+    shop.world.note(f"{machine.name}: a sync takes up to {slow.slow_s:.1f} s")
+    disk.slow_s = slow.slow_s
+    if machine is shop.edge:
+        shop.ledger.slow.append(slow)
+    yield
+    disk.slow_s, slow.until_s = 0.0, shop.world.loop.time()
+
+
+async def _cut_power_of(shop: Shop, machine: Machine) -> None:
+    if machine.up:
+        if machine is shop.edge:
+            shop.ledger.power_is_cut(shop.world.loop.time())
+        machine.cut_power()
+    await _back(shop, machine)
 
 
 def _one(shop: Shop, machines: tuple[Machine, ...]) -> Machine:
