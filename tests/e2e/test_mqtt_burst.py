@@ -18,7 +18,7 @@ OVERTAKEN = DEVICES * EACH // 4  # messages stored while a job of another queue 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(sized(ci=900, full=3000))
 async def test_p2_a_burst_of_2000_devices_loses_nothing_and_hardly_delays_other_jobs(tmp_path: Path) -> None:
     async with stage(tmp_path, DEVICES) as (broker, hub):
         course = await burst(broker, hub, DEVICES, EACH)

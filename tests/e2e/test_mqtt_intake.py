@@ -22,7 +22,7 @@ LINES = ("max_queued_messages 0", f"max_inflight_messages {MAXIMUM}", "log_type 
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1800)
+@pytest.mark.timeout(sized(ci=1800, full=36_000))
 @pytest.mark.parametrize("version", ["5", "3.1.1"])
 @pytest.mark.parametrize("mosquitto", VERSIONS)
 async def test_every_message_is_one_job_for_each_rule(tmp_path: Path, mosquitto: str, version: str) -> None:

@@ -23,7 +23,7 @@ DEVICES = 1000
 STEP_MS = 6000  # of the readings' own time from one batch to the next
 EVERY_MS = 60_000
 START_MS = 1_790_000_000_000 - 1_790_000_000_000 % EVERY_MS
-LONG_S = 300.0
+LONG_S = sized(ci=300.0, full=6000.0)
 KILLS = sized(ci=10, full=200)
 PROCESS_KILLS = sized(ci=5, full=50)
 
@@ -161,7 +161,7 @@ async def hold(hub: HubProcess, feeder: Feeder, moments: random.Random) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(1500)
+@pytest.mark.timeout(150 * KILLS)
 async def test_p9_windows_hold_every_reading_once_however_often_the_hub_is_killed(tmp_path: Path) -> None:
     kills, readings = KILLS, Readings(KILLS * 4)
     expected = await asyncio.to_thread(readings.windows)
@@ -180,7 +180,7 @@ async def test_p9_windows_hold_every_reading_once_however_often_the_hub_is_kille
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(120 * PROCESS_KILLS)
 async def test_p9_windows_of_a_process_of_its_own_survive_its_death(tmp_path: Path) -> None:
     kills, readings = PROCESS_KILLS, Readings(PROCESS_KILLS * 6)
     expected = readings.windows()

@@ -29,6 +29,7 @@ from support.waiting import until
 
 PAGE = (Path(__file__).parents[2] / "docs" / "pulling.md").read_text(encoding="utf-8")
 JOBS = sized(ci=1500, full=30_000)
+LONG_S = sized(ci=120.0, full=2400.0)
 STEP = JOBS // 10  # jobs stored between two kills
 ADMIN = "an admin's token"
 
@@ -103,7 +104,7 @@ async def pull_through(hub: HubProcess, puller: Puller, stored: Callable[[], int
             puller.keep()
             return stored() >= target
 
-        await until(there, 120)
+        await until(there, LONG_S)
 
     try:
         for number in range(5):
@@ -120,7 +121,7 @@ async def pull_through(hub: HubProcess, puller: Puller, stored: Callable[[], int
                 puller.keep()
                 return (await client.queue("readings").counts()).completed == JOBS
 
-            await until(done, 120)
+            await until(done, LONG_S)
     finally:
         puller.kill()
 
@@ -132,7 +133,7 @@ async def check_nothing_counted(hub: HubProcess) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(5 * LONG_S)
 async def test_a_puller_in_python_and_its_hub_are_killed_and_nothing_is_lost(tmp_path: Path) -> None:
     program = tmp_path / "pull.py"
     program.write_text(block("python", "take(").replace("take(500", "take(50"))
@@ -154,7 +155,7 @@ async def test_a_puller_in_python_and_its_hub_are_killed_and_nothing_is_lost(tmp
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(5 * LONG_S)
 async def test_a_puller_with_curl_and_its_hub_are_killed_and_nothing_is_lost(tmp_path: Path) -> None:
     script = tmp_path / "pull.sh"
     text = block("bash", "curl")

@@ -22,7 +22,7 @@ from support.torture import sized
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(1800),
+    pytest.mark.timeout(sized(ci=1800, full=36_000)),
 ]  # brokers start, and a group waits for members that were killed
 EACH = sized(ci=1000, full=20_000)  # of a burst, to each of the two
 CONFIG = """
