@@ -71,6 +71,10 @@ def in_a_process(work: Callable[[Path], Any]) -> Callable[[], Any]:
     return answer
 
 
+def seeds_from(first: int) -> Iterator[int]:
+    return (seed for seed in count(first) if seed not in LEFT_OUT)
+
+
 def lived(seed: int, work: Callable[[Path], Lived]) -> Callable[[], Lived]:
     """As `in_a_process`; a child that says nothing of its seed has broken it."""
     answer = in_a_process(work)
@@ -134,8 +138,9 @@ def main() -> int:
         return life.broken is not None
     began = time.monotonic()
     until_s = began + asked.seconds if asked.seconds else float("inf")
-    seeds = (seed for seed in islice(count(asked.first), asked.seeds) if seed not in LEFT_OUT)
-    result = run(seeds, until_s, _progress if sys.stderr.isatty() else lambda _: None)
+    result = run(
+        islice(seeds_from(asked.first), asked.seeds), until_s, _progress if sys.stderr.isatty() else lambda _: None
+    )
     took_s = time.monotonic() - began
     for life in result.broken:
         print("\n".join(life.history[-LINES:]), f"seed {life.seed}: {life.broken}", sep="\n")
