@@ -11,11 +11,12 @@ import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Final
 
 from hubqueue.client.remote import RemoteHub
 from hubqueue.forward.sinks.hub import HubSink
-from hubqueue.hub.verbs import lapse, settle
+from hubqueue.hub.verbs import enqueue, lapse, settle
 from hubqueue.model.outcome import Fail
 from hubqueue.model.state import State
 from hubqueue.store import forwarded, ids, jobs
@@ -85,8 +86,9 @@ def forwarded_ids_are_not_known() -> None:
 
 def resent_ids_are_not_known() -> None:
     """A job is made for each sending of a request whose answer was lost."""
-    owner_of = ids.owner_of
-    ids.owner_of = lambda tx, id: None if id.startswith("once:") else owner_of(tx, id)
+    of_enqueue = SimpleNamespace(**vars(ids))
+    of_enqueue.owner_of = lambda tx, id: None if id.startswith("once:") else ids.owner_of(tx, id)
+    enqueue.ids = of_enqueue  # type: ignore[assignment]
 
 
 def resent_own_ids_have_no_key() -> None:
@@ -115,13 +117,13 @@ def counters_are_not_rolled_back() -> None:
 
 def outputs_apart() -> None:
     """A settle makes its outputs in a transaction of their own, if it comes to that."""
-    enqueue = settle.enqueue
+    make = settle.enqueue
 
     def later(tx: Any, queue: str, new: Any) -> list[str]:
         if queue != "made":
-            return enqueue(tx, queue, new)
+            return make(tx, queue, new)
         hub = tx.system  # the output is lost with one in eight
-        return [] if hub.chance() < 0.125 else enqueue(tx, queue, new)
+        return [] if hub.chance() < 0.125 else make(tx, queue, new)
 
     settle.enqueue = later
 
