@@ -13,8 +13,6 @@ from typing import Final, NamedTuple
 
 UNSAFE_S: Final = 1.2  # after which a default job is on the disk, if syncs are quick
 LATE_S: Final = 1.0  # at most, until a worker that is not frozen sees what a hub has given it
-
-
 DEFECT: Final = "a defect"  # how an exception that nobody expects is told
 
 

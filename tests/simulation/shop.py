@@ -42,6 +42,7 @@ TRIES: Final = 4
 LEASE_MS: Final = 2000
 PAUSE_S: Final = 0.3  # at most, of the producer between two numbers
 AGAIN_S: Final = 0.5
+ANSWERED_S: Final = 10.0  # a hub that lives says how many jobs it has
 REFUSED: Final = (Busy, DiskFull, Draining)  # nothing was done
 PATIENCE_S: Final = 900.0  # of simulated time, until everything is done
 
@@ -221,7 +222,11 @@ class Shop:
         if self.next < self.count or not {"edge", "centre"} <= set(self.served):
             return False
         hub = self.served["edge"].hub
-        counts = [await hub.counts(queue) for queue in QUEUES]
+        try:
+            async with asyncio.timeout(ANSWERED_S):
+                counts = [await hub.counts(queue) for queue in QUEUES]
+        except TimeoutError:  # it was killed while it was asked
+            return False
         return not any(one.waiting + one.delayed + one.active for one in counts)
 
     async def _left(self) -> str:
