@@ -31,9 +31,6 @@ from simulation.seeds import Lived, live
 
 LINES: Final = 80  # of a history that is printed
 HANGS_S: Final = 300  # of CPU: no seed takes so long
-# A defect of the engine, still to be mended: after a power cut a hub may give a lease its number, and so its token,
-# again; a worker that still runs the first keeps both under that token, and `Worker._done` raises KeyError.
-LEFT_OUT: Final = frozenset([54, 238])
 
 
 @dataclass
@@ -69,10 +66,6 @@ def in_a_process(work: Callable[[Path], Any]) -> Callable[[], Any]:
         return value
 
     return answer
-
-
-def seeds_from(first: int) -> Iterator[int]:
-    return (seed for seed in count(first) if seed not in LEFT_OUT)
 
 
 def lived(seed: int, work: Callable[[Path], Lived]) -> Callable[[], Lived]:
@@ -138,9 +131,7 @@ def main() -> int:
         return life.broken is not None
     began = time.monotonic()
     until_s = began + asked.seconds if asked.seconds else float("inf")
-    result = run(
-        islice(seeds_from(asked.first), asked.seeds), until_s, _progress if sys.stderr.isatty() else lambda _: None
-    )
+    result = run(islice(count(asked.first), asked.seeds), until_s, _progress if sys.stderr.isatty() else lambda _: None)
     took_s = time.monotonic() - began
     for life in result.broken:
         print("\n".join(life.history[-LINES:]), f"seed {life.seed}: {life.broken}", sep="\n")

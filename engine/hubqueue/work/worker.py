@@ -178,7 +178,8 @@ class Worker:
             task.add_done_callback(partial(self._done, run))
 
     def _done(self, run: RunningJob, task: asyncio.Task[None]) -> None:
-        del self._runs[run.token]
+        if (there := self._runs.get(run.token)) is not None and there[1] is run:  # a hub may give a token again
+            del self._runs[run.token]
         self._room.set()
         if not task.cancelled() and (error := task.exception()) is not None:
             self._keeper.drop(run.leased)  # else it would be kept for ever
