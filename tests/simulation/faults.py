@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, Final
@@ -24,7 +25,7 @@ from hubqueue.store.store import Store
 from hubqueue.store.syncer import Syncer
 from hubqueue.store.tx import Tx
 from hubqueue.store.wal import Wal
-from simulation.campaign import lived, seeds_from
+from simulation.campaign import lived
 from simulation.seeds import Lived, live
 
 MOST_SEEDS: Final = 400
@@ -156,7 +157,7 @@ FAULTS: Final[tuple[Callable[[], None], ...]] = (
 
 def found(fault: Callable[[], None], most: int = MOST_SEEDS) -> Lived | None:
     """The first seed that finds it."""
-    for seed in seeds_from(1):
+    for seed in count(1):
         if seed > most:
             return None
 
