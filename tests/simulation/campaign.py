@@ -35,7 +35,7 @@ HANGS_S: Final = 300  # of CPU: no seed takes so long
 
 @dataclass
 class Result:
-    """Of a campaign. cpu_s: of all its processes."""
+    """Of a campaign."""
 
     seeds: int = 0
     steps: int = 0

@@ -15,12 +15,15 @@ from pathlib import Path
 from typing import Any, Final
 
 from hubqueue.store.disk import Disk
-from simulation.killed import Killed
 
 READS: Final = frozenset(["close", "dup", "dup2", "free_bytes", "fstat", "pread", "read_text", "stat"])
 CHANGES: Final = frozenset(name for name in vars(Disk) if not name.startswith("_")) - READS
 SECTOR_BYTES: Final = 512
 PLENTY: Final = 1 << 40
+
+
+class Killed(SystemExit):
+    """Nothing is left of the process whose code meets this; a loop lets it through."""
 
 
 class SimulatedDisk(Disk):

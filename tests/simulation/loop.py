@@ -28,6 +28,12 @@ class Stuck(Exception):
     """Nothing will ever happen again."""
 
 
+def _within(context: Any) -> tuple[Any, ...]:
+    """What stands before a callback, so that the process of this context makes it as a step, or is gone."""
+    process = PROCESS.get() if context is None else context.get(PROCESS)
+    return () if process is None else (process.step,)
+
+
 class SimulatedLoop(asyncio.BaseEventLoop):
     """Made by the seed it is given: `asyncio.Runner(loop_factory=...)`."""
 
@@ -59,16 +65,10 @@ class SimulatedLoop(asyncio.BaseEventLoop):
     # processes: what one asks for happens in it, or not at all
 
     def call_soon(self, callback: Any, *args: Any, context: Any = None) -> asyncio.Handle:
-        process = PROCESS.get() if context is None else context.get(PROCESS)
-        if process is None:
-            return super().call_soon(callback, *args, context=context)
-        return super().call_soon(process.step, callback, *args, context=context)
+        return super().call_soon(*_within(context), callback, *args, context=context)
 
     def call_at(self, when: float, callback: Any, *args: Any, context: Any = None) -> asyncio.TimerHandle:
-        process = PROCESS.get() if context is None else context.get(PROCESS)
-        if process is None:
-            return super().call_at(when, callback, *args, context=context)
-        return super().call_at(when, process.step, callback, *args, context=context)
+        return super().call_at(when, *_within(context), callback, *args, context=context)
 
     call_soon_threadsafe = call_soon
 

@@ -11,8 +11,7 @@ import contextvars
 from collections.abc import Callable, Coroutine
 from typing import Any, Final, TypeVar
 
-from simulation.disk import SimulatedDisk
-from simulation.killed import Killed
+from simulation.disk import Killed, SimulatedDisk
 
 R = TypeVar("R")
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import asyncio
 import traceback
 from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,8 +27,6 @@ from hubqueue.model.job import Job, NewJob, Options
 from hubqueue.model.outcome import Complete, Output, Settlement
 from hubqueue.model.retry import Backoff
 from hubqueue.model.state import State
-from hubqueue.store import lists
-from hubqueue.store.queues import EXPIRED
 from hubqueue.work.events import Ended, WorkerEvent
 from hubqueue.work.running import RunningJob
 from hubqueue.work.worker import Worker
@@ -34,6 +34,7 @@ from simulation.ledger import DEFECT, Broken, Ledger
 from simulation.machine import Machine
 from simulation.process import PROCESS
 from simulation.world import World
+from support.mixed import miscounted
 from support.served import Served, served
 
 CENTRE_PORT, EDGE_PORT = 40_001, 40_002
@@ -83,12 +84,19 @@ class Shop:
             await machine.told_to_stop()
             await forwarders.stop()
 
-    def _hub(self, machine: Machine, port: int) -> Any:
+    @asynccontextmanager
+    async def _hub(self, machine: Machine, port: int) -> AsyncIterator[Served]:
+        """It is in the list while it is served."""
         process = machine.process
         assert process.disk is not None
         process.when_killed.append(lambda: self.served.pop(machine.name, None))
-        opening = served(machine.folder / "hub.db", port=port, system=self.world.system, disk=process.disk)
-        return _Noted(opening, self.served, machine.name)
+        path, system = machine.folder / "hub.db", self.world.system
+        async with served(path, port=port, system=system, disk=process.disk) as here:
+            self.served[machine.name] = here
+            try:
+                yield here
+            finally:
+                self.served.pop(machine.name, None)
 
     async def _produce(self, machine: Machine) -> None:
         chance = self.world.loop.chance
@@ -280,22 +288,6 @@ class Shop:
             raise Broken(f"P6: {dict(unknown)} have arrived and are not at the edge")
 
 
-class _Noted:
-    """A served hub that is in the list while it is served."""
-
-    def __init__(self, opening: Any, listed: dict[str, Served], name: str) -> None:
-        self._opening, self._listed, self._name = opening, listed, name
-
-    async def __aenter__(self) -> Served:
-        here: Served = await self._opening.__aenter__()
-        self._listed[self._name] = here
-        return here
-
-    async def __aexit__(self, *error: Any) -> None:
-        self._listed.pop(self._name, None)
-        await self._opening.__aexit__(*error)
-
-
 class _Started(RemoteHub):
     """A client that does not insist on a first connection."""
 
@@ -313,11 +305,8 @@ def _numbers(jobs: Any) -> Counter[int]:
 
 async def _check_file(at: Served) -> None:
     """The file is sound, and its counters are what a recount finds."""
-    counted = await at.hub.run(lists.recount)
-    for row in at.hub.store.queues.by_id.values():
-        found = [counted.get((row.id, state), (0, 0))[0] for state in range(6)]
-        if row.n[:EXPIRED] != [*found, counted.get((row.id, 0), (0, 0))[1]]:
-            raise Broken(f"counters of {row}: {found} were counted")
+    if wrong := await at.hub.run(miscounted):
+        raise Broken(f"counters: {wrong}")
     verdict = await at.hub.run(lambda tx: tx.execute("PRAGMA integrity_check").fetchall())
     if verdict != [("ok",)]:
         raise Broken(f"the file is damaged: {verdict}")

@@ -144,7 +144,9 @@ class Connection:
                     unanswered = error
                 except LinkDown as error:
                     if self._closed:
-                        raise unanswered or error from error
+                        if unanswered is not None:
+                            raise unanswered from error
+                        raise
                 await asyncio.wait([session.lost])
 
     async def _linked(self, ends: float) -> Session:

@@ -14,7 +14,7 @@ from hubqueue.commands.call import Call
 from hubqueue.commands.command import ENQUEUE, Command, Row, Touched, command, its_queue
 from hubqueue.errors import Invalid, PayloadTooLarge
 from hubqueue.hub.verbs.enqueue import enqueue, enqueue_forwarded
-from hubqueue.hub.verbs.idempotency import once
+from hubqueue.hub.verbs.idempotency import answered_once
 from hubqueue.model.job import DEFAULT_ATTEMPTS, NewJob
 from hubqueue.model.limits import LOOK_BYTES, MAX_BATCH, check_new_job, check_queue, check_size
 from hubqueue.wire.fields import ABSENT, Attempts, Count, DelayMs, JobId, JobName, Priority
@@ -22,7 +22,6 @@ from hubqueue.wire.jobin import JobFields, JobIn, PlainJob, to_new_job
 
 MAX_BATCH_BYTES: Final = 16 * 1024 * 1024  # one PUSHB is one transaction: a longer one would stop all others
 _encode: Final = msgspec.msgpack.Encoder().encode
-_decode: Final = msgspec.msgpack.Decoder(dict[str, Any]).decode
 Once = Annotated[str, Meta(min_length=1, max_length=256)]
 Enqueue = Callable[[Any], dict[str, Any]]
 known_queue: Final = lru_cache(maxsize=4096)(check_queue)  # names repeat; each is matched once
@@ -129,11 +128,7 @@ def _once(call: Call, key: str | None, asked: object, verb: Enqueue) -> Enqueue:
     place = sha256(_encode(("PUSH", "" if grant is None else grant.name, key))).digest()
     request = sha256(_encode(asked)).digest()
 
-    def first_or_again(tx: Any) -> dict[str, Any]:
-        answer, _ = once(tx, place, request, lambda: _encode(verb(tx)))
-        return _decode(answer)
-
-    return first_or_again
+    return lambda tx: answered_once(tx, place, request, lambda: verb(tx))[0]
 
 
 def relatives(job: JobFields) -> list[str]:

@@ -17,20 +17,11 @@ QueueLimit = Annotated[int, Meta(ge=1, le=10_000, extra=WHOLE)]
 RATES: Final = ("enqueued", "leased", "completed", "failed")  # per second
 
 
-class Totals(msgspec.Struct, rename="camel", kw_only=True):
+class Totals(overview.Standing, frozen=True, gc=False, rename="camel"):
     """Jobs by state."""
 
-    waiting: int
-    prioritized: int
-    delayed: int
-    active: int
-    waiting_children: int
-    completed: int
-    failed: int
-    expired: int
 
-
-class QueueStanding(Totals, rename="camel", kw_only=True):
+class QueueStanding(Totals, frozen=True, rename="camel", kw_only=True):
     """A queue: its jobs by state, the age of the oldest that waits, what happens in a minute where that is known."""
 
     name: str

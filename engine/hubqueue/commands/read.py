@@ -10,7 +10,7 @@ from msgspec import UNSET, Raw
 from hubqueue.commands.call import Call
 from hubqueue.commands.command import FILTERED, READ, READ_OR_WORK, Command, Touched, command, its_job, its_queue
 from hubqueue.commands.listing import list_page
-from hubqueue.errors import Invalid, NotFound, WrongState
+from hubqueue.errors import NotFound, WrongState
 from hubqueue.hub.hub import Hub
 from hubqueue.hub.verbs import explore, leased, priorities, query
 from hubqueue.model.access import Scope
@@ -136,14 +136,14 @@ class GetJobs(Command):
 
     def handle(self, call: Call) -> None:
         words = [self.state] if isinstance(self.state, str) else self.state or []
-        if self.tags and self.offset:
-            raise Invalid("tags go with no offset", hint="the cursor of a page leads to the next one")
 
         def verb(tx: Any) -> Any:
-            limit, cursor, ascending = self.limit, self.cursor, self.asc
+            queue, limit, cursor, offset, ascending = self.queue, self.limit, self.cursor, self.offset, self.asc
             if self.tags:
-                return explore.tagged(tx, self.queue, words, self.tags, limit=limit, after=cursor, ascending=ascending)
-            return list_page(tx, self.queue, words, limit=limit, cursor=cursor, offset=self.offset, ascending=ascending)
+                return explore.tagged(
+                    tx, queue, words, self.tags, limit=limit, after=cursor, offset=offset, ascending=ascending
+                )
+            return list_page(tx, queue, words, limit=limit, cursor=cursor, offset=offset, ascending=ascending)
 
         def shape(page: Any) -> dict[str, Any]:
             jobs = [queried_job(job) for job in page.jobs]

@@ -13,7 +13,7 @@ from typing import Any, Self, TypeVar
 
 import msgspec
 
-from hubqueue.errors import HubqueueError, Invalid
+from hubqueue.errors import HubqueueError
 from hubqueue.hub.completions import CompletionWaiters
 from hubqueue.hub.core import Core
 from hubqueue.hub.settings import HubSettings
@@ -193,13 +193,13 @@ class Hub(Core):
         tags: Collection[str] = (),
     ) -> Page:
         check_tags(tags)
-        if tags and offset:
-            raise Invalid("tags go with no offset", hint="go on with the cursor of the page before")
 
         def verb(tx: Tx) -> Page:
             if tags:
                 words = words_of(states)
-                return explore.tagged(tx, queue, words, tags, limit=limit, after=cursor, ascending=ascending)
+                return explore.tagged(
+                    tx, queue, words, tags, limit=limit, after=cursor, offset=offset, ascending=ascending
+                )
             return query.list_jobs(tx, queue, states, limit=limit, cursor=cursor, offset=offset, ascending=ascending)
 
         return await self.run(verb)

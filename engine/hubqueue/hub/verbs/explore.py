@@ -78,9 +78,22 @@ def find(
 
 
 def tagged(
-    tx: Tx, queue: str, words: Collection[str], tags: Collection[str], *, limit: int, after: int | None, ascending: bool
+    tx: Tx,
+    queue: str,
+    words: Collection[str],
+    tags: Collection[str],
+    *,
+    limit: int,
+    after: int | None,
+    offset: int,
+    ascending: bool,
 ) -> Page:
-    """A page of the jobs of a queue that carry all of the tags; like all that is looked for, in steps."""
+    """A page of the jobs of a queue that carry all of the tags; like all that is looked for, in steps.
+
+    Errors: Invalid; nobody knows without looking how many an offset would pass.
+    """
+    if offset:
+        raise Invalid("tags go with no offset", hint="the cursor of a page leads to the next one")
     if limit <= 0:
         return Page([])
     found = find(tx, queue, words, tags=tags, limit=limit, after=after, ascending=ascending)

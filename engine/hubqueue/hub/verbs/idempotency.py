@@ -7,13 +7,19 @@ leaves both or neither.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
+
+import msgspec
 
 from hubqueue.errors import KeyReused
 from hubqueue.store import idempotency
 from hubqueue.store.tx import Tx
 
 KEPT_MS: Final = 86_400_000
+Fields = dict[str, Any]
+
+_encode: Final = msgspec.msgpack.Encoder().encode
+_decode: Final = msgspec.msgpack.Decoder(Fields).decode
 
 
 def once(tx: Tx, key: bytes, request: bytes, run: Callable[[], bytes]) -> tuple[bytes, bool]:
@@ -29,3 +35,9 @@ def once(tx: Tx, key: bytes, request: bytes, run: Callable[[], bytes]) -> tuple[
     reply = run()
     idempotency.put(tx, key, idempotency.Answer(request, reply), tx.now_ms + KEPT_MS)
     return reply, False
+
+
+def answered_once(tx: Tx, key: bytes, request: bytes, run: Callable[[], Fields]) -> tuple[Fields, bool]:
+    """As `once`, of an answer in fields."""
+    reply, again = once(tx, key, request, lambda: _encode(run()))
+    return _decode(reply), again

@@ -8,17 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import msgspec
-
 from hubqueue.commands.call import Call, Reply, Session
-from hubqueue.hub.verbs.idempotency import once
+from hubqueue.hub.verbs.idempotency import Fields, answered_once
 from hubqueue.wire.fields import ABSENT
 
 R = TypeVar("R")
-Fields = dict[str, Any]
-
-_encode = msgspec.msgpack.Encoder().encode
-_decode = msgspec.msgpack.Decoder(Fields).decode
 
 
 class Idempotency:
@@ -44,18 +38,18 @@ class IdempotentCall(Call):
     def run(
         self, verb: Callable[[Any], R], shape: Callable[[R], Reply] | None = None, *, durable: bool = False
     ) -> None:
-        def remembered(tx: Any) -> tuple[bytes, bool]:
-            def run() -> bytes:
+        def remembered(tx: Any) -> tuple[Fields, bool]:
+            def run() -> Fields:
                 result = verb(tx)
                 reply = {} if shape is None else shape(result)
                 assert isinstance(reply, dict)  # what enqueues is refused before it has written anything
-                return _encode(_short(reply))
+                return _short(reply)
 
-            return once(tx, self._once.key, self._once.request, run)
+            return answered_once(tx, self._once.key, self._once.request, run)
 
-        def shape_again(found: tuple[bytes, bool]) -> Fields:
+        def shape_again(found: tuple[Fields, bool]) -> Fields:
             reply, self._once.replayed = found
-            return _decode(reply)
+            return reply
 
         super().run(remembered, shape_again, durable=durable)
 
